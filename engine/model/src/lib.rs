@@ -1,0 +1,18 @@
+//! The nouns of the system: values, objects, links, cliques, environments, deltas. No I/O.
+
+pub mod value;
+
+pub mod clique;
+pub mod delta;
+pub mod environment;
+pub mod link;
+pub mod object;
+pub mod secret;
+
+pub use clique::{Clique, LinkRef};
+pub use delta::{Delta, Revision};
+pub use environment::{ConnectionConfig, Environment};
+pub use link::{Link, LinkState};
+pub use object::{Object, ObjectKey};
+pub use secret::Secret;
+pub use value::{Map, Str, Value};

@@ -1,0 +1,439 @@
+//! The one dynamic value of the system: what an answer holds, what an expression yields, what a document is made of.
+
+use std::{cmp::Ordering, fmt, sync::Arc};
+
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{MapAccess, SeqAccess, Visitor},
+    ser::{SerializeMap, SerializeSeq},
+};
+
+/// Shared immutable text. Cloning is cheap.
+pub type Str = Arc<str>;
+
+/// A JSON-like value. Cloning is cheap at any size: lists and maps are shared.
+#[derive(Clone, Debug, Default)]
+pub enum Value {
+    /// Nothing.
+    #[default]
+    Null,
+    /// True or false.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// Any other number; never NaN when it came from JSON.
+    Float(f64),
+    /// Text.
+    Str(Str),
+    /// A list.
+    List(Arc<Vec<Value>>),
+    /// A map with text keys, in key order.
+    Map(Map),
+}
+
+/// A map with text keys, sorted by key. Cloning is cheap; changing copies when shared.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Map(Arc<Vec<(Str, Value)>>);
+
+impl Map {
+    /// An empty map.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes a map from pairs in any order; of equal keys the last one counts.
+    #[must_use]
+    pub fn from_pairs(mut pairs: Vec<(Str, Value)>) -> Self {
+        let sorted = pairs.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        if !sorted {
+            pairs.sort_by(|a, b| a.0.cmp(&b.0));
+            pairs.dedup_by(|later, kept| {
+                let same = later.0 == kept.0;
+                if same {
+                    kept.1 = std::mem::take(&mut later.1);
+                }
+                same
+            });
+        }
+        Self(Arc::new(pairs))
+    }
+
+    /// The value of a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.position(key).ok().map(|found| &self.0[found].1)
+    }
+
+    /// The text under a key, if it is text.
+    #[must_use]
+    pub fn text(&self, key: &str) -> Option<&Str> {
+        match self.get(key) {
+            Some(Value::Str(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether the key is there (its value may be null).
+    #[must_use]
+    pub fn contains_key(&self, key: &str) -> bool {
+        self.position(key).is_ok()
+    }
+
+    /// Sets a key.
+    pub fn insert(&mut self, key: impl Into<Str>, value: impl Into<Value>) {
+        let key = key.into();
+        let entries = Arc::make_mut(&mut self.0);
+        match entries.binary_search_by(|(known, _)| known.as_ref().cmp(key.as_ref())) {
+            Ok(found) => entries[found].1 = value.into(),
+            Err(place) => entries.insert(place, (key, value.into())),
+        }
+    }
+
+    /// Removes a key and returns what it held.
+    pub fn remove(&mut self, key: &str) -> Option<Value> {
+        let found = self.position(key).ok()?;
+        Some(Arc::make_mut(&mut self.0).remove(found).1)
+    }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Keys and values in key order.
+    pub fn iter(&self) -> std::slice::Iter<'_, (Str, Value)> {
+        self.0.iter()
+    }
+
+    /// Keys in order.
+    pub fn keys(&self) -> impl Iterator<Item = &Str> {
+        self.0.iter().map(|(key, _)| key)
+    }
+
+    fn position(&self, key: &str) -> Result<usize, usize> {
+        self.0
+            .binary_search_by(|(known, _)| known.as_ref().cmp(key))
+    }
+}
+
+impl<'a> IntoIterator for &'a Map {
+    type Item = &'a (Str, Value);
+    type IntoIter = std::slice::Iter<'a, (Str, Value)>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<K: Into<Str>, V: Into<Value>> FromIterator<(K, V)> for Map {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
+        Self::from_pairs(
+            pairs
+                .into_iter()
+                .map(|(key, value)| (key.into(), value.into()))
+                .collect(),
+        )
+    }
+}
+
+impl Value {
+    /// Text.
+    #[must_use]
+    pub fn text(text: &str) -> Self {
+        Self::Str(Arc::from(text))
+    }
+
+    /// A list.
+    #[must_use]
+    pub fn list(items: Vec<Value>) -> Self {
+        Self::List(Arc::new(items))
+    }
+
+    /// Whether this is null.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
+    /// The text, if this is text.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Str(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The map, if this is one.
+    #[must_use]
+    pub fn as_map(&self) -> Option<&Map> {
+        match self {
+            Self::Map(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    /// The elements, if this is a list.
+    #[must_use]
+    pub fn as_list(&self) -> Option<&[Value]> {
+        match self {
+            Self::List(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The whole number, if this is one.
+    #[must_use]
+    pub fn as_int(&self) -> Option<i64> {
+        match self {
+            Self::Int(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// What kind of value this is, in the words of messages: `null`, `bool`, `integer`, `number`, `text`, `list`, `map`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "bool",
+            Self::Int(_) => "integer",
+            Self::Float(_) => "number",
+            Self::Str(_) => "text",
+            Self::List(_) => "list",
+            Self::Map(_) => "map",
+        }
+    }
+
+    /// Parses JSON text.
+    ///
+    /// # Shape
+    /// Whole numbers beyond 64 bits become floating point; of a repeated key the last one counts (use the `json`
+    /// parser of the parse crate where repetition matters).
+    /// # Errors
+    /// What `serde_json` says of text that is not JSON.
+    pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    /// Compact JSON text; maps in key order, so equal values give equal text.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a value has text keys and finite numbers only")
+    }
+
+    /// A total order over all values: by kind first, then by content. Integers and floats compare as numbers.
+    #[must_use]
+    pub fn total_cmp(&self, other: &Self) -> Ordering {
+        fn rank(value: &Value) -> u8 {
+            match value {
+                Value::Null => 0,
+                Value::Bool(_) => 1,
+                Value::Int(_) | Value::Float(_) => 2,
+                Value::Str(_) => 3,
+                Value::List(_) => 4,
+                Value::Map(_) => 5,
+            }
+        }
+        match (self, other) {
+            (Self::Bool(a), Self::Bool(b)) => a.cmp(b),
+            (Self::Int(a), Self::Int(b)) => a.cmp(b),
+            (Self::Float(a), Self::Float(b)) => a.total_cmp(b),
+            (Self::Int(a), Self::Float(b)) => (*a as f64).total_cmp(b),
+            (Self::Float(a), Self::Int(b)) => a.total_cmp(&(*b as f64)),
+            (Self::Str(a), Self::Str(b)) => a.cmp(b),
+            (Self::List(a), Self::List(b)) => {
+                for (left, right) in a.iter().zip(b.iter()) {
+                    let order = left.total_cmp(right);
+                    if order != Ordering::Equal {
+                        return order;
+                    }
+                }
+                a.len().cmp(&b.len())
+            }
+            (Self::Map(a), Self::Map(b)) => {
+                for (left, right) in a.iter().zip(b.iter()) {
+                    let order = left.0.cmp(&right.0).then_with(|| left.1.total_cmp(&right.1));
+                    if order != Ordering::Equal {
+                        return order;
+                    }
+                }
+                a.len().cmp(&b.len())
+            }
+            _ => rank(self).cmp(&rank(other)),
+        }
+    }
+}
+
+/// Equality of the language: numbers compare as numbers, everything else only with its own kind.
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Null, Self::Null) => true,
+            (Self::Bool(a), Self::Bool(b)) => a == b,
+            (Self::Int(a), Self::Int(b)) => a == b,
+            (Self::Float(a), Self::Float(b)) => a == b,
+            (Self::Int(a), Self::Float(b)) | (Self::Float(b), Self::Int(a)) => *a as f64 == *b,
+            (Self::Str(a), Self::Str(b)) => Arc::ptr_eq(a, b) || a == b,
+            (Self::List(a), Self::List(b)) => Arc::ptr_eq(a, b) || a == b,
+            (Self::Map(a), Self::Map(b)) => Arc::ptr_eq(&a.0, &b.0) || a == b,
+            _ => false,
+        }
+    }
+}
+
+/// Compact JSON.
+impl fmt::Display for Value {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.to_json())
+    }
+}
+
+impl From<bool> for Value {
+    fn from(flag: bool) -> Self {
+        Self::Bool(flag)
+    }
+}
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}
+impl From<f64> for Value {
+    fn from(number: f64) -> Self {
+        Self::Float(number)
+    }
+}
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::text(text)
+    }
+}
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::Str(text.into())
+    }
+}
+impl From<Str> for Value {
+    fn from(text: Str) -> Self {
+        Self::Str(text)
+    }
+}
+impl From<Map> for Value {
+    fn from(map: Map) -> Self {
+        Self::Map(map)
+    }
+}
+impl From<Vec<Value>> for Value {
+    fn from(items: Vec<Value>) -> Self {
+        Self::list(items)
+    }
+}
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => out.serialize_unit(),
+            Self::Bool(flag) => out.serialize_bool(*flag),
+            Self::Int(number) => out.serialize_i64(*number),
+            Self::Float(number) => out.serialize_f64(*number),
+            Self::Str(text) => out.serialize_str(text),
+            Self::List(items) => {
+                let mut list = out.serialize_seq(Some(items.len()))?;
+                for item in items.iter() {
+                    list.serialize_element(item)?;
+                }
+                list.end()
+            }
+            Self::Map(map) => map.serialize(out),
+        }
+    }
+}
+
+impl Serialize for Map {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let mut map = out.serialize_map(Some(self.len()))?;
+        for (key, value) in self {
+            map.serialize_entry(key.as_ref(), value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        struct AnyValue;
+        impl<'de> Visitor<'de> for AnyValue {
+            type Value = Value;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("any JSON value")
+            }
+            fn visit_unit<E>(self) -> Result<Value, E> {
+                Ok(Value::Null)
+            }
+            fn visit_none<E>(self) -> Result<Value, E> {
+                Ok(Value::Null)
+            }
+            fn visit_some<D: Deserializer<'de>>(self, input: D) -> Result<Value, D::Error> {
+                input.deserialize_any(self)
+            }
+            fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
+                Ok(Value::Bool(flag))
+            }
+            fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+                Ok(Value::Int(number))
+            }
+            fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+                Ok(i64::try_from(number).map_or(Value::Float(number as f64), Value::Int))
+            }
+            fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
+                Ok(Value::Float(number))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+                Ok(Value::text(text))
+            }
+            fn visit_string<E>(self, text: String) -> Result<Value, E> {
+                Ok(Value::Str(text.into()))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+                let mut list = Vec::with_capacity(items.size_hint().unwrap_or(0).min(1024));
+                while let Some(item) = items.next_element()? {
+                    list.push(item);
+                }
+                Ok(Value::list(list))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+                let mut pairs: Vec<(Str, Value)> = Vec::new();
+                while let Some((key, value)) = entries.next_entry::<String, Value>()? {
+                    pairs.push((key.into(), value));
+                }
+                Ok(Value::Map(Map::from_pairs(pairs)))
+            }
+        }
+        input.deserialize_any(AnyValue)
+    }
+}
+
+impl<'de> Deserialize<'de> for Map {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        match Value::deserialize(input)? {
+            Value::Map(map) => Ok(map),
+            other => Err(serde::de::Error::custom(format!(
+                "expected a map, found {}",
+                other.kind()
+            ))),
+        }
+    }
+}

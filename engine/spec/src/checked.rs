@@ -1,0 +1,850 @@
+//! Checked specs: names resolved, defaults filled, expressions compiled. What planning, fetching and deriving read.
+//!
+//! Every expression of one spec shares one [`Layout`] (name → slot), so that a frame of that length holds everything
+//! the spec can name. Names that a kind always has are bound first, in the order given at each kind.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use calipso_expr::{Each, Expr, Layout, Slot, SqlText, Tree, UrlPath, Words};
+use calipso_model::{Map, Str, Value};
+use calipso_parse::Parser;
+
+/// Where something stands: for run-time failures and provenance.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct At {
+    /// Path of the file as given, relative to its layer's directory (`fetchers/x.yaml`).
+    pub file: Str,
+    /// 1-based line.
+    pub line: u32,
+    /// 1-based column in characters.
+    pub column: u32,
+}
+
+/// `file:line:column`.
+impl std::fmt::Display for At {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// What every spec begins with.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// Name, equal to the file name.
+    pub name: Str,
+    /// One sentence.
+    pub description: Str,
+    /// Where the knowledge comes from.
+    pub source: Str,
+    /// The file.
+    pub at: At,
+}
+
+/// The whole catalogue, checked.
+#[derive(Clone, Debug, Default)]
+pub struct Specs {
+    /// Distributions by name.
+    pub distributions: BTreeMap<Str, Arc<Distribution>>,
+    /// Connections by name.
+    pub connections: BTreeMap<Str, Arc<Connection>>,
+    /// Object types by name.
+    pub object_types: BTreeMap<Str, Arc<ObjectType>>,
+    /// Fetchers by name.
+    pub fetchers: BTreeMap<Str, Arc<Fetcher>>,
+    /// Link types by name.
+    pub link_types: BTreeMap<Str, Arc<LinkType>>,
+    /// Clique types by name.
+    pub clique_types: BTreeMap<Str, Arc<CliqueType>>,
+}
+
+// ---------------------------------------------------------------- selectors
+
+/// A list condition: all given parts must hold.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ListCondition {
+    /// At least one of these.
+    pub any_of: Option<Vec<Str>>,
+    /// All of these.
+    pub all_of: Option<Vec<Str>>,
+    /// None of these.
+    pub none_of: Option<Vec<Str>>,
+}
+
+/// A version condition; `at_least` and `below` compare places in the distribution's ordered list.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct VersionCondition {
+    /// One of these.
+    pub any_of: Option<Vec<Str>>,
+    /// None of these.
+    pub none_of: Option<Vec<Str>>,
+    /// This one or later.
+    pub at_least: Option<Str>,
+    /// Earlier than this one.
+    pub below: Option<Str>,
+}
+
+/// `environment:` of fetchers, rules, link types, clique types, command rules. Absent keys hold always.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Selector {
+    /// Environment name.
+    pub name: Option<ListCondition>,
+    /// Platform of the distribution.
+    pub platform: Option<ListCondition>,
+    /// Distribution.
+    pub distribution: Option<ListCondition>,
+    /// Version of the one distribution.
+    pub version: Option<VersionCondition>,
+    /// Mechanism drivers.
+    pub mechanism_drivers: Option<ListCondition>,
+    /// Type drivers.
+    pub type_drivers: Option<ListCondition>,
+    /// Flags.
+    pub flags: Option<ListCondition>,
+}
+
+// ---------------------------------------------------------------- distribution
+
+/// A platform distribution.
+#[derive(Clone, Debug)]
+pub struct Distribution {
+    /// Head.
+    pub head: Head,
+    /// Platform name.
+    pub platform: Str,
+    /// Versions, oldest first.
+    pub versions: Vec<Str>,
+    /// Supported combinations.
+    pub variances: Vec<Variance>,
+    /// What specs read as `dist.values`; later entries win.
+    pub values: Vec<(Option<VersionCondition>, Map)>,
+    /// Command rules, first match wins.
+    pub commands: Vec<CommandRule>,
+    /// Settings of fetchers: condition, fetcher, setting, value; later entries win, version-bound ones over unbound.
+    pub settings: Vec<(Option<VersionCondition>, Str, Str, Value)>,
+    /// Specs replaced for some versions.
+    pub replaces: Vec<Replace>,
+}
+
+/// One supported combination. Empty driver lists mean "none given".
+#[derive(Clone, Debug)]
+pub struct Variance {
+    /// Absent: all versions.
+    pub versions: Option<VersionCondition>,
+    /// Drivers it covers.
+    pub mechanism_drivers: Vec<Str>,
+    /// Type drivers it covers.
+    pub type_drivers: Vec<Str>,
+    /// Feature name to whether it is supported.
+    pub features: BTreeMap<Str, bool>,
+}
+
+/// Rewrites commands of a host. Layout: `env`, `dist`, `command` (list of words), `answer`.
+#[derive(Clone, Debug)]
+pub struct CommandRule {
+    /// Where.
+    pub at: At,
+    /// Name.
+    pub name: Str,
+    /// For which environments.
+    pub environment: Selector,
+    /// Patterns: each a list of words, `*` inside a word stands for any characters; matches the first words.
+    pub match_any: Vec<Vec<Str>>,
+    /// What runs instead.
+    pub run: Vec<CommandRun>,
+    /// Names to slots.
+    pub layout: Arc<Layout>,
+}
+
+/// One command of a command rule.
+#[derive(Clone, Debug)]
+pub struct CommandRun {
+    /// The words; `{{ command }}` stands for the original ones.
+    pub command: Words,
+    /// When its answer means "none here".
+    pub none_if: Option<Expr>,
+}
+
+/// A spec that takes another's place for some versions.
+#[derive(Clone, Debug)]
+pub struct Replace {
+    /// Where.
+    pub at: At,
+    /// `fetcher`, `link_type` or `clique_type`.
+    pub kind: Str,
+    /// Replaced spec.
+    pub name: Str,
+    /// Its replacement.
+    pub with: Str,
+    /// For which versions.
+    pub versions: Option<VersionCondition>,
+}
+
+// ---------------------------------------------------------------- connection
+
+/// What carries a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransportName {
+    /// HTTP(S).
+    Http,
+    /// MySQL protocol.
+    Sql,
+    /// Commands over SSH.
+    Ssh,
+    /// AMQP; only event sources use it.
+    Amqp,
+}
+
+/// A kind of access. Layout begins with: `env`, `dist`, `config`, `target`, `session`, `answer`, `items`, `list`,
+/// `page_number`, `own`, `command`, `result`, `row`, then results and generators of its step lists.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Head.
+    pub head: Head,
+    /// What fetchers say after `via`.
+    pub role: Str,
+    /// Transport.
+    pub transport: TransportName,
+    /// The form an operator fills in.
+    pub fields: BTreeMap<Str, Field>,
+    /// One of these must be given.
+    pub require_any: Vec<Str>,
+    /// What a step may choose.
+    pub target: BTreeMap<Str, TargetField>,
+    /// Run once per session.
+    pub login: Vec<Step>,
+    /// Run before `expires_at`.
+    pub refresh: Vec<Step>,
+    /// What login leaves behind, in file order.
+    pub session: Vec<SessionValue>,
+    /// Renew before this time (a timestamp text or epoch seconds).
+    pub expires_at: Option<Expr>,
+    /// Renew once and repeat when this holds for an answer.
+    pub login_again_if: Option<Expr>,
+    /// http: what paths are appended to.
+    pub base: Option<Expr>,
+    /// http: headers sent with each request (values may be secret).
+    pub send_headers: Vec<(Str, Tree)>,
+    /// Paging rules.
+    pub pages: Vec<PageRule>,
+    /// ssh: the host's overrides, bound as `own`.
+    pub own: Option<Expr>,
+    /// sql, ssh: where to; a map of address, port, user, password, private_key …
+    pub connect: Vec<(Str, Tree)>,
+    /// ssh: through what.
+    pub jump: Option<Jump>,
+    /// ssh: around each command, outermost last.
+    pub wrap: Vec<Wrap>,
+    /// sql: the only identifiers in queries.
+    pub identifiers: Vec<(Str, Tree)>,
+    /// Budget.
+    pub limits: Limits,
+    /// Each named step is a line of the report.
+    pub test: Vec<Step>,
+    /// Names to slots.
+    pub layout: Arc<Layout>,
+}
+
+/// Type of a connection field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldType {
+    /// Any text.
+    Text,
+    /// Absolute URL.
+    Url,
+    /// Host name or address.
+    Host,
+    /// 1 to 65535.
+    Port,
+    /// Whole number.
+    Integer,
+    /// true or false.
+    Bool,
+    /// PEM or OpenSSH private key.
+    PrivateKey,
+    /// PEM certificates.
+    Certificates,
+    /// Map of names to a sub-form.
+    Map,
+}
+
+/// One field of a connection.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// Type.
+    pub field_type: FieldType,
+    /// Never shown, logged or recorded.
+    pub secret: bool,
+    /// May be absent.
+    pub optional: bool,
+    /// Default.
+    pub default: Option<Value>,
+    /// Allowed values.
+    pub one_of: Vec<Value>,
+    /// For maps: the form of each value.
+    pub of: BTreeMap<Str, Field>,
+    /// What it is.
+    pub description: Str,
+    /// Example.
+    pub example: Option<Value>,
+}
+
+/// One thing a step may choose of a connection.
+#[derive(Clone, Debug)]
+pub struct TargetField {
+    /// Allowed values; empty: any.
+    pub one_of: Vec<Value>,
+    /// Default; sees `config`.
+    pub default: Option<Tree>,
+}
+
+/// A value that login leaves behind.
+#[derive(Clone, Debug)]
+pub struct SessionValue {
+    /// Name below `session`.
+    pub name: Str,
+    /// Its value.
+    pub value: Tree,
+    /// Never shown, logged or recorded.
+    pub secret: bool,
+}
+
+/// How a list goes on.
+#[derive(Clone, Debug)]
+pub struct PageRule {
+    /// Where.
+    pub at: At,
+    /// Name.
+    pub name: Str,
+    /// Applies when (sees `target`, `config`, `session`).
+    pub when: Option<Expr>,
+    /// Added to the first request's query.
+    pub query: Vec<(Str, Tree)>,
+    /// A URL, a map of query parameters, or null = last page.
+    pub next: Expr,
+}
+
+/// A gateway through which hosts are reached.
+#[derive(Clone, Debug)]
+pub struct Jump {
+    /// Used when.
+    pub when: Option<Expr>,
+    /// As `connect`.
+    pub connect: Vec<(Str, Tree)>,
+}
+
+/// A command around each command.
+#[derive(Clone, Debug)]
+pub struct Wrap {
+    /// Used when.
+    pub when: Option<Expr>,
+    /// The words; `{{ command }}` stands for those inside.
+    pub command: Words,
+}
+
+/// Budget of a connection.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// Requests at once over the whole connection.
+    pub concurrent: usize,
+    /// Requests per second; none: unlimited.
+    pub per_second: Option<f64>,
+    /// ssh: channels at once per host.
+    pub channels_per_host: usize,
+    /// Seconds per request.
+    pub timeout_secs: u64,
+    /// Bytes of one answer.
+    pub max_bytes: u64,
+    /// Pages of one list.
+    pub max_pages: u64,
+}
+
+// ---------------------------------------------------------------- steps
+
+/// What happens to several values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Take {
+    /// First element or null.
+    First,
+    /// Last or null.
+    Last,
+    /// The only one, otherwise negative.
+    One,
+    /// All of them.
+    All,
+    /// Without repetition, in order (lists) or sorted (joins).
+    Distinct,
+}
+
+/// Repeats a step.
+#[derive(Clone, Debug)]
+pub struct Retry {
+    /// How often more.
+    pub times: u32,
+    /// Seconds between.
+    pub delay_secs: f64,
+    /// Until this holds for `result`.
+    pub until: Option<Expr>,
+}
+
+/// One step.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Where.
+    pub at: At,
+    /// Label in reports.
+    pub name: Option<Str>,
+    /// Only when.
+    pub when: Option<Expr>,
+    /// One run per element. `when` filters elements if it stands beside `each`.
+    pub each: Option<Each>,
+    /// A map instead of a list.
+    pub key: Option<Expr>,
+    /// What happens to several values; defaults are already filled in.
+    pub take: Take,
+    /// Where the result is bound.
+    pub bind: Option<Slot>,
+    /// When a negative answer means "none".
+    pub none_if: Option<Expr>,
+    /// Repeat.
+    pub retry: Option<Retry>,
+    /// Overrides the connection's limit.
+    pub timeout_secs: Option<u64>,
+    /// What it does.
+    pub verb: Verb,
+}
+
+/// The verbs.
+#[derive(Clone, Debug)]
+pub enum Verb {
+    /// A command on a host.
+    Run(RunStep),
+    /// A request.
+    Http(HttpStep),
+    /// A query.
+    Sql(SqlStep),
+    /// Known objects.
+    Lookup(LookupStep),
+    /// Objects fetched again, narrowed.
+    Fetch(FetchStep),
+    /// A value, bound through `Step::bind`.
+    Let(Tree),
+    /// An object found.
+    Emit(EmitStep),
+    /// A known object changed (workflows).
+    Patch(PatchStep),
+    /// A known object removed (workflows).
+    Delete(Expr),
+    /// Ends the run of the spec.
+    Stop(StopStep),
+    /// A group.
+    Do(Block),
+    /// The first block that works.
+    FirstOf(Vec<Block>),
+}
+
+/// `run`.
+#[derive(Clone, Debug)]
+pub struct RunStep {
+    /// The command.
+    pub words: Words,
+    /// The host object; none: the default of the spec (already filled in when there is one).
+    pub at: Option<Expr>,
+    /// Role.
+    pub via: Str,
+    /// None: the text as it is.
+    pub parse: Option<Arc<Parser>>,
+    /// Exit statuses that are answers.
+    pub ok_exit: Vec<i32>,
+}
+
+/// `http`.
+#[derive(Clone, Debug)]
+pub struct HttpStep {
+    /// Method.
+    pub method: Str,
+    /// Path below the base.
+    pub path: UrlPath,
+    /// Role.
+    pub via: Str,
+    /// Target fields, defaults of the spec merged in.
+    pub target: Vec<(Str, Tree)>,
+    /// Query parameters.
+    pub query: Vec<(Str, Tree)>,
+    /// Headers.
+    pub headers: Vec<(Str, Tree)>,
+    /// JSON body.
+    pub body: Option<Tree>,
+    /// Key of the list in each page (dotted path allowed).
+    pub items: Option<Str>,
+    /// None: JSON.
+    pub parse: Option<Arc<Parser>>,
+    /// Accepted statuses; empty: 2xx.
+    pub accept_status: Vec<u16>,
+    /// Where the whole answer is bound.
+    pub answer_as: Option<Slot>,
+    /// connections only: another base.
+    pub base: Option<Expr>,
+}
+
+/// `sql`.
+#[derive(Clone, Debug)]
+pub struct SqlStep {
+    /// The query; `{{ schema.NAME }}` are identifiers, every other value a parameter.
+    pub text: SqlText,
+    /// Role.
+    pub via: Str,
+}
+
+/// A condition of `where`.
+#[derive(Clone, Debug)]
+pub enum Condition {
+    /// Equal.
+    Is(Tree),
+    /// The list attribute has this element.
+    Has(Tree),
+    /// One of the list.
+    AnyOf(Tree),
+}
+
+/// `lookup`.
+#[derive(Clone, Debug)]
+pub struct LookupStep {
+    /// Object type.
+    pub object_type: Str,
+    /// Attribute conditions.
+    pub filter: Vec<(Str, Condition)>,
+    /// What happens when there is none.
+    pub missing: Option<StopStep>,
+}
+
+/// `fetch`.
+#[derive(Clone, Debug)]
+pub struct FetchStep {
+    /// Object type.
+    pub object_type: Str,
+    /// The parent object.
+    pub inside: Expr,
+    /// Narrowing.
+    pub filter: Vec<(Str, Tree)>,
+}
+
+/// `emit`.
+#[derive(Clone, Debug)]
+pub struct EmitStep {
+    /// Object type.
+    pub object_type: Str,
+    /// Document to start from.
+    pub copy: Option<Expr>,
+    /// Top-level keys dropped from the copy.
+    pub without: Vec<Str>,
+    /// Written over it.
+    pub set: Vec<(Str, Tree)>,
+}
+
+/// `patch`.
+#[derive(Clone, Debug)]
+pub struct PatchStep {
+    /// The object.
+    pub object: Expr,
+    /// As in `emit`.
+    pub copy: Option<Expr>,
+    /// As in `emit`.
+    pub without: Vec<Str>,
+    /// As in `emit`.
+    pub set: Vec<(Str, Tree)>,
+    /// Attributes removed.
+    pub unset: Vec<Str>,
+    /// Elements added to lists.
+    pub put: Vec<(Str, Tree)>,
+    /// Elements removed from lists.
+    pub remove: Vec<(Str, Tree)>,
+}
+
+/// `stop`.
+#[derive(Clone, Debug)]
+pub struct StopStep {
+    /// `complete`, `incomplete`, `ok`, `drop`, `retry`, `failed`.
+    pub outcome: Str,
+    /// Why.
+    pub because: Option<Tree>,
+}
+
+/// A list of steps with a value.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// Name of an alternative.
+    pub name: Option<Str>,
+    /// Only when.
+    pub when: Option<Expr>,
+    /// Steps.
+    pub steps: Vec<Step>,
+    /// What the block yields.
+    pub value: Option<Tree>,
+}
+
+// ---------------------------------------------------------------- object types
+
+/// Type of an attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttributeType {
+    /// Text.
+    Text,
+    /// Whole number.
+    Integer,
+    /// Number.
+    Number,
+    /// true or false.
+    Bool,
+    /// IP address.
+    Ip,
+    /// MAC address.
+    Mac,
+    /// RFC 3339.
+    Timestamp,
+    /// List.
+    List,
+    /// Map.
+    Map,
+    /// Any.
+    Any,
+}
+
+/// A declared attribute.
+#[derive(Clone, Debug)]
+pub struct Attribute {
+    /// Where.
+    pub at: At,
+    /// Type.
+    pub attribute_type: AttributeType,
+    /// Type of the elements of a list.
+    pub of: Option<AttributeType>,
+    /// Unit.
+    pub unit: Option<Str>,
+    /// Allowed values.
+    pub one_of: Vec<Str>,
+    /// Object type whose ids it holds.
+    pub refers_to: Option<Str>,
+    /// `merge: union`: contributions are united.
+    pub merge_union: bool,
+    /// Key of list elements.
+    pub keyed_by: Option<Str>,
+    /// What it is.
+    pub description: Option<Str>,
+}
+
+/// An object type. Layout: `env`, `dist`, `self`, `parent`, `other`, then generators.
+#[derive(Clone, Debug)]
+pub struct ObjectType {
+    /// Head.
+    pub head: Head,
+    /// Declared attributes.
+    pub attributes: BTreeMap<Str, Attribute>,
+    /// Whether undeclared attributes may be emitted.
+    pub other_attributes: bool,
+    /// Version of the document, from `self`.
+    pub newest_by: Option<Expr>,
+    /// Forms, first that holds.
+    pub forms: Vec<Form>,
+    /// Derived attributes in file order; the order of evaluation is [`Specs`]-wide, see `order`.
+    pub derive: Vec<DeriveRule>,
+    /// Names to slots.
+    pub layout: Arc<Layout>,
+}
+
+/// One way in which objects of a type get identity, name and place.
+#[derive(Clone, Debug)]
+pub struct Form {
+    /// Where.
+    pub at: At,
+    /// Name.
+    pub name: Str,
+    /// Holds when (sees `self`, `env`).
+    pub when: Option<Expr>,
+    /// Id.
+    pub id: Tree,
+    /// Name.
+    pub display_name: Tree,
+    /// Own `object_name`, when a form says so.
+    pub object_name: Option<Tree>,
+    /// Type of the parent; `environment` is the root.
+    pub parent_type: Str,
+    /// Id of the parent; none for the environment.
+    pub parent_id: Option<Tree>,
+    /// Folders between parent and object, from the outside in.
+    pub folders: Vec<Folder>,
+}
+
+/// A folder between parent and object.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    /// Type of the folder object.
+    pub folder_type: Str,
+    /// Id; sees `parent` (the real parent, not the folder around).
+    pub id: Tree,
+    /// Display text.
+    pub text: Str,
+    /// There even when empty.
+    pub always: bool,
+}
+
+/// Keys of one end of a join: for each generated element one key, when it holds.
+#[derive(Clone, Debug, Default)]
+pub struct JoinEnd {
+    /// Generators.
+    pub each: Option<Each>,
+    /// Filter.
+    pub when: Option<Expr>,
+    /// A list of key parts. None only where a rule is computed from self alone.
+    pub key: Option<Expr>,
+}
+
+/// One rule of a derived attribute.
+#[derive(Clone, Debug)]
+pub struct DeriveRule {
+    /// Where.
+    pub at: At,
+    /// The attribute.
+    pub attribute: Str,
+    /// The other object type; none: computed from `self` alone.
+    pub from: Option<Str>,
+    /// Keys of `self`.
+    pub own: JoinEnd,
+    /// Keys of `other`.
+    pub other: JoinEnd,
+    /// On pairs that met.
+    pub when: Option<Expr>,
+    /// What each pair yields.
+    pub value: Tree,
+    /// What happens to several.
+    pub take: Take,
+}
+
+// ---------------------------------------------------------------- links and cliques
+
+/// How the rules of a link type combine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakeRules {
+    /// All contribute; one link per pair, the first rule's attributes.
+    All,
+    /// Per `from` object the first rule that finds anything.
+    First,
+}
+
+/// A link type. Layout of its rules: `env`, `dist`, `from`, `to`, then generators.
+#[derive(Clone, Debug)]
+pub struct LinkType {
+    /// Head; the name is `FROM-TO`.
+    pub head: Head,
+    /// Object type of the source.
+    pub from: Str,
+    /// Object type of the target.
+    pub to: Str,
+    /// For which environments.
+    pub environment: Selector,
+    /// How rules combine.
+    pub take: TakeRules,
+    /// At most one link per `from` object.
+    pub from_one: bool,
+    /// At most one link per `to` object.
+    pub to_one: bool,
+    /// Rules.
+    pub rules: Vec<LinkRule>,
+    /// Names to slots.
+    pub layout: Arc<Layout>,
+}
+
+/// One join of a link type.
+#[derive(Clone, Debug)]
+pub struct LinkRule {
+    /// Where.
+    pub at: At,
+    /// Name.
+    pub name: Str,
+    /// For which environments.
+    pub environment: Selector,
+    /// Keys of the source.
+    pub from: JoinEnd,
+    /// Keys of the target.
+    pub to: JoinEnd,
+    /// On pairs that met.
+    pub when: Option<Expr>,
+    /// Display name; none: `{from.object_name}-{to.object_name}`.
+    pub link_name: Option<Tree>,
+    /// `up` or `down`; none: up.
+    pub state: Option<Tree>,
+    /// Host; none: that of `from`, else of `to`.
+    pub host: Option<Tree>,
+    /// Switch.
+    pub switch: Option<Tree>,
+    /// Attributes.
+    pub attributes: Vec<(Str, Tree)>,
+}
+
+/// A clique type.
+#[derive(Clone, Debug)]
+pub struct CliqueType {
+    /// Head.
+    pub head: Head,
+    /// Object type in the middle.
+    pub focal_point: Str,
+    /// For which environments.
+    pub environment: Selector,
+    /// Link types in order; each as written, and how it is stored.
+    pub path: Vec<PathStep>,
+    /// Attributes whose values on links must agree with the focal point.
+    pub constraints: Vec<Str>,
+    /// Whether implicit links are walked, too.
+    pub implicit_links: bool,
+}
+
+/// One entry of a clique path.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PathStep {
+    /// As written.
+    pub written: Str,
+    /// Name of the declared link type.
+    pub link_type: Str,
+    /// Whether it is walked from target to source.
+    pub backwards: bool,
+}
+
+// ---------------------------------------------------------------- fetchers
+
+/// A setting of a fetcher.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// `text`, `integer`, `bool` …
+    pub setting_type: AttributeType,
+    /// Default.
+    pub default: Value,
+    /// What it does.
+    pub description: Str,
+}
+
+/// A fetcher. Layout begins with: `env`, `dist`, `parent`, `narrow`, `settings`, `answer`, `result`, `row`, then
+/// results and generators.
+#[derive(Clone, Debug)]
+pub struct Fetcher {
+    /// Head.
+    pub head: Head,
+    /// For which environments.
+    pub environment: Selector,
+    /// Type of the parent (`environment` is the root).
+    pub under: Str,
+    /// Types it asserts.
+    pub emits: Vec<Str>,
+    /// Types it only adds attributes to.
+    pub extends: Vec<Str>,
+    /// About `parent`; false is a complete empty answer.
+    pub when: Option<Expr>,
+    /// Attributes by which it can ask for part of a type.
+    pub narrow_by: BTreeMap<Str, Vec<Str>>,
+    /// Settings.
+    pub settings: BTreeMap<Str, Setting>,
+    /// Steps.
+    pub steps: Vec<Step>,
+    /// Types whose objects it looks up.
+    pub reads: Vec<Str>,
+    /// Names to slots.
+    pub layout: Arc<Layout>,
+}

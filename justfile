@@ -1,0 +1,40 @@
+# Every command of the project. `just` is a convenience: each line works by itself, and `./test` needs no just.
+
+# What CI runs, and what the README's second command runs.
+ci:
+    ./test
+
+# The README's first command: a recorded cloud, shown.
+demo:
+    cargo run --release -- demo
+
+# Unit, integration, golden and spec tests, without installing anything.
+test *ARGS:
+    cargo test --workspace {{ARGS}}
+
+# Format, lint and document as CI does.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# Check the built-in specs and run their tests.
+specs:
+    cargo run -- check
+    cargo run -- test
+
+# Write the generated reference (docs/reference, schemas) again.
+reference:
+    cargo run -- reference docs/reference
+
+# Run conformance cases of the original: just conformance DIR
+conformance DIR:
+    cargo run -p calipso-conformance -- {{DIR}}
+
+# The acceptance suite against a running lab (see tests/lab/README.md).
+lab-test *ARGS:
+    tests/lab/run {{ARGS}}
+
+# Figures for docs/BENCHMARKS.md.
+bench:
+    tests/bench/run
