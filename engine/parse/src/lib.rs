@@ -1,0 +1,17 @@
+//! Parsers: from the text of an answer to a value, as specs describe them.
+//!
+//! A [`ParserSpec`] is what an author wrote; [`Parser::new`] compiles it once; [`Parser::parse`] reads any number of
+//! texts. Parsers are total: any text gives a value or a [`ParseError`], in time linear in the text.
+
+mod error;
+mod parser;
+mod shape;
+mod spec;
+
+pub use error::{ParseError, ParseSpecError, ParseSpecErrorKind};
+pub use parser::Parser;
+pub use shape::{Field, Shape};
+pub use spec::{
+    BlockSpec, BlocksSpec, Conversion, JsonSpec, KeyValuesSpec, LastColumn, LineOptions, LinesSpec, ParserSpec,
+    RegexSpec, Tagged, TableSpec,
+};

@@ -1,0 +1,172 @@
+//! Parsers as authors write them: plain data, one variant per parser.
+
+use std::collections::BTreeMap;
+
+use calipso_model::Str;
+
+/// One parser with its keys. `named` and `call` are resolved before; they never come here.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ParserSpec {
+    /// `lines`
+    Lines(LinesSpec),
+    /// `regex`
+    Regex(RegexSpec),
+    /// `table`
+    Table(TableSpec),
+    /// `key_values`
+    KeyValues(KeyValuesSpec),
+    /// `blocks`
+    Blocks(BlocksSpec),
+    /// `json`
+    Json(JsonSpec),
+    /// `yaml`
+    Yaml,
+    /// `xml`
+    Xml,
+}
+
+/// What all parsers that read lines share. Every key is a regular expression tried on one line.
+///
+/// # Shape
+/// The order is: cut (`after`, `before`), join (`continues`), then drop (`keep`, `skip`). Line breaks, also `\r\n`, are
+/// no part of a line.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LineOptions {
+    /// Reading begins behind the first line that matches; without such a line there is nothing to read.
+    pub after: Option<String>,
+    /// Reading ends before the first line that matches.
+    pub before: Option<String>,
+    /// Only lines that match count.
+    pub keep: Option<String>,
+    /// Lines that match do not count.
+    pub skip: Option<String>,
+    /// A line that matches is joined to the one before with one space.
+    pub continues: Option<String>,
+}
+
+/// What the text of a group becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Conversion {
+    /// A whole number of 64 bits, decimal.
+    Integer,
+    /// A number; whole ones stay whole.
+    Number,
+    /// `true yes on 1`, `false no off 0`, in any case.
+    Bool,
+    /// A list, split at commas; blanks around an element and empty elements are dropped.
+    CommaList,
+    /// A list, split at white space.
+    Words,
+}
+
+/// `lines`: a list of text; blank lines are dropped.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LinesSpec {
+    /// Which lines.
+    pub options: LineOptions,
+}
+
+/// `regex`: named groups of the whole text, or of each line.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RegexSpec {
+    /// Which lines.
+    pub options: LineOptions,
+    /// Key `match`. Over the whole text `^` and `$` match at line breaks; `\A` and `\z` mean the whole text.
+    pub pattern: String,
+    /// Whether each line is matched by itself.
+    pub each_line: bool,
+    /// By group.
+    pub types: BTreeMap<Str, Conversion>,
+}
+
+/// `table`: columns of words.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TableSpec {
+    /// Which lines.
+    pub options: LineOptions,
+    /// The first line that matches holds the column names; rows follow it.
+    pub header: Option<String>,
+    /// Column names, when no header line gives them.
+    pub columns: Option<Vec<Str>>,
+    /// What the last column takes.
+    pub last: LastColumn,
+    /// By column.
+    pub types: BTreeMap<Str, Conversion>,
+}
+
+/// What the last column of a table takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LastColumn {
+    /// One word; words behind it are dropped.
+    #[default]
+    Word,
+    /// Everything up to the end of the line.
+    RestOfLine,
+}
+
+/// `key_values`: one map.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KeyValuesSpec {
+    /// Which lines.
+    pub options: LineOptions,
+    /// Groups `key` and `value`.
+    pub pair: String,
+    /// Group `value`: a line without a key that adds to the value before.
+    pub more: Option<String>,
+    /// `repeat: list`: a key that comes again makes a list; without it, such input is wrong.
+    pub repeat_makes_list: bool,
+    /// By key of the result.
+    pub types: BTreeMap<Str, Conversion>,
+}
+
+/// `blocks`: a list of maps, one per match of `start`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BlocksSpec {
+    /// Which lines.
+    pub options: LineOptions,
+    /// The outermost block.
+    pub block: BlockSpec,
+}
+
+/// One kind of block; blocks nest.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BlockSpec {
+    /// The first line; its groups become keys.
+    pub start: String,
+    /// The line before which the block ends.
+    pub end: Option<String>,
+    /// Groups become keys; of several lines that have a group, the first counts.
+    pub fields: Option<String>,
+    /// By key: a list of the groups of every line that matches.
+    pub lists: BTreeMap<Str, String>,
+    /// Groups `key` and `value`, merged into the block; keys of `start` and `fields` win.
+    pub pairs: Option<String>,
+    /// The key under which all lines behind the first are kept as they are.
+    pub lines: Option<Str>,
+    /// By key: blocks inside this one.
+    pub blocks: BTreeMap<Str, BlockSpec>,
+    /// By group of `start`, `fields` or `lists`, or key of `pairs`.
+    pub types: BTreeMap<Str, Conversion>,
+}
+
+/// `json`: a value, or a list of maps.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JsonSpec {
+    /// Path (`a.b`) to the list of rows.
+    pub rows: Option<Str>,
+    /// Path to the list of column names, when rows are lists.
+    pub columns: Option<Str>,
+    /// Two-element arrays that begin with this name, and what they become.
+    pub tagged: BTreeMap<Str, Tagged>,
+}
+
+/// What a tagged array becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tagged {
+    /// Its second element, a list.
+    List,
+    /// Its second element, a list of pairs, as a map.
+    Map,
+    /// Its second element, a scalar, as text.
+    Text,
+}
