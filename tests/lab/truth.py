@@ -1,0 +1,266 @@
+"""What is really there, gathered without the program: API lists, the database, and the commands of the hosts.
+
+Prints one JSON document: {"objects": {type: {key: attributes}}, "links": [[link type, source key, target key], ...],
+"cliques": {instance id: [node, ...]}}. Keys are chosen so that the program's objects can be mapped onto them without
+knowing how its ids are built (see compare.py). Only the standard library, ssh and the mariadb client are used.
+"""
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import urllib.request
+
+HOME = os.environ.get("LAB_HOME", "/var/lib/openstack-lab")
+PASSWORD = os.environ.get("LAB_PASSWORD", "labpass")
+MGMT = os.environ.get("LAB_MGMT", "10.20.0")
+CONTROLLER = f"{MGMT}.11"
+KEY = f"{HOME}/ssh/id_ed25519"
+
+
+# ------------------------------------------------------------------ asking
+
+def ssh(address, command):
+    """Standard output of a command, run as root; None when it fails."""
+    done = subprocess.run(
+        ["ssh", "-q", "-i", KEY, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+         "-o", "BatchMode=yes", f"root@{address}", command],
+        capture_output=True, text=True, timeout=60)
+    return done.stdout if done.returncode == 0 else None
+
+
+class Api:
+    """Keystone and what its catalogue names."""
+
+    def __init__(self):
+        body = {"auth": {"identity": {"methods": ["password"], "password": {"user": {
+            "name": "admin", "domain": {"id": "default"}, "password": PASSWORD}}},
+            "scope": {"project": {"name": "admin", "domain": {"id": "default"}}}}}
+        request = urllib.request.Request(f"http://{CONTROLLER}:5000/v3/auth/tokens", json.dumps(body).encode(),
+                                         {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            self.token = answer.headers["X-Subject-Token"]
+            catalog = json.load(answer)["token"]["catalog"]
+        self.base = {s["type"]: next(e["url"] for e in s["endpoints"] if e["interface"] == "public")
+                     for s in catalog if s["endpoints"]}
+
+    def get(self, service, path):
+        request = urllib.request.Request(self.base[service].rstrip("/") + path, headers={"X-Auth-Token": self.token})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+
+
+def sql(query):
+    done = subprocess.run(["mariadb", "-h", CONTROLLER, "-u", "reader", f"-p{PASSWORD}", "-N", "-B", "-e", query],
+                          capture_output=True, text=True, check=True)
+    return [line.split("\t") for line in done.stdout.splitlines()]
+
+
+# ------------------------------------------------------------------ gathering
+
+def gather(profile):
+    api = Api()
+    objects, links = {}, set()
+
+    def add(kind, key, **attributes):
+        assert key not in objects.setdefault(kind, {}), (kind, key)
+        objects[kind][key] = attributes
+
+    def link(kind, source, target):
+        links.add((kind, source, target))
+
+    servers = api.get("compute", "/servers/detail?all_tenants=1")["servers"]
+    networks = {n["id"]: n for n in api.get("network", "/v2.0/networks")["networks"]}
+    subnets = api.get("network", "/v2.0/subnets")["subnets"]
+    ports = api.get("network", "/v2.0/ports")["ports"]
+    agents = api.get("network", "/v2.0/agents")["agents"]
+    routers = {r["id"]: r for r in api.get("network", "/v2.0/routers")["routers"]}
+    projects = {p["id"]: p for p in api.get("identity", "/projects")["projects"]}
+    aggregates = api.get("compute", "/os-aggregates")["aggregates"]
+    zones = api.get("compute", "/os-availability-zone/detail")["availabilityZoneInfo"]
+    hypervisors = {h["hypervisor_hostname"]: h for h in api.get("compute", "/os-hypervisors/detail")["hypervisors"]}
+    regions = api.get("identity", "/regions")["regions"]
+
+    port_by_mac = {}
+    for port in ports:
+        port_by_mac.setdefault(port["mac_address"], []).append(port)
+
+    for region in regions:
+        add("region", region["id"], name=region["id"])
+    for ident, project in projects.items():
+        if project["name"] != "services":
+            add("project", ident, name=project["name"])
+    for zone in zones:
+        add("availability_zone", zone["zoneName"], available=zone["zoneState"]["available"])
+    for aggregate in aggregates:
+        add("aggregate", str(aggregate["id"]), name=aggregate["name"])
+        for host in aggregate["hosts"]:
+            add("host_ref", f"{aggregate['name']}|{host}")
+    for ident, network in networks.items():
+        cidrs = sorted(s["cidr"] for s in subnets if s["network_id"] == ident)
+        add("network", ident, name=network["name"], cidrs=cidrs,
+            **{"provider:segmentation_id": network["provider:segmentation_id"],
+               "provider:network_type": network["provider:network_type"]})
+    for port in ports:
+        add("port", port["id"], mac_address=port["mac_address"], network_id=port["network_id"])
+    for agent in agents:
+        add("network_agent", f"{agent['host']}|{agent['binary']}", agent_type=agent["agent_type"])
+
+    hosts = {}
+    for zone in zones:
+        for host, services in (zone["hosts"] or {}).items():
+            entry = hosts.setdefault(host, {"types": set(), "zone": zone["zoneName"]})
+            if "nova-compute" in services:
+                entry["types"].add("Compute")
+                entry["zone"] = zone["zoneName"]
+            if "nova-conductor" in services:
+                entry["types"].add("Controller")
+    for agent in agents:
+        if agent["agent_type"] in ("Metadata agent", "DHCP agent", "L3 agent"):
+            hosts[agent["host"]]["types"].add("Network")
+    address = {}
+    for host, entry in hosts.items():
+        known = hypervisors.get(host, {}).get("host_ip")
+        address[host] = known or CONTROLLER
+        add("host", host, host_type=sorted(entry["types"]), zone=entry["zone"])
+
+    for server in servers:
+        ident = server["id"]
+        mine = [p for p in ports if p["device_id"] == ident]
+        add("instance", ident, name=server["name"], host=server["OS-EXT-SRV-ATTR:host"],
+            local_name=server["OS-EXT-SRV-ATTR:instance_name"], network=sorted({p["network_id"] for p in mine}))
+
+    def bound(host):
+        return {p["network_id"] for p in ports if p["binding:host_id"] == host}
+
+    carriers = {}        # (host, network) -> pNIC name
+    way = {}             # instance id -> nodes of its clique
+    tunnels = {}
+    tunnel_type = "vxlan"
+    endpoints = {host: (ip, int(udp)) for host, ip, udp in
+                 sql(f"SELECT host, ip_address, udp_port FROM neutron.ml2_{tunnel_type}_endpoints")}
+    l2 = {a["host"]: a for a in agents if a["agent_type"] in ("Open vSwitch agent", "Linux bridge agent")}
+
+    for host in hosts:
+        run = lambda command: ssh(address[host], command)  # noqa: E731
+        addresses = json.loads(run("ip -j address show"))
+        ip_of = {a["local"]: i["ifname"] for i in addresses for a in i["addr_info"]}
+        mac_of = {i["ifname"]: i.get("address") for i in addresses}
+        cards = re.findall(r"/net/(\S+)$", "\n".join(
+            line for line in run("/usr/local/bin/ls -l /sys/class/net").splitlines() if "/virtual/" not in line), re.M)
+        for card in cards:
+            add("host_pnic", f"{host}|{card}", mac_address=mac_of[card], host=host,
+                state="UP" if "UP" in next(i["flags"] for i in addresses if i["ifname"] == card) else "DOWN")
+        members = {}     # Linux bridge -> interfaces
+        for line in (run("for b in /sys/class/net/*/brif; do echo \"$b $(/bin/ls $b | tr '\\n' ' ')\"; done") or "").splitlines():
+            words = line.split()
+            found = re.match(r"/sys/class/net/(.+)/brif$", words[0])
+            if found and found.group(1) != "*":
+                members[found.group(1)] = words[1:]
+        for bridge, interfaces in members.items():
+            add("vconnector", f"{host}|{bridge}", interfaces_names=sorted(interfaces), host=host)
+        bridge_of = {i: b for b, interfaces in members.items() for i in interfaces}
+
+        switch_ports = {}
+        if profile == "ovs":
+            for bridge in run("ovs-vsctl list-br").split():
+                for port in [bridge] + run(f"ovs-vsctl list-ports {bridge}").split():
+                    switch_ports[port] = bridge
+            add("vedge", host, host=host)
+            for card in cards:
+                if card in switch_ports:
+                    link("vedge-host_pnic", host, f"{host}|{card}")
+            for bridge, interfaces in members.items():
+                for interface in interfaces:
+                    if interface.startswith("qvb") and "qvo" + interface[3:] in switch_ports:
+                        link("vconnector-vedge", f"{host}|{bridge}", host)
+
+        # Which card carries which network.
+        mapping = l2[host]["configurations"].get("bridge_mappings" if profile == "ovs" else "interface_mappings", {})
+        tunnel_ip = l2[host]["configurations"]["tunneling_ip"]
+        holder = ip_of[tunnel_ip]
+        tunnel_card = holder if holder in cards else next(
+            c for c in cards if switch_ports.get(c, bridge_of.get(c)) == holder)
+        for ident in bound(host):
+            network = networks[ident]
+            if network["provider:network_type"] in ("vxlan", "gre", "geneve"):
+                carriers[host, ident] = tunnel_card
+            else:
+                physical = mapping.get(network["provider:physical_network"])
+                carriers[host, ident] = physical if profile == "lxb" else next(
+                    (c for c in cards if switch_ports.get(c) == physical), None)
+        for (where, ident), card in carriers.items():
+            if where == host and card:
+                link("host_pnic-network", f"{host}|{card}", ident)
+
+        if profile == "ovs":
+            add("otep", host, ip_address=endpoints[host][0], host=host)
+            link("vedge-otep", host, host)
+            link("otep-host_pnic", host, f"{host}|{tunnel_card}")
+        else:
+            for bridge, interfaces in members.items():
+                for interface in interfaces:
+                    if interface.startswith("vxlan-"):
+                        add("otep", f"{host}|{interface}", ip_address=tunnel_ip, host=host)
+                        link("vconnector-otep", f"{host}|{bridge}", f"{host}|{interface}")
+                        link("otep-host_pnic", f"{host}|{interface}", f"{host}|{tunnel_card}")
+                    if interface in cards:
+                        link("vconnector-host_pnic", f"{host}|{bridge}", f"{host}|{interface}")
+        tunnels[host] = tunnel_card
+
+        def plug(vnic, interface):
+            if interface in bridge_of:
+                link("vnic-vconnector", vnic, f"{host}|{bridge_of[interface]}")
+            if interface in switch_ports:
+                link("vnic-vedge", vnic, host)
+
+        # Instances.
+        for domain in (run("virsh list --all --name") or "").split():
+            ident = run(f"virsh domuuid {domain}").strip()
+            nodes = {("instance", ident), *([("vedge", host)] if profile == "ovs" else [])}
+            for row in run(f"virsh domiflist {domain}").splitlines()[2:]:
+                if not row.strip():
+                    continue
+                interface, _, bridge, _, mac = row.split()
+                port = next(p for p in port_by_mac[mac] if p["binding:host_id"] == host)
+                vnic = f"{host}|{mac}"
+                add("vnic", vnic, mac_address=mac, host=host, network=port["network_id"], port=port["id"],
+                    vnic_type="instance_vnic")
+                link("instance-vnic", ident, vnic)
+                plug(vnic, interface)
+                tunnelled = networks[port["network_id"]]["provider:network_type"] in ("vxlan", "gre", "geneve")
+                nodes |= {("vnic", vnic), ("vconnector", f"{host}|{bridge}"), ("network", port["network_id"]),
+                          ("host_pnic", f"{host}|{carriers[host, port['network_id']]}")}
+                if profile == "ovs" and tunnelled:
+                    nodes.add(("otep", host))
+                elif tunnelled:
+                    nodes |= {("otep", f"{host}|{i}") for i in members[bridge] if i.startswith("vxlan-")}
+            way[ident] = sorted(nodes)
+
+        # Services.
+        for namespace in re.findall(r"^(q(?:dhcp|router)-\S+)", run("ip netns list") or "", re.M):
+            kind, ident = namespace.split("-", 1)
+            name = networks[ident]["name"] if kind == "qdhcp" else routers[ident]["name"]
+            add("vservice", f"{host}|{namespace}", host=host, name=f"{kind}-{name}",
+                service_type="dhcp" if kind == "qdhcp" else "router")
+            inside = json.loads(run(f"ip netns exec {shlex.quote(namespace)} ip -j address show"))
+            for interface in inside:
+                if interface["ifname"] == "lo":
+                    continue
+                base = interface["ifname"]
+                port = port_by_mac[interface["address"]][0]
+                vnic = f"{host}|{interface['address']}"
+                add("vnic", vnic, mac_address=interface["address"], host=host, network=port["network_id"],
+                    port=port["id"], vnic_type="vservice_vnic")
+                link("vservice-vnic", f"{host}|{namespace}", vnic)
+                # With Linux bridges the other end of the pair is named after the port.
+                plug(vnic, base if profile == "ovs" else f"tap{port['id'][:11]}")
+
+    return {"objects": objects, "links": sorted(links), "cliques": way}
+
+
+if __name__ == "__main__":
+    with open(f"{HOME}/profile") as file:
+        found = gather(file.read().strip())
+    json.dump(found, sys.stdout, indent=1, sort_keys=True)
