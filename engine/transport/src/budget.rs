@@ -1,0 +1,68 @@
+//! What all calls of one connection may use together.
+
+use std::{
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// How much of a server one connection may use: requests at a time, requests per second, SSH channels per host.
+#[derive(Debug)]
+pub struct Budget {
+    slots: Semaphore,
+    interval: Option<Duration>,
+    next: Mutex<Option<Instant>>,
+    channels_per_host: usize,
+}
+
+/// The right to ask once. Given back when dropped.
+#[derive(Debug)]
+pub struct Permit<'a>(#[expect(dead_code, reason = "held for its drop")] SemaphorePermit<'a>);
+
+impl Budget {
+    /// Makes a budget. Zero counts as one; no rate means no limit.
+    #[must_use]
+    pub fn new(concurrent: usize, per_second: Option<f64>, channels_per_host: usize) -> Self {
+        let interval =
+            per_second.filter(|rate| rate.is_finite() && *rate > 0.0).map(|rate| Duration::from_secs_f64(1.0 / rate));
+        Self {
+            slots: Semaphore::new(concurrent.clamp(1, Semaphore::MAX_PERMITS)),
+            interval,
+            next: Mutex::new(None),
+            channels_per_host: channels_per_host.max(1),
+        }
+    }
+
+    /// SSH channels that one host may be asked to hold open at a time.
+    #[must_use]
+    pub fn channels_per_host(&self) -> usize {
+        self.channels_per_host
+    }
+
+    /// Waits until one more request may be made.
+    pub async fn acquire(&self) -> Permit<'_> {
+        let slot = self.slots.acquire().await.expect("the semaphore of a budget is never closed");
+        if let Some(at) = self.reserve() {
+            tokio::time::sleep_until(at.into()).await;
+        }
+        Permit(slot)
+    }
+
+    /// Takes the next place in the rate, or nothing when there is no need to wait. Unused time is not saved up.
+    fn reserve(&self) -> Option<Instant> {
+        let interval = self.interval?;
+        let now = Instant::now();
+        let mut next = self.next.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let at = next.map_or(now, |next| next.max(now));
+        *next = Some(at + interval);
+        (at > now).then_some(at)
+    }
+}
+
+impl Default for Budget {
+    /// 8 at a time, no rate, 6 channels per host.
+    fn default() -> Self {
+        Self::new(8, None, 6)
+    }
+}
