@@ -13,6 +13,8 @@ pub mod replay;
 pub mod scrub;
 pub mod stats;
 
+mod words;
+
 pub use budget::Budget;
 pub use door::{Call, Door, ExecKey, HttpKey, KnownHosts, Reply, Request, SqlKey, SqlServer, SshServer, Stage, Tls};
 pub use error::{ErrorKind, FetchError};
@@ -20,7 +22,7 @@ pub use fault::{Fault, Faulty};
 pub use live::Live;
 pub use once::Once;
 pub use record::{Meta, RecordError, Recorder};
-pub use recording::{Entry, Recording, RecordingError};
+pub use recording::{Entry, EntryKey, Recording, RecordingError};
 pub use replay::Replay;
 pub use scrub::Scrubber;
 pub use stats::SourceStats;

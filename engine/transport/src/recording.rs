@@ -1,8 +1,23 @@
 //! Recorded requests and their answers, in memory.
 
-use std::path::{Path, PathBuf};
+mod inline;
+mod line;
+mod matching;
 
-use calipso_model::{Map, Value};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use calipso_model::{Map, Str, Value};
+
+use crate::{
+    door::{Call, Reply, Stage},
+    error::ErrorKind,
+};
+
+pub(crate) use line::{FORMAT, file_of_host, write_line};
+pub(crate) use matching::{Found, STARS, tell};
 
 /// Why a recording cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -25,14 +40,63 @@ pub enum RecordingError {
     },
 }
 
-/// One request and its answer.
+/// One request and its answer. What is `None` in the key matches any request.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {}
+pub struct Entry {
+    /// The role that asked.
+    pub role: Option<Str>,
+    /// What it was asked for.
+    pub stage: Option<Stage>,
+    /// Which repetition this is.
+    pub attempt: u32,
+    /// What was asked.
+    pub key: EntryKey,
+    /// The answer, or why there was none.
+    pub outcome: Result<Reply, (ErrorKind, String)>,
+    /// How long it took.
+    pub millis: u64,
+}
+
+/// The recorded form of a logical key. `***` in any text of it matches any text.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EntryKey {
+    /// An HTTP request.
+    Http {
+        /// Target chosen by the step.
+        target: Option<BTreeMap<Str, Str>>,
+        /// Method in capitals.
+        method: Str,
+        /// Path without query.
+        path: String,
+        /// All query parameters, sorted.
+        query: Option<Vec<(String, String)>>,
+        /// What was sent.
+        body: Option<Value>,
+    },
+    /// A query.
+    Sql {
+        /// The statement, white space normalised.
+        text: String,
+        /// Its parameters.
+        params: Option<Vec<Value>>,
+    },
+    /// A command.
+    Exec {
+        /// The host that it ran on.
+        host: Option<Str>,
+        /// The words as the fetcher says them.
+        words: Vec<String>,
+    },
+}
 
 /// Recorded requests and their answers.
 #[derive(Clone, Debug, Default)]
 pub struct Recording {
     entries: Vec<Entry>,
+    /// Coarse key to entries; those with a wildcard in the coarse key are under the kind's name alone.
+    index: BTreeMap<String, Vec<usize>>,
+    /// The recording asked after this one.
+    next: Option<Box<Recording>>,
     meta: Map,
 }
 
@@ -47,26 +111,51 @@ impl Recording {
     ///
     /// # Errors
     /// A file cannot be read or a line is not of the form.
-    pub fn read(_dir: &Path) -> Result<Self, RecordingError> {
-        Ok(Self::default())
+    pub fn read(dir: &Path) -> Result<Self, RecordingError> {
+        line::read_dir(dir)
     }
 
     /// Reads the `answers` of a spec test: a map with the lists `commands`, `http` and `sql`.
     ///
     /// # Errors
     /// An entry is not of the form; the place is the path of keys below `answers`.
-    pub fn from_answers(_answers: &Value) -> Result<Self, RecordingError> {
-        Ok(Self::default())
+    pub fn from_answers(answers: &Value) -> Result<Self, RecordingError> {
+        inline::read(answers)
     }
 
-    /// Adds the entries of another one behind these: they are asked when none of these matches.
+    /// Adds one entry behind the others.
+    pub fn push(&mut self, entry: Entry) {
+        self.index.entry(entry.key.coarse()).or_default().push(self.entries.len());
+        self.entries.push(entry);
+    }
+
+    /// Adds another one behind this: it is asked when nothing here matches.
     pub fn append(&mut self, other: Recording) {
-        self.entries.extend(other.entries);
+        match &mut self.next {
+            Some(next) => next.append(other),
+            None => self.next = Some(Box::new(other)),
+        }
     }
 
     /// What the recording says of itself; empty for inline answers.
     #[must_use]
     pub fn meta(&self) -> &Map {
         &self.meta
+    }
+
+    /// The entries, in recorded order, those of appended recordings last.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        let mut at = Some(self);
+        std::iter::from_fn(move || {
+            let here = at?;
+            at = here.next.as_deref();
+            Some(&here.entries)
+        })
+        .flatten()
+    }
+
+    /// The answer to a call, if it was recorded.
+    pub(crate) fn find(&self, call: &Call) -> Found<'_> {
+        matching::find(self, call)
     }
 }

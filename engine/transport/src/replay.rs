@@ -1,18 +1,28 @@
 //! A door that answers from a recording.
 
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
 use async_trait::async_trait;
 
 use crate::{
     door::{Call, Door, Reply},
     error::{ErrorKind, FetchError},
-    recording::Recording,
+    recording::{Found, Recording, tell},
     stats::{Counters, SourceStats},
 };
 
 /// Answers from a recording, by logical keys only: whatever needs credentials is ignored.
+///
+/// # Shape
+/// An answer depends on the call alone (its key and attempt), never on what was asked before.
 pub struct Replay {
     recording: Recording,
     seed: Option<u64>,
+    asked: AtomicU64,
     counters: Counters,
 }
 
@@ -20,7 +30,7 @@ impl Replay {
     /// Answers at once.
     #[must_use]
     pub fn new(recording: Recording) -> Self {
-        Self { recording, seed: None, counters: Counters::default() }
+        Self { recording, seed: None, asked: AtomicU64::new(0), counters: Counters::default() }
     }
 
     /// Lets other tasks go first before it answers, more or fewer as the seed will have it.
@@ -29,13 +39,45 @@ impl Replay {
         self.seed = Some(seed);
         self
     }
+
+    /// What the recording holds.
+    #[must_use]
+    pub fn recording(&self) -> &Recording {
+        &self.recording
+    }
+
+    async fn let_others_go_first(&self, call: &Call) {
+        let Some(seed) = self.seed else { return };
+        let mut hasher = DefaultHasher::new();
+        (seed, self.asked.fetch_add(1, Ordering::Relaxed), call.request.key_text()).hash(&mut hasher);
+        for _ in 0..hasher.finish() % 32 {
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 #[async_trait]
 impl Door for Replay {
     async fn ask(&self, call: Call) -> Result<Reply, FetchError> {
-        let _ = (&self.recording, self.seed);
-        Err(FetchError::new(ErrorKind::NotRecorded, call.place(), "nothing"))
+        self.let_others_go_first(&call).await;
+        match self.recording.find(&call) {
+            Found::Entry(entry) => {
+                let outcome = match &entry.outcome {
+                    Ok(reply) => Ok(reply.clone()),
+                    Err((kind, why)) => Err(FetchError::new(*kind, call.place(), why.clone())),
+                };
+                let bytes = outcome.as_ref().ok().map(Reply::bytes);
+                self.counters.called(&call.role, bytes, Duration::from_millis(entry.millis));
+                self.counters.change(&call.role, |stats| stats.executions += 1);
+                outcome
+            }
+            Found::Nothing { nearest } => {
+                self.counters.called(&call.role, None, Duration::ZERO);
+                let nearest = nearest.map(|nearest| format!("; the most similar one is {nearest}")).unwrap_or_default();
+                let why = format!("{}{nearest}; record again, or add the answer by hand", tell(&call.request));
+                Err(FetchError::new(ErrorKind::NotRecorded, call.place(), why))
+            }
+        }
     }
 
     fn stats(&self) -> Vec<SourceStats> {
