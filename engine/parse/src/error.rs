@@ -21,6 +21,18 @@ impl ParseError {
         Self { line: Some(line), expected: expected.into(), found: shortened(found) }
     }
 
+    /// As [`ParseError::at`], for lines that may be long: shows what stands around a 1-based column.
+    pub(crate) fn around(line: usize, column: usize, expected: impl Into<String>, found: &str) -> Self {
+        let chars_before = MAX_FOUND_CHARS / 2;
+        let from = column.saturating_sub(chars_before);
+        let part: String = if from < chars_before || found.chars().nth(MAX_FOUND_CHARS).is_none() {
+            found.chars().take(2 * MAX_FOUND_CHARS).collect()
+        } else {
+            ['…'].into_iter().chain(found.chars().skip(from)).take(2 * MAX_FOUND_CHARS).collect()
+        };
+        Self::at(line, expected, &part)
+    }
+
     pub(crate) fn whole(expected: impl Into<String>, text: &str) -> Self {
         let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
         Self { line: None, expected: expected.into(), found: shortened(first) }

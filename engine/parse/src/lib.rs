@@ -3,15 +3,25 @@
 //! A [`ParserSpec`] is what an author wrote; [`Parser::new`] compiles it once; [`Parser::parse`] reads any number of
 //! texts. Parsers are total: any text gives a value or a [`ParseError`], in time linear in the text.
 
+mod blocks;
+mod convert;
 mod error;
+mod json;
+mod key_values;
+mod lines;
 mod parser;
+mod pattern;
 mod shape;
 mod spec;
+mod table;
+mod text;
+mod xml;
+mod yaml;
 
 pub use error::{ParseError, ParseSpecError, ParseSpecErrorKind};
 pub use parser::Parser;
 pub use shape::{Field, Shape};
 pub use spec::{
     BlockSpec, BlocksSpec, Conversion, JsonSpec, KeyValuesSpec, LastColumn, LineOptions, LinesSpec, ParserSpec,
-    RegexSpec, Tagged, TableSpec,
+    RegexSpec, TableSpec, Tagged,
 };

@@ -1,35 +1,91 @@
 //! The compiled parser: one variant per parser spec.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use calipso_model::Value;
 
-use crate::{ParseError, ParseSpecError, ParserSpec, Shape};
+use crate::{
+    ParseError, ParseSpecError, ParserSpec, Shape,
+    blocks::Blocks,
+    json::Json,
+    key_values::KeyValues,
+    lines::{Lines, Matches},
+    pattern::Faults,
+    table::Table,
+    xml, yaml,
+};
 
 /// A compiled parser. Cloning is cheap.
 #[derive(Clone, Debug)]
-pub struct Parser(Arc<ParserSpec>);
+pub struct Parser(Arc<Compiled>);
+
+#[derive(Clone, Debug)]
+enum Compiled {
+    Lines(Lines),
+    Regex(Matches),
+    Table(Table),
+    KeyValues(KeyValues),
+    Blocks(Blocks),
+    Json(Json),
+    Yaml,
+    Xml,
+}
 
 impl Parser {
     /// Compiles a spec.
     ///
     /// # Errors
-    /// Every fault of the spec, in the order of its keys.
+    /// Every fault of the spec, with the keys that lead to it.
     pub fn new(spec: &ParserSpec) -> Result<Self, Vec<ParseSpecError>> {
-        Ok(Self(Arc::new(spec.clone())))
+        let mut faults = Faults::default();
+        let compiled = faults.below(spec.key(), |faults| match spec {
+            ParserSpec::Lines(spec) => Lines::compile(spec, faults).map(Compiled::Lines),
+            ParserSpec::Regex(spec) => Matches::compile(spec, faults).map(Compiled::Regex),
+            ParserSpec::Table(spec) => Table::compile(spec, faults).map(Compiled::Table),
+            ParserSpec::KeyValues(spec) => KeyValues::compile(spec, faults).map(Compiled::KeyValues),
+            ParserSpec::Blocks(spec) => Blocks::compile(spec, faults).map(Compiled::Blocks),
+            ParserSpec::Json(spec) => Json::compile(spec, faults).map(Compiled::Json),
+            ParserSpec::Yaml => Some(Compiled::Yaml),
+            ParserSpec::Xml => Some(Compiled::Xml),
+        });
+        match (compiled, faults.into_found()) {
+            (Some(compiled), found) if found.is_empty() => Ok(Self(Arc::new(compiled))),
+            (_, found) => Err(found),
+        }
     }
 
     /// Reads a text.
     ///
+    /// # Shape
+    /// Of [`Parser::shape`]. Text that is empty or blank gives an empty list for parsers of lists (`lines`, `regex`
+    /// with `each_line`, `table`, `blocks`) and an error for the others.
     /// # Errors
     /// [`ParseError`] when the text is not as the parser needs it.
     pub fn parse(&self, text: &str) -> Result<Value, ParseError> {
-        Err(ParseError::whole("a parser", text))
+        match &*self.0 {
+            Compiled::Lines(lines) => Ok(lines.parse(text)),
+            Compiled::Regex(matches) => matches.parse(text),
+            Compiled::Table(table) => table.parse(text),
+            Compiled::KeyValues(pairs) => pairs.parse(text),
+            Compiled::Blocks(blocks) => blocks.parse(text),
+            Compiled::Json(json) => json.parse(text),
+            Compiled::Yaml => yaml::parse(text),
+            Compiled::Xml => xml::parse(text),
+        }
     }
 
     /// What [`Parser::parse`] can yield.
     #[must_use]
     pub fn shape(&self) -> Shape {
-        Shape::Any
+        match &*self.0 {
+            Compiled::Lines(_) => Lines::shape(),
+            Compiled::Regex(matches) => matches.shape(),
+            Compiled::Table(table) => table.shape(),
+            Compiled::KeyValues(pairs) => pairs.shape(),
+            Compiled::Blocks(blocks) => blocks.shape(),
+            Compiled::Json(json) => json.shape(),
+            Compiled::Yaml => Shape::Any,
+            Compiled::Xml => Shape::Map { known: BTreeMap::new(), others: Some(Box::new(Shape::Any)) },
+        }
     }
 }

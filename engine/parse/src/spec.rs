@@ -25,6 +25,23 @@ pub enum ParserSpec {
     Xml,
 }
 
+impl ParserSpec {
+    /// The parser's key under `parse`.
+    #[must_use]
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Lines(_) => "lines",
+            Self::Regex(_) => "regex",
+            Self::Table(_) => "table",
+            Self::KeyValues(_) => "key_values",
+            Self::Blocks(_) => "blocks",
+            Self::Json(_) => "json",
+            Self::Yaml => "yaml",
+            Self::Xml => "xml",
+        }
+    }
+}
+
 /// What all parsers that read lines share. Every key is a regular expression tried on one line.
 ///
 /// # Shape

@@ -1,0 +1,221 @@
+//! The parser `json`: strict JSON, tagged arrays, rows with columns.
+
+use std::{collections::BTreeMap, fmt};
+
+use calipso_model::{Map, Str, Value};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+use crate::{JsonSpec, ParseError, ParseSpecErrorKind, Shape, Tagged, pattern::Faults};
+
+/// Compiled `json`.
+#[derive(Clone, Debug)]
+pub(crate) struct Json {
+    rows: Option<Rows>,
+    tagged: BTreeMap<Str, Tagged>,
+}
+
+/// Where the rows are, and their column names when they are lists.
+#[derive(Clone, Debug)]
+struct Rows {
+    rows: Str,
+    columns: Option<Str>,
+}
+
+impl Json {
+    pub(crate) fn compile(spec: &JsonSpec, faults: &mut Faults) -> Option<Self> {
+        for (key, path) in [("rows", &spec.rows), ("columns", &spec.columns)] {
+            if path.as_ref().is_some_and(|path| path.split('.').any(str::is_empty)) {
+                faults.below(key, |faults| faults.add(ParseSpecErrorKind::BadKeys, "a path such as `a.b` is needed"));
+            }
+        }
+        if spec.rows.is_none() && spec.columns.is_some() {
+            faults.add(ParseSpecErrorKind::BadKeys, "`columns` needs `rows`");
+        }
+        let rows = spec.rows.clone().map(|rows| Rows { rows, columns: spec.columns.clone() });
+        Some(Self { rows, tagged: spec.tagged.clone() })
+    }
+
+    pub(crate) fn parse(&self, text: &str) -> Result<Value, ParseError> {
+        if text.trim().is_empty() {
+            return Err(ParseError::whole("JSON", text));
+        }
+        let Strict(mut value) = serde_json::from_str(text).map_err(|error| syntax(text, &error))?;
+        if !self.tagged.is_empty() {
+            value = self.untag(value, text)?;
+        }
+        match &self.rows {
+            None => Ok(value),
+            Some(rows) => rows.read(&value, text),
+        }
+    }
+
+    pub(crate) fn shape(&self) -> Shape {
+        match &self.rows {
+            None => Shape::Any,
+            Some(_) => {
+                let row = Shape::Map { known: BTreeMap::new(), others: Some(Box::new(Shape::Any)) };
+                Shape::List(Box::new(row))
+            }
+        }
+    }
+
+    /// Replaces tagged arrays, from the inside out. Depth is bounded by the JSON reader.
+    fn untag(&self, value: Value, text: &str) -> Result<Value, ParseError> {
+        match value {
+            Value::List(items) => {
+                if let [Value::Str(tag), inner] = items.as_slice()
+                    && let Some(tagged) = self.tagged.get(tag)
+                {
+                    let wrong = |what: &str| ParseError::whole(format!("{what} behind the tag `{tag}`"), text);
+                    return match (tagged, inner) {
+                        (Tagged::List, Value::List(_)) => self.untag_items(inner, text),
+                        (Tagged::List, _) => Err(wrong("a list")),
+                        (Tagged::Map, Value::List(pairs)) => self.tagged_map(pairs, tag, text),
+                        (Tagged::Map, _) => Err(wrong("a list of pairs")),
+                        (Tagged::Text, scalar) => scalar_text(scalar).map(Value::Str).ok_or_else(|| wrong("a scalar")),
+                    };
+                }
+                self.untag_items(&Value::List(items), text)
+            }
+            Value::Map(map) => {
+                let mut pairs = Vec::with_capacity(map.len());
+                for (key, value) in &map {
+                    pairs.push((key.clone(), self.untag(value.clone(), text)?));
+                }
+                Ok(Value::Map(Map::from_pairs(pairs)))
+            }
+            scalar => Ok(scalar),
+        }
+    }
+
+    fn untag_items(&self, list: &Value, text: &str) -> Result<Value, ParseError> {
+        let items = list.as_list().unwrap_or_default();
+        let items: Result<Vec<Value>, ParseError> = items.iter().map(|item| self.untag(item.clone(), text)).collect();
+        items.map(Value::list)
+    }
+
+    fn tagged_map(&self, pairs: &[Value], tag: &Str, text: &str) -> Result<Value, ParseError> {
+        let mut found = Vec::with_capacity(pairs.len());
+        for pair in pairs {
+            let key = match pair.as_list() {
+                Some([key, _]) => scalar_text(&self.untag(key.clone(), text)?),
+                _ => None,
+            };
+            let (Some(key), Some([_, value])) = (key, pair.as_list()) else {
+                return Err(ParseError::whole(format!("pairs of a scalar and a value behind the tag `{tag}`"), text));
+            };
+            found.push((key, self.untag(value.clone(), text)?));
+        }
+        distinct(found).map(Value::Map).map_err(|key| {
+            ParseError::whole(format!("each key once behind the tag `{tag}`, `{key}` is repeated"), text)
+        })
+    }
+}
+
+impl Rows {
+    fn read(&self, value: &Value, text: &str) -> Result<Value, ParseError> {
+        let wrong = |what: String| ParseError::whole(what, text);
+        let rows = list_at(value, &self.rows).ok_or_else(|| wrong(format!("a list under `{}`", self.rows)))?;
+        let Some(path) = &self.columns else {
+            if rows.iter().all(|row| row.as_map().is_some()) {
+                return Ok(Value::list(rows.to_vec()));
+            }
+            return Err(wrong(format!("a list of maps under `{}`", self.rows)));
+        };
+        let names = || wrong(format!("a list of distinct names under `{path}`"));
+        let columns = list_at(value, path).ok_or_else(names)?;
+        let columns: Vec<Str> =
+            columns.iter().map(|name| name.as_str().map(Str::from)).collect::<Option<_>>().ok_or_else(names)?;
+        distinct(columns.iter().map(|name| (name.clone(), Value::Null)).collect()).map_err(|_| names())?;
+        let row = |row: &Value| match row.as_list() {
+            Some(cells) if cells.len() == columns.len() => {
+                Ok(Value::Map(columns.iter().cloned().zip(cells.iter().cloned()).collect()))
+            }
+            _ => Err(wrong(format!("rows with {} cells under `{}`", columns.len(), self.rows))),
+        };
+        rows.iter().map(row).collect::<Result<Vec<_>, _>>().map(Value::list)
+    }
+}
+
+fn list_at<'v>(value: &'v Value, path: &str) -> Option<&'v [Value]> {
+    path.split('.').try_fold(value, |value, key| value.as_map()?.get(key))?.as_list()
+}
+
+fn scalar_text(value: &Value) -> Option<Str> {
+    match value {
+        Value::Str(text) => Some(text.clone()),
+        Value::Bool(_) | Value::Int(_) | Value::Float(_) => Some(value.to_json().into()),
+        Value::Null | Value::List(_) | Value::Map(_) => None,
+    }
+}
+
+/// A map of pairs with different keys, or a key that is there twice.
+pub(crate) fn distinct(mut pairs: Vec<(Str, Value)>) -> Result<Map, Str> {
+    pairs.sort_by(|a, b| a.0.cmp(&b.0));
+    for pair in pairs.windows(2) {
+        if let [(first, _), (second, _)] = pair
+            && first == second
+        {
+            return Err(first.clone());
+        }
+    }
+    Ok(Map::from_pairs(pairs))
+}
+
+/// The error of the JSON reader as ours.
+fn syntax(text: &str, error: &serde_json::Error) -> ParseError {
+    let message = error.to_string();
+    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(what, _)| what);
+    let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
+    ParseError::around(error.line().max(1), error.column(), format!("JSON ({message})"), line)
+}
+
+/// A value whose maps had no repeated keys in the text.
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        input.deserialize_any(StrictVisitor).map(Self)
+    }
+}
+
+struct StrictVisitor;
+
+impl<'de> Visitor<'de> for StrictVisitor {
+    type Value = Value;
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("any JSON value")
+    }
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
+        Ok(Value::Bool(flag))
+    }
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(Value::Int(number))
+    }
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(i64::try_from(number).map_or(Value::Float(number as f64), Value::Int))
+    }
+    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
+        Ok(Value::Float(number))
+    }
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::text(text))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Strict(item)) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Value::list(list))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut pairs: Vec<(Str, Value)> = Vec::new();
+        while let Some((key, Strict(value))) = entries.next_entry::<String, Strict>()? {
+            pairs.push((key.into(), value));
+        }
+        distinct(pairs).map(Value::Map).map_err(|key| A::Error::custom(format_args!("the key `{key}` is repeated")))
+    }
+}

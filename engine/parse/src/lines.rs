@@ -1,0 +1,83 @@
+//! The parsers `lines` and `regex`.
+
+use calipso_model::{Map, Value};
+
+use crate::{
+    LinesSpec, ParseError, ParseSpecErrorKind, RegexSpec, Shape,
+    pattern::{Faults, Pattern, check_types},
+    text::LineReader,
+};
+
+/// Compiled `lines`.
+#[derive(Clone, Debug)]
+pub(crate) struct Lines {
+    reader: LineReader,
+}
+
+impl Lines {
+    pub(crate) fn compile(spec: &LinesSpec, faults: &mut Faults) -> Option<Self> {
+        Some(Self { reader: LineReader::compile(&spec.options, faults) })
+    }
+
+    pub(crate) fn parse(&self, text: &str) -> Value {
+        let lines = self.reader.read(text);
+        let filled = lines.iter().filter(|line| !line.text.trim().is_empty());
+        filled.map(|line| Value::text(&line.text)).collect::<Vec<_>>().into()
+    }
+
+    pub(crate) fn shape() -> Shape {
+        Shape::List(Box::new(Shape::Text))
+    }
+}
+
+/// Compiled `regex`.
+#[derive(Clone, Debug)]
+pub(crate) struct Matches {
+    reader: LineReader,
+    pattern: Pattern,
+    each_line: bool,
+}
+
+impl Matches {
+    pub(crate) fn compile(spec: &RegexSpec, faults: &mut Faults) -> Option<Self> {
+        let reader = LineReader::compile(&spec.options, faults);
+        let pattern = Pattern::compile("match", &spec.pattern, !spec.each_line, &spec.types, faults)?;
+        check_types(&spec.types, pattern.names(), "group", faults);
+        if spec.each_line && pattern.names().next().is_none() {
+            faults.below("match", |faults| {
+                faults.add(ParseSpecErrorKind::NoNamedGroup, "a named group `(?<name>…)` is needed here");
+            });
+        }
+        Some(Self { reader, pattern, each_line: spec.each_line })
+    }
+
+    pub(crate) fn parse(&self, text: &str) -> Result<Value, ParseError> {
+        if self.each_line {
+            let mut found = Vec::new();
+            for line in self.reader.read(text) {
+                if let Some(pairs) = self.pattern.read(&line.text, Some(line.number))? {
+                    found.push(Value::Map(Map::from_pairs(pairs)));
+                }
+            }
+            return Ok(found.into());
+        }
+        let expected = "text that matches the regular expression";
+        if text.trim().is_empty() {
+            return Err(ParseError::whole(expected, text));
+        }
+        let pairs = if self.reader.is_plain() {
+            self.pattern.read(text, None)?
+        } else {
+            let lines = self.reader.read(text);
+            let lines: Vec<&str> = lines.iter().map(|line| &*line.text).collect();
+            self.pattern.read(&lines.join("\n"), None)?
+        };
+        let pairs = pairs.ok_or_else(|| ParseError::whole(expected, text))?;
+        Ok(Value::Map(Map::from_pairs(pairs)))
+    }
+
+    pub(crate) fn shape(&self) -> Shape {
+        let map = self.pattern.shape();
+        if self.each_line { Shape::List(Box::new(map)) } else { map }
+    }
+}
