@@ -1,0 +1,209 @@
+//! Generators: `a in x; b in a.list; k, v in a.map`.
+
+use calipso_model::Value;
+
+use crate::{
+    error::{EvalError, ExprError, ExprErrorKind},
+    eval::{Fuel, MAX_LIST},
+    expr::{Expr, Use},
+    layout::{BindNames, Frame, Slot},
+    template::whole,
+};
+
+/// One `NAME in EXPRESSION`.
+#[derive(Clone, Debug)]
+pub struct Generator {
+    /// The name of the key, of `k, v in …`.
+    pub key: Option<Slot>,
+    /// The name of the element or value.
+    pub value: Slot,
+    /// What is run over.
+    pub over: Expr,
+    /// Offset of that expression in the text.
+    pub offset: usize,
+}
+
+/// Generators, each of which sees the names of those before.
+#[derive(Clone, Debug)]
+pub struct Each {
+    /// In order.
+    pub generators: Vec<Generator>,
+}
+
+impl Generator {
+    /// The elements, with keys where it runs over a map.
+    ///
+    /// # Errors
+    /// What it runs over is neither list nor map, or cannot be evaluated.
+    pub fn elements(&self, frame: &Frame, fuel: &mut Fuel) -> Result<Vec<(Option<Value>, Value)>, EvalError> {
+        let over = self.over.eval(frame, fuel)?;
+        let fault = |message: String| whole(&self.over, message);
+        let n_elements = match &over {
+            Value::List(items) => items.len(),
+            Value::Map(map) => map.len(),
+            _ => 0,
+        };
+        if n_elements > MAX_LIST {
+            return Err(fault("there are more than 1,000,000 elements".to_owned()));
+        }
+        fuel.burn(n_elements as u64).map_err(fault)?;
+        match (&over, self.key) {
+            (Value::List(items), None) => Ok(items.iter().map(|item| (None, item.clone())).collect()),
+            (Value::Map(map), Some(_)) => {
+                Ok(map.iter().map(|(key, value)| (Some(Value::Str(key.clone())), value.clone())).collect())
+            }
+            (Value::Map(_), None) => Err(fault("this is a map; write `key, value in …`".to_owned())),
+            (Value::List(_), Some(_)) => Err(fault("this is a list; write `element in …`".to_owned())),
+            (other, _) => {
+                Err(fault(format!("{} cannot be run over; use `| default([])` or `| as_list`", other.kind())))
+            }
+        }
+    }
+
+    /// Binds an element.
+    pub fn bind(&self, frame: &mut Frame, key: Option<Value>, value: Value) {
+        if let (Some(slot), Some(key)) = (self.key, key) {
+            frame.set(slot, key);
+        }
+        frame.set(self.value, value);
+    }
+
+    /// Unbinds its names.
+    pub fn unbind(&self, frame: &mut Frame) {
+        if let Some(slot) = self.key {
+            frame.clear(slot);
+        }
+        frame.clear(self.value);
+    }
+}
+
+impl Each {
+    /// Parses generators and binds their names.
+    ///
+    /// # Errors
+    /// All mistakes, with byte ranges in `source`.
+    pub fn parse(source: &str, names: &mut dyn BindNames) -> Result<Self, Vec<ExprError>> {
+        let mut generators = Vec::new();
+        let mut errors = Vec::new();
+        for (offset, piece) in pieces(source) {
+            let trimmed = piece.trim();
+            let start = offset + (piece.len() - piece.trim_start().len());
+            let bad = |message: &str| {
+                ExprError::new(ExprErrorKind::BadGenerator, start, start + trimmed.len().max(1), message)
+                    .help("write `name in list`, or `key, value in map`; several are separated by `;`")
+            };
+            let Some(at) = trimmed.find(" in ") else {
+                errors.push(bad("this is no generator"));
+                continue;
+            };
+            let (left, right) = (&trimmed[..at], &trimmed[at + 4..]);
+            let bound: Vec<&str> = left.split(',').map(str::trim).collect();
+            let identifier = |name: &str| {
+                name.chars().next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
+                    && name.chars().all(|character| character.is_ascii_alphanumeric() || character == '_')
+            };
+            if bound.len() > 2 || !bound.iter().all(|name| identifier(name)) {
+                errors.push(bad("a generator binds one name, or two over a map"));
+                continue;
+            }
+            let right_offset = start + at + 4 + (right.len() - right.trim_start().len());
+            let over = match Expr::parse(right.trim(), &*names) {
+                Ok(over) => Some(over),
+                Err(mistakes) => {
+                    errors.extend(mistakes.into_iter().map(|mistake| mistake.shifted(right_offset)));
+                    None
+                }
+            };
+            let mut slots = Vec::new();
+            for name in &bound {
+                match names.bind(name) {
+                    Ok(slot) => slots.push(slot),
+                    Err(mistake) => {
+                        let place = start + left.find(name).unwrap_or(0);
+                        errors.push(ExprError { start: place, end: place + name.len(), ..mistake });
+                    }
+                }
+            }
+            if let (Some(over), Some(value)) = (over, slots.last().copied())
+                && slots.len() == bound.len()
+            {
+                let key = (slots.len() == 2).then(|| slots.first().copied()).flatten();
+                generators.push(Generator { key, value, over, offset: right_offset });
+            }
+        }
+        if errors.is_empty() { Ok(Self { generators }) } else { Err(errors) }
+    }
+
+    /// Runs over all combinations for which `when` holds, in order.
+    ///
+    /// # Errors
+    /// Of the generators, of `when`, of `f`; the frame is clean afterwards in any case.
+    pub fn for_each(
+        &self,
+        when: Option<&Expr>,
+        frame: &mut Frame,
+        fuel: &mut Fuel,
+        f: &mut dyn FnMut(&mut Frame, &mut Fuel) -> Result<(), EvalError>,
+    ) -> Result<(), EvalError> {
+        let result = run(&self.generators, when, frame, fuel, f);
+        for generator in &self.generators {
+            generator.unbind(frame);
+        }
+        result
+    }
+
+    /// Every path that its expressions read.
+    #[must_use]
+    pub fn uses(&self) -> Vec<Use> {
+        self.generators.iter().flat_map(|generator| generator.over.uses()).collect()
+    }
+}
+
+fn run(
+    generators: &[Generator],
+    when: Option<&Expr>,
+    frame: &mut Frame,
+    fuel: &mut Fuel,
+    f: &mut dyn FnMut(&mut Frame, &mut Fuel) -> Result<(), EvalError>,
+) -> Result<(), EvalError> {
+    let Some((generator, rest)) = generators.split_first() else {
+        if let Some(when) = when
+            && !when.holds(frame, fuel)?
+        {
+            return Ok(());
+        }
+        return f(frame, fuel);
+    };
+    for (key, value) in generator.elements(frame, fuel)? {
+        generator.bind(frame, key, value);
+        run(rest, when, frame, fuel, f)?;
+    }
+    Ok(())
+}
+
+/// The text between semicolons outside of quotes and brackets, with offsets.
+fn pieces(source: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    let (mut start, mut depth, mut quote, mut escaped) = (0, 0usize, None::<char>, false);
+    for (place, character) in source.char_indices() {
+        if escaped {
+            escaped = false;
+            continue;
+        }
+        match (quote, character) {
+            (Some(_), '\\') => escaped = true,
+            (Some(open), character) if open == character => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(character),
+            (None, '(' | '[' | '{') => depth += 1,
+            (None, ')' | ']' | '}') => depth = depth.saturating_sub(1),
+            (None, ';') if depth == 0 => {
+                found.push((start, &source[start..place]));
+                start = place + 1;
+            }
+            _ => {}
+        }
+    }
+    found.push((start, &source[start..]));
+    found
+}

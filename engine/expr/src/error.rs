@@ -1,0 +1,121 @@
+//! What can be wrong with an expression, before and while it is evaluated.
+
+/// A mistake in the text of an expression or template.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExprError {
+    /// Which one.
+    pub kind: ExprErrorKind,
+    /// First byte in the text.
+    pub start: usize,
+    /// Byte after the last.
+    pub end: usize,
+    /// What is wrong: lower case, no full stop.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+/// The mistakes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExprErrorKind {
+    /// Does not parse.
+    Syntax,
+    /// A name that is not visible here.
+    UnknownName,
+    /// A filter, test or function outside the closed set.
+    UnknownFilter,
+    /// Wrong number or kind of arguments.
+    WrongArguments,
+    /// `{{` in a bare expression.
+    TemplateInExpression,
+    /// Part of the grammar that the language does not have.
+    NotAllowed,
+    /// A shell operator in a command.
+    ShellOperator,
+    /// Unbalanced quotes in a command.
+    NotWords,
+    /// Something else than one SELECT.
+    NotASelect,
+    /// `schema.X` outside identifiers.
+    UnknownIdentifier,
+    /// A path that is no path.
+    BadPath,
+    /// Not `NAME in …`.
+    BadGenerator,
+    /// A name bound twice.
+    ShadowedName,
+}
+
+impl ExprError {
+    /// Makes an error.
+    #[must_use]
+    pub fn new(kind: ExprErrorKind, start: usize, end: usize, message: impl Into<String>) -> Self {
+        Self { kind, start, end, message: message.into(), help: None }
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The same error in a text in which this one's text begins at `offset`.
+    #[must_use]
+    pub fn shifted(mut self, offset: usize) -> Self {
+        self.start += offset;
+        self.end += offset;
+        self
+    }
+}
+
+/// A fault of an evaluation: something undefined, a wrong type, too much work.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct EvalError {
+    /// What is wrong.
+    pub message: String,
+    /// First byte in the text of the expression.
+    pub start: usize,
+    /// Byte after the last.
+    pub end: usize,
+    /// Whether the evaluation touched the result of a step that failed.
+    pub failed: bool,
+}
+
+impl EvalError {
+    /// Whether the evaluation touched the result of a step that failed.
+    #[must_use]
+    pub fn is_failed(&self) -> bool {
+        self.failed
+    }
+}
+
+/// The known word nearest to a misspelt one, if one is near.
+#[must_use]
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|candidate| (distance(word, candidate), candidate))
+        .filter(|(far, candidate)| *far <= (candidate.len().max(word.len()) / 3).max(1))
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        let mut next = vec![left];
+        for (y, above) in b.iter().zip(row.iter().skip(1)) {
+            let cost = usize::from(x != *y);
+            left = (diagonal + cost).min(left + 1).min(above + 1);
+            diagonal = *above;
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
+}

@@ -1,0 +1,120 @@
+//! Names, slots and frames: where an evaluation finds the values of names.
+
+use std::sync::Arc;
+
+use calipso_model::{Str, Value};
+
+use crate::error::ExprError;
+
+/// Place of a name in a frame.
+pub type Slot = usize;
+
+/// The names of one spec, in the order in which they were first bound.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Layout {
+    names: Vec<Str>,
+}
+
+impl Layout {
+    /// A layout with these names first.
+    #[must_use]
+    pub fn new(names: &[&str]) -> Self {
+        Self { names: names.iter().map(|name| Arc::from(*name)).collect() }
+    }
+
+    /// The slot of a name; a new one is added at the end.
+    pub fn slot(&mut self, name: &str) -> Slot {
+        self.find(name).unwrap_or_else(|| {
+            self.names.push(Arc::from(name));
+            self.names.len() - 1
+        })
+    }
+
+    /// The slot of a name, if it has one.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<Slot> {
+        self.names.iter().position(|known| known.as_ref() == name)
+    }
+
+    /// The name of a slot.
+    #[must_use]
+    pub fn name(&self, slot: Slot) -> Option<&Str> {
+        self.names.get(slot)
+    }
+
+    /// How many names there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+}
+
+/// Every name of a layout is visible.
+impl Names for Layout {
+    fn resolve(&self, name: &str) -> Option<Slot> {
+        self.find(name)
+    }
+    fn known(&self) -> Vec<Str> {
+        self.names.clone()
+    }
+}
+
+/// The values of names during one evaluation.
+#[derive(Clone, Debug, Default)]
+pub struct Frame {
+    slots: Vec<Option<Value>>,
+}
+
+impl Frame {
+    /// A frame for a layout of this length, nothing bound.
+    #[must_use]
+    pub fn new(len: usize) -> Self {
+        Self { slots: vec![None; len] }
+    }
+
+    /// Binds a name.
+    pub fn set(&mut self, slot: Slot, value: impl Into<Value>) {
+        if slot >= self.slots.len() {
+            self.slots.resize(slot + 1, None);
+        }
+        if let Some(place) = self.slots.get_mut(slot) {
+            *place = Some(value.into());
+        }
+    }
+
+    /// Unbinds a name.
+    pub fn clear(&mut self, slot: Slot) {
+        if let Some(place) = self.slots.get_mut(slot) {
+            *place = None;
+        }
+    }
+
+    /// The value of a name.
+    #[must_use]
+    pub fn get(&self, slot: Slot) -> Option<&Value> {
+        self.slots.get(slot).and_then(Option::as_ref)
+    }
+}
+
+/// What names are visible at one place of a spec.
+pub trait Names {
+    /// The slot of a visible name.
+    fn resolve(&self, name: &str) -> Option<Slot>;
+    /// Every visible name, for suggestions.
+    fn known(&self) -> Vec<Str>;
+}
+
+/// A place where names can be bound, too.
+pub trait BindNames: Names {
+    /// Binds a name from here on.
+    ///
+    /// # Errors
+    /// The name is bound already (`ShadowedName`); offsets are those of the name and are corrected by the caller.
+    fn bind(&mut self, name: &str) -> Result<Slot, ExprError>;
+}
