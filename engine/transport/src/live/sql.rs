@@ -1,0 +1,169 @@
+//! Queries to MariaDB and MySQL servers: prepared statements in read-only sessions.
+
+mod row;
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use calipso_model::{Map, Value};
+use mysql_async::{Conn, DriverError, Error, IoError, Opts, OptsBuilder, Params, Pool, prelude::Queryable};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    door::{Call, Reply, Request, SqlKey, SqlServer},
+    error::{ErrorKind, FetchError},
+    live::{CONNECT_TIMEOUT, too_large},
+};
+
+/// More rows than this are too many, however small they are.
+const MAX_ROWS: usize = 2_000_000;
+
+/// Server error: a system variable that it does not know.
+const UNKNOWN_VARIABLE: u16 = 1193;
+
+/// One pool of connections for each server and account.
+#[derive(Default)]
+pub(super) struct Sql {
+    pools: Mutex<BTreeMap<String, std::sync::Arc<Server>>>,
+}
+
+struct Server {
+    pool: Pool,
+    /// It limits statements in milliseconds by another name than MariaDB.
+    limits_in_millis: AtomicBool,
+}
+
+impl Sql {
+    /// Asks one query and reads all rows.
+    pub(super) async fn ask(&self, call: &Call) -> Result<Reply, FetchError> {
+        let Request::Sql { key, server } = &call.request else {
+            return Err(FetchError::new(ErrorKind::Setup, call.place(), "not a query"));
+        };
+        let place = call.place();
+        let params = params(&key.params).map_err(|why| FetchError::new(ErrorKind::Setup, place.as_str(), why))?;
+        let server = self.server(server);
+        let mut conn = match tokio::time::timeout(CONNECT_TIMEOUT, server.pool.get_conn()).await {
+            Ok(conn) => conn.map_err(|why| explain(&place, &why))?,
+            Err(_) => {
+                let why = format!("no connection within {} s", CONNECT_TIMEOUT.as_secs());
+                return Err(FetchError::new(ErrorKind::Unreachable, place, why));
+            }
+        };
+        limit_time(&mut conn, &server, call.timeout).await.map_err(|why| explain(&place, &why))?;
+        let rows = rows(&mut conn, key, params, call.max_bytes).await;
+        match rows {
+            Ok(Some(rows)) => Ok(Reply::Rows(rows)),
+            Ok(None) => Err(too_large(&place, call.max_bytes)),
+            Err(why) => Err(explain(&place, &why)),
+        }
+    }
+
+    /// Closes all connections.
+    pub(super) async fn close(&self) {
+        let pools = std::mem::take(&mut *self.pools.lock().unwrap_or_else(PoisonError::into_inner));
+        for server in pools.into_values() {
+            if let Err(why) = server.pool.clone().disconnect().await {
+                tracing::debug!(%why, "a database connection did not close cleanly");
+            }
+        }
+    }
+
+    fn server(&self, server: &SqlServer) -> std::sync::Arc<Server> {
+        let password = Sha256::digest(server.password.reveal().as_bytes());
+        let database = server.database.as_deref().unwrap_or_default();
+        let key = format!("{}\n{}\n{}\n{password:x}\n{database}", server.address, server.port, server.user);
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || std::sync::Arc::new(Server { pool: Pool::new(options(server)), limits_in_millis: false.into() });
+        pools.entry(key).or_insert_with(make).clone()
+    }
+}
+
+fn options(server: &SqlServer) -> Opts {
+    OptsBuilder::default()
+        .ip_or_hostname(server.address.to_string())
+        .tcp_port(server.port)
+        .user(Some(server.user.to_string()))
+        .pass(Some(server.password.reveal().to_owned()))
+        .db_name(server.database.as_deref().map(str::to_owned))
+        .prefer_socket(false)
+        .tcp_nodelay(true)
+        .setup(vec!["SET SESSION TRANSACTION READ ONLY", "SET SESSION time_zone = '+00:00'"])
+        .into()
+}
+
+/// Tells the server to give up by itself a little before we do.
+async fn limit_time(conn: &mut Conn, server: &Server, timeout: Duration) -> Result<(), Error> {
+    let in_millis = format!("SET SESSION max_execution_time = {}", timeout.as_millis().max(1));
+    if server.limits_in_millis.load(Ordering::Relaxed) {
+        return conn.query_drop(in_millis).await;
+    }
+    match conn.query_drop(format!("SET SESSION max_statement_time = {:.3}", timeout.as_secs_f64())).await {
+        Err(Error::Server(error)) if error.code == UNKNOWN_VARIABLE => {
+            server.limits_in_millis.store(true, Ordering::Relaxed);
+            conn.query_drop(in_millis).await
+        }
+        outcome => outcome,
+    }
+}
+
+/// All rows, or nothing when they are too many.
+async fn rows(conn: &mut Conn, key: &SqlKey, params: Params, max_bytes: u64) -> Result<Option<Vec<Map>>, Error> {
+    let mut result = conn.exec_iter(key.text.as_str(), params).await?;
+    let mut rows = Vec::new();
+    let mut n_bytes = 0_u64;
+    while let Some(row) = result.next().await? {
+        let row = row::to_map(row);
+        n_bytes += Reply::Rows(vec![row.clone()]).bytes();
+        rows.push(row);
+        if n_bytes > max_bytes || rows.len() > MAX_ROWS {
+            return Ok(None);
+        }
+    }
+    Ok(Some(rows))
+}
+
+fn params(values: &[Value]) -> Result<Params, String> {
+    let one = |value: &Value| match value {
+        Value::Null => Ok(mysql_async::Value::NULL),
+        Value::Bool(flag) => Ok(mysql_async::Value::Int(i64::from(*flag))),
+        Value::Int(number) => Ok(mysql_async::Value::Int(*number)),
+        Value::Float(number) => Ok(mysql_async::Value::Double(*number)),
+        Value::Str(text) => Ok(mysql_async::Value::Bytes(text.as_bytes().to_vec())),
+        other => Err(format!("a query parameter must be a scalar, found a {}", other.kind())),
+    };
+    let values = values.iter().map(one).collect::<Result<Vec<_>, _>>()?;
+    Ok(if values.is_empty() { Params::Empty } else { Params::Positional(values) })
+}
+
+fn explain(place: &str, error: &Error) -> FetchError {
+    let (kind, why) = match error {
+        Error::Server(error) => {
+            let kind = match error.code {
+                1044 | 1045 | 1130 | 1142 | 1143 | 1227 | 1370 | 1698 | 1792 | 1820 | 1862 | 3118 => ErrorKind::Denied,
+                1969 | 3024 | 1317 => ErrorKind::Timeout,
+                1040 | 1203 | 1226 => ErrorKind::Busy,
+                _ => ErrorKind::Protocol,
+            };
+            (kind, format!("{} (error {})", error.message, error.code))
+        }
+        Error::Io(IoError::Io(system)) => (system_kind(system), system.to_string()),
+        Error::Io(other) => (ErrorKind::Tls, other.to_string()),
+        Error::Driver(DriverError::ConnectionClosed) => (ErrorKind::Cut, "the connection was closed".to_owned()),
+        other => (ErrorKind::Protocol, other.to_string()),
+    };
+    FetchError::new(kind, place, why)
+}
+
+fn system_kind(error: &std::io::Error) -> ErrorKind {
+    use std::io::ErrorKind as Io;
+    match error.kind() {
+        Io::ConnectionReset | Io::ConnectionAborted | Io::BrokenPipe | Io::UnexpectedEof => ErrorKind::Cut,
+        _ => ErrorKind::Unreachable,
+    }
+}

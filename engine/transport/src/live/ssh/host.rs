@@ -1,0 +1,201 @@
+//! The commands that wait for one host, and how many shells work on them.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::{Notify, oneshot};
+
+use crate::{
+    budget::Budget,
+    door::{Call, Reply, Request, SshServer},
+    error::{ErrorKind, FetchError},
+    live::ssh::{Sessions, session, shell},
+    stats::Counters,
+};
+
+/// A command that has waited this long gets another shell, if the host may have one more.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// How often a host that refuses our only channel is asked again, with growing pauses.
+const REFUSALS: u32 = 6;
+
+/// A command and where its reply goes.
+pub(super) struct Waiting {
+    pub(super) call: Call,
+    pub(super) reply: oneshot::Sender<Result<Reply, FetchError>>,
+    /// How often its shell went away under it.
+    pub(super) broken: u32,
+}
+
+impl Waiting {
+    pub(super) fn words(&self) -> &[String] {
+        match &self.call.request {
+            Request::Exec { words, .. } => words,
+            _ => &[],
+        }
+    }
+
+    pub(super) fn answer(self, reply: Result<Reply, FetchError>) {
+        // Whoever asked may have gone away.
+        let _ = self.reply.send(reply);
+    }
+}
+
+/// One host and what waits for it.
+pub(super) struct Host {
+    pub(super) server: SshServer,
+    sessions: Arc<Sessions>,
+    pub(super) counters: Arc<Counters>,
+    queue: Mutex<Queue>,
+    /// Rings when something was added to the queue.
+    pub(super) added: Notify,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Waiting>,
+    n_shells: usize,
+    /// Fewer channels than the budget allows, once the server refused one.
+    ceiling: Option<usize>,
+    helper_coming: bool,
+}
+
+impl Host {
+    pub(super) fn new(server: SshServer, sessions: Arc<Sessions>, counters: Arc<Counters>) -> Self {
+        Self { server, sessions, counters, queue: Mutex::default(), added: Notify::new() }
+    }
+
+    /// Runs one command among the others.
+    pub(super) async fn run(self: &Arc<Self>, call: Call) -> Result<Reply, FetchError> {
+        let place = call.place();
+        let (sender, receiver) = oneshot::channel();
+        self.queue().waiting.push_back(Waiting { call, reply: sender, broken: 0 });
+        self.added.notify_one();
+        self.send_workers();
+        receiver.await.unwrap_or_else(|_| Err(FetchError::new(ErrorKind::Cut, place, "the door was closed")))
+    }
+
+    fn queue(&self) -> std::sync::MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next command that somebody still waits for.
+    pub(super) fn take(&self) -> Option<Waiting> {
+        let mut queue = self.queue();
+        loop {
+            let next = queue.waiting.pop_front()?;
+            if !next.reply.is_closed() {
+                return Some(next);
+            }
+        }
+    }
+
+    /// Puts commands back to the front, in their order.
+    pub(super) fn give_back(&self, commands: impl DoubleEndedIterator<Item = Waiting>) {
+        let mut queue = self.queue();
+        for command in commands.rev() {
+            queue.waiting.push_front(command);
+        }
+    }
+
+    /// A shell at once when there is none, another one later when commands still wait then.
+    pub(super) fn send_workers(self: &Arc<Self>) {
+        let mut queue = self.queue();
+        let Some(first) = queue.waiting.front() else { return };
+        let budget = Arc::clone(&first.call.budget);
+        let allowed = queue.ceiling.unwrap_or(usize::MAX).min(budget.channels_per_host());
+        if queue.n_shells == 0 {
+            queue.n_shells = 1;
+            let host = Arc::clone(self);
+            tokio::spawn(async move { host.work(budget).await });
+        } else if queue.n_shells < allowed && !queue.helper_coming {
+            queue.helper_coming = true;
+            let host = Arc::clone(self);
+            tokio::spawn(async move {
+                tokio::time::sleep(PATIENCE).await;
+                {
+                    let mut queue = host.queue();
+                    queue.helper_coming = false;
+                    if queue.waiting.is_empty() {
+                        return;
+                    }
+                    queue.n_shells += 1;
+                }
+                host.work(budget).await;
+            });
+        }
+    }
+
+    /// Works until nothing waits any more.
+    async fn work(self: Arc<Self>, budget: Arc<Budget>) {
+        // What is asked for at the same moment belongs together.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        let mut refusals = 0;
+        loop {
+            self.send_workers();
+            let next = {
+                let queue = self.queue();
+                queue.waiting.front().map(|first| (first.call.role.clone(), first.call.attempt > 0 || first.broken > 0))
+            };
+            let Some((role, again)) = next else {
+                if self.leave_if_idle() {
+                    return;
+                }
+                continue;
+            };
+            let permit = budget.acquire().await;
+            let session = match self.sessions.get(&self.server, again).await {
+                Ok(session) => session,
+                Err(error) => {
+                    self.fail_all(&error);
+                    continue;
+                }
+            };
+            match shell::run(&self, &session, &role).await {
+                Ok(()) => refusals = 0,
+                Err(shell::Stopped::Refused) => {
+                    drop(permit);
+                    let others = {
+                        let mut queue = self.queue();
+                        let others = queue.n_shells.saturating_sub(1);
+                        if others > 0 {
+                            queue.ceiling = Some(others);
+                            queue.n_shells = others;
+                        }
+                        others
+                    };
+                    if others > 0 {
+                        return;
+                    }
+                    refusals += 1;
+                    if refusals > REFUSALS {
+                        let why = "it refuses to open even one channel";
+                        self.fail_all(&FetchError::new(ErrorKind::Busy, session::place(&self.server), why));
+                    }
+                    tokio::time::sleep(Duration::from_millis(50) * 2_u32.pow(refusals.min(REFUSALS))).await;
+                }
+                Err(shell::Stopped::Failed(error)) => self.fail_all(&error),
+            }
+        }
+    }
+
+    /// Gives up this shell's place, unless something came in just now.
+    fn leave_if_idle(&self) -> bool {
+        let mut queue = self.queue();
+        let idle = queue.waiting.is_empty();
+        if idle {
+            queue.n_shells = queue.n_shells.saturating_sub(1);
+        }
+        idle
+    }
+
+    fn fail_all(&self, error: &FetchError) {
+        let waiting = std::mem::take(&mut self.queue().waiting);
+        for command in waiting {
+            command.answer(Err(error.clone()));
+        }
+    }
+}
