@@ -1,0 +1,137 @@
+//! Runs conformance cases, facts about what an inventory must hold as data, against the catalogue of specs.
+//!
+//! `conformance DIR [--map FILE]` prints one line per case (`ID  pass`, `ID  fail WHY`, `ID  not-applicable WHY`) and a
+//! closing line with the counts; it fails when a case fails.
+
+mod cases;
+mod compare;
+mod engine;
+mod rules;
+mod tree;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Context, Result, bail};
+use calipso_model::{Str, Value};
+
+use crate::{
+    cases::Case,
+    compare::{How, compare},
+    engine::Engine,
+    rules::Rule,
+};
+
+/// What became of a case.
+enum Outcome {
+    Pass,
+    Fail(String),
+    NotApplicable(String),
+}
+
+fn main() -> Result<ExitCode> {
+    let (folder, map) = arguments()?;
+    let text = std::fs::read_to_string(&map).with_context(|| format!("cannot read `{}`", map.display()))?;
+    let rules = rules::read(&text)?;
+    let cases = cases::read(&folder)?;
+    let engine = Engine::new(&map)?;
+    for pattern in rules.iter().flat_map(|rule| rule.idle(&cases)) {
+        eprintln!("no case is called `{pattern}`");
+    }
+    let (mut passed, mut failed, mut not_applicable) = (0, 0, 0);
+    for case in &cases {
+        match outcome(case, &rules, &engine) {
+            Outcome::Pass => {
+                passed += 1;
+                println!("{}  pass", case.id);
+            }
+            Outcome::Fail(why) => {
+                failed += 1;
+                println!("{}  fail {why}", case.id);
+            }
+            Outcome::NotApplicable(why) => {
+                not_applicable += 1;
+                println!("{}  not-applicable {why}", case.id);
+            }
+        }
+    }
+    println!("{passed} passed, {failed} failed, {not_applicable} not applicable");
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn arguments() -> Result<(PathBuf, PathBuf)> {
+    let mut folder = None;
+    let mut map = None;
+    let mut words = std::env::args_os().skip(1);
+    while let Some(word) = words.next() {
+        if word == "--map" {
+            map = Some(PathBuf::from(words.next().context("`--map` needs a file")?));
+        } else if folder.is_none() {
+            folder = Some(PathBuf::from(word));
+        } else {
+            bail!("one folder of cases is enough");
+        }
+    }
+    let folder = folder.context("usage: conformance DIR [--map FILE]")?;
+    Ok((folder, map.unwrap_or_else(|| PathBuf::from("tests/conformance/map.yaml"))))
+}
+
+fn outcome(case: &Case, rules: &[Rule], engine: &Engine) -> Outcome {
+    let Some(rule) = rules.iter().find(|rule| rule.names(case)) else {
+        return Outcome::Fail(format!("the map says nothing about it ({})", case.subject));
+    };
+    if let Some(reason) = &rule.not_applicable {
+        return Outcome::NotApplicable(reason.to_string());
+    }
+    match run(case, rule, engine) {
+        Ok(None) => Outcome::Pass,
+        Ok(Some(difference)) => Outcome::Fail(difference),
+        Err(error) => Outcome::Fail(format!("{error:#}").replace('\n', " ")),
+    }
+}
+
+/// Runs a case; says what differs.
+fn run(case: &Case, rule: &Rule, engine: &Engine) -> Result<Option<String>> {
+    let mut names: Vec<(&str, Value)> = vec![
+        ("given", case.given.clone().into()),
+        ("expect", case.expect.clone().into()),
+        ("id", Value::from(case.id.clone())),
+    ];
+    for entry in rule.keys.get("let").and_then(Value::as_list).unwrap_or_default() {
+        for (name, written) in entry.as_map().context("`let` is a list of maps")? {
+            let value = tree::eval(written, &names).with_context(|| format!("`let` of `{name}`"))?;
+            names.push((name, value));
+        }
+    }
+    let at = |key: &str, names: &[(&str, Value)]| -> Result<Option<Value>> {
+        rule.keys.get(key).map(|written| tree::eval(written, names).with_context(|| format!("`{key}`"))).transpose()
+    };
+    let what = at("run", &names)?.unwrap_or_default();
+    let (kind, name) = what.as_map().and_then(|what| what.iter().next()).context("`run` says what is run")?;
+    let result = if &**kind == "value" {
+        name.clone()
+    } else {
+        let specs = at("specs", &names)?.unwrap_or_default();
+        let test = at("test", &names)?.unwrap_or_default();
+        engine.observe(kind, name.as_str().context("`run` names a spec")?, specs.as_map(), test.as_map())?
+    };
+    names.push(("result", result.clone()));
+    let got = at("got", &names)?.unwrap_or(result);
+    let expected = match at("expect", &names)? {
+        Some(expected) => expected,
+        None => ["objects", "document", "value", "links"]
+            .iter()
+            .find_map(|key| case.expect.get(key).cloned())
+            .context("the case expects nothing that the map could compare")?,
+    };
+    let text = |key: &str| rule.keys.text(key).or_else(|| case.expect.text(key)).cloned();
+    let mut ignore: Vec<Str> = Vec::new();
+    for list in [rule.keys.get("ignore"), case.expect.get("ignore")] {
+        ignore.extend(
+            list.and_then(Value::as_list).unwrap_or_default().iter().filter_map(|name| name.as_str().map(Str::from)),
+        );
+    }
+    let any_order = rule.keys.get("any_order").is_some_and(|flag| *flag == Value::Bool(true))
+        || case.expect.text("order").is_none_or(|order| &**order == "any");
+    let mode = text("mode").context("no way of comparing is named")?;
+    Ok(compare(&expected, &got, &How { mode, any_order, ignore }))
+}
