@@ -1,0 +1,289 @@
+//! From nodes to typed values: takes the keys of a map one by one and reports every mistake at its place.
+
+use std::{ops::Range, sync::Arc};
+
+use calipso_expr::nearest;
+use calipso_model::{Str, Value};
+
+use crate::{
+    checked::At,
+    diag::{Diagnostic, Label, line_column},
+    yaml::{Key, Node, NodeKind},
+};
+
+/// One file while it is read, and where its mistakes go.
+pub(crate) struct Cx<'f> {
+    pub file: Arc<str>,
+    pub text: &'f str,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Cx<'_> {
+    /// A label in this file.
+    pub fn label(&self, range: &Range<usize>, text: impl Into<String>) -> Label {
+        Label { file: Arc::clone(&self.file), range: range.clone(), text: text.into() }
+    }
+
+    /// Reports a mistake; returns it for adding help.
+    pub fn report(
+        &mut self,
+        code: &'static str,
+        range: &Range<usize>,
+        message: impl Into<String>,
+        label: impl Into<String>,
+    ) -> &mut Diagnostic {
+        let label = self.label(range, label);
+        self.diagnostics.push(Diagnostic::new(code, label, message));
+        self.diagnostics.last_mut().expect("one was just pushed")
+    }
+
+    /// Where a range begins, for run-time messages.
+    pub fn at(&self, range: &Range<usize>) -> At {
+        let (line, column) = line_column(self.text, range.start);
+        At { file: Str::from(self.file.as_ref()), line, column }
+    }
+
+    pub fn wrong_type(&mut self, node: &Node, key: &str, wanted: &str) {
+        self.report(
+            "spec/wrong-type",
+            &node.range,
+            format!("`{key}` is {wanted}, not {}", node.says()),
+            format!("expected {wanted}"),
+        );
+    }
+}
+
+/// Adds help to a diagnostic that was just reported.
+pub(crate) fn help(diagnostic: &mut Diagnostic, text: impl Into<String>) {
+    diagnostic.help = Some(text.into());
+}
+
+/// The keys of one map, while they are taken.
+pub(crate) struct Fields<'n> {
+    entries: &'n [(Key, Node)],
+    range: Range<usize>,
+    known: Vec<&'static str>,
+    what: String,
+}
+
+impl<'n> Fields<'n> {
+    /// Opens a map; anything else is reported.
+    pub fn open(cx: &mut Cx<'_>, node: &'n Node, what: &str) -> Option<Self> {
+        match &node.kind {
+            NodeKind::Map(entries) => {
+                Some(Self { entries, range: node.range.clone(), known: Vec::new(), what: what.to_owned() })
+            }
+            _ => {
+                cx.report(
+                    "spec/wrong-type",
+                    &node.range,
+                    format!("{what} is a map, not {}", node.says()),
+                    "expected a map",
+                );
+                None
+            }
+        }
+    }
+
+    pub fn range(&self) -> &Range<usize> {
+        &self.range
+    }
+
+    pub fn entries(&self) -> &'n [(Key, Node)] {
+        self.entries
+    }
+
+    /// The key's own place.
+    pub fn key(&self, name: &str) -> Option<&'n Key> {
+        self.entries.iter().map(|(key, _)| key).find(|key| key.name.as_ref() == name)
+    }
+
+    /// Takes an optional key.
+    pub fn take(&mut self, name: &'static str) -> Option<&'n Node> {
+        self.known.push(name);
+        self.entries.iter().find(|(key, _)| key.name.as_ref() == name).map(|(_, node)| node)
+    }
+
+    /// Takes a required key.
+    pub fn need(&mut self, cx: &mut Cx<'_>, name: &'static str) -> Option<&'n Node> {
+        let found = self.take(name);
+        if found.is_none() {
+            let place = self.entries.first().map_or(self.range.clone(), |(key, _)| key.range.clone());
+            let what = &self.what;
+            help(
+                cx.report(
+                    "spec/missing-key",
+                    &place,
+                    format!("{what} lacks the key `{name}`"),
+                    format!("`{name}` belongs here"),
+                ),
+                format!("add `{name}: …`"),
+            );
+        }
+        found
+    }
+
+    /// Reports the keys that nobody took.
+    pub fn finish(self, cx: &mut Cx<'_>) {
+        for (key, _) in self.entries {
+            if self.known.contains(&key.name.as_ref()) {
+                continue;
+            }
+            let near = nearest(&key.name, self.known.iter().copied());
+            let mut known = self.known.clone();
+            known.sort_unstable();
+            let advice = match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!(
+                    "known keys are {}",
+                    known.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
+                ),
+            };
+            help(
+                cx.report(
+                    "spec/unknown-key",
+                    &key.range,
+                    format!("{} has no key `{}`", self.what, key.name),
+                    "unknown key",
+                ),
+                advice,
+            );
+        }
+    }
+
+    pub fn text(&mut self, cx: &mut Cx<'_>, name: &'static str) -> Option<Str> {
+        let node = self.take(name)?;
+        text(cx, node, name)
+    }
+
+    pub fn need_text(&mut self, cx: &mut Cx<'_>, name: &'static str) -> Option<Str> {
+        let node = self.need(cx, name)?;
+        text(cx, node, name)
+    }
+
+    pub fn bool(&mut self, cx: &mut Cx<'_>, name: &'static str) -> Option<bool> {
+        let node = self.take(name)?;
+        match node.kind {
+            NodeKind::Bool(flag) => Some(flag),
+            _ => {
+                cx.wrong_type(node, name, "`true` or `false`");
+                None
+            }
+        }
+    }
+
+    pub fn count(&mut self, cx: &mut Cx<'_>, name: &'static str) -> Option<u64> {
+        let node = self.take(name)?;
+        match node.kind {
+            NodeKind::Int(number) if number >= 0 => u64::try_from(number).ok(),
+            _ => {
+                cx.wrong_type(node, name, "a whole number that is not negative");
+                None
+            }
+        }
+    }
+
+    pub fn number(&mut self, cx: &mut Cx<'_>, name: &'static str) -> Option<f64> {
+        let node = self.take(name)?;
+        match node.kind {
+            NodeKind::Int(number) if number >= 0 => Some(number as f64),
+            NodeKind::Float(number) if number >= 0.0 => Some(number),
+            _ => {
+                cx.wrong_type(node, name, "a number that is not negative");
+                None
+            }
+        }
+    }
+
+    pub fn texts(&mut self, cx: &mut Cx<'_>, name: &'static str) -> Option<Vec<(Str, Range<usize>)>> {
+        let node = self.take(name)?;
+        texts(cx, node, name)
+    }
+
+    /// One of the given words.
+    pub fn word(&mut self, cx: &mut Cx<'_>, name: &'static str, words: &[&str]) -> Option<Str> {
+        let node = self.take(name)?;
+        let given = text(cx, node, name)?;
+        if words.contains(&given.as_ref()) {
+            return Some(given);
+        }
+        let near = nearest(&given, words.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+        let listed = words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+        let diagnostic = cx.report(
+            "spec/wrong-type",
+            &node.range,
+            format!("`{name}` cannot be `{given}`"),
+            format!("one of {listed}"),
+        );
+        diagnostic.help = near;
+        None
+    }
+}
+
+/// Text; numbers and bools are not.
+pub(crate) fn text(cx: &mut Cx<'_>, node: &Node, key: &str) -> Option<Str> {
+    match &node.kind {
+        NodeKind::Text { text, .. } => Some(text.clone()),
+        NodeKind::Int(_) | NodeKind::Float(_) | NodeKind::Bool(_) => {
+            let written = cx.text.get(node.range.clone()).unwrap_or_default().to_owned();
+            help(
+                cx.report(
+                    "spec/wrong-type",
+                    &node.range,
+                    format!("`{key}` is text, not {}", node.says()),
+                    "expected text",
+                ),
+                format!("quote it: \"{written}\""),
+            );
+            None
+        }
+        _ => {
+            cx.wrong_type(node, key, "text");
+            None
+        }
+    }
+}
+
+/// A list of texts with their places.
+pub(crate) fn texts(cx: &mut Cx<'_>, node: &Node, key: &str) -> Option<Vec<(Str, Range<usize>)>> {
+    let items = list(cx, node, key)?;
+    Some(items.iter().filter_map(|item| text(cx, item, key).map(|text| (text, item.range.clone()))).collect())
+}
+
+/// The elements of a list.
+pub(crate) fn list<'n>(cx: &mut Cx<'_>, node: &'n Node, key: &str) -> Option<&'n [Node]> {
+    match &node.kind {
+        NodeKind::List(items) => Some(items),
+        _ => {
+            cx.wrong_type(node, key, "a list");
+            None
+        }
+    }
+}
+
+/// The entries of a map.
+pub(crate) fn map<'n>(cx: &mut Cx<'_>, node: &'n Node, key: &str) -> Option<&'n [(Key, Node)]> {
+    match &node.kind {
+        NodeKind::Map(entries) => Some(entries),
+        _ => {
+            cx.wrong_type(node, key, "a map");
+            None
+        }
+    }
+}
+
+/// A scalar, in list positions of `one_of`.
+pub(crate) fn scalar(cx: &mut Cx<'_>, node: &Node, key: &str) -> Option<Value> {
+    match node.kind {
+        NodeKind::List(_) | NodeKind::Map(_) | NodeKind::Null => {
+            cx.wrong_type(node, key, "a scalar");
+            None
+        }
+        _ => Some(node.value()),
+    }
+}
+
+/// Names without places.
+pub(crate) fn names(found: Option<Vec<(Str, Range<usize>)>>) -> Vec<Str> {
+    found.unwrap_or_default().into_iter().map(|(name, _)| name).collect()
+}

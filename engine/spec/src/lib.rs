@@ -1,0 +1,19 @@
+//! From YAML text to checked specs and diagnostics. Pure: no network, clock or environment variable.
+
+pub mod checked;
+pub mod diag;
+pub mod load;
+pub mod select;
+pub mod spec_test;
+
+mod check;
+mod decode;
+mod lower;
+mod scope;
+mod yaml;
+
+pub use checked::Specs;
+pub use diag::{Diagnostic, Severity};
+pub use load::{Layer, Loaded, load, read_layer};
+pub use select::EnvView;
+pub use spec_test::{SpecTest, TestCase, TestOf};

@@ -1,0 +1,275 @@
+//! Connections.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use calipso_model::Str;
+
+use crate::{
+    checked::{Connection, Field, FieldType, Jump, Limits, PageRule, SessionValue, TargetField, TransportName, Wrap},
+    decode::{Cx, Fields, help, list, map, names, scalar, text},
+    lower::{
+        head,
+        parser::Named,
+        step::{self, Place, steps},
+    },
+    scope::{Scope, constant, expr, tree, trees, words},
+    yaml::Node,
+};
+
+const ROOTS: &[&str] = &[
+    "env",
+    "dist",
+    "config",
+    "target",
+    "session",
+    "answer",
+    "items",
+    "list",
+    "page_number",
+    "own",
+    "command",
+    "result",
+    "row",
+];
+
+pub(crate) fn connection(cx: &mut Cx<'_>, node: &Node, parsers: &Named) -> Option<Connection> {
+    let mut fields = Fields::open(cx, node, "a connection")?;
+    let head = head(cx, &mut fields);
+    let role = fields.need_text(cx, "role");
+    fields.need(cx, "transport");
+    let transport = match fields.word(cx, "transport", &["http", "sql", "ssh", "amqp"]).as_deref() {
+        Some("http") => Some(TransportName::Http),
+        Some("sql") => Some(TransportName::Sql),
+        Some("ssh") => Some(TransportName::Ssh),
+        Some("amqp") => Some(TransportName::Amqp),
+        _ => None,
+    };
+    let form = fields.take("fields").map(|node| form(cx, node)).unwrap_or_default();
+    let require_any = names(fields.texts(cx, "require_any"));
+    let mut scope = Scope::new(ROOTS);
+    scope.show(&["env", "dist", "config"]);
+    let target = fields
+        .take("target")
+        .and_then(|node| map(cx, node, "target"))
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|(key, node)| Some((key.name.clone(), target_field(cx, node, &scope)?)))
+        .collect();
+    let setting = |place| step::Setting { place, parsers, at: None, via: role.clone(), target: None };
+    scope.show(&["target"]);
+    let (login_node, refresh_node, session_node) =
+        (fields.take("login"), fields.take("refresh"), fields.take("session"));
+    let (expires_node, again_node) = (fields.take("expires_at"), fields.take("login_again_if"));
+    // What a refresh binds again keeps the slot that the login gave it.
+    let (login, refresh, session, expires_at) = scope.within(&[], |scope| {
+        let login = login_node.map(|node| steps(cx, node, "login", scope, &setting(Place::Login))).unwrap_or_default();
+        let session = session_node
+            .and_then(|node| map(cx, node, "session"))
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|(key, node)| {
+                let mut inner = Fields::open(cx, node, "a session value")?;
+                let value = inner.need(cx, "value").and_then(|node| tree(cx, node, scope));
+                let secret = inner.bool(cx, "secret").unwrap_or(false);
+                inner.finish(cx);
+                Some(SessionValue { name: key.name.clone(), value: value?, secret })
+            })
+            .collect::<Vec<_>>();
+        let expires_at = expires_node.and_then(|node| expr(cx, node, "expires_at", scope));
+        (login, refresh_node, session, expires_at)
+    });
+    let refresh = scope.within(&["session"], |scope| {
+        refresh.map(|node| steps(cx, node, "refresh", scope, &setting(Place::Login))).unwrap_or_default()
+    });
+    let login_again_if = scope
+        .within(&["answer", "session"], |scope| again_node.and_then(|node| expr(cx, node, "login_again_if", scope)));
+    scope.show(&["session"]);
+    // What a `login` of a database binds is read by `identifiers`, too.
+    let base = fields.take("base").and_then(|node| expr(cx, node, "base", &scope));
+    let send_headers = match fields.take("send").and_then(|node| Fields::open(cx, node, "`send`")) {
+        Some(mut inner) => {
+            let headers = trees(cx, inner.take("headers"), "headers", &scope);
+            inner.finish(cx);
+            headers
+        }
+        None => Vec::new(),
+    };
+    let page_nodes = fields.take("pages").and_then(|node| list(cx, node, "pages")).unwrap_or_default();
+    let pages = page_nodes.iter().filter_map(|node| page(cx, node, &mut scope)).collect();
+    let own = fields.take("own").and_then(|node| expr(cx, node, "own", &scope));
+    let has_own = own.is_some();
+    let (connect_node, jump_node, wrap_node) = (fields.take("connect"), fields.take("jump"), fields.take("wrap"));
+    let (connect, jump, wrap) = scope.within(if has_own { &["own"] } else { &[] }, |scope| {
+        let connect = trees(cx, connect_node, "connect", scope);
+        let jump = jump_node.and_then(|node| {
+            let mut inner = Fields::open(cx, node, "`jump`")?;
+            let when = inner.take("when").and_then(|node| expr(cx, node, "when", scope));
+            let mut connect = Vec::new();
+            for key in ["address", "port", "user", "password", "private_key", "known_hosts", "verify_host_key"] {
+                if let Some(value) = inner.take(key).and_then(|node| tree(cx, node, scope)) {
+                    connect.push((Str::from(key), value));
+                }
+            }
+            inner.finish(cx);
+            Some(Jump { when, connect })
+        });
+        let wrap = wrap_node
+            .and_then(|node| list(cx, node, "wrap"))
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|node| {
+                let mut inner = Fields::open(cx, node, "`wrap`")?;
+                let when = inner.take("when").and_then(|node| expr(cx, node, "when", scope));
+                let command = inner.need(cx, "command");
+                inner.finish(cx);
+                let command =
+                    scope.within(&["command"], |scope| command.and_then(|node| words(cx, node, "command", scope)));
+                Some(Wrap { when, command: command? })
+            })
+            .collect();
+        (connect, jump, wrap)
+    });
+    let identifier_node = fields.take("identifiers");
+    let bound = bound_by(&login, &scope);
+    let identifiers = scope.within(&bound.iter().map(AsRef::as_ref).collect::<Vec<&str>>(), |scope| {
+        trees(cx, identifier_node, "identifiers", scope)
+    });
+    let limits = limits(cx, fields.take("limits"), transport);
+    let test = match fields.take("test") {
+        Some(node) => steps(cx, node, "test", &mut scope, &setting(Place::Test)),
+        None => {
+            let place = fields.entries().first().map_or(fields.range().clone(), |(key, _)| key.range.clone());
+            help(
+                cx.report("connection/no-test", &place, "the connection has no test steps", "`test` belongs here"),
+                "add `test:` with named steps; `env test` shows a line for each",
+            );
+            Vec::new()
+        }
+    };
+    fields.finish(cx);
+    Some(Connection {
+        head: head?,
+        role: role?,
+        transport: transport?,
+        fields: form,
+        require_any,
+        target,
+        login,
+        refresh,
+        session,
+        expires_at,
+        login_again_if,
+        base,
+        send_headers,
+        pages,
+        own,
+        connect,
+        jump,
+        wrap,
+        identifiers,
+        limits,
+        test,
+        layout: Arc::new(scope.layout),
+    })
+}
+
+/// The names that steps bind.
+fn bound_by(steps: &[crate::checked::Step], scope: &Scope) -> Vec<Str> {
+    steps.iter().filter_map(|step| step.bind.and_then(|slot| scope.layout.name(slot)).cloned()).collect()
+}
+
+fn form(cx: &mut Cx<'_>, node: &Node) -> BTreeMap<Str, Field> {
+    map(cx, node, "fields")
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|(key, node)| Some((key.name.clone(), field(cx, node)?)))
+        .collect()
+}
+
+fn field(cx: &mut Cx<'_>, node: &Node) -> Option<Field> {
+    let mut fields = Fields::open(cx, node, "a field")?;
+    fields.need(cx, "type");
+    let words = ["text", "url", "host", "port", "integer", "bool", "private_key", "certificates", "map"];
+    let field_type = match fields.word(cx, "type", &words).as_deref() {
+        Some("text") => Some(FieldType::Text),
+        Some("url") => Some(FieldType::Url),
+        Some("host") => Some(FieldType::Host),
+        Some("port") => Some(FieldType::Port),
+        Some("integer") => Some(FieldType::Integer),
+        Some("bool") => Some(FieldType::Bool),
+        Some("private_key") => Some(FieldType::PrivateKey),
+        Some("certificates") => Some(FieldType::Certificates),
+        Some("map") => Some(FieldType::Map),
+        _ => None,
+    };
+    let secret = fields.bool(cx, "secret").unwrap_or(false);
+    let optional = fields.bool(cx, "optional").unwrap_or(false);
+    let default = fields.take("default").map(|node| constant(cx, node));
+    let one_of = fields
+        .take("one_of")
+        .and_then(|node| list(cx, node, "one_of"))
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|node| scalar(cx, node, "one_of"))
+        .collect();
+    let of = fields.take("of").map(|node| form(cx, node)).unwrap_or_default();
+    let description = fields.text(cx, "description").unwrap_or_else(|| Str::from(""));
+    let example = fields.take("example").map(|node| constant(cx, node));
+    fields.finish(cx);
+    Some(Field { field_type: field_type?, secret, optional, default, one_of, of, description, example })
+}
+
+fn target_field(cx: &mut Cx<'_>, node: &Node, scope: &Scope) -> Option<TargetField> {
+    let mut fields = Fields::open(cx, node, "a target field")?;
+    fields.word(cx, "type", &["text", "integer", "host", "bool"]);
+    fields.text(cx, "description");
+    let one_of = fields
+        .take("one_of")
+        .and_then(|node| list(cx, node, "one_of"))
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|node| scalar(cx, node, "one_of"))
+        .collect();
+    let default = fields.take("default").and_then(|node| tree(cx, node, scope));
+    fields.finish(cx);
+    Some(TargetField { one_of, default })
+}
+
+fn page(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope) -> Option<PageRule> {
+    let mut fields = Fields::open(cx, node, "a page rule")?;
+    let at = cx.at(&node.range);
+    let name = fields.need(cx, "name").and_then(|node| text(cx, node, "name"));
+    let when = fields.take("when").and_then(|node| expr(cx, node, "when", scope));
+    let query = trees(cx, fields.take("query"), "query", scope);
+    let next_node = fields.need(cx, "next");
+    fields.finish(cx);
+    let next = scope.within(&["answer", "items", "list", "page_number"], |scope| {
+        next_node.and_then(|node| expr(cx, node, "next", scope))
+    });
+    Some(PageRule { at, name: name?, when, query, next: next? })
+}
+
+fn limits(cx: &mut Cx<'_>, node: Option<&Node>, transport: Option<TransportName>) -> Limits {
+    let mut limits = Limits {
+        concurrent: if transport == Some(TransportName::Ssh) { 64 } else { 8 },
+        per_second: None,
+        channels_per_host: 6,
+        timeout_secs: 30,
+        max_bytes: 64 << 20,
+        max_pages: 10_000,
+    };
+    let Some(mut fields) = node.and_then(|node| Fields::open(cx, node, "`limits`")) else { return limits };
+    let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX).max(1);
+    if let Some(number) = fields.count(cx, "concurrent") {
+        limits.concurrent = size(number);
+    }
+    limits.per_second = fields.number(cx, "per_second").or(limits.per_second);
+    if let Some(number) = fields.count(cx, "channels_per_host") {
+        limits.channels_per_host = size(number);
+    }
+    limits.timeout_secs = fields.count(cx, "timeout_secs").unwrap_or(limits.timeout_secs).max(1);
+    limits.max_bytes = fields.count(cx, "max_bytes").unwrap_or(limits.max_bytes).max(1);
+    limits.max_pages = fields.count(cx, "max_pages").unwrap_or(limits.max_pages).max(1);
+    fields.finish(cx);
+    limits
+}

@@ -1,0 +1,177 @@
+//! Object types: attributes, forms, derived attributes.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use calipso_model::Str;
+
+use crate::{
+    checked::{Attribute, DeriveRule, Folder, Form, JoinEnd, ObjectType, Take},
+    decode::{Cx, Fields, list, map, names},
+    lower::{fetcher::attribute_type, head, step::take_word},
+    scope::{Scope, each, expr, tree},
+    yaml::Node,
+};
+
+const ROOTS: &[&str] = &["env", "dist", "self", "parent", "other"];
+
+pub(crate) fn object_type(cx: &mut Cx<'_>, node: &Node) -> Option<ObjectType> {
+    let mut fields = Fields::open(cx, node, "an object type")?;
+    let head = head(cx, &mut fields);
+    let attributes = fields
+        .take("attributes")
+        .and_then(|node| map(cx, node, "attributes"))
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|(key, node)| Some((key.name.clone(), attribute(cx, node)?)))
+        .collect::<BTreeMap<_, _>>();
+    let other_attributes =
+        fields.word(cx, "other_attributes", &["allowed", "rejected"]).is_none_or(|word| word.as_ref() == "allowed");
+    let mut scope = Scope::new(ROOTS);
+    scope.show(&["env", "dist", "self"]);
+    let newest_by = fields.take("newest_by").and_then(|node| expr(cx, node, "newest_by", &scope));
+    let forms_node = fields.need(cx, "forms");
+    let forms = forms_node
+        .and_then(|node| list(cx, node, "forms"))
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|node| form(cx, node, &mut scope))
+        .collect();
+    let derive = fields
+        .take("derive")
+        .and_then(|node| list(cx, node, "derive"))
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|node| derive(cx, node, &mut scope))
+        .collect();
+    fields.finish(cx);
+    Some(ObjectType {
+        head: head?,
+        attributes,
+        other_attributes,
+        newest_by,
+        forms,
+        derive,
+        layout: Arc::new(scope.layout),
+    })
+}
+
+fn attribute(cx: &mut Cx<'_>, node: &Node) -> Option<Attribute> {
+    let mut fields = Fields::open(cx, node, "an attribute")?;
+    let at = cx.at(&node.range);
+    let attribute_type_node = fields.need(cx, "type");
+    let kind = attribute_type_node.and_then(|node| attribute_type(cx, node));
+    let of_node = fields.take("of");
+    let attribute = Attribute {
+        at,
+        of: of_node.and_then(|node| attribute_type(cx, node)),
+        unit: fields.text(cx, "unit"),
+        one_of: names(fields.texts(cx, "one_of")),
+        refers_to: fields.text(cx, "refers_to"),
+        merge_union: fields.word(cx, "merge", &["union"]).is_some(),
+        keyed_by: fields.text(cx, "keyed_by"),
+        description: fields.text(cx, "description"),
+        attribute_type: kind?,
+    };
+    fields.finish(cx);
+    Some(attribute)
+}
+
+fn form(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope) -> Option<Form> {
+    let mut fields = Fields::open(cx, node, "a form")?;
+    let at = cx.at(&node.range);
+    let name = fields.need_text(cx, "form");
+    let when = fields.take("when").and_then(|node| expr(cx, node, "when", scope));
+    let id = fields.need(cx, "id").and_then(|node| tree(cx, node, scope));
+    let display_name = fields.need(cx, "name").and_then(|node| tree(cx, node, scope));
+    let object_name = fields.take("object_name").and_then(|node| tree(cx, node, scope));
+    let parent = fields.need(cx, "parent").and_then(|node| {
+        let mut inner = Fields::open(cx, node, "`parent`")?;
+        let parent_type = inner.need_text(cx, "type");
+        let parent_id = inner.take("id").and_then(|node| tree(cx, node, scope));
+        if parent_type.as_deref().is_some_and(|name| name != "environment") && inner.key("id").is_none() {
+            inner.need(cx, "id");
+        }
+        inner.finish(cx);
+        Some((parent_type?, parent_id))
+    });
+    let folder_nodes = fields.take("folders").and_then(|node| list(cx, node, "folders")).unwrap_or_default();
+    let folders = scope.within(&["parent"], |scope| {
+        folder_nodes
+            .iter()
+            .filter_map(|node| {
+                let mut inner = Fields::open(cx, node, "a folder")?;
+                let folder_type = inner.need_text(cx, "type");
+                let id = inner.need(cx, "id").and_then(|node| tree(cx, node, scope));
+                let text = inner.need_text(cx, "text");
+                let always = inner.bool(cx, "always").unwrap_or(false);
+                inner.finish(cx);
+                Some(Folder { folder_type: folder_type?, id: id?, text: text?, always })
+            })
+            .collect()
+    });
+    fields.finish(cx);
+    let (parent_type, parent_id) = parent?;
+    Some(Form {
+        at,
+        name: name?,
+        when,
+        id: id?,
+        display_name: display_name?,
+        object_name,
+        parent_type,
+        parent_id,
+        folders,
+    })
+}
+
+/// One end of a join. Its generators stay visible.
+pub(crate) fn end(cx: &mut Cx<'_>, node: Option<&Node>, what: &str, scope: &mut Scope) -> JoinEnd {
+    let mut end = JoinEnd::default();
+    let Some(node) = node else { return end };
+    let Some(mut fields) = Fields::open(cx, node, what) else { return end };
+    end.each = fields.take("each").and_then(|node| each(cx, node, scope));
+    end.when = fields.take("when").and_then(|node| expr(cx, node, "when", scope));
+    end.key = fields.need(cx, "key").and_then(|node| expr(cx, node, "key", scope));
+    fields.finish(cx);
+    end
+}
+
+fn derive(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope) -> Option<DeriveRule> {
+    let mut fields = Fields::open(cx, node, "a derived attribute")?;
+    let at = cx.at(&node.range);
+    let attribute = fields.need_text(cx, "attribute");
+    let from: Option<Str> = fields.text(cx, "from");
+    let (own_node, other_node) = (fields.take("own"), fields.take("other"));
+    let (when_node, value_node, take_node) = (fields.take("when"), fields.need(cx, "value"), fields.take("take"));
+    if from.is_some() {
+        for (key, node) in [("own", own_node), ("other", other_node)] {
+            if node.is_none() {
+                fields.need(cx, key);
+            }
+        }
+    }
+    fields.finish(cx);
+    let joined = from.is_some();
+    let (own, other, when, value) = scope.within(&[], |scope| {
+        // Each end sees only its own object and its own generators.
+        let own = end(cx, own_node, "`own`", scope);
+        let mut other_scope_names = Vec::new();
+        if joined {
+            other_scope_names.push("other");
+        }
+        let other = other_end(cx, other_node, scope, "self", "other");
+        scope.show(&other_scope_names);
+        let when = when_node.and_then(|node| expr(cx, node, "when", scope));
+        let value = value_node.and_then(|node| tree(cx, node, scope));
+        (own, other, when, value)
+    });
+    let take = take_node.and_then(|node| take_word(cx, node)).unwrap_or(Take::First);
+    Some(DeriveRule { at, attribute: attribute?, from, own, other, when, value: value?, take })
+}
+
+/// The second end of a join: the first end's object is hidden while it is read.
+pub(crate) fn other_end(cx: &mut Cx<'_>, node: Option<&Node>, scope: &mut Scope, hidden: &str, shown: &str) -> JoinEnd {
+    let what = format!("`{shown}`");
+    scope.show(&[shown]);
+    scope.hide(hidden, |scope| end(cx, node, &what, scope))
+}

@@ -1,0 +1,68 @@
+//! Selectors of environments and versions.
+
+use calipso_model::Str;
+
+use crate::{
+    checked::{ListCondition, Selector, VersionCondition},
+    decode::{Cx, Fields, help, names},
+    yaml::Node,
+};
+
+/// `environment:`.
+pub(crate) fn selector(cx: &mut Cx<'_>, node: Option<&Node>) -> Selector {
+    let mut selector = Selector::default();
+    let Some(node) = node else { return selector };
+    let Some(mut fields) = Fields::open(cx, node, "`environment`") else { return selector };
+    for (key, place) in [
+        ("name", &mut selector.name),
+        ("platform", &mut selector.platform),
+        ("distribution", &mut selector.distribution),
+        ("mechanism_drivers", &mut selector.mechanism_drivers),
+        ("type_drivers", &mut selector.type_drivers),
+        ("flags", &mut selector.flags),
+    ] {
+        if let Some(node) = fields.take(key) {
+            *place = list(cx, node, key);
+        }
+    }
+    if let Some(node) = fields.take("version") {
+        selector.version = version(cx, Some(node));
+        let one = selector
+            .distribution
+            .as_ref()
+            .and_then(|condition| condition.any_of.as_ref())
+            .is_some_and(|names| names.len() == 1);
+        if !one {
+            help(
+                cx.report(
+                    "environment/version-without-distribution",
+                    &node.range,
+                    "a version selector needs exactly one distribution",
+                    "versions of what?",
+                ),
+                "add `distribution: {any_of: [NAME]}`",
+            );
+        }
+    }
+    fields.finish(cx);
+    selector
+}
+
+fn list(cx: &mut Cx<'_>, node: &Node, key: &str) -> Option<ListCondition> {
+    let mut fields = Fields::open(cx, node, &format!("`{key}`"))?;
+    let mut take = |name| fields.texts(cx, name).map(|found| names(Some(found)));
+    let condition = ListCondition { any_of: take("any_of"), all_of: take("all_of"), none_of: take("none_of") };
+    fields.finish(cx);
+    Some(condition)
+}
+
+/// `versions:` and `version:`.
+pub(crate) fn version(cx: &mut Cx<'_>, node: Option<&Node>) -> Option<VersionCondition> {
+    let mut fields = Fields::open(cx, node?, "a version condition")?;
+    let mut take = |name| -> Option<Vec<Str>> { fields.texts(cx, name).map(|found| names(Some(found))) };
+    let (any_of, none_of) = (take("any_of"), take("none_of"));
+    let condition =
+        VersionCondition { any_of, none_of, at_least: fields.text(cx, "at_least"), below: fields.text(cx, "below") };
+    fields.finish(cx);
+    Some(condition)
+}

@@ -1,0 +1,267 @@
+//! Names that are visible at one place of a spec, and expressions compiled there.
+
+use std::ops::Range;
+
+use calipso_expr::{
+    BindNames, Each, Expr, ExprError, ExprErrorKind, Layout, Names, Slot, SqlText, Tree, UrlPath, Words,
+};
+use calipso_model::{Str, Value};
+
+use crate::{
+    decode::{Cx, help},
+    yaml::{Node, NodeKind},
+};
+
+/// The layout of a spec while it is read, and which of its names are visible right now.
+pub(crate) struct Scope {
+    pub layout: Layout,
+    visible: Vec<(Str, Slot)>,
+}
+
+impl Scope {
+    /// All of these names have slots, in this order; none of them is visible yet.
+    pub fn new(names: &[&str]) -> Self {
+        Self { layout: Layout::new(names), visible: Vec::new() }
+    }
+
+    /// Makes names visible that the kind has at this place.
+    pub fn show(&mut self, names: &[&str]) {
+        for name in names {
+            if self.resolve(name).is_none() {
+                let slot = self.layout.slot(name);
+                self.visible.push((Str::from(*name), slot));
+            }
+        }
+    }
+
+    /// Runs with these names visible, too, and forgets afterwards whatever was bound or shown.
+    pub fn within<T>(&mut self, names: &[&str], run: impl FnOnce(&mut Self) -> T) -> T {
+        let mark = self.visible.len();
+        self.show(names);
+        let result = run(self);
+        self.visible.truncate(mark);
+        result
+    }
+
+    /// Runs while one name is hidden; what is bound meanwhile stays.
+    pub fn hide<T>(&mut self, name: &str, run: impl FnOnce(&mut Self) -> T) -> T {
+        let place = self.visible.iter().position(|(known, _)| known.as_ref() == name);
+        let hidden = place.map(|place| (place, self.visible.remove(place)));
+        let result = run(self);
+        if let Some((place, entry)) = hidden {
+            self.visible.insert(place, entry);
+        }
+        result
+    }
+
+    /// Binds a result.
+    pub fn bind_result(&mut self, cx: &mut Cx<'_>, name: &Str, range: &Range<usize>) -> Option<Slot> {
+        match self.bind(name) {
+            Ok(slot) => Some(slot),
+            Err(mistake) => {
+                report(cx, range, None, mistake);
+                None
+            }
+        }
+    }
+}
+
+impl Names for Scope {
+    fn resolve(&self, name: &str) -> Option<Slot> {
+        self.visible.iter().rev().find(|(known, _)| known.as_ref() == name).map(|(_, slot)| *slot)
+    }
+
+    fn known(&self) -> Vec<Str> {
+        self.visible.iter().map(|(name, _)| name.clone()).collect()
+    }
+}
+
+impl BindNames for Scope {
+    fn bind(&mut self, name: &str) -> Result<Slot, ExprError> {
+        if self.resolve(name).is_some() {
+            return Err(ExprError::new(
+                ExprErrorKind::ShadowedName,
+                0,
+                name.len(),
+                format!("the name `{name}` is bound already"),
+            )
+            .help("choose another name: a name means one thing in a spec"));
+        }
+        let slot = self.layout.slot(name);
+        self.visible.push((Str::from(name), slot));
+        Ok(slot)
+    }
+}
+
+/// The diagnostic code of a mistake in an expression.
+fn code(kind: ExprErrorKind) -> &'static str {
+    match kind {
+        ExprErrorKind::Syntax | ExprErrorKind::NotAllowed => "expr/syntax",
+        ExprErrorKind::UnknownName => "expr/unknown-name",
+        ExprErrorKind::UnknownFilter | ExprErrorKind::WrongArguments => "expr/unknown-filter",
+        ExprErrorKind::TemplateInExpression => "expr/template-in-constant",
+        ExprErrorKind::ShellOperator => "run/shell-operator",
+        ExprErrorKind::NotWords => "run/not-words",
+        ExprErrorKind::NotASelect => "sql/not-a-select",
+        ExprErrorKind::UnknownIdentifier => "sql/unknown-identifier",
+        ExprErrorKind::BadPath => "http/bad-request-line",
+        ExprErrorKind::BadGenerator => "each/bad-generator",
+        ExprErrorKind::ShadowedName => "expr/shadowed-name",
+    }
+}
+
+/// Reports a mistake of an expression at its bytes, or under the whole scalar where the text does not stand there as it is.
+fn report(cx: &mut Cx<'_>, whole: &Range<usize>, inside: Option<usize>, mistake: ExprError) {
+    let range = match inside {
+        Some(start) => start + mistake.start..start + mistake.end.max(mistake.start + 1),
+        None => whole.clone(),
+    };
+    let label = match mistake.kind {
+        ExprErrorKind::UnknownName => "not known here",
+        ExprErrorKind::UnknownFilter => "not in the language",
+        ExprErrorKind::ShadowedName => "bound again here",
+        _ => "",
+    };
+    let advice = mistake.help;
+    let diagnostic = cx.report(code(mistake.kind), &range, mistake.message, label);
+    if let Some(advice) = advice {
+        help(diagnostic, advice);
+    }
+}
+
+/// The text of a scalar as it is written, and where it begins.
+fn source(cx: &Cx<'_>, node: &Node) -> Option<(String, Option<usize>)> {
+    match &node.kind {
+        NodeKind::Text { text, inside } => Some((text.to_string(), *inside)),
+        NodeKind::Bool(_) | NodeKind::Int(_) | NodeKind::Float(_) => {
+            Some((cx.text.get(node.range.clone())?.to_owned(), Some(node.range.start)))
+        }
+        _ => None,
+    }
+}
+
+/// A bare expression.
+pub(crate) fn expr(cx: &mut Cx<'_>, node: &Node, key: &str, scope: &Scope) -> Option<Expr> {
+    let Some((text, inside)) = source(cx, node) else {
+        cx.wrong_type(node, key, "an expression");
+        return None;
+    };
+    match Expr::parse(&text, scope) {
+        Ok(expr) => Some(expr),
+        Err(mistakes) => {
+            mistakes.into_iter().for_each(|mistake| report(cx, &node.range, inside, mistake));
+            None
+        }
+    }
+}
+
+/// Generators; their names stay visible in the scope.
+pub(crate) fn each(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope) -> Option<Each> {
+    let Some((text, inside)) = source(cx, node) else {
+        cx.wrong_type(node, "each", "generators");
+        return None;
+    };
+    match Each::parse(&text, scope) {
+        Ok(each) => Some(each),
+        Err(mistakes) => {
+            mistakes.into_iter().for_each(|mistake| report(cx, &node.range, inside, mistake));
+            None
+        }
+    }
+}
+
+/// A tree whose texts may hold expressions.
+pub(crate) fn tree(cx: &mut Cx<'_>, node: &Node, scope: &Scope) -> Option<Tree> {
+    match &node.kind {
+        NodeKind::Text { text, inside } => match Tree::parse_text(text, scope) {
+            Ok(tree) => Some(tree),
+            Err(mistakes) => {
+                mistakes.into_iter().for_each(|mistake| report(cx, &node.range, *inside, mistake));
+                None
+            }
+        },
+        NodeKind::List(items) => {
+            let trees: Vec<Option<Tree>> = items.iter().map(|item| tree(cx, item, scope)).collect();
+            trees.into_iter().collect::<Option<Vec<_>>>().map(Tree::List)
+        }
+        NodeKind::Map(entries) => {
+            let trees: Vec<Option<(Str, Tree)>> = entries
+                .iter()
+                .map(|(key, value)| tree(cx, value, scope).map(|tree| (key.name.clone(), tree)))
+                .collect();
+            trees.into_iter().collect::<Option<Vec<_>>>().map(Tree::Map)
+        }
+        _ => Some(Tree::Const(node.value())),
+    }
+}
+
+/// A map of trees, in file order.
+pub(crate) fn trees(cx: &mut Cx<'_>, node: Option<&Node>, key: &str, scope: &Scope) -> Vec<(Str, Tree)> {
+    let Some(node) = node else { return Vec::new() };
+    let Some(entries) = crate::decode::map(cx, node, key) else { return Vec::new() };
+    entries.iter().filter_map(|(key, value)| Some((key.name.clone(), tree(cx, value, scope)?))).collect()
+}
+
+macro_rules! in_context {
+    ($(#[$doc:meta])* $name:ident, $type:ident, $what:literal) => {
+        $(#[$doc])*
+        pub(crate) fn $name(cx: &mut Cx<'_>, node: &Node, key: &str, scope: &Scope) -> Option<$type> {
+            let NodeKind::Text { text, inside } = &node.kind else {
+                cx.wrong_type(node, key, $what);
+                return None;
+            };
+            context(cx, &node.range, *inside, $type::parse(text, scope))
+        }
+    };
+}
+
+in_context!(
+    /// A command.
+    words, Words, "a command");
+in_context!(
+    /// A query.
+    sql, SqlText, "a query");
+
+/// A path that stands `offset` bytes behind the beginning of a scalar.
+pub(crate) fn path(
+    cx: &mut Cx<'_>,
+    node: &Node,
+    text: &str,
+    offset: usize,
+    inside: Option<usize>,
+    scope: &Scope,
+) -> Option<UrlPath> {
+    context(cx, &node.range, inside.map(|start| start + offset), UrlPath::parse(text, scope))
+}
+
+fn context<T>(
+    cx: &mut Cx<'_>,
+    range: &Range<usize>,
+    inside: Option<usize>,
+    parsed: Result<T, Vec<ExprError>>,
+) -> Option<T> {
+    match parsed {
+        Ok(value) => Some(value),
+        Err(mistakes) => {
+            mistakes.into_iter().for_each(|mistake| report(cx, range, inside, mistake));
+            None
+        }
+    }
+}
+
+/// A constant tree: texts with braces are refused.
+pub(crate) fn constant(cx: &mut Cx<'_>, node: &Node) -> Value {
+    match &node.kind {
+        NodeKind::Text { text, .. } if text.contains("{{") => {
+            cx.report("expr/template-in-constant", &node.range, "this key takes no templates", "braces in a constant");
+        }
+        NodeKind::List(items) => items.iter().for_each(|item| {
+            constant(cx, item);
+        }),
+        NodeKind::Map(entries) => entries.iter().for_each(|(_, value)| {
+            constant(cx, value);
+        }),
+        _ => {}
+    }
+    node.value()
+}
