@@ -1,16 +1,21 @@
 //! A door that writes down what passes through it, without secrets.
 
 use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write as _,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 
 use async_trait::async_trait;
-use calipso_model::Map;
+use calipso_model::{Map, Value};
 
 use crate::{
-    door::{Call, Door, Reply},
+    door::{Call, Door, Reply, Request, Stage},
     error::FetchError,
+    recording::{Entry, EntryKey, FORMAT, write_line},
     scrub::Scrubber,
     stats::SourceStats,
 };
@@ -29,6 +34,12 @@ pub struct Meta {
 /// Why there is no recording.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
+    /// The directory holds something already.
+    #[error("{} is not empty; name a new directory for the recording", .dir.display())]
+    NotEmpty {
+        /// Which.
+        dir: PathBuf,
+    },
     /// The directory cannot be written.
     #[error("cannot write the recording to {}: {why}", .dir.display())]
     Write {
@@ -49,20 +60,33 @@ pub enum RecordError {
 }
 
 /// Passes calls on and records them.
+///
+/// # Shape
+/// Nothing is on disk before [`Recorder::finish`]. What was asked for a login is scrubbed only then, because its
+/// answer holds secrets that are registered after it came.
 pub struct Recorder<D> {
     inner: D,
     dir: PathBuf,
     meta: Meta,
     scrubber: Arc<Scrubber>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    logins: Vec<(String, Entry)>,
+    /// Lines by file; each with what it is sorted by.
+    lines: BTreeMap<String, Vec<(String, u32, String)>>,
 }
 
 impl<D: Door> Recorder<D> {
     /// Starts a recording that will be written to `dir`, which must not exist or be empty.
     ///
     /// # Errors
-    /// The directory cannot be made or is not empty.
+    /// The directory is not empty, or is no directory.
     pub fn new(inner: D, dir: &Path, meta: Meta, scrubber: Arc<Scrubber>) -> Result<Self, RecordError> {
-        Ok(Self { inner, dir: dir.to_owned(), meta, scrubber })
+        check_empty(dir)?;
+        Ok(Self { inner, dir: dir.to_owned(), meta, scrubber, kept: Mutex::default() })
     }
 
     /// Writes the recording, or refuses to.
@@ -70,15 +94,133 @@ impl<D: Door> Recorder<D> {
     /// # Errors
     /// It cannot be written, no secret was known, or one is left in it. In every such case nothing stays on disk.
     pub fn finish(&self) -> Result<(), RecordError> {
-        let _ = (&self.meta, &self.scrubber, &self.dir);
-        Ok(())
+        if !self.scrubber.knows_any() {
+            return Err(RecordError::NoSecret);
+        }
+        check_empty(&self.dir)?;
+        let files = self.files();
+        for (name, text) in &files {
+            if !self.scrubber.is_clean(text.as_bytes()) || !self.scrubber.is_clean(name.as_bytes()) {
+                // The name of a file that holds a secret would tell it.
+                let file = if self.scrubber.is_clean(name.as_bytes()) { name.clone() } else { "hosts/".to_owned() };
+                return Err(RecordError::SecretLeft { file });
+            }
+        }
+        write(&self.dir, &files).map_err(|why| RecordError::Write { dir: self.dir.clone(), why })
     }
+
+    /// The files of the recording: their names and texts.
+    fn files(&self) -> BTreeMap<String, String> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = kept.lines.clone();
+        for (key, entry) in &kept.logins {
+            let (file, line) = write_line(&self.scrubber.entry(entry));
+            lines.entry(file).or_default().push((key.clone(), entry.attempt, line));
+        }
+        let mut files: BTreeMap<String, String> = BTreeMap::new();
+        for (name, mut lines) in lines {
+            lines.sort();
+            let text: String = lines.iter().map(|(.., line)| self.scrubber.line(line) + "\n").collect();
+            *files.entry(name).or_default() += &text;
+        }
+        let mut meta: Map = match self.scrubber.value(&Value::Map(self.meta.about.clone())) {
+            Value::Map(about) => about,
+            _ => Map::new(),
+        };
+        meta.insert("format", FORMAT);
+        meta.insert("tool", self.scrubber.text(&self.meta.tool));
+        meta.insert("started_at", self.meta.started_at.clone());
+        let meta = serde_json::to_string_pretty(&meta).expect("a map has text keys and finite numbers only");
+        files.insert("meta.json".to_owned(), self.scrubber.line(&meta) + "\n");
+        files
+    }
+}
+
+fn check_empty(dir: &Path) -> Result<(), RecordError> {
+    match fs::read_dir(dir) {
+        Ok(mut entries) => match entries.next() {
+            Some(_) => Err(RecordError::NotEmpty { dir: dir.to_owned() }),
+            None => Ok(()),
+        },
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(why) => Err(RecordError::Write { dir: dir.to_owned(), why }),
+    }
+}
+
+/// Writes all files or none: beside the directory first, then moved there.
+fn write(dir: &Path, files: &BTreeMap<String, String>) -> std::io::Result<()> {
+    let parent = match dir.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(parent)?;
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    let partial = parent.join(format!(".{name}.partial-{}", std::process::id()));
+    let written = write_into(&partial, files).and_then(|()| {
+        if dir.exists() {
+            fs::remove_dir(dir)?;
+        }
+        fs::rename(&partial, dir)
+    });
+    if written.is_err() {
+        // The first error is the one to tell.
+        let _ = fs::remove_dir_all(&partial);
+    }
+    written
+}
+
+fn write_into(dir: &Path, files: &BTreeMap<String, String>) -> std::io::Result<()> {
+    fs::create_dir(dir)?;
+    for (name, text) in files {
+        let file = dir.join(name);
+        if let Some(parent) = file.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        let mut file = fs::File::create(file)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+    }
+    Ok(())
+}
+
+fn entry(call: &Call, outcome: &Result<Reply, FetchError>, millis: u64) -> Entry {
+    let key = match &call.request {
+        Request::Http { key, .. } => {
+            let (path, query) = key.path_and_query();
+            EntryKey::Http {
+                target: Some(key.target.clone()),
+                method: key.method.clone(),
+                path,
+                query: Some(query),
+                body: key.body.clone(),
+            }
+        }
+        Request::Sql { key, .. } => EntryKey::Sql { text: key.normal_text(), params: Some(key.params.clone()) },
+        Request::Exec { key, .. } => EntryKey::Exec { host: Some(key.host.clone()), words: key.words.clone() },
+    };
+    let outcome = match outcome {
+        Ok(reply) => Ok(reply.clone()),
+        Err(error) => Err((error.kind, error.why.clone())),
+    };
+    Entry { role: Some(call.role.clone()), stage: Some(call.stage), attempt: call.attempt, key, outcome, millis }
 }
 
 #[async_trait]
 impl<D: Door> Door for Recorder<D> {
     async fn ask(&self, call: Call) -> Result<Reply, FetchError> {
-        self.inner.ask(call).await
+        let began = Instant::now();
+        let outcome = self.inner.ask(call.clone()).await;
+        let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let entry = entry(&call, &outcome, millis);
+        let sort_by = format!("{} {} {}", call.stage.as_str(), call.role, call.request.key_text());
+        if call.stage == Stage::Login {
+            self.kept.lock().unwrap_or_else(PoisonError::into_inner).logins.push((sort_by, entry));
+        } else {
+            let (file, line) = write_line(&self.scrubber.entry(&entry));
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.lines.entry(file).or_default().push((sort_by, call.attempt, line));
+        }
+        outcome
     }
 
     fn stats(&self) -> Vec<SourceStats> {

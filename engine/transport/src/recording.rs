@@ -16,7 +16,7 @@ use crate::{
     error::ErrorKind,
 };
 
-pub(crate) use line::{FORMAT, file_of_host, write_line};
+pub(crate) use line::{FORMAT, write_line};
 pub(crate) use matching::{Found, STARS, tell};
 
 /// Why a recording cannot be used.

@@ -20,7 +20,7 @@ use crate::{
 pub(crate) const FORMAT: &str = "calipso-recording/1";
 
 /// File for what was asked of a host.
-pub(crate) fn file_of_host(host: &str) -> String {
+fn file_of_host(host: &str) -> String {
     let name: String = url::form_urlencoded::byte_serialize(host.as_bytes()).collect();
     let name = if name.starts_with('.') { format!("%2E{}", name.get(1..).unwrap_or_default()) } else { name };
     format!("hosts/{name}.jsonl")
