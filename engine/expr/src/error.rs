@@ -84,6 +84,18 @@ pub struct EvalError {
 }
 
 impl EvalError {
+    /// A fault that is not tied to a place in an expression.
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), start: 0, end: 0, failed: false }
+    }
+
+    /// The fault of touching the result of a step that failed.
+    #[must_use]
+    pub fn failed() -> Self {
+        Self { failed: true, ..Self::new("this depends on a step that failed") }
+    }
+
     /// Whether the evaluation touched the result of a step that failed.
     #[must_use]
     pub fn is_failed(&self) -> bool {
