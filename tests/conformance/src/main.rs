@@ -12,13 +12,13 @@ mod tree;
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
-use calipso_model::{Str, Value};
+use calipso_model::{Map, Str, Value};
 
 use crate::{
     cases::Case,
     compare::{How, compare},
     engine::Engine,
-    rules::Rule,
+    rules::{Rule, Rules},
 };
 
 /// What became of a case.
@@ -34,7 +34,7 @@ fn main() -> Result<ExitCode> {
     let rules = rules::read(&text)?;
     let cases = cases::read(&folder)?;
     let engine = Engine::new(&map)?;
-    for pattern in rules.iter().flat_map(|rule| rule.idle(&cases)) {
+    for pattern in rules.rules.iter().flat_map(|rule| rule.idle(&cases)) {
         eprintln!("no case is called `{pattern}`");
     }
     let (mut passed, mut failed, mut not_applicable) = (0, 0, 0);
@@ -75,14 +75,14 @@ fn arguments() -> Result<(PathBuf, PathBuf)> {
     Ok((folder, map.unwrap_or_else(|| PathBuf::from("tests/conformance/map.yaml"))))
 }
 
-fn outcome(case: &Case, rules: &[Rule], engine: &Engine) -> Outcome {
-    let Some(rule) = rules.iter().find(|rule| rule.names(case)) else {
+fn outcome(case: &Case, rules: &Rules, engine: &Engine) -> Outcome {
+    let Some(rule) = rules.rules.iter().find(|rule| rule.names(case)) else {
         return Outcome::Fail(format!("the map says nothing about it ({})", case.subject));
     };
     if let Some(reason) = &rule.not_applicable {
         return Outcome::NotApplicable(reason.to_string());
     }
-    match run(case, rule, engine) {
+    match run(case, rule, &rules.test, engine) {
         Ok(None) => Outcome::Pass,
         Ok(Some(difference)) => Outcome::Fail(difference),
         Err(error) => Outcome::Fail(format!("{error:#}").replace('\n', " ")),
@@ -90,7 +90,7 @@ fn outcome(case: &Case, rules: &[Rule], engine: &Engine) -> Outcome {
 }
 
 /// Runs a case; says what differs.
-fn run(case: &Case, rule: &Rule, engine: &Engine) -> Result<Option<String>> {
+fn run(case: &Case, rule: &Rule, defaults: &Map, engine: &Engine) -> Result<Option<String>> {
     let mut names: Vec<(&str, Value)> = vec![
         ("given", case.given.clone().into()),
         ("expect", case.expect.clone().into()),
@@ -112,7 +112,8 @@ fn run(case: &Case, rule: &Rule, engine: &Engine) -> Result<Option<String>> {
     } else {
         let specs = at("specs", &names)?.unwrap_or_default();
         let test = at("test", &names)?.unwrap_or_default();
-        engine.observe(kind, name.as_str().context("`run` names a spec")?, specs.as_map(), test.as_map())?
+        let test = defaults.iter().chain(test.as_map().into_iter().flatten()).cloned().collect();
+        engine.observe(kind, name.as_str().context("`run` names a spec")?, specs.as_map(), &test)?
     };
     names.push(("result", result.clone()));
     let got = at("got", &names)?.unwrap_or(result);
@@ -123,7 +124,6 @@ fn run(case: &Case, rule: &Rule, engine: &Engine) -> Result<Option<String>> {
             .find_map(|key| case.expect.get(key).cloned())
             .context("the case expects nothing that the map could compare")?,
     };
-    let text = |key: &str| rule.keys.text(key).or_else(|| case.expect.text(key)).cloned();
     let mut ignore: Vec<Str> = Vec::new();
     for list in [rule.keys.get("ignore"), case.expect.get("ignore")] {
         ignore.extend(
@@ -132,6 +132,7 @@ fn run(case: &Case, rule: &Rule, engine: &Engine) -> Result<Option<String>> {
     }
     let any_order = rule.keys.get("any_order").is_some_and(|flag| *flag == Value::Bool(true))
         || case.expect.text("order").is_none_or(|order| &**order == "any");
-    let mode = text("mode").context("no way of comparing is named")?;
+    let mode = at("mode", &names)?.or_else(|| case.expect.get("mode").cloned());
+    let mode = mode.as_ref().and_then(Value::as_str).map(Str::from).context("no way of comparing is named")?;
     Ok(compare(&expected, &got, &How { mode, any_order, ignore }))
 }

@@ -43,12 +43,24 @@ const KEYS: &[&str] = &[
     "note",
 ];
 
+/// A whole map.
+pub struct Rules {
+    /// Laid under the `test` of every rule, key by key.
+    pub test: Map,
+    /// In order.
+    pub rules: Vec<Rule>,
+}
+
 /// Reads a map.
-pub fn read(text: &str) -> Result<Vec<Rule>> {
+pub fn read(text: &str) -> Result<Rules> {
     let yaml = Parser::new(&ParserSpec::Yaml).map_err(|_| anyhow::anyhow!("the YAML parser does not compile"))?;
     let map = yaml.parse(text)?;
-    let rules = map.as_list().context("the map is a list of rules")?;
-    rules.iter().map(rule).collect()
+    let map = map.as_map().context("the map has `test` and `rules`")?;
+    let rules = map.get("rules").and_then(Value::as_list).context("`rules` is a list")?;
+    Ok(Rules {
+        test: map.get("test").and_then(Value::as_map).cloned().unwrap_or_default(),
+        rules: rules.iter().map(rule).collect::<Result<_>>()?,
+    })
 }
 
 fn rule(written: &Value) -> Result<Rule> {
@@ -109,14 +121,11 @@ mod tests {
 
     #[test]
     fn rules_are_closed() {
-        assert!(read("- {cases: [a], not_applicable: x}").is_ok());
-        for wrong in [
-            "- {cases: [a]}",
-            "- {cases: [a], run: {}, not_applicable: x}",
-            "- {run: {}}",
-            "- {cases: [a], run: {}, x: 1}",
-        ] {
-            assert!(read(wrong).is_err(), "{wrong}");
+        assert!(read("rules: [{cases: [a], not_applicable: x}]").is_ok());
+        for wrong in
+            ["{cases: [a]}", "{cases: [a], run: {}, not_applicable: x}", "{run: {}}", "{cases: [a], run: {}, x: 1}"]
+        {
+            assert!(read(&format!("rules: [{wrong}]")).is_err(), "{wrong}");
         }
     }
 }
