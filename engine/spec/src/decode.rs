@@ -125,6 +125,12 @@ impl<'n> Fields<'n> {
 
     /// Reports the keys that nobody took.
     pub fn finish(self, cx: &mut Cx<'_>) {
+        #[cfg(debug_assertions)]
+        if let Some(block) = crate::keys::block(&self.what) {
+            for name in &self.known {
+                debug_assert!(block.keys.iter().any(|key| key.name == *name), "{}: `{name}` is not in the table of keys", self.what);
+            }
+        }
         for (key, _) in self.entries {
             if self.known.contains(&key.name.as_ref()) {
                 continue;

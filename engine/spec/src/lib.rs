@@ -1,6 +1,9 @@
 //! From YAML text to checked specs and diagnostics. Pure: no network, clock or environment variable.
 
 pub mod checked;
+pub mod keys;
+pub mod reference;
+pub mod schema;
 pub mod diag;
 pub mod load;
 pub mod select;
