@@ -1,0 +1,208 @@
+//! Cliques: from each focal point along the path of its clique type.
+
+mod affected;
+mod walk;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use calipso_model::{Clique, LinkRef, Map, ObjectKey, Str, Value};
+
+use crate::{
+    hash::{Digest, Seeded},
+    nodes::Nodes,
+    rules::{Plan, Rules},
+    store::Links,
+};
+
+pub(crate) use affected::affected;
+pub(crate) use walk::Scratch;
+
+/// Links of one type, explicit or implicit.
+pub(crate) struct Store<'a> {
+    pub(crate) links: &'a Links,
+    pub(crate) ends: [usize; 2],
+}
+
+/// All that walks read.
+pub(crate) struct View<'a> {
+    pub(crate) rules: &'a Rules,
+    pub(crate) nodes: &'a [Nodes],
+    /// Explicit ones first, in the rules' order.
+    pub(crate) stores: Vec<Store<'a>>,
+    /// By clique plan.
+    pub(crate) steps: Vec<Vec<Step>>,
+    /// Type ids in the order of the types' names.
+    pub(crate) by_name: Vec<usize>,
+}
+
+/// One step of a path, as walked.
+pub(crate) struct Step {
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+    /// Store, and the side at which the walk stands.
+    pub(crate) ways: Vec<(usize, usize)>,
+    /// Asked when `ways` found nothing: the other direction of links between objects of one type.
+    pub(crate) back: Vec<(usize, usize)>,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(
+        rules: &'a Rules,
+        nodes: &'a [Nodes],
+        links: &'a [Links],
+        implicit: &'a BTreeMap<(usize, usize), Links>,
+    ) -> Self {
+        let explicit = links.iter().zip(&rules.link_types);
+        let mut stores: Vec<Store<'a>> = explicit.map(|(links, known)| Store { links, ends: known.ends }).collect();
+        let mut implicit_ids: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+        for ((from, to), links) in implicit {
+            implicit_ids.insert((*from, *to), stores.len());
+            stores.push(Store { links, ends: [*from, *to] });
+        }
+        let steps = rules.cliques.iter().map(|plan| steps(plan, &implicit_ids)).collect();
+        let mut by_name: Vec<usize> = (0..nodes.len()).collect();
+        by_name.sort_by(|a, b| nodes[*a].name.cmp(&nodes[*b].name));
+        Self { rules, nodes, stores, steps, by_name }
+    }
+
+    /// The values that links of a clique must agree with, as (place of the constraint, value).
+    pub(crate) fn limits(&self, plan: &Plan, focal: u32) -> Vec<(usize, Value)> {
+        let doc = self.nodes[plan.focal].doc(focal);
+        let value = |place: usize| self.rules.constraints.get(place).and_then(|name| doc.get(name)).cloned();
+        plan.constraints.iter().map(|place| (*place, value(*place).unwrap_or_default())).collect()
+    }
+
+    /// Whether a combination of constraint attributes agrees with a focal point.
+    pub(crate) fn passes(&self, store: usize, profile: u32, limits: &[(usize, Value)]) -> bool {
+        let values = self.stores[store].links.profiles.values(profile);
+        limits.iter().all(|(place, limit)| match values.get(*place) {
+            Some(Some(value)) => agree(value, limit),
+            _ => true,
+        })
+    }
+}
+
+fn steps(plan: &Plan, implicit: &BTreeMap<(usize, usize), usize>) -> Vec<Step> {
+    let chains = |from: usize, to: usize| implicit.get(&(from, to)).copied().filter(|_| plan.implicit);
+    let step = |step: &crate::rules::PathStep| {
+        let mut ways: Vec<(usize, usize)> =
+            step.links.map(|links| (links, usize::from(step.backwards))).into_iter().collect();
+        ways.extend(chains(step.from, step.to).map(|store| (store, 0)));
+        let mut back = Vec::new();
+        if step.from == step.to {
+            back.extend(ways.iter().map(|(store, side)| (*store, 1 - *side)));
+        } else {
+            ways.extend(chains(step.to, step.from).map(|store| (store, 1)));
+        }
+        Step { from: step.from, to: step.to, ways, back }
+    };
+    plan.steps.iter().map(step).collect()
+}
+
+/// Whether two values of a constraint agree: equal, or, where either is a list, with an element in common.
+pub(crate) fn agree(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::List(a), Value::List(b)) => a.iter().any(|item| b.contains(item)),
+        (Value::List(items), one) | (one, Value::List(items)) => items.contains(one),
+        (a, b) => a == b,
+    }
+}
+
+/// What one walk found.
+pub(crate) struct Found {
+    /// Places of the objects, by type id.
+    pub(crate) members: BTreeMap<usize, Vec<u32>>,
+    /// Store and entry, in the order they were found.
+    pub(crate) links: Vec<(usize, u32)>,
+    pub(crate) limits: Vec<(usize, Value)>,
+}
+
+impl Found {
+    /// Two cliques with one fingerprint are the same.
+    pub(crate) fn fingerprint(&self, view: &View<'_>, digests: Seeded) -> u128 {
+        if self.links.is_empty() {
+            return 0;
+        }
+        let mut digest = Digest::new();
+        for (_, value) in &self.limits {
+            // Nulls would be the same as nothing.
+            digest.add(digests.key(std::slice::from_ref(value)));
+        }
+        for (store, entry) in &self.links {
+            let store = &view.stores[*store];
+            digest.add(((store.ends[0] as u64) << 32) | store.ends[1] as u64);
+            let ends = store.links.entry(*entry).ends;
+            for side in 0..2 {
+                digest.add(view.nodes[store.ends[side]].slot(ends[side]).digest);
+            }
+        }
+        digest.finish()
+    }
+
+    /// The clique as others see it.
+    pub(crate) fn clique(&self, view: &View<'_>, names: &Names, plan: &Plan, focal: u32) -> Clique {
+        let key = |type_id: usize, place: u32| ObjectKey {
+            object_type: names.types[type_id].clone(),
+            id: view.nodes[type_id].slot(place).id.clone(),
+        };
+        let mut nodes = Vec::with_capacity(self.members.values().map(Vec::len).sum());
+        for type_id in &view.by_name {
+            if let Some(members) = self.members.get(type_id) {
+                let mut members = members.clone();
+                members.sort_unstable_by(|a, b| view.nodes[*type_id].order(*a, *b));
+                nodes.extend(members.into_iter().map(|place| key(*type_id, place)));
+            }
+        }
+        let links = self.links.iter().map(|(store, entry)| {
+            let known = &view.stores[*store];
+            let [source, target] = known.links.entry(*entry).ends;
+            LinkRef {
+                link_type: names.stores[*store].clone(),
+                source: key(known.ends[0], source),
+                target: key(known.ends[1], target),
+            }
+        });
+        let name = |place: usize| view.rules.constraints[place].clone();
+        Clique {
+            focal_point: key(plan.focal, focal),
+            clique_type: plan.name.clone(),
+            constraints: Map::from_pairs(
+                self.limits.iter().map(|(place, value)| (name(*place), value.clone())).collect(),
+            ),
+            nodes,
+            links: links.collect(),
+        }
+    }
+}
+
+/// Copies of the names that many links share. Every thread has its own, as counting references to one name from two
+/// threads is slow.
+pub(crate) struct Names {
+    pub(crate) types: Vec<Str>,
+    pub(crate) stores: Vec<Str>,
+}
+
+impl Names {
+    pub(crate) fn new(view: &View<'_>) -> Self {
+        let types: Vec<Str> = view.nodes.iter().map(|nodes| Arc::from(&*nodes.name)).collect();
+        let stores = view.stores.iter();
+        let stores = stores.map(|store| format!("{}-{}", types[store.ends[0]], types[store.ends[1]]).into()).collect();
+        Self { types, stores }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_agree_on_a_common_element() {
+        let list = |items: &[&str]| Value::list(items.iter().map(|item| Value::text(item)).collect());
+        assert!(agree(&Value::text("a"), &list(&["b", "a"])));
+        assert!(agree(&list(&["b", "a"]), &Value::text("a")));
+        assert!(agree(&list(&["a", "c"]), &list(&["b", "a"])));
+        assert!(!agree(&list(&["c"]), &list(&["b", "a"])));
+        assert!(!agree(&Value::text("a"), &Value::Null));
+        assert!(!agree(&Value::text("a"), &list(&[])));
+    }
+}

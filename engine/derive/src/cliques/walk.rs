@@ -1,0 +1,132 @@
+//! One walk along a path.
+
+use std::collections::BTreeMap;
+
+use calipso_model::Value;
+
+use super::{Found, View};
+
+/// What a step of a walk did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct StepCount {
+    /// Objects that it started from.
+    pub(crate) from: usize,
+    /// Links that it took.
+    pub(crate) taken: usize,
+    /// Links that the constraints refused.
+    pub(crate) refused: usize,
+}
+
+/// Marks of what a walk has seen; kept from walk to walk, as a number of the walk makes clearing needless.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    walk: u32,
+    nodes: Vec<Vec<u32>>,
+    links: Vec<Vec<u32>>,
+    passes: Vec<Vec<u64>>,
+}
+
+impl Scratch {
+    /// Makes it fit a view, and begins a walk.
+    pub(super) fn begin(&mut self, view: &View<'_>) {
+        if self.walk == u32::MAX {
+            *self = Self::default();
+        }
+        if self.walk == 0 || self.nodes.len() < view.nodes.len() || self.links.len() != view.stores.len() {
+            self.nodes.resize_with(view.nodes.len(), Vec::new);
+            self.links.resize_with(view.stores.len(), Vec::new);
+            self.passes.resize_with(view.stores.len(), Vec::new);
+        }
+        self.walk += 1;
+    }
+
+    /// Marks an object; whether it was not yet.
+    pub(super) fn enter(&mut self, view: &View<'_>, type_id: usize, place: u32) -> bool {
+        mark(&mut self.nodes[type_id], view.nodes[type_id].places(), place, self.walk)
+    }
+
+    fn take(&mut self, view: &View<'_>, store: usize, entry: u32) -> bool {
+        mark(&mut self.links[store], view.stores[store].links.places(), entry, self.walk)
+    }
+
+    fn passes(&mut self, view: &View<'_>, store: usize, profile: u32, limits: &[(usize, Value)]) -> bool {
+        if profile == 0 || limits.is_empty() {
+            return true;
+        }
+        let known = &mut self.passes[store];
+        if known.len() <= profile as usize {
+            known.resize(view.stores[store].links.profiles.len(), 0);
+        }
+        let mark = &mut known[profile as usize];
+        if *mark >> 1 == u64::from(self.walk) {
+            return *mark & 1 == 1;
+        }
+        let passes = view.passes(store, profile, limits);
+        *mark = (u64::from(self.walk) << 1) | u64::from(passes);
+        passes
+    }
+
+    /// Walks the path of a plan from one focal point.
+    pub(crate) fn walk(
+        &mut self,
+        view: &View<'_>,
+        plan_number: usize,
+        focal: u32,
+        mut count: Option<&mut Vec<StepCount>>,
+    ) -> Found {
+        let plan = &view.rules.cliques[plan_number];
+        self.begin(view);
+        let limits = view.limits(plan, focal);
+        let mut members: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
+        let mut links = Vec::new();
+        self.enter(view, plan.focal, focal);
+        members.insert(plan.focal, vec![focal]);
+        for step in &view.steps[plan_number] {
+            let from = members.get(&step.from).map_or(0, Vec::len);
+            let mut counted = StepCount { from, ..StepCount::default() };
+            let before = links.len();
+            for ways in [&step.ways, &step.back] {
+                if links.len() > before || ways.is_empty() {
+                    continue;
+                }
+                let mut reached = Vec::new();
+                // What this step reaches is not walked on from in this step.
+                for place in members.get(&step.from).map_or(&[][..], |members| &members[..from]) {
+                    for (store, side) in ways {
+                        let known = view.stores[*store].links;
+                        for number in known.of(*side, *place) {
+                            let entry = known.entry(*number);
+                            if !self.passes(view, *store, entry.profile, &limits) {
+                                counted.refused += 1;
+                            } else if self.take(view, *store, *number) {
+                                counted.taken += 1;
+                                links.push((*store, *number));
+                                let other = entry.ends[1 - *side];
+                                if self.enter(view, step.to, other) {
+                                    reached.push(other);
+                                }
+                            }
+                        }
+                    }
+                }
+                if !reached.is_empty() {
+                    members.entry(step.to).or_default().append(&mut reached);
+                }
+            }
+            if let Some(count) = count.as_deref_mut() {
+                count.push(counted);
+            }
+        }
+        Found { members, links, limits }
+    }
+}
+
+fn mark(marks: &mut Vec<u32>, room: usize, place: u32, walk: u32) -> bool {
+    if marks.len() <= place as usize {
+        marks.resize(room.max(place as usize + 1), 0);
+    }
+    let mark = &mut marks[place as usize];
+    let fresh = *mark != walk;
+    *mark = walk;
+    fresh
+}

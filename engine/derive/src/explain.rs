@@ -1,0 +1,279 @@
+//! Why a link or a clique is what it is, and what found no partner.
+
+use calipso_model::{LinkRef, ObjectKey, Str, Value};
+use calipso_spec::checked::At;
+
+use crate::{
+    cliques::Scratch,
+    eval::Evaluator,
+    graph::Graph,
+    join::opposite,
+    rules::{Candidate, Join, Yield},
+};
+
+/// One end of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    /// `self` of a derived attribute, `from` of a link rule.
+    Near,
+    /// `other` of a derived attribute, `to` of a link rule.
+    Far,
+}
+
+/// Which dangling ends are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Dangling {
+    /// Of this link type only (`from-to`).
+    pub link_type: Option<Str>,
+    /// Of this object only.
+    pub object: Option<ObjectKey>,
+    /// Those of derived attributes, too.
+    pub derived: bool,
+    /// At most so many; none: all.
+    pub limit: Option<usize>,
+}
+
+/// A key of one end that met nothing at the other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DanglingEnd {
+    /// Link type, or `type.attribute` of a derived attribute.
+    pub of: Str,
+    /// Name of the rule; for a derived attribute its name again.
+    pub rule: Str,
+    /// Where the rule stands.
+    pub at: At,
+    /// Which end.
+    pub end: End,
+    /// The object that has the key.
+    pub object: ObjectKey,
+    /// Type of the objects among which no partner was found.
+    pub wanted: Str,
+    /// The key.
+    pub key: Vec<Value>,
+    /// Whether another key or rule gives the object a link of this type all the same.
+    pub linked_otherwise: bool,
+}
+
+/// An object with more links of a type than the type allows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cardinality {
+    /// The link type.
+    pub link_type: Str,
+    /// Where it stands.
+    pub at: At,
+    /// At which end one link is allowed.
+    pub end: End,
+    /// The object.
+    pub object: ObjectKey,
+    /// All that it is linked to.
+    pub candidates: Vec<ObjectKey>,
+}
+
+/// A rule that makes a link, and the keys by which it does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleUse {
+    /// Name of the rule.
+    pub rule: Str,
+    /// Where it stands.
+    pub at: At,
+    /// Keys that met and whose pair fulfils the rule's `when`.
+    pub keys: Vec<Vec<Value>>,
+}
+
+/// Why a link is there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinkExplanation {
+    /// The link type's place; none for an implicit link.
+    pub at: Option<At>,
+    /// The rule that made it, first; then the others that would have made it, too. Empty for an implicit link.
+    pub rules: Vec<RuleUse>,
+    /// For an implicit link: the explicit links of the shortest chain that it stands for.
+    pub chain: Vec<LinkRef>,
+}
+
+/// What one step of a clique's path did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CliqueStep {
+    /// As written in the spec.
+    pub step: Str,
+    /// Whether a link type of the environment is behind it.
+    pub applies: bool,
+    /// Objects that it started from.
+    pub from: usize,
+    /// Links that it took.
+    pub taken: usize,
+    /// Links that the constraints refused.
+    pub refused: usize,
+}
+
+/// Why a clique is what it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CliqueExplanation {
+    /// The chosen clique type.
+    pub clique_type: Str,
+    /// Where it stands.
+    pub at: At,
+    /// All clique types of the focal point's type, the chosen one first.
+    pub candidates: Vec<Candidate>,
+    /// Constraint attribute and its value on the focal point.
+    pub constraints: Vec<(Str, Value)>,
+    /// The steps of its path.
+    pub steps: Vec<CliqueStep>,
+}
+
+impl Graph {
+    /// Keys that met nothing, by link type and rule, each in the order of the objects' ids.
+    #[must_use]
+    pub fn dangling(&self, asked: &Dangling) -> Vec<DanglingEnd> {
+        let limit = asked.limit.unwrap_or(usize::MAX);
+        let mut found = Vec::new();
+        for (number, links) in self.rules().link_types.iter().enumerate() {
+            if asked.link_type.as_ref().is_some_and(|wanted| *wanted != links.name) {
+                continue;
+            }
+            for join in &links.joins {
+                self.dangling_of(*join, Some(number), asked, limit, &mut found);
+            }
+        }
+        if asked.derived && asked.link_type.is_none() {
+            for (join, rule) in self.rules().joins.iter().enumerate() {
+                if matches!(rule.yields, Yield::Value(..)) {
+                    self.dangling_of(join, None, asked, limit, &mut found);
+                }
+            }
+        }
+        found
+    }
+
+    fn dangling_of(
+        &self,
+        join: usize,
+        link_type: Option<usize>,
+        asked: &Dangling,
+        limit: usize,
+        found: &mut Vec<DanglingEnd>,
+    ) {
+        let rule = &self.rules().joins[join];
+        let index = self.index(join);
+        for side in 0..2 {
+            let type_id = rule.ends[side].type_id;
+            let nodes = self.nodes_of(type_id);
+            let places = match &asked.object {
+                Some(key) if key.object_type != nodes.name => continue,
+                Some(key) => nodes.find(&key.id).into_iter().collect(),
+                None => nodes.in_order(),
+            };
+            for place in places {
+                for row in index.rows_of(side, place).filter(|row| !index.meets(side, *row)) {
+                    if found.len() >= limit {
+                        return;
+                    }
+                    let of = link_type.map_or(&rule.name, |number| &self.rules().link_types[number].name);
+                    found.push(DanglingEnd {
+                        of: of.clone(),
+                        rule: rule.name.clone(),
+                        at: rule.at.clone(),
+                        end: if side == 0 { End::Near } else { End::Far },
+                        object: nodes.key(place),
+                        wanted: self.nodes_of(rule.ends[opposite(side)].type_id).name.clone(),
+                        key: index.parts(index.row(side, row).key).to_vec(),
+                        linked_otherwise: match link_type {
+                            Some(number) => !self.links_at(number).of(side, place).is_empty(),
+                            None => index.rows_of(side, place).any(|row| index.meets(side, row)),
+                        },
+                    });
+                }
+            }
+        }
+    }
+
+    /// Objects that have more links than their link type allows, with all candidates.
+    #[must_use]
+    pub fn cardinality(&self) -> Vec<Cardinality> {
+        let mut found = Vec::new();
+        for (number, known) in self.rules().link_types.iter().enumerate() {
+            let links = self.links_at(number);
+            for side in (0..2).filter(|side| known.one[*side]) {
+                let nodes = self.nodes_of(known.ends[side]);
+                let others = self.nodes_of(known.ends[opposite(side)]);
+                for place in nodes.in_order() {
+                    let several = links.of(side, place);
+                    if several.len() > 1 {
+                        let other = |number: &u32| others.key(links.entry(*number).ends[opposite(side)]);
+                        found.push(Cardinality {
+                            link_type: known.name.clone(),
+                            at: known.at.clone(),
+                            end: if side == 0 { End::Near } else { End::Far },
+                            object: nodes.key(place),
+                            candidates: several.iter().map(other).collect(),
+                        });
+                    }
+                }
+            }
+        }
+        found
+    }
+
+    /// Why a link is there; none when it is not.
+    #[must_use]
+    pub fn explain_link(&self, link: &LinkRef) -> Option<LinkExplanation> {
+        let (entry, ends) = self.entry(link)?;
+        let Some(made_by) = entry.body.rule else {
+            return Some(LinkExplanation { at: None, rules: Vec::new(), chain: self.shortest_chain(ends, entry.ends) });
+        };
+        let rules = self.rules();
+        let known = rules.link_types.iter().find(|known| known.joins.contains(&(made_by as usize)))?;
+        let mut uses: Vec<(bool, RuleUse)> = Vec::new();
+        for join in &known.joins {
+            let index = self.index(*join);
+            let mut keys = Vec::new();
+            for row in index.rows_of(0, entry.ends[0]) {
+                let key = index.row(0, row).key;
+                let met = index.rows_with(1, key).find(|other| index.row(1, *other).object == entry.ends[1]);
+                if let Some(other) = met
+                    && self.evaluator().meets(*join, [row, other])
+                {
+                    keys.push(index.parts(key).to_vec());
+                }
+            }
+            if !keys.is_empty() {
+                let rule: &Join = &rules.joins[*join];
+                uses.push((*join != made_by as usize, RuleUse { rule: rule.name.clone(), at: rule.at.clone(), keys }));
+            }
+        }
+        uses.sort_by_key(|(other, _)| *other);
+        let uses = uses.into_iter().map(|(_, used)| used).collect();
+        Some(LinkExplanation { at: Some(known.at.clone()), rules: uses, chain: Vec::new() })
+    }
+
+    /// Why a clique is what it is; none when no clique type is for this object, or there is no such object.
+    #[must_use]
+    pub fn explain_clique(&self, focal_point: &ObjectKey) -> Option<CliqueExplanation> {
+        let rules = self.rules();
+        let type_id = *rules.type_ids.get(&focal_point.object_type)?;
+        let place = self.nodes_of(type_id).find(&focal_point.id)?;
+        let number = rules.cliques.iter().position(|plan| plan.focal == type_id)?;
+        let plan = &rules.cliques[number];
+        let mut counts = Vec::new();
+        let found = Scratch::default().walk(&self.view(), number, place, Some(&mut counts));
+        let steps = plan.steps.iter().zip(counts).map(|(step, count)| CliqueStep {
+            step: step.written.clone(),
+            applies: step.links.is_some(),
+            from: count.from,
+            taken: count.taken,
+            refused: count.refused,
+        });
+        let constraints = found.limits.into_iter().map(|(place, value)| (rules.constraints[place].clone(), value));
+        Some(CliqueExplanation {
+            clique_type: plan.name.clone(),
+            at: plan.at.clone(),
+            candidates: plan.candidates.clone(),
+            constraints: constraints.collect(),
+            steps: steps.collect(),
+        })
+    }
+
+    fn evaluator(&self) -> Evaluator<'_> {
+        Evaluator::new(self.rules(), self.all_nodes(), self.all_indexes())
+    }
+}

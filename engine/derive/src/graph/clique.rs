@@ -1,0 +1,108 @@
+//! Which cliques are built again after a change, and which of them are different.
+
+use calipso_model::{Clique, ObjectKey};
+
+use super::{Graph, Work};
+use crate::{
+    cliques::{Names, Scratch, View, affected},
+    nodes::TOUCHED,
+    par,
+};
+
+/// Cliques that are different now.
+#[derive(Default)]
+pub(super) struct CliqueChanges {
+    pub(super) changed: Vec<Clique>,
+    pub(super) removed: Vec<ObjectKey>,
+}
+
+impl Graph {
+    pub(super) fn derive_cliques(&mut self, work: &mut Work) -> CliqueChanges {
+        let rules = self.rules.clone();
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut prints = std::mem::take(&mut self.fingerprints);
+        let view = View::new(&rules, &self.nodes, &self.links, &self.implicit);
+        let mut all = CliqueChanges::default();
+        for (number, plan) in rules.cliques.iter().enumerate() {
+            let nodes = &self.nodes[plan.focal];
+            let prints = &mut prints[number];
+            prints.resize(nodes.places(), 0);
+            let mut dirty = Vec::new();
+            for touched in &nodes.touched {
+                let place = touched.place;
+                if nodes.is_live(place) {
+                    if nodes.mask(place) & plan.reads & !TOUCHED != 0 {
+                        dirty.push(place);
+                    }
+                } else if std::mem::take(&mut prints[place as usize]) != 0 {
+                    all.removed.push(nodes.key(place));
+                }
+            }
+            let mut own = scratch.pop().unwrap_or_default();
+            match affected(&view, number, &mut own) {
+                None => dirty = nodes.in_order(),
+                Some(more) => {
+                    if !more.is_empty() {
+                        dirty.extend(more);
+                        dirty.sort_unstable();
+                        dirty.dedup();
+                        dirty.sort_by(|a, b| nodes.order(*a, *b));
+                    }
+                }
+            }
+            scratch.push(own);
+            work.cliques += dirty.len();
+            let built = build(&view, number, &dirty, prints, self.threads, self.digest_seed, &mut scratch);
+            for (place, print, clique) in built {
+                prints[place as usize] = print;
+                match clique {
+                    Some(clique) => all.changed.push(clique),
+                    None => all.removed.push(nodes.key(place)),
+                }
+            }
+        }
+        self.scratch = scratch;
+        self.fingerprints = prints;
+        all
+    }
+}
+
+type Built = Vec<(u32, u128, Option<Clique>)>;
+
+/// Builds cliques; gives back those that are different from before.
+fn build(
+    view: &View<'_>,
+    number: usize,
+    dirty: &[u32],
+    prints: &[u128],
+    threads: usize,
+    digests: crate::hash::Seeded,
+    scratch: &mut Vec<Scratch>,
+) -> Built {
+    let plan = &view.rules.cliques[number];
+    let one = |scratch: &mut Scratch, names: &Names, place: u32| {
+        let found = scratch.walk(view, number, place, None);
+        let print = found.fingerprint(view, digests);
+        let known = prints.get(place as usize).copied().unwrap_or(0);
+        (print != known).then(|| {
+            let clique = (print != 0).then(|| found.clique(view, names, plan, place));
+            (place, print, clique)
+        })
+    };
+    // A walk visits many objects, so that fewer focal points deserve a second thread.
+    let threads = par::threads_for(threads, dirty.len() * 32);
+    if threads <= 1 {
+        let mut own = scratch.pop().unwrap_or_default();
+        let names = Names::new(view);
+        let built = dirty.iter().filter_map(|place| one(&mut own, &names, *place)).collect();
+        scratch.push(own);
+        return built;
+    }
+    let step = dirty.len().div_ceil(threads * 16).max(1);
+    let pieces: Vec<&[u32]> = dirty.chunks(step).collect();
+    let state = || (Scratch::default(), Names::new(view));
+    let built = par::run(threads, pieces, state, |(scratch, names), piece| {
+        piece.iter().filter_map(|place| one(scratch, names, *place)).collect::<Built>()
+    });
+    built.into_iter().flatten().collect()
+}

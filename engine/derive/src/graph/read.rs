@@ -1,0 +1,201 @@
+//! Reading the graph.
+
+use calipso_model::{Clique, Link, LinkRef, Object, ObjectKey};
+
+use super::{Graph, emit::LinkMaker};
+use crate::{
+    cliques::{Names, Scratch, View},
+    faults::{Fault, Part},
+    join::Index,
+    nodes::{NIL, Nodes},
+    rules::AttributeRule,
+    store::{Entry, Links},
+};
+
+/// How much a graph holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Objects.
+    pub objects: usize,
+    /// Explicit links.
+    pub links: usize,
+    /// Implicit links.
+    pub implicit_links: usize,
+    /// Cliques.
+    pub cliques: usize,
+}
+
+impl Graph {
+    /// How much it holds.
+    #[must_use]
+    pub fn sizes(&self) -> Sizes {
+        Sizes {
+            objects: self.nodes.iter().map(crate::nodes::Nodes::live).sum(),
+            links: self.links.iter().map(Links::live).sum(),
+            implicit_links: self.implicit.values().map(Links::live).sum(),
+            cliques: self.fingerprints.iter().flatten().filter(|print| **print != 0).count(),
+        }
+    }
+
+    /// An object with its derived attributes.
+    #[must_use]
+    pub fn object(&self, key: &ObjectKey) -> Option<Object> {
+        let (type_id, place) = self.locate(key)?;
+        let nodes = &self.nodes[type_id];
+        Some(Object { key: nodes.key(place), doc: nodes.doc(place).clone() })
+    }
+
+    /// Every object of a type, in id order.
+    pub fn objects_of(&self, object_type: &str) -> impl Iterator<Item = Object> + '_ {
+        let nodes = self.type_ids.get(object_type).map(|type_id| &self.nodes[*type_id]);
+        nodes.into_iter().flat_map(|nodes| {
+            let places = nodes.in_order().into_iter();
+            places.map(|place| Object { key: nodes.key(place), doc: nodes.doc(place).clone() })
+        })
+    }
+
+    /// Every object, in key order.
+    pub fn objects(&self) -> impl Iterator<Item = Object> + '_ {
+        self.type_ids.keys().flat_map(|name| self.objects_of(name))
+    }
+
+    /// Every store of links with the types at its ends, in the order of the link types' names.
+    fn stores(&self) -> Vec<(&Links, [usize; 2])> {
+        let explicit = self.links.iter().zip(&self.rules.link_types).map(|(links, known)| (links, known.ends));
+        let implicit = self.implicit.iter().map(|((from, to), links)| (links, [*from, *to]));
+        let mut stores: Vec<_> = explicit.chain(implicit).collect();
+        let name = |ends: [usize; 2]| format!("{}-{}", self.nodes[ends[0]].name, self.nodes[ends[1]].name);
+        stores.sort_by_cached_key(|(_, ends)| name(*ends));
+        stores
+    }
+
+    /// Every link, by link type; explicit before implicit ones, each in the order of source and target.
+    pub fn links(&self) -> impl Iterator<Item = Link> + '_ {
+        self.stores().into_iter().flat_map(|(links, ends)| {
+            let mut maker = LinkMaker::new(&self.rules, &self.nodes, ends);
+            links.in_order(&self.nodes[ends[0]]).map(move |entry| maker.link(entry))
+        })
+    }
+
+    /// The links of one object, at either side.
+    #[must_use]
+    pub fn links_of(&self, key: &ObjectKey) -> Vec<Link> {
+        let Some((type_id, place)) = self.locate(key) else { return Vec::new() };
+        let mut found = Vec::new();
+        for (links, ends) in self.stores() {
+            let mut maker = LinkMaker::new(&self.rules, &self.nodes, ends);
+            for side in (0..2).filter(|side| ends[*side] == type_id) {
+                let entries = links.of(side, place).iter().map(|number| links.entry(*number));
+                // A link from an object to itself is one link.
+                let entries = entries.filter(|entry| side == 0 || ends[0] != ends[1] || entry.ends[0] != entry.ends[1]);
+                found.extend(entries.map(|entry| maker.link(entry)));
+            }
+        }
+        found
+    }
+
+    /// One link.
+    #[must_use]
+    pub fn link(&self, link: &LinkRef) -> Option<Link> {
+        let (entry, ends) = self.entry(link)?;
+        Some(LinkMaker::new(&self.rules, &self.nodes, ends).link(entry))
+    }
+
+    pub(crate) fn entry(&self, link: &LinkRef) -> Option<(&Entry, [usize; 2])> {
+        let (from, source) = self.locate(&link.source)?;
+        let (to, target) = self.locate(&link.target)?;
+        if *link.link_type != *format!("{}-{}", self.nodes[from].name, self.nodes[to].name) {
+            return None;
+        }
+        let nodes = [&self.nodes[from], &self.nodes[to]];
+        let stores = self.stores().into_iter().filter(|(_, ends)| *ends == [from, to]);
+        stores.filter_map(|(links, ends)| Some((links.entry(links.find(nodes, [source, target])?), ends))).next()
+    }
+
+    pub(crate) fn index(&self, join: usize) -> &Index {
+        &self.indexes[join]
+    }
+
+    pub(crate) fn all_indexes(&self) -> &[Index] {
+        &self.indexes
+    }
+
+    pub(crate) fn nodes_of(&self, type_id: usize) -> &Nodes {
+        &self.nodes[type_id]
+    }
+
+    pub(crate) fn all_nodes(&self) -> &[Nodes] {
+        &self.nodes
+    }
+
+    pub(crate) fn links_at(&self, number: usize) -> &Links {
+        &self.links[number]
+    }
+
+    pub(crate) fn view(&self) -> View<'_> {
+        View::new(&self.rules, &self.nodes, &self.links, &self.implicit)
+    }
+
+    /// The clique of a focal point, built now; none when no clique type is for its type, or nothing is linked to it.
+    #[must_use]
+    pub fn clique(&self, focal_point: &ObjectKey) -> Option<Clique> {
+        let (type_id, place) = self.locate(focal_point)?;
+        let number = self.rules.cliques.iter().position(|plan| plan.focal == type_id)?;
+        let view = self.view();
+        let found = Scratch::default().walk(&view, number, place, None);
+        (!found.links.is_empty()).then(|| found.clique(&view, &Names::new(&view), &self.rules.cliques[number], place))
+    }
+
+    /// Every clique, built now, in the order of the focal points.
+    #[must_use]
+    pub fn cliques(&self) -> Vec<Clique> {
+        let view = self.view();
+        let names = Names::new(&view);
+        let mut scratch = Scratch::default();
+        let mut all = Vec::new();
+        for (number, plan) in self.rules.cliques.iter().enumerate() {
+            for place in self.nodes[plan.focal].in_order() {
+                let found = scratch.walk(&view, number, place, None);
+                if !found.links.is_empty() {
+                    all.push(found.clique(&view, &names, plan, place));
+                }
+            }
+        }
+        all.sort_by(|a, b| a.focal_point.cmp(&b.focal_point));
+        all
+    }
+
+    /// Every run-time fault that stands now, in the order of the rules' places.
+    #[must_use]
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut owns = std::collections::BTreeMap::new();
+        for attribute in &self.rules.attributes {
+            for rule in &attribute.rules {
+                if let AttributeRule::Own(own) = rule {
+                    owns.insert(self.rules.joins.len() + own.number, (attribute.type_id, own));
+                }
+            }
+        }
+        let mut faults: Vec<Fault> = self
+            .faults
+            .iter()
+            .filter_map(|(key, message)| {
+                let (at, rule, types) = match (self.rules.joins.get(key.rule), owns.get(&key.rule)) {
+                    (Some(join), _) => (&join.at, &join.name, [join.ends[0].type_id, join.ends[1].type_id]),
+                    (None, Some((type_id, own))) => (&own.at, &own.name, [*type_id; 2]),
+                    (None, None) => return None,
+                };
+                let near = if key.part == Part::Far { types[1] } else { types[0] };
+                Some(Fault {
+                    at: at.clone(),
+                    rule: rule.clone(),
+                    object: self.nodes[near].key(key.a),
+                    other: (key.b != NIL).then(|| self.nodes[types[1]].key(key.b)),
+                    message: message.clone(),
+                })
+            })
+            .collect();
+        faults.sort();
+        faults
+    }
+}

@@ -1,0 +1,227 @@
+//! Objects of one type: documents by place, ids to places, and what the current change touched.
+
+use std::cmp::Ordering;
+
+use calipso_model::{Map, ObjectKey, Str};
+
+use crate::hash::{LookUp, Seeded};
+
+/// No place.
+pub(crate) const NIL: u32 = u32::MAX;
+
+/// Bit of a mask: the object came or went.
+pub(crate) const EXISTENCE: u64 = 1 << 62;
+/// Bit of a mask: the object was touched in any way.
+pub(crate) const TOUCHED: u64 = 1 << 63;
+/// Mask of an object that came or went: everything about it changed.
+pub(crate) const ALL: u64 = u64::MAX;
+/// Attributes from this number on share the last attribute bit.
+const LAST_ATTRIBUTE_BIT: usize = 61;
+
+/// The bit of the n-th attribute of a type that rules read.
+pub(crate) fn attribute_bit(number: usize) -> u64 {
+    1 << number.min(LAST_ATTRIBUTE_BIT)
+}
+
+/// One object.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) id: Str,
+    /// Hash of the id with a fixed seed, for fingerprints.
+    pub(crate) digest: u64,
+    pub(crate) live: bool,
+    /// Fetched and derived attributes.
+    pub(crate) doc: Map,
+}
+
+/// An object touched by the current change.
+#[derive(Debug)]
+pub(crate) struct Touched {
+    pub(crate) place: u32,
+    /// Its document before; none: it did not exist.
+    pub(crate) before: Option<Map>,
+}
+
+/// All objects of one type.
+#[derive(Debug)]
+pub(crate) struct Nodes {
+    pub(crate) name: Str,
+    ids: LookUp<Str, u32>,
+    slots: Vec<Slot>,
+    /// Places below this one are in the order of their ids; they keep their id for ever.
+    ordered: u32,
+    free: Vec<u32>,
+    live: usize,
+    masks: Vec<u64>,
+    pub(crate) touched: Vec<Touched>,
+}
+
+impl Nodes {
+    pub(crate) fn new(name: Str) -> Self {
+        Self {
+            name,
+            ids: LookUp::default(),
+            slots: Vec::new(),
+            ordered: 0,
+            free: Vec::new(),
+            live: 0,
+            masks: Vec::new(),
+            touched: Vec::new(),
+        }
+    }
+
+    /// How many objects there are.
+    pub(crate) fn live(&self) -> usize {
+        self.live
+    }
+
+    /// How many places there are, free ones included.
+    pub(crate) fn places(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn find(&self, id: &str) -> Option<u32> {
+        self.ids.get(id).copied().filter(|place| self.is_live(*place))
+    }
+
+    pub(crate) fn slot(&self, place: u32) -> &Slot {
+        &self.slots[place as usize]
+    }
+
+    pub(crate) fn doc(&self, place: u32) -> &Map {
+        &self.slots[place as usize].doc
+    }
+
+    pub(crate) fn is_live(&self, place: u32) -> bool {
+        self.slots.get(place as usize).is_some_and(|slot| slot.live)
+    }
+
+    pub(crate) fn key(&self, place: u32) -> ObjectKey {
+        ObjectKey { object_type: self.name.clone(), id: self.slot(place).id.clone() }
+    }
+
+    /// Order by id.
+    pub(crate) fn order(&self, a: u32, b: u32) -> Ordering {
+        if a < self.ordered && b < self.ordered { a.cmp(&b) } else { self.slot(a).id.cmp(&self.slot(b).id) }
+    }
+
+    /// What changed of an object in the current change.
+    pub(crate) fn mask(&self, place: u32) -> u64 {
+        self.masks.get(place as usize).copied().unwrap_or(0)
+    }
+
+    /// Every live object in id order.
+    pub(crate) fn in_order(&self) -> Vec<u32> {
+        let mut places: Vec<u32> = (0..self.slots.len() as u32).filter(|place| self.is_live(*place)).collect();
+        places.sort_by(|a, b| self.order(*a, *b));
+        places
+    }
+
+    /// Makes room.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.ids.reserve(more);
+        self.slots.reserve(more);
+        self.masks.reserve(more);
+    }
+
+    /// Adds an object that is not there.
+    pub(crate) fn insert(&mut self, id: Str, doc: Map, digests: Seeded) -> u32 {
+        let place = if let Some(place) = self.ids.get(&id).copied() {
+            let slot = &mut self.slots[place as usize];
+            slot.live = true;
+            slot.doc = doc;
+            place
+        } else {
+            let slot = Slot { digest: digests.text(&id), id: id.clone(), live: true, doc };
+            let place = match self.free.pop() {
+                Some(place) => {
+                    self.slots[place as usize] = slot;
+                    place
+                }
+                None => {
+                    let place = u32::try_from(self.slots.len()).expect("a graph has fewer than 2^32 objects of a type");
+                    if self.ordered == place && (place == 0 || self.slots[place as usize - 1].id < slot.id) {
+                        self.ordered += 1;
+                    }
+                    self.slots.push(slot);
+                    self.masks.push(0);
+                    place
+                }
+            };
+            self.ids.insert(id, place);
+            place
+        };
+        self.live += 1;
+        self.touch(place, ALL, None);
+        place
+    }
+
+    /// Removes an object; its place is free only after [`Nodes::settle`].
+    pub(crate) fn remove(&mut self, place: u32) {
+        let slot = &mut self.slots[place as usize];
+        slot.live = false;
+        let before = std::mem::take(&mut slot.doc);
+        self.live -= 1;
+        self.touch(place, ALL, Some(before));
+    }
+
+    /// Sets the document of a live object.
+    pub(crate) fn set_doc(&mut self, place: u32, doc: Map, changed: u64) {
+        let before = std::mem::replace(&mut self.slots[place as usize].doc, doc);
+        self.touch(place, changed, Some(before));
+    }
+
+    /// Sets or drops one attribute of a live object.
+    pub(crate) fn set_attribute(&mut self, place: u32, name: &Str, value: Option<calipso_model::Value>, changed: u64) {
+        let seen = self.mask(place) & TOUCHED != 0;
+        let slot = &mut self.slots[place as usize];
+        let before = if seen { None } else { Some(slot.doc.clone()) };
+        match value {
+            Some(value) => slot.doc.insert(name.clone(), value),
+            None => {
+                slot.doc.remove(name);
+            }
+        }
+        self.touch(place, changed, before);
+    }
+
+    fn touch(&mut self, place: u32, changed: u64, before: Option<Map>) {
+        let mask = &mut self.masks[place as usize];
+        if *mask & TOUCHED == 0 {
+            self.touched.push(Touched { place, before });
+        }
+        *mask |= changed | TOUCHED;
+    }
+
+    /// Touched places whose mask meets `reads`, in id order.
+    pub(crate) fn touched_by(&self, reads: u64) -> Vec<u32> {
+        self.touched
+            .iter()
+            .map(|touched| touched.place)
+            .filter(|place| self.mask(*place) & reads & !TOUCHED != 0)
+            .collect()
+    }
+
+    /// Brings the touched objects into id order.
+    pub(crate) fn sort_touched(&mut self) {
+        let mut touched = std::mem::take(&mut self.touched);
+        let sorted = touched.is_sorted_by(|a, b| self.order(a.place, b.place) != Ordering::Greater);
+        if !sorted {
+            touched.sort_by(|a, b| self.order(a.place, b.place));
+        }
+        self.touched = touched;
+    }
+
+    /// Forgets the current change and frees the places of what is gone.
+    pub(crate) fn settle(&mut self) {
+        for touched in std::mem::take(&mut self.touched) {
+            let place = touched.place;
+            self.masks[place as usize] = 0;
+            let slot = &self.slots[place as usize];
+            if !slot.live && place >= self.ordered && self.ids.get(&slot.id) == Some(&place) {
+                self.ids.remove(&slot.id);
+                self.free.push(place);
+            }
+        }
+    }
+}

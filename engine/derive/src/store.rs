@@ -1,0 +1,312 @@
+//! The links of one type, by both ends.
+
+use calipso_model::{LinkState, Map, Str, Value};
+
+use crate::{
+    hash::{LookUp, Seeded},
+    nodes::{NIL, Nodes},
+};
+
+/// What is said of a link.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Body {
+    pub(crate) name: Str,
+    pub(crate) state: LinkState,
+    pub(crate) host: Option<Str>,
+    pub(crate) switch: Option<Str>,
+    pub(crate) attributes: Map,
+    /// The join that made it; none: it stands for a chain of others.
+    pub(crate) rule: Option<u32>,
+}
+
+/// One link.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) ends: [u32; 2],
+    /// Number of its combination of constraint attributes; 0: it has none.
+    pub(crate) profile: u32,
+    pub(crate) body: Body,
+}
+
+/// A few numbers, mostly one.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Few {
+    #[default]
+    None,
+    One(u32),
+    Many(Vec<u32>),
+}
+
+impl Few {
+    pub(crate) fn as_slice(&self) -> &[u32] {
+        match self {
+            Self::None => &[],
+            Self::One(number) => std::slice::from_ref(number),
+            Self::Many(numbers) => numbers,
+        }
+    }
+
+    fn insert(&mut self, place: usize, number: u32) {
+        match self {
+            Self::None => *self = Self::One(number),
+            Self::One(known) => {
+                let mut numbers = vec![*known];
+                numbers.insert(place, number);
+                *self = Self::Many(numbers);
+            }
+            Self::Many(numbers) => numbers.insert(place, number),
+        }
+    }
+
+    fn remove(&mut self, place: usize) {
+        match self {
+            Self::None => {}
+            Self::One(_) => *self = Self::None,
+            Self::Many(numbers) => {
+                numbers.remove(place);
+                if numbers.is_empty() {
+                    *self = Self::None;
+                }
+            }
+        }
+    }
+}
+
+/// A link of the current change that was there before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gone {
+    pub(crate) ends: [u32; 2],
+    pub(crate) profile: u32,
+}
+
+/// What the current change did to links of one type.
+#[derive(Debug, Default)]
+pub(crate) struct Changed {
+    /// Links that came, by entry.
+    pub(crate) came: Vec<u32>,
+    /// Links of which something else is said now, by entry; with the profile before.
+    pub(crate) other: Vec<(u32, u32)>,
+    /// Links that went.
+    pub(crate) gone: Vec<Gone>,
+}
+
+impl Changed {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.came.is_empty() && self.other.is_empty() && self.gone.is_empty()
+    }
+}
+
+/// Combinations of constraint attributes that links of one type have.
+#[derive(Debug, Default)]
+pub(crate) struct Profiles {
+    list: Vec<Box<[Option<Value>]>>,
+    by_hash: LookUp<u64, Vec<u32>>,
+    seed: Seeded,
+}
+
+impl Profiles {
+    /// The values of the constraint attributes; none for profile 0.
+    pub(crate) fn values(&self, profile: u32) -> &[Option<Value>] {
+        match profile.checked_sub(1).and_then(|place| self.list.get(place as usize)) {
+            Some(values) => values,
+            None => &[],
+        }
+    }
+
+    /// How many there are, profile 0 included.
+    pub(crate) fn len(&self) -> usize {
+        self.list.len() + 1
+    }
+
+    fn number(&mut self, constraints: &[Str], attributes: &Map) -> u32 {
+        let values: Vec<Option<Value>> = constraints.iter().map(|name| attributes.get(name).cloned()).collect();
+        if values.iter().all(Option::is_none) {
+            return 0;
+        }
+        let plain: Vec<Value> = values.iter().map(|value| value.clone().unwrap_or_default()).collect();
+        let same = self.by_hash.entry(self.seed.key(&plain)).or_default();
+        if let Some(known) = same.iter().find(|known| *self.list[**known as usize - 1] == *values) {
+            return *known;
+        }
+        self.list.push(values.into_boxed_slice());
+        let number = self.list.len() as u32;
+        same.push(number);
+        number
+    }
+}
+
+/// All links of one type.
+#[derive(Debug, Default)]
+pub(crate) struct Links {
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+    /// Entries that the current change left; free after it.
+    freed: Vec<u32>,
+    /// Entries by the object at each side, in the order of the other object's id.
+    by_end: [Vec<Few>; 2],
+    live: usize,
+    pub(crate) profiles: Profiles,
+    pub(crate) changed: Changed,
+}
+
+impl Links {
+    /// How many links there are.
+    pub(crate) fn live(&self) -> usize {
+        self.live
+    }
+
+    /// How many entries there are, free ones included.
+    pub(crate) fn places(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn entry(&self, entry: u32) -> &Entry {
+        &self.entries[entry as usize]
+    }
+
+    /// Links of an object at one side, in the order of the other objects' ids.
+    pub(crate) fn of(&self, side: usize, object: u32) -> &[u32] {
+        self.by_end[side].get(object as usize).map_or(&[], Few::as_slice)
+    }
+
+    /// The link between two objects.
+    pub(crate) fn find(&self, nodes: [&Nodes; 2], ends: [u32; 2]) -> Option<u32> {
+        let place = self.place(nodes, 0, ends).ok()?;
+        self.of(0, ends[0]).get(place).copied()
+    }
+
+    /// Where a link stands, or would stand, among those of its object at one side.
+    fn place(&self, nodes: [&Nodes; 2], side: usize, ends: [u32; 2]) -> Result<usize, usize> {
+        let across = 1 - side;
+        let known = self.of(side, ends[side]);
+        let other = |entry: u32| self.entry(entry).ends[across];
+        // What comes in order is the common case.
+        match known.last() {
+            None => return Err(0),
+            Some(last) if nodes[across].order(other(*last), ends[across]).is_lt() => return Err(known.len()),
+            Some(_) => {}
+        }
+        known.binary_search_by(|entry| nodes[across].order(other(*entry), ends[across]))
+    }
+
+    /// Makes room.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        if more > 1_000 {
+            self.entries.reserve(more);
+        }
+    }
+
+    /// Sets the link of a pair, or removes it.
+    pub(crate) fn set(&mut self, nodes: [&Nodes; 2], constraints: &[Str], ends: [u32; 2], body: Option<Body>) {
+        match (self.find(nodes, ends), body) {
+            (None, Some(body)) => self.insert(nodes, constraints, ends, body),
+            (Some(entry), Some(body)) => self.update(constraints, entry, body),
+            (Some(entry), None) => self.remove(nodes, entry),
+            (None, None) => {}
+        }
+    }
+
+    fn insert(&mut self, nodes: [&Nodes; 2], constraints: &[Str], ends: [u32; 2], body: Body) {
+        let profile = self.profiles.number(constraints, &body.attributes);
+        let places = [0, 1].map(|side| self.place(nodes, side, ends).unwrap_or_else(|place| place));
+        let entry = Entry { ends, profile, body };
+        let number = match self.free.pop() {
+            Some(number) => {
+                self.entries[number as usize] = entry;
+                number
+            }
+            None => {
+                let number = u32::try_from(self.entries.len()).expect("a link type has fewer than 2^32 links");
+                self.entries.push(entry);
+                number
+            }
+        };
+        for side in 0..2 {
+            let by_end = &mut self.by_end[side];
+            let object = ends[side] as usize;
+            if by_end.len() <= object {
+                by_end.resize(nodes[side].places().max(object + 1), Few::None);
+            }
+            by_end[object].insert(places[side], number);
+        }
+        self.live += 1;
+        self.changed.came.push(number);
+    }
+
+    fn update(&mut self, constraints: &[Str], number: u32, body: Body) {
+        if self.entries[number as usize].body == body {
+            return;
+        }
+        let profile = self.profiles.number(constraints, &body.attributes);
+        let entry = &mut self.entries[number as usize];
+        self.changed.other.push((number, entry.profile));
+        entry.profile = profile;
+        entry.body = body;
+    }
+
+    fn remove(&mut self, nodes: [&Nodes; 2], number: u32) {
+        let entry = &self.entries[number as usize];
+        let (ends, profile) = (entry.ends, entry.profile);
+        for side in 0..2 {
+            if let Ok(place) = self.place(nodes, side, ends) {
+                self.by_end[side][ends[side] as usize].remove(place);
+            }
+        }
+        self.entries[number as usize].body = Body::default();
+        self.entries[number as usize].ends = [NIL; 2];
+        self.freed.push(number);
+        self.live -= 1;
+        self.changed.gone.push(Gone { ends, profile });
+    }
+
+    /// Gives an object at one side exactly these links, leaving alone those whose other end `skip` names. `wanted` is
+    /// in the order of the other objects' ids.
+    pub(crate) fn replace(
+        &mut self,
+        nodes: [&Nodes; 2],
+        constraints: &[Str],
+        side: usize,
+        object: u32,
+        wanted: Vec<(u32, Body)>,
+        skip: &dyn Fn(u32) -> bool,
+    ) {
+        let across = 1 - side;
+        let known: Vec<u32> = self.of(side, object).to_vec();
+        let mut wanted = wanted.into_iter().peekable();
+        for number in known {
+            let other = self.entry(number).ends[across];
+            if skip(other) {
+                continue;
+            }
+            while let Some((before, body)) =
+                wanted.next_if(|(other_wanted, _)| nodes[across].order(*other_wanted, other).is_lt())
+            {
+                self.insert(nodes, constraints, pair(side, object, before), body);
+            }
+            match wanted.next_if(|(other_wanted, _)| *other_wanted == other) {
+                Some((_, body)) => self.update(constraints, number, body),
+                None => self.remove(nodes, number),
+            }
+        }
+        for (other, body) in wanted {
+            self.insert(nodes, constraints, pair(side, object, other), body);
+        }
+    }
+
+    /// Every link, in the order of source id and target id.
+    pub(crate) fn in_order(&self, sources: &Nodes) -> impl Iterator<Item = &Entry> {
+        let sources = if self.live == 0 { Vec::new() } else { sources.in_order() };
+        sources.into_iter().flat_map(|source| self.of(0, source)).map(|entry| self.entry(*entry))
+    }
+
+    /// Forgets the current change; the entries of what is gone become free. An entry is never reused within one
+    /// change, so that what a change says of entries stays true until here.
+    pub(crate) fn settle(&mut self) {
+        self.changed = Changed::default();
+        self.free.append(&mut self.freed);
+    }
+}
+
+fn pair(side: usize, object: u32, other: u32) -> [u32; 2] {
+    if side == 0 { [object, other] } else { [other, object] }
+}

@@ -1,0 +1,98 @@
+//! Specs of the tests, loaded as the program loads them, and the state that deltas add up to.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use calipso_derive::{Graph, Rules};
+use calipso_model::{Clique, Delta, Environment, Link, LinkRef, Map, Object, ObjectKey};
+use calipso_spec::{Specs, load, read_layer};
+
+/// The specs beside the tests; mistakes in them fail the test.
+pub fn specs() -> Specs {
+    let layer = read_layer(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/specs")).expect("the specs are there");
+    let loaded = load(&[layer]);
+    // No fetcher is there on purpose, so that only what the language itself says of these specs counts.
+    let mistakes: Vec<String> = loaded
+        .diagnostics
+        .iter()
+        .filter(|found| {
+            ["yaml/", "expr/", "derive/", "link/", "clique/"].iter().any(|area| found.code.starts_with(area))
+        })
+        .filter(|found| found.severity == calipso_spec::Severity::Error)
+        .map(|found| format!("{}: {} {}", found.code, found.message, found.primary.text))
+        .collect();
+    assert!(mistakes.is_empty(), "{mistakes:#?}");
+    loaded.specs
+}
+
+/// The rules for an environment with these flags.
+pub fn rules(flags: &[&str]) -> Arc<Rules> {
+    let environment = Environment {
+        name: "test".into(),
+        flags: flags.iter().map(|flag| (*flag).into()).collect(),
+        ..Environment::default()
+    };
+    Arc::new(Rules::new(&specs(), &environment).expect("the rules fit together"))
+}
+
+/// An object from JSON text; `id` and the common name are filled in.
+pub fn object(object_type: &str, id: &str, json: &str) -> Object {
+    let mut doc: Map = serde_json::from_str(json).expect("a JSON map");
+    doc.insert("id", id);
+    doc.insert("name", id);
+    doc.insert("object_name", id);
+    Object { key: ObjectKey::new(object_type, id), doc }
+}
+
+/// What deltas add up to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct State {
+    pub objects: BTreeMap<ObjectKey, Map>,
+    pub links: BTreeMap<LinkRef, Link>,
+    pub cliques: BTreeMap<ObjectKey, Clique>,
+}
+
+pub fn reference(link: &Link) -> LinkRef {
+    LinkRef { link_type: link.link_type.clone(), source: link.source.clone(), target: link.target.clone() }
+}
+
+impl State {
+    /// Adds a delta, and fails when it says something that is no difference or is out of order.
+    pub fn add(&mut self, delta: &Delta) {
+        assert!(delta.objects.is_sorted_by(|a, b| a.key < b.key));
+        assert!(delta.links.is_sorted_by(|a, b| reference(a) < reference(b)));
+        assert!(delta.cliques.is_sorted_by(|a, b| a.focal_point < b.focal_point));
+        assert!(delta.removed_objects.is_sorted_by(|a, b| a < b));
+        assert!(delta.removed_links.is_sorted_by(|a, b| a < b));
+        assert!(delta.removed_cliques.is_sorted_by(|a, b| a < b));
+        for key in &delta.removed_objects {
+            assert!(self.objects.remove(key).is_some(), "{key} is removed but was not there");
+        }
+        for link in &delta.removed_links {
+            assert!(self.links.remove(link).is_some(), "{link:?} is removed but was not there");
+        }
+        for key in &delta.removed_cliques {
+            assert!(self.cliques.remove(key).is_some(), "the clique of {key} is removed but was not there");
+        }
+        for object in &delta.objects {
+            let before = self.objects.insert(object.key.clone(), object.doc.clone());
+            assert_ne!(before.as_ref(), Some(&object.doc), "{} is no difference", object.key);
+        }
+        for link in &delta.links {
+            let before = self.links.insert(reference(link), link.clone());
+            assert_ne!(before.as_ref(), Some(link), "{link:?} is no difference");
+        }
+        for clique in &delta.cliques {
+            let before = self.cliques.insert(clique.focal_point.clone(), clique.clone());
+            assert_ne!(before.as_ref(), Some(clique), "the clique of {} is no difference", clique.focal_point);
+        }
+    }
+
+    /// What a graph says when asked for everything.
+    pub fn of(graph: &Graph) -> Self {
+        Self {
+            objects: graph.objects().map(|object| (object.key, object.doc)).collect(),
+            links: graph.links().map(|link| (reference(&link), link)).collect(),
+            cliques: graph.cliques().into_iter().map(|clique| (clique.focal_point.clone(), clique)).collect(),
+        }
+    }
+}
