@@ -1,0 +1,489 @@
+//! The command line: what a user may type.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Discovers how a virtual network is really wired, from YAML specs.
+///
+/// Exit codes: 0 done; 1 done, with findings (wrong specs, failed tests, a scan with failed steps, failed connection
+/// tests, differences); 2 wrong use (unknown option, environment, object, revision); 3 a login was refused; 4 something could
+/// not be reached; 5 the store is busy, broken or not ours; 70 a bug of ours.
+#[derive(Debug, Parser)]
+#[command(name = "calipso", version, propagate_version = true, max_term_width = 110)]
+pub struct Cli {
+    /// What is common to all commands.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// File of the embedded store.
+    #[arg(long, global = true, value_name = "FILE", env = "CALIPSO_STORE")]
+    pub store: Option<PathBuf>,
+    /// A folder of specs that is laid over the built-in ones; may be given several times.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub specs: Vec<PathBuf>,
+    /// When to use colours.
+    #[arg(long, global = true, value_enum, default_value_t = When::Auto)]
+    pub color: When,
+    /// Log what happens; twice for more. CALIPSO_LOG holds finer filters.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// Always, never, or on a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The commands, in the order of their help.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Scan a recorded cloud and look around in it; needs no server.
+    Demo(Demo),
+    /// Find every mistake in specs.
+    Check(Check),
+    /// Run the tests beside the specs, and say what they do not reach.
+    Test(Test),
+    /// Explain a diagnostic, a plan, an object, a link or a clique.
+    #[command(subcommand_negates_reqs = true)]
+    Explain(Explain),
+    /// Add, list, show, test and remove environments.
+    #[command(subcommand)]
+    Env(Env),
+    /// Scan an environment.
+    Scan(Scan),
+    /// Show objects, links, cliques, revisions and scan reports.
+    #[command(subcommand)]
+    Get(Get),
+    /// Draw a clique, or what is around an object.
+    Graph(Graph),
+    /// Find objects by a part of their name.
+    Search(Search),
+    /// Show what changed between two revisions.
+    Diff(Diff),
+    /// Print the JSON Schema of a kind of spec.
+    Schema(Schema),
+    /// Write the reference pages that are generated from the language.
+    #[command(hide = true)]
+    Reference(Reference),
+    /// Print shell completions.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Keep the demo's store in this file, to look around with the other commands.
+    #[arg(long, value_name = "FILE")]
+    pub keep: Option<PathBuf>,
+}
+
+/// How diagnostics are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Report {
+    /// For people.
+    Text,
+    /// One JSON document.
+    Json,
+    /// SARIF 2.1.0.
+    Sarif,
+    /// Annotations of GitHub Actions.
+    Github,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Folders of specs; none: the built-in ones with the layers of --specs.
+    pub dirs: Vec<PathBuf>,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t = Report::Text)]
+    pub format: Report,
+    /// Warnings count as errors.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// `test`.
+#[derive(Debug, Args)]
+pub struct Test {
+    /// Only tests whose file or case contains this.
+    pub filter: Option<String>,
+    /// Do not ask for coverage of every rule and branch.
+    #[arg(long)]
+    pub no_coverage: bool,
+    /// How to print.
+    #[arg(short, long, value_enum, default_value_t = Shape::Table)]
+    pub output: Shape,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// A code such as `link/bad-name`; `codes` lists all of them.
+    #[arg(required = true)]
+    pub code: Option<String>,
+    /// What else to explain.
+    #[command(subcommand)]
+    pub what: Option<ExplainWhat>,
+}
+
+/// What can be explained beside codes.
+#[derive(Debug, Subcommand)]
+pub enum ExplainWhat {
+    /// Which specs an environment uses, which not, and why.
+    Plan {
+        /// Environment.
+        environment: String,
+    },
+    /// Which fetchers and spec lines made an object.
+    Object {
+        /// Environment.
+        environment: String,
+        /// `TYPE/ID`, or an id or name that only one object has.
+        object: String,
+    },
+    /// Why a link exists: its rule and the keys that met.
+    Link {
+        /// Environment.
+        environment: String,
+        /// Link type.
+        link_type: String,
+        /// Source object.
+        source: String,
+        /// Target object.
+        target: String,
+    },
+    /// Why an object has the clique that it has.
+    Clique {
+        /// Environment.
+        environment: String,
+        /// The focal point.
+        object: String,
+    },
+    /// Ends of links that met no partner.
+    Dangling {
+        /// Environment.
+        environment: String,
+        /// Only this link type.
+        #[arg(long)]
+        link_type: Option<String>,
+    },
+}
+
+/// `env`.
+#[derive(Debug, Subcommand)]
+pub enum Env {
+    /// Add or replace an environment.
+    Add(EnvAdd),
+    /// List environments.
+    List(Out),
+    /// Show one, secrets hidden.
+    Show {
+        /// Environment.
+        environment: String,
+        /// How to print.
+        #[command(flatten)]
+        out: Out,
+    },
+    /// Try the connections.
+    Test {
+        /// Environment.
+        environment: String,
+        /// Only this role.
+        #[arg(long)]
+        role: Option<String>,
+    },
+    /// Remove an environment with all its revisions.
+    Remove {
+        /// Environment.
+        environment: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// `env add`.
+#[derive(Debug, Args)]
+pub struct EnvAdd {
+    /// Name of the environment.
+    pub environment: String,
+    /// A YAML or JSON file with `distribution`, `version`, `mechanism_drivers`, `type_drivers`, `connections`.
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Distribution spec.
+    #[arg(long)]
+    pub distribution: Option<String>,
+    /// Its version.
+    #[arg(long = "release", value_name = "VERSION")]
+    pub release: Option<String>,
+    /// Mechanism driver; may be given several times.
+    #[arg(long = "mechanism-driver", value_name = "DRIVER")]
+    pub mechanism_drivers: Vec<String>,
+    /// Type driver; may be given several times.
+    #[arg(long = "type-driver", value_name = "DRIVER")]
+    pub type_drivers: Vec<String>,
+    /// A switch that specs may ask for; may be given several times.
+    #[arg(long = "flag", value_name = "FLAG")]
+    pub flags: Vec<String>,
+    /// ROLE=SPEC: which connection spec serves a role (needed only where several do).
+    #[arg(long = "connection", value_name = "ROLE=SPEC")]
+    pub connections: Vec<String>,
+    /// ROLE.FIELD=VALUE: a field of a connection. Secrets are `env:NAME` or `file:PATH`.
+    #[arg(long = "set", value_name = "ROLE.FIELD=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// `scan`.
+#[derive(Debug, Args)]
+pub struct Scan {
+    /// Environment.
+    pub environment: String,
+    /// Write everything that is answered into this folder, without secrets.
+    #[arg(long, value_name = "DIR", conflicts_with = "replay")]
+    pub record: Option<PathBuf>,
+    /// Take the answers from a recording; the environment is added from it when it is not known.
+    #[arg(long, value_name = "DIR")]
+    pub replay: Option<PathBuf>,
+    /// Only this object (`TYPE/ID`, id or name) and what is under it.
+    #[arg(long, value_name = "OBJECT")]
+    pub object: Option<String>,
+    /// Only fetch objects.
+    #[arg(long, group = "only")]
+    pub inventory_only: bool,
+    /// Only derive links from what is stored.
+    #[arg(long, group = "only")]
+    pub links_only: bool,
+    /// Only derive cliques from what is stored.
+    #[arg(long, group = "only")]
+    pub cliques_only: bool,
+    /// Forget what earlier scans knew; replaced in one step by what this scan finds.
+    #[arg(long)]
+    pub clear: bool,
+    /// How to print the report.
+    #[arg(short, long, value_enum, default_value_t = Shape::Table)]
+    pub output: Shape,
+}
+
+/// How data are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shape {
+    /// Lined up for people.
+    Table,
+    /// A tree by parents.
+    Tree,
+    /// JSON.
+    Json,
+    /// YAML.
+    Yaml,
+}
+
+/// How data are printed, as an option.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Out {
+    /// How to print.
+    #[arg(short, long, value_enum, default_value_t = Shape::Table)]
+    pub output: Shape,
+}
+
+/// `get`.
+#[derive(Debug, Subcommand)]
+pub enum Get {
+    /// Objects.
+    #[command(visible_alias = "object")]
+    Objects(GetObjects),
+    /// Links.
+    #[command(visible_alias = "link")]
+    Links(GetLinks),
+    /// Cliques.
+    #[command(visible_alias = "clique")]
+    Cliques(GetCliques),
+    /// Revisions of an environment.
+    Revisions {
+        /// Environment.
+        environment: String,
+        /// How to print.
+        #[command(flatten)]
+        out: Out,
+    },
+    /// Scan reports of an environment, newest first.
+    Reports {
+        /// Environment.
+        environment: String,
+        /// How many.
+        #[arg(long, default_value_t = 10)]
+        limit: usize,
+        /// How to print.
+        #[command(flatten)]
+        out: Out,
+    },
+}
+
+/// `get objects`.
+#[derive(Debug, Args)]
+pub struct GetObjects {
+    /// Environment.
+    pub environment: String,
+    /// `TYPE/ID`, id or name of one object; none: all of them.
+    pub object: Option<String>,
+    /// Only this type; may be given several times.
+    #[arg(short = 't', long = "type", value_name = "TYPE")]
+    pub types: Vec<String>,
+    /// Only objects of this host.
+    #[arg(long)]
+    pub host: Option<String>,
+    /// Only objects whose attribute has this value, as ATTRIBUTE=VALUE; may be given several times.
+    #[arg(long = "where", value_name = "ATTRIBUTE=VALUE")]
+    pub filters: Vec<String>,
+    /// At this revision instead of the current one.
+    #[arg(long)]
+    pub revision: Option<u64>,
+    /// At most so many.
+    #[arg(long, default_value_t = 1000)]
+    pub limit: usize,
+    /// How to print.
+    #[command(flatten)]
+    pub out: Out,
+}
+
+/// `get links`.
+#[derive(Debug, Args)]
+pub struct GetLinks {
+    /// Environment.
+    pub environment: String,
+    /// Only links of this object (`TYPE/ID`, id or name).
+    pub object: Option<String>,
+    /// Only this link type; may be given several times.
+    #[arg(short = 't', long = "type", value_name = "TYPE")]
+    pub types: Vec<String>,
+    /// Only links of this host.
+    #[arg(long)]
+    pub host: Option<String>,
+    /// At this revision instead of the current one.
+    #[arg(long)]
+    pub revision: Option<u64>,
+    /// At most so many.
+    #[arg(long, default_value_t = 1000)]
+    pub limit: usize,
+    /// How to print.
+    #[command(flatten)]
+    pub out: Out,
+}
+
+/// `get cliques`.
+#[derive(Debug, Args)]
+pub struct GetCliques {
+    /// Environment.
+    pub environment: String,
+    /// Focal point (`TYPE/ID`, id or name); none: all of them.
+    pub object: Option<String>,
+    /// Only focal points of this type; may be given several times.
+    #[arg(short = 't', long = "type", value_name = "TYPE")]
+    pub types: Vec<String>,
+    /// At this revision instead of the current one.
+    #[arg(long)]
+    pub revision: Option<u64>,
+    /// At most so many.
+    #[arg(long, default_value_t = 1000)]
+    pub limit: usize,
+    /// How to print.
+    #[command(flatten)]
+    pub out: Out,
+}
+
+/// How a graph is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Picture {
+    /// Boxes and lines for a terminal.
+    Text,
+    /// Graphviz.
+    Dot,
+    /// Mermaid.
+    Mermaid,
+    /// Nodes and links as JSON.
+    Json,
+}
+
+/// `graph`.
+#[derive(Debug, Args)]
+pub struct Graph {
+    /// Environment.
+    pub environment: String,
+    /// The object in the middle (`TYPE/ID`, id or name).
+    pub object: String,
+    /// What lies within so many links, instead of the clique.
+    #[arg(long, value_name = "LINKS")]
+    pub around: Option<usize>,
+    /// At this revision instead of the current one.
+    #[arg(long)]
+    pub revision: Option<u64>,
+    /// How to draw.
+    #[arg(short, long, value_enum, default_value_t = Picture::Text)]
+    pub format: Picture,
+}
+
+/// `search`.
+#[derive(Debug, Args)]
+pub struct Search {
+    /// Environment.
+    pub environment: String,
+    /// A part of a name, or the beginning of an id.
+    pub text: String,
+    /// At most so many.
+    #[arg(long, default_value_t = 50)]
+    pub limit: usize,
+    /// How to print.
+    #[command(flatten)]
+    pub out: Out,
+}
+
+/// `diff`.
+#[derive(Debug, Args)]
+pub struct Diff {
+    /// Environment.
+    pub environment: String,
+    /// Earlier revision; none: the one before the current.
+    pub from: Option<u64>,
+    /// Later revision; none: the current one.
+    pub to: Option<u64>,
+    /// How to print.
+    #[command(flatten)]
+    pub out: Out,
+}
+
+/// `schema`.
+#[derive(Debug, Args)]
+pub struct Schema {
+    /// Kind of spec; none: all of them into --out.
+    pub kind: Option<String>,
+    /// Write one file per kind into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// `reference`.
+#[derive(Debug, Args)]
+pub struct Reference {
+    /// Where the pages are.
+    pub dir: PathBuf,
+    /// Write nothing; fail when a page differs.
+    #[arg(long)]
+    pub check: bool,
+}

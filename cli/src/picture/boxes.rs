@@ -1,0 +1,275 @@
+//! Boxes and lines for a terminal: one row of boxes per distance from the focal point, or a tree where that is too wide.
+
+use super::{Picture, layers};
+
+const UP: u8 = 1;
+const DOWN: u8 = 2;
+const LEFT: u8 = 4;
+const RIGHT: u8 = 8;
+
+/// Gap between two boxes of a row.
+const GAP: usize = 2;
+
+/// Draws the picture at most `width` columns wide; ends with a line break.
+#[must_use]
+pub fn draw(picture: &Picture, width: usize) -> String {
+    if picture.nodes.is_empty() {
+        return String::from("nothing to draw\n");
+    }
+    rows(picture, width).unwrap_or_else(|| tree(picture))
+}
+
+struct Place {
+    left: usize,
+    width: usize,
+}
+
+impl Place {
+    fn middle(&self) -> usize {
+        self.left + self.width / 2
+    }
+}
+
+/// Boxes in rows, or nothing when a row would be wider than the terminal.
+fn rows(picture: &Picture, width: usize) -> Option<String> {
+    let depth = layers(picture);
+    let n_rows = depth.iter().max().map_or(0, |last| last + 1);
+    let mut in_row: Vec<Vec<usize>> = vec![Vec::new(); n_rows];
+    for (node, row) in depth.iter().enumerate() {
+        in_row.get_mut(*row)?.push(node);
+    }
+    let widths: Vec<usize> = picture
+        .nodes
+        .iter()
+        .map(|node| node.name.chars().count().max(node.key.object_type.chars().count()) + 4)
+        .collect();
+    let near = |node: usize, row: usize| -> Vec<usize> {
+        picture
+            .lines
+            .iter()
+            .filter_map(|line| match (line.from == node, line.to == node) {
+                (true, _) => Some(line.to),
+                (_, true) => Some(line.from),
+                _ => None,
+            })
+            .filter(|other| depth.get(*other) == Some(&row))
+            .collect()
+    };
+    let full = in_row
+        .iter()
+        .map(|row| row.iter().map(|node| widths[*node] + GAP).sum::<usize>())
+        .max()
+        .unwrap_or(0);
+    if full > width + GAP {
+        return None;
+    }
+    let mut places: Vec<Place> = widths.iter().map(|width| Place { left: 0, width: *width }).collect();
+    for row in 0..n_rows {
+        let mut order = in_row[row].clone();
+        if row > 0 {
+            // A box stands below the middle of the boxes that lead to it.
+            let above = |node: &usize| -> usize {
+                let from = near(*node, row - 1);
+                let sum: usize = from.iter().map(|other| places[*other].middle()).sum();
+                sum * 16 / from.len().max(1)
+            };
+            order.sort_by_key(|node| (above(node), *node));
+        }
+        let taken: usize = order.iter().map(|node| widths[*node] + GAP).sum::<usize>().saturating_sub(GAP);
+        let mut left = (full.saturating_sub(GAP) - taken) / 2;
+        for node in order {
+            places[node].left = left;
+            left += widths[node] + GAP;
+        }
+    }
+    let mut out = String::new();
+    for row in 0..n_rows {
+        let mut nodes = in_row[row].clone();
+        nodes.sort_by_key(|node| places[*node].left);
+        box_row(&mut out, picture, &nodes, &places);
+        if row + 1 < n_rows {
+            wires(&mut out, &nodes, &places, &|node| near(node, row + 1));
+        }
+    }
+    let mut level = picture.lines.iter().filter(|line| depth[line.from] == depth[line.to]).peekable();
+    if level.peek().is_some() {
+        out.push_str("also linked:\n");
+        for line in level {
+            out.push_str(&format!("  {} — {}\n", picture.nodes[line.from].name, picture.nodes[line.to].name));
+        }
+    }
+    Some(out)
+}
+
+/// Three lines of boxes: frame, type, name, frame.
+fn box_row(out: &mut String, picture: &Picture, nodes: &[usize], places: &[Place]) {
+    let mut lines = [String::new(), String::new(), String::new(), String::new()];
+    for node in nodes {
+        let place = &places[*node];
+        let inner = place.width - 2;
+        let (corner, flat) = if *node == picture.focal { (['╔', '╗', '╚', '╝', '║'], '═') } else { (['┌', '┐', '└', '┘', '│'], '─') };
+        let shown = &picture.nodes[*node];
+        let text = |text: &str| format!("{}{:^inner$}{}", corner[4], text, corner[4]);
+        let rule = |left: char, right: char| format!("{left}{}{right}", String::from(flat).repeat(inner));
+        let parts =
+            [rule(corner[0], corner[1]), text(&shown.key.object_type), text(&shown.name), rule(corner[2], corner[3])];
+        for (line, part) in lines.iter_mut().zip(parts) {
+            let pad = place.left.saturating_sub(line.chars().count());
+            line.push_str(&" ".repeat(pad));
+            line.push_str(&part);
+        }
+    }
+    for line in lines {
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+}
+
+/// The lines between two rows: every upper box has a row of its own in which its line turns.
+fn wires(out: &mut String, nodes: &[usize], places: &[Place], below: &dyn Fn(usize) -> Vec<usize>) {
+    let sources: Vec<(usize, Vec<usize>)> = nodes
+        .iter()
+        .map(|node| (places[*node].middle(), below(*node).iter().map(|other| places[*other].middle()).collect()))
+        .filter(|(_, targets): &(usize, Vec<usize>)| !targets.is_empty())
+        .collect();
+    let columns = sources
+        .iter()
+        .flat_map(|(from, targets)| targets.iter().chain(std::iter::once(from)))
+        .max()
+        .map_or(0, |last| last + 1);
+    // A box straight above its only partner needs no turn.
+    let turns: Vec<usize> = {
+        let mut next = 0;
+        sources
+            .iter()
+            .map(|(from, targets)| {
+                if targets.iter().all(|target| target == from) {
+                    0
+                } else {
+                    next += 1;
+                    next - 1
+                }
+            })
+            .collect()
+    };
+    let height = turns.iter().max().map_or(1, |last| last + 1);
+    let mut grid = vec![vec![0u8; columns]; height];
+    for ((from, targets), turn) in sources.iter().zip(&turns) {
+        for target in targets {
+            for (row, cells) in grid.iter_mut().enumerate() {
+                if row < *turn {
+                    cells[*from] |= UP | DOWN;
+                } else if row > *turn {
+                    cells[*target] |= UP | DOWN;
+                } else {
+                    cells[*from] |= UP;
+                    cells[*target] |= DOWN;
+                    let (left, right) = (*from.min(target), *from.max(target));
+                    if left < right {
+                        cells[left] |= RIGHT;
+                        cells[right] |= LEFT;
+                        for cell in &mut cells[left + 1..right] {
+                            *cell |= LEFT | RIGHT;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    for cells in grid {
+        let line: String = cells.iter().map(|cell| character(*cell)).collect();
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+}
+
+fn character(cell: u8) -> char {
+    const CHARACTERS: [char; 16] =
+        [' ', '│', '│', '│', '─', '┘', '┐', '┤', '─', '└', '┌', '├', '─', '┴', '┬', '┼'];
+    CHARACTERS[usize::from(cell & 15)]
+}
+
+/// A tree from the focal point outwards; a node that was shown before is only named.
+fn tree(picture: &Picture) -> String {
+    let depth = layers(picture);
+    let mut shown = vec![false; picture.nodes.len()];
+    let mut out = String::new();
+    branch(picture, &depth, picture.focal, "", &mut shown, &mut out);
+    for node in 0..picture.nodes.len() {
+        if !shown[node] {
+            branch(picture, &depth, node, "", &mut shown, &mut out);
+        }
+    }
+    out
+}
+
+fn branch(picture: &Picture, depth: &[usize], node: usize, indent: &str, shown: &mut [bool], out: &mut String) {
+    if indent.is_empty() {
+        out.push_str(&title(picture, node));
+        out.push('\n');
+    }
+    shown[node] = true;
+    let mut below: Vec<(usize, &str)> = picture
+        .lines
+        .iter()
+        .filter_map(|line| match (line.from == node, line.to == node) {
+            (true, _) => Some((line.to, line.label.as_str())),
+            (_, true) => Some((line.from, line.label.as_str())),
+            _ => None,
+        })
+        .filter(|(other, _)| depth[*other] > depth[node])
+        .collect();
+    below.sort();
+    below.dedup_by_key(|(other, _)| *other);
+    let last = below.len().saturating_sub(1);
+    for (place, (other, _)) in below.into_iter().enumerate() {
+        let (corner, bar) = if place == last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+        let again = shown[other];
+        out.push_str(&format!("{indent}{corner}{}{}\n", title(picture, other), if again { " ↑" } else { "" }));
+        if !again {
+            branch_below(picture, depth, other, &format!("{indent}{bar}"), shown, out);
+        }
+    }
+}
+
+/// As `branch`, for a node whose own line is already written.
+fn branch_below(picture: &Picture, depth: &[usize], node: usize, indent: &str, shown: &mut [bool], out: &mut String) {
+    debug_assert!(!indent.is_empty(), "only the root stands at the margin");
+    branch(picture, depth, node, indent, shown, out);
+}
+
+fn title(picture: &Picture, node: usize) -> String {
+    let shown = &picture.nodes[node];
+    format!("{} {}", shown.key.object_type, shown.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::tests::picture, *};
+
+    #[test]
+    fn a_chain_is_a_column() {
+        let text = draw(&picture(&["one", "two"], &[(0, 1)]), 80);
+        assert_eq!(
+            text,
+            "╔═══════╗\n║ thing ║\n║  one  ║\n╚═══════╝\n    │\n┌───────┐\n│ thing │\n│  two  │\n└───────┘\n"
+        );
+    }
+
+    #[test]
+    fn a_fork_has_a_turn() {
+        let text = draw(&picture(&["a", "b", "c"], &[(0, 1), (0, 2)]), 80);
+        assert!(text.contains("┌────┴─────┐"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 80));
+    }
+
+    #[test]
+    fn what_is_too_wide_becomes_a_tree() {
+        let names: Vec<String> = (0..40).map(|number| format!("node-{number}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let lines: Vec<(usize, usize)> = (1..40).map(|number| (0, number)).collect();
+        let text = draw(&picture(&names, &lines), 80);
+        assert!(text.starts_with("thing node-0\n├─ thing node-1\n"), "{text}");
+        assert!(text.ends_with("└─ thing node-39\n"), "{text}");
+    }
+}

@@ -1,0 +1,207 @@
+//! What a command needs: the specs, the store, and how to print.
+
+use std::{
+    io::IsTerminal as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use calipso_model::{Environment, Object, ObjectKey, Revision, Str};
+use calipso_spec::{Layer, Loaded, diag};
+use calipso_store::{Embedded, Page, Query, Store, StoreError};
+
+use crate::{
+    args::{Common, When},
+    embedded,
+    failure::{Exit, Failure},
+};
+
+/// What a command needs.
+pub struct Session {
+    /// Options of every command.
+    store_file: PathBuf,
+    spec_dirs: Vec<PathBuf>,
+    /// Whether to print colours.
+    pub colour: bool,
+    /// Columns of the terminal.
+    pub width: usize,
+    /// Whether progress can be drawn.
+    pub terminal: bool,
+}
+
+impl Session {
+    /// From the options of every command.
+    #[must_use]
+    pub fn new(common: &Common) -> Self {
+        let terminal = std::io::stdout().is_terminal();
+        let colour = match common.color {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => terminal && std::env::var_os("NO_COLOR").is_none(),
+        };
+        let width = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(if terminal { terminal_width() } else { 160 });
+        Self {
+            store_file: common.store.clone().unwrap_or_else(default_store),
+            spec_dirs: common.specs.clone(),
+            colour,
+            width,
+            terminal: std::io::stderr().is_terminal(),
+        }
+    }
+
+    /// The same with another store.
+    #[must_use]
+    pub fn with_store(&self, store_file: PathBuf) -> Self {
+        Self {
+            store_file,
+            spec_dirs: self.spec_dirs.clone(),
+            colour: self.colour,
+            width: self.width,
+            terminal: self.terminal,
+        }
+    }
+
+    /// The store's file.
+    #[must_use]
+    pub fn store_file(&self) -> &Path {
+        &self.store_file
+    }
+
+    /// Opens the store; makes it if it is not there.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn store(&self) -> Result<Arc<dyn Store>, Failure> {
+        if let Some(folder) = self.store_file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(|error| {
+                Failure::new(Exit::Store, format!("cannot make the folder `{}`: {error}", folder.display()))
+                    .help("name another place with `--store FILE` or CALIPSO_STORE")
+            })?;
+        }
+        Ok(Arc::new(Embedded::open(&self.store_file).map_err(store_failure)?))
+    }
+
+    /// The built-in specs with the layers over them, whatever is wrong with them.
+    ///
+    /// # Errors
+    /// A folder cannot be read.
+    pub fn load(&self) -> Result<Loaded, Failure> {
+        let mut layers = vec![embedded::specs()];
+        for dir in &self.spec_dirs {
+            layers.push(read_layer(dir)?);
+        }
+        Ok(calipso_spec::load(&layers))
+    }
+
+    /// The specs, without errors; warnings are not shown.
+    ///
+    /// # Errors
+    /// A spec is wrong: all mistakes are printed first.
+    pub fn specs(&self) -> Result<Loaded, Failure> {
+        let loaded = self.load()?;
+        if loaded.has_errors() {
+            eprint!("{}", diag::text(&loaded.diagnostics, &loaded.files, self.colour));
+            return Err(Failure::new(Exit::Findings, "the specs have errors").help("mend what is shown above; `calipso check` shows it again"));
+        }
+        Ok(loaded)
+    }
+}
+
+/// Reads a folder of specs.
+///
+/// # Errors
+/// It cannot be read.
+pub fn read_layer(dir: &Path) -> Result<Layer, Failure> {
+    calipso_spec::read_layer(dir)
+        .map_err(|error| Failure::usage(format!("cannot read the specs in `{}`: {error}", dir.display())))
+}
+
+fn default_store() -> PathBuf {
+    let data = std::env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")));
+    data.unwrap_or_default().join("calipso/store.db")
+}
+
+/// Columns as the shell's `stty` tells; 100 where it does not.
+fn terminal_width() -> usize {
+    std::process::Command::new("stty")
+        .arg("size")
+        .stdin(std::process::Stdio::inherit())
+        .stderr(std::process::Stdio::null())
+        .output()
+        .ok()
+        .and_then(|output| String::from_utf8(output.stdout).ok())
+        .and_then(|text| text.split_whitespace().nth(1)?.parse().ok())
+        .filter(|columns| *columns >= 20)
+        .unwrap_or(100)
+}
+
+/// A store's error as a failure of a command.
+#[must_use]
+pub fn store_failure(error: StoreError) -> Failure {
+    let help = match &error {
+        StoreError::NotFound { what: "environment", .. } => Some("`calipso env list` shows those that are known; `calipso env add` adds one"),
+        StoreError::NoRevision { .. } => Some("`calipso get revisions` lists those that can be read"),
+        _ => None,
+    };
+    let exit = match &error {
+        StoreError::NotFound { .. } | StoreError::NoRevision { .. } => Exit::Usage,
+        _ => Exit::Store,
+    };
+    let mut message = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(inner) = cause {
+        message.push_str(&format!(": {inner}"));
+        cause = inner.source();
+    }
+    let failure = Failure::new(exit, message);
+    match help {
+        Some(help) => failure.help(help),
+        None => failure,
+    }
+}
+
+/// The environment of that name.
+///
+/// # Errors
+/// There is none.
+pub async fn environment(store: &dyn Store, name: &str) -> Result<Environment, Failure> {
+    store.environment(name).await.map_err(store_failure)
+}
+
+/// The one object that a user means: `TYPE/ID`, an id, or a name.
+///
+/// # Errors
+/// None or several are meant; several are listed.
+pub async fn find_object(
+    store: &dyn Store,
+    environment: &str,
+    at: Option<Revision>,
+    text: &str,
+) -> Result<Object, Failure> {
+    if let Some((object_type, id)) = text.split_once('/') {
+        let key = ObjectKey::new(object_type, id);
+        if let Some(object) = store.object(environment, at, &key).await.map_err(store_failure)? {
+            return Ok(object);
+        }
+    }
+    let mut found: Vec<Object> = Vec::new();
+    for field in ["id", "name", "object_name"] {
+        let query = Query { equals: vec![(Str::from(field), text.into())], ..Query::default() };
+        let page = store.objects(environment, at, &query, &Page::first(50)).await.map_err(store_failure)?;
+        found.extend(page.items.into_iter().filter(|object| !object.key.object_type.ends_with("_folder")));
+        if !found.is_empty() {
+            break;
+        }
+    }
+    match found.len() {
+        1 => Ok(found.swap_remove(0)),
+        0 => Err(Failure::usage(format!("environment `{environment}` has no object `{text}`"))
+            .help(format!("look for it: `calipso search {environment} {text}`"))),
+        _ => {
+            let listed: Vec<String> = found.iter().take(10).map(|object| object.key.to_string()).collect();
+            Err(Failure::usage(format!("several objects are called `{text}`")).help(format!("say which: {}", listed.join(", "))))
+        }
+    }
+}
