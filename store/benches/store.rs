@@ -1,0 +1,2 @@
+//! Measures the embedded store.
+fn main() {}

@@ -1,0 +1,113 @@
+//! Questions to a store, and how their answers come page by page.
+
+use calipso_model::{LinkRef, ObjectKey, Revision, Str, Value};
+
+/// Where the next page starts, at which revision. Opaque: what one store made only that kind of store understands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor(String);
+
+impl Cursor {
+    /// Takes a cursor that a user handed back. It is checked where it is used.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// How much to answer, and after what.
+///
+/// # Shape
+/// A cursor goes on at the revision of the page before it, so that pages fit together while scans run; it is an error
+/// to name another revision beside it.
+/// # Units
+/// `limit` in answers; 0 counts as 1, and a store may answer fewer than asked while more follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Where to go on.
+    pub after: Option<Cursor>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+impl Page {
+    /// The first page.
+    #[must_use]
+    pub fn first(limit: usize) -> Self {
+        Self { after: None, limit }
+    }
+
+    /// The page after a cursor.
+    #[must_use]
+    pub fn after(cursor: Cursor, limit: usize) -> Self {
+        Self { after: Some(cursor), limit }
+    }
+}
+
+/// One page of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Paged<T> {
+    /// The revision that was read.
+    pub revision: Revision,
+    /// What was found, in the order of the question.
+    pub items: Vec<T>,
+    /// Where the next page starts; nothing when this was the last.
+    pub next: Option<Cursor>,
+}
+
+/// Which objects; every part that is given must hold. Answers are ordered by type, then id.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Query {
+    /// Of one of these types; any when empty.
+    pub types: Vec<Str>,
+    /// Below this parent (its own children only).
+    pub parent: Option<ObjectKey>,
+    /// With this `host`.
+    pub host: Option<Str>,
+    /// With fields that have these values: a field of the document, or a path into it with dots. A field that is not there
+    /// equals null.
+    pub equals: Vec<(Str, Value)>,
+    /// Whose `name` or `object_name` contains this text, in whatever case; of one or two characters: starts with it.
+    pub text: Option<Str>,
+}
+
+/// Which links; every part that is given must hold. Answers are ordered by source, link type, target.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LinkQuery {
+    /// Of one of these types; any when empty.
+    pub types: Vec<Str>,
+    /// Starting or ending here.
+    pub touching: Option<ObjectKey>,
+    /// Starting here.
+    pub source: Option<ObjectKey>,
+    /// Ending here.
+    pub target: Option<ObjectKey>,
+    /// With this `host`.
+    pub host: Option<Str>,
+}
+
+impl LinkQuery {
+    /// All links of one object.
+    #[must_use]
+    pub fn touching(key: ObjectKey) -> Self {
+        Self { touching: Some(key), ..Self::default() }
+    }
+}
+
+/// Which cliques; every part that is given must hold. Answers are ordered by focal point.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CliqueQuery {
+    /// Whose focal point is of one of these types; any when empty.
+    pub types: Vec<Str>,
+    /// Of one of these clique types; any when empty.
+    pub clique_types: Vec<Str>,
+    /// That hold this object.
+    pub containing: Option<ObjectKey>,
+    /// That hold this link.
+    pub containing_link: Option<LinkRef>,
+}

@@ -1,0 +1,359 @@
+//! The trait that every store implements.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use calipso_model::{Clique, Delta, Environment, Link, LinkRef, Object, ObjectKey, Revision, Str, Value};
+
+use crate::{
+    error::StoreError,
+    query::{CliqueQuery, LinkQuery, Page, Paged, Query},
+    scope::{ScopeChanges, ScopeKey, ScopeRecord},
+};
+
+/// The right to write one environment, for a while.
+///
+/// # Shape
+/// `fence` grows each time the environment changes hands; a writer whose number is no longer the newest is refused, however
+/// late it wakes up. A lease that ran out, but that nobody took over, is still good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The environment.
+    pub environment: Str,
+    /// Who holds it, for messages.
+    pub holder: Str,
+    /// The fencing number.
+    pub fence: u64,
+    /// When it runs out, in milliseconds since 1970 UTC.
+    pub until_millis: i64,
+}
+
+/// What is said of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommitInfo {
+    /// When, RFC 3339.
+    pub at: Str,
+    /// Why, for people.
+    pub note: Str,
+}
+
+/// How many objects, links and cliques.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Objects.
+    pub objects: u64,
+    /// Links.
+    pub links: u64,
+    /// Cliques.
+    pub cliques: u64,
+}
+
+/// One readable revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevisionInfo {
+    /// Its number.
+    pub revision: Revision,
+    /// When it was committed, RFC 3339.
+    pub at: Str,
+    /// Why, for people.
+    pub note: Str,
+    /// How much it wrote anew.
+    pub written: Counts,
+    /// How much it took away.
+    pub removed: Counts,
+}
+
+/// How one thing differs between two revisions: at least one side is there, and the sides differ.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change<T> {
+    /// At the first revision.
+    pub before: Option<T>,
+    /// At the second revision.
+    pub after: Option<T>,
+}
+
+/// Everything that differs between two revisions, each list in key order (links by source, link type, target).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Diff {
+    /// The first revision.
+    pub from: Revision,
+    /// The second revision.
+    pub to: Revision,
+    /// Objects.
+    pub objects: Vec<Change<Object>>,
+    /// Links.
+    pub links: Vec<Change<Link>>,
+    /// Cliques.
+    pub cliques: Vec<Change<Clique>>,
+}
+
+impl Diff {
+    /// Whether the revisions are equal.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty() && self.links.is_empty() && self.cliques.is_empty()
+    }
+}
+
+/// Which revisions retention leaves readable. The current one always stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// The newest so many.
+    Last(u64),
+    /// Whatever was current at this time (RFC 3339) or later.
+    Since(Str),
+}
+
+/// What retention did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// The oldest revision that is still readable.
+    pub oldest: Revision,
+    /// How many revisions went away.
+    pub revisions: u64,
+}
+
+/// Number of a report within its environment; later ones are larger.
+pub type ReportId = u64;
+
+/// A report without its body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportEntry {
+    /// Its number.
+    pub id: ReportId,
+    /// When it was made, RFC 3339.
+    pub at: Str,
+    /// The revision it is about.
+    pub revision: Revision,
+}
+
+/// What takes a stream, piece by piece; an error ends the stream and is handed on.
+pub type Sink<'a, T> = &'a mut (dyn FnMut(Vec<T>) -> Result<(), StoreError> + Send);
+
+/// A store: environments, and of each one its revisions, scopes and reports.
+///
+/// # Shape
+/// An environment starts at revision 0, which is empty. `at: None` means the current revision. Reading never waits for
+/// writing. Whatever names an environment fails with [`StoreError::NotFound`] when there is none of that name, and whatever
+/// names a revision with [`StoreError::NoRevision`] when it cannot be read.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Creates an environment or replaces its configuration; its inventory stays.
+    async fn put_environment(&self, environment: &Environment) -> Result<(), StoreError>;
+
+    /// The configuration of an environment.
+    async fn environment(&self, name: &str) -> Result<Environment, StoreError>;
+
+    /// All environments, by name.
+    async fn environments(&self) -> Result<Vec<Environment>, StoreError>;
+
+    /// Removes an environment with all that belongs to it.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseHeld`] while somebody holds its lease at `now_millis`.
+    async fn remove_environment(&self, name: &str, now_millis: i64) -> Result<(), StoreError>;
+
+    /// Takes the lease of an environment if it is free or has run out.
+    ///
+    /// # Units
+    /// `now_millis` in milliseconds since 1970 UTC.
+    /// # Errors
+    /// [`StoreError::LeaseHeld`] while another call's lease runs, the same holder's included.
+    async fn acquire(
+        &self,
+        environment: &str,
+        holder: &str,
+        now_millis: i64,
+        ttl: Duration,
+    ) -> Result<Lease, StoreError>;
+
+    /// Makes a lease last longer; the fencing number stays.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] when somebody took it over.
+    async fn renew(&self, lease: &Lease, now_millis: i64, ttl: Duration) -> Result<Lease, StoreError>;
+
+    /// Gives a lease back. A lease that is already lost is no error.
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError>;
+
+    /// Commits what changed since `base`, all or nothing, and the scopes with it. Returns the revision that is then current:
+    /// `base` itself when nothing in the delta differs from what is stored (scopes are saved all the same).
+    ///
+    /// # Shape
+    /// What the delta repeats unchanged and what it removes although it is not there is dropped. A key must not stand twice
+    /// in a delta, neither with two documents nor both changed and removed.
+    /// # Errors
+    /// [`StoreError::Conflict`] when `base` is not current, [`StoreError::LeaseLost`], [`StoreError::Invalid`].
+    async fn commit(
+        &self,
+        environment: &str,
+        base: Revision,
+        lease: &Lease,
+        delta: &Delta,
+        scopes: &ScopeChanges,
+        info: &CommitInfo,
+    ) -> Result<Revision, StoreError>;
+
+    /// Commits a revision without any object, link or clique, and forgets all scopes. Earlier revisions stay readable.
+    /// Returns the revision that is then current: `base` itself when it was empty already.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    async fn clear(
+        &self,
+        environment: &str,
+        base: Revision,
+        lease: &Lease,
+        info: &CommitInfo,
+    ) -> Result<Revision, StoreError>;
+
+    /// The current revision.
+    async fn current(&self, environment: &str) -> Result<Revision, StoreError>;
+
+    /// All readable revisions, oldest first; the empty revision 0 is not listed.
+    async fn revisions(&self, environment: &str) -> Result<Vec<RevisionInfo>, StoreError>;
+
+    /// How much there is at a revision, per object type, link type, and clique type.
+    async fn counts(&self, environment: &str, at: Option<Revision>) -> Result<CountsByType, StoreError>;
+
+    /// One object.
+    async fn object(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        key: &ObjectKey,
+    ) -> Result<Option<Object>, StoreError>;
+
+    /// Several objects at one revision, in the order asked; those that are not there are left out.
+    async fn objects_by_key(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        keys: &[ObjectKey],
+    ) -> Result<Vec<Object>, StoreError>;
+
+    /// Objects by type, parent, host, fields or text.
+    async fn objects(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        query: &Query,
+        page: &Page,
+    ) -> Result<Paged<Object>, StoreError>;
+
+    /// All children of one object, by type and id.
+    async fn children(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        key: &ObjectKey,
+    ) -> Result<Vec<Object>, StoreError>;
+
+    /// Links by type, end or host.
+    async fn links(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        query: &LinkQuery,
+        page: &Page,
+    ) -> Result<Paged<Link>, StoreError>;
+
+    /// One link.
+    async fn link(&self, environment: &str, at: Option<Revision>, key: &LinkRef) -> Result<Option<Link>, StoreError>;
+
+    /// The clique of a focal point.
+    async fn clique(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        focal_point: &ObjectKey,
+    ) -> Result<Option<Clique>, StoreError>;
+
+    /// Cliques by type or content.
+    async fn cliques(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        query: &CliqueQuery,
+        page: &Page,
+    ) -> Result<Paged<Clique>, StoreError>;
+
+    /// What a person means who types this: objects with that id first, then those with that name, then those whose id starts
+    /// with the text, then those whose name contains it in whatever case (text of one or two characters: starts with it); by
+    /// type and id among equals.
+    async fn search(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        text: &str,
+        limit: usize,
+    ) -> Result<Vec<Object>, StoreError>;
+
+    /// What differs between two revisions; either may be the newer.
+    async fn diff(&self, environment: &str, from: Revision, to: Revision) -> Result<Diff, StoreError>;
+
+    /// All objects at one revision, by type and id. Returns the revision.
+    async fn stream_objects(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        sink: Sink<'_, Object>,
+    ) -> Result<Revision, StoreError>;
+
+    /// All links at one revision, by source, link type, target. Returns the revision.
+    async fn stream_links(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        sink: Sink<'_, Link>,
+    ) -> Result<Revision, StoreError>;
+
+    /// All cliques at one revision, by focal point. Returns the revision.
+    async fn stream_cliques(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        sink: Sink<'_, Clique>,
+    ) -> Result<Revision, StoreError>;
+
+    /// All scopes with their members, by key.
+    async fn scopes(&self, environment: &str) -> Result<Vec<ScopeRecord>, StoreError>;
+
+    /// One scope with its members.
+    async fn scope(&self, environment: &str, key: &ScopeKey) -> Result<Option<ScopeRecord>, StoreError>;
+
+    /// Every scope that an object is a member of, by key, each with that object's members only.
+    async fn scopes_of(&self, environment: &str, key: &ObjectKey) -> Result<Vec<ScopeRecord>, StoreError>;
+
+    /// Keeps a report, and of the reports before it the newest `keep - 1`.
+    async fn put_report(
+        &self,
+        environment: &str,
+        at: &str,
+        revision: Revision,
+        body: &Value,
+        keep: usize,
+    ) -> Result<ReportId, StoreError>;
+
+    /// The reports, newest first.
+    async fn reports(&self, environment: &str) -> Result<Vec<ReportEntry>, StoreError>;
+
+    /// The body of a report.
+    async fn report(&self, environment: &str, id: ReportId) -> Result<Value, StoreError>;
+
+    /// Makes old revisions unreadable and frees what only they held.
+    async fn prune(&self, environment: &str, keep: &Keep) -> Result<Pruned, StoreError>;
+}
+
+/// How much there is at a revision.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CountsByType {
+    /// The revision.
+    pub revision: Revision,
+    /// Object type to number.
+    pub objects: Vec<(Str, u64)>,
+    /// Link type to number.
+    pub links: Vec<(Str, u64)>,
+    /// Clique type to number.
+    pub cliques: Vec<(Str, u64)>,
+}
