@@ -1,27 +1,93 @@
-//! The specs under test: loads the catalogue and runs what the map names through the runner of spec tests.
+//! The specs under test: loads the catalogue and runs what the map names, fetchers and the like through the runner of
+//! spec tests.
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
-use calipso_model::{Map, Value};
+use anyhow::{Context, Result, bail};
+use calipso_model::{Environment, Map, Str, Value};
+use calipso_spec::{Layer, Loaded, Severity, checked::Distribution, load, read_layer, select};
 
 /// The catalogue.
 pub struct Engine {
-    folder: PathBuf,
+    layer: Layer,
+    loaded: Loaded,
 }
 
 impl Engine {
-    /// Finds the catalogue beside the map: `../../specs`.
+    /// Reads the catalogue beside the map: `../../specs`.
     pub fn new(map: &Path) -> Result<Self> {
-        let folder = map.parent().unwrap_or(Path::new(".")).join("../../specs");
-        if !folder.is_dir() {
-            bail!("no catalogue at `{}`", folder.display());
-        }
-        Ok(Self { folder })
+        let folder: PathBuf = map.parent().unwrap_or(Path::new(".")).join("../../specs");
+        let layer = read_layer(&folder).with_context(|| format!("no catalogue at `{}`", folder.display()))?;
+        let loaded = load(std::slice::from_ref(&layer));
+        Ok(Self { layer, loaded })
     }
 
     /// Runs one case of a spec test and gives what came out as a value.
-    pub fn observe(&self, kind: &str, name: &str, _specs: Option<&Map>, _test: &Map) -> Result<Value> {
-        bail!("{kind} `{name}` of `{}` cannot be run: the runner of spec tests is not connected", self.folder.display())
+    pub fn observe(&self, kind: &str, name: &str, alone: bool, specs: Option<&Map>, test: &Map) -> Result<Value> {
+        let own;
+        let loaded = match specs {
+            None => &self.loaded,
+            Some(specs) => {
+                own = self.with(alone, specs)?;
+                &own
+            }
+        };
+        match kind {
+            "selection" => selection(loaded, &environment(test)),
+            "parser" => {
+                let parser = loaded.parsers.get(name).with_context(|| format!("there is no parser `{name}`"))?;
+                let value = parser.parse(test.text("input").context("a parser needs `input`")?)?;
+                Ok(Value::Map([(Str::from("value"), value)].into_iter().collect()))
+            }
+            _ => bail!("{kind} `{name}` cannot be run: the runner of spec tests is not connected"),
+        }
+    }
+
+    /// Loads specs that a rule writes, over the catalogue or alone.
+    fn with(&self, alone: bool, specs: &Map) -> Result<Loaded> {
+        let files = specs.iter().map(|(path, spec)| (path.clone(), spec.to_json().into())).collect();
+        let own = Layer { name: "conformance".into(), files };
+        let loaded = if alone { load(&[own]) } else { load(&[self.layer.clone(), own]) };
+        let mistakes: Vec<String> = loaded
+            .diagnostics
+            .iter()
+            .filter(|found| found.severity == Severity::Error && found.primary.file.starts_with("conformance/"))
+            .map(|found| format!("{}: {} ({})", found.primary.file, found.message, found.code))
+            .collect();
+        if mistakes.is_empty() { Ok(loaded) } else { bail!("{}", mistakes.join("; ")) }
+    }
+}
+
+/// The clique types that apply, most specific first.
+fn selection(loaded: &Loaded, environment: &Environment) -> Result<Value> {
+    let none;
+    let distribution: &Distribution = match loaded.specs.distributions.get(&environment.distribution) {
+        Some(distribution) => distribution,
+        None => {
+            none = Distribution::none(&environment.distribution);
+            &none
+        }
+    };
+    let types = select::clique_types(&loaded.specs, environment, distribution);
+    let types: Vec<Value> = types.iter().map(|found| Value::from(found.head.name.clone())).collect();
+    Ok(Value::Map([("types", Value::list(types))].into_iter().collect()))
+}
+
+/// The environment that a test names.
+fn environment(test: &Map) -> Environment {
+    let written = test.get("environment").and_then(Value::as_map).cloned().unwrap_or_default();
+    let text = |key: &str| written.text(key).cloned().unwrap_or_else(|| Str::from(""));
+    let list = |key: &str| -> Vec<Str> {
+        let items = written.get(key).and_then(Value::as_list).unwrap_or_default();
+        items.iter().filter_map(|item| item.as_str().map(Str::from)).collect()
+    };
+    Environment {
+        name: text("name"),
+        distribution: text("distribution"),
+        version: text("version"),
+        mechanism_drivers: list("mechanism_drivers"),
+        type_drivers: list("type_drivers"),
+        flags: list("flags"),
+        ..Environment::default()
     }
 }

@@ -113,7 +113,8 @@ fn run(case: &Case, rule: &Rule, defaults: &Map, engine: &Engine) -> Result<Opti
         let specs = at("specs", &names)?.unwrap_or_default();
         let test = at("test", &names)?.unwrap_or_default();
         let test = defaults.iter().chain(test.as_map().into_iter().flatten()).cloned().collect();
-        engine.observe(kind, name.as_str().context("`run` names a spec")?, specs.as_map(), &test)?
+        let alone = rule.keys.get("alone") == Some(&Value::Bool(true));
+        engine.observe(kind, name.as_str().context("`run` names a spec")?, alone, specs.as_map(), &test)?
     };
     names.push(("result", result.clone()));
     let got = at("got", &names)?.unwrap_or(result);

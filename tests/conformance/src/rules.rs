@@ -11,8 +11,9 @@ use crate::cases::Case;
 /// # Shape
 /// `cases` (ids, `*` for any characters) and either `not_applicable` (the reason), or what is run:
 /// - `let`: list of `{name: value}`, evaluated in order;
-/// - `specs`: path to spec, written here and laid over the catalogue;
-/// - `run`: `{fetcher: NAME}` and so on as in a spec test, or `{value: …}`: a value that only expressions make;
+/// - `specs`: path to spec, written here and laid over the catalogue, or `alone: true` used without it;
+/// - `run`: `{fetcher: NAME}` and so on as in a spec test, `{selection: NAME}`: which clique types apply,
+///   most specific first, or `{value: …}`: a value that only expressions make;
 /// - `test`: the case of the spec test;
 /// - `got`: what came out, in the words of the expectation; it may read `result`;
 /// - `expect`, `mode`, `any_order`, `ignore`: over what the case says;
@@ -30,6 +31,7 @@ pub struct Rule {
 const KEYS: &[&str] = &[
     "cases",
     "not_applicable",
+    "alone",
     "let",
     "specs",
     "run",

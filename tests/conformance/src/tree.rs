@@ -1,4 +1,5 @@
-//! Written values of the map: YAML trees with `{{ … }}`, and comprehensions (`each`, `when`, `key`, `value`).
+//! Written values of the map: YAML trees with `{{ … }}`, comprehensions (`each`, `when`, `key`, `value`), and `raw`, which
+//! is kept as it is written.
 
 use std::sync::Arc;
 
@@ -58,6 +59,9 @@ fn compile(written: &Value, scope: &mut Scope) -> Result<Node> {
     Ok(match written {
         Value::Str(text) => Node::Leaf(mistake(Tree::parse_text(text, scope), text)?),
         Value::List(items) => Node::List(items.iter().map(|item| compile(item, scope)).collect::<Result<_>>()?),
+        Value::Map(map) if map.len() == 1 && map.contains_key("raw") => {
+            Node::Leaf(Tree::Const(map.get("raw").cloned().unwrap_or_default()))
+        }
         Value::Map(map) if map.contains_key("each") && map.contains_key("value") => {
             let text = |key: &str| map.text(key).map(AsRef::<str>::as_ref);
             let each = text("each").context("`each` is text")?;
