@@ -1,5 +1,6 @@
 //! Taking secrets out of everything that is kept.
 
+mod encoded;
 mod forms;
 mod names;
 
@@ -90,7 +91,7 @@ impl Scrubber {
     /// Whether no registered secret is in the text, in any encoding.
     #[must_use]
     pub fn is_clean(&self, text: &[u8]) -> bool {
-        self.finder().is_none_or(|finder| !finder.is_match(text))
+        self.finder().is_none_or(|(finder, shortest)| !finder.is_match(text) && !encoded::any(text, &finder, shortest))
     }
 
     /// The entry without secrets.
@@ -174,24 +175,25 @@ impl Scrubber {
     }
 
     fn hide<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
-        match self.finder() {
-            Some(finder) => match finder.replace_all(text, STARS.as_bytes()) {
-                Cow::Owned(text) => Cow::Owned(text),
-                Cow::Borrowed(_) => Cow::Borrowed(text),
-            },
-            None => Cow::Borrowed(text),
+        let Some((finder, shortest)) = self.finder() else { return Cow::Borrowed(text) };
+        let mut text = match finder.replace_all(text, STARS.as_bytes()) {
+            Cow::Owned(text) => Cow::Owned(text),
+            Cow::Borrowed(_) => Cow::Borrowed(text),
+        };
+        if let Some(changed) = encoded::hide(&text, &finder, shortest) {
+            text = Cow::Owned(changed);
         }
+        text
     }
 
-    fn finder(&self) -> Option<Arc<Regex>> {
+    /// What finds the secrets, and the length of the shortest one.
+    fn finder(&self) -> Option<(Arc<Regex>, usize)> {
         let mut known = self.known();
-        if known.secrets.is_empty() {
-            return None;
-        }
+        let shortest = known.secrets.iter().map(String::len).min()?;
         if known.finder.is_none() {
             known.finder = Some(Arc::new(forms::finder(&known.secrets)));
         }
-        known.finder.clone()
+        known.finder.clone().map(|finder| (finder, shortest))
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {

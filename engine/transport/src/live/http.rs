@@ -147,27 +147,23 @@ fn explain(place: &str, error: &reqwest::Error) -> FetchError {
     let mut at = error.source();
     while let Some(source) = at {
         why = source.to_string();
-        let system = source.downcast_ref::<io::Error>();
-        let inner = system.and_then(io::Error::get_ref);
-        let tls = source
-            .downcast_ref::<rustls::Error>()
-            .or_else(|| inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()));
-        if let Some(tls) = tls {
+        if let Some(tls) = source.downcast_ref::<rustls::Error>() {
             let hint = match tls {
                 rustls::Error::InvalidCertificate(_) => "; give its CA certificate to the connection",
                 _ => "",
             };
             return FetchError::new(ErrorKind::Tls, place, format!("{tls}{hint}"));
         }
-        match system.map(io::Error::kind) {
-            Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof)
-                if kind != ErrorKind::Unreachable =>
-            {
-                kind = ErrorKind::Cut;
-            }
-            _ => {}
+        let system = source.downcast_ref::<io::Error>();
+        let cut = [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe, io::ErrorKind::UnexpectedEof];
+        if kind != ErrorKind::Unreachable && system.is_some_and(|system| cut.contains(&system.kind())) {
+            kind = ErrorKind::Cut;
         }
-        at = source.source();
+        // An error within a system error is not its source, but the thing itself.
+        at = match system.and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => source.source(),
+        };
     }
     if kind == ErrorKind::Protocol && why.contains("connection closed before message completed") {
         kind = ErrorKind::Cut;

@@ -8,28 +8,23 @@ use regex::bytes::{Regex, RegexBuilder};
 /// Letters and digits of longer secrets are looked for as they are only.
 const LONG: usize = 64;
 
-/// A pattern that finds any of the secrets in any form.
+/// A pattern that finds any of the secrets in any form that one can read without decoding anything longer than it.
 pub(super) fn finder(secrets: &BTreeSet<String>) -> Regex {
     let mut patterns: BTreeSet<String> = BTreeSet::new();
     for secret in secrets {
         patterns.insert(escaped(secret));
         patterns.insert(format!("(?i-u:{})", hex(secret.as_bytes())));
-        for text in plain_forms(secret) {
-            for core in base64_cores(text.as_bytes()) {
-                patterns.insert(wrapped(&core));
-                for nested in base64_cores(core.as_bytes()) {
-                    patterns.insert(wrapped(&nested));
-                }
-            }
-        }
+        patterns.extend(base64_cores(secret.as_bytes()).iter().map(|core| escaped_digits(core)));
     }
     // The longest first, so that a secret that begins like another one is hidden whole.
     let mut patterns: Vec<String> = patterns.into_iter().collect();
     patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.len()));
-    let build = |patterns: &[String]| {
-        RegexBuilder::new(&patterns.join("|")).unicode(false).size_limit(1 << 30).dfa_size_limit(1 << 26).build()
-    };
-    build(&patterns).expect("the pattern is made of escaped characters")
+    RegexBuilder::new(&patterns.join("|"))
+        .unicode(false)
+        .size_limit(1 << 30)
+        .dfa_size_limit(1 << 26)
+        .build()
+        .expect("the pattern is made of escaped characters")
 }
 
 /// The secret, each character as it is or in any of the escaped forms.
@@ -84,23 +79,6 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The texts that may have been put into base64.
-fn plain_forms(secret: &str) -> BTreeSet<String> {
-    let percent = |upper: bool| -> String {
-        let one = |byte: u8| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
-            byte if upper => format!("%{byte:02X}"),
-            byte => format!("%{byte:02x}"),
-        };
-        secret.bytes().map(one).collect()
-    };
-    let json = serde_json::to_string(secret).expect("text is always JSON");
-    let json = json.get(1..json.len() - 1).unwrap_or_default().to_owned();
-    let xml = secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let quoted = xml.replace('"', "&quot;").replace('\'', "&apos;");
-    BTreeSet::from([secret.to_owned(), percent(true), percent(false), json, xml, quoted, secret.replace('\'', r"'\''")])
-}
-
 /// The characters of base64 that the bytes alone decide, for each of the three places where they may begin, in both
 /// alphabets.
 fn base64_cores(bytes: &[u8]) -> BTreeSet<String> {
@@ -119,13 +97,12 @@ fn base64_cores(bytes: &[u8]) -> BTreeSet<String> {
     cores
 }
 
-/// Base64 text that may be broken into lines or percent-encoded.
-fn wrapped(core: &str) -> String {
+/// Base64 digits that may be escaped.
+fn escaped_digits(core: &str) -> String {
     let one = |char: char| match char {
         '+' => r"(?:\+|%(?:25)*2[Bb]|\\+u002[Bb])".to_owned(),
         '/' => r"(?:\\*/|%(?:25)*2[Ff])".to_owned(),
         char => char.to_string(),
     };
-    let parts: Vec<String> = core.chars().map(one).collect();
-    parts.join(r"(?:(?:\\+r)?\\+n|\r?\n)?")
+    core.chars().map(one).collect()
 }

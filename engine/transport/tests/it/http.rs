@@ -1,0 +1,195 @@
+//! The live door over HTTP.
+
+use std::{
+    io::{Read as _, Write as _},
+    sync::Arc,
+    time::Duration,
+};
+
+use calipso_model::{Secret, Value};
+use calipso_transport::{Call, Door, ErrorKind, FetchError, HttpKey, Live, Reply, Request, Tls};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+
+use crate::{
+    calls::{get, http},
+    http_server::{page, start},
+};
+
+async fn ask(call: Call) -> Result<Reply, FetchError> {
+    Live::new().ask(call).await
+}
+
+fn body(reply: Reply) -> (u16, String) {
+    match reply {
+        Reply::Http { status, body, .. } => (status, String::from_utf8(body.to_vec()).unwrap()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn any_status_is_an_answer() {
+    let server = start(|_| Some(page("404 Not Found", "X-One: A\r\nX-Two: b\r\n", b"gone"))).await;
+    let reply = ask(get(&format!("{}/x", server.base))).await.unwrap();
+    let Reply::Http { status, headers, body } = reply else { panic!() };
+    assert_eq!((status, &*body), (404, b"gone".as_slice()));
+    assert!(headers.contains(&("x-one".to_owned(), "A".to_owned())), "{headers:?}");
+}
+
+#[tokio::test]
+async fn method_headers_and_body_are_sent() {
+    let server = start(|request| Some(page("201 Created", "", request.to_lowercase().as_bytes()))).await;
+    let key =
+        HttpKey { method: "POST".into(), body: Some(Value::from_json(r#"{"a": [1]}"#).unwrap()), ..HttpKey::default() };
+    let mut call = http(&format!("{}/p?q=1", server.base), key);
+    let Request::Http { headers, .. } = &mut call.request else { panic!() };
+    headers.push(("X-Token".to_owned(), Secret::new("t0")));
+    let (status, echo) = body(ask(call).await.unwrap());
+    assert_eq!(status, 201);
+    for part in ["post /p?q=1 http/1.1", "x-token: t0", "content-type: application/json", "{\"a\":[1]}"] {
+        assert!(echo.contains(part), "{part} is not in {echo}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_there_is_unreachable_and_tells_no_secret() {
+    let url = "http://user:hidden1@127.0.0.1:1/path?token=hidden2";
+    let error = ask(get(url)).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unreachable);
+    let told = format!("{error} {error:?}");
+    assert!(told.contains("127.0.0.1:1") && !told.contains("hidden"), "{told}");
+}
+
+#[tokio::test]
+async fn a_cut_body_is_no_answer() {
+    let server = start(|_| Some(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[1, 2".to_vec())).await;
+    let error = ask(get(&server.base)).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Cut, "{error}");
+    let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[1, 2\r\n".to_vec();
+    let server = start(move |_| Some(chunked.clone())).await;
+    let error = ask(get(&server.base)).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Cut, "{error}");
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_without_a_word_is_no_answer() {
+    let server = start(|_| Some(Vec::new())).await;
+    let error = ask(get(&server.base)).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Cut, "{error}");
+}
+
+#[tokio::test]
+async fn text_that_is_not_http_is_no_answer() {
+    let server = start(|_| Some(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec())).await;
+    let error = ask(get(&server.base)).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Protocol, "{error}");
+}
+
+#[tokio::test]
+async fn silence_ends_with_the_time_limit() {
+    let server = start(|_| None).await;
+    let mut call = get(&server.base);
+    call.timeout = Duration::from_millis(50);
+    let error = ask(call).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Timeout, "{error}");
+}
+
+#[tokio::test]
+async fn size_is_limited_while_it_streams() {
+    let endless = {
+        let mut bytes = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+        for _ in 0..50 {
+            bytes.extend_from_slice(b"3e8\r\n");
+            bytes.extend_from_slice(&[b'x'; 1000]);
+            bytes.extend_from_slice(b"\r\n");
+        }
+        bytes
+    };
+    let announced = page("200 OK", "", &[b'x'; 20_000]);
+    let bomb = page("200 OK", "Content-Encoding: gzip\r\n", include_bytes!("data/zeros.gz"));
+    for answer in [endless, announced, bomb] {
+        let server = start(move |_| Some(answer.clone())).await;
+        let mut call = get(&server.base);
+        call.max_bytes = 10_000;
+        let error = ask(call).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::TooLarge, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn compressed_answers_are_unpacked() {
+    let answer = page("200 OK", "Content-Encoding: gzip\r\n", include_bytes!("data/zeros.gz"));
+    let server = start(move |_| Some(answer.clone())).await;
+    let (_, text) = body(ask(get(&server.base)).await.unwrap());
+    assert_eq!(text.len(), 200_000);
+}
+
+#[tokio::test]
+async fn redirects_stay_within_the_origin() {
+    let other = start(|_| Some(page("200 OK", "", b"other"))).await;
+    let away = format!("Location: {}/there\r\n", other.base);
+    let server = start(move |request| {
+        Some(if request.starts_with("GET /away") {
+            page("302 Found", &away, b"")
+        } else if request.starts_with("GET /here") {
+            page("302 Found", "Location: /there\r\n", b"")
+        } else {
+            page("200 OK", "", b"there")
+        })
+    })
+    .await;
+    assert_eq!(body(ask(get(&format!("{}/here", server.base))).await.unwrap()), (200, "there".to_owned()));
+    assert_eq!(body(ask(get(&format!("{}/away", server.base))).await.unwrap()).0, 302);
+    assert_eq!(other.asked(), 0);
+}
+
+#[tokio::test]
+async fn wrong_configuration_says_so() {
+    let error = ask(get("ftp://127.0.0.1/x")).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Setup, "{error}");
+    let mut call = get("https://127.0.0.1:1/x");
+    let Request::Http { tls, .. } = &mut call.request else { panic!() };
+    tls.ca = Some("not a certificate".to_owned());
+    let error = ask(call).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Setup, "{error}");
+    assert!(error.why.contains("PEM"), "{error}");
+}
+
+/// A TLS server with the certificate of the test authority; answers every connection alike.
+fn start_tls() -> String {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let chain = CertificateDer::pem_slice_iter(include_bytes!("data/server.pem")).collect::<Result<_, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("data/server.key")).unwrap();
+    let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
+    let config = Arc::new(config);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("https://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for socket in listener.incoming().map_while(Result::ok) {
+            let session = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = rustls::StreamOwned::new(session, socket);
+            let mut request = [0; 4096];
+            if stream.read(&mut request).is_ok() {
+                stream.write_all(&page("200 OK", "", b"safe")).unwrap();
+                stream.conn.send_close_notify();
+                let _ = stream.flush();
+            }
+        }
+    });
+    base
+}
+
+#[tokio::test]
+async fn certificates_are_verified_unless_told_otherwise() {
+    let base = start_tls();
+    let with = |tls: Tls| {
+        let mut call = get(&base);
+        let Request::Http { tls: of_call, .. } = &mut call.request else { panic!() };
+        *of_call = tls;
+        ask(call)
+    };
+    let error = with(Tls::default()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Tls, "{error}");
+    let ca = Some(include_str!("data/ca.pem").to_owned());
+    assert_eq!(body(with(Tls { ca, verify: true }).await.unwrap()), (200, "safe".to_owned()));
+    assert_eq!(body(with(Tls { ca: None, verify: false }).await.unwrap()), (200, "safe".to_owned()));
+}

@@ -1,0 +1,11 @@
+//! The door, tried from outside: against servers that this process runs, and against recordings.
+
+mod calls;
+mod http;
+mod http_server;
+mod once;
+mod plant;
+mod recordings;
+mod secrets;
+mod ssh;
+mod ssh_server;
