@@ -1,0 +1,185 @@
+//! The ways to an environment's sources: forms filled in, sessions opened once, requests made of steps.
+
+mod database;
+mod fields;
+mod http;
+mod login;
+mod pages;
+mod rules;
+mod shell;
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use calipso_expr::{EvalError, Frame};
+use calipso_model::{Map, Secret, Str, Value};
+use calipso_spec::checked::{CommandRule, Connection, Limits};
+use calipso_transport::{Budget, Door, Scrubber, Stage};
+use futures::future::{BoxFuture, FutureExt};
+
+use crate::{
+    answer::{Asked, FailureKind, Why},
+    coverage::Coverage,
+    scope_values::ScopeValues,
+    world::{HttpAsk, RunAsk, SqlAsk, World},
+};
+
+pub use self::fields::{ConfigProblem, filled_in};
+
+/// Where references to secrets lead.
+pub trait SecretSource: Send + Sync {
+    /// The secret behind a reference such as `env:NAME` or `file:PATH`.
+    ///
+    /// # Errors
+    /// A sentence that says what is missing, without any secret.
+    fn resolve(&self, reference: &str) -> Result<Secret, String>;
+
+    /// The file of good host keys where a connection names none.
+    fn known_hosts(&self) -> PathBuf;
+}
+
+/// For replays: every reference leads to the same harmless text.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoSecrets;
+
+impl SecretSource for NoSecrets {
+    fn resolve(&self, _reference: &str) -> Result<Secret, String> {
+        Ok(Secret::new("not-needed"))
+    }
+
+    fn known_hosts(&self) -> PathBuf {
+        PathBuf::from("known_hosts")
+    }
+}
+
+/// All sessions of one run over one environment. Nothing outlives the run.
+pub(crate) struct Sessions {
+    pub(crate) door: Arc<dyn Door>,
+    pub(crate) scrubber: Arc<Scrubber>,
+    pub(crate) values: ScopeValues,
+    pub(crate) rules: Vec<Arc<Vec<CommandRule>>>,
+    pub(crate) stage: Stage,
+    pub(crate) clock: jiff::Timestamp,
+    pub(crate) started: Instant,
+    pub(crate) waits: bool,
+    pub(crate) known_hosts: PathBuf,
+    pub(crate) coverage: Option<Arc<Coverage>>,
+    accesses: BTreeMap<Str, Access>,
+    /// Requests are answered without any connection, as the inline answers of spec tests are.
+    open: bool,
+}
+
+/// One role: its connection, filled in, or why it cannot be used.
+pub(crate) struct Access {
+    pub(crate) role: Str,
+    pub(crate) spec: Arc<Connection>,
+    pub(crate) config: Result<Map, String>,
+    pub(crate) budget: Arc<Budget>,
+    cells: std::sync::Mutex<BTreeMap<String, login::Cell>>,
+}
+
+impl Access {
+    pub(crate) fn new(role: Str, spec: Arc<Connection>, config: Result<Map, String>) -> Self {
+        let Limits { concurrent, per_second, channels_per_host, .. } = spec.limits;
+        let budget = Arc::new(Budget::new(concurrent.max(1), per_second, channels_per_host.max(1)));
+        Self { role, spec, config, budget, cells: std::sync::Mutex::default() }
+    }
+
+    pub(crate) fn config(&self) -> Result<&Map, Why> {
+        self.config.as_ref().map_err(|sentence| Why::new(FailureKind::Setup, sentence.clone()))
+    }
+
+    pub(crate) fn timeout(&self, own: Option<Duration>) -> Duration {
+        own.unwrap_or_else(|| Duration::from_secs(self.spec.limits.timeout_secs.max(1)))
+    }
+
+    /// The names that every expression of the connection sees.
+    pub(crate) fn frame(&self, values: &ScopeValues, target: Value) -> Result<Frame, Why> {
+        let layout = &self.spec.layout;
+        let mut frame = Frame::new(layout.len());
+        values.set(layout, &mut frame);
+        if let Some(slot) = layout.find("config") {
+            frame.set(slot, Value::Map(self.config()?.clone()));
+        }
+        if let Some(slot) = layout.find("target") {
+            frame.set(slot, target);
+        }
+        Ok(frame)
+    }
+}
+
+/// What [`Sessions::new`] needs besides the accesses.
+pub(crate) struct Setting {
+    pub(crate) door: Arc<dyn Door>,
+    pub(crate) scrubber: Arc<Scrubber>,
+    pub(crate) values: ScopeValues,
+    pub(crate) rules: Vec<Arc<Vec<CommandRule>>>,
+    pub(crate) stage: Stage,
+    pub(crate) clock: jiff::Timestamp,
+    pub(crate) waits: bool,
+    pub(crate) known_hosts: PathBuf,
+    pub(crate) coverage: Option<Arc<Coverage>>,
+}
+
+impl Sessions {
+    pub(crate) fn new(setting: Setting, accesses: Vec<Access>) -> Self {
+        let Setting { door, scrubber, values, rules, stage, clock, waits, known_hosts, coverage } = setting;
+        let accesses = accesses.into_iter().map(|access| (access.role.clone(), access)).collect();
+        Self {
+            door,
+            scrubber,
+            values,
+            rules,
+            stage,
+            clock,
+            started: Instant::now(),
+            waits,
+            known_hosts,
+            coverage,
+            accesses,
+            open: false,
+        }
+    }
+
+    /// Sessions that need no connection at all.
+    pub(crate) fn open(setting: Setting) -> Self {
+        Self { open: true, ..Self::new(setting, Vec::new()) }
+    }
+
+    pub(crate) fn access(&self, role: &str) -> Result<&Access, Why> {
+        self.accesses.get(role).ok_or_else(|| {
+            let sentence = format!("the environment has no connection for the role {role}");
+            Why::new(FailureKind::Setup, sentence)
+        })
+    }
+
+    /// The time now: that of the start plus what passed since.
+    pub(crate) fn now(&self) -> jiff::Timestamp {
+        let passed = jiff::SignedDuration::try_from(self.started.elapsed()).unwrap_or_default();
+        self.clock.checked_add(passed).unwrap_or(self.clock)
+    }
+
+    pub(crate) fn cover(&self, at: &calipso_spec::checked::At, branch: &str) {
+        if let Some(coverage) = &self.coverage {
+            coverage.reach(at, branch);
+        }
+    }
+}
+
+impl World for Sessions {
+    fn http<'a>(&'a self, ask: HttpAsk<'a>) -> BoxFuture<'a, Asked> {
+        if self.open { self.open_http(ask).boxed() } else { self.ask_http(ask).boxed() }
+    }
+
+    fn sql<'a>(&'a self, ask: SqlAsk<'a>) -> BoxFuture<'a, Result<Asked, EvalError>> {
+        self.ask_sql(ask).boxed()
+    }
+
+    fn run<'a>(&'a self, ask: RunAsk<'a>) -> BoxFuture<'a, Asked> {
+        self.ask_run(ask).boxed()
+    }
+}

@@ -1,0 +1,139 @@
+//! Tests the connections of an environment: each named step of a connection spec is a line.
+
+use std::sync::Arc;
+
+use calipso_model::{Str, Value};
+use calipso_spec::checked::{Step, Verb};
+use calipso_transport::{Door, Scrubber, Stage};
+
+use crate::{
+    SecretSource,
+    connection::{Access, Sessions},
+    known::Known,
+    plan::Plan,
+    scan::sessions,
+    step::{Done, Machine},
+};
+
+/// One line of a connection's test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestLine {
+    /// The role.
+    pub role: Str,
+    /// The connection spec.
+    pub connection: Str,
+    /// What was tried.
+    pub name: Str,
+    /// Whether it worked.
+    pub ok: bool,
+    /// What went wrong and what to do, or that it worked.
+    pub sentence: String,
+}
+
+/// Tests every connection of an environment, or only those of some roles.
+pub async fn test_connections(
+    plan: &Plan,
+    roles: Option<&[Str]>,
+    door: Arc<dyn Door>,
+    secrets: &dyn SecretSource,
+    scrubber: Arc<Scrubber>,
+    now: jiff::Timestamp,
+) -> Vec<TestLine> {
+    let (sessions, problems) = sessions(plan, door, secrets, scrubber, Stage::Test, now, true);
+    let mut lines = Vec::new();
+    for (role, planned) in &plan.connections {
+        if roles.is_some_and(|roles| !roles.contains(role)) {
+            continue;
+        }
+        let found = problems.iter().find(|(of, _)| of == role).map(|(_, problems)| problems);
+        if let Some(problems) = found {
+            lines.extend(problems.iter().map(|problem| TestLine {
+                role: role.clone(),
+                connection: planned.spec.head.name.clone(),
+                name: format!("the field {} is usable", problem.field).into(),
+                ok: false,
+                sentence: problem.sentence.clone(),
+            }));
+            continue;
+        }
+        if let Ok(access) = sessions.access(role) {
+            lines.extend(lines_of(&sessions, access).await);
+        }
+    }
+    lines
+}
+
+/// Runs the test steps of one connection.
+pub(crate) async fn lines_of(sessions: &Sessions, access: &Access) -> Vec<TestLine> {
+    let spec = &access.spec;
+    let line = |name: &Str, problem: Option<String>| TestLine {
+        role: access.role.clone(),
+        connection: spec.head.name.clone(),
+        name: name.clone(),
+        ok: problem.is_none(),
+        sentence: problem.unwrap_or_else(|| "it works".to_owned()),
+    };
+    let mut lines = Vec::new();
+    // A login that looks at its target, or a connection to hosts, opens with the first step instead.
+    if !spec.login.is_empty() {
+        match sessions.session(access, &Value::Null).await {
+            Ok(_) => lines.push(line(&"login".into(), None)),
+            Err(why) => {
+                let sentence = format!("{}; {}", why.sentence, why.kind.act());
+                lines.push(line(&"login".into(), Some(sentence)));
+                return lines;
+            }
+        }
+    }
+    let mut frame = match access.frame(&sessions.values, Value::Null) {
+        Ok(frame) => frame,
+        Err(why) => return vec![line(&"login".into(), Some(why.sentence))],
+    };
+    let known = Known::default();
+    let machine = Machine {
+        layout: &spec.layout,
+        world: sessions,
+        known: &known,
+        coverage: sessions.coverage.as_deref(),
+        waits: sessions.waits,
+    };
+    for (place, step) in spec.test.iter().enumerate() {
+        let Done { binds, run, .. } = machine.step(step, frame.clone()).await;
+        let ran = !binds.is_empty() || !run.failures.is_empty() || run.stopped.is_some() || reached(step, &frame);
+        for (slot, value) in binds {
+            frame.set(slot, value);
+        }
+        let mut problems: Vec<String> = run
+            .failures
+            .iter()
+            .map(|failure| format!("{}; {}", failure.why.sentence, failure.why.kind.act()))
+            .collect();
+        if let Some(stopped) = &run.stopped
+            && stopped.outcome.as_ref() == "failed"
+        {
+            problems.push(stopped.because.clone().unwrap_or_else(|| "the test says that it failed".to_owned()));
+        }
+        if run.spoiled && problems.is_empty() {
+            continue;
+        }
+        let name = match (&step.name, &step.verb) {
+            (Some(name), _) => name.clone(),
+            (None, _) if problems.is_empty() => continue,
+            (None, _) => format!("step {}", place + 1).into(),
+        };
+        let is_verdict = matches!(step.verb, Verb::Stop(_));
+        if ran && (!is_verdict || !problems.is_empty()) {
+            lines.push(line(&name, (!problems.is_empty()).then(|| problems.join("; "))));
+        }
+        if run.stopped.is_some() {
+            break;
+        }
+    }
+    lines
+}
+
+/// Whether a step without `each` ran at all: its `when` holds.
+fn reached(step: &Step, frame: &calipso_expr::Frame) -> bool {
+    step.when.as_ref().is_none_or(|when| when.holds(frame, &mut calipso_expr::Fuel::default()).unwrap_or(false))
+        || step.each.is_some()
+}

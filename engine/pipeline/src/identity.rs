@@ -1,0 +1,137 @@
+//! Turns emitted attributes into objects: form, id, name, parent, folders, paths.
+
+mod check;
+mod place;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use calipso_expr::{EvalError, Frame, Fuel, Tree};
+use calipso_model::{Map, ObjectKey, Str, Value};
+use calipso_spec::checked::{Form, ObjectType, Specs};
+
+use crate::{
+    answer::{FailureKind, Why},
+    coverage::Coverage,
+    scope_values::ScopeValues,
+};
+
+pub(crate) use self::{
+    check::checked,
+    place::{Placement, place, with_identity},
+};
+
+/// Type name of the root, which is no object itself.
+pub(crate) const ROOT: &str = "environment";
+
+/// What is needed to give objects their identity in one environment.
+#[derive(Clone)]
+pub(crate) struct Identities {
+    pub(crate) types: BTreeMap<Str, Arc<ObjectType>>,
+    pub(crate) values: ScopeValues,
+    pub(crate) environment: Str,
+    pub(crate) coverage: Option<Arc<Coverage>>,
+}
+
+/// What a form says of one object.
+pub(crate) struct Identity<'a> {
+    pub(crate) form: &'a Form,
+    pub(crate) key: ObjectKey,
+    pub(crate) name: Str,
+    pub(crate) object_name: Str,
+    pub(crate) parent: ObjectKey,
+}
+
+impl Identities {
+    pub(crate) fn new(specs: &Specs, values: ScopeValues, environment: &Str) -> Self {
+        Self { types: specs.object_types.clone(), values, environment: environment.clone(), coverage: None }
+    }
+
+    /// The key of the root.
+    pub(crate) fn root(&self) -> ObjectKey {
+        ObjectKey::new(ROOT, self.environment.clone())
+    }
+
+    /// The names that forms of a type see; `attributes` as `self`.
+    pub(crate) fn frame(&self, object_type: &ObjectType, attributes: &Map) -> Frame {
+        let mut frame = Frame::new(object_type.layout.len());
+        self.values.set(&object_type.layout, &mut frame);
+        if let Some(slot) = object_type.layout.find("self") {
+            frame.set(slot, Value::Map(attributes.clone()));
+        }
+        frame
+    }
+
+    /// The key of what was emitted.
+    ///
+    /// # Errors
+    /// No form holds, or the id is not a text.
+    pub(crate) fn key(&self, type_name: &Str, attributes: &Map) -> Result<ObjectKey, Why> {
+        let object_type = self.object_type(type_name)?;
+        let frame = self.frame(object_type, attributes);
+        let form = self.form(object_type, &frame)?;
+        let id = text(&form.id, &frame).map_err(|error| wrong(type_name, "id", &error))?;
+        if id.is_empty() {
+            return Err(Why::new(FailureKind::Identity, format!("the id of a {type_name} would be empty")));
+        }
+        Ok(ObjectKey { object_type: type_name.clone(), id })
+    }
+
+    /// Everything that its form says of an object, over all that is known of it.
+    ///
+    /// # Errors
+    /// A part cannot be computed.
+    pub(crate) fn identity<'a>(&'a self, key: &ObjectKey, attributes: &Map) -> Result<Identity<'a>, Why> {
+        let type_name = &key.object_type;
+        let object_type = self.object_type(type_name)?;
+        let frame = self.frame(object_type, attributes);
+        let form = self.form(object_type, &frame)?;
+        let name = text(&form.display_name, &frame).map_err(|error| wrong(type_name, "name", &error))?;
+        let name = if name.is_empty() { key.id.clone() } else { name };
+        let object_name = match &form.object_name {
+            Some(tree) => text(tree, &frame).map_err(|error| wrong(type_name, "object_name", &error))?,
+            None => name.clone(),
+        };
+        let parent = match &form.parent_id {
+            None => self.root(),
+            Some(id) => ObjectKey {
+                object_type: form.parent_type.clone(),
+                id: text(id, &frame).map_err(|error| wrong(type_name, "parent", &error))?,
+            },
+        };
+        Ok(Identity { form, key: key.clone(), name, object_name, parent })
+    }
+
+    fn object_type(&self, name: &Str) -> Result<&Arc<ObjectType>, Why> {
+        self.types.get(name).ok_or_else(|| Why::new(FailureKind::Identity, format!("there is no object type {name}")))
+    }
+
+    fn form<'a>(&self, object_type: &'a ObjectType, frame: &Frame) -> Result<&'a Form, Why> {
+        for form in &object_type.forms {
+            match form.when.as_ref().map_or(Ok(true), |when| when.holds(frame, &mut Fuel::default())) {
+                Ok(true) => {
+                    if let Some(coverage) = &self.coverage {
+                        coverage.reach(&form.at, "form");
+                    }
+                    return Ok(form);
+                }
+                Ok(false) => {}
+                Err(error) => return Err(wrong(&object_type.head.name, "form", &error)),
+            }
+        }
+        let sentence = format!("no form of {} holds for what was emitted", object_type.head.name);
+        Err(Why::new(FailureKind::Identity, sentence))
+    }
+}
+
+/// A text, or a number in its text form.
+pub(crate) fn text(tree: &Tree, frame: &Frame) -> Result<Str, EvalError> {
+    match tree.eval(frame, &mut Fuel::default())? {
+        Value::Str(text) => Ok(text),
+        number @ (Value::Int(_) | Value::Float(_) | Value::Bool(_)) => Ok(number.to_json().into()),
+        other => Err(crate::step::fault(format!("found {} instead of text", other.kind()))),
+    }
+}
+
+fn wrong(type_name: &str, what: &str, error: &EvalError) -> Why {
+    Why::new(FailureKind::Identity, format!("the {what} of a {type_name} has no value: {error}"))
+}

@@ -1,0 +1,25 @@
+//! Plans and runs scans: asks the sources of an environment, keeps what is known, derives and commits.
+
+pub mod plan;
+
+pub mod connection;
+
+pub mod answer;
+pub mod conntest;
+pub mod report;
+pub mod scan;
+
+mod coverage;
+mod fetch;
+mod identity;
+mod known;
+mod merge;
+mod scope_values;
+mod step;
+mod world;
+
+pub use connection::{ConfigProblem, NoSecrets, SecretSource};
+pub use conntest::{TestLine, test_connections};
+pub use plan::{Choice, Plan, PlanError, PlannedConnection, PlannedFetcher, plan};
+pub use report::{FailureReport, ScanReport, StaleScope};
+pub use scan::{Observer, Phase, Quiet, ScanError, ScanMode, ScanRequest, scan};

@@ -1,0 +1,261 @@
+//! What a scan of one environment will do: fetchers in stages, connections, rules; and why these.
+
+mod explain;
+mod stages;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use calipso_model::{Environment, Map, Str};
+use calipso_spec::{
+    checked::{CommandRule, Connection, Distribution, Fetcher, Specs, Step, Variance, Verb},
+    select,
+};
+
+use crate::{identity::ROOT, scope_values::ScopeValues};
+
+pub use self::explain::Choice;
+
+/// Why an environment cannot be planned at all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// No spec describes its distribution.
+    #[error("the environment {environment} is a {distribution}, which no spec describes; there are {known}")]
+    UnknownDistribution {
+        /// The environment.
+        environment: Str,
+        /// Its distribution.
+        distribution: Str,
+        /// The distributions that are described.
+        known: String,
+    },
+    /// The distribution has no such version.
+    #[error("{distribution} has no version {version}; there are {known}")]
+    UnknownVersion {
+        /// The distribution.
+        distribution: Str,
+        /// The version.
+        version: Str,
+        /// Its versions.
+        known: String,
+    },
+    /// A connection names a spec that does not exist or serves another role.
+    #[error("{sentence}")]
+    BadConnection {
+        /// What is wrong with it.
+        sentence: String,
+    },
+}
+
+/// A fetcher as one environment uses it.
+#[derive(Clone, Debug)]
+pub struct PlannedFetcher {
+    /// The fetcher.
+    pub fetcher: Arc<Fetcher>,
+    /// Its settings here.
+    pub settings: Map,
+    /// Its place among the contributions to one object: later ones win.
+    pub order: u32,
+    /// The stage it runs in, from 0.
+    pub stage: usize,
+    /// Roles that it asks.
+    pub roles: BTreeSet<Str>,
+}
+
+/// How one role is served.
+#[derive(Clone, Debug)]
+pub struct PlannedConnection {
+    /// The connection spec.
+    pub spec: Arc<Connection>,
+    /// What the environment says of it: references to secrets, never secrets.
+    pub config: calipso_model::ConnectionConfig,
+}
+
+/// What a scan of one environment will do.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The environment.
+    pub environment: Environment,
+    /// The catalogue.
+    pub specs: Arc<Specs>,
+    /// Its distribution.
+    pub distribution: Arc<Distribution>,
+    /// The variance that covers it; none: nobody vouches for this combination.
+    pub variance: Option<Variance>,
+    /// Fetchers by stage, then name.
+    pub fetchers: Vec<PlannedFetcher>,
+    /// How many stages there are.
+    pub n_stages: usize,
+    /// Connections by role.
+    pub connections: BTreeMap<Str, PlannedConnection>,
+    /// Rules for commands, in the order in which they are tried.
+    pub commands: Arc<Vec<CommandRule>>,
+    /// Names of the link types that apply.
+    pub link_types: Vec<Str>,
+    /// Names of the clique types that match, the chosen one of each focal point first.
+    pub clique_types: Vec<Str>,
+    /// What was chosen or not, and what decided it.
+    pub choices: Vec<Choice>,
+    /// What will not work as wished, in sentences: roles without connection, a combination that nobody vouches for.
+    pub warnings: Vec<String>,
+}
+
+/// Plans an environment.
+///
+/// # Errors
+/// [`PlanError`]: nothing can be scanned.
+pub fn plan(specs: &Arc<Specs>, environment: &Environment) -> Result<Plan, PlanError> {
+    let distribution = distribution(specs, environment)?;
+    let mut warnings = Vec::new();
+    let variance = variance(&distribution, environment);
+    if variance.is_none() {
+        warnings.push(format!(
+            "no variance of {} {} covers mechanism drivers [{}] with type drivers [{}]",
+            distribution.head.name,
+            environment.version,
+            environment.mechanism_drivers.join(", "),
+            environment.type_drivers.join(", "),
+        ));
+    }
+    let mut connections = BTreeMap::new();
+    for (role, config) in &environment.connections {
+        let sentence = match specs.connections.get(&config.spec) {
+            None => format!("the role {role} uses the connection {}, which no spec describes", config.spec),
+            Some(spec) if spec.role != *role => {
+                format!("the role {role} uses the connection {}, which serves the role {}", config.spec, spec.role)
+            }
+            Some(spec) => {
+                let planned = PlannedConnection { spec: Arc::clone(spec), config: config.clone() };
+                connections.insert(role.clone(), planned);
+                continue;
+            }
+        };
+        return Err(PlanError::BadConnection { sentence });
+    }
+    let chosen = select::fetchers(specs, environment, &distribution);
+    let staged = stages::staged(&chosen);
+    let n_stages = staged.len();
+    let mut fetchers = Vec::new();
+    for (stage, fetcher) in
+        staged.into_iter().enumerate().flat_map(|(stage, all)| all.into_iter().map(move |f| (stage, f)))
+    {
+        let roles = roles(&fetcher.steps);
+        for role in roles.iter().filter(|role| !connections.contains_key(*role)) {
+            warnings.push(format!(
+                "the environment has no connection for the role {role}, which the fetcher {} needs",
+                fetcher.head.name
+            ));
+        }
+        fetchers.push(PlannedFetcher {
+            settings: select::settings(specs, environment, &fetcher),
+            order: u32::try_from(fetchers.len()).unwrap_or(u32::MAX),
+            stage,
+            roles,
+            fetcher,
+        });
+    }
+    let choices = explain::choices(specs, environment, &distribution, &connections);
+    let commands: Vec<CommandRule> = distribution
+        .commands
+        .iter()
+        .filter(|rule| rule.environment.matches(environment, &distribution))
+        .cloned()
+        .collect();
+
+    Ok(Plan {
+        environment: environment.clone(),
+        specs: Arc::clone(specs),
+        variance,
+        fetchers,
+        n_stages,
+        connections,
+        commands: Arc::new(commands),
+        link_types: select::link_types(specs, environment, &distribution)
+            .iter()
+            .map(|spec| spec.head.name.clone())
+            .collect(),
+        clique_types: select::clique_types(specs, environment, &distribution)
+            .iter()
+            .map(|spec| spec.head.name.clone())
+            .collect(),
+        choices,
+        warnings,
+        distribution,
+    })
+}
+
+impl Plan {
+    /// The fetcher of that name.
+    #[must_use]
+    pub fn fetcher(&self, name: &str) -> Option<&PlannedFetcher> {
+        self.fetchers.iter().find(|planned| planned.fetcher.head.name.as_ref() == name)
+    }
+
+    pub(crate) fn values(&self) -> ScopeValues {
+        ScopeValues::new(&self.environment, &self.distribution)
+    }
+
+    /// Types that some fetcher emits here.
+    pub(crate) fn emitted(&self) -> BTreeSet<Str> {
+        self.fetchers.iter().flat_map(|planned| planned.fetcher.emits.iter().cloned()).collect()
+    }
+}
+
+fn distribution(specs: &Specs, environment: &Environment) -> Result<Arc<Distribution>, PlanError> {
+    let list = |names: &mut dyn Iterator<Item = &Str>| names.map(AsRef::as_ref).collect::<Vec<&str>>().join(", ");
+    let Some(distribution) = specs.distributions.get(&environment.distribution) else {
+        return Err(PlanError::UnknownDistribution {
+            environment: environment.name.clone(),
+            distribution: environment.distribution.clone(),
+            known: list(&mut specs.distributions.keys()),
+        });
+    };
+    if !distribution.versions.contains(&environment.version) {
+        return Err(PlanError::UnknownVersion {
+            distribution: environment.distribution.clone(),
+            version: environment.version.clone(),
+            known: list(&mut distribution.versions.iter()),
+        });
+    }
+    Ok(Arc::clone(distribution))
+}
+
+fn variance(distribution: &Distribution, environment: &Environment) -> Option<Variance> {
+    let covers = |wanted: &[Str], covered: &[Str]| wanted.iter().all(|driver| covered.contains(driver));
+    let found = distribution.variances.iter().find(|variance| {
+        let version = variance.versions.as_ref();
+        version.is_none_or(|condition| condition.holds(&environment.version, &distribution.versions))
+            && covers(&environment.mechanism_drivers, &variance.mechanism_drivers)
+            && covers(&environment.type_drivers, &variance.type_drivers)
+    });
+    found.cloned()
+}
+
+/// Roles that steps ask.
+fn roles(steps: &[Step]) -> BTreeSet<Str> {
+    let mut found = BTreeSet::new();
+    for step in steps {
+        match &step.verb {
+            Verb::Run(run) => {
+                found.insert(run.via.clone());
+            }
+            Verb::Http(http) => {
+                found.insert(http.via.clone());
+            }
+            Verb::Sql(sql) => {
+                found.insert(sql.via.clone());
+            }
+            Verb::Do(block) => found.extend(roles(&block.steps)),
+            Verb::FirstOf(blocks) => found.extend(blocks.iter().flat_map(|block| roles(&block.steps))),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Whether a type is the root of all objects.
+pub(crate) fn is_root(object_type: &str) -> bool {
+    object_type == ROOT
+}

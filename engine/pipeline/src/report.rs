@@ -1,0 +1,277 @@
+//! What a scan did, what failed and who can act, what is out of date, what changed.
+
+use std::collections::BTreeMap;
+
+use calipso_derive::Graph;
+use calipso_model::{Delta, Map, ObjectKey, Revision, Str, Value};
+use calipso_transport::SourceStats;
+
+use crate::{answer::FailureKind, fetch::Fetched, merge::Stale, plan::Plan, scan::ScanMode};
+
+/// A step that failed, under however many parents.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FailureReport {
+    /// The fetcher.
+    pub fetcher: Str,
+    /// The step's label, if it has one.
+    pub step: Option<Str>,
+    /// The line of the spec, as `file:line:column`.
+    pub at: Str,
+    /// Which kind of failure.
+    pub kind: FailureKind,
+    /// Who was asked, if anyone.
+    pub host: Option<Str>,
+    /// What happened.
+    pub sentence: String,
+    /// The first of the parents under which it happened.
+    pub parent: ObjectKey,
+    /// How often it happened.
+    pub times: usize,
+}
+
+/// How many came, changed and went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// New or changed.
+    pub written: usize,
+    /// Gone.
+    pub removed: usize,
+}
+
+/// The report of one scan.
+#[derive(Clone, Debug, Default)]
+pub struct ScanReport {
+    /// The environment.
+    pub environment: Str,
+    /// What was scanned: `full`, `partial`, `inventory`, `links`, `cliques`.
+    pub mode: Str,
+    /// When it began, RFC 3339.
+    pub at: Str,
+    /// Seconds that it took.
+    pub seconds: f64,
+    /// The revision before.
+    pub revision_before: Revision,
+    /// The revision after; the same one when nothing changed.
+    pub revision_after: Revision,
+    /// How many times fetchers ran.
+    pub n_runs: usize,
+    /// How many of these were not complete.
+    pub n_incomplete: usize,
+    /// What every source was asked.
+    pub sources: Vec<SourceStats>,
+    /// What failed.
+    pub failures: Vec<FailureReport>,
+    /// Values that the specs do not declare, with the step that emitted them and how often.
+    pub remarks: BTreeMap<(Str, String), usize>,
+    /// Scopes that are out of date.
+    pub(crate) stale: Vec<Stale>,
+    /// Objects that are not where their type says.
+    pub misplaced: Vec<(ObjectKey, String)>,
+    /// Faults of rules, half-matches without partner and too many partners, in sentences.
+    pub derivation: Vec<(Str, String)>,
+    /// Objects by type.
+    pub objects: BTreeMap<Str, usize>,
+    /// Links by type.
+    pub links: BTreeMap<Str, usize>,
+    /// Cliques by type.
+    pub cliques: BTreeMap<Str, usize>,
+    /// Objects that changed.
+    pub changed_objects: Changed,
+    /// Links that changed.
+    pub changed_links: Changed,
+    /// Cliques that changed.
+    pub changed_cliques: Changed,
+    /// What the plan warned of.
+    pub warnings: Vec<String>,
+}
+
+/// A scope that is out of date.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaleScope {
+    /// The fetcher.
+    pub fetcher: Str,
+    /// Type of the objects.
+    pub object_type: Str,
+    /// Below which object.
+    pub parent: ObjectKey,
+    /// Since when, RFC 3339.
+    pub since: Str,
+    /// Why.
+    pub problem: Str,
+    /// How many objects are known of it.
+    pub n_objects: usize,
+}
+
+impl ScanReport {
+    pub(crate) fn new(plan: &Plan, mode: &ScanMode, at: Str) -> Self {
+        Self {
+            environment: plan.environment.name.clone(),
+            mode: mode.as_str().into(),
+            at,
+            warnings: plan.warnings.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether every source gave a complete answer.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.n_incomplete == 0
+    }
+
+    /// Scopes that are out of date.
+    #[must_use]
+    pub fn stale_scopes(&self) -> Vec<StaleScope> {
+        let stale = self.stale.iter().map(|stale| StaleScope {
+            fetcher: stale.key.fetcher.clone(),
+            object_type: stale.key.object_type.clone(),
+            parent: stale.key.parent.clone(),
+            since: stale.since.clone(),
+            problem: stale.problem.clone(),
+            n_objects: stale.n_objects,
+        });
+        stale.collect()
+    }
+
+    pub(crate) fn add_run(&mut self, fetcher: &Str, parent: &ObjectKey, fetched: &Fetched) {
+        self.n_runs += 1;
+        self.n_incomplete += usize::from(fetched.problem.is_some());
+        for failure in &fetched.failures {
+            let report = FailureReport {
+                fetcher: fetcher.clone(),
+                step: failure.step.clone(),
+                at: failure.at.to_string().into(),
+                kind: failure.why.kind,
+                host: failure.why.host.clone(),
+                sentence: failure.why.sentence.clone(),
+                parent: parent.clone(),
+                times: 1,
+            };
+            let same = self.failures.iter_mut().find(|known| {
+                known.at == report.at && known.sentence == report.sentence && known.fetcher == report.fetcher
+            });
+            match same {
+                Some(known) => known.times += 1,
+                None => self.failures.push(report),
+            }
+        }
+        for remark in &fetched.remarks {
+            *self.remarks.entry(remark.clone()).or_default() += 1;
+        }
+    }
+
+    pub(crate) fn read_graph(&mut self, graph: &Graph) {
+        for fault in graph.faults() {
+            let other = fault.other.as_ref().map(|other| format!(" with {other}")).unwrap_or_default();
+            let sentence = format!("{}: {}{other}: {}", fault.rule, fault.object, fault.message);
+            self.derivation.push((fault.at.to_string().into(), sentence));
+        }
+    }
+
+    pub(crate) fn count(&mut self, state: &crate::scan::State) {
+        for key in state.objects.keys() {
+            *self.objects.entry(key.object_type.clone()).or_default() += 1;
+        }
+        for key in state.links.keys() {
+            *self.links.entry(key.link_type.clone()).or_default() += 1;
+        }
+        for clique in state.cliques.values() {
+            *self.cliques.entry(clique.clique_type.clone()).or_default() += 1;
+        }
+    }
+
+    pub(crate) fn count_changes(&mut self, delta: &Delta) {
+        let changed = |written, removed| Changed { written, removed };
+        self.changed_objects = changed(delta.objects.len(), delta.removed_objects.len());
+        self.changed_links = changed(delta.links.len(), delta.removed_links.len());
+        self.changed_cliques = changed(delta.cliques.len(), delta.removed_cliques.len());
+    }
+
+    /// The report as it is kept and printed.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        let number = |n: usize| Value::Int(i64::try_from(n).unwrap_or(i64::MAX));
+        let revision = |n: Revision| Value::Int(i64::try_from(n).unwrap_or(i64::MAX));
+        let key = |key: &ObjectKey| Value::from(key.to_string());
+        let counts = |counts: &BTreeMap<Str, usize>| -> Value {
+            Value::Map(counts.iter().map(|(name, n)| (name.clone(), number(*n))).collect())
+        };
+        let changed =
+            |changed: Changed| map([("written", number(changed.written)), ("removed", number(changed.removed))]);
+        let sources = self.sources.iter().map(source);
+        let failures = self.failures.iter().map(|failure| {
+            map([
+                ("fetcher", Value::Str(failure.fetcher.clone())),
+                ("step", Value::from(failure.step.clone())),
+                ("at", Value::Str(failure.at.clone())),
+                ("kind", Value::text(failure.kind.as_str())),
+                ("host", Value::from(failure.host.clone())),
+                ("sentence", Value::text(&failure.sentence)),
+                ("act", Value::text(failure.kind.act())),
+                ("parent", key(&failure.parent)),
+                ("times", number(failure.times)),
+            ])
+        });
+        let stale = self.stale_scopes().into_iter().map(|stale| {
+            map([
+                ("fetcher", Value::Str(stale.fetcher)),
+                ("type", Value::Str(stale.object_type)),
+                ("parent", key(&stale.parent)),
+                ("since", Value::Str(stale.since)),
+                ("problem", Value::Str(stale.problem)),
+                ("objects", number(stale.n_objects)),
+            ])
+        });
+        let misplaced = self
+            .misplaced
+            .iter()
+            .map(|(object, sentence)| map([("object", key(object)), ("sentence", Value::text(sentence))]));
+        let derivation = self
+            .derivation
+            .iter()
+            .map(|(at, sentence)| map([("at", Value::Str(at.clone())), ("sentence", Value::text(sentence))]));
+        let remarks = self.remarks.iter().map(|((at, sentence), times)| {
+            map([("at", Value::Str(at.clone())), ("sentence", Value::text(sentence)), ("times", number(*times))])
+        });
+        map([
+            ("environment", Value::Str(self.environment.clone())),
+            ("mode", Value::Str(self.mode.clone())),
+            ("at", Value::Str(self.at.clone())),
+            ("seconds", Value::Float((self.seconds * 1000.0).round() / 1000.0)),
+            ("revision_before", revision(self.revision_before)),
+            ("revision_after", revision(self.revision_after)),
+            ("complete", Value::Bool(self.is_complete())),
+            ("runs", number(self.n_runs)),
+            ("incomplete_runs", number(self.n_incomplete)),
+            ("sources", Value::list(sources.collect())),
+            ("failures", Value::list(failures.collect())),
+            ("stale", Value::list(stale.collect())),
+            ("misplaced", Value::list(misplaced.collect())),
+            ("derivation", Value::list(derivation.collect())),
+            ("remarks", Value::list(remarks.collect())),
+            ("objects", counts(&self.objects)),
+            ("links", counts(&self.links)),
+            ("cliques", counts(&self.cliques)),
+            ("changed_objects", changed(self.changed_objects)),
+            ("changed_links", changed(self.changed_links)),
+            ("changed_cliques", changed(self.changed_cliques)),
+            ("warnings", Value::list(self.warnings.iter().map(|warning| Value::text(warning)).collect())),
+        ])
+    }
+}
+
+fn map<const N: usize>(pairs: [(&str, Value); N]) -> Value {
+    Value::Map(Map::from_pairs(pairs.into_iter().map(|(name, value)| (name.into(), value)).collect()))
+}
+
+fn source(stats: &SourceStats) -> Value {
+    let number = |n: u64| Value::Int(i64::try_from(n).unwrap_or(i64::MAX));
+    map([
+        ("role", Value::Str(stats.role.clone())),
+        ("calls", number(stats.calls)),
+        ("cached", number(stats.cached)),
+        ("executions", number(stats.executions)),
+        ("bytes", number(stats.bytes)),
+        ("seconds", Value::Float((stats.seconds * 1000.0).round() / 1000.0)),
+    ])
+}

@@ -1,0 +1,181 @@
+//! A scan: fetch in stages, place, derive, commit what is different.
+
+mod commit;
+mod derive;
+mod run;
+mod subtree;
+
+use std::sync::Arc;
+
+use calipso_model::{ObjectKey, Str};
+use calipso_store::{CommitInfo, Lease, Store, StoreError};
+use calipso_transport::{Door, Scrubber};
+
+use crate::{connection::SecretSource, merge::Inventory, plan::Plan, report::ScanReport};
+
+pub(crate) use self::{derive::State, run::sessions};
+
+/// What is scanned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ScanMode {
+    /// Everything.
+    #[default]
+    Full,
+    /// One object and what is under it.
+    Partial(ObjectKey),
+    /// Objects only; links and cliques stay, except those of objects that are gone.
+    Inventory,
+    /// Links only, derived anew from what is known.
+    Links,
+    /// Cliques only, derived anew from what is known.
+    Cliques,
+}
+
+impl ScanMode {
+    /// Whether anything outside is asked.
+    #[must_use]
+    pub fn fetches(&self) -> bool {
+        matches!(self, Self::Full | Self::Partial(_) | Self::Inventory)
+    }
+
+    /// Its name in reports.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Partial(_) => "partial",
+            Self::Inventory => "inventory",
+            Self::Links => "links",
+            Self::Cliques => "cliques",
+        }
+    }
+}
+
+/// One scan to be made.
+pub struct ScanRequest<'a> {
+    /// What to do.
+    pub plan: Arc<Plan>,
+    /// Who answers. Wrap it so that equal requests are made once.
+    pub door: Arc<dyn Door>,
+    /// Where the environment is kept.
+    pub store: Arc<dyn Store>,
+    /// Where references to secrets lead.
+    pub secrets: &'a dyn SecretSource,
+    /// Learns every secret that is met.
+    pub scrubber: Arc<Scrubber>,
+    /// What is scanned.
+    pub mode: ScanMode,
+    /// Whether to begin as if nothing had been known; what is not found then goes, in the same revision.
+    pub clear: bool,
+    /// The time at which it begins.
+    pub now: jiff::Timestamp,
+    /// Who holds the lease, for messages.
+    pub holder: Str,
+    /// Whether answers come from the living world: only then it is worth while to wait between attempts.
+    pub is_live: bool,
+    /// How many fetchers run at the same time; 0: as many as is sensible.
+    pub max_tasks: usize,
+}
+
+/// What a scan tells while it goes on.
+pub trait Observer: Send + Sync {
+    /// Another part of the work begins.
+    fn phase(&self, _phase: Phase) {}
+    /// A stage begins, with so many runs of fetchers.
+    fn stage(&self, _stage: usize, _n_stages: usize, _n_runs: usize) {}
+    /// A fetcher has run under one parent.
+    fn run(&self, _fetcher: &str, _parent: &ObjectKey, _n_objects: usize, _n_failures: usize) {}
+}
+
+/// The parts of a scan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Reading what is known.
+    Load,
+    /// Asking.
+    Fetch,
+    /// Deriving attributes, links and cliques.
+    Derive,
+    /// Finding and writing what is different.
+    Commit,
+}
+
+/// An observer that looks away.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Quiet;
+
+impl Observer for Quiet {}
+
+/// Why a scan could not be made or kept. A step that fails is no such reason.
+#[derive(Debug, thiserror::Error)]
+pub enum ScanError {
+    /// The store refused.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// The object of a partial scan is not known.
+    #[error("there is no object {0} in the environment; scan the whole environment first")]
+    NoObject(ObjectKey),
+    /// The specs do not make rules for this environment; a check of the specs says where.
+    #[error("the rules of this environment cannot be used: {0}")]
+    Rules(String),
+}
+
+/// Scans.
+///
+/// # Errors
+/// [`ScanError`]; nothing was changed then.
+pub async fn scan(request: &ScanRequest<'_>, observer: &dyn Observer) -> Result<ScanReport, ScanError> {
+    let environment = &request.plan.environment.name;
+    let started = std::time::Instant::now();
+    let lease = commit::Held::take(request, started).await?;
+    let scanned = scan_held(request, observer, &lease, started).await;
+    lease.give_back().await;
+    let report = scanned?;
+    let body = report.to_value();
+    request.store.put_report(environment, &report.at, report.revision_after, &body, REPORTS_KEPT).await?;
+    Ok(report)
+}
+
+/// How many reports of an environment are kept.
+const REPORTS_KEPT: usize = 100;
+
+async fn scan_held(
+    request: &ScanRequest<'_>,
+    observer: &dyn Observer,
+    lease: &commit::Held,
+    started: std::time::Instant,
+) -> Result<ScanReport, ScanError> {
+    let plan = &request.plan;
+    let environment = &plan.environment.name;
+    let now: Str = request.now.to_string().into();
+    let mut report = ScanReport::new(plan, &request.mode, now.clone());
+    observer.phase(Phase::Load);
+    let base = request.store.current(environment).await?;
+    report.revision_before = base;
+    let records = request.store.scopes(environment).await?;
+    let former = Inventory::from_records(records);
+    let mut inventory = if request.clear && request.mode == ScanMode::Full {
+        let mut empty = Inventory::default();
+        empty.forget(&former);
+        empty
+    } else {
+        former
+    };
+    if request.mode.fetches() {
+        observer.phase(Phase::Fetch);
+        run::stages(request, observer, &mut inventory, &mut report, &now).await?;
+        report.sources = request.door.stats();
+    }
+    observer.phase(Phase::Derive);
+    let derived = derive::derive(plan, &inventory, &mut report)?;
+    observer.phase(Phase::Commit);
+    let delta = commit::difference(&*request.store, environment, derived, &request.mode).await?;
+    report.count_changes(&delta);
+    report.stale = inventory.stale();
+    let info = CommitInfo { at: now, note: format!("{} scan", request.mode.as_str()).into() };
+    let held: Lease = lease.current().await;
+    let after = request.store.commit(environment, base, &held, &delta, &inventory.changes(), &info).await?;
+    report.revision_after = after;
+    report.seconds = started.elapsed().as_secs_f64();
+    Ok(report)
+}

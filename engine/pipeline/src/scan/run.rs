@@ -1,0 +1,315 @@
+//! Runs the fetchers of a plan stage by stage, and keeps what they bring.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use calipso_expr::Fuel;
+use calipso_model::{Map, ObjectKey, Str, Value};
+use calipso_store::ScopeKey;
+use calipso_transport::Stage;
+use tokio::{sync::Semaphore, task::JoinSet};
+
+use crate::{
+    connection::{Access, ConfigProblem, Sessions, Setting, filled_in},
+    fetch::{Asking, Fetched, fetch},
+    identity::{Identities, with_identity},
+    known::Known,
+    merge::Inventory,
+    plan::Plan,
+    report::ScanReport,
+    scan::{Observer, ScanError, ScanMode, ScanRequest, subtree::Subtree},
+};
+
+/// How many fetchers run at once where the request does not say.
+const MAX_TASKS: usize = 256;
+
+/// What all runs of a scan share.
+struct Shared {
+    plan: Arc<Plan>,
+    sessions: Sessions,
+    ids: Identities,
+    waits: bool,
+}
+
+/// One fetcher under one parent.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Job {
+    /// Place of the fetcher in the plan.
+    pub(super) fetcher: usize,
+    pub(super) parent: ObjectKey,
+    /// Only what lies below the object of a partial scan counts.
+    pub(super) below_only: bool,
+}
+
+pub(crate) fn sessions(
+    plan: &Plan,
+    door: Arc<dyn calipso_transport::Door>,
+    secrets: &dyn crate::SecretSource,
+    scrubber: Arc<calipso_transport::Scrubber>,
+    stage: Stage,
+    clock: jiff::Timestamp,
+    waits: bool,
+) -> (Sessions, Vec<(Str, Vec<ConfigProblem>)>) {
+    let mut problems = Vec::new();
+    let mut accesses = Vec::new();
+    for (role, planned) in &plan.connections {
+        let config = filled_in(&planned.spec, &planned.config, secrets, &scrubber).map_err(|found| {
+            let sentences: Vec<&str> = found.iter().map(|problem| problem.sentence.as_str()).collect();
+            let sentence = format!("the connection of the role {role} cannot be used: {}", sentences.join("; "));
+            problems.push((role.clone(), found.clone()));
+            sentence
+        });
+        accesses.push(Access::new(role.clone(), Arc::clone(&planned.spec), config));
+    }
+    let setting = Setting {
+        door,
+        scrubber,
+        values: plan.values(),
+        rules: vec![Arc::clone(&plan.commands)],
+        stage,
+        clock,
+        waits,
+        known_hosts: secrets.known_hosts(),
+        coverage: None,
+    };
+    (Sessions::new(setting, accesses), problems)
+}
+
+/// Runs everything that the request's mode asks for.
+pub(super) async fn stages(
+    request: &ScanRequest<'_>,
+    observer: &dyn Observer,
+    inventory: &mut Inventory,
+    report: &mut ScanReport,
+    now: &Str,
+) -> Result<(), ScanError> {
+    let plan = &request.plan;
+    let (sessions, _) = sessions(
+        plan,
+        Arc::clone(&request.door),
+        request.secrets,
+        Arc::clone(&request.scrubber),
+        Stage::Work,
+        request.now,
+        request.is_live,
+    );
+    let ids = Identities::new(&plan.specs, plan.values(), &plan.environment.name);
+    let shared = Arc::new(Shared { plan: Arc::clone(plan), sessions, ids, waits: request.is_live });
+    let mut subtree = match &request.mode {
+        ScanMode::Partial(object) if !inventory.exists(object) => return Err(ScanError::NoObject(object.clone())),
+        ScanMode::Partial(object) => Some(Subtree::new(object.clone(), &shared.ids, inventory)),
+        _ => {
+            withdraw_unplanned(plan, inventory);
+            None
+        }
+    };
+    let permits = Arc::new(Semaphore::new(if request.max_tasks == 0 { MAX_TASKS } else { request.max_tasks }));
+    let mut known = Known::default();
+    let mut done: BTreeSet<Job> = BTreeSet::new();
+    for stage in 0..plan.n_stages {
+        // A type whose objects lie under each other brings parents while the stage runs.
+        loop {
+            refresh(&mut known, &shared.ids, inventory);
+            let jobs: Vec<Job> = match &subtree {
+                None => all_jobs(plan, stage, inventory, &shared.ids),
+                Some(subtree) => subtree.jobs(plan, stage, inventory, &shared.ids),
+            };
+            let jobs: Vec<Job> = jobs.into_iter().filter(|job| done.insert(job.clone())).collect();
+            if jobs.is_empty() {
+                break;
+            }
+            observer.stage(stage, plan.n_stages, jobs.len());
+            let results = run_jobs(&shared, &permits, Arc::new(known.clone()), jobs, subtree.as_ref(), observer).await;
+            for (job, fetched) in results {
+                keep(&shared, inventory, report, subtree.as_mut(), &job, fetched, now);
+            }
+            inventory.withdraw_orphans(&shared.ids.root());
+        }
+    }
+    Ok(())
+}
+
+/// Scopes of fetchers or types that this environment has no more.
+fn withdraw_unplanned(plan: &Plan, inventory: &mut Inventory) {
+    let gone: Vec<ScopeKey> = inventory
+        .scope_keys()
+        .filter(|key| {
+            !plan.fetcher(&key.fetcher).is_some_and(|planned| {
+                let fetcher = &planned.fetcher;
+                fetcher.emits.contains(&key.object_type) || fetcher.extends.contains(&key.object_type)
+            })
+        })
+        .cloned()
+        .collect();
+    for key in &gone {
+        inventory.withdraw(key);
+    }
+}
+
+/// Brings the snapshot up to date with what changed since.
+fn refresh(known: &mut Known, ids: &Identities, inventory: &mut Inventory) {
+    for object_type in inventory.take_touched() {
+        let documents = inventory.of_type(&object_type).iter().map(|key| document(ids, inventory, key)).collect();
+        known.set(object_type, documents);
+    }
+}
+
+/// What fetchers see of an object.
+pub(crate) fn document(ids: &Identities, inventory: &Inventory, key: &ObjectKey) -> Value {
+    if *key == ids.root() {
+        return root_document(key);
+    }
+    let attributes = inventory.merged(key, ids.types.get(&key.object_type).map(|known| &**known));
+    Value::Map(match ids.identity(key, &attributes) {
+        Ok(identity) => {
+            let mut document = with_identity(&attributes, &identity);
+            document.insert("environment", ids.environment.clone());
+            document
+        }
+        Err(_) => {
+            let mut document = attributes;
+            document.insert("type", key.object_type.clone());
+            document.insert("id", key.id.clone());
+            document
+        }
+    })
+}
+
+fn root_document(key: &ObjectKey) -> Value {
+    Value::Map(Map::from_pairs(vec![
+        ("environment".into(), Value::Str(key.id.clone())),
+        ("id".into(), Value::Str(key.id.clone())),
+        ("name".into(), Value::Str(key.id.clone())),
+        ("type".into(), Value::Str(key.object_type.clone())),
+    ]))
+}
+
+fn all_jobs(plan: &Plan, stage: usize, inventory: &Inventory, ids: &Identities) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for (place, planned) in plan.fetchers.iter().enumerate().filter(|(_, planned)| planned.stage == stage) {
+        for parent in parents(&planned.fetcher.under, inventory, ids) {
+            jobs.push(Job { fetcher: place, parent, below_only: false });
+        }
+    }
+    jobs
+}
+
+/// The objects that a fetcher can run under.
+pub(super) fn parents(under: &Str, inventory: &Inventory, ids: &Identities) -> Vec<ObjectKey> {
+    if crate::plan::is_root(under) { vec![ids.root()] } else { inventory.of_type(under) }
+}
+
+async fn run_jobs(
+    shared: &Arc<Shared>,
+    permits: &Arc<Semaphore>,
+    known: Arc<Known>,
+    jobs: Vec<Job>,
+    subtree: Option<&Subtree>,
+    observer: &dyn Observer,
+) -> Vec<(Job, Fetched)> {
+    let mut tasks = JoinSet::new();
+    for job in jobs {
+        let (shared, permits, known) = (Arc::clone(shared), Arc::clone(permits), Arc::clone(&known));
+        let table = known.table(&job.parent.object_type);
+        let document = table
+            .and_then(|table| table.with(&"id".into(), &Value::Str(job.parent.id.clone())).into_iter().next())
+            .unwrap_or_else(|| root_document(&job.parent));
+        let narrow = subtree.map(|subtree| subtree.narrowing(&shared.plan, &job)).unwrap_or_default();
+        tasks.spawn(async move {
+            let _permit = permits.acquire().await;
+            let Some(planned) = shared.plan.fetchers.get(job.fetcher) else { return (job, Fetched::default()) };
+            let values = shared.plan.values();
+            let asking = Asking {
+                fetcher: &planned.fetcher,
+                settings: &planned.settings,
+                parent: &job.parent,
+                document: &document,
+                narrow: &narrow,
+                values: &values,
+                world: &shared.sessions,
+                known: &known,
+                ids: &shared.ids,
+                coverage: None,
+                waits: shared.waits,
+            };
+            let fetched = fetch(&asking).await;
+            (job, fetched)
+        });
+    }
+    let mut results = Vec::new();
+    while let Some(joined) = tasks.join_next().await {
+        let (job, fetched) = match joined {
+            Ok(result) => result,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
+        if let Some(planned) = shared.plan.fetchers.get(job.fetcher) {
+            observer.run(&planned.fetcher.head.name, &job.parent, fetched.n_objects(), fetched.failures.len());
+        }
+        results.push((job, fetched));
+    }
+    results.sort_by(|(a, _), (b, _)| a.cmp(b));
+    results
+}
+
+/// Reports a run and puts what it brought in place of what was known.
+fn keep(
+    shared: &Shared,
+    inventory: &mut Inventory,
+    report: &mut ScanReport,
+    subtree: Option<&mut Subtree>,
+    job: &Job,
+    mut fetched: Fetched,
+    now: &Str,
+) {
+    let Some(planned) = shared.plan.fetchers.get(job.fetcher) else { return };
+    report.add_run(&planned.fetcher.head.name, &job.parent, &fetched);
+    keep_newest(&shared.ids, inventory, planned, job, &mut fetched);
+    let subtree = match subtree {
+        Some(subtree) if job.below_only => {
+            subtree.learn(&shared.ids, inventory, &fetched);
+            Some(&*subtree)
+        }
+        _ => None,
+    };
+    for (key, answer) in fetched.answers(&planned.fetcher, &job.parent, &Value::Null) {
+        match subtree {
+            Some(subtree) => {
+                let is_below = |object: &ObjectKey| subtree.holds(object);
+                inventory.apply_below(key, planned.order, answer, &is_below, now);
+            }
+            None => inventory.apply(key, planned.order, answer, now),
+        }
+    }
+}
+
+/// Leaves what is known where the answer is older than that.
+fn keep_newest(
+    ids: &Identities,
+    inventory: &Inventory,
+    planned: &crate::plan::PlannedFetcher,
+    job: &Job,
+    fetched: &mut Fetched,
+) {
+    for (type_name, members) in &mut fetched.members {
+        let Some(object_type) = ids.types.get(type_name) else { continue };
+        let Some(newest_by) = &object_type.newest_by else { continue };
+        let scope = ScopeKey {
+            fetcher: planned.fetcher.head.name.clone(),
+            object_type: type_name.clone(),
+            parent: job.parent.clone(),
+            narrowing: Value::Null,
+        };
+        for (key, contribution) in members.iter_mut() {
+            let Some(former) = inventory.contribution(&scope, key) else { continue };
+            let version = |attributes: &Map| {
+                let frame = ids.frame(object_type, attributes);
+                newest_by.eval(&frame, &mut Fuel::default()).ok().filter(|value| !value.is_null())
+            };
+            if let (Some(old), Some(new)) = (version(&former.attributes), version(&contribution.attributes))
+                && old.kind() == new.kind()
+                && new.total_cmp(&old) == std::cmp::Ordering::Less
+            {
+                *contribution = former.clone();
+            }
+        }
+    }
+}

@@ -1,0 +1,434 @@
+//! Runs a list of steps: asks the world, binds what it says, collects what is emitted and what failed.
+//!
+//! What could not be found out is bound as the marker of the expression crate. Whatever touches it is left out, and
+//! nothing else: that is the data flow by which a failed element spoils only what depends on it.
+
+mod ask;
+mod collect;
+mod each;
+mod flow;
+mod lookup;
+
+use calipso_expr::{EvalError, Expr, Frame, Fuel, Layout, Slot, Tree, failed};
+use calipso_model::{Map, Str, Value};
+use calipso_spec::checked::{At, Block, EmitStep, Step, StopStep, Verb};
+use futures::future::{BoxFuture, FutureExt};
+
+use crate::{
+    answer::{FailureKind, Why},
+    coverage::Coverage,
+    known::Known,
+    world::World,
+};
+
+use self::flow::groups;
+pub(crate) use self::flow::reads;
+
+/// One run of a step list.
+pub(crate) struct Machine<'a> {
+    pub(crate) layout: &'a Layout,
+    pub(crate) world: &'a dyn World,
+    pub(crate) known: &'a Known,
+    pub(crate) coverage: Option<&'a Coverage>,
+    /// Whether waiting between attempts takes real time.
+    pub(crate) waits: bool,
+}
+
+/// An object that a step found.
+#[derive(Clone, Debug)]
+pub(crate) struct Emission {
+    pub(crate) object_type: Str,
+    pub(crate) attributes: Map,
+    pub(crate) at: At,
+    pub(crate) step: Option<Str>,
+}
+
+/// A step, or one element of it, that found nothing out.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct StepFailure {
+    pub(crate) at: At,
+    pub(crate) step: Option<Str>,
+    pub(crate) why: Why,
+}
+
+/// A `stop` that was reached.
+#[derive(Clone, Debug)]
+pub(crate) struct Stopped {
+    pub(crate) outcome: Str,
+    pub(crate) because: Option<String>,
+    pub(crate) at: At,
+}
+
+/// What a list of steps came to.
+#[derive(Debug, Default)]
+pub(crate) struct Run {
+    pub(crate) emissions: Vec<Emission>,
+    pub(crate) failures: Vec<StepFailure>,
+    pub(crate) stopped: Option<Stopped>,
+    /// Something was left out because it depends on what failed.
+    pub(crate) spoiled: bool,
+}
+
+impl Run {
+    /// Whether everything was found out.
+    pub(crate) fn is_whole(&self) -> bool {
+        let stopped_early = self.stopped.as_ref().is_some_and(|stop| stop.outcome.as_ref() == "incomplete");
+        self.failures.is_empty() && !self.spoiled && !stopped_early
+    }
+
+    fn join(&mut self, other: Run) {
+        self.emissions.extend(other.emissions);
+        self.failures.extend(other.failures);
+        self.spoiled |= other.spoiled;
+        if self.stopped.is_none() {
+            self.stopped = other.stopped;
+        }
+    }
+
+    fn fail(&mut self, step: &Step, why: Why) {
+        let failure = StepFailure { at: step.at.clone(), step: step.name.clone(), why };
+        if self.failures.last() != Some(&failure) {
+            self.failures.push(failure);
+        }
+    }
+
+    /// Notes that an expression gave no value: quietly when that follows from an earlier failure.
+    fn fault(&mut self, step: &Step, error: &EvalError) {
+        if error.is_failed() {
+            self.spoiled = true;
+        } else {
+            self.fail(step, Why::new(FailureKind::Expression, error.to_string()));
+        }
+    }
+}
+
+/// What one step came to: what it binds, and the rest.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    pub(crate) binds: Vec<(Slot, Value)>,
+    pub(crate) run: Run,
+    /// A negative answer that nothing declared to mean "none".
+    pub(crate) negative: bool,
+}
+
+impl Done {
+    /// A step whose result is not known: everything that it binds is marked.
+    fn spoil(mut self, step: &Step) -> Self {
+        self.run.spoiled = true;
+        self.binds.clear();
+        self.binds.extend(step.bind.map(|slot| (slot, failed::marker())));
+        if let Verb::Http(http) = &step.verb {
+            self.binds.extend(http.answer_as.map(|slot| (slot, failed::marker())));
+        }
+        self
+    }
+}
+
+impl<'a> Machine<'a> {
+    /// Runs steps in order; those that ask and do not depend on each other ask at the same time.
+    ///
+    /// `alternative`: a negative answer ends the list at once, because another list can be tried.
+    pub(crate) fn steps<'s>(
+        &'s self,
+        steps: &'s [Step],
+        frame: &'s mut Frame,
+        alternative: bool,
+    ) -> BoxFuture<'s, (Run, bool)> {
+        async move {
+            let mut run = Run::default();
+            for group in groups(steps) {
+                let done = if let [step] = group {
+                    vec![self.step(step, frame.clone()).await]
+                } else {
+                    futures::future::join_all(group.iter().map(|step| self.step(step, frame.clone()))).await
+                };
+                for done in done {
+                    if done.negative && alternative {
+                        return (run, true);
+                    }
+                    for (slot, value) in done.binds {
+                        frame.set(slot, value);
+                    }
+                    run.join(done.run);
+                    if run.stopped.is_some() {
+                        return (run, false);
+                    }
+                }
+            }
+            (run, false)
+        }
+        .boxed()
+    }
+
+    /// Runs one step over names bound so far.
+    pub(crate) fn step<'s>(&'s self, step: &'s Step, mut frame: Frame) -> BoxFuture<'s, Done> {
+        async move {
+            if step.each.is_none()
+                && let Some(when) = &step.when
+            {
+                match when.holds(&frame, &mut Fuel::default()) {
+                    Ok(true) => self.cover(&step.at, "when true"),
+                    Ok(false) => {
+                        self.cover(&step.at, "when false");
+                        return Done::default();
+                    }
+                    Err(error) => {
+                        let mut done = Done::default();
+                        done.run.fault(step, &error);
+                        if let Verb::Stop(_) = &step.verb {
+                            // Whether the rest may run is not known.
+                            done.run.stopped =
+                                Some(Stopped { outcome: "incomplete".into(), because: None, at: step.at.clone() });
+                        }
+                        return done.spoil(step);
+                    }
+                }
+            }
+            if step.each.is_none() {
+                self.cover(&step.at, "step");
+            }
+            match &step.verb {
+                Verb::Let(value) => self.let_value(step, value, &mut frame),
+                Verb::Emit(emit) => self.emit(step, emit, &mut frame),
+                Verb::Stop(stop) => self.stop(step, stop, &frame),
+                Verb::Do(block) => self.group(step, block, frame).await,
+                Verb::FirstOf(blocks) => self.first_of(step, blocks, frame).await,
+                Verb::Run(_) | Verb::Http(_) | Verb::Sql(_) | Verb::Lookup(_) => self.ask(step, frame).await,
+                Verb::Fetch(_) | Verb::Patch(_) | Verb::Delete(_) => {
+                    let mut done = Done::default();
+                    done.run.fail(step, Why::new(FailureKind::Expression, "this verb works only in workflows"));
+                    done.spoil(step)
+                }
+            }
+        }
+        .boxed()
+    }
+
+    pub(crate) fn cover(&self, at: &At, branch: &str) {
+        if let Some(coverage) = self.coverage {
+            coverage.reach(at, branch);
+        }
+    }
+
+    pub(crate) fn slot(&self, name: &str) -> Option<Slot> {
+        self.layout.find(name)
+    }
+
+    fn let_value(&self, step: &Step, value: &Tree, frame: &mut Frame) -> Done {
+        let mut done = Done::default();
+        let Some(each) = &step.each else {
+            match value.eval(frame, &mut Fuel::default()) {
+                Ok(value) => done.binds.extend(step.bind.map(|slot| (slot, value))),
+                Err(error) => {
+                    done.run.fault(step, &error);
+                    return done.spoil(step);
+                }
+            }
+            return done;
+        };
+        let mut items = collect::Items::new(step);
+        let walked = self.walk(step, each, frame, &mut |frame, state| {
+            let item = match state {
+                Ok(()) => value.eval(frame, &mut Fuel::default()),
+                Err(error) => Err(error),
+            };
+            items.add(frame, item, &mut done.run, step);
+        });
+        if let Err(error) = walked {
+            done.run.fault(step, &error);
+            return done.spoil(step);
+        }
+        match items.finish(step.take) {
+            Ok(value) => done.binds.extend(step.bind.map(|slot| (slot, value))),
+            Err(why) => {
+                if let Some(why) = why {
+                    done.run.fail(step, why);
+                }
+                return done.spoil(step);
+            }
+        }
+        done
+    }
+
+    fn emit(&self, step: &Step, emit: &EmitStep, frame: &mut Frame) -> Done {
+        let mut done = Done::default();
+        let mut one = |frame: &Frame| match document(emit.copy.as_ref(), &emit.without, &emit.set, frame) {
+            Ok(attributes) => done.run.emissions.push(Emission {
+                object_type: emit.object_type.clone(),
+                attributes,
+                at: step.at.clone(),
+                step: step.name.clone(),
+            }),
+            Err(error) => done.run.fault(step, &error),
+        };
+        let Some(each) = &step.each else {
+            one(frame);
+            return done;
+        };
+        let mut faults = Vec::new();
+        let walked = self.walk(step, each, frame, &mut |frame, state| match state {
+            Ok(()) => one(frame),
+            Err(error) => faults.push(error),
+        });
+        for error in faults.into_iter().chain(walked.err()) {
+            done.run.fault(step, &error);
+        }
+        done
+    }
+
+    fn stop(&self, step: &Step, stop: &StopStep, frame: &Frame) -> Done {
+        let mut done = Done::default();
+        done.run.stopped = Some(self.stopped(step, stop, frame));
+        done
+    }
+
+    /// The `stop` of a step or of its `missing`.
+    fn stopped(&self, step: &Step, stop: &StopStep, frame: &Frame) -> Stopped {
+        let because = stop.because.as_ref().map(|because| match because.eval(frame, &mut Fuel::default()) {
+            Ok(Value::Str(text)) => text.to_string(),
+            Ok(other) => other.to_string(),
+            Err(error) => error.to_string(),
+        });
+        Stopped { outcome: stop.outcome.clone(), because, at: step.at.clone() }
+    }
+
+    /// `do`: once, or once for each element.
+    async fn group(&self, step: &Step, block: &Block, mut frame: Frame) -> Done {
+        let mut done = Done::default();
+        let Some(each) = &step.each else {
+            let (run, _) = self.steps(&block.steps, &mut frame, false).await;
+            done.run.join(run);
+            return self.block_value(step, block, &frame, done);
+        };
+        let mut elements = Vec::new();
+        let walked = self.walk(step, each, &mut frame, &mut |frame, state| elements.push((frame.clone(), state)));
+        if let Err(error) = walked {
+            done.run.fault(step, &error);
+            return done.spoil(step);
+        }
+        let runs = elements.into_iter().map(|(mut frame, state)| async move {
+            let mut run = Run::default();
+            let value = match state {
+                Ok(()) => {
+                    let (inner, _) = self.steps(&block.steps, &mut frame, false).await;
+                    run.join(inner);
+                    match &block.value {
+                        Some(value) => value.eval(&frame, &mut Fuel::default()),
+                        None => Ok(Value::Null),
+                    }
+                }
+                Err(error) => Err(error),
+            };
+            (frame, run, value)
+        });
+        let mut items = collect::Items::new(step);
+        for (frame, run, value) in futures::future::join_all(runs).await {
+            done.run.join(run);
+            items.add(&frame, value, &mut done.run, step);
+        }
+        match items.finish(step.take) {
+            Ok(value) => done.binds.extend(step.bind.map(|slot| (slot, value))),
+            Err(why) => {
+                if let Some(why) = why {
+                    done.run.fail(step, why);
+                }
+                return done.spoil(step);
+            }
+        }
+        done
+    }
+
+    fn block_value(&self, step: &Step, block: &Block, frame: &Frame, mut done: Done) -> Done {
+        let Some(value) = &block.value else { return done };
+        match value.eval(frame, &mut Fuel::default()) {
+            Ok(value) => {
+                done.run.spoiled |= holds_marker(&value);
+                done.binds.extend(step.bind.map(|slot| (slot, value)));
+                done
+            }
+            Err(error) => {
+                done.run.fault(step, &error);
+                done.spoil(step)
+            }
+        }
+    }
+
+    /// `first_of`: the first block without a negative answer; the last one counts as it is.
+    async fn first_of(&self, step: &Step, blocks: &[Block], frame: Frame) -> Done {
+        let mut done = Done::default();
+        let mut open = Vec::new();
+        for (place, block) in blocks.iter().enumerate() {
+            match block.when.as_ref().map_or(Ok(true), |when| when.holds(&frame, &mut Fuel::default())) {
+                Ok(true) => open.push((place, block)),
+                Ok(false) => {}
+                Err(error) => {
+                    done.run.fault(step, &error);
+                    return done.spoil(step);
+                }
+            }
+        }
+        let n_open = open.len();
+        for (n_tried, (place, block)) in open.into_iter().enumerate() {
+            let has_next = n_tried + 1 < n_open;
+            let mut inner = frame.clone();
+            let (run, negative) = self.steps(&block.steps, &mut inner, has_next).await;
+            if negative {
+                continue;
+            }
+            self.cover(&step.at, &format!("alternative {}", place + 1));
+            done.run.join(run);
+            return self.block_value(step, block, &inner, done);
+        }
+        done.run.fail(step, Why::new(FailureKind::Missing, "no alternative applies"));
+        done.spoil(step)
+    }
+}
+
+/// The document of an `emit` or `patch`: a copy, less some keys, with others written over it.
+pub(crate) fn document(
+    copy: Option<&Expr>,
+    without: &[Str],
+    set: &[(Str, Tree)],
+    frame: &Frame,
+) -> Result<Map, EvalError> {
+    let mut fuel = Fuel::default();
+    let mut document = match copy.map(|copy| copy.eval(frame, &mut fuel)).transpose()? {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Map(map)) => map,
+        Some(other) => return Err(fault(format!("copy needs a map, found {}", other.kind()))),
+    };
+    for key in without {
+        document.remove(key);
+    }
+    for (key, tree) in set {
+        match tree.eval(frame, &mut fuel)? {
+            Value::Null => {
+                document.remove(key);
+            }
+            value => document.insert(key.clone(), value),
+        }
+    }
+    if document.iter().any(|(_, value)| holds_marker(value)) {
+        return Err(spoiled());
+    }
+    Ok(document)
+}
+
+/// Whether something in it is not known.
+pub(crate) fn holds_marker(value: &Value) -> bool {
+    match value {
+        Value::List(items) => items.iter().any(holds_marker),
+        Value::Map(map) => map.iter().any(|(_, value)| holds_marker(value)),
+        other => failed::is_marker(other),
+    }
+}
+
+/// A fault that is not at any place of an expression.
+pub(crate) fn fault(message: impl Into<String>) -> EvalError {
+    EvalError { message: message.into(), start: 0, end: 0, failed: false }
+}
+
+/// What depends on a step that failed.
+pub(crate) fn spoiled() -> EvalError {
+    EvalError { message: "depends on a step that failed".to_owned(), start: 0, end: 0, failed: true }
+}

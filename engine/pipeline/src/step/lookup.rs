@@ -1,0 +1,65 @@
+//! `lookup`: known objects by the values of their attributes.
+
+use calipso_expr::{EvalError, Frame, Fuel, Tree};
+use calipso_model::{Str, Value};
+use calipso_spec::checked::{Condition, LookupStep};
+
+use crate::step::{fault, spoiled};
+use crate::{known::Known, step::holds_marker};
+
+/// The documents that meet all conditions, in the order of their ids.
+///
+/// # Errors
+/// A condition's value is not known or not evaluable.
+pub(crate) fn lookup(step: &LookupStep, known: &Known, frame: &Frame) -> Result<Vec<Value>, EvalError> {
+    let mut tests: Vec<(&Str, Test)> = Vec::with_capacity(step.filter.len());
+    for (attribute, condition) in &step.filter {
+        tests.push((attribute, Test::new(condition, frame)?));
+    }
+    let Some(table) = known.table(&step.object_type) else { return Ok(Vec::new()) };
+    let by_index = tests.iter().find_map(|(attribute, test)| match test {
+        Test::Is(value) => Some((*attribute, value)),
+        _ => None,
+    });
+    let found = match by_index {
+        Some((attribute, value)) => table.with(attribute, value),
+        None => table.documents().to_vec(),
+    };
+    let fits = |document: &Value| {
+        let Value::Map(map) = document else { return false };
+        tests.iter().all(|(attribute, test)| test.holds(map.get(attribute)))
+    };
+    Ok(found.into_iter().filter(fits).collect())
+}
+
+enum Test {
+    Is(Value),
+    Has(Value),
+    AnyOf(Vec<Value>),
+}
+
+impl Test {
+    fn new(condition: &Condition, frame: &Frame) -> Result<Self, EvalError> {
+        let value = |tree: &Tree| {
+            let value = tree.eval(frame, &mut Fuel::default())?;
+            if holds_marker(&value) { Err(spoiled()) } else { Ok(value) }
+        };
+        Ok(match condition {
+            Condition::Is(tree) => Self::Is(value(tree)?),
+            Condition::Has(tree) => Self::Has(value(tree)?),
+            Condition::AnyOf(tree) => match value(tree)? {
+                Value::List(items) => Self::AnyOf(items.to_vec()),
+                other => return Err(fault(format!("any_of needs a list, found {}", other.kind()))),
+            },
+        })
+    }
+
+    fn holds(&self, found: Option<&Value>) -> bool {
+        let found = found.unwrap_or(&Value::Null);
+        match self {
+            Self::Is(wanted) => found == wanted,
+            Self::Has(wanted) => found.as_list().is_some_and(|items| items.contains(wanted)),
+            Self::AnyOf(wanted) => wanted.contains(found),
+        }
+    }
+}
