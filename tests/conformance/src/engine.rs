@@ -1,10 +1,14 @@
 //! The specs under test: loads the catalogue and runs what the map names, fetchers and the like through the runner of
 //! spec tests.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::{Context, Result, bail};
-use calipso_model::{Environment, Map, Str, Value};
+use calipso_derive::{Changes, Graph, Rules};
+use calipso_model::{Environment, Link, Map, Object, ObjectKey, Str, Value};
 use calipso_spec::{Layer, Loaded, Severity, checked::Distribution, load, read_layer, select};
 
 /// The catalogue.
@@ -39,6 +43,7 @@ impl Engine {
                 let value = parser.parse(test.text("input").context("a parser needs `input`")?)?;
                 Ok(Value::Map([(Str::from("value"), value)].into_iter().collect()))
             }
+            "clique_type" | "link_type" => graph(loaded, &environment(test), test),
             _ => bail!("{kind} `{name}` cannot be run: the runner of spec tests is not connected"),
         }
     }
@@ -71,6 +76,42 @@ fn selection(loaded: &Loaded, environment: &Environment) -> Result<Value> {
     let types = select::clique_types(&loaded.specs, environment, distribution);
     let types: Vec<Value> = types.iter().map(|found| Value::from(found.head.name.clone())).collect();
     Ok(Value::Map([("types", Value::list(types))].into_iter().collect()))
+}
+
+/// What follows from the objects that a test names: links and cliques.
+fn graph(loaded: &Loaded, environment: &Environment, test: &Map) -> Result<Value> {
+    let rules = Rules::new(&loaded.specs, environment)?;
+    let object = |doc: &Value| {
+        let doc = doc.as_map()?.clone();
+        let key = ObjectKey::new(doc.text("type")?.clone(), doc.text("id")?.clone());
+        Some(Object { key, doc })
+    };
+    let objects = test.get("objects").and_then(Value::as_list).unwrap_or_default();
+    let upsert = objects.iter().map(object).collect::<Option<_>>().context("an object has `type` and `id`")?;
+    let outcome = Graph::new(Arc::new(rules)).apply(Changes { upsert, ..Changes::default() });
+    let links = outcome.delta.links.iter().map(link).collect::<Vec<_>>();
+    Ok(Value::Map([("links", Value::list(links))].into_iter().collect()))
+}
+
+/// A link in the words of spec tests.
+fn link(link: &Link) -> Value {
+    let mut map: Map = [
+        ("type", Value::from(link.link_type.clone())),
+        ("source", Value::from(link.source.id.clone())),
+        ("target", Value::from(link.target.id.clone())),
+        ("name", Value::from(link.name.clone())),
+        ("state", Value::from(link.state.as_str())),
+        ("implicit", Value::from(link.implicit)),
+        ("attributes", Value::from(link.attributes.clone())),
+    ]
+    .into_iter()
+    .collect();
+    for (key, text) in [("host", &link.host), ("switch", &link.switch)] {
+        if let Some(text) = text {
+            map.insert(key, text.clone());
+        }
+    }
+    map.into()
 }
 
 /// The environment that a test names.
