@@ -1,33 +1,208 @@
 //! What can only be known when all specs are read together.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
+use calipso_expr::Expr;
 use calipso_model::Str;
 use calipso_parse::Parser;
 
-use crate::{checked::Specs, diag::Diagnostic, load::Parsed, spec_test::SpecTest};
+use crate::{
+    checked::{At, Specs},
+    decode::Site,
+    diag::{Diagnostic, Files, Label},
+    load::{KINDS, Parsed},
+    spec_test::SpecTest,
+    yaml::Node,
+};
 
-mod paths;
+mod attributes;
+mod cliques;
+mod connections;
+mod distributions;
+mod fetchers;
+mod links;
+mod names;
+pub(crate) mod paths;
+mod shapes;
+mod steps;
+mod types;
+mod variances;
 
 /// Everything a check may look at.
 pub(crate) struct Catalogue<'c> {
     pub specs: &'c Specs,
     pub files: &'c BTreeMap<(usize, Str), Parsed>,
+    pub extensions: &'c [Parsed],
     pub tests: &'c [SpecTest],
     pub parsers: &'c BTreeMap<Str, Arc<Parser>>,
+    texts: &'c Files,
+    sites: BTreeMap<usize, Site>,
 }
 
-/// Settles what needs all specs (the direction of clique paths), then runs every check.
-pub(crate) fn check(
-    specs: &mut Specs,
-    files: &BTreeMap<(usize, Str), Parsed>,
-    tests: &[SpecTest],
-    parsers: &BTreeMap<Str, Arc<Parser>>,
-    _broken: bool,
-) -> Vec<Diagnostic> {
-    paths::settle(specs);
-    let catalogue = Catalogue { specs, files, tests, parsers };
-    let mut diagnostics = Vec::new();
-    paths::check(&catalogue, &mut diagnostics);
-    diagnostics
+/// A place in a file.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub file: Arc<str>,
+    pub range: Range<usize>,
+}
+
+impl Place {
+    pub fn label(&self, text: impl Into<String>) -> Label {
+        Label { file: Arc::clone(&self.file), range: self.range.clone(), text: text.into() }
+    }
+
+    /// A mistake here.
+    pub fn says(&self, code: &'static str, message: impl Into<String>, label: impl Into<String>) -> Diagnostic {
+        Diagnostic::new(code, self.label(label), message)
+    }
+}
+
+/// A map of a spec, for finding the places of its keys.
+#[derive(Clone, Copy)]
+pub(crate) struct Spot<'c> {
+    file: &'c Arc<str>,
+    pub node: &'c Node,
+}
+
+impl<'c> Spot<'c> {
+    /// The map itself: its first key.
+    pub fn here(&self) -> Place {
+        let range = self.node.entries().first().map_or(self.node.range.clone(), |(key, _)| key.range.clone());
+        Place { file: Arc::clone(self.file), range }
+    }
+
+    /// What stands under a key; where there is none, the map itself.
+    pub fn value(&self, key: &str) -> Place {
+        self.node.get(key).map_or_else(|| self.here(), |node| self.at(node))
+    }
+
+    /// A key's own place.
+    pub fn key(&self, key: &str) -> Place {
+        self.node
+            .entry(key)
+            .map_or_else(|| self.here(), |(key, _)| Place { file: Arc::clone(self.file), range: key.range.clone() })
+    }
+
+    /// A place inside.
+    pub fn at(&self, node: &Node) -> Place {
+        Place { file: Arc::clone(self.file), range: node.range.clone() }
+    }
+
+    /// The map under a key.
+    pub fn inside(&self, key: &str) -> Option<Spot<'c>> {
+        self.node.get(key).map(|node| Spot { file: self.file, node })
+    }
+
+    /// The maps of the list under a key.
+    pub fn each(&self, key: &str) -> impl Iterator<Item = Spot<'c>> {
+        let file = self.file;
+        self.node.get(key).map(Node::items).unwrap_or_default().iter().map(move |node| Spot { file, node })
+    }
+
+    /// The element of a list of texts, or the list.
+    pub fn element(&self, key: &str, text: &str) -> Place {
+        self.node
+            .get(key)
+            .and_then(|list| list.items().iter().find(|item| item.as_text() == Some(text)))
+            .map_or_else(|| self.value(key), |item| self.at(item))
+    }
+}
+
+impl<'c> Catalogue<'c> {
+    pub fn new(
+        specs: &'c Specs,
+        files: &'c BTreeMap<(usize, Str), Parsed>,
+        extensions: &'c [Parsed],
+        tests: &'c [SpecTest],
+        parsers: &'c BTreeMap<Str, Arc<Parser>>,
+        texts: &'c Files,
+        sites: Vec<Site>,
+    ) -> Self {
+        let sites = sites.into_iter().map(|site| (site.id, site)).collect();
+        Self { specs, files, extensions, tests, parsers, texts, sites }
+    }
+
+    /// Runs every check. Checks of what is missing are left out while specs could not be read: they would only repeat it.
+    pub fn check(&self, broken: bool) -> Vec<Diagnostic> {
+        let mut found = Vec::new();
+        let facts = attributes::Facts::new(self);
+        names::check(self, &mut found);
+        steps::check(self, &mut found);
+        connections::check(self, &mut found);
+        shapes::check(self, &facts, &mut found);
+        types::check(self, &facts, &mut found);
+        links::check(self, &facts, &mut found);
+        cliques::check(self, &facts, &mut found);
+        distributions::check(self, &mut found);
+        fetchers::check(self, &facts, broken, &mut found);
+        found
+    }
+
+    /// The file of a spec.
+    pub fn spot(&self, kind: &str, name: &str) -> Option<Spot<'c>> {
+        let place = KINDS.iter().position(|(_, known)| *known == kind)?;
+        let parsed = self.files.get(&(place, Str::from(name)))?;
+        Some(Spot { file: &parsed.shown, node: &parsed.node })
+    }
+
+    /// The map that begins where a checked item says it stands.
+    pub fn at(&self, at: &At) -> Option<Spot<'c>> {
+        let offset = self.offset(at)?;
+        self.files
+            .values()
+            .chain(self.extensions)
+            .find(|parsed| parsed.shown.as_ref() == at.file.as_ref())
+            .and_then(|parsed| parsed.node.starting_at(offset).map(|node| Spot { file: &parsed.shown, node }))
+    }
+
+    fn offset(&self, at: &At) -> Option<usize> {
+        let text = self.texts.get(at.file.as_ref())?;
+        let mut offset = 0;
+        for (number, line) in text.split_inclusive('\n').enumerate() {
+            if number + 1 == at.line as usize {
+                let column = (at.column as usize).saturating_sub(1);
+                return Some(offset + line.char_indices().nth(column).map_or(line.len(), |(place, _)| place));
+            }
+            offset += line.len();
+        }
+        None
+    }
+
+    /// The place of a key of a checked item; of the item, or its line, where there is none.
+    pub fn place(&self, at: &At, key: &str) -> Place {
+        match self.at(at) {
+            Some(spot) => spot.value(key),
+            None => {
+                let start = self.offset(at).unwrap_or(0);
+                Place { file: Arc::from(at.file.as_ref()), range: start..start + 1 }
+            }
+        }
+    }
+
+    /// Where bytes of an expression stand.
+    pub fn expr(&self, expr: &Expr, start: usize, end: usize) -> Option<Place> {
+        let site = self.sites.get(&(expr.source().as_ptr() as usize))?;
+        let range = match site.inside {
+            Some(inside) => inside + start..inside + end.max(start + 1),
+            None => site.whole.clone(),
+        };
+        Some(Place { file: Arc::clone(&site.file), range })
+    }
+}
+
+/// `did you mean …?`, or nothing.
+pub(crate) fn mean<'k>(name: &str, known: impl IntoIterator<Item = &'k Str>) -> Option<String> {
+    calipso_expr::nearest(name, known.into_iter().map(AsRef::as_ref)).map(|near| format!("did you mean `{near}`?"))
+}
+
+/// Calls with every step of a list, inner ones behind the one around them.
+pub(crate) fn walk<'s>(steps: &'s [crate::checked::Step], found: &mut Vec<&'s crate::checked::Step>) {
+    for step in steps {
+        found.push(step);
+        match &step.verb {
+            crate::checked::Verb::Do(block) => walk(&block.steps, found),
+            crate::checked::Verb::FirstOf(blocks) => blocks.iter().for_each(|block| walk(&block.steps, found)),
+            _ => {}
+        }
+    }
 }

@@ -16,9 +16,56 @@ pub(crate) struct Cx<'f> {
     pub file: Arc<str>,
     pub text: &'f str,
     pub diagnostics: Vec<Diagnostic>,
+    pub sites: Vec<Site>,
+}
+
+/// Where an expression stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Site {
+    /// Address of the expression's own text: the same for all of its clones.
+    pub id: usize,
+    pub file: Arc<str>,
+    /// The whole scalar.
+    pub whole: Range<usize>,
+    /// Where the expression's text begins, if every byte of it stands there as it is.
+    pub inside: Option<usize>,
+}
+
+impl<'f> Cx<'f> {
+    /// Begins to read a file.
+    pub fn new(file: &Arc<str>, text: &'f str) -> Self {
+        Self { file: Arc::clone(file), text, diagnostics: Vec::new(), sites: Vec::new() }
+    }
 }
 
 impl Cx<'_> {
+    /// Remembers where expressions stand. `text` is that of the scalar; expressions come in the order of the text.
+    pub fn remember(
+        &mut self,
+        whole: &Range<usize>,
+        inside: Option<usize>,
+        text: &str,
+        templates: bool,
+        exprs: Vec<&calipso_expr::Expr>,
+    ) {
+        let mut rest = 0;
+        for expr in exprs {
+            let from = if templates {
+                text.get(rest..).and_then(|tail| tail.find("{{")).map_or(rest, |open| rest + open + 2)
+            } else {
+                rest
+            };
+            let found = text.get(from..).and_then(|tail| tail.find(expr.source())).map(|place| from + place);
+            rest = found.map_or(rest, |place| place + expr.source().len());
+            self.sites.push(Site {
+                id: expr.source().as_ptr() as usize,
+                file: Arc::clone(&self.file),
+                whole: whole.clone(),
+                inside: inside.zip(found).map(|(start, place)| start + place),
+            });
+        }
+    }
+
     /// A label in this file.
     pub fn label(&self, range: &Range<usize>, text: impl Into<String>) -> Label {
         Label { file: Arc::clone(&self.file), range: range.clone(), text: text.into() }
@@ -57,6 +104,12 @@ impl Cx<'_> {
 pub(crate) fn help(diagnostic: &mut Diagnostic, text: impl Into<String>) {
     diagnostic.help = Some(text.into());
 }
+
+/// Keys that hold a name or a word, so that braces in them are a mistake.
+const CONSTANT: &[&str] = &[
+    "as", "answer_as", "attribute", "emit", "emits", "extends", "fetch", "focal_point", "from", "items", "keyed_by",
+    "let", "lookup", "named", "path", "platform", "refers_to", "role", "stop", "take", "to", "type", "under", "via",
+];
 
 /// The keys of one map, while they are taken.
 pub(crate) struct Fields<'n> {
@@ -229,6 +282,18 @@ impl<'n> Fields<'n> {
 /// Text; numbers and bools are not.
 pub(crate) fn text(cx: &mut Cx<'_>, node: &Node, key: &str) -> Option<Str> {
     match &node.kind {
+        NodeKind::Text { text, .. } if CONSTANT.contains(&key) && text.contains("{{") => {
+            help(
+                cx.report(
+                    "expr/template-in-constant",
+                    &node.range,
+                    format!("`{key}` is a constant and takes no template"),
+                    "braces in a constant",
+                ),
+                "write the name itself",
+            );
+            None
+        }
         NodeKind::Text { text, .. } => Some(text.clone()),
         NodeKind::Int(_) | NodeKind::Float(_) | NodeKind::Bool(_) => {
             let written = cx.text.get(node.range.clone()).unwrap_or_default().to_owned();

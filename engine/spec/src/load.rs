@@ -8,7 +8,7 @@ use calipso_parse::Parser;
 use crate::{
     check,
     checked::{Distribution, Specs},
-    decode::{Cx, Fields, help},
+    decode::{Cx, Fields, Site, help},
     diag::{self, Diagnostic, Files, Label, Severity},
     lower::{self, parser::Named},
     spec_test::{self, SpecTest},
@@ -140,7 +140,7 @@ pub fn load(layers: &[Layer]) -> Loaded {
             let is_test = path.ends_with(".test.yaml");
             let kind = KINDS[place].1;
             let wanted = if is_test { "test/v1".to_owned() } else { format!("{kind}/v1") };
-            let mut cx = Cx { file: Arc::clone(&shown), text, diagnostics: Vec::new() };
+            let mut cx = Cx::new(&shown, text);
             let fits = schema_fits(&mut cx, &node, &wanted);
             loaded.diagnostics.append(&mut cx.diagnostics);
             if !fits {
@@ -194,21 +194,19 @@ pub fn load(layers: &[Layer]) -> Loaded {
             }
         }
     }
-    lower_all(&mut loaded, &chosen, extensions);
+    let sites = lower_all(&mut loaded, &chosen, &extensions);
     for parsed in tests.values() {
-        let mut cx = Cx { file: Arc::clone(&parsed.shown), text: &parsed.text, diagnostics: Vec::new() };
+        let mut cx = Cx::new(&parsed.shown, &parsed.text);
         if let Some(test) = spec_test::spec_test(&mut cx, &parsed.node, &texts) {
             loaded.tests.push(test);
         }
         loaded.diagnostics.append(&mut cx.diagnostics);
     }
-    let mut found = check::check(
-        &mut loaded.specs,
-        &chosen,
-        &loaded.tests,
-        &loaded.parsers,
-        loaded.diagnostics.iter().any(|known| known.severity == Severity::Error),
-    );
+    let broken = loaded.diagnostics.iter().any(|known| known.severity == Severity::Error);
+    check::paths::settle(&mut loaded.specs);
+    let catalogue =
+        check::Catalogue::new(&loaded.specs, &chosen, &extensions, &loaded.tests, &loaded.parsers, &loaded.files, sites);
+    let mut found = catalogue.check(broken);
     loaded.diagnostics.append(&mut found);
     diag::sort(&mut loaded.diagnostics);
     loaded
@@ -259,12 +257,12 @@ fn is_extension(node: &Node) -> bool {
     matches!(entry(node, "extends").map(|node| &node.kind), Some(NodeKind::Bool(true)))
 }
 
-fn lower_all(loaded: &mut Loaded, chosen: &BTreeMap<(usize, Str), Parsed>, extensions: Vec<Parsed>) {
-    let mut diagnostics = Vec::new();
+fn lower_all(loaded: &mut Loaded, chosen: &BTreeMap<(usize, Str), Parsed>, extensions: &[Parsed]) -> Vec<Site> {
+    let (mut diagnostics, mut sites) = (Vec::new(), Vec::new());
     loaded.parsers = parsers(chosen, &mut diagnostics);
     let named = &loaded.parsers;
     for parsed in chosen.values() {
-        let mut cx = Cx { file: Arc::clone(&parsed.shown), text: &parsed.text, diagnostics: Vec::new() };
+        let mut cx = Cx::new(&parsed.shown, &parsed.text);
         let cx = &mut cx;
         let node = &parsed.node;
         match parsed.kind {
@@ -301,9 +299,10 @@ fn lower_all(loaded: &mut Loaded, chosen: &BTreeMap<(usize, Str), Parsed>, exten
             _ => {}
         }
         diagnostics.append(&mut cx.diagnostics);
+        sites.append(&mut cx.sites);
     }
     for parsed in extensions {
-        let mut cx = Cx { file: Arc::clone(&parsed.shown), text: &parsed.text, diagnostics: Vec::new() };
+        let mut cx = Cx::new(&parsed.shown, &parsed.text);
         if let Some((extension, _)) = lower::distribution::distribution(&mut cx, &parsed.node) {
             match loaded.specs.distributions.get(&extension.head.name) {
                 Some(base) => {
@@ -324,8 +323,10 @@ fn lower_all(loaded: &mut Loaded, chosen: &BTreeMap<(usize, Str), Parsed>, exten
             }
         }
         diagnostics.append(&mut cx.diagnostics);
+        sites.append(&mut cx.sites);
     }
     loaded.diagnostics.append(&mut diagnostics);
+    sites
 }
 
 /// A distribution with what a later layer adds: its commands come before, everything else after.
@@ -348,7 +349,7 @@ fn parsers(chosen: &BTreeMap<(usize, Str), Parsed>, diagnostics: &mut Vec<Diagno
     }
     let mut known: BTreeMap<Str, Known<'_>> = BTreeMap::new();
     for parsed in chosen.values().filter(|parsed| parsed.kind == "parser") {
-        let mut cx = Cx { file: Arc::clone(&parsed.shown), text: &parsed.text, diagnostics: Vec::new() };
+        let mut cx = Cx::new(&parsed.shown, &parsed.text);
         if let Some(mut fields) = Fields::open(&mut cx, &parsed.node, "a parser") {
             lower::head(&mut cx, &mut fields);
             if let Some(node) = fields.need(&mut cx, "parse") {
@@ -378,7 +379,7 @@ fn parsers(chosen: &BTreeMap<(usize, Str), Parsed>, diagnostics: &mut Vec<Diagno
                     break;
                 }
                 Known::Alias(target, range, parsed) => {
-                    let mut cx = Cx { file: Arc::clone(&parsed.shown), text: &parsed.text, diagnostics: Vec::new() };
+                    let mut cx = Cx::new(&parsed.shown, &parsed.text);
                     if seen.contains(target) {
                         help(
                             cx.report(

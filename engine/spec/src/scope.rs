@@ -16,12 +16,15 @@ use crate::{
 pub(crate) struct Scope {
     pub layout: Layout,
     visible: Vec<(Str, Slot)>,
+    n_roots: usize,
+    /// Names of the objects of both ends of a join, while one of them is read.
+    ends: Vec<Str>,
 }
 
 impl Scope {
     /// All of these names have slots, in this order; none of them is visible yet.
     pub fn new(names: &[&str]) -> Self {
-        Self { layout: Layout::new(names), visible: Vec::new() }
+        Self { layout: Layout::new(names), visible: Vec::new(), n_roots: names.len(), ends: Vec::new() }
     }
 
     /// Makes names visible that the kind has at this place.
@@ -54,12 +57,38 @@ impl Scope {
         result
     }
 
+    /// Runs while an end of a join is read: the other end's object is known, but not visible.
+    pub fn end_of<T>(&mut self, ends: &[&str], run: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.ends, ends.iter().map(|name| Str::from(*name)).collect());
+        let result = run(self);
+        self.ends = before;
+        result
+    }
+
+    /// Why a name that is not visible is known all the same.
+    fn hidden(&self, name: &str) -> Option<(&'static str, &'static str, &'static str)> {
+        if self.ends.iter().any(|end| end.as_ref() == name) {
+            return Some((
+                "link/end-reads-other",
+                "each end sees its own object only",
+                "ask it in the `when` of the rule, which sees both",
+            ));
+        }
+        self.layout.find(name).filter(|slot| *slot >= self.n_roots).map(|_| {
+            (
+                "expr/unbound-result",
+                "bound inside a block or another step only",
+                "let the block have a `value`, and name it with `as`",
+            )
+        })
+    }
+
     /// Binds a result.
     pub fn bind_result(&mut self, cx: &mut Cx<'_>, name: &Str, range: &Range<usize>) -> Option<Slot> {
         match self.bind(name) {
             Ok(slot) => Some(slot),
             Err(mistake) => {
-                report(cx, range, None, mistake);
+                report(cx, self, range, None, mistake);
                 None
             }
         }
@@ -111,7 +140,18 @@ fn code(kind: ExprErrorKind) -> &'static str {
 }
 
 /// Reports a mistake of an expression at its bytes, or under the whole scalar where the text does not stand there as it is.
-fn report(cx: &mut Cx<'_>, whole: &Range<usize>, inside: Option<usize>, mistake: ExprError) {
+fn report(cx: &mut Cx<'_>, scope: &Scope, whole: &Range<usize>, inside: Option<usize>, mistake: ExprError) {
+    if mistake.kind == ExprErrorKind::UnknownName
+        && let Some(name) = mistake.message.split('`').nth(1)
+        && let Some((code, label, advice)) = scope.hidden(name)
+    {
+        let range = match inside {
+            Some(start) => start + mistake.start..start + mistake.end.max(mistake.start + 1),
+            None => whole.clone(),
+        };
+        help(cx.report(code, &range, format!("`{name}` is not known here"), label), advice);
+        return;
+    }
     let range = match inside {
         Some(start) => start + mistake.start..start + mistake.end.max(mistake.start + 1),
         None => whole.clone(),
@@ -147,9 +187,12 @@ pub(crate) fn expr(cx: &mut Cx<'_>, node: &Node, key: &str, scope: &Scope) -> Op
         return None;
     };
     match Expr::parse(&text, scope) {
-        Ok(expr) => Some(expr),
+        Ok(expr) => {
+            cx.remember(&node.range, inside, &text, false, vec![&expr]);
+            Some(expr)
+        }
         Err(mistakes) => {
-            mistakes.into_iter().for_each(|mistake| report(cx, &node.range, inside, mistake));
+            mistakes.into_iter().for_each(|mistake| report(cx, scope, &node.range, inside, mistake));
             None
         }
     }
@@ -162,9 +205,13 @@ pub(crate) fn each(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope) -> Option<Ea
         return None;
     };
     match Each::parse(&text, scope) {
-        Ok(each) => Some(each),
+        Ok(each) => {
+            let overs = each.generators.iter().map(|generator| &generator.over).collect();
+            cx.remember(&node.range, inside, &text, false, overs);
+            Some(each)
+        }
         Err(mistakes) => {
-            mistakes.into_iter().for_each(|mistake| report(cx, &node.range, inside, mistake));
+            mistakes.into_iter().for_each(|mistake| report(cx, scope, &node.range, inside, mistake));
             None
         }
     }
@@ -174,9 +221,12 @@ pub(crate) fn each(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope) -> Option<Ea
 pub(crate) fn tree(cx: &mut Cx<'_>, node: &Node, scope: &Scope) -> Option<Tree> {
     match &node.kind {
         NodeKind::Text { text, inside } => match Tree::parse_text(text, scope) {
-            Ok(tree) => Some(tree),
+            Ok(tree) => {
+                cx.remember(&node.range, *inside, text, true, tree.exprs());
+                Some(tree)
+            }
             Err(mistakes) => {
-                mistakes.into_iter().for_each(|mistake| report(cx, &node.range, *inside, mistake));
+                mistakes.into_iter().for_each(|mistake| report(cx, scope, &node.range, *inside, mistake));
                 None
             }
         },
@@ -210,7 +260,11 @@ macro_rules! in_context {
                 cx.wrong_type(node, key, $what);
                 return None;
             };
-            context(cx, &node.range, *inside, $type::parse(text, scope))
+            let parsed = $type::parse(text, scope);
+            if let Ok(value) = &parsed {
+                cx.remember(&node.range, *inside, text, true, value.exprs());
+            }
+            context(cx, scope, &node.range, *inside, parsed)
         }
     };
 }
@@ -231,11 +285,17 @@ pub(crate) fn path(
     inside: Option<usize>,
     scope: &Scope,
 ) -> Option<UrlPath> {
-    context(cx, &node.range, inside.map(|start| start + offset), UrlPath::parse(text, scope))
+    let inside = inside.map(|start| start + offset);
+    let parsed = UrlPath::parse(text, scope);
+    if let Ok(value) = &parsed {
+        cx.remember(&node.range, inside, text, true, value.exprs());
+    }
+    context(cx, scope, &node.range, inside, parsed)
 }
 
 fn context<T>(
     cx: &mut Cx<'_>,
+    scope: &Scope,
     range: &Range<usize>,
     inside: Option<usize>,
     parsed: Result<T, Vec<ExprError>>,
@@ -243,7 +303,7 @@ fn context<T>(
     match parsed {
         Ok(value) => Some(value),
         Err(mistakes) => {
-            mistakes.into_iter().for_each(|mistake| report(cx, range, inside, mistake));
+            mistakes.into_iter().for_each(|mistake| report(cx, scope, range, inside, mistake));
             None
         }
     }

@@ -61,6 +61,58 @@ impl YamlError {
 }
 
 impl Node {
+    /// The value of a key, if this is a map that has it.
+    pub fn get(&self, name: &str) -> Option<&Node> {
+        self.entry(name).map(|(_, value)| value)
+    }
+
+    /// A key with its value.
+    pub fn entry(&self, name: &str) -> Option<&(Key, Node)> {
+        match &self.kind {
+            NodeKind::Map(entries) => entries.iter().find(|(key, _)| key.name.as_ref() == name),
+            _ => None,
+        }
+    }
+
+    /// The elements, if this is a list.
+    pub fn items(&self) -> &[Node] {
+        match &self.kind {
+            NodeKind::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// The entries, if this is a map.
+    pub fn entries(&self) -> &[(Key, Node)] {
+        match &self.kind {
+            NodeKind::Map(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// The text, if this is one.
+    pub fn as_text(&self) -> Option<&str> {
+        match &self.kind {
+            NodeKind::Text { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The map that begins at a byte, at any depth.
+    pub fn starting_at(&self, offset: usize) -> Option<&Node> {
+        if self.range.start == offset && matches!(self.kind, NodeKind::Map(_)) {
+            return Some(self);
+        }
+        if offset < self.range.start || offset >= self.range.end.max(self.range.start + 1) {
+            return None;
+        }
+        match &self.kind {
+            NodeKind::Map(entries) => entries.iter().find_map(|(_, value)| value.starting_at(offset)),
+            NodeKind::List(items) => items.iter().find_map(|item| item.starting_at(offset)),
+            _ => None,
+        }
+    }
+
     /// In the words of messages.
     pub fn says(&self) -> &'static str {
         match self.kind {

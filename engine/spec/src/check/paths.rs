@@ -6,7 +6,7 @@ use super::Catalogue;
 use crate::{checked::Specs, diag::Diagnostic};
 
 /// Finds for each path entry the declared link type, and whether it is walked backwards.
-pub(super) fn settle(specs: &mut Specs) {
+pub(crate) fn settle(specs: &mut Specs) {
     let declared: Vec<(calipso_model::Str, calipso_model::Str, calipso_model::Str)> =
         specs.link_types.values().map(|link| (link.head.name.clone(), link.from.clone(), link.to.clone())).collect();
     for clique in specs.clique_types.values_mut() {
@@ -26,4 +26,5 @@ pub(super) fn settle(specs: &mut Specs) {
 }
 
 /// Reports entries that no link type declares, and entries whose start is not reached.
+#[expect(dead_code)]
 pub(super) fn check(_catalogue: &Catalogue<'_>, _diagnostics: &mut Vec<Diagnostic>) {}

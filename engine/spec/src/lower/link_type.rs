@@ -69,7 +69,7 @@ fn rule(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope) -> Option<LinkRule> {
     let (when_node, link_node) = (fields.take("when"), fields.take("link"));
     fields.finish(cx);
     scope.within(&["from"], |scope| {
-        let from = end(cx, from_node, "`from`", scope);
+        let from = scope.end_of(&["from", "to"], |scope| end(cx, from_node, "`from`", scope));
         let to = other_end(cx, to_node, scope, "from", "to");
         let when = when_node.and_then(|node| expr(cx, node, "when", scope));
         let mut rule = LinkRule {

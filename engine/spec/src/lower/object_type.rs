@@ -154,7 +154,12 @@ fn derive(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope) -> Option<DeriveRule>
     let joined = from.is_some();
     let (own, other, when, value) = scope.within(&[], |scope| {
         // Each end sees only its own object and its own generators.
-        let own = end(cx, own_node, "`own`", scope);
+        let ends = ["self", "other"];
+        let own = if joined {
+            scope.end_of(&ends, |scope| end(cx, own_node, "`own`", scope))
+        } else {
+            end(cx, own_node, "`own`", scope)
+        };
         let mut other_scope_names = Vec::new();
         if joined {
             other_scope_names.push("other");
@@ -173,5 +178,5 @@ fn derive(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope) -> Option<DeriveRule>
 pub(crate) fn other_end(cx: &mut Cx<'_>, node: Option<&Node>, scope: &mut Scope, hidden: &str, shown: &str) -> JoinEnd {
     let what = format!("`{shown}`");
     scope.show(&[shown]);
-    scope.hide(hidden, |scope| end(cx, node, &what, scope))
+    scope.hide(hidden, |scope| scope.end_of(&[hidden, shown], |scope| end(cx, node, &what, scope)))
 }

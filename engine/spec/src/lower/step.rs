@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-use calipso_expr::Tree;
-use calipso_model::{Str, Value};
+use calipso_model::Str;
 
 use crate::{
     checked::{
@@ -184,7 +183,7 @@ fn step(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope, setting: &Setting<'_>) 
         (_, Some(node)) => text(cx, node, "as").and_then(|name| scope.bind_result(cx, &name, &node.range)),
         _ => None,
     };
-    let answer_as = fields.take("answer_as").filter(|_| verb == "http");
+    let answer_as = if verb == "http" { fields.take("answer_as") } else { None };
     let answer_slot = answer_as
         .and_then(|node| text(cx, node, "answer_as").and_then(|name| scope.bind_result(cx, &name, &node.range)));
     fields.finish(cx);
@@ -557,9 +556,4 @@ fn numbers(cx: &mut Cx<'_>, node: &Node, key: &str) -> Vec<i64> {
             }
         })
         .collect()
-}
-
-/// Whether a written tree is the constant text given.
-pub(crate) fn is_text(tree: &Tree, wanted: &str) -> bool {
-    matches!(tree, Tree::Const(Value::Str(text)) if text.as_ref() == wanted)
 }

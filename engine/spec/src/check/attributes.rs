@@ -1,0 +1,136 @@
+//! Facts about attributes: which ones objects of a type can have, and who emits them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use calipso_expr::shape::Shape;
+use calipso_model::Str;
+
+use super::{Catalogue, shapes};
+use crate::checked::{At, Attribute, AttributeType};
+
+/// Fields that the engine gives every object.
+pub(super) const COMMON: &[&str] = &[
+    "environment",
+    "type",
+    "id",
+    "name",
+    "object_name",
+    "parent_type",
+    "parent_id",
+    "id_path",
+    "name_path",
+    "show_in_tree",
+    "host",
+];
+
+/// One `emit` of a fetcher.
+#[derive(Clone, Debug)]
+pub(super) struct Emit {
+    pub fetcher: Str,
+    pub at: At,
+    pub object_type: Str,
+    /// Keys that are written; what a copy brings is unknown when `open`.
+    pub keys: BTreeSet<Str>,
+    pub open: bool,
+    /// Keys whose value is the constant text given.
+    pub constants: BTreeMap<Str, Str>,
+}
+
+/// What is known of one type.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TypeFacts {
+    pub fetched: BTreeMap<Str, Shape>,
+    pub derived: BTreeMap<Str, Shape>,
+    pub open: bool,
+}
+
+/// What is known of all types.
+pub(super) struct Facts {
+    pub types: BTreeMap<Str, TypeFacts>,
+    pub emits: Vec<Emit>,
+}
+
+impl Facts {
+    pub fn new(catalogue: &Catalogue<'_>) -> Self {
+        let emits = shapes::emits(catalogue);
+        let mut types = BTreeMap::new();
+        for (name, object_type) in &catalogue.specs.object_types {
+            let mut facts = TypeFacts::default();
+            for (key, attribute) in &object_type.attributes {
+                facts.fetched.insert(key.clone(), of_attribute(attribute));
+            }
+            let mut emitted = false;
+            for emit in emits.iter().filter(|emit| emit.object_type == *name) {
+                emitted = true;
+                facts.open |= emit.open;
+                for key in &emit.keys {
+                    facts.fetched.entry(key.clone()).or_insert(Shape::Any);
+                }
+            }
+            facts.open = (facts.open && object_type.other_attributes) || !emitted;
+            for rule in &object_type.derive {
+                facts.derived.insert(rule.attribute.clone(), Shape::Any);
+            }
+            types.insert(name.clone(), facts);
+        }
+        Self { types, emits }
+    }
+
+    /// An object as fetchers see it: without derived attributes.
+    pub fn fetched(&self, object_type: &str) -> Shape {
+        self.shape(object_type, false)
+    }
+
+    /// An object with its derived attributes.
+    pub fn whole(&self, object_type: &str) -> Shape {
+        self.shape(object_type, true)
+    }
+
+    fn shape(&self, object_type: &str, derived: bool) -> Shape {
+        let Some(facts) = self.types.get(object_type) else { return Shape::Any };
+        let mut known: BTreeMap<Str, (Shape, bool)> =
+            COMMON.iter().map(|name| (Str::from(*name), (Shape::Any, false))).collect();
+        let extra = derived.then_some(&facts.derived).into_iter().flatten();
+        for (key, shape) in facts.fetched.iter().chain(extra) {
+            known.insert(key.clone(), (shape.clone(), false));
+        }
+        Shape::Map { known, open: facts.open }
+    }
+
+    /// Whether objects of a type can have an attribute.
+    pub fn has(&self, object_type: &str, attribute: &str) -> bool {
+        COMMON.contains(&attribute)
+            || self.types.get(object_type).is_none_or(|facts| {
+                facts.open || facts.fetched.contains_key(attribute) || facts.derived.contains_key(attribute)
+            })
+    }
+
+    /// All attributes known of a type.
+    pub fn known(&self, object_type: &str) -> Vec<Str> {
+        self.types
+            .get(object_type)
+            .map(|facts| facts.fetched.keys().chain(facts.derived.keys()).cloned().collect())
+            .unwrap_or_default()
+    }
+}
+
+/// The shape of a declared attribute.
+pub(super) fn of_attribute(attribute: &Attribute) -> Shape {
+    match attribute.attribute_type {
+        AttributeType::List => Shape::list(attribute.of.map_or(Shape::Any, of_type)),
+        other => of_type(other),
+    }
+}
+
+/// The shape of a type's values.
+pub(super) fn of_type(attribute_type: AttributeType) -> Shape {
+    match attribute_type {
+        AttributeType::Text | AttributeType::Ip | AttributeType::Mac | AttributeType::Timestamp => Shape::Text,
+        AttributeType::Integer => Shape::Int,
+        AttributeType::Number => Shape::Num,
+        AttributeType::Bool => Shape::Bool,
+        AttributeType::List => Shape::list(Shape::Any),
+        AttributeType::Map => Shape::Map { known: BTreeMap::new(), open: true },
+        AttributeType::Any => Shape::Any,
+    }
+}

@@ -1,0 +1,463 @@
+//! One walk over the steps of a spec, with the shape of every name on the way.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use calipso_expr::{
+    Each, Expr, Layout, Part, Tree,
+    shape::{self, Shape, ShapeIssueKind},
+};
+use calipso_model::{Str, Value};
+
+use super::{
+    super::{
+        Catalogue,
+        attributes::{COMMON, Emit, Facts, of_attribute},
+    },
+    answer, code, parsed,
+};
+use crate::{
+    checked::{Block, Condition, EmitStep, Step, Take, Verb},
+    diag::Diagnostic,
+};
+
+/// The state of a walk.
+pub(super) struct Walk<'c> {
+    catalogue: &'c Catalogue<'c>,
+    facts: Option<&'c Facts>,
+    shapes: Vec<Shape>,
+    /// Names that a `when` around asks for: reading them is no surprise.
+    guards: Vec<Str>,
+    result: Option<usize>,
+    row: Option<usize>,
+    pub fetcher: Str,
+    pub found: Vec<Diagnostic>,
+    pub emits: Vec<Emit>,
+}
+
+impl<'c> Walk<'c> {
+    pub fn new(catalogue: &'c Catalogue<'c>, facts: Option<&'c Facts>, layout: &Layout) -> Self {
+        Self {
+            catalogue,
+            facts,
+            shapes: vec![Shape::Any; layout.len()],
+            guards: Vec::new(),
+            result: layout.find("result"),
+            row: layout.find("row"),
+            fetcher: Str::from(""),
+            found: Vec::new(),
+            emits: Vec::new(),
+        }
+    }
+
+    /// Says what a name of the layout is.
+    pub fn set(&mut self, layout: &Layout, name: &str, shape: Shape) {
+        if let Some(slot) = layout.find(name) {
+            self.bind(slot, shape);
+        }
+    }
+
+    pub fn bind(&mut self, slot: usize, shape: Shape) {
+        if let Some(place) = self.shapes.get_mut(slot) {
+            *place = shape;
+        }
+    }
+
+    /// Runs with what a condition asks for taken as given.
+    pub fn guarded<T>(&mut self, when: Option<&Expr>, run: impl FnOnce(&mut Self) -> T) -> T {
+        let mark = self.guards.len();
+        if let Some(when) = when {
+            self.expr(when);
+            self.guards.extend(asked(when));
+        }
+        let result = run(self);
+        self.guards.truncate(mark);
+        result
+    }
+
+    /// Judges an expression.
+    pub fn expr(&mut self, expr: &Expr) -> Shape {
+        let shapes = &self.shapes;
+        let (shape, issues) = shape::infer(expr, &|slot| shapes.get(slot).cloned().unwrap_or(Shape::Any));
+        if issues.is_empty() || self.facts.is_none() {
+            return shape;
+        }
+        let own = asked(expr);
+        for issue in issues {
+            if issue.kind == ShapeIssueKind::MaybeUndefined
+                && let Some(name) = issue.message.split('`').nth(1)
+                && self.guards.iter().chain(&own).any(|known| known.as_ref() == name)
+            {
+                continue;
+            }
+            let Some(place) = self.catalogue.expr(expr, issue.start, issue.end) else { continue };
+            let label = match issue.kind {
+                ShapeIssueKind::UnknownAttribute => "nothing puts it there",
+                ShapeIssueKind::WrongType => "",
+                ShapeIssueKind::MaybeUndefined => "may be absent",
+            };
+            let mut diagnostic = place.says(code(issue.kind), issue.message, label);
+            diagnostic.help = issue.help;
+            self.found.push(diagnostic);
+        }
+        shape
+    }
+
+    /// Judges a tree.
+    pub fn tree(&mut self, tree: &Tree) -> Shape {
+        match tree {
+            Tree::Const(value) => shape::of(value),
+            Tree::Expr(expr) => self.expr(expr),
+            Tree::Text(parts) => {
+                for part in parts {
+                    if let Part::Expr(expr, _) = part {
+                        let shape = self.expr(expr);
+                        if matches!(shape, Shape::List(_) | Shape::Map { .. } | Shape::Dict(_)) {
+                            self.joined(expr, &shape);
+                        }
+                    }
+                }
+                Shape::Text
+            }
+            Tree::List(items) => {
+                let shapes: Vec<Shape> = items.iter().map(|item| self.tree(item)).collect();
+                Shape::list(shapes.into_iter().reduce(Shape::or).unwrap_or(Shape::Any))
+            }
+            Tree::Map(entries) => {
+                let known = entries.iter().map(|(key, value)| (key.clone(), (self.tree(value), false))).collect();
+                Shape::Map { known, open: false }
+            }
+        }
+    }
+
+    fn joined(&mut self, expr: &Expr, shape: &Shape) {
+        if self.facts.is_none() {
+            return;
+        }
+        if let Some(place) = self.catalogue.expr(expr, 0, expr.source().len()) {
+            self.found.push(
+                place
+                    .says("expr/wrong-type", format!("{} cannot be joined into text", shape.kind()), "")
+                    .help("write it alone, as the whole value, or choose an element of it"),
+            );
+        }
+    }
+
+    pub fn trees(&mut self, trees: &[(Str, Tree)]) {
+        for (_, tree) in trees {
+            self.tree(tree);
+        }
+    }
+
+    /// Binds the names of generators.
+    pub fn each(&mut self, each: &Each) {
+        for generator in &each.generators {
+            let over = self.expr(&generator.over);
+            let two = generator.key.is_some();
+            let (key, value) = match over {
+                Shape::List(of) if !two => (Shape::Any, *of),
+                Shape::Dict(of) if two => (Shape::Text, *of),
+                Shape::Map { known, open } if two => {
+                    let all = known.into_values().map(|(shape, _)| shape).reduce(Shape::or).unwrap_or(Shape::Any);
+                    (Shape::Text, if open { Shape::Any } else { all })
+                }
+                Shape::Any => (Shape::Any, Shape::Any),
+                wrong => {
+                    let advice = match (&wrong, two) {
+                        (Shape::List(_), true) => "one name runs over a list: `element in …`",
+                        (Shape::Map { .. } | Shape::Dict(_), false) => "two names run over a map: `key, value in …`",
+                        _ => "use `| as_list`, or choose a list",
+                    };
+                    if self.facts.is_some()
+                        && let Some(place) = self.catalogue.expr(&generator.over, 0, generator.over.source().len())
+                    {
+                        let message = format!("this generator cannot run over {}", wrong.kind());
+                        self.found.push(place.says("each/bad-generator", message, "").help(advice));
+                    }
+                    (Shape::Any, Shape::Any)
+                }
+            };
+            if let Some(slot) = generator.key {
+                self.bind(slot, key);
+            }
+            self.bind(generator.value, value);
+        }
+    }
+
+    pub fn steps(&mut self, steps: &[Step]) {
+        for step in steps {
+            self.step(step);
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        if let Some(each) = &step.each {
+            self.each(each);
+        }
+        self.guarded(step.when.as_ref(), |walk| walk.inner(step));
+    }
+
+    fn inner(&mut self, step: &Step) {
+        let none_if = step.none_if.clone();
+        if let Some(none_if) = &none_if {
+            self.expr(none_if);
+        }
+        let mut result = self.verb(step);
+        if let Some(until) = step.retry.as_ref().and_then(|retry| retry.until.as_ref()) {
+            self.expr_with(until, self.result, &result);
+        }
+        if step.each.is_some() {
+            if let Some(key) = &step.key {
+                self.expr(key);
+            }
+            result = gathered(result, step);
+        } else if let Shape::List(of) = &result {
+            let of = (**of).clone();
+            let listed = matches!(step.verb, Verb::Lookup(_) | Verb::Sql(_) | Verb::Fetch(_) | Verb::Http(_))
+                || step.key.is_some();
+            if let Some(key) = &step.key {
+                self.expr_with(key, self.row, &of);
+            }
+            if listed {
+                result = gathered(of, step);
+            }
+        } else if let Some(key) = &step.key {
+            self.expr_with(key, self.row, &Shape::Any);
+            result = gathered(Shape::Any, step);
+        }
+        if let Some(slot) = step.bind {
+            self.bind(slot, result);
+        }
+    }
+
+    /// Judges an expression while `result` or `row` has a shape.
+    fn expr_with(&mut self, expr: &Expr, slot: Option<usize>, shape: &Shape) {
+        if let Some(slot) = slot {
+            self.bind(slot, shape.clone());
+        }
+        self.expr(expr);
+    }
+
+    fn block(&mut self, block: &Block) -> Shape {
+        self.guarded(block.when.as_ref(), |walk| {
+            walk.steps(&block.steps);
+            block.value.as_ref().map_or(Shape::Null, |value| walk.tree(value))
+        })
+    }
+
+    fn verb(&mut self, step: &Step) -> Shape {
+        match &step.verb {
+            Verb::Run(run) => {
+                for expr in run.words.exprs() {
+                    if matches!(self.expr(expr), Shape::Map { .. } | Shape::Dict(_)) && self.facts.is_some() {
+                        if let Some(place) = self.catalogue.expr(expr, 0, expr.source().len()) {
+                            self.found.push(
+                                place
+                                    .says("run/not-words", "a map is no word of a command", "")
+                                    .help("choose a value of it"),
+                            );
+                        }
+                    }
+                }
+                if let Some(at) = &run.at {
+                    self.expr(at);
+                }
+                run.parse.as_ref().map_or(Shape::Text, |parser| parsed(parser.shape()))
+            }
+            Verb::Http(http) => {
+                http.path.exprs().into_iter().for_each(|expr| {
+                    self.expr(expr);
+                });
+                self.trees(&http.target);
+                self.trees(&http.query);
+                self.trees(&http.headers);
+                if let Some(body) = &http.body {
+                    self.tree(body);
+                }
+                if let Some(base) = &http.base {
+                    self.expr(base);
+                }
+                if let Some(slot) = http.answer_as {
+                    self.bind(slot, answer());
+                }
+                match (&http.items, &http.parse) {
+                    (Some(_), _) => Shape::list(Shape::Any),
+                    (None, Some(parser)) => parsed(parser.shape()),
+                    (None, None) => Shape::Any,
+                }
+            }
+            Verb::Sql(sql) => {
+                for expr in sql.text.exprs() {
+                    self.expr(expr);
+                }
+                Shape::list(Shape::Map { known: BTreeMap::new(), open: true })
+            }
+            Verb::Lookup(lookup) => {
+                for (_, condition) in &lookup.filter {
+                    let (Condition::Is(tree) | Condition::Has(tree) | Condition::AnyOf(tree)) = condition;
+                    self.tree(tree);
+                }
+                if let Some(because) = lookup.missing.as_ref().and_then(|stop| stop.because.as_ref()) {
+                    self.tree(because);
+                }
+                Shape::list(self.facts.map_or(Shape::Any, |facts| facts.fetched(&lookup.object_type)))
+            }
+            Verb::Fetch(fetch) => {
+                self.expr(&fetch.inside);
+                self.trees(&fetch.filter);
+                Shape::list(self.facts.map_or(Shape::Any, |facts| facts.whole(&fetch.object_type)))
+            }
+            Verb::Let(tree) => self.tree(tree),
+            Verb::Emit(emit) => {
+                self.emit(step, emit);
+                Shape::Null
+            }
+            Verb::Patch(patch) => {
+                self.expr(&patch.object);
+                if let Some(copy) = &patch.copy {
+                    self.expr(copy);
+                }
+                self.trees(&patch.set);
+                self.trees(&patch.put);
+                self.trees(&patch.remove);
+                Shape::Null
+            }
+            Verb::Delete(object) => {
+                self.expr(object);
+                Shape::Null
+            }
+            Verb::Stop(stop) => {
+                if let Some(because) = &stop.because {
+                    self.tree(because);
+                }
+                Shape::Null
+            }
+            Verb::Do(block) => self.block(block),
+            Verb::FirstOf(blocks) => self.first_of(step, blocks),
+        }
+    }
+
+    fn first_of(&mut self, step: &Step, blocks: &[Block]) -> Shape {
+        let shapes: Vec<Shape> = blocks.iter().map(|block| self.block(block)).collect();
+        if step.bind.is_some() && self.facts.is_some() {
+            let keys: Vec<(usize, BTreeSet<Str>)> =
+                shapes.iter().enumerate().filter_map(|(number, shape)| Some((number, keys(shape)?))).collect();
+            if let Some(((first, reference), rest)) = keys.split_first()
+                && let Some((other, differing)) = rest.iter().find(|(_, keys)| keys != reference)
+                && let Some(spot) = self.catalogue.at(&step.at)
+            {
+                let blocks: Vec<_> = spot.each("first_of").collect();
+                if let (Some(here), Some(there)) = (blocks.get(*other), blocks.get(*first)) {
+                    let missing: Vec<String> =
+                        reference.symmetric_difference(differing).map(|key| format!("`{key}`")).collect();
+                    let message = format!("the alternatives differ in the keys {}", missing.join(", "));
+                    let mut diagnostic = here
+                        .value("value")
+                        .says("first_of/shapes-differ", message, "has other keys")
+                        .help("let every alternative yield the same keys; null stands for what one cannot know");
+                    diagnostic.others.push(there.value("value").label("than this one"));
+                    self.found.push(diagnostic);
+                }
+            }
+        }
+        shapes.into_iter().reduce(Shape::or).unwrap_or(Shape::Any)
+    }
+
+    fn emit(&mut self, step: &Step, emit: &EmitStep) {
+        let mut fact = Emit {
+            fetcher: self.fetcher.clone(),
+            at: step.at.clone(),
+            object_type: emit.object_type.clone(),
+            keys: BTreeSet::new(),
+            open: false,
+            constants: BTreeMap::new(),
+        };
+        if let Some(copy) = &emit.copy {
+            match self.expr(copy) {
+                Shape::Map { known, open } => {
+                    fact.open |= open;
+                    fact.keys.extend(known.into_keys());
+                }
+                _ => fact.open = true,
+            }
+        }
+        for key in &emit.without {
+            fact.keys.remove(key);
+        }
+        for (key, tree) in &emit.set {
+            let shape = self.tree(tree);
+            if let Tree::Const(Value::Str(text)) = tree {
+                fact.constants.insert(key.clone(), text.clone());
+            }
+            fact.keys.insert(key.clone());
+            self.written(step, emit, key, &shape);
+        }
+        self.emits.push(fact);
+    }
+
+    /// Whether the type can take what is written to an attribute.
+    fn written(&mut self, step: &Step, emit: &EmitStep, key: &Str, shape: &Shape) {
+        let Some(object_type) = self.facts.and(self.catalogue.specs.object_types.get(&emit.object_type)) else { return };
+        let place = || self.catalogue.at(&step.at).and_then(|spot| spot.inside("set")).map(|set| (set.key(key), set.value(key)));
+        match object_type.attributes.get(key) {
+            None if !object_type.other_attributes && !COMMON.contains(&key.as_ref()) => {
+                if let Some((place, _)) = place() {
+                    let mut diagnostic = place.says(
+                        "expr/unknown-attribute",
+                        format!("objects of the type `{}` have no attribute `{key}`", emit.object_type),
+                        "not declared, and `other_attributes` is `rejected`",
+                    );
+                    diagnostic.help = super::super::mean(key, object_type.attributes.keys())
+                        .or_else(|| Some(format!("declare it in object_types/{}.yaml", emit.object_type)));
+                    self.found.push(diagnostic);
+                }
+            }
+            Some(attribute) if *shape != Shape::Null && !of_attribute(attribute).may_equal(shape) => {
+                if let Some((_, place)) = place() {
+                    let wanted = of_attribute(attribute);
+                    self.found.push(
+                        place
+                            .says(
+                                "expr/wrong-type",
+                                format!("`{key}` of `{}` is {}, not {}", emit.object_type, wanted.kind(), shape.kind()),
+                                format!("this is {}", shape.kind()),
+                            )
+                            .help(match wanted {
+                                Shape::Int | Shape::Num => "convert it: `| int`",
+                                Shape::Text => "convert it: `| string`",
+                                Shape::List(_) => "make a list of it: `| as_list`",
+                                _ => "write a value of the declared type, or declare another type",
+                            }),
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Names of paths that an expression asks for with `default`, `is defined` or `is none`.
+fn asked(expr: &Expr) -> Vec<Str> {
+    expr.uses().into_iter().filter(|used| used.guarded).flat_map(|used| used.path).collect()
+}
+
+/// What several results of one shape become.
+fn gathered(one: Shape, step: &Step) -> Shape {
+    let one = match (&step.key, step.take) {
+        (Some(_), Take::All | Take::Distinct) => Shape::list(one),
+        _ => one,
+    };
+    match (&step.key, step.take) {
+        (Some(_), _) => Shape::Dict(Box::new(one)),
+        (None, Take::All | Take::Distinct) => Shape::list(one),
+        (None, _) => one,
+    }
+}
+
+/// The keys of a map, or of the maps of a list, where they are all known.
+fn keys(shape: &Shape) -> Option<BTreeSet<Str>> {
+    match shape {
+        Shape::Map { known, open: false } => Some(known.keys().cloned().collect()),
+        Shape::List(of) => keys(of),
+        _ => None,
+    }
+}
