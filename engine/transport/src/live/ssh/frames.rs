@@ -174,7 +174,10 @@ mod tests {
 
     use super::*;
 
-    fn all(frames: &mut Frames) -> Vec<(Event, Vec<u8>)> {
+    /// Events, each end with the output before it.
+    type Events = Vec<(Event, Vec<u8>)>;
+
+    fn all(frames: &mut Frames) -> Events {
         let mut events = Vec::new();
         while let Some(event) = frames.next() {
             let output = if matches!(event, Event::End(..)) { std::mem::take(&mut frames.output) } else { Vec::new() };
@@ -183,7 +186,7 @@ mod tests {
         events
     }
 
-    fn run(commands: &[&[&str]]) -> (Vec<(Event, Vec<u8>)>, Vec<(Event, Vec<u8>)>) {
+    fn run(commands: &[&[&str]]) -> (Events, Events) {
         let nonce = nonce().unwrap();
         let mut script = preamble(&nonce);
         for (number, command) in commands.iter().enumerate() {
