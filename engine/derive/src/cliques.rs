@@ -71,15 +71,6 @@ impl<'a> View<'a> {
         let value = |place: usize| self.rules.constraints.get(place).and_then(|name| doc.get(name)).cloned();
         plan.constraints.iter().map(|place| (*place, value(*place).unwrap_or_default())).collect()
     }
-
-    /// Whether a combination of constraint attributes agrees with a focal point.
-    pub(crate) fn passes(&self, store: usize, profile: u32, limits: &[(usize, Value)]) -> bool {
-        let values = self.stores[store].links.profiles.values(profile);
-        limits.iter().all(|(place, limit)| match values.get(*place) {
-            Some(Some(value)) => agree(value, limit),
-            _ => true,
-        })
-    }
 }
 
 fn steps(plan: &Plan, implicit: &BTreeMap<(usize, usize), usize>) -> Vec<Step> {

@@ -3,7 +3,7 @@
 use calipso_model::{LinkState, Map, Str, Value};
 
 use crate::{
-    hash::{LookUp, Seeded},
+    hash::{Digest, LookUp, Seeded},
     nodes::{NIL, Nodes},
 };
 
@@ -96,39 +96,89 @@ impl Changed {
     }
 }
 
-/// Combinations of constraint attributes that links of one type have.
+/// What a clique's focal point allows, in the numbers of one [`Profiles`]: place of the constraint, and the numbers of
+/// the values.
+pub(crate) type Allowed = Vec<(usize, Vec<u32>)>;
+
+/// Combinations of constraint attributes that links of one type have. Each value, and each element of a list, has a
+/// number, so that a look-up tells whether a list of thousands agrees with a focal point.
 #[derive(Debug, Default)]
 pub(crate) struct Profiles {
-    list: Vec<Box<[Option<Value>]>>,
+    /// By profile and constraint: sorted numbers of values; none: the links do not have the attribute.
+    list: Vec<Box<[Option<Box<[u32]>>]>>,
     by_hash: LookUp<u64, Vec<u32>>,
+    values: Vec<Value>,
+    values_by_hash: LookUp<u64, Vec<u32>>,
     seed: Seeded,
 }
 
-impl Profiles {
-    /// The values of the constraint attributes; none for profile 0.
-    pub(crate) fn values(&self, profile: u32) -> &[Option<Value>] {
-        match profile.checked_sub(1).and_then(|place| self.list.get(place as usize)) {
-            Some(values) => values,
-            None => &[],
-        }
+/// The elements of a list; else the value itself.
+fn elements(value: &Value) -> &[Value] {
+    match value {
+        Value::List(items) => items,
+        one => std::slice::from_ref(one),
     }
+}
 
+impl Profiles {
     /// How many there are, profile 0 included.
     pub(crate) fn len(&self) -> usize {
         self.list.len() + 1
     }
 
-    fn number(&mut self, constraints: &[Str], attributes: &Map) -> u32 {
-        let values: Vec<Option<Value>> = constraints.iter().map(|name| attributes.get(name).cloned()).collect();
-        if values.iter().all(Option::is_none) {
-            return 0;
-        }
-        let plain: Vec<Value> = values.iter().map(|value| value.clone().unwrap_or_default()).collect();
-        let same = self.by_hash.entry(self.seed.key(&plain)).or_default();
-        if let Some(known) = same.iter().find(|known| *self.list[**known as usize - 1] == *values) {
+    /// The numbers of what a focal point allows.
+    pub(crate) fn allowed(&self, limits: &[(usize, Value)]) -> Allowed {
+        let known = |value: &Value| {
+            let same = self.values_by_hash.get(&self.seed.key(std::slice::from_ref(value)))?;
+            same.iter().copied().find(|number| self.values[*number as usize] == *value)
+        };
+        limits.iter().map(|(place, limit)| (*place, elements(limit).iter().filter_map(known).collect())).collect()
+    }
+
+    /// Whether links with a profile agree with what is allowed: each constraint attribute that they have has a value,
+    /// or an element, that is allowed.
+    pub(crate) fn passes(&self, profile: u32, allowed: &Allowed) -> bool {
+        let Some(values) = profile.checked_sub(1).and_then(|place| self.list.get(place as usize)) else { return true };
+        allowed.iter().all(|(place, allowed)| match values.get(*place) {
+            Some(Some(values)) => allowed.iter().any(|number| values.binary_search(number).is_ok()),
+            _ => true,
+        })
+    }
+
+    fn number_of_value(&mut self, value: &Value) -> u32 {
+        let same = self.values_by_hash.entry(self.seed.key(std::slice::from_ref(value))).or_default();
+        if let Some(known) = same.iter().find(|number| self.values[**number as usize] == *value) {
             return *known;
         }
-        self.list.push(values.into_boxed_slice());
+        let number = self.values.len() as u32;
+        self.values.push(value.clone());
+        same.push(number);
+        number
+    }
+
+    fn number(&mut self, constraints: &[Str], attributes: &Map) -> u32 {
+        let mut profile: Vec<Option<Box<[u32]>>> = Vec::with_capacity(constraints.len());
+        for name in constraints {
+            profile.push(attributes.get(name).map(|value| {
+                let mut numbers: Vec<u32> = elements(value).iter().map(|value| self.number_of_value(value)).collect();
+                numbers.sort_unstable();
+                numbers.dedup();
+                numbers.into_boxed_slice()
+            }));
+        }
+        if profile.iter().all(Option::is_none) {
+            return 0;
+        }
+        let mut hash = Digest::new();
+        for numbers in &profile {
+            hash.add(numbers.as_ref().map_or(u64::MAX, |numbers| numbers.len() as u64));
+            numbers.iter().flatten().for_each(|number| hash.add(u64::from(*number)));
+        }
+        let same = self.by_hash.entry(hash.finish() as u64).or_default();
+        if let Some(known) = same.iter().find(|known| *self.list[**known as usize - 1] == *profile) {
+            return *known;
+        }
+        self.list.push(profile.into_boxed_slice());
         let number = self.list.len() as u32;
         same.push(number);
         number

@@ -2,7 +2,10 @@
 
 mod support;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 use calipso_derive::{Changes, Dangling, Graph, Rules};
 use calipso_model::{Map, Object, ObjectKey, Value};
@@ -119,21 +122,25 @@ fn check(rules: &Arc<Rules>, changes: Vec<(Vec<Object>, Vec<ObjectKey>)>) {
     }
 }
 
+static PLAIN: LazyLock<Arc<Rules>> = LazyLock::new(|| rules(&[]));
+static MORE: LazyLock<Arc<Rules>> = LazyLock::new(|| rules(&["by_host"]));
+static CHAINS: LazyLock<Arc<Rules>> = LazyLock::new(|| rules(&["chains", "by_host"]));
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn many_changes_are_one(changes in any_changes()) {
-        check(&rules(&[]), changes);
+        check(&PLAIN, changes);
     }
 
     #[test]
     fn many_changes_are_one_with_more_rules(changes in any_changes()) {
-        check(&rules(&["by_host"]), changes);
+        check(&MORE, changes);
     }
 
     #[test]
     fn many_changes_are_one_with_implicit_links(changes in any_changes()) {
-        check(&rules(&["chains", "by_host"]), changes);
+        check(&CHAINS, changes);
     }
 }

@@ -17,29 +17,28 @@ struct Change {
 ///
 /// A clique that changes differs first at some step by a link that changed, and up to there it was reached by links
 /// that did not; so a search back along today's links finds every such focal point. That link itself has to agree
-/// with the focal point, before or now.
+/// with the focal point; one that only carries other constraint attributes now has to agree before or now, not both.
 pub(crate) fn affected(view: &View<'_>, plan_number: usize, scratch: &mut Scratch) -> Option<Vec<u32>> {
     let plan = &view.rules.cliques[plan_number];
     let steps = &view.steps[plan_number];
     let walked: BTreeSet<usize> =
         steps.iter().flat_map(|step| step.ways.iter().chain(&step.back)).map(|(store, _)| *store).collect();
     let focal_points = &view.nodes[plan.focal];
-    let mut groups: BTreeMap<(usize, u32), Vec<Change>> = BTreeMap::new();
+    // By store, profile, and the profile before where the link has another one now.
+    let mut groups: BTreeMap<(usize, u32, Option<u32>), Vec<Change>> = BTreeMap::new();
     let mut total = 0;
     for store in walked {
         let links = view.stores[store].links;
         let changed = &links.changed;
         let came = changed.came.iter().map(|number| links.entry(*number));
-        let came = came.map(|entry| (entry.ends, entry.profile));
-        let gone = changed.gone.iter().map(|gone| (gone.ends, gone.profile));
-        let other = changed.other.iter().flat_map(|(number, before)| {
-            let entry = links.entry(*number);
-            let differs = entry.profile != *before;
-            [(entry.ends, entry.profile), (entry.ends, *before)].into_iter().filter(move |_| differs)
-        });
-        for (ends, profile) in came.chain(gone).chain(other) {
+        let came = came.map(|entry| (entry.ends, entry.profile, None));
+        let gone = changed.gone.iter().map(|gone| (gone.ends, gone.profile, None));
+        let other = changed.other.iter().map(|(number, before)| (links.entry(*number), *before));
+        let other = other.filter(|(entry, before)| entry.profile != *before);
+        let other = other.map(|(entry, before)| (entry.ends, entry.profile, Some(before)));
+        for (ends, profile, before) in came.chain(gone).chain(other) {
             total += 1;
-            groups.entry((store, profile)).or_default().push(Change { store, ends });
+            groups.entry((store, profile, before)).or_default().push(Change { store, ends });
         }
     }
     if total > 256 && total > focal_points.live() / 2 {
@@ -50,9 +49,16 @@ pub(crate) fn affected(view: &View<'_>, plan_number: usize, scratch: &mut Scratc
         let all: Vec<Change> = groups.into_values().flatten().collect();
         found.extend(search(view, plan_number, &all, scratch));
     } else {
-        for ((store, profile), changes) in groups {
+        for ((store, profile, before), changes) in groups {
+            let profiles = &view.stores[store].links.profiles;
             for focal in search(view, plan_number, &changes, scratch) {
-                if view.passes(store, profile, &view.limits(plan, focal)) {
+                let allowed = profiles.allowed(&view.limits(plan, focal));
+                let passes = profiles.passes(profile, &allowed);
+                let matters = match before {
+                    None => passes,
+                    Some(before) => passes != profiles.passes(before, &allowed),
+                };
+                if matters {
                     found.insert(focal);
                 }
             }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use calipso_model::Value;
 
 use super::{Found, View};
+use crate::store::Allowed;
 
 /// What a step of a walk did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub(crate) struct Scratch {
     nodes: Vec<Vec<u32>>,
     links: Vec<Vec<u32>>,
     passes: Vec<Vec<u64>>,
+    /// By store: the walk, and what its focal point allows in the store's numbers.
+    allowed: Vec<(u32, Allowed)>,
 }
 
 impl Scratch {
@@ -36,6 +39,7 @@ impl Scratch {
             self.nodes.resize_with(view.nodes.len(), Vec::new);
             self.links.resize_with(view.stores.len(), Vec::new);
             self.passes.resize_with(view.stores.len(), Vec::new);
+            self.allowed.resize_with(view.stores.len(), Default::default);
         }
         self.walk += 1;
     }
@@ -61,7 +65,12 @@ impl Scratch {
         if *mark >> 1 == u64::from(self.walk) {
             return *mark & 1 == 1;
         }
-        let passes = view.passes(store, profile, limits);
+        let profiles = &view.stores[store].links.profiles;
+        let allowed = &mut self.allowed[store];
+        if allowed.0 != self.walk {
+            *allowed = (self.walk, profiles.allowed(limits));
+        }
+        let passes = profiles.passes(profile, &allowed.1);
         *mark = (u64::from(self.walk) << 1) | u64::from(passes);
         passes
     }
