@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod env;
+pub mod explain;
 pub mod look;
 pub mod scan;
 pub mod specs;

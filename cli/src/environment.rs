@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use calipso_model::{ConnectionConfig, Environment, Map, Str, Value};
 use calipso_parse::{Parser, ParserSpec};
+use calipso_pipeline::connection::form;
 use calipso_spec::checked::{Connection, Field, FieldType, Specs};
 
 use crate::{args::EnvAdd, failure::Failure};
@@ -46,7 +47,7 @@ pub fn from_args(args: &EnvAdd, specs: &Specs) -> Result<Environment, Failure> {
     choose_specs(&mut environment, specs)?;
     for (role, config) in &environment.connections {
         let connection = &specs.connections[&config.spec];
-        check_references(role, &config.fields, &connection.fields)?;
+        check_references(role, &config.fields, &form(connection))?;
     }
     Ok(environment)
 }
@@ -65,8 +66,8 @@ fn set(environment: &mut Environment, setting: &str, specs: &Specs) -> Result<()
     if serving.is_empty() {
         return Err(unknown_role(role, specs));
     }
-    let field = serving.iter().find_map(|connection| find_field(&connection.fields, first, &rest)).ok_or_else(|| {
-        let known: Vec<&str> = serving.iter().flat_map(|connection| connection.fields.keys()).map(AsRef::as_ref).collect();
+    let field = serving.iter().find_map(|connection| find_field(&form(connection), first, &rest)).ok_or_else(|| {
+        let known: Vec<String> = serving.iter().flat_map(|connection| form(connection).into_keys()).map(|name| name.to_string()).collect();
         Failure::usage(format!("connection `{role}` has no field `{}`", path.split_once('.').map_or("", |pair| pair.1)))
             .help(format!("its fields are {}", known.join(", ")))
     })?;
@@ -78,11 +79,11 @@ fn set(environment: &mut Environment, setting: &str, specs: &Specs) -> Result<()
     Ok(())
 }
 
-fn find_field<'a>(fields: &'a BTreeMap<Str, Field>, first: &str, rest: &[&str]) -> Option<&'a Field> {
+fn find_field(fields: &BTreeMap<Str, Field>, first: &str, rest: &[&str]) -> Option<Field> {
     let field = fields.get(first)?;
     match (field.field_type, rest) {
         (FieldType::Map, [_, inner, deeper @ ..]) => find_field(&field.of, inner, deeper),
-        (_, []) => Some(field),
+        (_, []) => Some(field.clone()),
         _ => None,
     }
 }
@@ -245,8 +246,8 @@ pub fn to_value(environment: &Environment, specs: &Specs) -> Value {
         .connections
         .iter()
         .map(|(role, config)| {
-            let declared = specs.connections.get(&config.spec).map(|connection| &connection.fields);
-            let mut fields = declared.map_or_else(Map::new, |declared| hidden(&config.fields, declared));
+            let declared = specs.connections.get(&config.spec).map(|connection| form(connection));
+            let mut fields = declared.map_or_else(Map::new, |declared| hidden(&config.fields, &declared));
             fields.insert("spec", config.spec.clone());
             (role.clone(), Value::Map(fields))
         })

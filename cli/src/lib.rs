@@ -1,1 +1,89 @@
-//! placeholder
+//! The command line of Calipso: parses, wires, prints, exits.
+
+pub mod args;
+pub mod command;
+pub mod embedded;
+pub mod environment;
+pub mod failure;
+pub mod output;
+pub mod picture;
+pub mod secrets;
+pub mod session;
+pub mod show;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use crate::{
+    args::{Cli, Command},
+    failure::{Exit, Failure},
+    session::Session,
+};
+
+/// Runs the program with the process's arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log(cli.common.verbose);
+    // A second provider cannot be there: nothing else installs one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&Failure::new(Exit::Bug, format!("cannot start: {error}"))),
+    };
+    match runtime.block_on(run(&cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => fail(&failure),
+    }
+}
+
+fn fail(failure: &Failure) -> ExitCode {
+    eprintln!("calipso: {}", failure.message);
+    if let Some(help) = &failure.help {
+        eprintln!("help: {help}");
+    }
+    ExitCode::from(failure.exit as u8)
+}
+
+fn log(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "calipso=info,warn",
+        2 => "calipso=debug,info",
+        _ => "trace",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("CALIPSO_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+/// Runs one command.
+///
+/// # Errors
+/// What the user should read, with the exit code.
+pub async fn run(cli: &Cli) -> Result<(), Failure> {
+    let session = Session::new(&cli.common);
+    match &cli.command {
+        Command::Demo(args) => command::demo::run(&session, args).await,
+        Command::Check(args) => command::specs::check(&session, args),
+        Command::Test(args) => command::specs::test(&session, args).await,
+        Command::Explain(args) => match (&args.what, &args.code) {
+            (Some(what), _) => command::explain::run(&session, what).await,
+            (None, Some(code)) => command::specs::explain_code(code),
+            (None, None) => Err(Failure::usage("say what to explain").help("`calipso explain codes` lists the diagnostics")),
+        },
+        Command::Env(what) => command::env::run(&session, what).await,
+        Command::Scan(args) => command::scan::run(&session, args).await,
+        Command::Get(what) => command::look::get(&session, what).await,
+        Command::Graph(args) => command::look::graph(&session, args).await,
+        Command::Search(args) => command::look::search(&session, args).await,
+        Command::Diff(args) => command::look::diff(&session, args).await,
+        Command::Schema(args) => command::specs::schema(args),
+        Command::Reference(args) => command::specs::reference(args),
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "calipso", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}

@@ -78,7 +78,7 @@ impl Session {
                     .help("name another place with `--store FILE` or CALIPSO_STORE")
             })?;
         }
-        Ok(Arc::new(Embedded::open(&self.store_file).map_err(store_failure)?))
+        Ok(Arc::new(Embedded::open(&self.store_file, calipso_store::embedded::Options::default()).map_err(store_failure)?))
     }
 
     /// The built-in specs with the layers over them, whatever is wrong with them.

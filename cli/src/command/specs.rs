@@ -128,3 +128,11 @@ pub fn reference(args: &args::Reference) -> Result<(), Failure> {
 fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
     Failure::usage(format!("cannot write `{}`: {error}", path.display()))
 }
+
+/// `test`.
+///
+/// # Errors
+/// A test failed, or something is not reached by any.
+pub async fn test(_session: &Session, _args: &args::Test) -> Result<(), Failure> {
+    Err(Failure::new(Exit::Bug, "not wired yet"))
+}

@@ -1,0 +1,345 @@
+//! `scan`: live, recorded or replayed, with progress and a readable summary.
+
+use std::{path::Path, sync::Arc};
+
+use calipso_model::{Environment, Map, ObjectKey, Str};
+use calipso_pipeline::{NoSecrets, Observer, Phase, Plan, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan, scan};
+use calipso_spec::Specs;
+use calipso_store::{Store, StoreError};
+use calipso_transport::{Door, Live, Meta, Once, Recorder, Recording, Replay, Scrubber};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::{
+    args::{self, Shape},
+    environment as environments,
+    failure::{Exit, Failure},
+    output::{printable, table},
+    secrets::References,
+    session::{Session, environment, find_object, store_failure},
+    show,
+};
+
+/// `scan`.
+///
+/// # Errors
+/// The scan could not be made, or parts of it failed.
+pub async fn run(session: &Session, args: &args::Scan) -> Result<(), Failure> {
+    let loaded = session.specs()?;
+    let specs = Arc::new(loaded.specs);
+    let store = session.store()?;
+    let found = match (&args.replay, store.environment(&args.environment).await) {
+        (_, Ok(found)) => found,
+        (Some(dir), Err(StoreError::NotFound { .. })) => {
+            let found = recorded_environment(dir, &args.environment)?;
+            store.put_environment(&found).await.map_err(store_failure)?;
+            found
+        }
+        (_, Err(error)) => return Err(store_failure(error)),
+    };
+    let mode = if let Some(text) = &args.object {
+        ScanMode::Partial(find_object(store.as_ref(), &args.environment, None, text).await?.key)
+    } else if args.inventory_only {
+        ScanMode::Inventory
+    } else if args.links_only {
+        ScanMode::Links
+    } else if args.cliques_only {
+        ScanMode::Cliques
+    } else {
+        ScanMode::Full
+    };
+    let wanted = Wanted { mode, clear: args.clear, record: args.record.as_deref(), replay: args.replay.as_deref() };
+    let report = perform(session, &specs, store, &found, &wanted).await?;
+    print!("{}", match args.output {
+        Shape::Table | Shape::Tree => summary(&report),
+        shape => show::value(shape, &report.to_value()),
+    });
+    verdict(&report)
+}
+
+/// A scan to be made.
+pub struct Wanted<'a> {
+    /// What is scanned.
+    pub mode: ScanMode,
+    /// Forget what was known.
+    pub clear: bool,
+    /// Record into this folder.
+    pub record: Option<&'a Path>,
+    /// Replay from this folder.
+    pub replay: Option<&'a Path>,
+}
+
+/// Plans an environment.
+///
+/// # Errors
+/// The specs have no plan for it.
+pub fn planned(specs: &Arc<Specs>, environment: &Environment) -> Result<Arc<Plan>, Failure> {
+    plan(specs, environment).map(Arc::new).map_err(|error| {
+        Failure::usage(error.to_string()).help(format!("correct the environment: `calipso env add {} …`", environment.name))
+    })
+}
+
+/// Makes one scan.
+///
+/// # Errors
+/// It could not be made; failed steps are in the report.
+pub async fn perform(
+    session: &Session,
+    specs: &Arc<Specs>,
+    store: Arc<dyn Store>,
+    environment: &Environment,
+    wanted: &Wanted<'_>,
+) -> Result<ScanReport, Failure> {
+    let plan = planned(specs, environment)?;
+    let scrubber = Arc::new(Scrubber::new());
+    let now = jiff::Timestamp::now();
+    let mut recorder = None;
+    let live = Arc::new(Live::new());
+    let door: Arc<dyn Door> = match (wanted.replay, wanted.record) {
+        (Some(dir), _) => {
+            let recording = Recording::read(dir).map_err(|error| Failure::usage(error.to_string()))?;
+            Arc::new(Once::new(Replay::new(recording)))
+        }
+        (None, Some(dir)) => {
+            let meta = Meta {
+                tool: format!("calipso {}", env!("CARGO_PKG_VERSION")),
+                started_at: now.to_string(),
+                about: [("environment", environments::to_value(environment, specs))].into_iter().collect::<Map>(),
+            };
+            let inner = Arc::new(
+                Recorder::new(Arc::clone(&live), dir, meta, Arc::clone(&scrubber))
+                    .map_err(|error| Failure::usage(error.to_string()))?,
+            );
+            recorder = Some(Arc::clone(&inner));
+            Arc::new(Once::new(inner))
+        }
+        (None, None) => Arc::new(Once::new(Arc::clone(&live))),
+    };
+    let secrets: &dyn SecretSource = if wanted.replay.is_some() { &NoSecrets } else { &References };
+    let request = ScanRequest {
+        plan,
+        door,
+        store,
+        secrets,
+        scrubber,
+        mode: wanted.mode.clone(),
+        clear: wanted.clear,
+        now,
+        holder: Str::from(format!("calipso scan, process {}", std::process::id())),
+        is_live: wanted.replay.is_none(),
+        max_tasks: 0,
+    };
+    let progress = Progress::new(session.terminal);
+    let scanned = scan(&request, &progress).await;
+    progress.finish();
+    live.close().await;
+    let report = scanned.map_err(|error| match error {
+        ScanError::Store(error) => store_failure(error),
+        other => Failure::usage(other.to_string()),
+    })?;
+    if let Some(recorder) = recorder {
+        recorder.finish().map_err(|error| Failure::new(Exit::Findings, error.to_string()))?;
+        eprintln!("recorded into {}", wanted.record.unwrap_or(Path::new(".")).display());
+    }
+    Ok(report)
+}
+
+/// The environment that a recording tells of, under another name.
+fn recorded_environment(dir: &Path, name: &str) -> Result<Environment, Failure> {
+    let recording = Recording::read(dir).map_err(|error| Failure::usage(error.to_string()))?;
+    environment_of(&recording, name).ok_or_else(|| {
+        Failure::usage(format!("the recording in `{}` does not say of which environment it is", dir.display()))
+            .help(format!("add the environment first: `calipso env add {name} …`"))
+    })
+}
+
+/// The environment that a recording tells of, under a name.
+#[must_use]
+pub fn environment_of(recording: &Recording, name: &str) -> Option<Environment> {
+    let about = recording.meta();
+    let value = about.get("environment").or_else(|| about.get("about")?.as_map()?.get("environment"))?;
+    let mut environment = environments::from_value(value).ok()?;
+    environment.name = Str::from(name);
+    Some(environment)
+}
+
+/// Exit code and sentence of a scan that was made.
+fn verdict(report: &ScanReport) -> Result<(), Failure> {
+    if report.failures.is_empty() {
+        return Ok(());
+    }
+    let kind = |wanted: &[&str]| report.failures.iter().all(|failure| wanted.contains(&failure.kind.as_str()));
+    let nothing = report.objects.is_empty();
+    let exit = if nothing && kind(&["denied"]) {
+        Exit::Denied
+    } else if nothing && kind(&["unreachable", "timeout"]) {
+        Exit::Unreachable
+    } else if nothing && kind(&["setup"]) {
+        Exit::Usage
+    } else {
+        Exit::Findings
+    };
+    Err(Failure::new(exit, format!("{} steps failed; what is known of their scopes stays", report.failures.len()))
+        .help("the report above says where and who must act"))
+}
+
+/// The summary of a report for people.
+#[must_use]
+pub fn summary(report: &ScanReport) -> String {
+    let mut text = String::new();
+    let revision = if report.revision_after == report.revision_before {
+        format!("revision {} stays: nothing changed", report.revision_after)
+    } else {
+        format!("revision {} → {}", report.revision_before, report.revision_after)
+    };
+    text.push_str(&format!("{} scan of {}: {revision}, {:.1} s\n\n", report.mode, report.environment, report.seconds));
+    let total = |counts: &std::collections::BTreeMap<Str, usize>| counts.values().sum::<usize>();
+    let listed = |counts: &std::collections::BTreeMap<Str, usize>| {
+        counts
+            .iter()
+            .filter(|(name, _)| !name.ends_with("_folder"))
+            .map(|(name, count)| format!("{name} {count}"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let changed = |changed: calipso_pipeline::report::Changed| format!("{} written, {} removed", changed.written, changed.removed);
+    let rows = [
+        ("objects", total(&report.objects), changed(report.changed_objects), listed(&report.objects)),
+        ("links", total(&report.links), changed(report.changed_links), listed(&report.links)),
+        ("cliques", total(&report.cliques), changed(report.changed_cliques), listed(&report.cliques)),
+    ];
+    for (what, count, changed, listed) in rows {
+        text.push_str(&format!("{what:8} {count:>7}   ({changed})\n         {listed}\n"));
+    }
+    if !report.sources.is_empty() {
+        text.push('\n');
+        let rows: Vec<Vec<String>> = report
+            .sources
+            .iter()
+            .map(|source| {
+                vec![
+                    source.role.to_string(),
+                    source.calls.to_string(),
+                    source.executions.to_string(),
+                    source.cached.to_string(),
+                    source.bytes.to_string(),
+                    format!("{:.2}", source.seconds),
+                ]
+            })
+            .collect();
+        text.push_str(&table(&["SOURCE", "CALLS", "EXECUTIONS", "SHARED", "BYTES", "SECONDS"], &rows));
+    }
+    for warning in &report.warnings {
+        text.push_str(&format!("\nwarning: {}\n", printable(warning)));
+    }
+    if !report.failures.is_empty() {
+        text.push_str("\nfailed steps:\n");
+        for failure in &report.failures {
+            let host = failure.host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
+            let times = if failure.times > 1 { format!(" ({} times)", failure.times) } else { String::new() };
+            text.push_str(&format!("  {}{host}{times} at {}\n    {}\n    → {}\n", failure.fetcher, failure.at, printable(&failure.sentence), failure.kind.act()));
+        }
+    }
+    let stale = report.stale_scopes();
+    if !stale.is_empty() {
+        text.push_str("\nout of date:\n");
+        for scope in &stale {
+            text.push_str(&format!("  {} of {} under {} since {}: {} objects kept\n", scope.object_type, scope.fetcher, scope.parent, scope.since, scope.n_objects));
+        }
+    }
+    if !report.misplaced.is_empty() {
+        text.push_str("\nplaced below the environment:\n");
+        for (object, sentence) in &report.misplaced {
+            text.push_str(&format!("  {object}: {}\n", printable(sentence)));
+        }
+    }
+    if !report.derivation.is_empty() {
+        text.push_str("\nrules that met a fault:\n");
+        for (at, sentence) in &report.derivation {
+            text.push_str(&format!("  {at}: {}\n", printable(sentence)));
+        }
+    }
+    text
+}
+
+/// A bar on the terminal.
+struct Progress(Option<ProgressBar>);
+
+impl Progress {
+    fn new(terminal: bool) -> Self {
+        Self(terminal.then(|| {
+            let bar = ProgressBar::new(0);
+            if let Ok(style) = ProgressStyle::with_template("{prefix:>10} [{bar:30}] {pos}/{len} {msg}") {
+                bar.set_style(style.progress_chars("=> "));
+            }
+            bar
+        }))
+    }
+
+    fn finish(&self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn phase(&self, phase: Phase) {
+        if let Some(bar) = &self.0 {
+            bar.set_prefix(match phase {
+                Phase::Load => "reading",
+                Phase::Fetch => "fetching",
+                Phase::Derive => "deriving",
+                Phase::Commit => "writing",
+            });
+            bar.set_message("");
+            bar.tick();
+        }
+    }
+
+    fn stage(&self, stage: usize, n_stages: usize, n_runs: usize) {
+        if let Some(bar) = &self.0 {
+            bar.inc_length(n_runs as u64);
+            bar.set_prefix(format!("stage {}/{n_stages}", stage + 1));
+        }
+    }
+
+    fn run(&self, fetcher: &str, parent: &ObjectKey, n_objects: usize, n_failures: usize) {
+        if let Some(bar) = &self.0 {
+            bar.inc(1);
+            let failed = if n_failures > 0 { format!(", {n_failures} failed") } else { String::new() };
+            bar.set_message(format!("{fetcher} under {parent}: {n_objects} objects{failed}"));
+        }
+    }
+}
+
+/// `explain plan`.
+///
+/// # Errors
+/// Unknown environment, or no plan for it.
+pub async fn explain_plan(session: &Session, name: &str) -> Result<(), Failure> {
+    let loaded = session.specs()?;
+    let store = session.store()?;
+    let found = environment(store.as_ref(), name).await?;
+    let plan = planned(&Arc::new(loaded.specs), &found)?;
+    println!("{} is a {} {} ({} stages)", found.name, found.distribution, found.version, plan.n_stages);
+    for warning in &plan.warnings {
+        println!("warning: {warning}");
+    }
+    let rows: Vec<Vec<String>> = plan
+        .choices
+        .iter()
+        .map(|choice| {
+            let stage = plan.fetcher(&choice.name).filter(|_| choice.kind == "fetcher").map(|known| (known.stage + 1).to_string());
+            vec![
+                choice.kind.to_owned(),
+                choice.name.to_string(),
+                if choice.chosen { "yes" } else { "no" }.to_owned(),
+                stage.unwrap_or_default(),
+                choice.why.clone(),
+            ]
+        })
+        .collect();
+    print!("{}", table(&["KIND", "NAME", "CHOSEN", "STAGE", "WHY"], &rows));
+    Ok(())
+}
+
