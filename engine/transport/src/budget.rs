@@ -66,3 +66,39 @@ impl Default for Budget {
         Self::new(8, None, 6)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::future::join_all;
+
+    use super::*;
+
+    #[test]
+    fn places_in_the_rate_are_an_interval_apart() {
+        let budget = Budget::new(8, Some(10.0), 6);
+        assert_eq!(budget.reserve(), None, "the first need not wait");
+        let places: Vec<Instant> = (0..4).map(|_| budget.reserve().unwrap()).collect();
+        assert!(places.windows(2).all(|pair| pair[1] - pair[0] == Duration::from_millis(100)));
+        let unlimited = Budget::new(8, None, 6);
+        assert!((0..4).all(|_| unlimited.reserve().is_none()));
+        for senseless in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(Budget::new(1, Some(senseless), 1).reserve(), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn no_more_at_a_time_than_allowed() {
+        let budget = Budget::new(3, None, 6);
+        let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        join_all((0..20).map(|_| async {
+            let _permit = budget.acquire().await;
+            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            now.fetch_sub(1, Ordering::SeqCst);
+        }))
+        .await;
+        assert_eq!(most.load(Ordering::SeqCst), 3);
+    }
+}

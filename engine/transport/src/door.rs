@@ -7,6 +7,8 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use calipso_model::{Map, Secret, Str, Value};
 
+pub(crate) use key::normal_sql;
+
 use crate::{budget::Budget, error::FetchError, stats::SourceStats};
 
 /// Whoever answers requests: the live world, a recording, or a wrapper around another door.

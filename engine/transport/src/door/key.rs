@@ -44,9 +44,14 @@ impl HttpKey {
 }
 
 impl SqlKey {
-    /// The statement with every run of white space as one blank.
+    /// The statement as it is compared: every run of white space as one blank, without back-quotes.
     #[must_use]
     pub fn normal_text(&self) -> String {
-        self.text.split_whitespace().collect::<Vec<_>>().join(" ")
+        normal_sql(&self.text)
     }
+}
+
+/// A statement as it is compared.
+pub(crate) fn normal_sql(text: &str) -> String {
+    text.replace('`', "").split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use calipso_model::{Map, Str, Value};
 
 use crate::{
-    door::Reply,
+    door::{Reply, normal_sql},
     error::ErrorKind,
     recording::{Entry, EntryKey, Recording, RecordingError, line::scalar_text},
     words,
@@ -156,7 +156,7 @@ fn http_reply(map: &Map) -> Result<Reply, String> {
 fn sql(map: &Map) -> Result<Entry, String> {
     known_keys(map, &["query", "params", "via", "rows", "error", "why"])?;
     let text = map.text("query").ok_or("`query` must be the statement")?;
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = normal_sql(text);
     let params = match map.get("params") {
         None | Some(Value::Null) => None,
         Some(params) => Some(params.as_list().ok_or("`params` must be a list")?.to_vec()),

@@ -1,5 +1,14 @@
 //! The form of a recording directory: `meta.json`, and one JSON object a line in `http.jsonl`, `sql.jsonl` and
 //! `hosts/HOST.jsonl`.
+//!
+//! A line says who asked (`role`, `stage`, `attempt`), what (`method`, `path`, `query`, `target` and `sent`; or `query`
+//! and `params`; or `host` and `words`), what came back (`status`, `headers` and one of `text`, `base64`, `body`; or
+//! `rows`; or `exit`, `stdout` and `stderr`; or else `error` and `why`), and how many `millis` it took. `***` stands
+//! where a secret was; when a request is looked up it stands for any text.
+//!
+//! ```json
+//! {"attempt":0,"exit":0,"host":"node-1","millis":4,"role":"hosts","stage":"work","stderr":"","stdout":"…","words":["uname","-r"]}
+//! ```
 
 use std::{
     fs,
@@ -11,7 +20,7 @@ use base64::Engine as _;
 use calipso_model::{Map, Str, Value};
 
 use crate::{
-    door::{Reply, Stage},
+    door::{Reply, Stage, normal_sql},
     error::ErrorKind,
     recording::{Entry, EntryKey, Recording, RecordingError},
 };
@@ -200,7 +209,7 @@ fn key(line: &Map) -> Result<EntryKey, String> {
         let words = words.iter().map(scalar_text).collect::<Result<_, _>>()?;
         return Ok(EntryKey::Exec { host: line.text("host").cloned(), words });
     }
-    let text = text(line, "query")?.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = normal_sql(text(line, "query")?);
     let params = line.get("params").map(|params| params.as_list().map(<[Value]>::to_vec));
     Ok(EntryKey::Sql { text, params: params.flatten() })
 }

@@ -9,5 +9,6 @@ mod once;
 mod plant;
 mod recordings;
 mod secrets;
+mod sql;
 mod ssh;
 mod ssh_server;

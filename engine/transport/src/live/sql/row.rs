@@ -84,3 +84,51 @@ fn bytes_value(column: &Column, bytes: Vec<u8>) -> Value {
         Err(error) => Value::from(base64::engine::general_purpose::STANDARD.encode(error.into_bytes())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(kind: ColumnType, character_set: u16, flags: ColumnFlags) -> Column {
+        Column::new(kind).with_character_set(character_set).with_flags(flags)
+    }
+
+    fn json(kind: ColumnType, cell: Cell) -> String {
+        to_value(&column(kind, 45, ColumnFlags::empty()), cell).to_json()
+    }
+
+    #[test]
+    fn every_kind_of_cell_has_its_value() {
+        use ColumnType as T;
+        assert_eq!(json(T::MYSQL_TYPE_LONG, Cell::NULL), "null");
+        assert_eq!(json(T::MYSQL_TYPE_TINY, Cell::Int(1)), "1");
+        assert_eq!(json(T::MYSQL_TYPE_LONGLONG, Cell::UInt(9)), "9");
+        assert_eq!(json(T::MYSQL_TYPE_LONGLONG, Cell::UInt(u64::MAX)), "1.8446744073709552e+19");
+        assert_eq!(json(T::MYSQL_TYPE_FLOAT, Cell::Float(1.1)), "1.1");
+        assert_eq!(json(T::MYSQL_TYPE_DOUBLE, Cell::Double(1.1)), "1.1");
+        assert_eq!(json(T::MYSQL_TYPE_NEWDECIMAL, Cell::Bytes(b"12.50".to_vec())), "\"12.50\"");
+        assert_eq!(json(T::MYSQL_TYPE_VAR_STRING, Cell::Bytes("ä".into())), "\"ä\"");
+        assert_eq!(json(T::MYSQL_TYPE_BIT, Cell::Bytes(vec![1, 2])), "258");
+        assert_eq!(json(T::MYSQL_TYPE_DATE, Cell::Date(2026, 11, 22, 0, 0, 0, 0)), "\"2026-11-22\"");
+        assert_eq!(json(T::MYSQL_TYPE_DATETIME, Cell::Date(2026, 11, 22, 1, 2, 3, 0)), "\"2026-11-22T01:02:03\"");
+        assert_eq!(
+            json(T::MYSQL_TYPE_TIMESTAMP, Cell::Date(2026, 1, 2, 1, 2, 3, 45)),
+            "\"2026-01-02T01:02:03.000045\""
+        );
+        assert_eq!(json(T::MYSQL_TYPE_TIME, Cell::Time(true, 1, 2, 1, 2, 0)), "\"-26:01:02\"");
+    }
+
+    #[test]
+    fn bytes_are_base64_and_text_is_text() {
+        let bytes = || Cell::Bytes(b"ab".to_vec());
+        let blob = column(ColumnType::MYSQL_TYPE_BLOB, BINARY, ColumnFlags::BINARY_FLAG);
+        assert_eq!(to_value(&blob, bytes()), Value::text("YWI="));
+        let text = column(ColumnType::MYSQL_TYPE_BLOB, 45, ColumnFlags::BLOB_FLAG);
+        assert_eq!(to_value(&text, bytes()), Value::text("ab"));
+        // A text column that sorts by bytes has the flag but a character set.
+        let sorted = column(ColumnType::MYSQL_TYPE_VAR_STRING, 46, ColumnFlags::BINARY_FLAG);
+        assert_eq!(to_value(&sorted, bytes()), Value::text("ab"));
+        let broken = column(ColumnType::MYSQL_TYPE_VAR_STRING, 45, ColumnFlags::empty());
+        assert_eq!(to_value(&broken, Cell::Bytes(vec![0xff])), Value::text("/w=="));
+    }
+}
