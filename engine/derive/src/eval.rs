@@ -460,7 +460,7 @@ impl Values {
             Take::First => Ok(self.list.into_iter().next().unwrap_or_default()),
             Take::Last => Ok(self.list.pop().unwrap_or_default()),
             Take::One => {
-                self.list.sort_by(Value::total_cmp);
+                self.list.sort_by(|a, b| a.total_cmp(b).then_with(|| a.kind().cmp(b.kind())));
                 self.list.dedup();
                 if self.list.len() > 1 {
                     let values: Vec<String> = self.list.iter().map(Value::to_json).collect();
@@ -470,7 +470,8 @@ impl Values {
             }
             Take::All => Ok(Value::list(self.list)),
             Take::Distinct => {
-                self.list.sort_by(Value::total_cmp);
+                // Equal numbers of two kinds: the whole one stays.
+                self.list.sort_by(|a, b| a.total_cmp(b).then_with(|| a.kind().cmp(b.kind())));
                 self.list.dedup_by(|a, b| a.total_cmp(b) == Ordering::Equal || a == b);
                 Ok(Value::list(self.list))
             }

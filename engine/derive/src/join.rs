@@ -5,6 +5,7 @@ use calipso_model::Value;
 use crate::{
     hash::{LookUp, Seeded},
     nodes::NIL,
+    same::same_list,
 };
 
 /// One key that an object has at one end, before it is in the index.
@@ -127,7 +128,7 @@ impl Index {
         let same = |index: &Self, row: u32, draft: &Draft| {
             let row = index.row(side, row);
             let key = &index.keys[row.key as usize];
-            key.hash == draft.hash && *key.parts == *draft.key && row.binds == draft.binds
+            key.hash == draft.hash && *key.parts == *draft.key && same_list(&row.binds, &draft.binds)
         };
         let front = old.iter().zip(&drafts).take_while(|(row, draft)| same(self, **row, draft)).count();
         let back = old[front..]

@@ -14,6 +14,7 @@ mod join;
 mod nodes;
 mod par;
 mod rules;
+mod same;
 mod store;
 
 pub use explain::{Cardinality, CliqueExplanation, CliqueStep, Dangling, DanglingEnd, End, LinkExplanation, RuleUse};

@@ -5,10 +5,11 @@ use calipso_model::{LinkState, Map, Str, Value};
 use crate::{
     hash::{Digest, LookUp, Seeded},
     nodes::{NIL, Nodes},
+    same::same_map,
 };
 
 /// What is said of a link.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Body {
     pub(crate) name: Str,
     pub(crate) state: LinkState,
@@ -17,6 +18,17 @@ pub(crate) struct Body {
     pub(crate) attributes: Map,
     /// The join that made it; none: it stands for a chain of others.
     pub(crate) rule: Option<u32>,
+}
+
+impl Body {
+    fn same(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.state == other.state
+            && self.host == other.host
+            && self.switch == other.switch
+            && self.rule == other.rule
+            && same_map(&self.attributes, &other.attributes)
+    }
 }
 
 /// One link.
@@ -284,7 +296,7 @@ impl Links {
     }
 
     fn update(&mut self, constraints: &[Str], number: u32, body: Body) {
-        if self.entries[number as usize].body == body {
+        if self.entries[number as usize].body.same(&body) {
             return;
         }
         let profile = self.profiles.number(constraints, &body.attributes);

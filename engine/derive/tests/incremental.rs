@@ -109,6 +109,7 @@ fn check(rules: &Arc<Rules>, changes: Vec<(Vec<Object>, Vec<ObjectKey>)>) {
         let (expected, fresh) = from_scratch(rules, &fetched);
         assert_eq!(state, expected);
         assert_eq!(State::of(&graph), expected);
+        assert_eq!(format!("{state:?}"), format!("{expected:?}"));
         assert_eq!(graph.sizes(), fresh.sizes());
         assert_eq!(graph.faults(), fresh.faults());
         assert_eq!(graph.cardinality(), fresh.cardinality());

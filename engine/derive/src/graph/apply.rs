@@ -10,6 +10,7 @@ use crate::{
     nodes::Nodes,
     par,
     rules::TypeRules,
+    same::same,
 };
 
 impl Graph {
@@ -146,22 +147,6 @@ fn difference(known: Option<&TypeRules>, before: &Map, after: &Map) -> u64 {
         }
     }
     old.fold(changed, |changed, (gone, _)| changed | bit(gone))
-}
-
-/// Whether two values are the same to a reader: 1 and 1.0 are not.
-pub(super) fn same(a: &calipso_model::Value, b: &calipso_model::Value) -> bool {
-    use calipso_model::Value;
-    match (a, b) {
-        (Value::Int(_), Value::Float(_)) | (Value::Float(_), Value::Int(_)) => false,
-        (Value::Float(a), Value::Float(b)) => a.to_bits() == b.to_bits(),
-        (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| same(a, b)),
-        (Value::Map(a), Value::Map(b)) => same_map(a, b),
-        (a, b) => a == b,
-    }
-}
-
-pub(super) fn same_map(a: &Map, b: &Map) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && same(&a.1, &b.1))
 }
 
 /// Attribute names met in one group: one copy of each.

@@ -2,7 +2,7 @@
 
 use calipso_model::Value;
 
-use super::{Graph, Work, apply::same};
+use super::{Graph, Work};
 use crate::{
     eval::Evaluator,
     faults::{FaultKey, Part},
@@ -10,6 +10,7 @@ use crate::{
     nodes::NIL,
     par,
     rules::{AttributeRule, Rules},
+    same::same,
 };
 
 /// What one join hears when its rows change.

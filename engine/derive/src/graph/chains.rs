@@ -220,7 +220,7 @@ fn body(chains: &[Chain], constraints: &[Str]) -> Body {
                 one => items.push((*one).clone()),
             }
         }
-        items.sort_by(Value::total_cmp);
+        items.sort_by(|a, b| a.total_cmp(b).then_with(|| a.kind().cmp(b.kind())));
         items.dedup();
         let alike = values.windows(2).all(|pair| pair[0] == pair[1]);
         let value = match values.first() {

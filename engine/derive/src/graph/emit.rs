@@ -2,11 +2,12 @@
 
 use calipso_model::{Delta, Link, LinkRef, Object, ObjectKey, Str};
 
-use super::{Graph, apply::same_map, clique::CliqueChanges};
+use super::{Graph, clique::CliqueChanges};
 use crate::{
     nodes::Nodes,
     par,
     rules::Rules,
+    same::same_map,
     store::{Entry, Gone, Links},
 };
 

@@ -1,0 +1,38 @@
+//! Sameness to a reader, which is stricter than equality of the language: 1 and 1.0 are equal, but not the same.
+
+use calipso_model::{Map, Value};
+
+/// Whether two values are the same.
+pub(crate) fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Int(_), Value::Float(_)) | (Value::Float(_), Value::Int(_)) => false,
+        (Value::Float(a), Value::Float(b)) => a.to_bits() == b.to_bits(),
+        (Value::List(a), Value::List(b)) => same_list(a, b),
+        (Value::Map(a), Value::Map(b)) => same_map(a, b),
+        (a, b) => a == b,
+    }
+}
+
+/// Whether two lists are the same.
+pub(crate) fn same_list(a: &[Value], b: &[Value]) -> bool {
+    std::ptr::eq(a, b) || a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+}
+
+/// Whether two maps are the same.
+pub(crate) fn same_map(a: &Map, b: &Map) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && same(&a.1, &b.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_numbers_of_two_kinds_are_not_the_same() {
+        let list = |value: Value| Value::list(vec![value]);
+        assert!(Value::Int(1) == Value::Float(1.0));
+        assert!(!same(&list(Value::Int(1)), &list(Value::Float(1.0))));
+        assert!(same(&list(Value::Int(1)), &list(Value::Int(1))));
+        assert!(same(&Value::Float(f64::NAN), &Value::Float(f64::NAN)));
+    }
+}
