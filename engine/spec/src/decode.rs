@@ -107,8 +107,30 @@ pub(crate) fn help(diagnostic: &mut Diagnostic, text: impl Into<String>) {
 
 /// Keys that hold a name or a word, so that braces in them are a mistake.
 const CONSTANT: &[&str] = &[
-    "as", "answer_as", "attribute", "emit", "emits", "extends", "fetch", "focal_point", "from", "items", "keyed_by",
-    "let", "lookup", "named", "path", "platform", "refers_to", "role", "stop", "take", "to", "type", "under", "via",
+    "as",
+    "answer_as",
+    "attribute",
+    "emit",
+    "emits",
+    "extends",
+    "fetch",
+    "focal_point",
+    "from",
+    "items",
+    "keyed_by",
+    "let",
+    "lookup",
+    "named",
+    "path",
+    "platform",
+    "refers_to",
+    "role",
+    "stop",
+    "take",
+    "to",
+    "type",
+    "under",
+    "via",
 ];
 
 /// The keys of one map, while they are taken.
@@ -181,7 +203,11 @@ impl<'n> Fields<'n> {
         #[cfg(debug_assertions)]
         if let Some(block) = crate::keys::block(&self.what) {
             for name in &self.known {
-                debug_assert!(block.keys.iter().any(|key| key.name == *name), "{}: `{name}` is not in the table of keys", self.what);
+                debug_assert!(
+                    block.keys.iter().any(|key| key.name == *name),
+                    "{}: `{name}` is not in the table of keys",
+                    self.what
+                );
             }
         }
         for (key, _) in self.entries {

@@ -1,11 +1,11 @@
 //! From YAML text to checked specs and diagnostics. Pure: no network, clock or environment variable.
 
 pub mod checked;
+pub mod diag;
 pub mod keys;
+pub mod load;
 pub mod reference;
 pub mod schema;
-pub mod diag;
-pub mod load;
 pub mod select;
 pub mod spec_test;
 

@@ -204,8 +204,15 @@ pub fn load(layers: &[Layer]) -> Loaded {
     }
     let broken = loaded.diagnostics.iter().any(|known| known.severity == Severity::Error);
     check::paths::settle(&mut loaded.specs);
-    let catalogue =
-        check::Catalogue::new(&loaded.specs, &chosen, &extensions, &loaded.tests, &loaded.parsers, &loaded.files, sites);
+    let catalogue = check::Catalogue::new(
+        &loaded.specs,
+        &chosen,
+        &extensions,
+        &loaded.tests,
+        &loaded.parsers,
+        &loaded.files,
+        sites,
+    );
     let mut found = catalogue.check(broken);
     loaded.diagnostics.append(&mut found);
     diag::sort(&mut loaded.diagnostics);

@@ -63,7 +63,8 @@ fn keys() -> String {
 }
 
 fn expressions() -> String {
-    let mut page = format!("{NOTE}# Filters, tests and functions\n\n## Filters\n\n| written | yields | does |\n|---|---|---|\n");
+    let mut page =
+        format!("{NOTE}# Filters, tests and functions\n\n## Filters\n\n| written | yields | does |\n|---|---|---|\n");
     for filter in table::FILTERS {
         let _ = writeln!(page, "| `{}` | {} | {} |", cell(filter.usage), filter.yields, cell(filter.does));
     }

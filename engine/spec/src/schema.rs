@@ -82,7 +82,9 @@ fn of(holds: Holds, needed: &mut BTreeSet<&'static str>) -> Value {
         Holds::Blocks(name) => json!({"type": "array", "items": reference(name)}),
         Holds::Named(name) => json!({"type": "object", "additionalProperties": reference(name)}),
         Holds::NamedTexts => json!({"type": "object", "additionalProperties": {"type": "string"}}),
-        Holds::NamedTextLists => json!({"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}}),
+        Holds::NamedTextLists => {
+            json!({"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}})
+        }
         Holds::Steps => json!({"type": "array", "items": reference("a step")}),
         Holds::Maps => json!({"type": "array", "items": {"type": "object"}}),
     }
@@ -103,10 +105,17 @@ mod tests {
     #[test]
     fn a_schema_refuses_what_the_decoder_refuses() {
         let (_, text) = schemas().into_iter().find(|(kind, _)| *kind == "fetcher").expect("there are fetchers");
-        let validator = jsonschema::validator_for(&serde_json::from_str(&text).expect("this is JSON")).expect("a schema");
+        let validator =
+            jsonschema::validator_for(&serde_json::from_str(&text).expect("this is JSON")).expect("a schema");
         let good = json!({"schema": "fetcher/v1", "name": "x", "description": "d", "source": "s", "under": "host", "emits": ["y"], "steps": [{"emit": "y"}]});
         assert!(validator.is_valid(&good));
-        for (pointer, value) in [("/steps/0/emitt", json!("y")), ("/under", json!(3)), ("/steps/0/run", json!("ls")), ("/unknown", json!(1)), ("/schema", json!("link_type/v1"))] {
+        for (pointer, value) in [
+            ("/steps/0/emitt", json!("y")),
+            ("/under", json!(3)),
+            ("/steps/0/run", json!("ls")),
+            ("/unknown", json!(1)),
+            ("/schema", json!("link_type/v1")),
+        ] {
             let mut bad = good.clone();
             let (parent, key) = pointer.rsplit_once('/').expect("a pointer");
             bad.pointer_mut(parent).expect("it is there")[key] = value;

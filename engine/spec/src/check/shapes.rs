@@ -17,7 +17,7 @@ use super::{
     attributes::{Emit, Facts, of_type},
 };
 use crate::{
-    checked::{Field, FieldType, Fetcher},
+    checked::{Fetcher, Field, FieldType},
     diag::Diagnostic,
 };
 use walk::Walk;
@@ -134,10 +134,7 @@ fn parsed(shape: parse::Shape) -> Shape {
         parse::Shape::Map { known, others } => match others {
             Some(others) if known.is_empty() => Shape::Dict(Box::new(parsed(*others))),
             others => Shape::Map {
-                known: known
-                    .into_iter()
-                    .map(|(name, field)| (name, (parsed(field.shape), field.optional)))
-                    .collect(),
+                known: known.into_iter().map(|(name, field)| (name, (parsed(field.shape), field.optional))).collect(),
                 open: others.is_some(),
             },
         },

@@ -130,8 +130,7 @@ fn of_connection(catalogue: &Catalogue<'_>, facts: &Facts, connection: &Connecti
     let mut walk = Walk::new(catalogue, Some(facts), layout);
     common_roots(&mut walk, layout);
     walk.set(layout, "config", fields(&connection.fields));
-    let target: BTreeMap<_, _> =
-        connection.target.keys().map(|name| (name.clone(), (Shape::Any, false))).collect();
+    let target: BTreeMap<_, _> = connection.target.keys().map(|name| (name.clone(), (Shape::Any, false))).collect();
     // A host is a target as well, with whatever is known of it.
     let open = target.is_empty();
     walk.set(layout, "target", Shape::Map { known: target, open });

@@ -396,8 +396,12 @@ impl<'c> Walk<'c> {
 
     /// Whether the type can take what is written to an attribute.
     fn written(&mut self, step: &Step, emit: &EmitStep, key: &Str, shape: &Shape) {
-        let Some(object_type) = self.facts.and(self.catalogue.specs.object_types.get(&emit.object_type)) else { return };
-        let place = || self.catalogue.at(&step.at).and_then(|spot| spot.inside("set")).map(|set| (set.key(key), set.value(key)));
+        let Some(object_type) = self.facts.and(self.catalogue.specs.object_types.get(&emit.object_type)) else {
+            return;
+        };
+        let place = || {
+            self.catalogue.at(&step.at).and_then(|spot| spot.inside("set")).map(|set| (set.key(key), set.value(key)))
+        };
         match object_type.attributes.get(key) {
             None if !object_type.other_attributes && !COMMON.contains(&key.as_ref()) => {
                 if let Some((place, _)) = place() {
