@@ -28,7 +28,9 @@ use crate::{
     world::{HttpAsk, RunAsk, SqlAsk, World},
 };
 
-pub use self::fields::{ConfigProblem, filled_in};
+pub use self::fields::{ConfigProblem, filled_in, form};
+
+pub(crate) use self::rules::{rewrite, rule_for};
 
 /// Where references to secrets lead.
 pub trait SecretSource: Send + Sync {

@@ -8,6 +8,7 @@ use calipso_transport::{Door, Scrubber, Stage};
 
 use crate::{
     SecretSource,
+    answer::FailureKind,
     connection::{Access, Sessions},
     known::Known,
     plan::Plan,
@@ -28,6 +29,8 @@ pub struct TestLine {
     pub ok: bool,
     /// What went wrong and what to do, or that it worked.
     pub sentence: String,
+    /// Which kind of failure, where one is known.
+    pub kind: Option<FailureKind>,
 }
 
 /// Tests every connection of an environment, or only those of some roles.
@@ -53,6 +56,7 @@ pub async fn test_connections(
                 name: format!("the field {} is usable", problem.field).into(),
                 ok: false,
                 sentence: problem.sentence.clone(),
+                kind: Some(FailureKind::Setup),
             }));
             continue;
         }
@@ -66,28 +70,29 @@ pub async fn test_connections(
 /// Runs the test steps of one connection.
 pub(crate) async fn lines_of(sessions: &Sessions, access: &Access) -> Vec<TestLine> {
     let spec = &access.spec;
-    let line = |name: &Str, problem: Option<String>| TestLine {
+    let line = |name: &Str, problem: Option<String>, kind: Option<FailureKind>| TestLine {
         role: access.role.clone(),
         connection: spec.head.name.clone(),
         name: name.clone(),
         ok: problem.is_none(),
         sentence: problem.unwrap_or_else(|| "it works".to_owned()),
+        kind,
     };
     let mut lines = Vec::new();
     // A login that looks at its target, or a connection to hosts, opens with the first step instead.
     if !spec.login.is_empty() {
         match sessions.session(access, &Value::Null).await {
-            Ok(_) => lines.push(line(&"login".into(), None)),
+            Ok(_) => lines.push(line(&"login".into(), None, None)),
             Err(why) => {
                 let sentence = format!("{}; {}", why.sentence, why.kind.act());
-                lines.push(line(&"login".into(), Some(sentence)));
+                lines.push(line(&"login".into(), Some(sentence), Some(why.kind)));
                 return lines;
             }
         }
     }
     let mut frame = match access.frame(&sessions.values, Value::Null) {
         Ok(frame) => frame,
-        Err(why) => return vec![line(&"login".into(), Some(why.sentence))],
+        Err(why) => return vec![line(&"login".into(), Some(why.sentence), Some(why.kind))],
     };
     let known = Known::default();
     let machine = Machine {
@@ -123,7 +128,8 @@ pub(crate) async fn lines_of(sessions: &Sessions, access: &Access) -> Vec<TestLi
         };
         let is_verdict = matches!(step.verb, Verb::Stop(_));
         if ran && (!is_verdict || !problems.is_empty()) {
-            lines.push(line(&name, (!problems.is_empty()).then(|| problems.join("; "))));
+            let kind = run.failures.first().map(|failure| failure.why.kind);
+            lines.push(line(&name, (!problems.is_empty()).then(|| problems.join("; ")), kind));
         }
         if run.stopped.is_some() {
             break;

@@ -22,7 +22,6 @@ use crate::{
 pub(crate) struct Asking<'a> {
     pub(crate) fetcher: &'a Fetcher,
     pub(crate) settings: &'a Map,
-    pub(crate) parent: &'a ObjectKey,
     pub(crate) document: &'a Value,
     pub(crate) narrow: &'a Map,
     pub(crate) values: &'a ScopeValues,

@@ -8,6 +8,7 @@ pub mod answer;
 pub mod conntest;
 pub mod report;
 pub mod scan;
+pub mod spec_test;
 
 mod coverage;
 mod fetch;
@@ -23,3 +24,4 @@ pub use conntest::{TestLine, test_connections};
 pub use plan::{Choice, Plan, PlanError, PlannedConnection, PlannedFetcher, plan};
 pub use report::{FailureReport, ScanReport, StaleScope};
 pub use scan::{Observer, Phase, Quiet, ScanError, ScanMode, ScanRequest, scan};
+pub use spec_test::{TestReport, run_spec_tests};

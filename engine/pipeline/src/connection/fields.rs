@@ -43,6 +43,14 @@ fn common_fields(transport: TransportName) -> BTreeMap<Str, Field> {
     pairs.into_iter().map(|(name, field)| (Str::from(name), field)).collect()
 }
 
+/// The whole form of a connection: its own fields, and those of its transport.
+#[must_use]
+pub fn form(spec: &Connection) -> BTreeMap<Str, Field> {
+    let mut fields = common_fields(spec.transport);
+    fields.extend(spec.fields.iter().map(|(name, field)| (name.clone(), field.clone())));
+    fields
+}
+
 /// Fills in a connection's form.
 ///
 /// # Errors
@@ -53,8 +61,7 @@ pub fn filled_in(
     secrets: &dyn SecretSource,
     scrubber: &Scrubber,
 ) -> Result<Map, Vec<ConfigProblem>> {
-    let mut fields = common_fields(spec.transport);
-    fields.extend(spec.fields.iter().map(|(name, field)| (name.clone(), field.clone())));
+    let fields = form(spec);
     let mut form = Form { secrets, scrubber, problems: Vec::new() };
     let filled = form.map("", &fields, &config.fields);
     if !spec.require_any.is_empty() && !spec.require_any.iter().any(|name| filled.contains_key(name)) {

@@ -34,8 +34,14 @@ struct Node {
 /// Places everything that is known.
 ///
 /// # Shape
-/// `emitted` names the types that this environment has fetchers for: only their folders are there when empty.
-pub(crate) fn place(ids: &Identities, merged: BTreeMap<ObjectKey, Map>, emitted: &BTreeSet<Str>) -> Placement {
+/// `emitted` names the types that this environment has fetchers for: only their folders are there when empty. `given` are
+/// documents that are there already and may be parents; they are not placed again.
+pub(crate) fn place(
+    ids: &Identities,
+    merged: BTreeMap<ObjectKey, Map>,
+    emitted: &BTreeSet<Str>,
+    given: &BTreeMap<ObjectKey, Map>,
+) -> Placement {
     let mut placement = Placement::default();
     let mut found: Vec<(Identity<'_>, &Map)> = Vec::with_capacity(merged.len());
     for (key, attributes) in &merged {
@@ -53,6 +59,7 @@ pub(crate) fn place(ids: &Identities, merged: BTreeMap<ObjectKey, Map>, emitted:
     let seen: BTreeMap<ObjectKey, Map> = found
         .iter()
         .map(|(identity, attributes)| (identity.key.clone(), with_identity(attributes, identity)))
+        .chain(given.iter().map(|(key, document)| (key.clone(), document.clone())))
         .chain([(root.clone(), root_document)])
         .collect();
     let mut nodes: BTreeMap<ObjectKey, Node> = BTreeMap::new();
@@ -78,6 +85,22 @@ pub(crate) fn place(ids: &Identities, merged: BTreeMap<ObjectKey, Map>, emitted:
             },
         );
     }
+    for (key, document) in given {
+        let name = document.text("name").unwrap_or(&key.id).clone();
+        let parent = document.text("parent_type").cloned().zip(document.text("parent_id").cloned());
+        let parent = parent.map(|(object_type, id)| ObjectKey { object_type, id }).filter(|key| seen.contains_key(key));
+        nodes.insert(
+            key.clone(),
+            Node {
+                object_name: name.clone(),
+                name,
+                parent: parent.unwrap_or_else(|| root.clone()),
+                parent_text: None,
+                attributes: Map::new(),
+                is_folder: false,
+            },
+        );
+    }
     folders.always(&seen, emitted);
     placement.misplaced.append(&mut folders.misplaced);
     for (key, folder) in folders.nodes {
@@ -92,7 +115,7 @@ pub(crate) fn place(ids: &Identities, merged: BTreeMap<ObjectKey, Map>, emitted:
         let sentence = "its parents lead back to itself".to_owned();
         placement.misplaced.push(Misplaced { key: key.clone(), sentence });
     }
-    for (key, node) in &nodes {
+    for (key, node) in nodes.iter().filter(|(key, _)| !given.contains_key(*key)) {
         let Some((id_path, name_path)) = known.get(key) else { continue };
         let (parent, parent_text) =
             if circles.contains(key) { (&root, &None) } else { (&node.parent, &node.parent_text) };

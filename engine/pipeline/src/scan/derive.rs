@@ -28,7 +28,7 @@ pub(super) fn derive(plan: &Plan, inventory: &Inventory, report: &mut ScanReport
         .objects()
         .map(|key| (key.clone(), inventory.merged(key, ids.types.get(&key.object_type).map(|known| &**known))))
         .collect();
-    let placement = place(&ids, merged, &plan.emitted());
+    let placement = place(&ids, merged, &plan.emitted(), &BTreeMap::new());
     for misplaced in &placement.misplaced {
         report.misplaced.push((misplaced.key.clone(), misplaced.sentence.clone()));
     }

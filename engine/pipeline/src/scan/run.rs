@@ -221,7 +221,6 @@ async fn run_jobs(
             let asking = Asking {
                 fetcher: &planned.fetcher,
                 settings: &planned.settings,
-                parent: &job.parent,
                 document: &document,
                 narrow: &narrow,
                 values: &values,

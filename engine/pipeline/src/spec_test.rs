@@ -1,0 +1,184 @@
+//! Runs the tests beside specs: one spec over inline answers, without a network.
+
+mod connect;
+mod cover;
+mod expect;
+mod observe;
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use calipso_model::{Link, Object, Str, Value};
+use calipso_parse::Parser;
+use calipso_spec::{
+    checked::{At, Specs},
+    spec_test::{SpecTest, TestCase, TestOf},
+};
+
+use crate::{conntest::TestLine, coverage::Coverage};
+
+/// What one case came to, before it is compared with anything.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// Objects that the spec under test brings, with identity and place, by key; folders among them. Of an object type's
+    /// test also with derived attributes; of a link or clique type's test all that were given, with theirs.
+    pub objects: Vec<Object>,
+    /// Types of `objects` that are only folders.
+    pub folder_types: Vec<Str>,
+    /// Links.
+    pub links: Vec<Link>,
+    /// Cliques.
+    pub cliques: Vec<calipso_model::Clique>,
+    /// Whether the run was complete; of a connection whether everything worked.
+    pub complete: bool,
+    /// What failed, in sentences.
+    pub failures: Vec<String>,
+    /// Of a distribution: the words that would run, command by command. Otherwise the commands that were asked for, as the
+    /// spec says them.
+    pub commands: Vec<Vec<String>>,
+    /// What a parser, a connection's request or a distribution's command gave; none: a negative answer.
+    pub value: Option<Value>,
+    /// Lines of a connection's test.
+    pub lines: Vec<TestLine>,
+}
+
+/// What cases are run with.
+pub struct Bench<'a> {
+    /// The catalogue.
+    pub specs: &'a Specs,
+    /// Parsers by name, for tests of parsers.
+    pub parsers: &'a BTreeMap<Str, Arc<Parser>>,
+    /// The folder that paths of the tests' files lie below, for recordings beside them.
+    pub root: Option<&'a Path>,
+    pub(crate) coverage: Arc<Coverage>,
+}
+
+impl<'a> Bench<'a> {
+    /// Nothing has run yet.
+    #[must_use]
+    pub fn new(specs: &'a Specs, parsers: &'a BTreeMap<Str, Arc<Parser>>, root: Option<&'a Path>) -> Self {
+        Self { specs, parsers, root, coverage: Arc::default() }
+    }
+
+    /// Runs one case.
+    ///
+    /// # Errors
+    /// The case itself is wrong: it names a spec that does not exist, its answers cannot be read.
+    pub async fn observe(&self, of: &TestOf, case: &TestCase) -> Result<Observed, String> {
+        observe::observe(self, of, case).await
+    }
+}
+
+/// Runs one case and says what came out. Must not be called from within an asynchronous run-time.
+///
+/// # Errors
+/// The case itself is wrong: it names a spec that does not exist, its answers cannot be read.
+pub fn observe(specs: &Specs, of: &TestOf, case: &TestCase) -> Result<Observed, String> {
+    let parsers = BTreeMap::new();
+    let runtime = runtime()?;
+    runtime.block_on(Bench::new(specs, &parsers, None).observe(of, case))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, String> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .map_err(|error| format!("no run-time for the test: {error}"))
+}
+
+/// What one case came to.
+#[derive(Clone, Debug)]
+pub struct CaseResult {
+    /// Kind of the spec under test.
+    pub kind: &'static str,
+    /// Its name.
+    pub spec: Str,
+    /// The case.
+    pub case: Str,
+    /// Where it stands.
+    pub at: At,
+    /// What is not as expected; nothing: it passed.
+    pub problems: Vec<String>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// A branch of a spec that no case reaches.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unreached {
+    /// Kind of the spec.
+    pub kind: &'static str,
+    /// Its name.
+    pub spec: Str,
+    /// Where.
+    pub at: At,
+    /// What was never the case there, such as `step`, `when false` or `alternative 2`.
+    pub branch: String,
+}
+
+/// What all tests came to.
+#[derive(Clone, Debug, Default)]
+pub struct TestReport {
+    /// Every case, in the order of files.
+    pub cases: Vec<CaseResult>,
+    /// What no case reached.
+    pub unreached: Vec<Unreached>,
+    /// How many branches there are.
+    pub n_branches: usize,
+}
+
+impl TestReport {
+    /// Whether something ran and everything that ran passed.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        !self.cases.is_empty() && self.cases.iter().all(|case| case.problems.is_empty())
+    }
+}
+
+/// Runs tests; of all branches of the catalogue it says which none of them reached. Must not be called from within an
+/// asynchronous run-time.
+///
+/// # Errors
+/// No run-time could be made.
+pub fn run_spec_tests(
+    specs: &Specs,
+    parsers: &BTreeMap<Str, Arc<Parser>>,
+    tests: &[SpecTest],
+    root: Option<&Path>,
+    filter: Option<&str>,
+) -> Result<TestReport, String> {
+    let runtime = runtime()?;
+    let bench = Bench::new(specs, parsers, root);
+    let mut report = TestReport::default();
+    let mut sorted: Vec<&SpecTest> = tests.iter().collect();
+    sorted.sort_by(|a, b| a.at.cmp(&b.at));
+    for test in sorted {
+        let (kind, spec) = test.of.parts();
+        if filter.is_some_and(|filter| !spec.contains(filter) && !kind.contains(filter)) {
+            continue;
+        }
+        for case in &test.cases {
+            let started = Instant::now();
+            let problems = match runtime.block_on(bench.observe(&test.of, case)) {
+                Ok(observed) => expect::compare(&test.of, case, &observed),
+                Err(problem) => vec![problem],
+            };
+            report.cases.push(CaseResult {
+                kind,
+                spec: spec.clone(),
+                case: case.name.clone(),
+                at: case.at.clone(),
+                problems,
+                took: started.elapsed(),
+            });
+        }
+    }
+    let branches = cover::branches(specs);
+    report.n_branches = branches.len();
+    report.unreached = branches.into_iter().filter(|branch| !bench.coverage.has(&branch.at, &branch.branch)).collect();
+    Ok(report)
+}
