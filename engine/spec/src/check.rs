@@ -19,7 +19,7 @@ mod attributes;
 mod cliques;
 mod connections;
 mod distributions;
-mod exprs;
+pub(crate) mod exprs;
 mod fetchers;
 mod links;
 mod names;

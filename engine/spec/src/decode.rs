@@ -39,29 +39,14 @@ impl<'f> Cx<'f> {
 }
 
 impl Cx<'_> {
-    /// Remembers where expressions stand. `text` is that of the scalar; expressions come in the order of the text.
-    pub fn remember(
-        &mut self,
-        whole: &Range<usize>,
-        inside: Option<usize>,
-        text: &str,
-        templates: bool,
-        exprs: Vec<&calipso_expr::Expr>,
-    ) {
-        let mut rest = 0;
+    /// Remembers where expressions stand; `inside` is where the text that they are part of begins.
+    pub fn remember(&mut self, whole: &Range<usize>, inside: Option<usize>, exprs: Vec<&calipso_expr::Expr>) {
         for expr in exprs {
-            let from = if templates {
-                text.get(rest..).and_then(|tail| tail.find("{{")).map_or(rest, |open| rest + open + 2)
-            } else {
-                rest
-            };
-            let found = text.get(from..).and_then(|tail| tail.find(expr.source())).map(|place| from + place);
-            rest = found.map_or(rest, |place| place + expr.source().len());
             self.sites.push(Site {
                 id: expr.source().as_ptr() as usize,
                 file: Arc::clone(&self.file),
                 whole: whole.clone(),
-                inside: inside.zip(found).map(|(start, place)| start + place),
+                inside: inside.map(|start| start + expr.offset()),
             });
         }
     }

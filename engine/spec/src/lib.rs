@@ -5,6 +5,7 @@ pub mod diag;
 pub mod keys;
 pub mod load;
 pub mod reference;
+pub mod schedule;
 pub mod schema;
 pub mod select;
 pub mod spec_test;

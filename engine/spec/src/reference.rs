@@ -2,8 +2,6 @@
 
 use std::fmt::Write as _;
 
-use calipso_expr::table;
-
 use crate::{
     diag::CODES,
     keys::{BLOCKS, Holds},
@@ -65,16 +63,16 @@ fn keys() -> String {
 fn expressions() -> String {
     let mut page =
         format!("{NOTE}# Filters, tests and functions\n\n## Filters\n\n| written | yields | does |\n|---|---|---|\n");
-    for filter in table::FILTERS {
-        let _ = writeln!(page, "| `{}` | {} | {} |", cell(filter.usage), filter.yields, cell(filter.does));
+    for filter in calipso_expr::filters::ALL {
+        let _ = writeln!(page, "| `{}` | {} | {} |", cell(filter.usage), filter.yields.words(), cell(filter.does));
     }
     page.push_str("\n## Tests\n\n| written | asks |\n|---|---|\n");
-    for test in table::TESTS {
+    for test in calipso_expr::tests::ALL {
         let arguments = if test.args > 0 { "(…)" } else { "" };
         let _ = writeln!(page, "| `x is {}{arguments}` | {} |", test.name, cell(test.does));
     }
     page.push_str("\n## Functions\n\n| written | does |\n|---|---|\n");
-    for function in table::FUNCTIONS {
+    for function in calipso_expr::functions::ALL {
         let _ = writeln!(page, "| `{}(…)` | {} |", function.name, cell(function.does));
     }
     page

@@ -188,7 +188,7 @@ pub(crate) fn expr(cx: &mut Cx<'_>, node: &Node, key: &str, scope: &Scope) -> Op
     };
     match Expr::parse(&text, scope) {
         Ok(expr) => {
-            cx.remember(&node.range, inside, &text, false, vec![&expr]);
+            cx.remember(&node.range, inside, vec![&expr]);
             Some(expr)
         }
         Err(mistakes) => {
@@ -207,7 +207,7 @@ pub(crate) fn each(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope) -> Option<Ea
     match Each::parse(&text, scope) {
         Ok(each) => {
             let overs = each.generators.iter().map(|generator| &generator.over).collect();
-            cx.remember(&node.range, inside, &text, false, overs);
+            cx.remember(&node.range, inside, overs);
             Some(each)
         }
         Err(mistakes) => {
@@ -222,7 +222,7 @@ pub(crate) fn tree(cx: &mut Cx<'_>, node: &Node, scope: &Scope) -> Option<Tree> 
     match &node.kind {
         NodeKind::Text { text, inside } => match Tree::parse_text(text, scope) {
             Ok(tree) => {
-                cx.remember(&node.range, *inside, text, true, tree.exprs());
+                cx.remember(&node.range, *inside, tree.exprs());
                 Some(tree)
             }
             Err(mistakes) => {
@@ -262,7 +262,7 @@ macro_rules! in_context {
             };
             let parsed = $type::parse(text, scope);
             if let Ok(value) = &parsed {
-                cx.remember(&node.range, *inside, text, true, value.exprs());
+                cx.remember(&node.range, *inside, value.exprs());
             }
             context(cx, scope, &node.range, *inside, parsed)
         }
@@ -288,7 +288,7 @@ pub(crate) fn path(
     let inside = inside.map(|start| start + offset);
     let parsed = UrlPath::parse(text, scope);
     if let Ok(value) = &parsed {
-        cx.remember(&node.range, inside, text, true, value.exprs());
+        cx.remember(&node.range, inside, value.exprs());
     }
     context(cx, scope, &node.range, inside, parsed)
 }

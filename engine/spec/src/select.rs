@@ -269,3 +269,18 @@ pub fn clique_types(specs: &Specs, environment: &Environment, distribution: &Dis
     });
     found
 }
+
+/// Whether a word fits a pattern in which `*` stands for any characters.
+#[must_use]
+pub fn glob(pattern: &str, word: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = word.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    for part in parts {
+        let Some(place) = rest.find(part) else { return false };
+        rest = rest.get(place + part.len()..).unwrap_or_default();
+    }
+    rest.ends_with(last)
+}

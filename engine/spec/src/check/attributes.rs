@@ -76,22 +76,12 @@ impl Facts {
         Self { types, emits }
     }
 
-    /// An object as fetchers see it: without derived attributes.
-    pub fn fetched(&self, object_type: &str) -> Shape {
-        self.shape(object_type, false)
-    }
-
     /// An object with its derived attributes.
     pub fn whole(&self, object_type: &str) -> Shape {
-        self.shape(object_type, true)
-    }
-
-    fn shape(&self, object_type: &str, derived: bool) -> Shape {
         let Some(facts) = self.types.get(object_type) else { return Shape::Any };
         let mut known: BTreeMap<Str, (Shape, bool)> =
             COMMON.iter().map(|name| (Str::from(*name), (Shape::Any, false))).collect();
-        let extra = derived.then_some(&facts.derived).into_iter().flatten();
-        for (key, shape) in facts.fetched.iter().chain(extra) {
+        for (key, shape) in facts.fetched.iter().chain(&facts.derived) {
             known.insert(key.clone(), (shape.clone(), false));
         }
         Shape::Map { known, open: facts.open }

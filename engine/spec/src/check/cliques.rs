@@ -1,4 +1,125 @@
-//! tbd
-use super::*;
-#[expect(unused)]
-pub(super) fn check(c: &Catalogue<'_>, x: &attributes::Facts, f: &mut Vec<Diagnostic>) {}
+//! Clique types: paths, constraints, and which one counts where.
+
+use std::collections::BTreeSet;
+
+use calipso_model::Str;
+
+use super::{Catalogue, attributes::Facts, mean, variances};
+use crate::{checked::CliqueType, diag::Diagnostic, select};
+
+pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, found: &mut Vec<Diagnostic>) {
+    let supported = variances::supported(catalogue);
+    for clique in catalogue.specs.clique_types.values() {
+        path(catalogue, clique, &supported, found);
+        let Some(spot) = catalogue.spot("clique_type", &clique.head.name) else { continue };
+        for constraint in &clique.constraints {
+            if !facts.has(&clique.focal_point, constraint) {
+                let known = facts.known(&clique.focal_point);
+                let mut diagnostic = spot.element("constraints", constraint).says(
+                    "clique/constraint-unknown",
+                    format!("objects of the type `{}` have no attribute `{constraint}`", clique.focal_point),
+                    "neither emitted nor derived",
+                );
+                diagnostic.help = mean(constraint, &known);
+                found.push(diagnostic);
+            }
+        }
+    }
+    ambiguous(catalogue, &supported, found);
+}
+
+fn path(
+    catalogue: &Catalogue<'_>,
+    clique: &CliqueType,
+    supported: &[variances::Supported<'_>],
+    found: &mut Vec<Diagnostic>,
+) {
+    let Some(spot) = catalogue.spot("clique_type", &clique.head.name) else { return };
+    let links = &catalogue.specs.link_types;
+    let names: Vec<Str> = links
+        .values()
+        .flat_map(|link| [link.head.name.clone(), Str::from(format!("{}-{}", link.to, link.from))])
+        .collect();
+    let mut reached: BTreeSet<&str> = BTreeSet::from([clique.focal_point.as_ref()]);
+    let mut lost = false;
+    for step in &clique.path {
+        let place = spot.element("path", &step.written);
+        let Some(link) = links.get(&step.link_type) else {
+            // A link type whose file could not be read is declared all the same.
+            if catalogue.spot("link_type", &step.written).is_none() {
+                let mut diagnostic = place.says(
+                    "clique/unknown-link-type",
+                    format!("no link type is named `{}`, in either direction", step.written),
+                    "not declared under link_types/",
+                );
+                diagnostic.help = mean(&step.written, &names);
+                found.push(diagnostic);
+            }
+            lost = true;
+            continue;
+        };
+        let (from, to) = if step.backwards { (&link.to, &link.from) } else { (&link.from, &link.to) };
+        if !reached.contains(from.as_ref()) && !lost {
+            let listed: Vec<String> = reached.iter().map(|name| format!("`{name}`")).collect();
+            found.push(
+                place
+                    .says(
+                        "clique/unreachable-step",
+                        format!("the path has not reached `{from}` before this"),
+                        "starts where the path has not been",
+                    )
+                    .help(format!("reached so far: {}", listed.join(", "))),
+            );
+        }
+        reached.insert(to);
+        let here: Vec<_> = supported.iter().filter(|one| one.fulfils(&clique.environment)).collect();
+        let linked = here
+            .iter()
+            .any(|one| one.fulfils(&link.environment) && link.rules.iter().any(|rule| one.fulfils(&rule.environment)));
+        if !linked && !here.is_empty() {
+            found.push(
+                place
+                    .says(
+                        "clique/never-linked",
+                        format!("no rule of `{}` applies where this clique type does", link.head.name),
+                        "leads nowhere",
+                    )
+                    .help("leave the entry out, or widen the selector of a rule"),
+            );
+        }
+    }
+}
+
+fn ambiguous(catalogue: &Catalogue<'_>, supported: &[variances::Supported<'_>], found: &mut Vec<Diagnostic>) {
+    let mut told = BTreeSet::new();
+    for one in supported {
+        let chosen = select::clique_types(catalogue.specs, &one.environment, one.distribution);
+        for pair in chosen.windows(2) {
+            let [first, second] = pair else { continue };
+            let same = first.focal_point == second.focal_point
+                && first.environment.specificity(one.distribution) == second.environment.specificity(one.distribution);
+            // Only the two best of a focal point compete.
+            let best = chosen.iter().find(|clique| clique.focal_point == first.focal_point);
+            if !same
+                || best.is_none_or(|best| best.head.name != first.head.name)
+                || !told.insert((first.head.name.clone(), second.head.name.clone()))
+            {
+                continue;
+            }
+            if let (Some(here), Some(there)) =
+                (catalogue.spot("clique_type", &second.head.name), catalogue.spot("clique_type", &first.head.name))
+            {
+                let mut diagnostic = here
+                    .value("name")
+                    .says(
+                        "clique/ambiguous",
+                        format!("`{}` and `{}` are equally specific", first.head.name, second.head.name),
+                        "this one",
+                    )
+                    .help(format!("both apply to {}; make one selector more specific", one.says()));
+                diagnostic.others.push(there.value("name").label("or this one"));
+                found.push(diagnostic);
+            }
+        }
+    }
+}

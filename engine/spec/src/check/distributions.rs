@@ -1,4 +1,346 @@
-//! tbd
-use super::*;
-#[expect(unused)]
-pub(super) fn check(c: &Catalogue<'_>, f: &mut Vec<Diagnostic>) {}
+//! Distributions and selectors: values that are declared, commands, settings, replacements.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use calipso_expr::Expr;
+use calipso_model::{Environment, Str};
+
+use super::{Catalogue, Spot, exprs, mean, variances, walk};
+use crate::{
+    checked::{AttributeType, CommandRule, Distribution, Fetcher, Verb},
+    diag::Diagnostic,
+    select,
+};
+
+pub(super) fn check(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
+    selectors(catalogue, found);
+    let supported = variances::supported(catalogue);
+    for distribution in catalogue.specs.distributions.values() {
+        versions(catalogue, distribution, found);
+        hidden(catalogue, distribution, found);
+        settings(catalogue, distribution, found);
+        replacements(catalogue, distribution, found);
+        unused(catalogue, distribution, &supported, found);
+    }
+    values(catalogue, &supported, found);
+}
+
+/// What the distributions declare, by selector key.
+fn declared(catalogue: &Catalogue<'_>) -> BTreeMap<&'static str, BTreeSet<Str>> {
+    let mut known: BTreeMap<&'static str, BTreeSet<Str>> = BTreeMap::new();
+    for distribution in catalogue.specs.distributions.values() {
+        known.entry("platform").or_default().insert(distribution.platform.clone());
+        known.entry("distribution").or_default().insert(distribution.head.name.clone());
+        for variance in &distribution.variances {
+            known.entry("mechanism_drivers").or_default().extend(variance.mechanism_drivers.iter().cloned());
+            known.entry("type_drivers").or_default().extend(variance.type_drivers.iter().cloned());
+        }
+    }
+    known
+}
+
+fn selectors(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
+    let known = declared(catalogue);
+    if known.is_empty() {
+        return;
+    }
+    for parsed in catalogue.files.values().chain(catalogue.extensions) {
+        let root = Spot { file: &parsed.shown, node: &parsed.node };
+        let mut spots: Vec<Spot<'_>> = root.inside("environment").into_iter().collect();
+        for key in ["rules", "commands"] {
+            spots.extend(root.each(key).filter_map(|rule| rule.inside("environment")));
+        }
+        for spot in spots {
+            for (key, names) in &known {
+                let Some(condition) = spot.inside(key) else { continue };
+                unknown(condition, key, names, found);
+            }
+            let distribution = spot
+                .inside("distribution")
+                .and_then(|condition| condition.node.get("any_of").map(crate::yaml::Node::items))
+                .and_then(|names| names.first())
+                .and_then(|name| name.as_text())
+                .and_then(|name| catalogue.specs.distributions.get(name));
+            if let (Some(version), Some(distribution)) = (spot.inside("version"), distribution) {
+                known_versions(version, distribution, found);
+            }
+        }
+    }
+}
+
+fn unknown(condition: Spot<'_>, key: &str, names: &BTreeSet<Str>, found: &mut Vec<Diagnostic>) {
+    for part in ["any_of", "all_of", "none_of"] {
+        for item in condition.node.get(part).map(crate::yaml::Node::items).unwrap_or_default() {
+            let Some(text) = item.as_text().filter(|text| !names.contains(*text)) else { continue };
+            let mut diagnostic = condition.at(item).says(
+                "environment/unknown-value",
+                format!("no distribution declares the {} `{text}`", key.trim_end_matches('s').replace('_', " ")),
+                "declared nowhere",
+            );
+            diagnostic.help = mean(text, names);
+            found.push(diagnostic);
+        }
+    }
+}
+
+fn known_versions(condition: Spot<'_>, distribution: &Distribution, found: &mut Vec<Diagnostic>) {
+    let mut items: Vec<&crate::yaml::Node> = Vec::new();
+    for part in ["any_of", "none_of"] {
+        items.extend(condition.node.get(part).map(crate::yaml::Node::items).unwrap_or_default());
+    }
+    items.extend(["at_least", "below"].into_iter().filter_map(|part| condition.node.get(part)));
+    for item in items {
+        let Some(text) =
+            item.as_text().filter(|text| !distribution.versions.iter().any(|known| known.as_ref() == *text))
+        else {
+            continue;
+        };
+        let mut diagnostic = condition.at(item).says(
+            "environment/unknown-value",
+            format!("the distribution `{}` has no version `{text}`", distribution.head.name),
+            "not under `versions`",
+        );
+        diagnostic.help = mean(text, &distribution.versions);
+        found.push(diagnostic);
+    }
+}
+
+/// Version conditions of the distribution itself.
+fn versions(catalogue: &Catalogue<'_>, distribution: &Distribution, found: &mut Vec<Diagnostic>) {
+    let Some(spot) = catalogue.spot("distribution", &distribution.head.name) else { return };
+    for key in ["variances", "values", "settings", "replaces"] {
+        for entry in spot.each(key) {
+            if let Some(condition) = entry.inside("versions") {
+                known_versions(condition, distribution, found);
+            }
+        }
+    }
+}
+
+/// Whether every command that the second pattern matches is matched by the first.
+fn wider(first: &[Str], second: &[Str]) -> bool {
+    first.len() <= second.len()
+        && first.iter().zip(second).all(|(a, b)| a == b || a.as_ref() == "*" || !b.contains('*') && select::glob(a, b))
+}
+
+fn hidden(catalogue: &Catalogue<'_>, distribution: &Distribution, found: &mut Vec<Diagnostic>) {
+    for (number, rule) in distribution.commands.iter().enumerate() {
+        let before = distribution.commands.iter().take(number).find(|earlier| {
+            (earlier.environment == Default::default() || earlier.environment == rule.environment)
+                && rule.match_any.iter().all(|pattern| earlier.match_any.iter().any(|other| wider(other, pattern)))
+        });
+        if let Some(before) = before {
+            let mut diagnostic = catalogue
+                .place(&rule.at, "match_any")
+                .says(
+                    "distribution/rule-hidden",
+                    format!("the command rule `{}` never applies", rule.name),
+                    "all of these match an earlier rule",
+                )
+                .help("put the narrower rule first");
+            diagnostic.others.push(catalogue.place(&before.at, "match_any").label("the earlier rule"));
+            found.push(diagnostic);
+        }
+    }
+}
+
+fn settings(catalogue: &Catalogue<'_>, distribution: &Distribution, found: &mut Vec<Diagnostic>) {
+    let Some(spot) = catalogue.spot("distribution", &distribution.head.name) else { return };
+    for entry in spot.each("settings") {
+        for (fetcher, node) in entry.node.entries().iter().filter(|(key, _)| key.name.as_ref() != "versions") {
+            let Some(known) = catalogue.specs.fetchers.get(&fetcher.name) else {
+                if catalogue.spot("fetcher", &fetcher.name).is_none() {
+                    let mut diagnostic = entry.key(&fetcher.name).says(
+                        "distribution/unknown-setting",
+                        format!("there is no fetcher `{}`", fetcher.name),
+                        "not declared under fetchers/",
+                    );
+                    diagnostic.help = mean(&fetcher.name, catalogue.specs.fetchers.keys());
+                    found.push(diagnostic);
+                }
+                continue;
+            };
+            let inner = Spot { node, ..entry };
+            for (name, value) in node.entries() {
+                match known.settings.get(&name.name) {
+                    None => {
+                        let mut diagnostic = inner.key(&name.name).says(
+                            "distribution/unknown-setting",
+                            format!("the fetcher `{}` has no setting `{}`", fetcher.name, name.name),
+                            "not under its `settings`",
+                        );
+                        diagnostic.help = mean(&name.name, known.settings.keys());
+                        found.push(diagnostic);
+                    }
+                    Some(setting) if !fits(setting.setting_type, value) => found.push(
+                        inner
+                            .at(value)
+                            .says(
+                                "distribution/unknown-setting",
+                                format!("the setting `{}` has another type than {}", name.name, value.says()),
+                                "of another type",
+                            )
+                            .help(format!("fetchers/{}.yaml declares its type", fetcher.name)),
+                    ),
+                    Some(_) => {}
+                }
+            }
+        }
+    }
+}
+
+fn fits(setting: AttributeType, value: &crate::yaml::Node) -> bool {
+    match setting {
+        AttributeType::Any => true,
+        AttributeType::Integer => value.says() == "a whole number",
+        AttributeType::Number => ["a whole number", "a number"].contains(&value.says()),
+        AttributeType::Bool => value.says() == "a bool",
+        AttributeType::List => value.says() == "a list",
+        AttributeType::Map => value.says() == "a map",
+        _ => value.says() == "text",
+    }
+}
+
+fn replacements(catalogue: &Catalogue<'_>, distribution: &Distribution, found: &mut Vec<Diagnostic>) {
+    for replace in &distribution.replaces {
+        for (key, name) in [("name", &replace.name), ("with", &replace.with)] {
+            if catalogue.spot(&replace.kind, name).is_some() {
+                continue;
+            }
+            let specs = catalogue.specs;
+            let names: Vec<Str> = match replace.kind.as_ref() {
+                "fetcher" => specs.fetchers.keys().cloned().collect(),
+                "link_type" => specs.link_types.keys().cloned().collect(),
+                _ => specs.clique_types.keys().cloned().collect(),
+            };
+            let mut diagnostic = catalogue.place(&replace.at, key).says(
+                "distribution/unknown-replacement",
+                format!("there is no {} named `{name}`", replace.kind),
+                "not declared",
+            );
+            diagnostic.help = mean(name, &names);
+            found.push(diagnostic);
+        }
+    }
+}
+
+/// The commands that fetchers of a distribution run: their static first words.
+fn commands(fetcher: &Fetcher) -> Vec<Vec<Option<String>>> {
+    let mut steps = Vec::new();
+    walk(&fetcher.steps, &mut steps);
+    steps
+        .iter()
+        .filter_map(|step| match &step.verb {
+            Verb::Run(run) => Some(run.words.leading_words().into_iter().map(|word| word.map(str::to_owned)).collect()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Whether a pattern may match a command of which some words are not known.
+fn may_match(pattern: &[Str], command: &[Option<String>]) -> bool {
+    pattern.iter().enumerate().all(|(place, wanted)| match command.get(place) {
+        Some(Some(word)) => select::glob(wanted, word),
+        Some(None) => true,
+        None => false,
+    })
+}
+
+fn unused(
+    catalogue: &Catalogue<'_>,
+    distribution: &Distribution,
+    supported: &[variances::Supported<'_>],
+    found: &mut Vec<Diagnostic>,
+) {
+    if distribution.commands.is_empty() || catalogue.specs.fetchers.is_empty() {
+        return;
+    }
+    let mut used: BTreeSet<usize> = BTreeSet::new();
+    for one in supported.iter().filter(|one| one.distribution.head.name == distribution.head.name) {
+        let fetchers = select::fetchers(catalogue.specs, &one.environment, one.distribution);
+        let all: Vec<Vec<Option<String>>> = fetchers.iter().flat_map(|fetcher| commands(fetcher)).collect();
+        for (number, rule) in distribution.commands.iter().enumerate() {
+            if !used.contains(&number) && one.fulfils(&rule.environment) && needed(rule, &all) {
+                used.insert(number);
+            }
+        }
+    }
+    for (number, rule) in distribution.commands.iter().enumerate() {
+        if !used.contains(&number) {
+            found.push(
+                catalogue
+                    .place(&rule.at, "match_any")
+                    .says(
+                        "distribution/rule-unused",
+                        format!("no fetcher runs a command for the rule `{}`", rule.name),
+                        "matches nothing that is run",
+                    )
+                    .help("remove the rule, or correct its pattern"),
+            );
+        }
+    }
+}
+
+fn needed(rule: &CommandRule, commands: &[Vec<Option<String>>]) -> bool {
+    rule.match_any.iter().any(|pattern| commands.iter().any(|command| may_match(pattern, command)))
+}
+
+/// The `dist.values` that expressions read without default, with their places.
+fn read_values<'e>(layout: &calipso_expr::Layout, exprs: Vec<&'e Expr>) -> Vec<(&'e Expr, Str, usize, usize)> {
+    let Some(slot) = layout.find("dist") else { return Vec::new() };
+    exprs
+        .into_iter()
+        .flat_map(|expr| expr.uses().into_iter().map(move |used| (expr, used)))
+        .filter(|(_, used)| {
+            used.slot == slot && !used.guarded && used.path.first().is_some_and(|first| first.as_ref() == "values")
+        })
+        .filter_map(|(expr, used)| used.path.get(1).map(|name| (expr, name.clone(), used.start, used.end)))
+        .collect()
+}
+
+fn values(catalogue: &Catalogue<'_>, supported: &[variances::Supported<'_>], found: &mut Vec<Diagnostic>) {
+    let mut told = BTreeSet::new();
+    let mut report = |expr: &Expr,
+                      name: &Str,
+                      start,
+                      end,
+                      environment: &Environment,
+                      distribution: &Distribution,
+                      found: &mut Vec<Diagnostic>| {
+        if distribution.values_for(&environment.version).contains_key(name) {
+            return;
+        }
+        let Some(place) = catalogue.expr(expr, start, end) else { return };
+        if !told.insert((place.file.clone(), place.range.start)) {
+            return;
+        }
+        let known: BTreeSet<Str> = distribution.values.iter().flat_map(|(_, set)| set.keys().cloned()).collect();
+        let mut diagnostic = place.says(
+            "distribution/value-not-set",
+            format!("`dist.values.{name}` is not set for {} {}", environment.distribution, environment.version),
+            "read here",
+        );
+        diagnostic.help = mean(name, &known).or_else(|| {
+            Some(format!(
+                "set it under `values` of the distribution `{}`, or write `| default(…)`",
+                environment.distribution
+            ))
+        });
+        found.push(diagnostic);
+    };
+    for one in supported {
+        for fetcher in select::fetchers(catalogue.specs, &one.environment, one.distribution) {
+            let mut all: Vec<&Expr> = fetcher.when.iter().collect();
+            fetcher.steps.iter().for_each(|step| exprs::of_step(step, &mut all));
+            for (expr, name, start, end) in read_values(&fetcher.layout, all) {
+                report(expr, &name, start, end, &one.environment, one.distribution, found);
+            }
+        }
+        for rule in one.distribution.commands.iter().filter(|rule| one.fulfils(&rule.environment)) {
+            let all = rule.run.iter().flat_map(|run| run.command.exprs().into_iter().chain(&run.none_if)).collect();
+            for (expr, name, start, end) in read_values(&rule.layout, all) {
+                report(expr, &name, start, end, &one.environment, one.distribution, found);
+            }
+        }
+    }
+}

@@ -20,7 +20,7 @@ fn of_block<'s>(block: &'s Block, found: &mut Vec<&'s Expr>) {
 }
 
 /// Those of a step, inner steps included.
-pub(super) fn of_step<'s>(step: &'s Step, found: &mut Vec<&'s Expr>) {
+pub(crate) fn of_step<'s>(step: &'s Step, found: &mut Vec<&'s Expr>) {
     found.extend(step.each.iter().flat_map(|each| each.generators.iter().map(|generator| &generator.over)));
     found.extend([&step.when, &step.key, &step.none_if].into_iter().flatten());
     found.extend(step.retry.iter().filter_map(|retry| retry.until.as_ref()));

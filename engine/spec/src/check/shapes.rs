@@ -28,6 +28,7 @@ fn code(kind: ShapeIssueKind) -> &'static str {
         ShapeIssueKind::UnknownAttribute => "expr/unknown-attribute",
         ShapeIssueKind::WrongType => "expr/wrong-type",
         ShapeIssueKind::MaybeUndefined => "expr/maybe-undefined",
+        ShapeIssueKind::BadGenerator => "each/bad-generator",
     }
 }
 
@@ -36,7 +37,7 @@ pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, found: &mut Vec<Di
     for fetcher in catalogue.specs.fetchers.values() {
         let mut walk = Walk::new(catalogue, Some(facts), &fetcher.layout);
         walk.fetcher = fetcher.head.name.clone();
-        fetcher_roots(&mut walk, fetcher, facts.fetched(&fetcher.under));
+        fetcher_roots(&mut walk, fetcher, facts.whole(&fetcher.under));
         if let Some(when) = &fetcher.when {
             walk.expr(when);
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use calipso_expr::{
     Each, Expr, Layout, Part, Tree,
-    shape::{self, Shape, ShapeIssueKind},
+    shape::{self, Known, Shape, ShapeIssue, ShapeIssueKind, proven},
 };
 use calipso_model::{Str, Value};
 
@@ -25,8 +25,8 @@ pub(super) struct Walk<'c> {
     catalogue: &'c Catalogue<'c>,
     facts: Option<&'c Facts>,
     shapes: Vec<Shape>,
-    /// Names that a `when` around asks for: reading them is no surprise.
-    guards: Vec<Str>,
+    /// Paths that a `when` around proves to be there.
+    guards: Vec<Known>,
     result: Option<usize>,
     row: Option<usize>,
     pub fetcher: Str,
@@ -67,7 +67,7 @@ impl<'c> Walk<'c> {
         let mark = self.guards.len();
         if let Some(when) = when {
             self.expr(when);
-            self.guards.extend(asked(when));
+            self.guards.extend(proven(when, true));
         }
         let result = run(self);
         self.guards.truncate(mark);
@@ -77,29 +77,29 @@ impl<'c> Walk<'c> {
     /// Judges an expression.
     pub fn expr(&mut self, expr: &Expr) -> Shape {
         let shapes = &self.shapes;
-        let (shape, issues) = shape::infer(expr, &|slot| shapes.get(slot).cloned().unwrap_or(Shape::Any));
-        if issues.is_empty() || self.facts.is_none() {
-            return shape;
+        let (shape, issues) =
+            shape::infer_knowing(expr, &|slot| shapes.get(slot).cloned().unwrap_or(Shape::Any), &self.guards);
+        self.report(expr, 0, issues);
+        shape
+    }
+
+    fn report(&mut self, expr: &Expr, offset: usize, issues: Vec<ShapeIssue>) {
+        if self.facts.is_none() {
+            return;
         }
-        let own = asked(expr);
         for issue in issues {
-            if issue.kind == ShapeIssueKind::MaybeUndefined
-                && let Some(name) = issue.message.split('`').nth(1)
-                && self.guards.iter().chain(&own).any(|known| known.as_ref() == name)
-            {
-                continue;
-            }
-            let Some(place) = self.catalogue.expr(expr, issue.start, issue.end) else { continue };
+            let (start, end) = (issue.start.saturating_sub(offset), issue.end.saturating_sub(offset));
+            let Some(place) = self.catalogue.expr(expr, start, end) else { continue };
             let label = match issue.kind {
                 ShapeIssueKind::UnknownAttribute => "nothing puts it there",
                 ShapeIssueKind::WrongType => "",
                 ShapeIssueKind::MaybeUndefined => "may be absent",
+                ShapeIssueKind::BadGenerator => "",
             };
             let mut diagnostic = place.says(code(issue.kind), issue.message, label);
             diagnostic.help = issue.help;
             self.found.push(diagnostic);
         }
-        shape
     }
 
     /// Judges a tree.
@@ -123,9 +123,21 @@ impl<'c> Walk<'c> {
                 Shape::list(shapes.into_iter().reduce(Shape::or).unwrap_or(Shape::Any))
             }
             Tree::Map(entries) => {
-                let known = entries.iter().map(|(key, value)| (key.clone(), (self.tree(value), false))).collect();
+                let known = entries.iter().map(|(key, value)| (key.clone(), self.entry(key, value))).collect();
                 Shape::Map { known, open: false }
             }
+        }
+    }
+
+    /// The shape of an entry of a written map, and whether it may be left out because it is null.
+    fn entry(&mut self, key: &Str, tree: &Tree) -> (Shape, bool) {
+        let shape = self.tree(tree);
+        let shapes = &self.shapes;
+        let alone = Tree::Map(vec![(key.clone(), tree.clone())]);
+        let at = |slot: usize| shapes.get(slot).cloned().unwrap_or(Shape::Any);
+        match shape::infer_tree(&alone, &at, &self.guards).0 {
+            Shape::Map { known, .. } => known.into_values().next().map_or((Shape::Any, false), |entry| entry),
+            _ => (shape, false),
         }
     }
 
@@ -151,33 +163,12 @@ impl<'c> Walk<'c> {
     /// Binds the names of generators.
     pub fn each(&mut self, each: &Each) {
         for generator in &each.generators {
-            let over = self.expr(&generator.over);
-            let two = generator.key.is_some();
-            let (key, value) = match over {
-                Shape::List(of) if !two => (Shape::Any, *of),
-                Shape::Dict(of) if two => (Shape::Text, *of),
-                Shape::Map { known, open } if two => {
-                    let all = known.into_values().map(|(shape, _)| shape).reduce(Shape::or).unwrap_or(Shape::Any);
-                    (Shape::Text, if open { Shape::Any } else { all })
-                }
-                Shape::Any => (Shape::Any, Shape::Any),
-                wrong => {
-                    let advice = match (&wrong, two) {
-                        (Shape::List(_), true) => "one name runs over a list: `element in …`",
-                        (Shape::Map { .. } | Shape::Dict(_), false) => "two names run over a map: `key, value in …`",
-                        _ => "use `| as_list`, or choose a list",
-                    };
-                    if self.facts.is_some()
-                        && let Some(place) = self.catalogue.expr(&generator.over, 0, generator.over.source().len())
-                    {
-                        let message = format!("this generator cannot run over {}", wrong.kind());
-                        self.found.push(place.says("each/bad-generator", message, "").help(advice));
-                    }
-                    (Shape::Any, Shape::Any)
-                }
-            };
+            let shapes = &self.shapes;
+            let at = |slot: usize| shapes.get(slot).cloned().unwrap_or(Shape::Any);
+            let (key, value, issues) = shape::infer_each(generator, &at, &self.guards);
+            self.report(&generator.over, generator.over.offset(), issues);
             if let Some(slot) = generator.key {
-                self.bind(slot, key);
+                self.bind(slot, key.unwrap_or(Shape::Any));
             }
             self.bind(generator.value, value);
         }
@@ -299,7 +290,7 @@ impl<'c> Walk<'c> {
                 if let Some(because) = lookup.missing.as_ref().and_then(|stop| stop.because.as_ref()) {
                     self.tree(because);
                 }
-                Shape::list(self.facts.map_or(Shape::Any, |facts| facts.fetched(&lookup.object_type)))
+                Shape::list(self.facts.map_or(Shape::Any, |facts| facts.whole(&lookup.object_type)))
             }
             Verb::Fetch(fetch) => {
                 self.expr(&fetch.inside);
@@ -437,11 +428,6 @@ impl<'c> Walk<'c> {
             _ => {}
         }
     }
-}
-
-/// Names of paths that an expression asks for with `default`, `is defined` or `is none`.
-fn asked(expr: &Expr) -> Vec<Str> {
-    expr.uses().into_iter().filter(|used| used.guarded).flat_map(|used| used.path).collect()
 }
 
 /// What several results of one shape become.
