@@ -1,8 +1,40 @@
 //! The store in one local file, which any number of processes may use at once.
+//!
+//! The file is an SQLite database in write-ahead mode. A commit is one transaction, so that a crash at any moment leaves the
+//! revision before it or the revision after it. One thread writes; readers have connections of their own and never wait for it.
+
+mod codec;
+mod commit;
+mod environment;
+mod fault;
+mod key;
+mod prune;
+mod read;
+mod report;
+mod row;
+mod schema;
+mod thread;
 
 use std::{path::Path, time::Duration};
 
-use crate::error::StoreError;
+use async_trait::async_trait;
+use calipso_model::{Clique, Delta, Environment, Link, LinkRef, Object, ObjectKey, Revision, Value};
+use rusqlite::Connection;
+
+use crate::{
+    embedded::{
+        commit::{Change, Work},
+        read::View,
+        thread::{Readers, Writer},
+    },
+    error::StoreError,
+    query::{CliqueQuery, LinkQuery, Page, Paged, Query},
+    scope::{ScopeChanges, ScopeKey, ScopeRecord},
+    store::{CommitInfo, CountsByType, Diff, Keep, Lease, Pruned, ReportEntry, ReportId, RevisionInfo, Sink, Store},
+};
+
+/// How many things a stream hands over in one piece.
+const PIECE: usize = 4_096;
 
 /// When a commit counts as done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,16 +63,344 @@ impl Default for Options {
     }
 }
 
-/// The store in one local file.
+/// The store in one local file. Clones share it; the file is closed with the last of them.
 #[derive(Clone, Debug)]
-pub struct Embedded;
+pub struct Embedded {
+    writer: Writer,
+    readers: Readers,
+}
 
 impl Embedded {
-    /// Opens the file, making it (readable by its owner only) if it is not there.
+    /// Opens the file, making it (readable by its owner only) if it is not there. Its folder must be there.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::VersionTooNew`], [`StoreError::Corrupt`].
-    pub fn open(_path: &Path, _options: Options) -> Result<Self, StoreError> {
-        Ok(Self)
+    /// [`StoreError::Unavailable`], [`StoreError::VersionTooNew`], [`StoreError::Corrupt`], [`StoreError::Busy`].
+    pub fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
+        let writer = schema::open_writer(path, &options)?;
+        Ok(Self { writer: Writer::start(writer, path)?, readers: Readers::new(path, &options) })
+    }
+
+    /// Looks at every page and index of the file.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] with the first thing that is wrong.
+    pub async fn verify(&self) -> Result<(), StoreError> {
+        self.readers.run(schema::verify).await
+    }
+
+    /// Runs a question at one revision.
+    async fn at<T: Send + 'static>(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        question: impl FnOnce(View<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.ask(environment, move |db, environment| question(View::at(db, environment, at)?)).await
+    }
+
+    /// Runs a question about an environment.
+    async fn ask<T: Send + 'static>(
+        &self,
+        environment: &str,
+        question: impl FnOnce(&Connection, &str) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let environment = environment.to_owned();
+        self.readers.run(move |db| question(db, &environment)).await
+    }
+
+    /// Runs a change of an environment.
+    async fn change<T: Send + 'static>(
+        &self,
+        environment: &str,
+        change: impl FnOnce(&mut Connection, &str) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let environment = environment.to_owned();
+        self.writer.run(move |db| change(db, &environment)).await
+    }
+}
+
+/// Hands page after page to a sink; all are of the revision of the first.
+macro_rules! stream {
+    ($self:ident, $environment:ident, $at:ident, $sink:ident, $ask:ident, $query:expr) => {{
+        let mut page = Page::first(PIECE);
+        loop {
+            let at = if page.after.is_none() { $at } else { None };
+            let answer = $self.$ask($environment, at, &$query, &page).await?;
+            if !answer.items.is_empty() {
+                $sink(answer.items)?;
+            }
+            match answer.next {
+                Some(next) => page = Page::after(next, PIECE),
+                None => return Ok(answer.revision),
+            }
+        }
+    }};
+}
+
+#[async_trait]
+impl Store for Embedded {
+    async fn put_environment(&self, environment: &Environment) -> Result<(), StoreError> {
+        let environment = environment.clone();
+        self.writer.run(move |db| environment::put(db, &environment)).await
+    }
+
+    async fn environment(&self, name: &str) -> Result<Environment, StoreError> {
+        self.ask(name, environment::get).await
+    }
+
+    async fn environments(&self) -> Result<Vec<Environment>, StoreError> {
+        self.readers.run(environment::list).await
+    }
+
+    async fn remove_environment(&self, name: &str, now_millis: i64) -> Result<(), StoreError> {
+        self.change(name, move |db, name| environment::remove(db, name, now_millis)).await
+    }
+
+    async fn acquire(
+        &self,
+        environment: &str,
+        holder: &str,
+        now_millis: i64,
+        ttl: Duration,
+    ) -> Result<Lease, StoreError> {
+        let holder = holder.to_owned();
+        self.change(environment, move |db, name| environment::acquire(db, name, &holder, now_millis, ttl)).await
+    }
+
+    async fn renew(&self, lease: &Lease, now_millis: i64, ttl: Duration) -> Result<Lease, StoreError> {
+        let lease = lease.clone();
+        self.writer.run(move |db| environment::renew(db, &lease, now_millis, ttl)).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        let lease = lease.clone();
+        self.writer.run(move |db| environment::release(db, &lease)).await
+    }
+
+    async fn commit(
+        &self,
+        environment: &str,
+        base: Revision,
+        lease: &Lease,
+        delta: &Delta,
+        scopes: &ScopeChanges,
+        info: &CommitInfo,
+    ) -> Result<Revision, StoreError> {
+        let work = Work {
+            environment: environment.to_owned(),
+            base,
+            lease: lease.clone(),
+            change: Change::Some(Box::new((delta.clone(), scopes.clone()))),
+            info: info.clone(),
+        };
+        self.writer.run(move |db| commit::commit(db, &work)).await
+    }
+
+    async fn clear(
+        &self,
+        environment: &str,
+        base: Revision,
+        lease: &Lease,
+        info: &CommitInfo,
+    ) -> Result<Revision, StoreError> {
+        let work = Work {
+            environment: environment.to_owned(),
+            base,
+            lease: lease.clone(),
+            change: Change::Clear,
+            info: info.clone(),
+        };
+        self.writer.run(move |db| commit::commit(db, &work)).await
+    }
+
+    async fn current(&self, environment: &str) -> Result<Revision, StoreError> {
+        self.ask(environment, |db, name| Ok(environment::state(db, name)?.current)).await
+    }
+
+    async fn revisions(&self, environment: &str) -> Result<Vec<RevisionInfo>, StoreError> {
+        self.ask(environment, read::revisions).await
+    }
+
+    async fn counts(&self, environment: &str, at: Option<Revision>) -> Result<CountsByType, StoreError> {
+        self.at(environment, at, read::count::counts).await
+    }
+
+    async fn object(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        key: &ObjectKey,
+    ) -> Result<Option<Object>, StoreError> {
+        let key = key.clone();
+        self.at(environment, at, move |view| read::object::get(view, &key)).await
+    }
+
+    async fn objects_by_key(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        keys: &[ObjectKey],
+    ) -> Result<Vec<Object>, StoreError> {
+        let keys = keys.to_vec();
+        self.at(environment, at, move |view| {
+            keys.iter().filter_map(|key| read::object::get(view, key).transpose()).collect()
+        })
+        .await
+    }
+
+    async fn objects(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        query: &Query,
+        page: &Page,
+    ) -> Result<Paged<Object>, StoreError> {
+        let (query, page) = (query.clone(), page.clone());
+        self.ask(environment, move |db, name| {
+            let (view, after) = View::page(db, name, at, &page, 2)?;
+            read::object::page(view, &query, after, &page)
+        })
+        .await
+    }
+
+    async fn children(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        key: &ObjectKey,
+    ) -> Result<Vec<Object>, StoreError> {
+        let query = Query { parent: Some(key.clone()), ..Query::default() };
+        self.at(
+            environment,
+            at,
+            move |view| Ok(read::object::page(view, &query, None, &Page::first(usize::MAX))?.items),
+        )
+        .await
+    }
+
+    async fn links(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        query: &LinkQuery,
+        page: &Page,
+    ) -> Result<Paged<Link>, StoreError> {
+        let (query, page) = (query.clone(), page.clone());
+        self.ask(environment, move |db, name| {
+            let (view, after) = View::page(db, name, at, &page, 5)?;
+            read::link::page(view, &query, after, &page)
+        })
+        .await
+    }
+
+    async fn link(&self, environment: &str, at: Option<Revision>, key: &LinkRef) -> Result<Option<Link>, StoreError> {
+        let key = key.clone();
+        self.at(environment, at, move |view| read::link::get(view, &key)).await
+    }
+
+    async fn clique(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        focal_point: &ObjectKey,
+    ) -> Result<Option<Clique>, StoreError> {
+        let focal_point = focal_point.clone();
+        self.at(environment, at, move |view| read::clique::get(view, &focal_point)).await
+    }
+
+    async fn cliques(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        query: &CliqueQuery,
+        page: &Page,
+    ) -> Result<Paged<Clique>, StoreError> {
+        let (query, page) = (query.clone(), page.clone());
+        self.ask(environment, move |db, name| {
+            let (view, after) = View::page(db, name, at, &page, 2)?;
+            read::clique::page(view, &query, after, &page)
+        })
+        .await
+    }
+
+    async fn search(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        text: &str,
+        limit: usize,
+    ) -> Result<Vec<Object>, StoreError> {
+        let text = text.to_owned();
+        self.at(environment, at, move |view| read::search::search(view, &text, limit)).await
+    }
+
+    async fn diff(&self, environment: &str, from: Revision, to: Revision) -> Result<Diff, StoreError> {
+        self.ask(environment, move |db, name| read::diff::diff(db, name, from, to)).await
+    }
+
+    async fn stream_objects(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        sink: Sink<'_, Object>,
+    ) -> Result<Revision, StoreError> {
+        stream!(self, environment, at, sink, objects, Query::default())
+    }
+
+    async fn stream_links(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        sink: Sink<'_, Link>,
+    ) -> Result<Revision, StoreError> {
+        stream!(self, environment, at, sink, links, LinkQuery::default())
+    }
+
+    async fn stream_cliques(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        sink: Sink<'_, Clique>,
+    ) -> Result<Revision, StoreError> {
+        stream!(self, environment, at, sink, cliques, CliqueQuery::default())
+    }
+
+    async fn scopes(&self, environment: &str) -> Result<Vec<ScopeRecord>, StoreError> {
+        self.ask(environment, read::scope::all).await
+    }
+
+    async fn scope(&self, environment: &str, key: &ScopeKey) -> Result<Option<ScopeRecord>, StoreError> {
+        let key = key.clone();
+        self.ask(environment, move |db, name| read::scope::get(db, name, &key)).await
+    }
+
+    async fn scopes_of(&self, environment: &str, key: &ObjectKey) -> Result<Vec<ScopeRecord>, StoreError> {
+        let key = key.clone();
+        self.ask(environment, move |db, name| read::scope::of(db, name, &key)).await
+    }
+
+    async fn put_report(
+        &self,
+        environment: &str,
+        at: &str,
+        revision: Revision,
+        body: &Value,
+        keep: usize,
+    ) -> Result<ReportId, StoreError> {
+        let (at, body) = (at.to_owned(), body.clone());
+        self.change(environment, move |db, name| report::put(db, name, &at, revision, &body, keep)).await
+    }
+
+    async fn reports(&self, environment: &str) -> Result<Vec<ReportEntry>, StoreError> {
+        self.ask(environment, report::list).await
+    }
+
+    async fn report(&self, environment: &str, id: ReportId) -> Result<Value, StoreError> {
+        self.ask(environment, move |db, name| report::get(db, name, id)).await
+    }
+
+    async fn prune(&self, environment: &str, keep: &Keep) -> Result<Pruned, StoreError> {
+        let keep = keep.clone();
+        self.change(environment, move |db, name| prune::prune(db, name, &keep)).await
     }
 }

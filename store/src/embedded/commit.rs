@@ -1,0 +1,134 @@
+//! One commit: what differs is written, what it replaces becomes past, and all of it is seen at once.
+
+pub(super) mod clique;
+pub(super) mod link;
+pub(super) mod object;
+pub(super) mod scope;
+
+use calipso_model::{Delta, Revision};
+use rusqlite::{Connection, params};
+
+use crate::{
+    embedded::{
+        environment,
+        fault::{Doing, to_db},
+        key::Numbers,
+    },
+    error::StoreError,
+    scope::ScopeChanges,
+    store::{CommitInfo, Counts, Lease},
+};
+
+/// Everything that a commit needs, owned, for it runs on another thread.
+pub(super) struct Work {
+    /// Name of the environment.
+    pub(super) environment: String,
+    /// The revision that the writer started from.
+    pub(super) base: Revision,
+    /// Its right to write.
+    pub(super) lease: Lease,
+    /// What to change.
+    pub(super) change: Change,
+    /// When and why.
+    pub(super) info: CommitInfo,
+}
+
+/// What a commit changes.
+pub(super) enum Change {
+    /// This much.
+    Some(Box<(Delta, ScopeChanges)>),
+    /// Everything goes.
+    Clear,
+}
+
+/// How many rows of each kind were written and removed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    /// New and changed.
+    pub(super) written: Counts,
+    /// Gone.
+    pub(super) removed: Counts,
+}
+
+/// The place where a commit writes.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'c> {
+    /// The connection, within its transaction.
+    pub(super) db: &'c Connection,
+    /// Number of the environment.
+    pub(super) env: i64,
+    /// The revision being made.
+    pub(super) revision: i64,
+}
+
+/// Commits, or changes nothing.
+pub(super) fn commit(db: &mut Connection, work: &Work) -> Result<Revision, StoreError> {
+    let at_millis = millis(&work.info.at)?;
+    let change = environment::begin(db)?;
+    let state = environment::state(&change, &work.environment)?;
+    environment::guard(&state, &work.environment, work.base, &work.lease)?;
+    let revision = work.base + 1;
+    let place = Place { db: &change, env: state.id, revision: to_db(revision) };
+    let mut tally = Tally::default();
+    match &work.change {
+        Change::Some(parts) => {
+            let (delta, scopes) = &**parts;
+            let mut numbers = Numbers::new(&change, state.id, delta.objects.len())?;
+            object::write(place, &mut numbers, delta, &mut tally)?;
+            link::write(place, &mut numbers, delta, &mut tally)?;
+            clique::write(place, &mut numbers, delta, &mut tally)?;
+            scope::write(place, &mut numbers, scopes)?;
+        }
+        Change::Clear => {
+            tally.removed.objects = object::clear(place)?;
+            tally.removed.links = link::clear(place)?;
+            tally.removed.cliques = clique::clear(place)?;
+            scope::clear(place)?;
+        }
+    }
+    if tally.written == Counts::default() && tally.removed == Counts::default() {
+        change.commit().doing("commit")?;
+        return Ok(work.base);
+    }
+    change
+        .execute(
+            "INSERT INTO revision VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            params![
+                place.env,
+                place.revision,
+                &*work.info.at,
+                at_millis,
+                &*work.info.note,
+                to_db(tally.written.objects),
+                to_db(tally.written.links),
+                to_db(tally.written.cliques),
+                to_db(tally.removed.objects),
+                to_db(tally.removed.links),
+                to_db(tally.removed.cliques),
+            ],
+        )
+        .doing("note a revision")?;
+    let moved = change
+        .execute(
+            "UPDATE environment SET current = ?2 WHERE id = ?1 AND current = ?3 AND fence = ?4",
+            params![place.env, place.revision, to_db(work.base), to_db(work.lease.fence)],
+        )
+        .doing("move to the next revision")?;
+    if moved != 1 {
+        return Err(StoreError::corrupt("an environment changed under its own transaction"));
+    }
+    change.commit().doing("commit")?;
+    Ok(revision)
+}
+
+/// A time of a commit or of retention, in milliseconds since 1970 UTC.
+pub(super) fn millis(at: &str) -> Result<i64, StoreError> {
+    at.parse::<jiff::Timestamp>()
+        .map(jiff::Timestamp::as_millisecond)
+        .map_err(|error| StoreError::invalid(format!("`{at}` is not a time such as 2026-01-31T12:00:00Z: {error}")))
+}
+
+/// Refuses a delta that says two things about one key.
+pub(super) fn twice(what: &str, key: &dyn std::fmt::Display) -> StoreError {
+    StoreError::invalid(format!("the change names {what} {key} twice"))
+}

@@ -1,0 +1,103 @@
+//! Cliques of a commit.
+
+use calipso_model::{Clique, Delta};
+use rusqlite::{OptionalExtension, params};
+
+use crate::{
+    embedded::{
+        codec::Body,
+        commit::{Place, Tally, twice},
+        fault::Doing,
+        key::Numbers,
+    },
+    error::StoreError,
+};
+
+/// Writes the cliques that differ, and removes those that are gone.
+pub(in crate::embedded) fn write(
+    place: Place<'_>,
+    numbers: &mut Numbers<'_>,
+    delta: &Delta,
+    tally: &mut Tally,
+) -> Result<(), StoreError> {
+    let mut cliques: Vec<(i64, &Clique)> = Vec::with_capacity(delta.cliques.len());
+    for clique in &delta.cliques {
+        cliques.push((numbers.make(&clique.focal_point)?, clique));
+    }
+    cliques.sort_unstable_by_key(|(key, _)| *key);
+    if let Some(pair) = cliques.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        return Err(twice("the clique of", &pair[0].1.focal_point));
+    }
+    for removed in &delta.removed_cliques {
+        let Some(key) = numbers.find(removed)? else { continue };
+        if cliques.binary_search_by_key(&key, |(key, _)| *key).is_ok() {
+            return Err(twice("the clique of", removed));
+        }
+        if end(place, key)? {
+            tally.removed.cliques += 1;
+        }
+    }
+    for (key, clique) in cliques {
+        let clique_type = numbers.word(&clique.clique_type)?;
+        let body = Body::of(clique, numbers)?.encode();
+        let same = place
+            .db
+            .prepare_cached("SELECT type, body FROM clique WHERE key = ?1")
+            .and_then(|mut find| {
+                find.query_row([key], |row| {
+                    Ok(row.get::<_, i64>(0)? == clique_type && row.get_ref(1)?.as_blob()? == body)
+                })
+                .optional()
+            })
+            .doing("compare a clique")?;
+        match same {
+            Some(true) => continue,
+            Some(false) => {
+                end(place, key)?;
+            }
+            None => {}
+        }
+        place
+            .db
+            .prepare_cached("INSERT INTO clique(key, env, rev_from, type, body) VALUES(?1, ?2, ?3, ?4, ?5)")
+            .and_then(|mut insert| insert.execute(params![key, place.env, place.revision, clique_type, body]))
+            .doing("write a clique")?;
+        tally.written.cliques += 1;
+    }
+    Ok(())
+}
+
+/// Makes the current version of a clique past; says whether there was one.
+fn end(place: Place<'_>, key: i64) -> Result<bool, StoreError> {
+    let moved = place
+        .db
+        .prepare_cached(
+            "INSERT INTO clique_past(key, env, rev_from, rev_to, type, body)
+             SELECT key, env, rev_from, ?2, type, body FROM clique WHERE key = ?1",
+        )
+        .and_then(|mut keep| keep.execute(params![key, place.revision]))
+        .doing("keep the past of a clique")?;
+    if moved == 0 {
+        return Ok(false);
+    }
+    place
+        .db
+        .prepare_cached("DELETE FROM clique WHERE key = ?1")
+        .and_then(|mut forget| forget.execute([key]))
+        .doing("remove a clique")?;
+    Ok(true)
+}
+
+/// Makes all cliques past; says how many there were.
+pub(in crate::embedded) fn clear(place: Place<'_>) -> Result<u64, StoreError> {
+    place
+        .db
+        .execute(
+            "INSERT INTO clique_past(key, env, rev_from, rev_to, type, body)
+             SELECT key, env, rev_from, ?2, type, body FROM clique WHERE env = ?1",
+            params![place.env, place.revision],
+        )
+        .doing("keep the past of all cliques")?;
+    let gone = place.db.execute("DELETE FROM clique WHERE env = ?1", [place.env]).doing("remove all cliques")?;
+    Ok(gone as u64)
+}

@@ -1,0 +1,187 @@
+//! Objects of a commit.
+
+use std::sync::mpsc;
+
+use calipso_model::{Delta, Object};
+use rusqlite::{OptionalExtension, params};
+
+use crate::{
+    embedded::{
+        commit::{Place, Tally, twice},
+        fault::Doing,
+        key::Numbers,
+        row,
+    },
+    error::StoreError,
+};
+
+/// From so many objects on their text is made on another thread.
+const MANY: usize = 2_000;
+
+/// An object as it will lie in the file.
+struct Ready {
+    doc: String,
+    names: Option<String>,
+}
+
+impl Ready {
+    fn of(object: &Object) -> Self {
+        Self { doc: row::map_text(&object.doc), names: row::names(&object.doc) }
+    }
+}
+
+/// Writes the objects that differ, and removes those that are gone.
+pub(in crate::embedded) fn write(
+    place: Place<'_>,
+    numbers: &mut Numbers<'_>,
+    delta: &Delta,
+    tally: &mut Tally,
+) -> Result<(), StoreError> {
+    let mut objects: Vec<&Object> = delta.objects.iter().collect();
+    // In key order the largest index grows at its end only.
+    objects.sort_by(|a, b| a.key.cmp(&b.key));
+    if let Some(pair) = objects.windows(2).find(|pair| pair[0].key == pair[1].key) {
+        return Err(twice("object", &pair[0].key));
+    }
+    for removed in &delta.removed_objects {
+        if objects.binary_search_by(|object| object.key.cmp(removed)).is_ok() {
+            return Err(twice("object", removed));
+        }
+        if let Some(key) = numbers.find(removed)?
+            && end(place, key, true)?
+        {
+            tally.removed.objects += 1;
+        }
+    }
+    let before: bool = place
+        .db
+        .query_row("SELECT EXISTS(SELECT 1 FROM object WHERE env = ?1)", [place.env], |row| row.get(0))
+        .doing("look for objects")?;
+    let keys = objects.iter().map(|object| numbers.make(&object.key)).collect::<Result<Vec<_>, _>>()?;
+    let mut put = |key: i64, object: &Object, ready: Ready| -> Result<(), StoreError> {
+        if put(place, numbers, before, key, object, &ready)? {
+            tally.written.objects += 1;
+        }
+        Ok(())
+    };
+    if objects.len() < MANY {
+        for (key, object) in keys.iter().zip(&objects) {
+            put(*key, object, Ready::of(object))?;
+        }
+        return Ok(());
+    }
+    std::thread::scope(|scope| {
+        let (chunks, made) = mpsc::sync_channel::<Vec<Ready>>(4);
+        let all = &objects;
+        scope.spawn(move || {
+            for chunk in all.chunks(512) {
+                // The writer gave up: it says why.
+                if chunks.send(chunk.iter().map(|object| Ready::of(object)).collect()).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut next = keys.iter().zip(&objects);
+        for chunk in made {
+            for ready in chunk {
+                if let Some((key, object)) = next.next() {
+                    put(*key, object, ready)?;
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Writes one object if it differs from what is stored; says whether it did.
+fn put(
+    place: Place<'_>,
+    numbers: &mut Numbers<'_>,
+    before: bool,
+    key: i64,
+    object: &Object,
+    ready: &Ready,
+) -> Result<bool, StoreError> {
+    let mut named = false;
+    if before {
+        let same = place
+            .db
+            .prepare_cached("SELECT doc, names FROM object WHERE key = ?1")
+            .and_then(|mut find| {
+                find.query_row([key], |row| {
+                    let names = row.get_ref(1)?.as_str_or_null()?;
+                    Ok((row.get_ref(0)?.as_str()? == ready.doc, names == ready.names.as_deref()))
+                })
+                .optional()
+            })
+            .doing("compare an object")?;
+        match same {
+            Some((true, _)) => return Ok(false),
+            Some((false, same_names)) => {
+                named = same_names;
+                end(place, key, !named)?;
+            }
+            None => {}
+        }
+    }
+    let parent = row::parent(&object.doc).map(|parent| numbers.make(&parent)).transpose()?;
+    let host = numbers.word_of(row::host(&object.doc))?;
+    place
+        .db
+        .prepare_cached(
+            "INSERT INTO object(key, env, rev_from, parent, host, names, doc) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )
+        .and_then(|mut insert| {
+            insert.execute(params![key, place.env, place.revision, parent, host, ready.names, ready.doc])
+        })
+        .doing("write an object")?;
+    if ready.names.is_some() && !named {
+        place
+            .db
+            .prepare_cached("INSERT INTO text(rowid, names) VALUES(?1, ?2)")
+            .and_then(|mut insert| insert.execute(params![key, ready.names]))
+            .doing("write the names of an object")?;
+    }
+    Ok(true)
+}
+
+/// Makes the current version of an object past, its names too if told so; says whether there was one.
+fn end(place: Place<'_>, key: i64, with_names: bool) -> Result<bool, StoreError> {
+    let moved = place
+        .db
+        .prepare_cached(
+            "INSERT INTO object_past(key, env, rev_from, rev_to, parent, host, names, doc)
+             SELECT key, env, rev_from, ?2, parent, host, names, doc FROM object WHERE key = ?1",
+        )
+        .and_then(|mut keep| keep.execute(params![key, place.revision]))
+        .doing("keep the past of an object")?;
+    if moved == 0 {
+        return Ok(false);
+    }
+    let forget = |statement: &str| {
+        place.db.prepare_cached(statement).and_then(|mut forget| forget.execute([key])).doing("remove an object")
+    };
+    if with_names {
+        forget("DELETE FROM text WHERE rowid = ?1")?;
+    }
+    forget("DELETE FROM object WHERE key = ?1")?;
+    Ok(true)
+}
+
+/// Makes all objects past; says how many there were.
+pub(in crate::embedded) fn clear(place: Place<'_>) -> Result<u64, StoreError> {
+    place
+        .db
+        .execute(
+            "INSERT INTO object_past(key, env, rev_from, rev_to, parent, host, names, doc)
+             SELECT key, env, rev_from, ?2, parent, host, names, doc FROM object WHERE env = ?1",
+            params![place.env, place.revision],
+        )
+        .doing("keep the past of all objects")?;
+    place
+        .db
+        .execute("DELETE FROM text WHERE rowid IN (SELECT key FROM object WHERE env = ?1)", [place.env])
+        .doing("remove all names")?;
+    let gone = place.db.execute("DELETE FROM object WHERE env = ?1", [place.env]).doing("remove all objects")?;
+    Ok(gone as u64)
+}

@@ -1,0 +1,43 @@
+//! What the database says, told as a store error.
+
+use rusqlite::ErrorCode;
+
+use crate::error::StoreError;
+
+/// Adds what was being done to a database error.
+pub(super) trait Doing<T> {
+    /// Says what was being done, as the end of "the store failed while it tried to …".
+    fn doing(self, action: &'static str) -> Result<T, StoreError>;
+}
+
+impl<T> Doing<T> for Result<T, rusqlite::Error> {
+    fn doing(self, action: &'static str) -> Result<T, StoreError> {
+        self.map_err(|error| fault(error, action))
+    }
+}
+
+fn fault(error: rusqlite::Error, action: &'static str) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreError::FullDisk { source: error.into() },
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            StoreError::Corrupt { what: format!("it cannot {action}"), source: Some(error.into()) }
+        }
+        _ => StoreError::Io { action, source: error.into() },
+    }
+}
+
+/// A stored text that does not parse.
+pub(super) fn unreadable(what: &str, error: serde_json::Error) -> StoreError {
+    StoreError::Corrupt { what: format!("{what} is not readable"), source: Some(error.into()) }
+}
+
+/// A number as the database keeps it.
+pub(super) fn to_db(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A number that the database kept.
+pub(super) fn from_db(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}

@@ -1,0 +1,261 @@
+//! Links at a revision.
+
+use std::collections::BTreeSet;
+
+use calipso_model::{Link, LinkRef, LinkState, Map, ObjectKey, Str};
+use rusqlite::{Row, params};
+
+use crate::{
+    embedded::{
+        fault::Doing,
+        key::{Names, find, find_word},
+        read::{View, cursor, keys_after},
+        row,
+    },
+    error::StoreError,
+    query::{LinkQuery, Page, Paged},
+};
+
+/// How many sources are looked at in one go.
+const BATCH: usize = 512;
+
+/// The columns of a link, in the order of [`Stored`].
+const COLUMNS: &str = "source, type, target, name, down, host, switch, implicit, rule, attributes";
+
+/// A link as it lies in the file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::embedded) struct Stored {
+    source: i64,
+    link_type: i64,
+    target: i64,
+    name: String,
+    down: bool,
+    host: Option<i64>,
+    switch: Option<i64>,
+    implicit: bool,
+    rule: i64,
+    attributes: String,
+}
+
+impl Stored {
+    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            source: row.get(0)?,
+            link_type: row.get(1)?,
+            target: row.get(2)?,
+            name: row.get(3)?,
+            down: row.get(4)?,
+            host: row.get(5)?,
+            switch: row.get(6)?,
+            implicit: row.get(7)?,
+            rule: row.get(8)?,
+            attributes: row.get(9)?,
+        })
+    }
+
+    /// The link itself.
+    pub(in crate::embedded) fn name(&self, names: &mut Names<'_>) -> Result<Link, StoreError> {
+        Ok(Link {
+            link_type: names.word(self.link_type)?,
+            source: names.key(self.source)?,
+            target: names.key(self.target)?,
+            name: self.name.as_str().into(),
+            state: if self.down { LinkState::Down } else { LinkState::Up },
+            host: names.word_of(self.host)?,
+            switch: names.word_of(self.switch)?,
+            attributes: if self.attributes.is_empty() { Map::new() } else { row::map_from(&self.attributes)? },
+            implicit: self.implicit,
+            rule: names.word(self.rule)?,
+        })
+    }
+}
+
+/// The links that a condition on `?1` … `?3` picks; `?4` is the revision.
+fn select(view: View<'_>, condition: &str, values: [i64; 3]) -> Result<Vec<Stored>, StoreError> {
+    // This only makes every statement use the same number of values.
+    let used = "AND ?2 IS NOT NULL AND ?3 IS NOT NULL";
+    let past = if view.current {
+        String::new()
+    } else {
+        format!(
+            "UNION ALL SELECT {COLUMNS} FROM link_past
+             WHERE {condition} {used} AND +rev_from <= ?4 AND +rev_to > ?4"
+        )
+    };
+    let statement = format!("SELECT {COLUMNS} FROM link WHERE {condition} {used} AND +rev_from <= ?4 {past}");
+    let [first, second, third] = values;
+    let mut read = view.db.prepare_cached(&statement).doing("find links")?;
+    read.query_map(params![first, second, third, view.revision], Stored::of)
+        .and_then(Iterator::collect)
+        .doing("find links")
+}
+
+/// One link by its numbers.
+pub(in crate::embedded) fn stored(
+    view: View<'_>,
+    (source, link_type, target): (i64, i64, i64),
+) -> Result<Option<Stored>, StoreError> {
+    Ok(select(view, "source = ?1 AND type = ?2 AND target = ?3", [source, link_type, target])?.pop())
+}
+
+/// One link.
+pub(in crate::embedded) fn get(view: View<'_>, key: &LinkRef) -> Result<Option<Link>, StoreError> {
+    let (Some(source), Some(link_type), Some(target)) = (
+        find(view.db, view.env, &key.source)?,
+        find_word(view.db, view.env, &key.link_type)?,
+        find(view.db, view.env, &key.target)?,
+    ) else {
+        return Ok(None);
+    };
+    let mut names = Names::new(view.db);
+    stored(view, (source, link_type, target))?.map(|link| link.name(&mut names)).transpose()
+}
+
+/// The place of a link in the order of answers.
+type Place = (ObjectKey, Str, ObjectKey);
+
+fn place(link: &Link) -> Place {
+    (link.source.clone(), link.link_type.clone(), link.target.clone())
+}
+
+/// Puts links into the order of answers.
+pub(in crate::embedded) fn sort(links: &mut [Link]) {
+    links.sort_by(|a, b| (&a.source, &a.link_type, &a.target).cmp(&(&b.source, &b.link_type, &b.target)));
+}
+
+/// The conditions of a query, looked up.
+#[derive(Default)]
+struct Wanted {
+    types: Option<BTreeSet<i64>>,
+    host: Option<i64>,
+    ends: Vec<End>,
+}
+
+/// Where a link has to start or end.
+#[derive(Clone, Copy)]
+enum End {
+    Source(i64),
+    Target(i64),
+    Either(i64),
+}
+
+impl Wanted {
+    /// Looks up what a query names; nothing when something in it does not exist at all.
+    fn of(view: View<'_>, query: &LinkQuery) -> Result<Option<Self>, StoreError> {
+        let mut wanted = Self::default();
+        if !query.types.is_empty() {
+            let mut types = BTreeSet::new();
+            for name in &query.types {
+                types.extend(find_word(view.db, view.env, name)?);
+            }
+            if types.is_empty() {
+                return Ok(None);
+            }
+            wanted.types = Some(types);
+        }
+        if let Some(host) = &query.host {
+            let Some(id) = find_word(view.db, view.env, host)? else { return Ok(None) };
+            wanted.host = Some(id);
+        }
+        let ends: [(&Option<ObjectKey>, fn(i64) -> End); 3] =
+            [(&query.source, End::Source), (&query.target, End::Target), (&query.touching, End::Either)];
+        for (key, end) in ends {
+            if let Some(key) = key {
+                let Some(id) = find(view.db, view.env, key)? else { return Ok(None) };
+                wanted.ends.push(end(id));
+            }
+        }
+        Ok(Some(wanted))
+    }
+
+    fn fits(&self, link: &Stored) -> bool {
+        self.types.as_ref().is_none_or(|types| types.contains(&link.link_type))
+            && self.host.is_none_or(|host| link.host == Some(host))
+            && self.ends.iter().all(|end| match *end {
+                End::Source(id) => link.source == id,
+                End::Target(id) => link.target == id,
+                End::Either(id) => link.source == id || link.target == id,
+            })
+    }
+}
+
+/// All links of one end.
+fn of_end(view: View<'_>, end: End) -> Result<Vec<Stored>, StoreError> {
+    let from = |id| select(view, "source = ?1", [id, 0, 0]);
+    let to = |id| select(view, "target = ?1", [id, 0, 0]);
+    match end {
+        End::Source(id) => from(id),
+        End::Target(id) => to(id),
+        End::Either(id) => {
+            let mut links = from(id)?;
+            // A link from an object to itself is among those already.
+            links.extend(to(id)?.into_iter().filter(|link| link.source != id));
+            Ok(links)
+        }
+    }
+}
+
+/// One page of links.
+pub(in crate::embedded) fn page(
+    view: View<'_>,
+    query: &LinkQuery,
+    after: Option<Vec<Str>>,
+    page: &Page,
+) -> Result<Paged<Link>, StoreError> {
+    let mut answer = Paged { revision: view.number(), items: Vec::new(), next: None };
+    let Some(wanted) = Wanted::of(view, query)? else { return Ok(answer) };
+    let limit = page.limit.max(1);
+    let after: Option<Place> = after.and_then(|place| {
+        let [source_type, source, link_type, target_type, target] = <[Str; 5]>::try_from(place).ok()?;
+        Some((
+            ObjectKey { object_type: source_type, id: source },
+            link_type,
+            ObjectKey { object_type: target_type, id: target },
+        ))
+    });
+    let mut names = Names::new(view.db);
+    let mut add = |found: Vec<Stored>, answer: &mut Paged<Link>| -> Result<bool, StoreError> {
+        let mut links = found
+            .iter()
+            .filter(|link| wanted.fits(link))
+            .map(|link| link.name(&mut names))
+            .collect::<Result<Vec<_>, _>>()?;
+        sort(&mut links);
+        for link in links {
+            if after.as_ref().is_some_and(|after| place(&link) <= *after) {
+                continue;
+            }
+            if answer.items.len() == limit {
+                answer.next = answer.items.last().map(|link: &Link| {
+                    let (source, target) = (&link.source, &link.target);
+                    let parts = [&source.object_type, &source.id, &link.link_type, &target.object_type, &target.id];
+                    cursor(view.number(), &parts)
+                });
+                return Ok(true);
+            }
+            answer.items.push(link);
+        }
+        Ok(false)
+    };
+    // A source picks fewest links as a rule, then a target, then either; the other ends are compared.
+    if let Some(end) = wanted.ends.first() {
+        add(of_end(view, *end)?, &mut answer)?;
+        return Ok(answer);
+    }
+    let mut start = after.as_ref().map(|(source, _, _)| source.clone());
+    let mut inclusive = true;
+    loop {
+        let keys = keys_after(view, &[], start.as_ref(), inclusive, BATCH)?;
+        let last = keys.len() < BATCH;
+        for (id, key) in keys {
+            if add(of_end(view, End::Source(id))?, &mut answer)? {
+                return Ok(answer);
+            }
+            start = Some(key);
+        }
+        if last {
+            return Ok(answer);
+        }
+        inclusive = false;
+    }
+}

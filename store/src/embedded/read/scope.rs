@@ -1,0 +1,173 @@
+//! Scopes and their members.
+
+use calipso_model::{ObjectKey, Value};
+use rusqlite::{Connection, params};
+
+use crate::{
+    embedded::{
+        environment,
+        fault::{Doing, unreadable},
+        key::{Names, find},
+        row,
+    },
+    error::StoreError,
+    scope::{Member, ScopeKey, ScopeRecord},
+};
+
+/// Which members are read.
+#[derive(Clone, Copy)]
+enum Members {
+    All,
+    Of(i64),
+}
+
+/// All scopes, by key.
+pub(in crate::embedded) fn all(db: &Connection, environment: &str) -> Result<Vec<ScopeRecord>, StoreError> {
+    let state = environment::state(db, environment)?;
+    records(db, state.id, "1", 0, Members::All)
+}
+
+/// One scope.
+pub(in crate::embedded) fn get(
+    db: &Connection,
+    environment: &str,
+    key: &ScopeKey,
+) -> Result<Option<ScopeRecord>, StoreError> {
+    let state = environment::state(db, environment)?;
+    let Some(parent) = find(db, state.id, &key.parent)? else { return Ok(None) };
+    // Below one parent there are few scopes, so they are compared here.
+    let found = headers(db, state.id, "parent = ?2", parent)?;
+    let mut names = Names::new(db);
+    for (scope, header) in found {
+        let record = header.name(&mut names)?;
+        if record.key == *key {
+            return fill(db, scope, record, Members::All, &mut names).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// The scopes that an object is a member of.
+pub(in crate::embedded) fn of(
+    db: &Connection,
+    environment: &str,
+    key: &ObjectKey,
+) -> Result<Vec<ScopeRecord>, StoreError> {
+    let state = environment::state(db, environment)?;
+    let Some(object) = find(db, state.id, key)? else { return Ok(Vec::new()) };
+    records(db, state.id, "id IN (SELECT scope FROM member WHERE object = ?2)", object, Members::Of(object))
+}
+
+fn records(
+    db: &Connection,
+    env: i64,
+    condition: &str,
+    value: i64,
+    members: Members,
+) -> Result<Vec<ScopeRecord>, StoreError> {
+    let mut names = Names::new(db);
+    let mut records = headers(db, env, condition, value)?
+        .into_iter()
+        .map(|(scope, header)| fill(db, scope, header.name(&mut names)?, members, &mut names))
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    records.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(records)
+}
+
+/// A scope as it lies in the file, without its members.
+struct Header {
+    fetcher: String,
+    object_type: String,
+    parent: i64,
+    narrowing: String,
+    complete: bool,
+    scanned_at: String,
+    tried_at: String,
+    stale_since: Option<String>,
+    problem: Option<String>,
+}
+
+impl Header {
+    fn name(self, names: &mut Names<'_>) -> Result<ScopeRecord, StoreError> {
+        Ok(ScopeRecord {
+            key: ScopeKey {
+                fetcher: names.shared(&self.fetcher),
+                object_type: names.shared(&self.object_type),
+                parent: names.key(self.parent)?,
+                narrowing: Value::from_json(&self.narrowing)
+                    .map_err(|error| unreadable("the narrowing of a scope", error))?,
+            },
+            complete: self.complete,
+            scanned_at: self.scanned_at.into(),
+            tried_at: self.tried_at.into(),
+            stale_since: self.stale_since.map(Into::into),
+            problem: self.problem.map(Into::into),
+            members: Vec::new(),
+        })
+    }
+}
+
+fn headers(db: &Connection, env: i64, condition: &str, value: i64) -> Result<Vec<(i64, Header)>, StoreError> {
+    let mut read = db
+        .prepare_cached(&format!(
+            "SELECT id, fetcher, object_type, parent, narrowing, complete, scanned_at, tried_at, stale_since, problem
+             FROM scope WHERE env = ?1 AND ?2 IS NOT NULL AND {condition}"
+        ))
+        .doing("read scopes")?;
+    read.query_map(params![env, value], |row| {
+        Ok((
+            row.get(0)?,
+            Header {
+                fetcher: row.get(1)?,
+                object_type: row.get(2)?,
+                parent: row.get(3)?,
+                narrowing: row.get(4)?,
+                complete: row.get(5)?,
+                scanned_at: row.get(6)?,
+                tried_at: row.get(7)?,
+                stale_since: row.get(8)?,
+                problem: row.get(9)?,
+            },
+        ))
+    })
+    .and_then(Iterator::collect)
+    .doing("read scopes")
+}
+
+fn fill(
+    db: &Connection,
+    scope: i64,
+    mut record: ScopeRecord,
+    members: Members,
+    names: &mut Names<'_>,
+) -> Result<ScopeRecord, StoreError> {
+    let only = match members {
+        Members::All => None,
+        Members::Of(object) => Some(object),
+    };
+    let mut read = db
+        .prepare_cached(match members {
+            Members::All => "SELECT object, asserts, ord, at, contribution FROM member WHERE scope = ?1 AND ?2 IS NULL",
+            Members::Of(_) => {
+                "SELECT object, asserts, ord, at, contribution FROM member WHERE scope = ?1 AND object = ?2"
+            }
+        })
+        .doing("read the members of a scope")?;
+    let mut rows = read.query(params![scope, only]).doing("read the members of a scope")?;
+    while let Some(row) = rows.next().doing("read the members of a scope")? {
+        let (object, asserts, order, at): (i64, bool, u32, i64) = row
+            .get(0)
+            .and_then(|object| Ok((object, row.get(1)?, row.get(2)?, row.get(3)?)))
+            .doing("read the members of a scope")?;
+        let contribution = row.get_ref(4).and_then(|text| Ok(text.as_str()?)).doing("read the members of a scope")?;
+        record.members.push(Member {
+            key: names.key(object)?,
+            contribution: row::map_from(contribution)?,
+            asserts,
+            order,
+            at: names.word(at)?,
+        });
+    }
+    record.members.sort_by(|a, b| (&a.key, a.order, &a.at).cmp(&(&b.key, b.order, &b.at)));
+    Ok(record)
+}

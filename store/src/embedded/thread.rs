@@ -1,0 +1,140 @@
+//! The one thread that writes, and the pool of connections that read.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, mpsc},
+};
+
+use rusqlite::Connection;
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::{
+    embedded::{Options, fault::Doing, schema},
+    error::StoreError,
+};
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// Above this size the log is moved into the file when the writer has nothing else to do.
+const LOG_BYTES: u64 = 8 << 20;
+
+/// Above this size the log is moved into the file even while work is waiting.
+const LOG_BYTES_AT_MOST: u64 = 256 << 20;
+
+/// The thread that writes. It ends when the last sender is gone.
+#[derive(Clone, Debug)]
+pub(super) struct Writer {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Writer {
+    /// Starts the thread with its connection.
+    pub(super) fn start(mut db: Connection, path: &Path) -> Result<Self, StoreError> {
+        let (jobs, inbox) = mpsc::channel::<Job>();
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        let log = PathBuf::from(log);
+        std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || work(&mut db, &inbox, &log))
+            .map_err(|error| StoreError::Io { action: "start the thread that writes", source: error.into() })?;
+        Ok(Self { jobs })
+    }
+
+    /// Runs a job on the thread and waits for its answer. The job runs to its end even if nobody waits any more.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |db| {
+            // Nobody waits any more when this fails; the work is done all the same.
+            drop(answer.send(job(db)));
+        });
+        self.jobs.send(job).map_err(|_| stopped())?;
+        answered.await.map_err(|_| stopped())?
+    }
+}
+
+fn stopped() -> StoreError {
+    StoreError::Io { action: "write", source: "the thread that writes has ended after a fault of the program".into() }
+}
+
+fn work(db: &mut Connection, inbox: &mpsc::Receiver<Job>, log: &Path) {
+    loop {
+        let next = match inbox.try_recv() {
+            Ok(job) => {
+                tidy(db, log, LOG_BYTES_AT_MOST);
+                Some(job)
+            }
+            Err(mpsc::TryRecvError::Empty) => {
+                tidy(db, log, LOG_BYTES);
+                inbox.recv().ok()
+            }
+            Err(mpsc::TryRecvError::Disconnected) => None,
+        };
+        match next {
+            Some(job) => job(db),
+            None => return,
+        }
+    }
+}
+
+/// Moves the log into the file when it has grown. A failure is no loss: the log stays, and the next turn tries again.
+fn tidy(db: &Connection, log: &Path, above_bytes: u64) {
+    if std::fs::metadata(log).is_ok_and(|log| log.len() > above_bytes) {
+        // `PASSIVE` waits for nobody; the writer after it starts the log anew and cuts the file to `journal_size_limit`.
+        if let Err(error) = db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+            tracing::warn!(%error, "The log of the store could not be moved into its file yet.");
+        }
+    }
+}
+
+/// Connections that read, made when they are needed first.
+#[derive(Clone, Debug)]
+pub(super) struct Readers {
+    path: Arc<Path>,
+    options: Arc<Options>,
+    idle: Arc<Mutex<Vec<Connection>>>,
+    places: Arc<Semaphore>,
+}
+
+impl Readers {
+    /// An empty pool.
+    pub(super) fn new(path: &Path, options: &Options) -> Self {
+        Self {
+            path: Arc::from(path),
+            options: Arc::new(options.clone()),
+            idle: Arc::default(),
+            places: Arc::new(Semaphore::new(options.readers.max(1))),
+        }
+    }
+
+    /// Runs a job on a thread that may block, with one unchanging view of the file.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let ended = |error: tokio::task::JoinError| StoreError::Io { action: "read", source: error.into() };
+        let place = Arc::clone(&self.places)
+            .acquire_owned()
+            .await
+            .map_err(|error| StoreError::Io { action: "read", source: error.into() })?;
+        let pool = self.clone();
+        tokio::task::spawn_blocking(move || {
+            let _place = place;
+            let idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let db = match idle {
+                Some(db) => db,
+                None => schema::open_reader(&pool.path, pool.options.busy_timeout)?,
+            };
+            let view = db.unchecked_transaction().doing("begin to read")?;
+            let answer = job(&view);
+            view.finish().doing("end reading")?;
+            pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(db);
+            answer
+        })
+        .await
+        .map_err(ended)?
+    }
+}
