@@ -28,6 +28,12 @@ pub fn main() -> ExitCode {
     log(cli.common.verbose);
     // A second provider cannot be there: nothing else installs one.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    if let Some(result) = run_at_once(&cli) {
+        return match result {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => fail(&failure),
+        };
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&Failure::new(Exit::Bug, format!("cannot start: {error}"))),
@@ -58,20 +64,34 @@ fn log(verbose: u8) {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 
-/// Runs one command.
-///
-/// # Errors
-/// What the user should read, with the exit code.
-pub async fn run(cli: &Cli) -> Result<(), Failure> {
+/// Runs one of the commands that wait for nobody; nothing for the others.
+fn run_at_once(cli: &Cli) -> Option<Result<(), Failure>> {
+    let session = Session::new(&cli.common);
+    Some(match &cli.command {
+        Command::Check(args) => command::specs::check(&session, args),
+        Command::Test(args) => command::specs::test(&session, args),
+        Command::Explain(args) if args.what.is_none() => match &args.code {
+            Some(code) => command::specs::explain_code(code),
+            None => Err(Failure::usage("say what to explain").help("`calipso explain codes` lists the diagnostics")),
+        },
+        Command::Schema(args) => command::specs::schema(args),
+        Command::Reference(args) => command::specs::reference(args),
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "calipso", &mut std::io::stdout());
+            Ok(())
+        }
+        _ => return None,
+    })
+}
+
+/// Runs one of the commands that ask a store or the world.
+async fn run(cli: &Cli) -> Result<(), Failure> {
     let session = Session::new(&cli.common);
     match &cli.command {
         Command::Demo(args) => command::demo::run(&session, args).await,
-        Command::Check(args) => command::specs::check(&session, args),
-        Command::Test(args) => command::specs::test(&session, args).await,
-        Command::Explain(args) => match (&args.what, &args.code) {
-            (Some(what), _) => command::explain::run(&session, what).await,
-            (None, Some(code)) => command::specs::explain_code(code),
-            (None, None) => Err(Failure::usage("say what to explain").help("`calipso explain codes` lists the diagnostics")),
+        Command::Explain(args) => match &args.what {
+            Some(what) => command::explain::run(&session, what).await,
+            None => Ok(()),
         },
         Command::Env(what) => command::env::run(&session, what).await,
         Command::Scan(args) => command::scan::run(&session, args).await,
@@ -79,11 +99,6 @@ pub async fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Graph(args) => command::look::graph(&session, args).await,
         Command::Search(args) => command::look::search(&session, args).await,
         Command::Diff(args) => command::look::diff(&session, args).await,
-        Command::Schema(args) => command::specs::schema(args),
-        Command::Reference(args) => command::specs::reference(args),
-        Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "calipso", &mut std::io::stdout());
-            Ok(())
-        }
+        Command::Check(_) | Command::Test(_) | Command::Schema(_) | Command::Reference(_) | Command::Completions { .. } => Ok(()),
     }
 }
