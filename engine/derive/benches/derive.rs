@@ -1,0 +1,154 @@
+//! Derive of a made-up cloud from the catalogue's rules, beside the same work written by hand.
+//!
+//! `cargo bench -p calipso-derive --bench derive [-- OBJECTS…]`; without sizes: 100,000 and 1,000,000 objects.
+
+#[path = "derive/cloud.rs"]
+mod cloud;
+#[path = "derive/floor.rs"]
+mod floor;
+
+use std::{path::Path, sync::Arc, time::Instant};
+
+use calipso_derive::{Changes, Graph, Rules};
+use calipso_model::{Environment, Object, Str, Value};
+
+const SEED: u64 = 7;
+
+fn main() {
+    let sizes: Vec<usize> = std::env::args().skip(1).filter_map(|size| size.parse().ok()).collect();
+    let sizes = if sizes.is_empty() { vec![100_000, 1_000_000] } else { sizes };
+    let rules = Arc::new(rules());
+    for size in sizes {
+        bench(size, &rules);
+    }
+}
+
+fn rules() -> Rules {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../specs");
+    let layer = calipso_spec::read_layer(&folder).expect("the catalogue is there");
+    let loaded = calipso_spec::load(&[layer]);
+    let (name, distribution) = loaded
+        .specs
+        .distributions
+        .iter()
+        .find(|(_, distribution)| {
+            let variances = &distribution.variances;
+            variances.iter().any(|variance| variance.mechanism_drivers.iter().any(|driver| **driver == *"OVS"))
+        })
+        .expect("a distribution with the virtual switch is in the catalogue");
+    let environment = Environment {
+        name: "bench".into(),
+        distribution: name.clone(),
+        version: distribution.versions.last().cloned().unwrap_or_default(),
+        mechanism_drivers: vec!["OVS".into()],
+        type_drivers: vec!["vxlan".into()],
+        ..Environment::default()
+    };
+    Rules::new(&loaded.specs, &environment).expect("the catalogue fits together")
+}
+
+fn bench(size: usize, rules: &Arc<Rules>) {
+    let cloud = cloud::Cloud::new(size, SEED);
+    let before_documents = resident_bytes();
+    let documents = cloud.documents();
+    let count = documents.len();
+    let documents_bytes = resident_bytes().saturating_sub(before_documents);
+    println!("== {count} objects ({} hosts, {} instances)", cloud.hosts.len(), cloud.instances.len());
+    let input = floor::Input::new(&cloud);
+    let start = Instant::now();
+    let output = floor::derive(&input);
+    let floor_secs = start.elapsed().as_secs_f64();
+    let clique_links: usize = output.cliques.iter().map(|clique| clique.links.len()).sum();
+    let links: usize = output.links.iter().map(Vec::len).sum();
+    println!(
+        "floor, by hand, 1 thread  {floor_secs:8.3} s   {links} links, {} cliques with {clique_links} links",
+        output.cliques.len()
+    );
+    let counts = output.counts();
+    let floor_cliques = (output.cliques.len(), clique_links);
+    drop((input, output));
+    let mut graph = Graph::with_threads(rules.clone(), 2);
+    for threads in [1, 2] {
+        let documents = cloud.documents();
+        let before = resident_bytes();
+        graph = Graph::with_threads(rules.clone(), threads);
+        let start = Instant::now();
+        let outcome = graph.apply(Changes { upsert: documents, remove: Vec::new() });
+        let secs = start.elapsed().as_secs_f64();
+        let delta = &outcome.delta;
+        println!(
+            "rules, {threads} thread(s)        {secs:8.3} s   {} links, {} cliques; {:.1} times the floor",
+            delta.links.len(),
+            delta.cliques.len(),
+            secs / floor_secs
+        );
+        let cliques = (delta.cliques.len(), delta.cliques.iter().map(|clique| clique.links.len()).sum());
+        assert_eq!(floor_cliques, cliques, "floor and rules find the same cliques");
+        for (name, wanted) in &counts {
+            let found = delta.links.iter().filter(|link| *link.link_type == **name).count();
+            assert_eq!(*wanted, found, "floor and rules find the same links {name}");
+        }
+        drop(outcome);
+        if threads == 2 {
+            let held = resident_bytes().saturating_sub(before);
+            println!(
+                "memory: {} B an object for documents, {} B for attributes, indexes, links (freed delta may linger)",
+                documents_bytes / count,
+                held / count
+            );
+        }
+    }
+    drop(documents);
+    one_change(&mut graph, &cloud);
+}
+
+/// One object changed in the whole: an instance renamed; a port moved to another network; a card unplugged and back.
+fn one_change(graph: &mut Graph, cloud: &cloud::Cloud) {
+    let mut slowest: Vec<(&str, f64, f64)> = Vec::new();
+    let mut run = |what: &'static str, graph: &mut Graph, object: Object| {
+        let start = Instant::now();
+        let outcome = graph.apply(Changes { upsert: vec![object], remove: Vec::new() });
+        let millis = start.elapsed().as_secs_f64() * 1_000.0;
+        assert!(!outcome.delta.is_empty(), "{what} changes something");
+        match slowest.iter_mut().find(|(known, _, _)| *known == what) {
+            Some(known) => {
+                known.1 += millis / 50.0;
+                known.2 = known.2.max(millis);
+            }
+            None => slowest.push((what, millis / 50.0, millis)),
+        }
+    };
+    let fetch = |graph: &Graph, object_type: &str, id: &Str| {
+        graph.object(&calipso_model::ObjectKey::new(object_type, id.clone())).expect("the object is in the graph")
+    };
+    for round in 0..50 {
+        let instance = &cloud.instances[round * 997 % cloud.instances.len()];
+        let mut object = fetch(graph, "instance", &instance.id);
+        object.doc.insert("status", format!("changed {round}"));
+        run("an attribute that no rule reads", graph, object);
+        let mut object = fetch(graph, "instance", &instance.id);
+        object.doc.insert("object_name", format!("renamed {round}"));
+        run("an instance renamed", graph, object);
+        let port = &cloud.ports[instance.port as usize];
+        let mut object = fetch(graph, "port", &port.id);
+        let other = &cloud.networks[(port.network as usize + 1) % cloud.networks.len()].id;
+        let back = object.clone();
+        object.doc.insert("network_id", Value::Str(other.clone()));
+        run("a port in another network", graph, object);
+        run("a port in another network", graph, back);
+        let mut object = fetch(graph, "vnic", &instance.vnic_id);
+        let back = object.clone();
+        object.doc.insert("device", "tapgone");
+        run("a virtual card unplugged or plugged in", graph, object);
+        run("a virtual card unplugged or plugged in", graph, back);
+    }
+    for (what, mean, slowest) in slowest {
+        println!("one change: {what:40} mean {mean:8.3} ms, slowest {slowest:8.3} ms");
+    }
+}
+
+/// Bytes of memory in use, as the kernel counts pages.
+fn resident_bytes() -> usize {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    pages.split_whitespace().nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap_or(0) * 4096
+}
