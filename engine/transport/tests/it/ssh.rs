@@ -6,6 +6,7 @@ use calipso_model::Secret;
 use calipso_transport::{Budget, Call, Door, ErrorKind, FetchError, KnownHosts, Live, Reply, SshServer};
 use futures::future::join_all;
 use russh::keys::PublicKey;
+use tokio::{io::AsyncWriteExt as _, net::TcpListener};
 
 use crate::{
     calls::{exec_words, server},
@@ -316,9 +317,14 @@ async fn gateways_that_fail_are_named() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_ssh_is_unreachable() {
-    let http = crate::http_server::start(|_| Some(Vec::new())).await;
-    let port: u16 = http.base.rsplit(':').next().unwrap().parse().unwrap();
+async fn a_server_that_is_not_ssh_gives_no_answer() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let _ = socket.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n").await;
+        }
+    });
     let error = ask(server("host-1", port)).await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Protocol), "{error}");
 }
