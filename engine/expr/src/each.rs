@@ -1,13 +1,15 @@
 //! Generators: `a in x; b in a.list; k, v in a.map`.
 
-use calipso_model::Value;
+use std::sync::Arc;
+
+use calipso_model::{Map, Value};
 
 use crate::{
-    error::{EvalError, ExprError, ExprErrorKind},
-    eval::{Fuel, MAX_LIST},
+    error::{EvalError, ExprError, ExprErrorKind, Fault},
     expr::{Expr, Use},
+    fuel::Fuel,
     layout::{BindNames, Frame, Slot},
-    template::whole,
+    table::Trouble,
 };
 
 /// One `NAME in EXPRESSION`.
@@ -30,32 +32,43 @@ pub struct Each {
     pub generators: Vec<Generator>,
 }
 
+/// What a generator runs over.
+enum Source {
+    List(Arc<Vec<Value>>),
+    Map(Map),
+}
+
 impl Generator {
     /// The elements, with keys where it runs over a map.
     ///
     /// # Errors
     /// What it runs over is neither list nor map, or cannot be evaluated.
     pub fn elements(&self, frame: &Frame, fuel: &mut Fuel) -> Result<Vec<(Option<Value>, Value)>, EvalError> {
-        let over = self.over.eval(frame, fuel)?;
-        let fault = |message: String| whole(&self.over, message);
-        let n_elements = match &over {
-            Value::List(items) => items.len(),
-            Value::Map(map) => map.len(),
-            _ => 0,
-        };
-        if n_elements > MAX_LIST {
-            return Err(fault("there are more than 1,000,000 elements".to_owned()));
-        }
-        fuel.burn(n_elements as u64).map_err(fault)?;
-        match (&over, self.key) {
-            (Value::List(items), None) => Ok(items.iter().map(|item| (None, item.clone())).collect()),
-            (Value::Map(map), Some(_)) => {
+        match self.source(frame, fuel)? {
+            Source::List(items) => Ok(items.iter().map(|item| (None, item.clone())).collect()),
+            Source::Map(map) => {
                 Ok(map.iter().map(|(key, value)| (Some(Value::Str(key.clone())), value.clone())).collect())
             }
-            (Value::Map(_), None) => Err(fault("this is a map; write `key, value in …`".to_owned())),
-            (Value::List(_), Some(_)) => Err(fault("this is a list; write `element in …`".to_owned())),
+        }
+    }
+
+    fn source(&self, frame: &Frame, fuel: &mut Fuel) -> Result<Source, EvalError> {
+        let over = self.over.eval(frame, fuel)?;
+        let paid = match &over {
+            Value::List(items) => fuel.list(items.len()),
+            Value::Map(map) => fuel.list(map.len()),
+            _ => Ok(()),
+        };
+        if let Err(Trouble::Limit(message)) = paid {
+            return Err(EvalError { fault: Fault::Limit, ..self.over.fault(message) });
+        }
+        match (over, self.key) {
+            (Value::List(items), None) => Ok(Source::List(items)),
+            (Value::Map(map), Some(_)) => Ok(Source::Map(map)),
+            (Value::Map(_), None) => Err(self.over.fault("this is a map; write `key, value in …`")),
+            (Value::List(_), Some(_)) => Err(self.over.fault("this is a list; write `element in …`")),
             (other, _) => {
-                Err(fault(format!("{} cannot be run over; use `| default([])` or `| as_list`", other.kind())))
+                Err(self.over.fault(format!("{} cannot be run over; use `| default([])` or `| as_list`", other.kind())))
             }
         }
     }
@@ -92,25 +105,20 @@ impl Each {
                 ExprError::new(ExprErrorKind::BadGenerator, start, start + trimmed.len().max(1), message)
                     .help("write `name in list`, or `key, value in map`; several are separated by `;`")
             };
-            let Some(at) = trimmed.find(" in ") else {
+            let Some((left, right)) = around_in(trimmed) else {
                 errors.push(bad("this is no generator"));
                 continue;
             };
-            let (left, right) = (&trimmed[..at], &trimmed[at + 4..]);
             let bound: Vec<&str> = left.split(',').map(str::trim).collect();
-            let identifier = |name: &str| {
-                name.chars().next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
-                    && name.chars().all(|character| character.is_ascii_alphanumeric() || character == '_')
-            };
             if bound.len() > 2 || !bound.iter().all(|name| identifier(name)) {
                 errors.push(bad("a generator binds one name, or two over a map"));
                 continue;
             }
-            let right_offset = start + at + 4 + (right.len() - right.trim_start().len());
-            let over = match Expr::parse(right.trim(), &*names) {
+            let right_offset = start + (trimmed.len() - right.len()) + (right.len() - right.trim_start().len());
+            let over = match Expr::parse_at(right.trim(), right_offset, &*names) {
                 Ok(over) => Some(over),
                 Err(mistakes) => {
-                    errors.extend(mistakes.into_iter().map(|mistake| mistake.shifted(right_offset)));
+                    errors.extend(mistakes);
                     None
                 }
             };
@@ -119,7 +127,7 @@ impl Each {
                 match names.bind(name) {
                     Ok(slot) => slots.push(slot),
                     Err(mistake) => {
-                        let place = start + left.find(name).unwrap_or(0);
+                        let place = start + word(left, name).unwrap_or(0);
                         errors.push(ExprError { start: place, end: place + name.len(), ..mistake });
                     }
                 }
@@ -174,11 +182,54 @@ fn run(
         }
         return f(frame, fuel);
     };
-    for (key, value) in generator.elements(frame, fuel)? {
-        generator.bind(frame, key, value);
-        run(rest, when, frame, fuel, f)?;
+    match generator.source(frame, fuel)? {
+        Source::List(items) => {
+            for item in items.iter() {
+                generator.bind(frame, None, item.clone());
+                run(rest, when, frame, fuel, f)?;
+            }
+        }
+        Source::Map(map) => {
+            for (key, value) in &map {
+                generator.bind(frame, Some(Value::Str(key.clone())), value.clone());
+                run(rest, when, frame, fuel, f)?;
+            }
+        }
     }
     Ok(())
+}
+
+/// The texts before and behind the first word `in`.
+fn around_in(piece: &str) -> Option<(&str, &str)> {
+    let at = piece.match_indices("in").map(|(at, _)| at).find(|at| {
+        let blank = |character: Option<char>| character.is_some_and(char::is_whitespace);
+        blank(piece.get(..*at).and_then(|left| left.chars().next_back()))
+            && blank(piece.get(at + 2..).and_then(|right| right.chars().next()))
+    })?;
+    Some((piece.get(..at)?, piece.get(at + 2..)?))
+}
+
+/// Where a name stands among names separated by commas: the last place, as a name that is bound twice was bound before.
+fn word(names: &str, name: &str) -> Option<usize> {
+    let mut offset = 0;
+    let mut found = None;
+    for part in names.split(',') {
+        if part.trim() == name {
+            found = Some(offset + part.len() - part.trim_start().len());
+        }
+        offset += part.len() + 1;
+    }
+    found
+}
+
+/// Whether a text can be a name.
+fn identifier(name: &str) -> bool {
+    const RESERVED: [&str; 12] =
+        ["and", "or", "not", "in", "is", "if", "else", "true", "false", "none", "True", "False"];
+    name.chars().next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
+        && name.chars().all(|character| character.is_ascii_alphanumeric() || character == '_')
+        && !RESERVED.contains(&name)
+        && name != "None"
 }
 
 /// The text between semicolons outside of quotes and brackets, with offsets.
@@ -198,12 +249,12 @@ fn pieces(source: &str) -> Vec<(usize, &str)> {
             (None, '(' | '[' | '{') => depth += 1,
             (None, ')' | ']' | '}') => depth = depth.saturating_sub(1),
             (None, ';') if depth == 0 => {
-                found.push((start, &source[start..place]));
+                found.push((start, source.get(start..place).unwrap_or_default()));
                 start = place + 1;
             }
             _ => {}
         }
     }
-    found.push((start, &source[start..]));
+    found.push((start, source.get(start..).unwrap_or_default()));
     found
 }

@@ -1,5 +1,7 @@
 //! What can be wrong with an expression, before and while it is evaluated.
 
+use calipso_model::Str;
+
 /// A mistake in the text of an expression or template.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExprError {
@@ -70,6 +72,9 @@ impl ExprError {
 }
 
 /// A fault of an evaluation: something undefined, a wrong type, too much work.
+///
+/// # Shape
+/// The range is one of bytes in the text of the expression, which is `source`.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{message}")]
 pub struct EvalError {
@@ -79,55 +84,58 @@ pub struct EvalError {
     pub start: usize,
     /// Byte after the last.
     pub end: usize,
-    /// Whether the evaluation touched the result of a step that failed.
-    pub failed: bool,
+    /// The text of the expression; nothing where no single expression is at fault.
+    pub source_text: Option<Str>,
+    /// What sort of fault it is.
+    pub fault: Fault,
+}
+
+/// The sorts of faults, by who has to act.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fault {
+    /// The spec: something is undefined or of the wrong type.
+    #[default]
+    Definite,
+    /// The evaluation asks for too much work or too long a list.
+    Limit,
+    /// Nobody here: the evaluation touched the result of a step that failed before.
+    Failed,
 }
 
 impl EvalError {
     /// A fault that is not tied to a place in an expression.
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), start: 0, end: 0, failed: false }
+        Self { message: message.into(), start: 0, end: 0, source_text: None, fault: Fault::Definite }
     }
 
     /// The fault of touching the result of a step that failed.
     #[must_use]
     pub fn failed() -> Self {
-        Self { failed: true, ..Self::new("this depends on a step that failed") }
+        Self { fault: Fault::Failed, ..Self::new("this depends on a step that failed") }
     }
 
     /// Whether the evaluation touched the result of a step that failed.
     #[must_use]
     pub fn is_failed(&self) -> bool {
-        self.failed
+        self.fault == Fault::Failed
+    }
+
+    /// Whether the evaluation ran into a limit of work or size.
+    #[must_use]
+    pub fn is_limit(&self) -> bool {
+        self.fault == Fault::Limit
     }
 }
 
-/// The known word nearest to a misspelt one, if one is near.
+/// The known word nearest to a misspelt one, if one is near: a third of its letters may be wrong, missing, too many or
+/// swapped with their neighbour.
 #[must_use]
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
-        .map(|candidate| (distance(word, candidate), candidate))
+        .map(|candidate| (strsim::osa_distance(word, candidate), candidate))
         .filter(|(far, candidate)| *far <= (candidate.len().max(word.len()) / 3).max(1))
         .min()
         .map(|(_, candidate)| candidate)
-}
-
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        let mut next = vec![left];
-        for (y, above) in b.iter().zip(row.iter().skip(1)) {
-            let cost = usize::from(x != *y);
-            left = (diagonal + cost).min(left + 1).min(above + 1);
-            diagonal = *above;
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
 }

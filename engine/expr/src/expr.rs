@@ -6,8 +6,11 @@ use calipso_model::{Str, Value};
 
 use crate::{
     error::{EvalError, ExprError},
-    eval::{self, Fuel, Out, truth},
+    eval::{Out, Run},
+    failed,
+    fuel::Fuel,
     layout::{Frame, Names, Slot},
+    ops::truth,
     syntax::{self, Kind, Node},
 };
 
@@ -18,6 +21,7 @@ pub struct Expr(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     source: Str,
+    offset: usize,
     root: Node,
 }
 
@@ -28,7 +32,7 @@ pub struct Use {
     pub slot: Slot,
     /// The keys, as far as they are constant.
     pub path: Vec<Str>,
-    /// First byte in the text.
+    /// First byte in the text of the expression.
     pub start: usize,
     /// Byte after the last.
     pub end: usize,
@@ -42,8 +46,20 @@ impl Expr {
     /// # Errors
     /// All mistakes, with byte ranges in `source`.
     pub fn parse(source: &str, names: &dyn Names) -> Result<Self, Vec<ExprError>> {
-        let root = syntax::parse(source, names)?;
-        Ok(Self(Arc::new(Inner { source: Arc::from(source), root })))
+        Self::parse_at(source, 0, names)
+    }
+
+    pub(crate) fn parse_at(source: &str, offset: usize, names: &dyn Names) -> Result<Self, Vec<ExprError>> {
+        match syntax::parse(source, names) {
+            Ok(root) => Ok(Self(Arc::new(Inner { source: Arc::from(source), offset, root }))),
+            Err(mistakes) => Err(mistakes.into_iter().map(|mistake| mistake.shifted(offset)).collect()),
+        }
+    }
+
+    /// Where its text begins in the text that it was part of: a template, a command, a list of generators.
+    #[must_use]
+    pub fn offset(&self) -> usize {
+        self.0.offset
     }
 
     /// The text.
@@ -54,6 +70,15 @@ impl Expr {
 
     pub(crate) fn root(&self) -> &Node {
         &self.0.root
+    }
+
+    fn run<'a, 'f>(&'a self, frame: &'a Frame, fuel: &'f mut Fuel) -> Run<'a, 'f> {
+        Run { frame, fuel, source: &self.0.source }
+    }
+
+    /// A fault of the whole expression.
+    pub(crate) fn fault(&self, message: impl Into<String>) -> EvalError {
+        EvalError { end: self.0.source.len(), source_text: Some(self.0.source.clone()), ..EvalError::new(message) }
     }
 
     /// The constant that it is, if it reads nothing.
@@ -70,7 +95,10 @@ impl Expr {
     /// # Errors
     /// Something is undefined or of the wrong type, or the fuel is used up.
     pub fn eval(&self, frame: &Frame, fuel: &mut Fuel) -> Result<Value, EvalError> {
-        Ok(eval::value(&self.0.root, frame, fuel)?.into_owned())
+        match self.run(frame, fuel).value(&self.0.root) {
+            Ok(value) => Ok(value.into_owned()),
+            Err(error) => Err(*error),
+        }
     }
 
     /// Evaluates; nothing when the outermost path breaks off.
@@ -78,10 +106,11 @@ impl Expr {
     /// # Errors
     /// As [`Expr::eval`], but for that.
     pub fn eval_opt(&self, frame: &Frame, fuel: &mut Fuel) -> Result<Option<Value>, EvalError> {
-        Ok(match eval::open(&self.0.root, frame, fuel)? {
-            Out::Is(value) => Some(value.into_owned()),
-            Out::Missing(_) => None,
-        })
+        match self.run(frame, fuel).open(&self.0.root) {
+            Ok(Out::Is(value)) => Ok(Some(value.into_owned())),
+            Ok(Out::Missing(..)) => Ok(None),
+            Err(error) => Err(*error),
+        }
     }
 
     /// Whether the value counts as true.
@@ -89,7 +118,10 @@ impl Expr {
     /// # Errors
     /// As [`Expr::eval`].
     pub fn holds(&self, frame: &Frame, fuel: &mut Fuel) -> Result<bool, EvalError> {
-        Ok(truth(&*eval::value(&self.0.root, frame, fuel)?))
+        match self.run(frame, fuel).value(&self.0.root) {
+            Ok(value) => Ok(truth(&value)),
+            Err(error) => Err(*error),
+        }
     }
 
     /// The parts of a key: a list's elements, or the one value. Nothing when a part is null, undefined or empty text.
@@ -97,28 +129,45 @@ impl Expr {
     /// # Errors
     /// As [`Expr::eval`], but for undefined parts.
     pub fn eval_key(&self, frame: &Frame, fuel: &mut Fuel) -> Result<Option<Vec<Value>>, EvalError> {
-        let blank = |value: &Value| match value {
-            Value::Null => true,
-            Value::Str(text) => text.is_empty(),
-            _ => false,
-        };
-        if let Kind::List(parts) = &self.0.root.kind {
-            let mut key = Vec::with_capacity(parts.len());
-            for part in parts {
-                match eval::open(part, frame, fuel)? {
-                    Out::Is(value) if !blank(&value) => key.push(value.into_owned()),
-                    _ => return Ok(None),
+        let mut parts = Vec::with_capacity(self.key_size().unwrap_or(1));
+        Ok(self.eval_key_into(frame, fuel, &mut parts)?.then_some(parts))
+    }
+
+    /// As [`Expr::eval_key`], into a list that is used again and again; it is emptied first. False when there is no key.
+    ///
+    /// # Errors
+    /// As [`Expr::eval_key`].
+    pub fn eval_key_into(&self, frame: &Frame, fuel: &mut Fuel, parts: &mut Vec<Value>) -> Result<bool, EvalError> {
+        parts.clear();
+        let mut run = self.run(frame, fuel);
+        let root = &self.0.root;
+        if let Kind::List(nodes) = &root.kind {
+            for node in nodes {
+                match run.open(node) {
+                    Ok(Out::Is(value)) if !blank(&value) => parts.push(value.into_owned()),
+                    Ok(_) => return Ok(false),
+                    Err(error) => return Err(*error),
                 }
             }
-            return Ok(Some(key));
+            return Ok(true);
         }
-        Ok(match eval::open(&self.0.root, frame, fuel)? {
-            Out::Missing(_) => None,
-            Out::Is(value) => match value.into_owned() {
-                Value::List(parts) => (!parts.iter().any(blank)).then(|| parts.to_vec()),
-                other => (!blank(&other)).then(|| vec![other]),
+        match run.open(root) {
+            Err(error) => Err(*error),
+            Ok(Out::Missing(..)) => Ok(false),
+            Ok(Out::Is(value)) => match value.as_ref() {
+                Value::List(items) => {
+                    if items.iter().any(failed::is_marker) {
+                        return Err(EvalError::failed());
+                    }
+                    parts.extend(items.iter().cloned());
+                    Ok(!items.iter().any(blank))
+                }
+                one => {
+                    parts.push(one.clone());
+                    Ok(!blank(one))
+                }
             },
-        })
+        }
     }
 
     /// How many parts its key has, if the text tells.
@@ -127,7 +176,7 @@ impl Expr {
         match &self.0.root.kind {
             Kind::List(parts) => Some(parts.len()),
             Kind::Const(Value::List(parts)) => Some(parts.len()),
-            Kind::Const(_) | Kind::Concat(..) => Some(1),
+            Kind::Const(_) | Kind::Concat(_) => Some(1),
             _ => None,
         }
     }
@@ -141,6 +190,14 @@ impl Expr {
     }
 }
 
+fn blank(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Str(text) => text.is_empty(),
+        _ => false,
+    }
+}
+
 pub(crate) fn walk(node: &Node, guarded: bool, found: &mut Vec<Use>) {
     let each = |nodes: &mut dyn Iterator<Item = &Node>, found: &mut Vec<Use>| {
         for node in nodes {
@@ -149,7 +206,7 @@ pub(crate) fn walk(node: &Node, guarded: bool, found: &mut Vec<Use>) {
     };
     match &node.kind {
         Kind::Const(_) => {}
-        Kind::Slot(..) | Kind::Attr(..) => {
+        Kind::Slot(_) | Kind::Attr(..) => {
             let mut path = Vec::new();
             let mut here = node;
             while let Kind::Attr(inner, name) = &here.kind {
@@ -157,7 +214,7 @@ pub(crate) fn walk(node: &Node, guarded: bool, found: &mut Vec<Use>) {
                 here = inner;
             }
             path.reverse();
-            if let Kind::Slot(slot, _) = &here.kind {
+            if let Kind::Slot(slot) = &here.kind {
                 found.push(Use { slot: *slot, path, start: here.start as usize, end: node.end as usize, guarded });
             } else {
                 walk(here, guarded, found);
@@ -165,16 +222,17 @@ pub(crate) fn walk(node: &Node, guarded: bool, found: &mut Vec<Use>) {
         }
         Kind::Item(inner, index) => {
             walk(inner, guarded, found);
-            walk(index, false, found);
+            walk(index, guarded, found);
         }
         Kind::Slice(inner, parts) => {
             walk(inner, guarded, found);
             each(&mut parts.iter().flatten().map(AsRef::as_ref), found);
         }
         Kind::Not(inner) | Kind::Neg(inner) => walk(inner, false, found),
-        Kind::And(left, right) | Kind::Or(left, right) | Kind::Math(_, left, right) | Kind::Concat(left, right) => {
+        Kind::And(left, right) | Kind::Or(left, right) | Kind::Math(_, left, right) => {
             each(&mut [left.as_ref(), right.as_ref()].into_iter(), found);
         }
+        Kind::Concat(parts) => each(&mut parts.iter(), found),
         Kind::Compare(left, ops) => {
             walk(left, false, found);
             each(&mut ops.iter().map(|(_, right)| right), found);
@@ -186,16 +244,22 @@ pub(crate) fn walk(node: &Node, guarded: bool, found: &mut Vec<Use>) {
                 walk(other, guarded, found);
             }
         }
+        Kind::Default(inner, other) => {
+            walk(inner, true, found);
+            if let Some(other) = other {
+                walk(other, guarded, found);
+            }
+        }
         Kind::Filter(entry, inner, args) => {
-            walk(inner, entry.name == "default", found);
+            walk(inner, false, found);
             for (number, arg) in args.positional.iter().enumerate() {
-                walk(arg, entry.open_args && number == 0, found);
+                walk(arg, entry.open_arg && number == 0, found);
             }
             each(&mut args.named.iter().map(|(_, arg)| arg), found);
         }
-        Kind::Test(entry, inner, args) => {
+        Kind::Test(entry, inner, arg) => {
             walk(inner, entry.open, found);
-            each(&mut args.iter(), found);
+            each(&mut arg.iter().map(AsRef::as_ref), found);
         }
         Kind::Function(_, args) => {
             for arg in args {

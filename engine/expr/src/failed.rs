@@ -15,6 +15,7 @@ pub fn marker() -> Value {
 
 /// Whether a value is the mark; another text with the same letters is not.
 #[must_use]
+#[inline]
 pub fn is_marker(value: &Value) -> bool {
     matches!(value, Value::Str(text) if is_text(text))
 }

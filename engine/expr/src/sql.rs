@@ -1,16 +1,20 @@
 //! Queries: every value is a bound parameter, every identifier comes from the connection.
 
+mod scan;
+
 use std::collections::BTreeMap;
 
 use calipso_model::{Str, Value};
 
 use crate::{
     error::{EvalError, ExprError, ExprErrorKind},
-    eval::Fuel,
     expr::{Expr, Use},
+    failed,
+    fuel::Fuel,
     layout::{Frame, Names},
-    template::{Part, parts, whole},
+    template::{Part, placed_parts},
 };
+use scan::{InList, Scanner};
 
 /// One SELECT.
 #[derive(Clone, Debug)]
@@ -19,7 +23,7 @@ pub struct SqlText(Vec<Piece>);
 #[derive(Clone, Debug)]
 enum Piece {
     Literal(Str),
-    Param(Expr),
+    Param(Expr, InList),
     Identifier(Str, usize, usize),
 }
 
@@ -38,63 +42,68 @@ impl Names for WithSchema<'_> {
     }
 }
 
+/// An empty list that works with `IN` and `NOT IN` alike.
+const NO_ROWS: &str = "SELECT NULL FROM (SELECT 1 AS one) AS nothing WHERE 1 = 0";
+
 impl SqlText {
     /// Parses a query.
     ///
     /// # Errors
-    /// All mistakes, with byte ranges in `source`: not one SELECT, a comment, a value inside quotes.
+    /// All mistakes, with byte ranges in `source`: not one SELECT, a comment, a value inside quotes or inside a word.
     pub fn parse(source: &str, names: &dyn Names) -> Result<Self, Vec<ExprError>> {
-        let found = parts(source, &WithSchema(names))?;
+        let mut scanner = Scanner::default();
         let mut errors = Vec::new();
         let mut pieces = Vec::new();
-        let (mut offset, mut quote) = (0usize, None::<char>);
-        for part in found {
+        for (offset, part) in placed_parts(source, names_with_schema(&WithSchema(names)))? {
             match part {
                 Part::Literal(literal) => {
-                    scan(&literal, offset, &mut quote, &mut errors);
-                    offset += literal.len();
+                    scanner.literal(&literal, offset);
                     pieces.push(Piece::Literal(literal));
                 }
                 Part::Expr(expr, at) => {
                     let end = at + expr.source().len();
-                    if quote.is_some() {
-                        errors.push(
-                            ExprError::new(ExprErrorKind::NotASelect, at, end, "a value stands inside quotes")
-                                .help("leave out the quotes: values are bound, not pasted"),
-                        );
-                    }
-                    offset = end + source.get(end..).and_then(|tail| tail.find("}}")).map_or(0, |close| close + 2);
                     let uses = expr.uses();
                     match uses.iter().find(|used| used.slot == SCHEMA_SLOT) {
-                        None => pieces.push(Piece::Param(expr)),
-                        Some(used) => match used.path.as_slice() {
-                            [name] if expr.source().split('.').map(str::trim).eq(["schema", name]) => {
-                                pieces.push(Piece::Identifier(name.clone(), at, end));
+                        None => {
+                            scanner.value((offset, at, end), pieces.len());
+                            pieces.push(Piece::Param(expr, InList::No));
+                        }
+                        Some(used) => {
+                            scanner.identifier((offset, at, end));
+                            match used.path.as_slice() {
+                                [name] if expr.source().split('.').map(str::trim).eq(["schema", name]) => {
+                                    pieces.push(Piece::Identifier(name.clone(), at, end));
+                                }
+                                _ => errors.push(
+                                    ExprError::new(
+                                        ExprErrorKind::UnknownIdentifier,
+                                        at,
+                                        end,
+                                        "`schema` is only used as `schema.NAME`",
+                                    )
+                                    .help("the connection declares the names under `identifiers`"),
+                                ),
                             }
-                            _ => errors.push(
-                                ExprError::new(
-                                    ExprErrorKind::UnknownIdentifier,
-                                    at,
-                                    end,
-                                    "`schema` is only used as `schema.NAME`",
-                                )
-                                .help("the connection declares the names under `identifiers`"),
-                            ),
-                        },
+                        }
                     }
                 }
             }
         }
-        let first = source.split_whitespace().next().unwrap_or_default();
-        if !first.eq_ignore_ascii_case("select") {
-            errors.push(ExprError::new(ExprErrorKind::NotASelect, 0, first.len(), "a query is one SELECT"));
+        let (lists, mistakes) = scanner.finish(source.len());
+        errors.extend(mistakes);
+        for (place, list) in lists {
+            if let Some(Piece::Param(_, known)) = pieces.get_mut(place) {
+                *known = list;
+            }
         }
         if errors.is_empty() { Ok(Self(pieces)) } else { Err(errors) }
     }
 
-    /// The statement with `?` for each value, and the values. A list inside `IN ( )` gives one `?` per element; an empty
-    /// one `NULL`, which matches nothing.
+    /// The statement with `?` for each value, and the values.
     ///
+    /// # Shape
+    /// A list inside `IN ( )` gives one `?` per element. An empty one alone in its brackets gives a selection without
+    /// rows: `IN` is then never true, `NOT IN` always.
     /// # Errors
     /// As [`Expr::eval`]; a map as a value, a list outside `IN ( )`, an identifier that the connection does not have.
     pub fn eval(
@@ -110,38 +119,23 @@ impl SqlText {
                 Piece::Literal(literal) => statement.push_str(literal),
                 Piece::Identifier(name, start, end) => {
                     let known = identifiers.get(name).ok_or_else(|| EvalError {
-                        message: format!("the connection has no identifier `{name}`"),
                         start: *start,
                         end: *end,
-                        failed: false,
+                        ..EvalError::new(format!("the connection has no identifier `{name}`"))
                     })?;
+                    if known.is_empty() || known.contains('\0') {
+                        return Err(EvalError::new(format!("the connection's `{name}` is no identifier")));
+                    }
                     statement.push('`');
                     statement.push_str(&known.replace('`', "``"));
                     statement.push('`');
                 }
-                Piece::Param(expr) => match expr.eval(frame, fuel)? {
+                Piece::Param(expr, list) => match expr.eval(frame, fuel)? {
                     Value::List(items) => {
-                        let inside = statement.trim_end().ends_with('(')
-                            && statement
-                                .trim_end()
-                                .trim_end_matches('(')
-                                .trim_end()
-                                .to_ascii_uppercase()
-                                .ends_with(" IN");
-                        if !inside {
-                            return Err(whole(expr, "a list is only a value inside `IN ( )`"));
-                        }
-                        if items.iter().any(|item| matches!(item, Value::List(_) | Value::Map(_))) {
-                            return Err(whole(expr, "the elements of the list are scalars"));
-                        }
-                        statement.push_str(&if items.is_empty() {
-                            "NULL".to_owned()
-                        } else {
-                            vec!["?"; items.len()].join(", ")
-                        });
+                        elements(expr, *list, &items, &mut statement)?;
                         params.extend(items.iter().cloned());
                     }
-                    Value::Map(_) => return Err(whole(expr, "a map cannot be a value of a query")),
+                    Value::Map(_) => return Err(expr.fault("a map cannot be a value of a query")),
                     value => {
                         statement.push('?');
                         params.push(value);
@@ -170,7 +164,7 @@ impl SqlText {
         self.0
             .iter()
             .filter_map(|piece| match piece {
-                Piece::Param(expr) => Some(expr),
+                Piece::Param(expr, _) => Some(expr),
                 _ => None,
             })
             .collect()
@@ -183,33 +177,29 @@ impl SqlText {
     }
 }
 
-fn scan(literal: &str, offset: usize, quote: &mut Option<char>, errors: &mut Vec<ExprError>) {
-    let mut characters = literal.char_indices().peekable();
-    while let Some((place, character)) = characters.next() {
-        let here = offset + place;
-        let mut refuse = |len: usize, message: &str| {
-            errors.push(ExprError::new(ExprErrorKind::NotASelect, here, here + len, message));
-        };
-        let next = characters.peek().map(|(_, next)| *next);
-        match (*quote, character) {
-            (Some(_), '\\') => refuse(1, "a backslash in a quoted text means something else to each server"),
-            (Some(open), character) if open == character => *quote = None,
-            (Some(_), _) => {}
-            (None, '\'' | '"' | '`') => *quote = Some(character),
-            (None, ';') => refuse(1, "a query is one statement, without `;`"),
-            (None, '?') => refuse(1, "write `{{ value }}` in place of `?`"),
-            (None, '#') => refuse(1, "a query has no comments"),
-            (None, '-') if next == Some('-') => refuse(2, "a query has no comments"),
-            (None, '/') if next == Some('*') => refuse(2, "a query has no comments"),
-            _ => {}
-        }
+fn names_with_schema<'n>(names: &'n WithSchema<'_>) -> &'n dyn Names {
+    names
+}
+
+fn elements(expr: &Expr, list: InList, items: &[Value], statement: &mut String) -> Result<(), EvalError> {
+    if items.iter().any(failed::is_marker) {
+        return Err(EvalError::failed());
     }
-    if literal.to_ascii_lowercase().contains("into outfile") {
-        errors.push(ExprError::new(
-            ExprErrorKind::NotASelect,
-            offset,
-            offset + literal.len(),
-            "a query writes no file",
-        ));
+    if items.iter().any(|item| matches!(item, Value::List(_) | Value::Map(_))) {
+        return Err(expr.fault("the elements of a list in a query are scalars"));
+    }
+    match list {
+        InList::No => Err(expr.fault("a list is only a value inside `IN ( )`")),
+        InList::BesideOthers if items.is_empty() => {
+            Err(expr.fault("an empty list cannot stand beside other elements of `IN ( )`"))
+        }
+        InList::Alone if items.is_empty() => {
+            statement.push_str(NO_ROWS);
+            Ok(())
+        }
+        InList::Alone | InList::BesideOthers => {
+            statement.push_str(&vec!["?"; items.len()].join(", "));
+            Ok(())
+        }
     }
 }

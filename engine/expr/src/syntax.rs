@@ -1,17 +1,20 @@
-//! From text to our own tree: the one file that knows minijinja, which parses.
+//! From text to our own tree: the one module that knows minijinja, which parses.
+
+mod calls;
 
 use std::sync::Arc;
 
-use calipso_model::{Str, Value};
+use calipso_model::{Map, Str, Value};
 use minijinja::{
     machinery::{Span, ast, parse_expr},
     value::ValueKind,
 };
+use regex::Regex;
 
 use crate::{
     error::{ExprError, ExprErrorKind, nearest},
     layout::{Names, Slot},
-    table,
+    table::{Filter, Function, Test},
 };
 
 /// A node with its place in the text.
@@ -22,25 +25,29 @@ pub(crate) struct Node {
     pub end: u32,
 }
 
+/// Start, stop and step of a slice.
+pub(crate) type Bounds = [Option<Box<Node>>; 3];
+
 /// What a node does.
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
     Const(Value),
-    Slot(Slot, Str),
+    Slot(Slot),
     Attr(Box<Node>, Str),
     Item(Box<Node>, Box<Node>),
-    Slice(Box<Node>, [Option<Box<Node>>; 3]),
+    Slice(Box<Node>, Bounds),
     Not(Box<Node>),
     Neg(Box<Node>),
     And(Box<Node>, Box<Node>),
     Or(Box<Node>, Box<Node>),
     Math(Math, Box<Node>, Box<Node>),
-    Concat(Box<Node>, Box<Node>),
+    Concat(Vec<Node>),
     Compare(Box<Node>, Vec<(Comparison, Node)>),
     If(Box<Node>, Box<Node>, Option<Box<Node>>),
-    Filter(&'static table::Filter, Box<Node>, Args),
-    Test(&'static table::Test, Box<Node>, Vec<Node>),
-    Function(&'static table::Function, Vec<Node>),
+    Default(Box<Node>, Option<Box<Node>>),
+    Filter(&'static Filter, Box<Node>, Args),
+    Test(&'static Test, Box<Node>, Option<Box<Node>>),
+    Function(&'static Function, Vec<Node>),
     List(Vec<Node>),
     Map(Vec<(Node, Node)>),
 }
@@ -50,6 +57,8 @@ pub(crate) enum Kind {
 pub(crate) struct Args {
     pub positional: Vec<Node>,
     pub named: Vec<(Str, Node)>,
+    /// The regular expression among them, when it is constant.
+    pub pattern: Option<Arc<Regex>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,82 +84,138 @@ pub(crate) enum Comparison {
     NotIn,
 }
 
+/// Deepest nesting of an expression.
+const MAX_DEPTH: usize = 64;
+
 /// Parses a bare expression.
 pub(crate) fn parse(source: &str, names: &dyn Names) -> Result<Node, Vec<ExprError>> {
-    if let Some(found) = source.find("{{").filter(|_| parse_expr(source).is_err()) {
-        return Err(vec![
-            ExprError::new(
-                ExprErrorKind::TemplateInExpression,
-                found,
-                found + 2,
-                "this key holds a bare expression; braces have no place in it",
-            )
-            .help("leave out `{{` and `}}`"),
-        ]);
-    }
-    let tree = parse_expr(source).map_err(|error| {
-        let range = error.range().unwrap_or(0..source.len());
-        let message = error.detail().map_or_else(|| "this is no expression".to_owned(), ToOwned::to_owned);
-        vec![ExprError::new(ExprErrorKind::Syntax, range.start.min(source.len()), range.end.min(source.len()), message)]
-    })?;
-    let mut reader = Reader { names, errors: Vec::new(), depth: 0 };
+    let tree = parse_expr(source).map_err(|error| vec![unparsed(source, &error)])?;
+    let mut reader = Reader { source, names, errors: Vec::new(), depth: 0 };
     let node = reader.node(&tree);
     if reader.errors.is_empty() { Ok(node) } else { Err(reader.errors) }
 }
 
+fn unparsed(source: &str, error: &minijinja::Error) -> ExprError {
+    if let Some(found) = source.find("{{") {
+        return ExprError::new(
+            ExprErrorKind::TemplateInExpression,
+            found,
+            found + 2,
+            "this key holds a bare expression; braces have no place in it",
+        )
+        .help("leave out `{{` and `}}`");
+    }
+    if source.trim().is_empty() {
+        return ExprError::new(ExprErrorKind::Syntax, 0, source.len(), "there is no expression");
+    }
+    let range = error.range().unwrap_or(0..source.len());
+    let boundary =
+        |place: usize| (0..=place.min(source.len())).rev().find(|at| source.is_char_boundary(*at)).unwrap_or(0);
+    let message = error.detail().map_or_else(|| "this is no expression".to_owned(), ToOwned::to_owned);
+    ExprError::new(ExprErrorKind::Syntax, boundary(range.start), boundary(range.end), message)
+}
+
 struct Reader<'n> {
+    source: &'n str,
     names: &'n dyn Names,
     errors: Vec<ExprError>,
     depth: usize,
+}
+
+fn whole_span(span: Span) -> (usize, usize) {
+    (span.start_offset as usize, span.end_offset as usize)
+}
+
+fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(name, known).map(|near| format!("did you mean `{near}`?"))
 }
 
 impl Reader<'_> {
     fn node(&mut self, tree: &ast::Expr<'_>) -> Node {
         let span = tree.span();
         self.depth += 1;
-        let kind = if self.depth > 64 {
-            self.error(ExprErrorKind::NotAllowed, span, "this expression is nested too deeply");
+        let kind = if self.depth > MAX_DEPTH {
+            self.error(ExprErrorKind::NotAllowed, whole_span(span), "this expression is nested too deeply");
             Kind::Const(Value::Null)
         } else {
             self.kind(tree)
         };
         self.depth -= 1;
-        Node { kind, start: span.start_offset, end: span.end_offset }
+        Node { start: self.start(&kind, span), end: span.end_offset, kind }
+    }
+
+    /// Where a node begins. The parser's spans of attributes, filters and tests begin behind their value, those of
+    /// operators with the token before: a bracket around them, perhaps.
+    fn start(&self, kind: &Kind, span: Span) -> u32 {
+        let first = match kind {
+            Kind::Attr(inner, _)
+            | Kind::Item(inner, _)
+            | Kind::Slice(inner, _)
+            | Kind::Default(inner, _)
+            | Kind::Filter(_, inner, _)
+            | Kind::Test(_, inner, _)
+            | Kind::Compare(inner, _)
+            | Kind::And(inner, _)
+            | Kind::Or(inner, _)
+            | Kind::If(_, inner, _)
+            | Kind::Math(_, inner, _) => inner.start,
+            Kind::Concat(parts) => parts.first().map_or(span.start_offset, |part| part.start),
+            _ => return span.start_offset,
+        };
+        let wide = first.min(span.start_offset);
+        let text = self.source.get(wide as usize..span.end_offset as usize).unwrap_or_default();
+        if text.matches('(').count() == text.matches(')').count() { wide } else { first }
     }
 
     fn boxed(&mut self, tree: &ast::Expr<'_>) -> Box<Node> {
         Box::new(self.node(tree))
     }
 
-    fn error(&mut self, kind: ExprErrorKind, span: Span, message: impl Into<String>) -> &mut ExprError {
-        self.errors.push(ExprError::new(kind, span.start_offset as usize, span.end_offset as usize, message));
+    fn error(
+        &mut self,
+        kind: ExprErrorKind,
+        (start, end): (usize, usize),
+        message: impl Into<String>,
+    ) -> &mut ExprError {
+        self.errors.push(ExprError::new(kind, start, end, message));
         self.errors.last_mut().expect("one was just pushed")
+    }
+
+    fn unknown(
+        &mut self,
+        what: &str,
+        name: &str,
+        place: (usize, usize),
+        known: impl IntoIterator<Item = &'static str>,
+    ) -> Kind {
+        let help = did_you_mean(name, known);
+        self.error(ExprErrorKind::UnknownFilter, place, format!("no {what} is named `{name}`")).help = help;
+        Kind::Const(Value::Null)
+    }
+
+    fn name(&mut self, name: &str, span: Span) -> Kind {
+        if let Some(slot) = self.names.resolve(name) {
+            return Kind::Slot(slot);
+        }
+        let known = self.names.known();
+        let near = did_you_mean(name, known.iter().map(AsRef::as_ref));
+        let listed = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let help = near.or_else(|| (!known.is_empty()).then(|| format!("names that are known here: {listed}")));
+        self.error(ExprErrorKind::UnknownName, whole_span(span), format!("nothing is named `{name}` here")).help = help;
+        Kind::Const(Value::Null)
     }
 
     fn kind(&mut self, tree: &ast::Expr<'_>) -> Kind {
         match tree {
-            ast::Expr::Var(var) => match self.names.resolve(var.id) {
-                Some(slot) => Kind::Slot(slot, Arc::from(var.id)),
-                None => {
-                    let known = self.names.known();
-                    let near = nearest(var.id, known.iter().map(AsRef::as_ref)).map(ToOwned::to_owned);
-                    let listed = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-                    let error = self.error(
-                        ExprErrorKind::UnknownName,
-                        var.span(),
-                        format!("nothing is named `{}` here", var.id),
-                    );
-                    error.help = Some(match near {
-                        Some(near) => format!("did you mean `{near}`?"),
-                        None => format!("names that are known here: {listed}"),
-                    });
-                    Kind::Const(Value::Null)
-                }
-            },
+            ast::Expr::Var(var) => self.name(var.id, var.span()),
             ast::Expr::Const(constant) => match convert(&constant.value) {
                 Some(value) => Kind::Const(value),
                 None => {
-                    self.error(ExprErrorKind::NotAllowed, constant.span(), "this literal has no place here");
+                    self.error(
+                        ExprErrorKind::NotAllowed,
+                        whole_span(constant.span()),
+                        "this literal has no place here",
+                    );
                     Kind::Const(Value::Null)
                 }
             },
@@ -162,7 +227,10 @@ impl Reader<'_> {
                 let inner = self.boxed(&op.expr);
                 match op.op {
                     ast::UnaryOpKind::Not => Kind::Not(inner),
-                    ast::UnaryOpKind::Neg => Kind::Neg(inner),
+                    ast::UnaryOpKind::Neg => match inner.kind {
+                        Kind::Const(Value::Int(number)) if number != i64::MIN => Kind::Const(Value::Int(-number)),
+                        _ => Kind::Neg(inner),
+                    },
                 }
             }
             ast::Expr::BinOp(op) => {
@@ -185,7 +253,14 @@ impl Reader<'_> {
                     ast::BinOpKind::FloorDiv => Kind::Math(Math::FloorDiv, left, right),
                     ast::BinOpKind::Rem => Kind::Math(Math::Rem, left, right),
                     ast::BinOpKind::Pow => Kind::Math(Math::Pow, left, right),
-                    ast::BinOpKind::Concat => Kind::Concat(left, right),
+                    ast::BinOpKind::Concat => {
+                        let mut parts = match left.kind {
+                            Kind::Concat(parts) => parts,
+                            _ => vec![*left],
+                        };
+                        parts.push(*right);
+                        Kind::Concat(parts)
+                    }
                 }
             }
             ast::Expr::Compare(compare) => Kind::Compare(
@@ -225,107 +300,36 @@ impl Reader<'_> {
                 }
             }
             ast::Expr::Call(call) => self.call(call, call.span()),
-            ast::Expr::List(list) => Kind::List(list.items.iter().map(|item| self.node(item)).collect()),
-            ast::Expr::Tuple(tuple) => Kind::List(tuple.items.iter().map(|item| self.node(item)).collect()),
-            ast::Expr::Map(map) => Kind::Map(
+            ast::Expr::List(list) => folded_list(list.items.iter().map(|item| self.node(item)).collect()),
+            ast::Expr::Tuple(tuple) => folded_list(tuple.items.iter().map(|item| self.node(item)).collect()),
+            ast::Expr::Map(map) => folded_map(
                 map.keys.iter().zip(&map.values).map(|(key, value)| (self.node(key), self.node(value))).collect(),
             ),
         }
     }
+}
 
-    fn args(&mut self, given: &[ast::CallArg<'_>], span: Span) -> Args {
-        let mut args = Args::default();
-        for arg in given {
-            match arg {
-                ast::CallArg::Pos(value) => args.positional.push(self.node(value)),
-                ast::CallArg::Kwarg(name, value) => args.named.push((Arc::from(*name), self.node(value))),
-                ast::CallArg::PosSplat(_) | ast::CallArg::KwargSplat(_) => {
-                    self.error(ExprErrorKind::NotAllowed, span, "arguments cannot be spread with `*`");
-                }
-            }
-        }
-        args
+/// A list that is the same in every evaluation is made once.
+fn folded_list(items: Vec<Node>) -> Kind {
+    let constant = |node: &Node| match &node.kind {
+        Kind::Const(value) => Some(value.clone()),
+        _ => None,
+    };
+    match items.iter().map(constant).collect::<Option<Vec<_>>>() {
+        Some(values) => Kind::Const(Value::list(values)),
+        None => Kind::List(items),
     }
+}
 
-    fn filter(&mut self, filter: &ast::Filter<'_>, span: Span) -> Kind {
-        let Some(inner) = &filter.expr else {
-            self.error(ExprErrorKind::NotAllowed, span, "a filter needs a value on its left");
-            return Kind::Const(Value::Null);
-        };
-        let inner = self.boxed(inner);
-        let args = self.args(&filter.args, span);
-        let Some(entry) = table::filter(filter.name) else {
-            let near = nearest(filter.name, table::FILTERS.iter().map(|entry| entry.name)).map(ToOwned::to_owned);
-            let error = self.error(ExprErrorKind::UnknownFilter, span, format!("no filter is named `{}`", filter.name));
-            error.help = near.map(|near| format!("did you mean `{near}`?"));
-            return Kind::Const(Value::Null);
-        };
-        self.check_args(entry.name, entry.args, entry.named, &args, span);
-        if let (true, Some(Kind::Const(Value::Str(name)))) =
-            (entry.takes_filter, args.positional.first().map(|n| &n.kind))
-            && table::filter(name).is_none()
-        {
-            let near = nearest(name, table::FILTERS.iter().map(|entry| entry.name)).map(ToOwned::to_owned);
-            let message = format!("no filter is named `{name}`");
-            self.error(ExprErrorKind::UnknownFilter, span, message).help =
-                near.map(|near| format!("did you mean `{near}`?"));
-        }
-        if let (Some(place), true) = (entry.test_at, true)
-            && let Some(Kind::Const(Value::Str(name))) = args.positional.get(place).map(|n| &n.kind)
-            && table::test(name).is_none()
-        {
-            let near = nearest(name, table::TESTS.iter().map(|entry| entry.name)).map(ToOwned::to_owned);
-            let message = format!("no test is named `{name}`");
-            self.error(ExprErrorKind::UnknownFilter, span, message).help =
-                near.map(|near| format!("did you mean `{near}`?"));
-        }
-        Kind::Filter(entry, inner, args)
-    }
-
-    fn check_args(&mut self, name: &str, count: (usize, usize), named: &[&str], args: &Args, span: Span) {
-        let n_args = args.positional.len();
-        if n_args < count.0 || n_args > count.1 {
-            let wanted =
-                if count.0 == count.1 { format!("{}", count.0) } else { format!("{} to {}", count.0, count.1) };
-            let message = format!("`{name}` takes {wanted} arguments, not {n_args}");
-            self.error(ExprErrorKind::WrongArguments, span, message);
-        }
-        for (given, _) in &args.named {
-            if !named.contains(&given.as_ref()) {
-                let message = format!("`{name}` has no argument `{given}`");
-                self.error(ExprErrorKind::WrongArguments, span, message);
-            }
-        }
-    }
-
-    fn test(&mut self, test: &ast::Test<'_>, span: Span) -> Kind {
-        let inner = self.boxed(&test.expr);
-        let args = self.args(&test.args, span);
-        let Some(entry) = table::test(test.name) else {
-            let near = nearest(test.name, table::TESTS.iter().map(|entry| entry.name)).map(ToOwned::to_owned);
-            let error = self.error(ExprErrorKind::UnknownFilter, span, format!("no test is named `{}`", test.name));
-            error.help = near.map(|near| format!("did you mean `{near}`?"));
-            return Kind::Const(Value::Null);
-        };
-        self.check_args(entry.name, (entry.args, entry.args), &[], &args, span);
-        Kind::Test(entry, inner, args.positional)
-    }
-
-    fn call(&mut self, call: &ast::Call<'_>, span: Span) -> Kind {
-        let ast::Expr::Var(var) = &call.expr else {
-            self.error(ExprErrorKind::NotAllowed, span, "values have no methods").help =
-                Some("use a filter: `value | filter`".to_owned());
-            return Kind::Const(Value::Null);
-        };
-        let args = self.args(&call.args, span);
-        let Some(entry) = table::function(var.id) else {
-            let near = nearest(var.id, table::FUNCTIONS.iter().map(|entry| entry.name)).map(ToOwned::to_owned);
-            let error = self.error(ExprErrorKind::UnknownFilter, span, format!("no function is named `{}`", var.id));
-            error.help = near.map(|near| format!("did you mean `{near}`?"));
-            return Kind::Const(Value::Null);
-        };
-        self.check_args(entry.name, (entry.args, entry.args), &[], &args, span);
-        Kind::Function(entry, args.positional)
+/// Likewise a map.
+fn folded_map(entries: Vec<(Node, Node)>) -> Kind {
+    let constant = |(key, value): &(Node, Node)| match (&key.kind, &value.kind) {
+        (Kind::Const(Value::Str(key)), Kind::Const(value)) => Some((key.clone(), value.clone())),
+        _ => None,
+    };
+    match entries.iter().map(constant).collect::<Option<Vec<_>>>() {
+        Some(pairs) => Kind::Const(Value::Map(Map::from_pairs(pairs))),
+        None => Kind::Map(entries),
     }
 }
 

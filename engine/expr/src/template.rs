@@ -5,10 +5,12 @@ use std::sync::Arc;
 use calipso_model::{Map, Str, Value};
 
 use crate::{
-    error::{EvalError, ExprError, ExprErrorKind},
-    eval::{Fuel, join_text},
+    error::{EvalError, ExprError, ExprErrorKind, Fault},
     expr::{Expr, Use},
+    fuel::Fuel,
     layout::{Frame, Names},
+    ops::join_text,
+    table::Trouble,
 };
 
 /// A part of a text.
@@ -24,14 +26,30 @@ pub enum Part {
 ///
 /// # Errors
 /// All mistakes, with byte ranges in `text`.
-pub fn parts(text: &str, names: &dyn Names) -> Result<Vec<Part>, Vec<ExprError>> {
+pub(crate) fn parts(text: &str, names: &dyn Names) -> Result<Vec<Part>, Vec<ExprError>> {
+    Ok(placed_parts(text, names)?.into_iter().map(|(_, part)| part).collect())
+}
+
+/// As [`parts`], with the offset at which each part begins (the braces of an expression belong to it).
+pub(crate) fn placed_parts(text: &str, names: &dyn Names) -> Result<Vec<(usize, Part)>, Vec<ExprError>> {
     let mut found = Vec::new();
     let mut errors = Vec::new();
+    let literal = |found: &mut Vec<(usize, Part)>, errors: &mut Vec<ExprError>, from: usize, to: usize| {
+        let Some(piece) = text.get(from..to).filter(|piece| !piece.is_empty()) else { return };
+        for (place, _) in piece.match_indices("{%") {
+            let place = from + place;
+            errors.push(ExprError::new(
+                ExprErrorKind::NotAllowed,
+                place,
+                place + 2,
+                "the language has no `{% %}` blocks",
+            ));
+        }
+        found.push((from, Part::Literal(Arc::from(piece))));
+    };
     let mut rest = 0;
     while let Some(open) = text.get(rest..).and_then(|tail| tail.find("{{")).map(|place| rest + place) {
-        if open > rest {
-            found.push(Part::Literal(Arc::from(&text[rest..open])));
-        }
+        literal(&mut found, &mut errors, rest, open);
         let Some(close) = closing(text, open + 2) else {
             errors.push(
                 ExprError::new(ExprErrorKind::Syntax, open, text.len(), "`{{` is not closed")
@@ -39,30 +57,21 @@ pub fn parts(text: &str, names: &dyn Names) -> Result<Vec<Part>, Vec<ExprError>>
             );
             return Err(errors);
         };
-        let inner = &text[open + 2..close];
+        let inner = text.get(open + 2..close).unwrap_or_default();
         let trimmed = inner.trim();
         let offset = open + 2 + (inner.len() - inner.trim_start().len());
         if trimmed.is_empty() {
-            errors.push(ExprError::new(
-                ExprErrorKind::Syntax,
-                open,
-                close + 2,
-                "there is no expression between the braces",
-            ));
+            let message = "there is no expression between the braces";
+            errors.push(ExprError::new(ExprErrorKind::Syntax, open, close + 2, message));
         } else {
-            match Expr::parse(trimmed, names) {
-                Ok(expr) => found.push(Part::Expr(expr, offset)),
-                Err(mistakes) => errors.extend(mistakes.into_iter().map(|mistake| mistake.shifted(offset))),
+            match Expr::parse_at(trimmed, offset, names) {
+                Ok(expr) => found.push((open, Part::Expr(expr, offset))),
+                Err(mistakes) => errors.extend(mistakes),
             }
         }
         rest = close + 2;
     }
-    if rest < text.len() {
-        found.push(Part::Literal(Arc::from(&text[rest..])));
-    }
-    for (place, _) in text.match_indices("{%") {
-        errors.push(ExprError::new(ExprErrorKind::NotAllowed, place, place + 2, "the language has no `{% %}` blocks"));
-    }
+    literal(&mut found, &mut errors, rest, text.len());
     if errors.is_empty() { Ok(found) } else { Err(errors) }
 }
 
@@ -91,7 +100,7 @@ fn closing(text: &str, from: usize) -> Option<usize> {
 pub enum Tree {
     /// Holds none.
     Const(Value),
-    /// Exactly one `{{ … }}`: keeps the type of its value. With the offset of the expression in the text.
+    /// Exactly one `{{ … }}`: keeps the type of its value.
     Expr(Expr),
     /// Parts joined as text.
     Text(Vec<Part>),
@@ -156,6 +165,15 @@ impl Tree {
         }
     }
 
+    /// The expression that it is, if it is exactly one.
+    #[must_use]
+    pub fn expr(&self) -> Option<&Expr> {
+        match self {
+            Self::Expr(expr) => Some(expr),
+            _ => None,
+        }
+    }
+
     /// Every expression in it.
     #[must_use]
     pub fn exprs(&self) -> Vec<&Expr> {
@@ -186,6 +204,7 @@ impl Part {
     }
 }
 
+/// Joins the parts of a text.
 pub(crate) fn text(parts: &[Part], frame: &Frame, fuel: &mut Fuel) -> Result<String, EvalError> {
     let mut text = String::new();
     for part in parts {
@@ -193,13 +212,13 @@ pub(crate) fn text(parts: &[Part], frame: &Frame, fuel: &mut Fuel) -> Result<Str
             Part::Literal(literal) => text.push_str(literal),
             Part::Expr(expr, _) => {
                 let value = expr.eval(frame, fuel)?;
-                join_text(&mut text, &value).map_err(|message| whole(expr, message))?;
+                join_text(&mut text, &value, fuel).map_err(|trouble| match trouble {
+                    Trouble::Says(message) => expr.fault(message),
+                    Trouble::Limit(message) => EvalError { fault: Fault::Limit, ..expr.fault(message) },
+                    Trouble::Failed => EvalError::failed(),
+                })?;
             }
         }
     }
     Ok(text)
-}
-
-pub(crate) fn whole(expr: &Expr, message: impl Into<String>) -> EvalError {
-    EvalError { message: message.into(), start: 0, end: expr.source().len(), failed: false }
 }

@@ -4,10 +4,11 @@ use calipso_model::Value;
 
 use crate::{
     error::{EvalError, ExprError, ExprErrorKind},
-    eval::{Fuel, text_of},
     expr::{Expr, Use},
+    fuel::Fuel,
     layout::{Frame, Names},
-    template::{Part, parts, whole},
+    ops::text_of,
+    template::{Part, parts},
 };
 
 /// A path below the base of a connection.
@@ -50,8 +51,14 @@ impl UrlPath {
                 Part::Expr(..) => "x",
             })
             .collect();
-        if joined.split('/').any(|part| part == "." || part == "..") {
+        // A server may read `%2e` as a dot.
+        let plain = joined.replace("%2e", ".").replace("%2E", ".");
+        if plain.split('/').any(|part| part == "." || part == "..") {
             bad("a path has no `.` or `..`", "write the whole path");
+        }
+        let mut escapes = literal.split('%').skip(1).map(|rest| rest.get(..2).unwrap_or_default());
+        if !escapes.all(|digits| digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())) {
+            bad("`%` in a path begins a percent-encoded byte", "write `%25` for a percent sign");
         }
         if errors.is_empty() { Ok(Self(found)) } else { Err(errors) }
     }
@@ -68,9 +75,12 @@ impl UrlPath {
                 Part::Expr(expr, _) => {
                     let value: Value = expr.eval(frame, fuel)?;
                     let text = text_of(&value)
-                        .ok_or_else(|| whole(expr, format!("{} cannot be a part of a path", value.kind())))?;
+                        .ok_or_else(|| expr.fault(format!("{} cannot be a part of a path", value.kind())))?;
+                    if text.is_empty() {
+                        return Err(expr.fault("an empty text cannot be a part of a path"));
+                    }
                     if text.chars().all(|character| character == '.') {
-                        return Err(whole(expr, format!("`{text}` cannot be a part of a path")));
+                        return Err(expr.fault(format!("`{text}` cannot be a part of a path")));
                     }
                     path.push_str(&percent_encode(&text));
                 }

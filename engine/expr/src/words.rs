@@ -4,10 +4,12 @@ use calipso_model::Value;
 
 use crate::{
     error::{EvalError, ExprError, ExprErrorKind},
-    eval::Fuel,
     expr::{Expr, Use},
+    failed,
+    fuel::Fuel,
     layout::{Frame, Names},
-    template::{Part, parts, text, whole},
+    ops::text_of,
+    template::{Part, placed_parts, text},
 };
 
 /// A command, split into words when it was parsed.
@@ -24,14 +26,9 @@ impl Words {
         let mut errors = Vec::new();
         let mut word: Option<Vec<Part>> = None;
         let mut quote: Option<(char, usize)> = None;
-        let mut offset = 0;
-        for part in parts(source, names)? {
+        for (offset, part) in placed_parts(source, names)? {
             match part {
-                Part::Expr(expr, at) => {
-                    offset = at + expr.source().len();
-                    offset += source.get(offset..).and_then(|tail| tail.find("}}")).map_or(0, |close| close + 2);
-                    word.get_or_insert_default().push(Part::Expr(expr, at));
-                }
+                Part::Expr(expr, at) => word.get_or_insert_default().push(Part::Expr(expr, at)),
                 Part::Literal(literal) => {
                     let mut characters = literal.char_indices().peekable();
                     while let Some((place, character)) = characters.next() {
@@ -46,7 +43,11 @@ impl Words {
                             (Some(_), character) => push(&mut word, character),
                             (None, '\'' | '"') => {
                                 quote = Some((character, here));
-                                word.get_or_insert_default();
+                                // An empty text, so that a quoted list is part of a word and no list of words.
+                                let parts = word.get_or_insert_default();
+                                if !matches!(parts.last(), Some(Part::Literal(_))) {
+                                    parts.push(Part::Literal("".into()));
+                                }
                             }
                             (None, '\\') => match characters.next() {
                                 Some((_, next)) => push(&mut word, next),
@@ -70,7 +71,6 @@ impl Words {
                             (None, character) => push(&mut word, character),
                         }
                     }
-                    offset += literal.len();
                 }
             }
         }
@@ -110,12 +110,7 @@ impl Words {
             }
         }
         if words.iter().any(|word| word.contains('\0')) {
-            return Err(EvalError {
-                message: "a word of a command holds a NUL character".to_owned(),
-                start: 0,
-                end: 0,
-                failed: false,
-            });
+            return Err(EvalError::new("a word of a command holds a NUL character"));
         }
         Ok(words)
     }
@@ -126,7 +121,6 @@ impl Words {
         self.0
             .iter()
             .map(|parts| match parts.as_slice() {
-                [] => Some(""),
                 [Part::Literal(literal)] => Some(literal.as_ref()),
                 _ => None,
             })
@@ -161,9 +155,12 @@ fn push(word: &mut Option<Vec<Part>>, character: char) {
 }
 
 fn scalar(expr: &Expr, value: &Value) -> Result<String, EvalError> {
-    crate::eval::text_of(value)
+    if failed::is_marker(value) {
+        return Err(EvalError::failed());
+    }
+    text_of(value)
         .map(|text| text.to_string())
-        .ok_or_else(|| whole(expr, format!("{} cannot be a word of a command", value.kind())))
+        .ok_or_else(|| expr.fault(format!("{} cannot be a word of a command", value.kind())))
 }
 
 /// One word, quoted for a POSIX shell, so that the shell reads exactly this word again.
