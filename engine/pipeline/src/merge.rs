@@ -379,7 +379,7 @@ mod tests {
     fn members(ids: &[&str], asserts: bool) -> Members {
         let contribution = |id: &&str| {
             let mut attributes = Map::new();
-            attributes.insert("n", **id);
+            attributes.insert("n", *id);
             (ObjectKey::new("card", *id), Contribution { attributes, asserts, at: "f:1:1".into() })
         };
         ids.iter().map(contribution).collect()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use calipso_derive::Graph;
+use calipso_derive::{Dangling, DanglingEnd, Graph};
 use calipso_model::{Delta, Map, ObjectKey, Revision, Str, Value};
 use calipso_transport::SourceStats;
 
@@ -28,6 +28,9 @@ pub struct FailureReport {
     /// How often it happened.
     pub times: usize,
 }
+
+/// How many ends without partner a report lists.
+const MAX_DANGLING: usize = 1000;
 
 /// How many came, changed and went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,8 +70,12 @@ pub struct ScanReport {
     pub(crate) stale: Vec<Stale>,
     /// Objects that are not where their type says.
     pub misplaced: Vec<(ObjectKey, String)>,
-    /// Faults of rules, half-matches without partner and too many partners, in sentences.
+    /// Faults of rules that derive, with the line of the spec.
     pub derivation: Vec<(Str, String)>,
+    /// Ends of links that found no partner, of objects that have no link of the type otherwise; at most a thousand.
+    pub dangling: Vec<DanglingEnd>,
+    /// Objects with more links than their link type allows, with the line of the spec.
+    pub cardinality: Vec<(Str, String)>,
     /// Objects by type.
     pub objects: BTreeMap<Str, usize>,
     /// Links by type.
@@ -166,6 +173,13 @@ impl ScanReport {
             let sentence = format!("{}: {}{other}: {}", fault.rule, fault.object, fault.message);
             self.derivation.push((fault.at.to_string().into(), sentence));
         }
+        let asked = Dangling { limit: Some(MAX_DANGLING), ..Dangling::default() };
+        self.dangling = graph.dangling(&asked).into_iter().filter(|end| !end.linked_otherwise).collect();
+        for many in graph.cardinality() {
+            let candidates: Vec<String> = many.candidates.iter().map(ToString::to_string).collect();
+            let sentence = format!("{}: {} is linked to {}", many.link_type, many.object, candidates.join(" and "));
+            self.cardinality.push((many.at.to_string().into(), sentence));
+        }
     }
 
     pub(crate) fn count(&mut self, state: &crate::scan::State) {
@@ -230,6 +244,20 @@ impl ScanReport {
             .derivation
             .iter()
             .map(|(at, sentence)| map([("at", Value::Str(at.clone())), ("sentence", Value::text(sentence))]));
+        let dangling = self.dangling.iter().map(|end| {
+            map([
+                ("link_type", Value::Str(end.of.clone())),
+                ("rule", Value::Str(end.rule.clone())),
+                ("at", Value::from(end.at.to_string())),
+                ("object", key(&end.object)),
+                ("wanted", Value::Str(end.wanted.clone())),
+                ("key", Value::list(end.key.clone())),
+            ])
+        });
+        let cardinality = self
+            .cardinality
+            .iter()
+            .map(|(at, sentence)| map([("at", Value::Str(at.clone())), ("sentence", Value::text(sentence))]));
         let remarks = self.remarks.iter().map(|((at, sentence), times)| {
             map([("at", Value::Str(at.clone())), ("sentence", Value::text(sentence)), ("times", number(*times))])
         });
@@ -248,6 +276,8 @@ impl ScanReport {
             ("stale", Value::list(stale.collect())),
             ("misplaced", Value::list(misplaced.collect())),
             ("derivation", Value::list(derivation.collect())),
+            ("dangling", Value::list(dangling.collect())),
+            ("cardinality", Value::list(cardinality.collect())),
             ("remarks", Value::list(remarks.collect())),
             ("objects", counts(&self.objects)),
             ("links", counts(&self.links)),

@@ -425,10 +425,10 @@ pub(crate) fn holds_marker(value: &Value) -> bool {
 
 /// A fault that is not at any place of an expression.
 pub(crate) fn fault(message: impl Into<String>) -> EvalError {
-    EvalError { message: message.into(), start: 0, end: 0, failed: false }
+    EvalError::new(message)
 }
 
 /// What depends on a step that failed.
 pub(crate) fn spoiled() -> EvalError {
-    EvalError { message: "depends on a step that failed".to_owned(), start: 0, end: 0, failed: true }
+    EvalError::failed()
 }

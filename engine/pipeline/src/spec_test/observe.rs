@@ -10,7 +10,7 @@ use calipso_derive::{Changes, Graph, Rules};
 use calipso_expr::{Layout, Words};
 use calipso_model::{Map, Object, ObjectKey, Str, Value};
 use calipso_spec::{
-    checked::{CommandRule, Distribution, RunStep},
+    checked::{At, CommandRule, Distribution, RunStep},
     select,
     spec_test::{TestCase, TestOf},
 };
@@ -236,7 +236,7 @@ fn object_type(bench: &Bench<'_>, stand: &Stand, name: &Str, case: &TestCase) ->
         objects.keys().filter(|key| !own.contains(*key)).map(|key| key.object_type.clone()).collect();
     let placed: BTreeSet<ObjectKey> = objects.keys().cloned().collect();
     let all = objects.into_values().chain(others.into_iter().map(|(key, doc)| Object { key, doc })).collect();
-    let observed = derived(bench, case, all)?;
+    let observed = derived(bench, case, all, &known.head.at)?;
     Ok(Observed {
         objects: observed.objects.into_iter().filter(|object| placed.contains(&object.key)).collect(),
         folder_types: folder_types.into_iter().collect(),
@@ -262,7 +262,11 @@ fn joins(bench: &Bench<'_>, stand: &Stand, of: &TestOf, case: &TestCase) -> Resu
         return Err(format!("the environment of the case does not use {name}"));
     }
     let all = given(case)?.into_iter().map(|(key, doc)| Object { key, doc }).collect();
-    let mut observed = derived(bench, case, all)?;
+    let under_test = match of {
+        TestOf::LinkType(_) => bench.specs.link_types.get(name).map(|spec| spec.head.at.clone()),
+        _ => bench.specs.clique_types.get(name).map(|spec| spec.head.at.clone()),
+    };
+    let mut observed = derived(bench, case, all, &under_test.unwrap_or_default())?;
     if let TestOf::LinkType(name) = of {
         observed.links.retain(|link| link.link_type == *name);
     }
@@ -272,8 +276,9 @@ fn joins(bench: &Bench<'_>, stand: &Stand, of: &TestOf, case: &TestCase) -> Resu
     Ok(observed)
 }
 
-/// Everything that follows from documents.
-fn derived(bench: &Bench<'_>, case: &TestCase, objects: Vec<Object>) -> Result<Observed, String> {
+/// Everything that follows from documents. Of the faults only those of the spec under test decide: documents of a test
+/// rarely have what every other rule of the catalogue reads.
+fn derived(bench: &Bench<'_>, case: &TestCase, objects: Vec<Object>, under_test: &At) -> Result<Observed, String> {
     let rules = Rules::new(bench.specs, &case.environment).map_err(|error| error.to_string())?;
     let mut graph = Graph::with_threads(Arc::new(rules), 1);
     let outcome = graph.apply(Changes { upsert: objects, remove: Vec::new() });
@@ -281,6 +286,7 @@ fn derived(bench: &Bench<'_>, case: &TestCase, objects: Vec<Object>) -> Result<O
     let failures: Vec<String> = graph
         .faults()
         .into_iter()
+        .filter(|fault| fault.at.file == under_test.file)
         .map(|fault| format!("{} at {}: {}: {}", fault.rule, fault.at, fault.object, fault.message))
         .collect();
     Ok(Observed {

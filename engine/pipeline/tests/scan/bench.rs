@@ -1,0 +1,190 @@
+//! A small shop of rooms, machines and cards, its answers, and a store in memory of the test's own folder.
+
+use std::{path::Path, path::PathBuf, sync::Arc};
+
+use calipso_model::{ConnectionConfig, Environment, Map, Object, ObjectKey, Secret, Str, Value};
+use calipso_pipeline::{Plan, Quiet, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan, scan};
+use calipso_store::{Embedded, Options, Store};
+use calipso_transport::{Door, Once, Recording, Replay, Request, Scrubber};
+
+pub struct Secrets;
+
+impl SecretSource for Secrets {
+    fn resolve(&self, _reference: &str) -> Result<Secret, String> {
+        Ok(Secret::new("hidden"))
+    }
+
+    fn known_hosts(&self) -> PathBuf {
+        "known_hosts".into()
+    }
+}
+
+pub struct Bench {
+    pub plan: Arc<Plan>,
+    store: Arc<dyn Store>,
+    _folder: tempfile::TempDir,
+}
+
+fn map(json: &str) -> Map {
+    Value::from_json(json).unwrap().as_map().unwrap().clone()
+}
+
+impl Bench {
+    pub async fn new() -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/specs");
+        let layer = calipso_spec::read_layer(&folder).unwrap();
+        let loaded = calipso_spec::load(&[layer]);
+        let wrong: Vec<String> = loaded
+            .diagnostics
+            .iter()
+            .filter(|found| found.severity == calipso_spec::Severity::Error)
+            .map(|found| format!("{}: {}", found.code, found.message))
+            .collect();
+        assert!(wrong.is_empty(), "{wrong:#?}");
+        let mut environment = Environment {
+            name: "shop".into(),
+            distribution: "Plain".into(),
+            version: "2".into(),
+            mechanism_drivers: vec!["A".into()],
+            type_drivers: vec!["t".into()],
+            ..Environment::default()
+        };
+        for (role, spec, fields) in [
+            ("web", "web", r#"{"url": "http://web.invalid", "password": "env:P"}"#),
+            ("hosts", "shell", r#"{"password": "env:P"}"#),
+        ] {
+            environment.connections.insert(role.into(), ConnectionConfig { spec: spec.into(), fields: map(fields) });
+        }
+        let plan = Arc::new(plan(&Arc::new(loaded.specs), &environment).unwrap());
+        assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(Embedded::open(&folder.path().join("store"), Options::default()).unwrap());
+        store.put_environment(&environment).await.unwrap();
+        Self { plan, store, _folder: folder }
+    }
+
+    pub async fn scan(&self, answers: &Value, mode: ScanMode) -> ScanReport {
+        self.try_scan(answers, mode).await.unwrap()
+    }
+
+    pub async fn try_scan(&self, answers: &Value, mode: ScanMode) -> Result<ScanReport, ScanError> {
+        let door = Arc::new(Once::new(Replay::new(Recording::from_answers(answers).unwrap())));
+        self.run(door, mode, false).await
+    }
+
+    pub async fn scan_through(&self, door: Arc<dyn Door>, mode: ScanMode) -> ScanReport {
+        self.run(door, mode, false).await.unwrap()
+    }
+
+    pub async fn clear_through(&self, door: Arc<dyn Door>) -> ScanReport {
+        self.run(door, ScanMode::Full, true).await.unwrap()
+    }
+
+    async fn run(&self, door: Arc<dyn Door>, mode: ScanMode, clear: bool) -> Result<ScanReport, ScanError> {
+        let request = ScanRequest {
+            plan: Arc::clone(&self.plan),
+            door,
+            store: Arc::clone(&self.store),
+            secrets: &Secrets,
+            scrubber: Arc::new(Scrubber::new()),
+            mode,
+            clear,
+            now: jiff::Timestamp::UNIX_EPOCH,
+            holder: "test".into(),
+            is_live: false,
+            max_tasks: 0,
+        };
+        scan(&request, &Quiet).await
+    }
+
+    pub async fn has(&self, object_type: &str, id: &str) -> bool {
+        self.store.object("shop", None, &ObjectKey::new(object_type, id)).await.unwrap().is_some()
+    }
+
+    pub async fn document(&self, object_type: &str, id: &str) -> Map {
+        let key = ObjectKey::new(object_type, id);
+        self.store.object("shop", None, &key).await.unwrap().unwrap_or_else(|| panic!("there is no {key}")).doc
+    }
+
+    /// Everything stored, as text: objects, links, cliques.
+    pub async fn state(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut objects: Vec<Object> = Vec::new();
+        self.store
+            .stream_objects("shop", None, &mut |chunk| {
+                objects.extend(chunk);
+                Ok(())
+            })
+            .await
+            .unwrap();
+        lines.extend(objects.iter().map(|object| format!("{} {}", object.key, Value::Map(object.doc.clone()))));
+        self.store
+            .stream_links("shop", None, &mut |chunk| {
+                lines.extend(chunk.iter().map(|link| format!("link {link:?}")));
+                Ok(())
+            })
+            .await
+            .unwrap();
+        self.store
+            .stream_cliques("shop", None, &mut |chunk| {
+                lines.extend(chunk.iter().map(|clique| format!("clique {clique:?}")));
+                Ok(())
+            })
+            .await
+            .unwrap();
+        lines
+    }
+
+    /// Whether there are objects, links, cliques.
+    pub async fn counts(&self) -> (bool, bool, bool) {
+        let state = self.state().await;
+        let any = |start: &str| state.iter().any(|line| line.starts_with(start));
+        (any("machine/"), any("link "), any("clique "))
+    }
+
+    /// The requests of a recording in the form of [`request_text`].
+    pub fn request_texts(&self, answers: &Value) -> Vec<String> {
+        let list = |name: &str| answers.as_map().unwrap().get(name).unwrap().as_list().unwrap().to_vec();
+        let text = |value: &Value, name: &str| value.as_map().unwrap().text(name).cloned();
+        let http = list("http");
+        let http = http.iter().map(|entry| match (text(entry, "get"), text(entry, "post")) {
+            (Some(path), _) => format!("http GET {path}"),
+            (_, Some(path)) => format!("http POST {path}"),
+            _ => panic!("neither get nor post"),
+        });
+        let commands = list("commands");
+        let commands = commands.iter().map(|entry| {
+            let of = |name: &str| text(entry, name).unwrap_or_else(|| Str::from(""));
+            format!("exec {} {}", of("host"), of("run"))
+        });
+        // In the order in which a recording keeps inline answers.
+        let recording = Recording::from_answers(answers).unwrap();
+        assert_eq!(recording.entries().count(), http.len() + commands.len());
+        commands.chain(http).collect()
+    }
+}
+
+/// A request as one line.
+pub fn request_text(request: &Request) -> String {
+    match request {
+        Request::Http { key, .. } => format!("http {} {}", key.method, key.path),
+        Request::Exec { key, .. } => format!("exec {} {}", key.host, key.words.join(" ")),
+        Request::Sql { key, .. } => format!("sql {}", key.text),
+    }
+}
+
+/// Keys of objects, links and cliques.
+pub fn keys(state: &[String]) -> Vec<String> {
+    state.iter().map(|line| line.split(" {").next().unwrap_or(line).to_owned()).collect()
+}
+
+/// Two rooms, two machines, three cards.
+pub fn answers() -> Value {
+    Value::from_json(include_str!("answers.json")).unwrap()
+}
+
+/// The same, after the second machine was taken away.
+pub fn answers_without_second_machine() -> Value {
+    let text = include_str!("answers.json").replace(r#"{"host": "m2"}"#, "");
+    Value::from_json(&text.replace(r#"{"host": "m1"}, "#, r#"{"host": "m1"}"#)).unwrap()
+}
