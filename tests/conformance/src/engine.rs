@@ -9,7 +9,8 @@ use std::{
 use anyhow::{Context, Result, bail};
 use calipso_derive::{Changes, Graph, Rules};
 use calipso_model::{Environment, Link, Map, Object, ObjectKey, Str, Value};
-use calipso_spec::{Layer, Loaded, Severity, checked::Distribution, load, read_layer, select};
+use calipso_pipeline::spec_test::{Observed, observe};
+use calipso_spec::{Layer, Loaded, Severity, TestCase, TestOf, checked::Distribution, load, read_layer, select};
 
 /// The catalogue.
 pub struct Engine {
@@ -44,7 +45,16 @@ impl Engine {
                 Ok(Value::Map([(Str::from("value"), value)].into_iter().collect()))
             }
             "clique_type" | "link_type" => graph(loaded, &environment(test), test),
-            _ => bail!("{kind} `{name}` cannot be run: the runner of spec tests is not connected"),
+            _ => {
+                let name = Str::from(name);
+                let of = match kind {
+                    "fetcher" => TestOf::Fetcher(name),
+                    "object_type" => TestOf::ObjectType(name),
+                    "distribution" => TestOf::Distribution(name),
+                    _ => bail!("`{kind}` is nothing that can be run"),
+                };
+                observe(&loaded.specs, &of, &case(test)?).map(|seen| observed(&seen)).map_err(anyhow::Error::msg)
+            }
         }
     }
 
@@ -91,6 +101,48 @@ fn graph(loaded: &Loaded, environment: &Environment, test: &Map) -> Result<Value
     let outcome = Graph::new(Arc::new(rules)).apply(Changes { upsert, ..Changes::default() });
     let links = outcome.delta.links.iter().map(link).collect::<Vec<_>>();
     Ok(Value::Map([("links", Value::list(links))].into_iter().collect()))
+}
+
+/// The case of a spec test, from its keys.
+fn case(test: &Map) -> Result<TestCase> {
+    let mut case = TestCase { name: "conformance".into(), environment: environment(test), ..TestCase::default() };
+    let map = |value: &Value| value.as_map().cloned();
+    let maps = |value: &Value| -> Option<Vec<Map>> { value.as_list()?.iter().map(map).collect() };
+    for (key, value) in test {
+        let understood = match &**key {
+            "environment" => Some(()),
+            "settings" => map(value).map(|map| case.settings = map),
+            "parent" => map(value).map(|map| case.parent = Some(map)),
+            "narrow" => map(value).map(|map| case.narrow = map),
+            "objects" => maps(value).map(|maps| case.objects = maps),
+            "commands" => maps(value).map(|maps| case.commands = maps),
+            "answers" => map(value).map(|map| case.answers = map.into()),
+            _ => None,
+        };
+        understood.with_context(|| format!("`{key}` of `test` is not known or of a wrong type"))?;
+    }
+    Ok(case)
+}
+
+/// What came out, in the words of spec tests.
+fn observed(seen: &Observed) -> Value {
+    let (folders, objects): (Vec<&Object>, Vec<&Object>) =
+        seen.objects.iter().partition(|object| seen.folder_types.contains(&object.key.object_type));
+    let docs = |objects: &[&Object]| objects.iter().map(|object| Value::from(object.doc.clone())).collect::<Vec<_>>();
+    let texts = |texts: &[String]| Value::list(texts.iter().map(|text| Value::text(text)).collect());
+    let commands = seen.commands.iter().map(|words| texts(words)).collect::<Vec<_>>();
+    let map: Map = [
+        ("objects", Value::list(docs(&objects))),
+        ("folders", Value::list(docs(&folders))),
+        ("links", Value::list(seen.links.iter().map(link).collect())),
+        ("complete", Value::from(seen.complete)),
+        ("failures", texts(&seen.failures)),
+        ("commands", Value::list(commands)),
+        ("value", Value::from(seen.value.clone())),
+    ]
+    .into_iter()
+    .collect();
+    map.into()
 }
 
 /// A link in the words of spec tests.

@@ -116,6 +116,13 @@ fn run(case: &Case, rule: &Rule, defaults: &Map, engine: &Engine) -> Result<Opti
         let alone = rule.keys.get("alone") == Some(&Value::Bool(true));
         engine.observe(kind, name.as_str().context("`run` names a spec")?, alone, specs.as_map(), &test)?
     };
+    let failures = result.as_map().and_then(|result| result.get("failures")).cloned().unwrap_or_default();
+    let complete = result.as_map().and_then(|result| result.get("complete")).cloned();
+    let wanted = at("complete", &names)?.unwrap_or(Value::Bool(true));
+    if complete.is_some_and(|complete| complete != wanted) {
+        let what = if wanted == Value::Bool(true) { "complete" } else { "incomplete" };
+        return Ok(Some(format!("a run that is {what} expected; failed steps: {failures}")));
+    }
     names.push(("result", result.clone()));
     let got = at("got", &names)?.unwrap_or(result);
     let expected = match at("expect", &names)? {
@@ -135,5 +142,65 @@ fn run(case: &Case, rule: &Rule, defaults: &Map, engine: &Engine) -> Result<Opti
         || case.expect.text("order").is_none_or(|order| &**order == "any");
     let mode = at("mode", &names)?.or_else(|| case.expect.get("mode").cloned());
     let mode = mode.as_ref().and_then(Value::as_str).map(Str::from).context("no way of comparing is named")?;
-    Ok(compare(&expected, &got, &How { mode, any_order, ignore }))
+    let difference = compare(&expected, &got, &How { mode, any_order, ignore });
+    let failed = failures.as_list().is_some_and(|failures| !failures.is_empty());
+    Ok(difference.map(|difference| if failed { format!("{difference}; failed steps: {failures}") } else { difference }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(expect: &str, rule: &str, expected: Result<(), &str>) {
+        let map = |text: &str| Value::from_json(text).unwrap().as_map().unwrap().clone();
+        let case = Case {
+            id: "one".into(),
+            subject: "a subject".into(),
+            given: map(r#"{"input": {"line": "a b", "host": "h"}}"#),
+            expect: map(expect),
+        };
+        let rules = rules::read(&format!("rules: [{rule}]")).unwrap();
+        let engine = Engine::new(concat!(env!("CARGO_MANIFEST_DIR"), "/map.yaml").as_ref()).unwrap();
+        match (outcome(&case, &rules, &engine), expected) {
+            (Outcome::Pass, Ok(())) => {}
+            (Outcome::Fail(why) | Outcome::NotApplicable(why), Err(part)) => assert!(why.contains(part), "{why}"),
+            (Outcome::Pass, Err(part)) => panic!("{rule} passes; expected {part}"),
+            (Outcome::Fail(why) | Outcome::NotApplicable(why), Ok(())) => panic!("{rule}: {why}"),
+        }
+    }
+
+    #[test]
+    fn rules_run_cases() {
+        let exact = r#"{"value": "h-1", "mode": "exact"}"#;
+        check(exact, "{cases: [one], run: {value: '{{ given.input.host }}-1'}}", Ok(()));
+        check(exact, "{cases: [o*], run: {value: '{{ given.input.host }}-2'}}", Err("\"h-1\" expected, \"h-2\" found"));
+        check(exact, "{cases: [two], run: {value: 1}}", Err("the map says nothing about it (a subject)"));
+        check(exact, "{cases: [one], not_applicable: another thing}", Err("another thing"));
+        check(exact, "{cases: [one], run: {value: '{{ given.x }}'}}", Err("`run`"));
+        check(exact, "{cases: [one], run: {fetcher: no_such_fetcher}}", Err("no_such_fetcher"));
+    }
+
+    #[test]
+    fn rules_bring_specs_of_their_own() {
+        let rule = |name: &str| {
+            format!(
+                "{{cases: [one], alone: true, run: {{parser: words}}, got: '{{{{ result.value }}}}', test: {{input: '{{{{ given.input.line }}}}'}}, \
+                 specs: {{parsers/words.yaml: {{schema: parser/v1, name: {name}, description: Words., source: test, \
+                 parse: {{regex: {{match: '(?<first>\\S+)'}}}}}}}}}}"
+            )
+        };
+        check(r#"{"value": {"first": "a"}, "mode": "exact"}"#, &rule("words"), Ok(()));
+        check(
+            r#"{"value": {"first": "b"}, "mode": "subset"}"#,
+            &rule("words"),
+            Err("`first`: \"b\" expected, \"a\" found"),
+        );
+        check(r#"{"value": {}, "mode": "exact"}"#, &rule("other"), Err("spec/name-is-not-file-name"));
+    }
+
+    #[test]
+    fn the_map_can_be_read() {
+        let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/map.yaml")).unwrap();
+        assert!(rules::read(&text).unwrap().rules.len() > 50);
+    }
 }

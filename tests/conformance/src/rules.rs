@@ -15,6 +15,7 @@ use crate::cases::Case;
 /// - `run`: `{fetcher: NAME}` and so on as in a spec test, `{selection: NAME}`: which clique types apply,
 ///   most specific first, or `{value: …}`: a value that only expressions make;
 /// - `test`: the case of the spec test;
+/// - `complete`: false when the run cannot be complete, so that nothing known would be removed (default true);
 /// - `got`: what came out, in the words of the expectation; it may read `result`;
 /// - `expect`, `mode`, `any_order`, `ignore`: over what the case says;
 /// - `differs`: deliberate differences, each `{defect, what}`; they explain `ignore` and `expect`.
@@ -30,6 +31,7 @@ pub struct Rule {
 
 const KEYS: &[&str] = &[
     "cases",
+    "complete",
     "not_applicable",
     "alone",
     "let",
