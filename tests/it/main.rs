@@ -1,5 +1,8 @@
 //! The one integration test binary.
 
+mod cloud;
+mod faults;
 mod house;
 mod live;
+mod replay;
 mod testbed;

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use calipso_model::{Environment, Map, ObjectKey, Str};
+use calipso_model::{Environment, Map, ObjectKey, Str, Value};
 use calipso_pipeline::{NoSecrets, Observer, Phase, Plan, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan, scan};
 use calipso_spec::Specs;
 use calipso_store::{Store, StoreError};
@@ -159,7 +159,25 @@ pub fn environment_of(recording: &Recording, name: &str) -> Option<Environment> 
     let value = about.get("environment").or_else(|| about.get("about")?.as_map()?.get("environment"))?;
     let mut environment = environments::from_value(value).ok()?;
     environment.name = Str::from(name);
+    for config in environment.connections.values_mut() {
+        config.fields = referring(&config.fields);
+    }
     Some(environment)
+}
+
+/// Where a secret was scrubbed stands a reference instead: a replay asks for none, and a live scan says what to set.
+fn referring(fields: &Map) -> Map {
+    fields
+        .iter()
+        .map(|(name, value)| {
+            let value = match value {
+                Value::Str(text) if text.as_ref() == "***" => Value::text("env:CALIPSO_SECRET"),
+                Value::Map(inner) => Value::Map(referring(inner)),
+                other => other.clone(),
+            };
+            (name.clone(), value)
+        })
+        .collect()
 }
 
 /// Exit code and sentence of a scan that was made.

@@ -1,0 +1,171 @@
+//! The program as a user meets it: commands, what they print, how they end.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use tempfile::TempDir;
+
+fn recording(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/recordings").join(name)
+}
+
+struct Place {
+    dir: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { dir: TempDir::new().expect("a temporary directory") }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_calipso"));
+        command.args(args).env("CALIPSO_STORE", self.dir.path().join("store.db")).env("COLUMNS", "150").env_remove("CALIPSO_LOG");
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().expect("the program runs")
+    }
+
+    /// Standard output of a command that must succeed.
+    fn ok(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("output is UTF-8")
+    }
+
+    /// Exit code and standard error of a command that must not.
+    fn fails(&self, args: &[&str]) -> (i32, String) {
+        let output = self.run(args);
+        (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    fn scan(&self, name: &str, environment: &str) {
+        let dir = recording(name);
+        self.ok(&["scan", environment, "--replay", &dir.to_string_lossy()]);
+    }
+}
+
+#[test]
+fn the_demo_shows_tree_clique_and_difference() {
+    let text = Place::new().ok(&["demo"]);
+    for wanted in ["Regions", "(instance)", "╔", "revision 1 → 2", "link "] {
+        assert!(text.contains(wanted), "`{wanted}` is not in\n{text}");
+    }
+}
+
+#[test]
+fn what_was_scanned_can_be_read_in_every_shape() {
+    let place = Place::new();
+    place.scan("demo/before", "cloud");
+    let objects = place.ok(&["get", "objects", "cloud", "-o", "json", "--limit", "100000"]);
+    assert!(objects.contains("\"type\": \"instance\""));
+    assert!(!objects.contains("last_scanned"));
+    assert!(place.ok(&["get", "objects", "cloud", "-t", "instance"]).lines().count() > 2);
+    assert!(place.ok(&["get", "objects", "cloud", "-o", "tree"]).contains("└─ "));
+    assert!(place.ok(&["get", "objects", "cloud", "alpha-vm1", "-o", "yaml"]).contains("type: instance"));
+    assert!(place.ok(&["get", "links", "cloud", "alpha-vm1"]).contains("instance-vnic"));
+    assert!(place.ok(&["get", "cliques", "cloud", "alpha-vm1", "-o", "json"]).contains("\"nodes\""));
+    assert!(place.ok(&["graph", "cloud", "alpha-vm1"]).contains("host_pnic"));
+    assert!(place.ok(&["graph", "cloud", "alpha-vm1", "--format", "dot"]).starts_with("graph "));
+    assert!(place.ok(&["graph", "cloud", "alpha-vm1", "--format", "mermaid"]).starts_with("graph LR"));
+    assert!(place.ok(&["graph", "cloud", "alpha-vm1", "--around", "1", "-f", "json"]).contains("focal_point"));
+    assert!(place.ok(&["search", "cloud", "vm1"]).contains("alpha-vm1"));
+    assert!(place.ok(&["explain", "plan", "cloud"]).contains("fetcher"));
+    assert!(place.ok(&["explain", "clique", "cloud", "alpha-vm1"]).contains("instance-vnic"));
+    assert!(place.ok(&["explain", "object", "cloud", "alpha-vm1"]).contains("says that it exists"));
+    assert!(place.ok(&["explain", "dangling", "cloud"]).contains("LINK TYPE"));
+    assert!(place.ok(&["get", "reports", "cloud"]).contains("REPORT"));
+    assert!(place.ok(&["env", "list"]).contains("cloud"));
+    assert!(place.ok(&["completions", "bash"]).contains("calipso"));
+}
+
+#[test]
+fn the_same_scan_twice_commits_nothing() {
+    let place = Place::new();
+    place.scan("demo/before", "cloud");
+    place.scan("demo/before", "cloud");
+    assert_eq!(place.ok(&["get", "revisions", "cloud"]).lines().count(), 2);
+    place.scan("demo/after", "cloud");
+    assert_eq!(place.ok(&["get", "revisions", "cloud"]).lines().count(), 3);
+    assert!(place.ok(&["diff", "cloud"]).starts_with("revision 1 → 2"));
+    let before = place.ok(&["get", "objects", "cloud", "-o", "json", "--revision", "1", "--limit", "100000"]);
+    let after = place.ok(&["get", "objects", "cloud", "-o", "json", "--limit", "100000"]);
+    assert_ne!(before, after);
+    place.scan("demo/before", "cloud");
+    assert_eq!(place.ok(&["get", "objects", "cloud", "-o", "json", "--limit", "100000"]), before);
+}
+
+#[test]
+fn time_zone_and_locale_change_no_byte() {
+    let mut seen = Vec::new();
+    for (zone, locale) in [("UTC", "C"), ("Pacific/Kiritimati", "de_DE.UTF-8"), ("America/St_Johns", "tr_TR.UTF-8")] {
+        let place = Place::new();
+        let dir = recording("demo/before");
+        let output = place
+            .command(&["scan", "cloud", "--replay", &dir.to_string_lossy()])
+            .env("TZ", zone)
+            .env("LC_ALL", locale)
+            .output()
+            .expect("the program runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let mut all = String::new();
+        for what in ["objects", "links", "cliques"] {
+            all.push_str(&place.ok(&["get", what, "cloud", "-o", "json", "--limit", "100000"]));
+        }
+        seen.push(all);
+    }
+    assert!(seen.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[test]
+fn failures_say_what_to_do_and_have_their_exit_codes() {
+    let place = Place::new();
+    let (code, text) = place.fails(&["scan", "nowhere"]);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("nowhere") && text.contains("env list"), "{text}");
+    let (code, text) = place.fails(&["get", "objects", "nowhere"]);
+    assert_eq!(code, 2, "{text}");
+    assert_eq!(place.fails(&["explain", "link/bad-nam"]).0, 2);
+    assert!(place.fails(&["explain", "link/bad-nam"]).1.contains("link/bad-name"));
+    assert_eq!(place.fails(&["no-such-command"]).0, 2);
+    let (code, text) = place.fails(&["env", "add", "x", "--distribution", "Debain", "--release", "zed"]);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("Debian"), "{text}");
+    let plain = ["env", "add", "x", "--distribution", "Debian", "--release", "zed", "--set", "database.password=visible-secret"];
+    let (code, text) = place.fails(&plain);
+    assert_eq!(code, 2, "{text}");
+    assert!(text.contains("env:NAME") && !text.contains("visible-secret"), "{text}");
+    place.scan("demo/before", "cloud");
+    assert_eq!(place.fails(&["get", "objects", "cloud", "nothing-of-this-name"]).0, 2);
+    assert_eq!(place.fails(&["get", "objects", "cloud", "--revision", "99"]).0, 2);
+    assert_eq!(place.fails(&["search", "cloud", "nothing-of-this-name"]).0, 1);
+}
+
+#[test]
+fn wrong_specs_are_shown_in_every_format() {
+    let place = Place::new();
+    let specs = place.dir.path().join("specs/link_types");
+    std::fs::create_dir_all(&specs).expect("the directory can be written");
+    std::fs::write(
+        specs.join("a-b.yaml"),
+        "schema: link_type/v1\nname: a-b\ndescription: d\nsource: s\nfrom: a\nto: b\nruels: []\n",
+    )
+    .expect("the directory can be written");
+    let dir = place.dir.path().join("specs");
+    let dir = dir.to_string_lossy();
+    let output = place.run(&["check", &dir]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("spec/unknown-key") && text.contains("a-b.yaml:7:1") && text.contains("did you mean `rules`?"), "{text}");
+    for (format, wanted) in [("json", "\"line\": 7"), ("sarif", "2.1.0"), ("github", "::error file=")] {
+        let output = place.run(&["check", &dir, "--format", format]);
+        assert!(String::from_utf8_lossy(&output.stdout).contains(wanted), "{format}");
+    }
+    assert!(place.ok(&["check"]).contains(" 0 errors"));
+    assert!(place.ok(&["explain", "spec/unknown-key"]).contains("spec/unknown-key"));
+    assert!(place.ok(&["schema", "fetcher"]).contains("fetcher/v1"));
+}
