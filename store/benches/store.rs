@@ -1,2 +1,237 @@
-//! Measures the embedded store.
-fn main() {}
+//! Measures the embedded store: `cargo bench -p calipso-store [-- SIZE…]`, by default with 100,000 and 1,000,000 objects.
+
+use std::{
+    io::Write,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use calipso_model::{Delta, Environment, Link, LinkState, Object, ObjectKey, Value};
+use calipso_store::{
+    CommitInfo, Durability, Embedded, Lease, LinkQuery, Options, Page, Query, ScopeChanges, Store, StoreError,
+};
+
+/// Children of one parent, and objects of one type on one host.
+const GROUP: usize = 25;
+
+fn main() {
+    let mut sizes: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    if sizes.is_empty() {
+        sizes = vec![100_000, 1_000_000];
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.expect("threads can be started");
+    for size in sizes {
+        let folder = tempfile::tempdir().expect("there is a folder for passing files");
+        runtime
+            .block_on(measure(&folder.path().join("bench.store"), size))
+            .expect("the store works while it is measured");
+    }
+}
+
+fn key(n: usize) -> ObjectKey {
+    ObjectKey::new(["instance", "nic", "port", "service"][n % 4], format!("host-{:04}-{n:08x}", n / GROUP % 2_000))
+}
+
+/// An object of about 800 bytes.
+fn object(n: usize, turn: i64) -> Object {
+    let key = key(n);
+    let parent = ObjectKey::new("folder", format!("folder-{:06}", n / GROUP));
+    let host = format!("host-{:04}", n / GROUP % 2_000);
+    let mixed = (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let name = format!("{}-{mixed:016x}", key.object_type);
+    let doc = [
+        ("environment", Value::text("bench")),
+        ("type", Value::Str(key.object_type.clone())),
+        ("id", Value::Str(key.id.clone())),
+        ("name", Value::text(&name)),
+        ("object_name", Value::text(&name)),
+        ("parent_type", Value::Str(parent.object_type)),
+        ("parent_id", Value::Str(parent.id.clone())),
+        ("id_path", Value::text(&format!("/bench/regions/one/{}/{host}/{}", parent.id, key.id))),
+        ("name_path", Value::text(&format!("/bench/Regions/one/{}/{host}/{name}", parent.id))),
+        ("host", Value::text(&host)),
+        ("show_in_tree", Value::Bool(true)),
+        ("mac_address", Value::text(&format!("fa:16:3e:{:02x}:{:02x}:{:02x}", n >> 16 & 255, n >> 8 & 255, n & 255))),
+        ("status", Value::text("ACTIVE")),
+        ("turn", Value::Int(turn)),
+        ("description", Value::text(&format!("{mixed:016x}").repeat(14))),
+    ];
+    Object { key, doc: doc.into_iter().collect() }
+}
+
+/// Two links of an object: to a neighbour, and across.
+fn links(n: usize, size: usize) -> [Link; 2] {
+    [(n + 1) % size, n.wrapping_mul(7_919) % size].map(|target| Link {
+        link_type: if target == (n + 1) % size { "neighbour".into() } else { "across".into() },
+        source: key(n),
+        target: key(target),
+        name: format!("net-{:05}", n % 5_000).into(),
+        state: LinkState::Up,
+        host: Some(format!("host-{:04}", n / GROUP % 2_000).into()),
+        switch: None,
+        attributes: [("source_label", Value::text("eth0")), ("target_label", Value::text("port 1"))]
+            .into_iter()
+            .collect(),
+        implicit: false,
+        rule: "link_types/neighbour.yaml:12:3".into(),
+    })
+}
+
+struct Bench {
+    store: Embedded,
+    lease: Lease,
+    size: usize,
+}
+
+impl Bench {
+    async fn commit(&self, delta: &Delta) -> Result<Duration, StoreError> {
+        let base = self.store.current("bench").await?;
+        let info = CommitInfo { at: "2026-01-01T00:00:00Z".into(), note: "".into() };
+        let start = Instant::now();
+        self.store.commit("bench", base, &self.lease, delta, &ScopeChanges::default(), &info).await?;
+        Ok(start.elapsed())
+    }
+
+    /// The middle and the worst of many single measurements.
+    async fn many(
+        &self,
+        what: &str,
+        times: usize,
+        ask: impl AsyncFn(usize) -> Result<usize, StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut taken = Vec::with_capacity(times);
+        let mut found = 0;
+        for n in 0..times {
+            let place = n.wrapping_mul(104_729) % self.size;
+            let start = Instant::now();
+            found += ask(place).await?;
+            taken.push(start.elapsed());
+        }
+        taken.sort();
+        let at = |part: usize| taken.get((times * part / 100).min(times - 1)).copied().unwrap_or_default();
+        let found = found / times;
+        say(self.size, what, &format!("{:>10.3?} median {:>10.3?} 99% ({found} found each)", at(50), at(99)));
+        Ok(())
+    }
+}
+
+fn say(size: usize, what: &str, figure: &str) {
+    println!("{size:>8}  {what:<44} {figure}");
+    std::io::stdout().flush().ok();
+}
+
+async fn measure(path: &Path, size: usize) -> Result<(), StoreError> {
+    let store = Embedded::open(path, Options::default())?;
+    store.put_environment(&Environment { name: "bench".into(), ..Environment::default() }).await?;
+    let lease = store.acquire("bench", "bench", 0, Duration::from_secs(60)).await?;
+    let bench = Bench { store: store.clone(), lease, size };
+    let objects = Delta { objects: (0..size).map(|n| object(n, 0)).collect(), ..Delta::default() };
+    let bytes: usize =
+        objects.objects.iter().take(1000).map(|object| Value::Map(object.doc.clone()).to_json().len()).sum();
+    say(size, "bytes of a document", &format!("{:>10}", bytes / objects.objects.len().min(1000)));
+    let taken = bench.commit(&objects).await?;
+    say(size, "first commit of the objects", &format!("{taken:>10.2?} {:.0}/s", size as f64 / taken.as_secs_f64()));
+    let all = Delta { links: (0..size).flat_map(|n| links(n, size)).collect(), ..Delta::default() };
+    let taken = bench.commit(&all).await?;
+    say(
+        size,
+        "commit of 2 links for each",
+        &format!("{taken:>10.2?} {:.0}/s", 2.0 * size as f64 / taken.as_secs_f64()),
+    );
+    let again = Delta { links: all.links, ..objects };
+    let taken = bench.commit(&again).await?;
+    say(size, "the same objects and links again", &format!("{taken:>10.2?}"));
+    drop(again);
+    let file = std::fs::metadata(path).map_or(0, |file| file.len());
+    say(size, "size of the file", &format!("{:>10} MB, {} bytes an object", file >> 20, file / size as u64));
+
+    for durability in [Durability::Full, Durability::Process] {
+        let writer = Embedded::open(path, Options { durability, ..Options::default() })?;
+        let bench = Bench { store: writer, lease: bench.lease.clone(), size };
+        bench
+            .many(&format!("commit of one object, {durability:?}"), 200, async |n| {
+                bench.commit(&Delta { objects: vec![object(n, fresh())], ..Delta::default() }).await.map(|_| 1)
+            })
+            .await?;
+    }
+    let store = &bench.store;
+    let page = Page::first(100);
+    bench.many("object by key", 2_000, async |n| Ok(store.object("bench", None, &key(n)).await?.iter().len())).await?;
+    bench
+        .many("object by key, first revision", 2_000, async |n| {
+            Ok(store.object("bench", Some(1), &key(n)).await?.iter().len())
+        })
+        .await?;
+    bench
+        .many("children of a parent", 500, async |n| {
+            let parent = ObjectKey::new("folder", format!("folder-{:06}", n / GROUP));
+            Ok(store.children("bench", None, &parent).await?.len())
+        })
+        .await?;
+    bench
+        .many("first page of a host", 500, async |n| {
+            let query = Query { host: Some(format!("host-{:04}", n / GROUP % 2_000).into()), ..Query::default() };
+            Ok(store.objects("bench", None, &query, &page).await?.items.len())
+        })
+        .await?;
+    bench
+        .many("first page of a type", 500, async |_| {
+            let query = Query { types: vec!["port".into()], ..Query::default() };
+            Ok(store.objects("bench", None, &query, &page).await?.items.len())
+        })
+        .await?;
+    bench
+        .many("search, 8 letters of a name", 500, async |n| {
+            let name = object(n, 0).name().to_owned();
+            let part = name.get(name.len() - 12..name.len() - 4).unwrap_or(&name).to_owned();
+            Ok(store.search("bench", None, &part, 20).await?.len())
+        })
+        .await?;
+    bench
+        .many("search, a word in a quarter of all names", 5, async |_| {
+            Ok(store.search("bench", None, "stance", 20).await?.len())
+        })
+        .await?;
+    bench
+        .many("links of an object", 2_000, async |n| {
+            Ok(store.links("bench", None, &LinkQuery::touching(key(n)), &page).await?.items.len())
+        })
+        .await?;
+    let start = Instant::now();
+    let current = store.current("bench").await?;
+    let diff = store.diff("bench", current.saturating_sub(100), current).await?;
+    say(
+        size,
+        "difference of 100 revisions of one object",
+        &format!("{:>10.2?} ({} objects)", start.elapsed(), diff.objects.len()),
+    );
+    let start = Instant::now();
+    store.counts("bench", None).await?;
+    say(size, "count per type", &format!("{:>10.2?}", start.elapsed()));
+    let start = Instant::now();
+    let mut n = 0;
+    store
+        .stream_objects("bench", None, &mut |piece| {
+            n += piece.len();
+            Ok(())
+        })
+        .await?;
+    say(size, "read all objects", &format!("{:>10.2?} ({n})", start.elapsed()));
+    let start = Instant::now();
+    let mut n = 0;
+    store
+        .stream_links("bench", None, &mut |piece| {
+            n += piece.len();
+            Ok(())
+        })
+        .await?;
+    say(size, "read all links", &format!("{:>10.2?} ({n})", start.elapsed()));
+    Ok(())
+}
+
+/// A number that was never given before.
+fn fresh() -> i64 {
+    static NEXT: std::sync::atomic::AtomicI64 = std::sync::atomic::AtomicI64::new(1);
+    NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+}

@@ -55,11 +55,13 @@ pub struct Options {
     pub busy_timeout: Duration,
     /// At most so many readers at once.
     pub readers: usize,
+    /// The file must not grow beyond this, if given; a commit that would is refused like one on a full disk.
+    pub most_bytes: Option<u64>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { durability: Durability::Full, busy_timeout: Duration::from_secs(10), readers: 4 }
+        Self { durability: Durability::Full, busy_timeout: Duration::from_secs(10), readers: 4, most_bytes: None }
     }
 }
 

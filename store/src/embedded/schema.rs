@@ -5,12 +5,18 @@ use std::{path::Path, time::Duration};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::{
-    embedded::{Durability, Options, fault::Doing},
+    embedded::{
+        Durability, Options,
+        fault::{Doing, to_db},
+    },
     error::StoreError,
 };
 
 /// The format of the file that this program writes.
 pub(super) const FORMAT: i64 = 1;
+
+/// Size of a page of the file; a document of a usual object fits into one with some others.
+const PAGE_BYTES: u64 = 8_192;
 
 /// Marks the file as ours ("Cal1").
 const APPLICATION: i64 = 0x4361_6c31;
@@ -50,7 +56,7 @@ CREATE INDEX object_past_parent ON object_past(parent) WHERE parent IS NOT NULL;
 CREATE INDEX object_past_host ON object_past(host) WHERE host IS NOT NULL;
 CREATE INDEX object_past_from ON object_past(env, rev_from);
 CREATE INDEX object_past_to ON object_past(env, rev_to);
-CREATE VIRTUAL TABLE text USING fts5(names, content='', contentless_delete=1, detail=none, columnsize=0,
+CREATE VIRTUAL TABLE text USING fts5(names, content='', contentless_delete=1, detail=none,
     tokenize='trigram case_sensitive 1');
 
 CREATE TABLE link(
@@ -116,6 +122,9 @@ pub(super) fn open_writer(path: &Path, options: &Options) -> Result<Connection, 
     set(&db, "cache_size", -(128 << 10))?;
     set(&db, "mmap_size", 256_i64 << 20)?;
     set(&db, "temp_store", "MEMORY")?;
+    if let Some(bytes) = options.most_bytes {
+        set(&db, "max_page_count", to_db(bytes / PAGE_BYTES).max(1))?;
+    }
     db.set_prepared_statement_cache_capacity(96);
     Ok(db)
 }
@@ -137,7 +146,7 @@ pub(super) fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Connect
 fn prepare(db: &mut Connection, options: &Options) -> Result<(), StoreError> {
     if format(db)? == 0 {
         // Has no effect on a file that has pages already.
-        set(db, "page_size", 8192)?;
+        set(db, "page_size", to_db(PAGE_BYTES))?;
     }
     // Two processes that open a new file at once: the switch of mode is not covered by the busy time-out.
     let give_up = std::time::Instant::now() + options.busy_timeout;

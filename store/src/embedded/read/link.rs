@@ -157,13 +157,12 @@ impl Wanted {
             let Some(id) = find_word(view.db, view.env, host)? else { return Ok(None) };
             wanted.host = Some(id);
         }
-        let ends: [(&Option<ObjectKey>, fn(i64) -> End); 3] =
-            [(&query.source, End::Source), (&query.target, End::Target), (&query.touching, End::Either)];
-        for (key, end) in ends {
-            if let Some(key) = key {
-                let Some(id) = find(view.db, view.env, key)? else { return Ok(None) };
-                wanted.ends.push(end(id));
-            }
+        let source = query.source.as_ref().map(|key| (key, End::Source as fn(i64) -> End));
+        let target = query.target.as_ref().map(|key| (key, End::Target as fn(i64) -> End));
+        let either = query.touching.as_ref().map(|key| (key, End::Either as fn(i64) -> End));
+        for (key, end) in [source, target, either].into_iter().flatten() {
+            let Some(id) = find(view.db, view.env, key)? else { return Ok(None) };
+            wanted.ends.push(end(id));
         }
         Ok(Some(wanted))
     }

@@ -1,0 +1,123 @@
+//! Environments, leases and reports.
+
+use std::time::Duration;
+
+use calipso_model::{Delta, Value};
+
+use super::{Case, HOME, Make, environment, info, object, objects};
+use crate::{
+    error::StoreError,
+    query::{Page, Query},
+    scope::ScopeChanges,
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// All cases of this file.
+pub(super) async fn run(make: Make<'_>) {
+    configurations(make).await;
+    removal(make).await;
+    leases(make).await;
+    reports(make).await;
+}
+
+async fn configurations(make: Make<'_>) {
+    let store = make().await;
+    assert!(store.environments().await.unwrap_or_default().is_empty(), "a new store has no environment");
+    assert!(
+        matches!(store.environment(HOME).await, Err(StoreError::NotFound { what: "environment", .. })),
+        "a missing environment is not found"
+    );
+    assert!(
+        matches!(store.current(HOME).await, Err(StoreError::NotFound { .. })),
+        "a missing environment has no revision"
+    );
+    let (b, mut a) = (environment("b"), environment("a"));
+    store.put_environment(&b).await.expect("saving works");
+    store.put_environment(&a).await.expect("saving works");
+    a.flags.push("special".into());
+    store.put_environment(&a).await.expect("saving again works");
+    assert_eq!(store.environment("a").await.expect("it is there"), a, "the last configuration counts");
+    assert_eq!(store.environments().await.expect("listing works"), [a, b], "environments come by name");
+    let nameless = environment("");
+    assert!(matches!(store.put_environment(&nameless).await, Err(StoreError::Invalid { .. })), "a name is needed");
+}
+
+async fn removal(make: Make<'_>) {
+    let case = Case::new(make).await;
+    let store = &case.store;
+    case.commit(&objects(&[object("a/1", &[("name", Value::text("shared name"))])])).await;
+    store.put_report(HOME, "2026-01-01T00:00:00Z", 1, &Value::Null, 9).await.expect("a report is kept");
+    assert!(
+        matches!(store.remove_environment(HOME, 1_000).await, Err(StoreError::LeaseHeld { .. })),
+        "what is being written is not removed"
+    );
+    store.release(&case.lease).await.expect("a lease can be given back");
+    store.remove_environment(HOME, 1_000).await.expect("what nobody writes can be removed");
+    assert!(matches!(store.environment(HOME).await, Err(StoreError::NotFound { .. })), "it is gone");
+    store.put_environment(&environment(HOME)).await.expect("its name is free");
+    assert_eq!(store.current(HOME).await.expect("it is there"), 0, "it starts anew");
+    assert!(store.reports(HOME).await.expect("listing works").is_empty(), "reports went with it");
+    assert!(store.search(HOME, None, "shared", 9).await.expect("searching works").is_empty(), "names went with it");
+    assert!(
+        matches!(case.try_commit(0, &Delta::default()).await, Err(StoreError::LeaseLost { .. })),
+        "a lease on the old environment is nothing to the new one"
+    );
+}
+
+async fn leases(make: Make<'_>) {
+    let case = Case::new(make).await;
+    let store = &case.store;
+    assert_eq!(case.lease.until_millis, 60_000, "a lease runs from the time that is given");
+    let taken = store.acquire(HOME, "other", 59_999, MINUTE).await;
+    assert!(
+        matches!(taken, Err(StoreError::LeaseHeld { ref holder, until_millis: 60_000, .. }) if &**holder == "suite"),
+        "a running lease is not given away: {taken:?}"
+    );
+    let renewed = store.renew(&case.lease, 30_000, MINUTE).await.expect("a held lease can be renewed");
+    assert_eq!((renewed.fence, renewed.until_millis), (case.lease.fence, 90_000), "renewing moves the end only");
+    assert!(store.acquire(HOME, "other", 60_001, MINUTE).await.is_err(), "a renewed lease runs on");
+
+    let late = store.acquire(HOME, "other", 90_000, MINUTE).await.expect("a lease that ran out can be taken over");
+    assert!(late.fence > case.lease.fence, "fencing numbers grow");
+    let delta = objects(&[object("a/1", &[])]);
+    assert!(matches!(case.try_commit(0, &delta).await, Err(StoreError::LeaseLost { .. })), "a late writer is refused");
+    assert!(matches!(store.renew(&renewed, 90_001, MINUTE).await, Err(StoreError::LeaseLost { .. })), "for good");
+    store.release(&renewed).await.expect("giving back what is lost is no error");
+    let changes = ScopeChanges::default();
+    let revision = store.commit(HOME, 0, &late, &delta, &changes, &info(1)).await;
+    assert!(matches!(revision, Ok(1)), "the new holder still writes: {revision:?}");
+    store.release(&late).await.expect("a lease can be given back");
+    assert!(
+        matches!(store.commit(HOME, 1, &late, &delta, &changes, &info(2)).await, Err(StoreError::LeaseLost { .. })),
+        "what was given back is no right to write"
+    );
+    store.acquire(HOME, "third", 90_002, MINUTE).await.expect("what was given back is free");
+
+    store.put_environment(&environment("away")).await.expect("saving works");
+    let other = store.acquire("away", "suite", 0, MINUTE).await.expect("it is free");
+    assert!(
+        matches!(store.commit(HOME, 1, &other, &delta, &changes, &info(2)).await, Err(StoreError::Invalid { .. })),
+        "a lease is good for its own environment only"
+    );
+    let page = store.objects("away", None, &Query::default(), &Page::first(9)).await.expect("reading works");
+    assert!(page.items.is_empty(), "environments do not see each other's objects");
+}
+
+async fn reports(make: Make<'_>) {
+    let case = Case::new(make).await;
+    let store = &case.store;
+    for n in 0..5 {
+        let body = Value::list(vec![Value::Int(n)]);
+        store.put_report(HOME, "2026-01-01T00:00:00Z", 7, &body, 3).await.expect("a report is kept");
+    }
+    let listed = store.reports(HOME).await.expect("listing works");
+    assert_eq!(listed.len(), 3, "so many as were to be kept");
+    assert!(listed.windows(2).all(|pair| pair[0].id > pair[1].id), "newest first");
+    let newest = store.report(HOME, listed[0].id).await.expect("the newest is there");
+    assert_eq!(newest, Value::list(vec![Value::Int(4)]), "the newest is the last one");
+    assert!(
+        matches!(store.report(HOME, listed[2].id - 1).await, Err(StoreError::NotFound { what: "report", .. })),
+        "the oldest is gone"
+    );
+}

@@ -1,0 +1,99 @@
+//! Scopes: saved with a commit, not versioned.
+
+use calipso_model::{Delta, Value};
+
+use super::{Case, HOME, Make, info, key, object, objects};
+use crate::{
+    error::StoreError,
+    scope::{Member, ScopeChanges, ScopeKey, ScopeRecord},
+};
+
+/// All cases of this file.
+pub(super) async fn run(make: Make<'_>) {
+    saved(make).await;
+    not_saved(make).await;
+}
+
+fn member(text: &str, order: u32, n: i64) -> Member {
+    Member {
+        key: key(text),
+        contribution: [("n", Value::Int(n))].into_iter().collect(),
+        asserts: n % 2 == 0,
+        order,
+        at: format!("fetchers/a.yaml:{n}:1").into(),
+    }
+}
+
+fn scope(fetcher: &str, parent: &str, members: Vec<Member>) -> ScopeRecord {
+    ScopeRecord {
+        key: ScopeKey {
+            fetcher: fetcher.into(),
+            object_type: "vm".into(),
+            parent: key(parent),
+            narrowing: Value::Null,
+        },
+        complete: true,
+        scanned_at: "2026-01-01T00:00:00Z".into(),
+        tried_at: "2026-01-01T00:00:00Z".into(),
+        stale_since: None,
+        problem: None,
+        members,
+    }
+}
+
+async fn saved(make: Make<'_>) {
+    let case = Case::new(make).await;
+    let store = &case.store;
+    let save = async |base, put: &[ScopeRecord], remove: &[ScopeKey]| {
+        let changes = ScopeChanges { put: put.to_vec(), remove: remove.to_vec() };
+        store.commit(HOME, base, &case.lease, &Delta::default(), &changes, &info(1)).await.expect("saving works")
+    };
+    assert!(store.scopes(HOME).await.expect("reading works").is_empty());
+    let mut first = scope("list", "host/h1", vec![member("vm/2", 0, 4), member("vm/1", 1, 1), member("vm/1", 0, 2)]);
+    let mut narrow = first.clone();
+    narrow.key.narrowing = Value::Map([("id", Value::text("vm/1"))].into_iter().collect());
+    narrow.members = vec![member("vm/1", 0, 7), member("vm/1", 0, 8)];
+    let other = scope("add", "host/h2", vec![]);
+    assert_eq!(save(0, &[narrow.clone(), first.clone(), other.clone()], &[]).await, 0, "scopes make no revision");
+    first.members.sort_by(|a, b| (&a.key, a.order).cmp(&(&b.key, b.order)));
+    assert_eq!(
+        store.scopes(HOME).await.expect("reading works"),
+        [other.clone(), first.clone(), narrow.clone()],
+        "scopes come by key, their members by key and order"
+    );
+    assert_eq!(store.scope(HOME, &narrow.key).await.expect("reading works"), Some(narrow.clone()));
+    let mut of = narrow.clone();
+    let of_first = ScopeRecord {
+        members: first.members.iter().filter(|member| member.key == key("vm/1")).cloned().collect(),
+        ..first.clone()
+    };
+    assert_eq!(
+        store.scopes_of(HOME, &key("vm/1")).await.expect("reading works"),
+        [of_first, narrow.clone()],
+        "where an object comes from"
+    );
+    // The times change without the members; the members change one by one.
+    first.complete = false;
+    first.tried_at = "2026-01-02T00:00:00Z".into();
+    first.stale_since = Some("2026-01-02T00:00:00Z".into());
+    first.problem = Some("nobody answered".into());
+    of.members = vec![member("vm/0", 0, 1), member("vm/1", 0, 8), member("vm/3", 0, 2)];
+    save(0, &[of.clone(), first.clone()], &[other.key.clone(), scope("never", "x/y", vec![]).key]).await;
+    assert_eq!(store.scopes(HOME).await.expect("reading works"), [first.clone(), of.clone()]);
+    let revision = store.clear(HOME, 0, &case.lease, &info(1)).await.expect("clearing works");
+    assert_eq!(revision, 0);
+    assert!(store.scopes(HOME).await.expect("reading works").is_empty(), "clearing forgets the scopes");
+}
+
+async fn not_saved(make: Make<'_>) {
+    let case = Case::new(make).await;
+    let store = &case.store;
+    let changes = ScopeChanges { put: vec![scope("list", "host/h1", vec![member("vm/1", 0, 1)])], remove: vec![] };
+    let delta = objects(&[object("vm/1", &[])]);
+    let stale = store.commit(HOME, 7, &case.lease, &delta, &changes, &info(1)).await;
+    assert!(matches!(stale, Err(StoreError::Conflict { .. })));
+    let twice = objects(&[object("vm/1", &[]), object("vm/1", &[])]);
+    let refused = store.commit(HOME, 0, &case.lease, &twice, &changes, &info(1)).await;
+    assert!(matches!(refused, Err(StoreError::Invalid { .. })));
+    assert!(store.scopes(HOME).await.expect("reading works").is_empty(), "a refused commit saves no scope");
+}

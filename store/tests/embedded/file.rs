@@ -1,0 +1,103 @@
+//! What belongs to the file itself: rights, formats, several processes.
+
+use std::{path::Path, time::Duration};
+
+use calipso_model::{Delta, Environment, Object, ObjectKey};
+use calipso_store::{CommitInfo, Embedded, Options, ScopeChanges, Store, StoreError};
+
+fn open(path: &Path) -> Result<Embedded, StoreError> {
+    Embedded::open(path, Options { busy_timeout: Duration::from_millis(50), ..Options::default() })
+}
+
+#[cfg(unix)]
+#[test]
+fn only_its_owner_may_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.store");
+    let store = open(&path).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(store.put_environment(&Environment { name: "e".into(), ..Environment::default() })).unwrap();
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let file = file.unwrap();
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{}", file.path().display());
+    }
+}
+
+#[test]
+fn foreign_newer_and_damaged_files_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+
+    std::fs::write(at("text"), "not a database, but long enough to look at. ".repeat(100)).unwrap();
+    assert!(matches!(open(&at("text")), Err(StoreError::Corrupt { .. })));
+
+    rusqlite::Connection::open(at("other")).unwrap().execute_batch("CREATE TABLE t(x)").unwrap();
+    let foreign = open(&at("other")).unwrap_err();
+    assert!(foreign.to_string().contains("another program"), "{foreign}");
+
+    drop(open(&at("newer")).unwrap());
+    rusqlite::Connection::open(at("newer")).unwrap().pragma_update(None, "user_version", 7).unwrap();
+    assert!(matches!(open(&at("newer")), Err(StoreError::VersionTooNew { found: 7, known: 1 })));
+
+    let nowhere = open(&at("no/such/folder")).unwrap_err();
+    assert!(matches!(nowhere, StoreError::Unavailable { .. }), "{nowhere:?}");
+    assert!(nowhere.to_string().contains("no/such/folder"), "{nowhere}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_openers_see_each_other_and_take_turns() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shared.store");
+    let (first, second) = (open(&path).unwrap(), open(&path).unwrap());
+    first.put_environment(&Environment { name: "e".into(), ..Environment::default() }).await.unwrap();
+    let lease = first.acquire("e", "first", 0, Duration::from_secs(1)).await.unwrap();
+    assert!(matches!(
+        second.acquire("e", "second", 0, Duration::from_secs(1)).await,
+        Err(StoreError::LeaseHeld { ref holder, .. }) if &**holder == "first"
+    ));
+    let delta =
+        Delta { objects: vec![Object { key: ObjectKey::new("a", "1"), doc: Default::default() }], ..Delta::default() };
+    let info = CommitInfo { at: "2026-01-01T00:00:00Z".into(), note: "".into() };
+    first.commit("e", 0, &lease, &delta, &ScopeChanges::default(), &info).await.unwrap();
+    assert_eq!(second.current("e").await.unwrap(), 1);
+    assert!(second.object("e", None, &ObjectKey::new("a", "1")).await.unwrap().is_some());
+
+    // While somebody writes, reading goes on and writing is refused after the wait.
+    let writer = rusqlite::Connection::open(&path).unwrap();
+    writer.execute_batch("BEGIN IMMEDIATE; UPDATE environment SET current = 99").unwrap();
+    assert_eq!(second.current("e").await.unwrap(), 1, "nothing half done is seen");
+    let waited = second.renew(&lease, 0, Duration::from_secs(1)).await;
+    assert!(matches!(waited, Err(StoreError::Busy)), "{waited:?}");
+    writer.execute_batch("ROLLBACK").unwrap();
+    second.renew(&lease, 0, Duration::from_secs(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_full_disk_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("small.store");
+    let store = open(&path).unwrap();
+    store.put_environment(&Environment { name: "e".into(), ..Environment::default() }).await.unwrap();
+    let lease = store.acquire("e", "x", 0, Duration::from_secs(1)).await.unwrap();
+    drop(store);
+    // A limit on pages stands for a limit of the disk; it belongs to the connection, so one is made here.
+    let store = Embedded::open(&path, Options { most_bytes: Some(400 << 10), ..Options::default() }).unwrap();
+    let object = |n: u32| Object {
+        key: ObjectKey::new("a", n.to_string()),
+        doc: [("text", calipso_model::Value::text(&"x".repeat(1_000)))].into_iter().collect(),
+    };
+    let info = CommitInfo { at: "2026-01-01T00:00:00Z".into(), note: "".into() };
+    let small = Delta { objects: (0..10).map(object).collect(), ..Delta::default() };
+    let large = Delta { objects: (0..2_500).map(object).collect(), ..Delta::default() };
+    let scopes = ScopeChanges::default();
+    assert_eq!(store.commit("e", 0, &lease, &small, &scopes, &info).await.unwrap(), 1);
+    let full = store.commit("e", 1, &lease, &large, &scopes, &info).await.unwrap_err();
+    assert!(matches!(full, StoreError::FullDisk { .. }), "{full:?}");
+    assert_eq!(store.current("e").await.unwrap(), 1);
+    assert!(store.object("e", None, &ObjectKey::new("a", "11")).await.unwrap().is_none());
+    let one = Delta { removed_objects: vec![ObjectKey::new("a", "1")], ..Delta::default() };
+    assert_eq!(store.commit("e", 1, &lease, &one, &scopes, &info).await.unwrap(), 2, "there was room for this");
+    store.verify().await.unwrap();
+}
