@@ -203,7 +203,7 @@ def gather(profile):
                 for interface in interfaces:
                     if interface.startswith("vxlan-"):
                         add("otep", f"{host}|{interface}", ip_address=tunnel_ip, host=host)
-                        link("vconnector-otep", f"{host}|{bridge}", f"{host}|{interface}")
+                        link("otep-vconnector", f"{host}|{interface}", f"{host}|{bridge}")
                         link("otep-host_pnic", f"{host}|{interface}", f"{host}|{tunnel_card}")
                     if interface in cards:
                         link("vconnector-host_pnic", f"{host}|{bridge}", f"{host}|{interface}")
