@@ -52,16 +52,15 @@ impl<'a> Evaluator<'a> {
 
     // ------------------------------------------------------------ rows
 
-    /// The keys that an object has at one end of a join; none when it is gone.
-    pub(crate) fn rows(&mut self, join: usize, side: usize, object: u32, seed: KeyHash) -> Vec<Draft> {
+    /// Adds the keys that an object has at one end of a join; none when it is gone.
+    pub(crate) fn rows(&mut self, join: usize, side: usize, object: u32, seed: KeyHash, drafts: &mut Vec<Draft>) {
         let rules = self.rules;
         let end = &rules.joins[join].ends[side];
         if !self.nodes[end.type_id].is_live(object) {
-            return Vec::new();
+            return;
         }
         let mut frame = self.take_frame(join);
         frame.set(end.slot, self.document(end, object));
-        let mut drafts = Vec::new();
         let mut problems = Vec::new();
         let mut row = |frame: &mut Frame, fuel: &mut Fuel| match key(end, frame, fuel) {
             Ok(Some(key)) => {
@@ -88,7 +87,6 @@ impl<'a> Evaluator<'a> {
             self.fault(join, Part::of_side(side), object, NIL, message);
         }
         self.frames[join] = Some(frame);
-        drafts
     }
 
     fn document(&self, end: &End, object: u32) -> Value {
@@ -101,7 +99,7 @@ impl<'a> Evaluator<'a> {
     fn pair_holds(&mut self, join: usize, frame: &mut Frame, rows: [u32; 2]) -> Result<bool, EvalError> {
         let rule = &self.rules.joins[join];
         for (side, end) in rule.ends.iter().enumerate() {
-            let row = self.indexes[join].row(side, rows[side]);
+            let row = self.indexes[rule.index].row(side, rows[side]);
             frame.set(end.slot, self.document(end, row.object));
             for (slot, value) in end.binds.iter().zip(row.binds.iter()) {
                 frame.set(*slot, value.clone());
@@ -118,7 +116,7 @@ impl<'a> Evaluator<'a> {
 
     /// Pairs of one object in one join, unsorted.
     fn meetings(&self, join: usize, side: usize, object: u32, into: &mut Vec<Met>) {
-        let index = &self.indexes[join];
+        let index = &self.indexes[self.rules.joins[join].index];
         let across = opposite(side);
         for row in index.rows_of(side, object) {
             let here = index.row(side, row);
@@ -278,7 +276,7 @@ impl<'a> Evaluator<'a> {
     pub(crate) fn link(&mut self, links: &LinkRules, from: u32, to: u32) -> Option<Body> {
         let mut met = Vec::new();
         for join in &links.joins {
-            let index = &self.indexes[*join];
+            let index = &self.indexes[self.rules.joins[*join].index];
             // From the side with fewer keys.
             let side = usize::from(fewer(index.rows_of(1, to), index.rows_of(0, from)));
             let (here, there) = if side == 0 { (from, to) } else { (to, from) };

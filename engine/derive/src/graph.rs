@@ -61,7 +61,7 @@ pub struct Graph {
     /// By type; the types of the rules first, in their order.
     nodes: Vec<Nodes>,
     type_ids: BTreeMap<Str, usize>,
-    /// By join.
+    /// By index number of the rules.
     indexes: Vec<Index>,
     /// By link type of the rules.
     links: Vec<Links>,
@@ -89,7 +89,7 @@ impl Graph {
     pub fn with_threads(rules: Arc<Rules>, threads: usize) -> Self {
         let nodes = rules.types.iter().map(|known| Nodes::new(known.name.clone())).collect();
         let type_ids = rules.type_ids.clone();
-        let indexes = rules.joins.iter().map(|_| Index::default()).collect();
+        let indexes = rules.indexes.iter().map(|_| Index::default()).collect();
         let links = rules.link_types.iter().map(|_| Links::default()).collect();
         let fingerprints = rules.cliques.iter().map(|_| Vec::new()).collect();
         Self {

@@ -55,6 +55,8 @@ pub(crate) struct Index {
     keys: Vec<Key>,
     free_keys: Vec<u32>,
     sides: [Side; 2],
+    /// Room for the rows of one object.
+    chained: Vec<u32>,
 }
 
 /// The other end.
@@ -112,25 +114,22 @@ impl Index {
         }
     }
 
-    /// Gives an object the rows that it has now; `changed` hears the key of every row that came or went, while the
-    /// key is still there. Rows at the beginning and the end that stay equal are left alone.
+    /// Gives an object the rows that it has now, leaving `drafts` empty; `changed` hears the key of every row that came
+    /// or went, while the key is still there. Rows at the beginning and the end that stay equal are left alone.
     pub(crate) fn replace(
         &mut self,
         side: usize,
         object: u32,
-        mut drafts: Vec<Draft>,
+        drafts: &mut Vec<Draft>,
         changed: &mut dyn FnMut(&Self, u32),
     ) -> bool {
         let old: Vec<u32> = self.rows_of(side, object).collect();
-        if old.is_empty() && drafts.is_empty() {
-            return false;
-        }
         let same = |index: &Self, row: u32, draft: &Draft| {
             let row = index.row(side, row);
             let key = &index.keys[row.key as usize];
             key.hash == draft.hash && *key.parts == *draft.key && same_list(&row.binds, &draft.binds)
         };
-        let front = old.iter().zip(&drafts).take_while(|(row, draft)| same(self, **row, draft)).count();
+        let front = old.iter().zip(&*drafts).take_while(|(row, draft)| same(self, **row, draft)).count();
         let back = old[front..]
             .iter()
             .rev()
@@ -138,6 +137,7 @@ impl Index {
             .take_while(|(row, draft)| same(self, **row, draft))
             .count();
         if front + back == old.len() && front + back == drafts.len() {
+            drafts.clear();
             return false;
         }
         let old_end = old.len() - back;
@@ -147,7 +147,8 @@ impl Index {
             self.unlink(side, *row);
         }
         let new_end = drafts.len() - back;
-        let mut chain: Vec<u32> = old[..front].to_vec();
+        let mut chain = std::mem::take(&mut self.chained);
+        chain.extend_from_slice(&old[..front]);
         for draft in drafts.drain(front..new_end) {
             let key = self.key(draft.hash, draft.key);
             let row = self.link(side, object, key, draft.binds);
@@ -156,6 +157,9 @@ impl Index {
         }
         chain.extend_from_slice(&old[old_end..]);
         self.chain(side, object, &chain);
+        chain.clear();
+        self.chained = chain;
+        drafts.clear();
         true
     }
 
@@ -278,7 +282,8 @@ mod tests {
 
     fn replace(index: &mut Index, side: usize, object: u32, keys: &[&str]) -> usize {
         let mut heard = 0;
-        index.replace(side, object, keys.iter().map(|key| draft(key)).collect(), &mut |_, _| heard += 1);
+        let mut drafts: Vec<Draft> = keys.iter().map(|key| draft(key)).collect();
+        index.replace(side, object, &mut drafts, &mut |_, _| heard += 1);
         heard
     }
 

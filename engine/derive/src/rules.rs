@@ -45,6 +45,8 @@ pub struct Rules {
     pub(crate) types: Vec<TypeRules>,
     pub(crate) type_ids: BTreeMap<Str, usize>,
     pub(crate) joins: Vec<Join>,
+    /// By index: the join that makes its keys.
+    pub(crate) indexes: Vec<usize>,
     pub(crate) attributes: Vec<Attribute>,
     /// Derived attributes, those of a level read only earlier levels.
     pub(crate) levels: Vec<Vec<usize>>,
@@ -116,6 +118,8 @@ pub(crate) struct Join {
     pub(crate) at: At,
     /// Name of the rule, or `type.attribute`.
     pub(crate) name: Str,
+    /// Number of its index; joins with the same ends share one.
+    pub(crate) index: usize,
     pub(crate) ends: [End; 2],
     pub(crate) when: Option<Expr>,
     /// Attributes of each side that expressions on pairs read.

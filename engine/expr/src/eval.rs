@@ -104,12 +104,12 @@ impl<'a> Run<'a, '_> {
                 None => Ok(Out::Missing(node, Reason::Absent)),
             },
             Kind::Attr(inner, name) => match self.open(inner)? {
-                Out::Is(Cow::Borrowed(Value::Map(map))) => match map.get(name) {
+                Out::Is(Cow::Borrowed(Value::Map(map))) => match map.get_near(&name.text, &name.near) {
                     Some(value) => self.seen(node, Cow::Borrowed(value)),
                     None => Ok(Out::Missing(node, Reason::Absent)),
                 },
                 Out::Is(holder) => match holder.as_ref() {
-                    Value::Map(map) => match map.get(name) {
+                    Value::Map(map) => match map.get_near(&name.text, &name.near) {
                         Some(value) => self.seen(node, Cow::Owned(value.clone())),
                         None => Ok(Out::Missing(node, Reason::Absent)),
                     },

@@ -1,5 +1,7 @@
 //! Derived attributes: level by level, only where something that they read changed.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use calipso_model::Value;
 
 use super::{Graph, Work};
@@ -7,7 +9,7 @@ use crate::{
     eval::Evaluator,
     faults::{FaultKey, Part},
     join::{Draft, Index, opposite},
-    nodes::NIL,
+    nodes::{EXISTENCE, Nodes, TOUCHED, Touched},
     par,
     rules::{AttributeRule, Rules},
     same::same,
@@ -34,57 +36,59 @@ impl Graph {
     pub(super) fn derive_attributes(&mut self, work: &mut Work) {
         let rules = self.rules.clone();
         for level in &rules.levels {
-            let joins: Vec<usize> = level
-                .iter()
-                .flat_map(|number| &rules.attributes[*number].rules)
-                .filter_map(|rule| match rule {
-                    AttributeRule::Join(join) => Some(*join),
+            let joins =
+                level.iter().flat_map(|number| &rules.attributes[*number].rules).filter_map(|rule| match rule {
+                    AttributeRule::Join(join) => Some(rules.joins[*join].index),
                     AttributeRule::Own(_) => None,
-                })
-                .collect();
-            let heard = self.update_rows(&rules, &joins, &|_| Hear::Near, work);
-            let mut near: Vec<(usize, Vec<u32>)> =
-                joins.into_iter().zip(heard).map(|(join, heard)| (join, heard.near)).collect();
-            let mut tasks = Vec::new();
+                });
+            let indexes: Vec<usize> = joins.collect::<BTreeSet<usize>>().into_iter().collect();
+            let heard = self.update_rows(&rules, &indexes, &|_| Hear::Near, work);
+            let near: BTreeMap<usize, Vec<u32>> =
+                indexes.into_iter().zip(heard).map(|(index, heard)| (index, heard.near)).collect();
+            // By type, so that all that is computed of one object is computed while its document is at hand.
+            let mut tasks: BTreeMap<usize, Vec<(u32, usize)>> = BTreeMap::new();
+            let mut size = 0;
             for number in level {
-                let dirty = self.dirty(&rules, *number, &mut near);
-                work.attributes += dirty.len();
+                let dirty = self.dirty(&rules, *number, &near);
+                size += dirty.len();
                 self.forget_faults(&rules, *number, &dirty);
-                tasks.push((*number, dirty));
+                let tasks = tasks.entry(rules.attributes[*number].type_id).or_default();
+                tasks.extend(dirty.into_iter().map(|object| (object, *number)));
             }
-            let size = tasks.iter().map(|(_, dirty)| dirty.len()).sum();
+            work.attributes += size;
+            for (type_id, tasks) in &mut tasks {
+                let nodes = &self.nodes[*type_id];
+                tasks.sort_by(|a, b| nodes.order(a.0, b.0));
+            }
             let threads = par::threads_for(self.threads, size);
-            let pieces: Vec<(usize, &[u32])> = tasks
-                .iter()
-                .flat_map(|(number, dirty)| {
-                    par::ranges(threads, dirty.len()).into_iter().map(|range| (*number, &dirty[range]))
-                })
+            let pieces: Vec<&[(u32, usize)]> = tasks
+                .values()
+                .flat_map(|tasks| par::ranges(threads, tasks.len()).into_iter().map(|range| &tasks[range]))
                 .collect();
             let computed = par::run(
                 threads,
                 pieces,
                 || Evaluator::new(&rules, &self.nodes, &self.indexes),
-                |evaluator, (number, dirty)| {
-                    let attribute = &rules.attributes[number];
-                    let nodes = &self.nodes[attribute.type_id];
+                |evaluator, tasks| {
                     let mut changed = Vec::new();
-                    for object in dirty {
+                    for (object, number) in tasks {
+                        let attribute = &rules.attributes[*number];
                         let value = evaluator.attribute(attribute, *object);
-                        let known = nodes.doc(*object).get(&attribute.name).unwrap_or(&Value::Null);
+                        let doc = self.nodes[attribute.type_id].doc(*object);
+                        let known = doc.get(&attribute.name).unwrap_or(&Value::Null);
                         if !same(known, &value) {
-                            changed.push((*object, value));
+                            changed.push((*object, *number, value));
                         }
                     }
-                    (number, changed, std::mem::take(&mut evaluator.faults))
+                    (changed, std::mem::take(&mut evaluator.faults))
                 },
             );
-            for (number, changed, faults) in computed {
-                let attribute = &rules.attributes[number];
-                let bit = rules.types[attribute.type_id].bit(&attribute.name);
-                let nodes = &mut self.nodes[attribute.type_id];
-                for (object, value) in changed {
+            for (changed, faults) in computed {
+                for (object, number, value) in changed {
+                    let attribute = &rules.attributes[number];
+                    let bit = rules.types[attribute.type_id].bit(&attribute.name);
                     let value = Some(value).filter(|value| !value.is_null());
-                    nodes.set_attribute(object, &attribute.name, value, bit);
+                    self.nodes[attribute.type_id].set_attribute(object, &attribute.name, value, bit);
                 }
                 self.faults.add(faults);
             }
@@ -95,7 +99,7 @@ impl Graph {
     }
 
     /// Objects whose attribute has to be computed again, in id order.
-    fn dirty(&self, rules: &Rules, number: usize, near: &mut [(usize, Vec<u32>)]) -> Vec<u32> {
+    fn dirty(&self, rules: &Rules, number: usize, near: &BTreeMap<usize, Vec<u32>>) -> Vec<u32> {
         let attribute = &rules.attributes[number];
         let nodes = &self.nodes[attribute.type_id];
         let mut reads = 0;
@@ -104,7 +108,7 @@ impl Graph {
             match rule {
                 AttributeRule::Own(own) => reads |= own.reads,
                 AttributeRule::Join(join) => {
-                    let index = &self.indexes[*join];
+                    let index = self.index(*join);
                     let rule = &rules.joins[*join];
                     reads |= rule.pair_reads[0];
                     // Partners of which something else is read than their keys.
@@ -114,9 +118,7 @@ impl Graph {
                             dirty.extend(met.filter(|object| nodes.mask(*object) & reads == 0));
                         }
                     }
-                    if let Some((_, heard)) = near.iter_mut().find(|(known, _)| known == join) {
-                        dirty.append(heard);
-                    }
+                    dirty.extend(near.get(&rule.index).into_iter().flatten());
                 }
             }
         }
@@ -152,107 +154,147 @@ impl Graph {
         }
     }
 
-    /// Evaluates the keys of what changed, at both ends of some joins, and says what met or parted.
+    /// Evaluates the keys of what changed, at both ends of some indexes, and says what met or parted, by index.
     pub(super) fn update_rows<'a>(
         &mut self,
         rules: &Rules,
-        joins: &[usize],
+        indexes: &[usize],
         hear: &(dyn Fn(usize) -> Hear<'a> + Sync),
         work: &mut Work,
     ) -> Vec<Heard> {
-        let mut ends: Vec<(usize, usize, Vec<u32>)> = Vec::new();
-        for join in joins {
-            for (side, end) in rules.joins[*join].ends.iter().enumerate() {
-                let dirty = self.nodes[end.type_id].touched_by(end.reads);
-                work.keys += dirty.len();
-                for object in &dirty {
-                    self.faults.forget(*join, Part::of_side(side), *object);
-                }
-                ends.push((*join, side, dirty));
+        // All ends that one type has, so that all keys of one object are evaluated while its document is at hand.
+        let mut by_type: BTreeMap<usize, Vec<KeyEnd>> = BTreeMap::new();
+        for (place, index) in indexes.iter().enumerate() {
+            let join = rules.indexes[*index];
+            for (side, end) in rules.joins[join].ends.iter().enumerate() {
+                let end = KeyEnd { place, join, side, reads: end.reads & !TOUCHED };
+                by_type.entry(rules.joins[join].ends[side].type_id).or_default().push(end);
             }
         }
-        let size: usize = ends.iter().map(|(_, _, dirty)| dirty.len()).sum();
+        let mut size = 0;
+        let mut pieces: Vec<(usize, &[KeyEnd], &[Touched])> = Vec::new();
+        for (type_id, ends) in &by_type {
+            size += self.nodes[*type_id].touched.len() * ends.len();
+        }
         let threads = par::threads_for(self.threads, size);
-        let pieces: Vec<(usize, usize, &[u32])> = ends
-            .iter()
-            .flat_map(|(join, side, dirty)| {
-                par::ranges(threads, dirty.len()).into_iter().map(|range| (*join, *side, &dirty[range]))
-            })
-            .collect();
+        for (type_id, ends) in &by_type {
+            let touched = &self.nodes[*type_id].touched;
+            let ranges = par::ranges(threads, touched.len()).into_iter();
+            pieces.extend(ranges.map(|range| (*type_id, ends.as_slice(), &touched[range])));
+        }
         let seed = self.key_seed;
-        let indexes = &self.indexes;
         let nodes = &self.nodes;
+        let known_indexes = &self.indexes;
         let drafted = par::run(
             threads,
             pieces,
-            || Evaluator::new(rules, nodes, indexes),
-            |evaluator, (join, side, dirty)| {
-                let drafts: Vec<(u32, Vec<Draft>)> =
-                    dirty.iter().map(|object| (*object, evaluator.rows(join, side, *object, seed))).collect();
-                (join, side, drafts, std::mem::take(&mut evaluator.faults))
+            || Evaluator::new(rules, nodes, known_indexes),
+            |evaluator, (type_id, ends, touched)| {
+                let mut drafted: Vec<Drafted> = ends.iter().map(Drafted::new).collect();
+                for touched in touched {
+                    let mask = nodes[type_id].mask(touched.place);
+                    for (end, drafted) in ends.iter().zip(&mut drafted).filter(|(end, _)| mask & end.reads != 0) {
+                        let before = drafted.drafts.len();
+                        evaluator.rows(end.join, end.side, touched.place, seed, &mut drafted.drafts);
+                        drafted.objects.push((touched.place, (drafted.drafts.len() - before) as u32));
+                    }
+                }
+                (drafted, std::mem::take(&mut evaluator.faults))
             },
         );
         let mut faults: Vec<(FaultKey, String)> = Vec::new();
-        let mut by_join: Vec<[Vec<(u32, Vec<Draft>)>; 2]> = joins.iter().map(|_| [Vec::new(), Vec::new()]).collect();
-        for (join, side, mut drafts, mut found) in drafted {
+        let mut by_index: Vec<[Vec<Drafted>; 2]> = indexes.iter().map(|_| [Vec::new(), Vec::new()]).collect();
+        for (drafted, mut found) in drafted {
             faults.append(&mut found);
-            if let Some(place) = joins.iter().position(|known| *known == join) {
-                let known = &mut by_join[place][side];
-                if known.is_empty() {
-                    *known = drafts;
-                } else {
-                    known.append(&mut drafts);
+            for drafted in drafted.into_iter().filter(|drafted| !drafted.objects.is_empty()) {
+                work.keys += drafted.objects.len();
+                for (object, _) in &drafted.objects {
+                    self.faults.forget(drafted.join, Part::of_side(drafted.side), *object);
                 }
+                by_index[drafted.place][drafted.side].push(drafted);
             }
         }
-        let mut indexes: Vec<Option<&mut Index>> = self.indexes.iter_mut().map(Some).collect();
-        let tasks: Vec<_> = joins
+        let mut known: Vec<Option<&mut Index>> = self.indexes.iter_mut().map(Some).collect();
+        let tasks: Vec<_> = indexes
             .iter()
-            .zip(by_join)
-            .map(|(join, drafts)| (*join, indexes[*join].take().expect("a join is updated once per change"), drafts))
+            .zip(by_index)
+            .map(|(index, drafts)| {
+                let known = known[*index].take().expect("an index is updated once per change");
+                (rules.indexes[*index], known, drafts)
+            })
             .collect();
         let heard = par::run(
             threads,
             tasks,
             || (),
             |(), (join, index, drafts)| {
-                let ends = &rules.joins[join].ends;
-                let mask = |side: usize, object: u32| nodes[ends[side].type_id].mask(object);
-                let mut heard = Heard { near: Vec::new(), pairs: Vec::new() };
-                for (side, drafts) in drafts.into_iter().enumerate() {
-                    let rows = drafts.iter().map(|(_, drafts)| drafts.len()).sum();
-                    index.reserve(side, nodes[ends[side].type_id].places(), rows);
-                    for (object, drafts) in drafts {
-                        let across = opposite(side);
-                        let full = match hear(join) {
-                            Hear::Near => false,
-                            Hear::Pairs(full) => mask(side, object) & full[side] & !crate::nodes::TOUCHED != 0,
-                        };
-                        let changed = index.replace(side, object, drafts, &mut |index, key| match hear(join) {
-                            Hear::Near if side == 0 => {}
-                            Hear::Near => {
-                                heard.near.extend(index.rows_with(0, key).map(|row| index.row(0, row).object));
-                            }
-                            Hear::Pairs(_) if full => {}
-                            Hear::Pairs(full) => {
-                                for row in index.rows_with(across, key) {
-                                    let other = index.row(across, row).object;
-                                    if other != NIL && mask(across, other) & full[across] & !crate::nodes::TOUCHED == 0
-                                    {
-                                        heard.pairs.push(if side == 0 { (object, other) } else { (other, object) });
-                                    }
-                                }
-                            }
-                        });
-                        if changed && side == 0 && matches!(hear(join), Hear::Near) {
-                            heard.near.push(object);
-                        }
-                    }
-                }
-                heard
+                let ends = [0, 1].map(|side| &nodes[rules.joins[join].ends[side].type_id]);
+                keep_rows(index, ends, drafts, hear(join))
             },
         );
         self.faults.add(faults);
         heard
     }
+}
+
+/// One end of an index that objects of a type have.
+struct KeyEnd {
+    /// Place of the index among those that are updated.
+    place: usize,
+    join: usize,
+    side: usize,
+    reads: u64,
+}
+
+/// Keys of some objects at one end: how many of the drafts each object has.
+struct Drafted {
+    place: usize,
+    join: usize,
+    side: usize,
+    objects: Vec<(u32, u32)>,
+    drafts: Vec<Draft>,
+}
+
+impl Drafted {
+    fn new(end: &KeyEnd) -> Self {
+        Self { place: end.place, join: end.join, side: end.side, objects: Vec::new(), drafts: Vec::new() }
+    }
+}
+
+/// Puts the rows of some objects into an index.
+fn keep_rows(index: &mut Index, ends: [&Nodes; 2], drafted: [Vec<Drafted>; 2], hear: Hear<'_>) -> Heard {
+    let whole = |side: usize, object: u32, full: &[u64; 2]| ends[side].mask(object) & full[side] & !TOUCHED != 0;
+    let mut heard = Heard { near: Vec::new(), pairs: Vec::new() };
+    let mut own: Vec<Draft> = Vec::new();
+    for (side, pieces) in drafted.into_iter().enumerate() {
+        let across = opposite(side);
+        index.reserve(side, ends[side].places(), pieces.iter().map(|piece| piece.drafts.len()).sum());
+        for piece in pieces {
+            let mut drafts = piece.drafts.into_iter();
+            for (object, count) in piece.objects {
+                own.extend(drafts.by_ref().take(count as usize));
+                let changed = match hear {
+                    Hear::Near if side == 0 => index.replace(side, object, &mut own, &mut |_, _| {}),
+                    Hear::Near => index.replace(side, object, &mut own, &mut |index, key| {
+                        let met = index.rows_with(0, key).map(|row| index.row(0, row).object);
+                        // What came or went itself is computed anyway.
+                        heard.near.extend(met.filter(|near| ends[0].mask(*near) & EXISTENCE == 0));
+                    }),
+                    Hear::Pairs(full) if whole(side, object, full) => {
+                        index.replace(side, object, &mut own, &mut |_, _| {})
+                    }
+                    Hear::Pairs(full) => index.replace(side, object, &mut own, &mut |index, key| {
+                        let met = index.rows_with(across, key).map(|row| index.row(across, row).object);
+                        for other in met.filter(|other| !whole(across, *other, full)) {
+                            heard.pairs.push(if side == 0 { (object, other) } else { (other, object) });
+                        }
+                    }),
+                };
+                if changed && side == 0 && matches!(hear, Hear::Near) && ends[0].mask(object) & EXISTENCE == 0 {
+                    heard.near.push(object);
+                }
+            }
+        }
+    }
+    heard
 }

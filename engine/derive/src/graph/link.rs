@@ -30,7 +30,8 @@ type Faulty = Vec<(FaultKey, String)>;
 impl Graph {
     pub(super) fn derive_links(&mut self, work: &mut Work) {
         let rules = self.rules.clone();
-        let joins: Vec<usize> = rules.link_types.iter().flat_map(|links| links.joins.iter().copied()).collect();
+        let joins = rules.link_types.iter().flat_map(|links| &links.joins);
+        let indexes: Vec<usize> = joins.map(|join| rules.joins[*join].index).collect();
         let full: Vec<Option<&[u64; 2]>> = {
             let mut full = vec![None; rules.joins.len()];
             for links in &rules.link_types {
@@ -41,7 +42,7 @@ impl Graph {
             full
         };
         let hear = |join: usize| full.get(join).copied().flatten().map_or(Hear::Near, Hear::Pairs);
-        let heard = self.update_rows(&rules, &joins, &hear, work);
+        let heard = self.update_rows(&rules, &indexes, &hear, work);
         let mut heard = heard.into_iter();
         let mut dirty: Vec<Dirty> = Vec::new();
         for (number, links) in rules.link_types.iter().enumerate() {
@@ -81,7 +82,7 @@ impl Graph {
         for target in targets {
             more.extend(known.of(1, target).iter().map(|entry| known.entry(*entry).ends[0]).filter(fresh));
             for join in &links.joins {
-                let index = &self.indexes[*join];
+                let index = self.index(*join);
                 for row in index.rows_of(1, target) {
                     let met = index.rows_with(0, index.row(1, row).key).map(|row| index.row(0, row).object);
                     more.extend(met.filter(fresh));

@@ -113,7 +113,7 @@ impl Graph {
     }
 
     pub(crate) fn index(&self, join: usize) -> &Index {
-        &self.indexes[join]
+        &self.indexes[self.rules.joins[join].index]
     }
 
     pub(crate) fn all_indexes(&self) -> &[Index] {

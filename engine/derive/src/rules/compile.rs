@@ -28,7 +28,8 @@ pub(super) fn rules(specs: &Specs, environment: &Environment) -> Result<Rules, R
     let (attributes, levels) = compiler.attributes(specs, &derived)?;
     let link_types = compiler.link_types(specs)?;
     let (cliques, constraints) = compiler.cliques(specs, &link_types);
-    let Compiler { mut types, joins, .. } = compiler;
+    let Compiler { mut types, mut joins, .. } = compiler;
+    let indexes = share_indexes(&mut joins, &attributes, &levels);
     for (name, attributes) in derived {
         let type_id = types.id(&name);
         types.list[type_id].derived = attributes.into_iter().collect();
@@ -38,6 +39,7 @@ pub(super) fn rules(specs: &Specs, environment: &Environment) -> Result<Rules, R
         types: types.list,
         type_ids: types.ids,
         joins,
+        indexes,
         attributes,
         levels,
         link_types,
@@ -245,6 +247,7 @@ impl Compiler<'_> {
         self.joins.push(Join {
             at: rule.at.clone(),
             name,
+            index: 0,
             ends: [own, other],
             when: rule.when.clone(),
             pair_reads,
@@ -342,6 +345,7 @@ impl Compiler<'_> {
         self.joins.push(Join {
             at: rule.at.clone(),
             name: rule.name.clone(),
+            index: 0,
             ends,
             when: rule.when.clone(),
             pair_reads,
@@ -398,6 +402,54 @@ impl Compiler<'_> {
         }
         (plans, constraints)
     }
+}
+
+/// Gives every join its index: joins of derived attributes of one type and level that have the same keys share one.
+fn share_indexes(joins: &mut [Join], attributes: &[Attribute], levels: &[Vec<usize>]) -> Vec<usize> {
+    let mut level_of: BTreeMap<usize, usize> = BTreeMap::new();
+    for (level, numbers) in levels.iter().enumerate() {
+        for rule in numbers.iter().flat_map(|number| &attributes[*number].rules) {
+            if let AttributeRule::Join(join) = rule {
+                level_of.insert(*join, level);
+            }
+        }
+    }
+    let mut makers: Vec<usize> = Vec::new();
+    let mut known: BTreeMap<String, usize> = BTreeMap::new();
+    let mut binds: Vec<[BTreeSet<Slot>; 2]> = Vec::new();
+    for (number, join) in joins.iter_mut().enumerate() {
+        let makers = &mut makers;
+        let mut make = || {
+            makers.push(number);
+            makers.len() - 1
+        };
+        join.index = match level_of.get(&number) {
+            Some(level) => *known.entry(format!("{level} {}", signature(&join.ends))).or_insert_with(make),
+            None => make(),
+        };
+        binds.resize_with(makers.len(), Default::default);
+        for side in 0..2 {
+            binds[join.index][side].extend(&join.ends[side].binds);
+        }
+    }
+    for join in joins {
+        for side in 0..2 {
+            join.ends[side].binds = binds[join.index][side].iter().copied().collect();
+        }
+    }
+    makers
+}
+
+/// Two pairs of ends with one signature have the same keys.
+fn signature(ends: &[End; 2]) -> String {
+    let end = |end: &End| {
+        let generators = end.each.iter().flat_map(|each| &each.generators);
+        let generators: Vec<_> =
+            generators.map(|generator| (generator.key, generator.value, generator.over.source())).collect();
+        let when = end.when.as_ref().map(calipso_expr::Expr::source);
+        format!("{:?}", (end.type_id, end.slot, generators, when, end.key.source(), &end.hides))
+    };
+    format!("{} {}", end(&ends[0]), end(&ends[1]))
 }
 
 fn slot(layout: &Arc<Layout>, name: &str) -> Slot {
