@@ -18,7 +18,14 @@ fn main() {
     frame.set(0, document.clone());
     frame.set(1, document);
 
+    // What the same costs without an expression.
+    measure("by hand", "self.name", |_| {
+        drop(black_box(frame.get(0).and_then(|value| value.as_map()?.get(black_box("name"))).cloned()));
+    });
+
     for source in [
+        "7",
+        "self",
         "self.name",
         "self['a b']",
         "self.network.name",

@@ -78,7 +78,7 @@ impl<'a> Run<'a, '_> {
         self.trouble(node, Trouble::says(format!("`{path}` is undefined{why}")))
     }
 
-    #[inline]
+    #[inline(always)]
     fn seen(&self, node: &'a Node, value: Cow<'a, Value>) -> Result<Out<'a>, Boxed> {
         if failed::is_marker(&value) { Err(self.trouble(node, Trouble::Failed)) } else { Ok(Out::Is(value)) }
     }
@@ -104,12 +104,12 @@ impl<'a> Run<'a, '_> {
                 None => Ok(Out::Missing(node, Reason::Absent)),
             },
             Kind::Attr(inner, name) => match self.open(inner)? {
-                Out::Is(Cow::Borrowed(Value::Map(map))) => match map.get_near(&name.text, &name.near) {
+                Out::Is(Cow::Borrowed(Value::Map(map))) => match map.get(name) {
                     Some(value) => self.seen(node, Cow::Borrowed(value)),
                     None => Ok(Out::Missing(node, Reason::Absent)),
                 },
                 Out::Is(holder) => match holder.as_ref() {
-                    Value::Map(map) => match map.get_near(&name.text, &name.near) {
+                    Value::Map(map) => match map.get(name) {
                         Some(value) => self.seen(node, Cow::Owned(value.clone())),
                         None => Ok(Out::Missing(node, Reason::Absent)),
                     },

@@ -210,7 +210,7 @@ pub(crate) fn walk(node: &Node, guarded: bool, found: &mut Vec<Use>) {
             let mut path = Vec::new();
             let mut here = node;
             while let Kind::Attr(inner, name) = &here.kind {
-                path.push(name.text.clone());
+                path.push(name.clone());
                 here = inner;
             }
             path.reverse();

@@ -4,7 +4,9 @@ use std::sync::{Arc, LazyLock};
 
 use calipso_model::{Str, Value};
 
-static MARKER: LazyLock<Str> = LazyLock::new(|| Arc::from("(not known)"));
+const TEXT: &str = "(not known)";
+
+static MARKER: LazyLock<Str> = LazyLock::new(|| Arc::from(TEXT));
 
 /// The mark. Put into a frame in place of a result, it makes every evaluation that touches it end with an
 /// [`EvalError`](crate::EvalError) that says so; nothing masks that, not even `default`.
@@ -22,5 +24,5 @@ pub fn is_marker(value: &Value) -> bool {
 
 #[inline]
 pub(crate) fn is_text(text: &Str) -> bool {
-    Arc::ptr_eq(text, &MARKER)
+    text.len() == TEXT.len() && Arc::ptr_eq(text, &MARKER)
 }

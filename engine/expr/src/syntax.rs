@@ -2,7 +2,7 @@
 
 mod calls;
 
-use std::sync::{Arc, atomic::AtomicU32};
+use std::sync::Arc;
 
 use calipso_model::{Map, Str, Value};
 use minijinja::{
@@ -28,31 +28,12 @@ pub(crate) struct Node {
 /// Start, stop and step of a slice.
 pub(crate) type Bounds = [Option<Box<Node>>; 3];
 
-/// Name of an attribute, and where it was in the map that it was last read from.
-#[derive(Debug)]
-pub(crate) struct Name {
-    pub text: Str,
-    pub near: AtomicU32,
-}
-
-impl Name {
-    fn new(text: Str) -> Self {
-        Self { text, near: AtomicU32::new(0) }
-    }
-}
-
-impl Clone for Name {
-    fn clone(&self) -> Self {
-        Self::new(self.text.clone())
-    }
-}
-
 /// What a node does.
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
     Const(Value),
     Slot(Slot),
-    Attr(Box<Node>, Name),
+    Attr(Box<Node>, Str),
     Item(Box<Node>, Box<Node>),
     Slice(Box<Node>, Bounds),
     Not(Box<Node>),
@@ -309,12 +290,12 @@ impl Reader<'_> {
             ),
             ast::Expr::Filter(filter) => self.filter(filter, filter.span()),
             ast::Expr::Test(test) => self.test(test, test.span()),
-            ast::Expr::GetAttr(attr) => Kind::Attr(self.boxed(&attr.expr), Name::new(Arc::from(attr.name))),
+            ast::Expr::GetAttr(attr) => Kind::Attr(self.boxed(&attr.expr), Arc::from(attr.name)),
             ast::Expr::GetItem(item) => {
                 let inner = self.boxed(&item.expr);
                 let index = self.boxed(&item.subscript_expr);
                 match &index.kind {
-                    Kind::Const(Value::Str(name)) => Kind::Attr(inner, Name::new(name.clone())),
+                    Kind::Const(Value::Str(name)) => Kind::Attr(inner, name.clone()),
                     _ => Kind::Item(inner, index),
                 }
             }

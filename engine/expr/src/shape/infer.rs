@@ -154,7 +154,7 @@ impl Judge<'_> {
             Kind::Slot(slot) => (self.at)(*slot),
             Kind::Attr(inner, name) => {
                 let holder = self.node(inner, guarded);
-                self.attribute(node, &holder, &name.text, guarded || self.is_known(node))
+                self.attribute(node, &holder, name, guarded || self.is_known(node))
             }
             Kind::Item(inner, index) => {
                 let holder = self.node(inner, guarded);

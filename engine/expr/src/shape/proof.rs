@@ -27,7 +27,7 @@ pub(super) fn path_of(node: &Node) -> Option<Known> {
         Kind::Slot(slot) => Some((*slot, Vec::new())),
         Kind::Attr(inner, name) => {
             let (slot, mut path) = path_of(inner)?;
-            path.push(name.text.clone());
+            path.push(name.clone());
             Some((slot, path))
         }
         _ => None,
