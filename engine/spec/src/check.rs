@@ -1,6 +1,10 @@
 //! What can only be known when all specs are read together.
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    sync::Arc,
+};
 
 use calipso_expr::Expr;
 use calipso_model::Str;
@@ -9,8 +13,8 @@ use calipso_parse::Parser;
 use crate::{
     checked::{At, Specs},
     decode::Site,
-    diag::{Diagnostic, Files, Label},
-    load::{KINDS, Parsed},
+    diag::{Diagnostic, Files, Label, whole_characters},
+    load::{KINDS, Loaded, Parsed},
     spec_test::SpecTest,
     yaml::Node,
 };
@@ -29,13 +33,23 @@ mod steps;
 mod types;
 mod variances;
 
+/// The files, as they were read.
+pub(crate) struct Read<'c> {
+    pub files: &'c BTreeMap<(usize, Str), Parsed>,
+    pub extensions: &'c [Parsed],
+    pub tests: &'c BTreeMap<(usize, Str), Parsed>,
+    /// Specs whose files are not YAML, or of another schema.
+    pub unread: &'c BTreeSet<(usize, Str)>,
+    /// Files in which an error was found already.
+    pub broken: BTreeSet<Arc<str>>,
+}
+
 /// Everything a check may look at.
 pub(crate) struct Catalogue<'c> {
     pub specs: &'c Specs,
-    pub files: &'c BTreeMap<(usize, Str), Parsed>,
-    pub extensions: &'c [Parsed],
     pub tests: &'c [SpecTest],
     pub parsers: &'c BTreeMap<Str, Arc<Parser>>,
+    pub read: Read<'c>,
     texts: &'c Files,
     sites: BTreeMap<usize, Site>,
 }
@@ -110,21 +124,19 @@ impl<'c> Spot<'c> {
 }
 
 impl<'c> Catalogue<'c> {
-    pub fn new(
-        specs: &'c Specs,
-        files: &'c BTreeMap<(usize, Str), Parsed>,
-        extensions: &'c [Parsed],
-        tests: &'c [SpecTest],
-        parsers: &'c BTreeMap<Str, Arc<Parser>>,
-        texts: &'c Files,
-        sites: Vec<Site>,
-    ) -> Self {
-        let sites = sites.into_iter().map(|site| (site.id, site)).collect();
-        Self { specs, files, extensions, tests, parsers, texts, sites }
+    pub fn new(loaded: &'c Loaded, read: Read<'c>, sites: Vec<Site>) -> Self {
+        Self {
+            specs: &loaded.specs,
+            tests: &loaded.tests,
+            parsers: &loaded.parsers,
+            read,
+            texts: &loaded.files,
+            sites: sites.into_iter().map(|site| (site.id, site)).collect(),
+        }
     }
 
-    /// Runs every check. Checks of what is missing are left out while specs could not be read: they would only repeat it.
-    pub fn check(&self, broken: bool) -> Vec<Diagnostic> {
+    /// Runs every check.
+    pub fn check(&self) -> Vec<Diagnostic> {
         let mut found = Vec::new();
         let facts = attributes::Facts::new(self);
         names::check(self, &mut found);
@@ -135,23 +147,62 @@ impl<'c> Catalogue<'c> {
         links::check(self, &facts, &mut found);
         cliques::check(self, &facts, &mut found);
         distributions::check(self, &mut found);
-        fetchers::check(self, &facts, broken, &mut found);
+        fetchers::check(self, &facts, &mut found);
+        found.retain(|diagnostic| !self.follows(diagnostic));
         found
+    }
+
+    /// Whether a finding only repeats that something could not be read.
+    fn follows(&self, diagnostic: &Diagnostic) -> bool {
+        if self.read.broken.is_empty() {
+            return false;
+        }
+        match diagnostic.code {
+            // These say that something is nowhere; it may be in what could not be read.
+            "distribution/rule-unused" | "spec/unreached" | "fetcher/never-under" => true,
+            "step/unused-result"
+            | "type/identity-not-emitted"
+            | "fetcher/undeclared-emit"
+            | "clique/unreachable-step"
+            | "clique/never-linked" => self.is_broken(&diagnostic.primary.file),
+            _ => false,
+        }
+    }
+
+    /// Whether an error was found in a file before the checks.
+    pub fn is_broken(&self, file: &Arc<str>) -> bool {
+        self.read.broken.contains(file)
+    }
+
+    /// Whether the file of a spec had an error before the checks.
+    pub fn is_broken_spec(&self, kind: &str, name: &str) -> bool {
+        self.spot(kind, name).is_none_or(|spot| self.is_broken(spot.file))
+    }
+
+    /// Whether a spec of that name was written, even if it could not be read.
+    pub fn declared(&self, kind: &str, name: &str) -> bool {
+        let place = KINDS.iter().position(|(_, known)| *known == kind);
+        place.is_some_and(|place| {
+            let key = (place, Str::from(name));
+            self.read.files.contains_key(&key) || self.read.unread.contains(&key)
+        })
     }
 
     /// The file of a spec.
     pub fn spot(&self, kind: &str, name: &str) -> Option<Spot<'c>> {
         let place = KINDS.iter().position(|(_, known)| *known == kind)?;
-        let parsed = self.files.get(&(place, Str::from(name)))?;
+        let parsed = self.read.files.get(&(place, Str::from(name)))?;
         Some(Spot { file: &parsed.shown, node: &parsed.node })
     }
 
     /// The map that begins where a checked item says it stands.
     pub fn at(&self, at: &At) -> Option<Spot<'c>> {
         let offset = self.offset(at)?;
-        self.files
+        self.read
+            .files
             .values()
-            .chain(self.extensions)
+            .chain(self.read.extensions)
+            .chain(self.read.tests.values())
             .find(|parsed| parsed.shown.as_ref() == at.file.as_ref())
             .and_then(|parsed| parsed.node.starting_at(offset).map(|node| Spot { file: &parsed.shown, node }))
     }
@@ -186,6 +237,10 @@ impl<'c> Catalogue<'c> {
         let range = match site.inside {
             Some(inside) => inside + start..inside + end.max(start + 1),
             None => site.whole.clone(),
+        };
+        let range = match self.texts.get(&site.file) {
+            Some(text) => whole_characters(text, range),
+            None => range,
         };
         Some(Place { file: Arc::clone(&site.file), range })
     }

@@ -1,13 +1,13 @@
 //! From nodes to typed values: takes the keys of a map one by one and reports every mistake at its place.
 
-use std::{ops::Range, sync::Arc};
+use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
 use calipso_expr::nearest;
 use calipso_model::{Str, Value};
 
 use crate::{
     checked::At,
-    diag::{Diagnostic, Label, line_column},
+    diag::{Diagnostic, Label, line_column, whole_characters},
     yaml::{Key, Node, NodeKind},
 };
 
@@ -17,6 +17,8 @@ pub(crate) struct Cx<'f> {
     pub text: &'f str,
     pub diagnostics: Vec<Diagnostic>,
     pub sites: Vec<Site>,
+    /// Names that were reported as unknown: each is reported once.
+    pub unknown_names: BTreeSet<Str>,
 }
 
 /// Where an expression stands.
@@ -34,7 +36,13 @@ pub(crate) struct Site {
 impl<'f> Cx<'f> {
     /// Begins to read a file.
     pub fn new(file: &Arc<str>, text: &'f str) -> Self {
-        Self { file: Arc::clone(file), text, diagnostics: Vec::new(), sites: Vec::new() }
+        Self {
+            file: Arc::clone(file),
+            text,
+            diagnostics: Vec::new(),
+            sites: Vec::new(),
+            unknown_names: BTreeSet::new(),
+        }
     }
 }
 
@@ -53,7 +61,8 @@ impl Cx<'_> {
 
     /// A label in this file.
     pub fn label(&self, range: &Range<usize>, text: impl Into<String>) -> Label {
-        Label { file: Arc::clone(&self.file), range: range.clone(), text: text.into() }
+        let range = whole_characters(self.text, range.clone());
+        Label { file: Arc::clone(&self.file), range, text: text.into() }
     }
 
     /// Reports a mistake; returns it for adding help.

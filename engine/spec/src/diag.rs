@@ -91,6 +91,16 @@ pub fn line_column(text: &str, offset: usize) -> (u32, u32) {
     (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
 }
 
+/// The range, widened to whole characters of the text and cut to its length.
+#[must_use]
+pub fn whole_characters(text: &str, range: Range<usize>) -> Range<usize> {
+    let back =
+        |place: usize| (0..=place.min(text.len())).rev().find(|place| text.is_char_boundary(*place)).unwrap_or(0);
+    let on = |place: usize| (place.min(text.len())..=text.len()).find(|place| text.is_char_boundary(*place));
+    let start = back(range.start);
+    start..on(range.end.max(start)).unwrap_or(text.len())
+}
+
 /// By file and place; warnings among the errors; equal ones once.
 pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
     diagnostics.sort_by(|a, b| {

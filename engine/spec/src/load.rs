@@ -1,9 +1,13 @@
 //! Reads layers of spec files into one checked catalogue, and reports every mistake.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
 
 use calipso_model::Str;
-use calipso_parse::Parser;
+use calipso_parse::{Parser, ParserSpec};
 
 use crate::{
     check,
@@ -105,6 +109,7 @@ pub fn load(layers: &[Layer]) -> Loaded {
     let mut extensions: Vec<Parsed> = Vec::new();
     let mut tests: BTreeMap<(usize, Str), Parsed> = BTreeMap::new();
     let mut texts: BTreeMap<Arc<str>, Arc<str>> = BTreeMap::new();
+    let mut unread: BTreeSet<(usize, Str)> = BTreeSet::new();
     for (number, layer) in layers.iter().enumerate() {
         // A layer that is a folder is shown with the folder, so that the path can be opened.
         let prefix = if layer.name.as_ref() == "built-in" || layer.name.is_empty() {
@@ -134,6 +139,7 @@ pub fn load(layers: &[Layer]) -> Loaded {
                         diagnostic.help = mistake.help;
                         loaded.diagnostics.push(diagnostic);
                     }
+                    unread.insert((place, stem_of(path)));
                     continue;
                 }
             };
@@ -144,12 +150,12 @@ pub fn load(layers: &[Layer]) -> Loaded {
             let fits = schema_fits(&mut cx, &node, &wanted);
             loaded.diagnostics.append(&mut cx.diagnostics);
             if !fits {
+                unread.insert((place, stem_of(path)));
                 continue;
             }
-            let stem = path.rsplit('/').next().unwrap_or_default();
-            let stem = stem.strip_suffix(".yaml").or_else(|| stem.strip_suffix(".yml")).unwrap_or(stem);
-            let name = name_of(&node).unwrap_or_else(|| Str::from(stem));
-            let key_name = if is_test { Str::from(stem) } else { name.clone() };
+            let stem = stem_of(path);
+            let name = name_of(&node).unwrap_or_else(|| stem.clone());
+            let key_name = if is_test { stem } else { name.clone() };
             let parsed = Parsed { kind, name, shown: Arc::clone(&shown), text: Arc::clone(text), node };
             if is_test {
                 tests.insert((place, key_name), parsed);
@@ -194,7 +200,7 @@ pub fn load(layers: &[Layer]) -> Loaded {
             }
         }
     }
-    let sites = lower_all(&mut loaded, &chosen, &extensions);
+    let sites = lower_all(&mut loaded, &chosen, &extensions, &unread);
     for parsed in tests.values() {
         let mut cx = Cx::new(&parsed.shown, &parsed.text);
         if let Some(test) = spec_test::spec_test(&mut cx, &parsed.node, &texts) {
@@ -202,21 +208,24 @@ pub fn load(layers: &[Layer]) -> Loaded {
         }
         loaded.diagnostics.append(&mut cx.diagnostics);
     }
-    let broken = loaded.diagnostics.iter().any(|known| known.severity == Severity::Error);
+    let broken = loaded
+        .diagnostics
+        .iter()
+        .filter(|known| known.severity == Severity::Error)
+        .map(|known| Arc::clone(&known.primary.file))
+        .collect();
     check::paths::settle(&mut loaded.specs);
-    let catalogue = check::Catalogue::new(
-        &loaded.specs,
-        &chosen,
-        &extensions,
-        &loaded.tests,
-        &loaded.parsers,
-        &loaded.files,
-        sites,
-    );
-    let mut found = catalogue.check(broken);
+    let read = check::Read { files: &chosen, extensions: &extensions, tests: &tests, unread: &unread, broken };
+    let mut found = check::Catalogue::new(&loaded, read, sites).check();
     loaded.diagnostics.append(&mut found);
     diag::sort(&mut loaded.diagnostics);
     loaded
+}
+
+/// The name that a file gives its spec.
+fn stem_of(path: &str) -> Str {
+    let file = path.rsplit('/').next().unwrap_or_default();
+    Str::from(file.strip_suffix(".yaml").or_else(|| file.strip_suffix(".yml")).unwrap_or(file))
 }
 
 fn schema_fits(cx: &mut Cx<'_>, node: &Node, wanted: &str) -> bool {
@@ -264,10 +273,24 @@ fn is_extension(node: &Node) -> bool {
     matches!(entry(node, "extends").map(|node| &node.kind), Some(NodeKind::Bool(true)))
 }
 
-fn lower_all(loaded: &mut Loaded, chosen: &BTreeMap<(usize, Str), Parsed>, extensions: &[Parsed]) -> Vec<Site> {
+fn lower_all(
+    loaded: &mut Loaded,
+    chosen: &BTreeMap<(usize, Str), Parsed>,
+    extensions: &[Parsed],
+    unread: &BTreeSet<(usize, Str)>,
+) -> Vec<Site> {
     let (mut diagnostics, mut sites) = (Vec::new(), Vec::new());
     loaded.parsers = parsers(chosen, &mut diagnostics);
-    let named = &loaded.parsers;
+    // A parser that could not be read stands in for itself, so that only its own mistake is reported.
+    let mut named = loaded.parsers.clone();
+    let stand_in = Parser::new(&ParserSpec::Yaml).ok().map(Arc::new);
+    let parser_kind = KINDS.iter().position(|(_, kind)| *kind == "parser");
+    for (_, name) in chosen.keys().chain(unread).filter(|(kind, _)| Some(*kind) == parser_kind) {
+        if let Some(stand_in) = &stand_in {
+            named.entry(name.clone()).or_insert_with(|| Arc::clone(stand_in));
+        }
+    }
+    let named = &named;
     for parsed in chosen.values() {
         let mut cx = Cx::new(&parsed.shown, &parsed.text);
         let cx = &mut cx;
@@ -388,11 +411,16 @@ fn parsers(chosen: &BTreeMap<(usize, Str), Parsed>, diagnostics: &mut Vec<Diagno
                 Known::Alias(target, range, parsed) => {
                     let mut cx = Cx::new(&parsed.shown, &parsed.text);
                     if seen.contains(target) {
+                        // The circle is reported once, at the first of its parsers.
+                        if seen.iter().min() != Some(name) {
+                            break;
+                        }
+                        let listed: Vec<String> = seen.iter().map(|name| format!("`{name}`")).collect();
                         help(
                             cx.report(
                                 "parse/named-circle",
                                 range,
-                                format!("the parsers {} name each other", seen.join(", ")),
+                                format!("the parsers {} name each other", listed.join(", ")),
                                 "goes round in a circle",
                             ),
                             "one of them needs a parser of its own",

@@ -143,6 +143,12 @@ fn code(kind: ExprErrorKind) -> &'static str {
 fn report(cx: &mut Cx<'_>, scope: &Scope, whole: &Range<usize>, inside: Option<usize>, mistake: ExprError) {
     if mistake.kind == ExprErrorKind::UnknownName
         && let Some(name) = mistake.message.split('`').nth(1)
+        && !cx.unknown_names.insert(Str::from(name))
+    {
+        return;
+    }
+    if mistake.kind == ExprErrorKind::UnknownName
+        && let Some(name) = mistake.message.split('`').nth(1)
         && let Some((code, label, advice)) = scope.hidden(name)
     {
         let range = match inside {
@@ -211,6 +217,16 @@ pub(crate) fn each(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope) -> Option<Ea
             Some(each)
         }
         Err(mistakes) => {
+            // What it seems to bind is taken as bound: only the generator itself is wrong.
+            for piece in text.split(';') {
+                for name in
+                    piece.split(" in ").next().unwrap_or_default().split([' ', ',']).filter(|name| !name.is_empty())
+                {
+                    if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+                        scope.show(&[name]);
+                    }
+                }
+            }
             mistakes.into_iter().for_each(|mistake| report(cx, scope, &node.range, inside, mistake));
             None
         }

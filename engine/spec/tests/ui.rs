@@ -66,7 +66,9 @@ fn cases() -> Vec<(String, String)> {
     let mut cases: Vec<(String, String)> = fs::read_dir(folder())
         .expect("the folder is there")
         .map(|entry| entry.expect("it can be listed").path())
-        .filter(|path| path.extension().is_some_and(|end| end == "case") && path.file_stem().is_some_and(|stem| stem != "base"))
+        .filter(|path| {
+            path.extension().is_some_and(|end| end == "case") && path.file_stem().is_some_and(|stem| stem != "base")
+        })
         .map(|path| {
             let name = path.file_stem().expect("a case has a name").to_string_lossy().into_owned();
             (name, fs::read_to_string(&path).expect("a case can be read"))

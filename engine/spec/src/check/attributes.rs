@@ -67,7 +67,9 @@ impl Facts {
                     facts.fetched.entry(key.clone()).or_insert(Shape::Any);
                 }
             }
-            facts.open = (facts.open && object_type.other_attributes) || !emitted;
+            facts.open = (facts.open && object_type.other_attributes)
+                || !emitted
+                || catalogue.is_broken_spec("object_type", name);
             for rule in &object_type.derive {
                 facts.derived.insert(rule.attribute.clone(), Shape::Any);
             }

@@ -41,12 +41,13 @@ fn path(
         .flat_map(|link| [link.head.name.clone(), Str::from(format!("{}-{}", link.to, link.from))])
         .collect();
     let mut reached: BTreeSet<&str> = BTreeSet::from([clique.focal_point.as_ref()]);
-    let mut lost = false;
+    // Where the beginning is not known, nothing is said of the way.
+    let mut lost = !links_known(catalogue, clique);
     for step in &clique.path {
         let place = spot.element("path", &step.written);
         let Some(link) = links.get(&step.link_type) else {
             // A link type whose file could not be read is declared all the same.
-            if catalogue.spot("link_type", &step.written).is_none() {
+            if !catalogue.declared("link_type", &step.written) {
                 let mut diagnostic = place.says(
                     "clique/unknown-link-type",
                     format!("no link type is named `{}`, in either direction", step.written),
@@ -88,6 +89,15 @@ fn path(
             );
         }
     }
+}
+
+/// Whether the focal point is a type, and every link type of the path could be read.
+fn links_known(catalogue: &Catalogue<'_>, clique: &CliqueType) -> bool {
+    catalogue.specs.object_types.contains_key(&clique.focal_point)
+        && clique.path.iter().all(|step| {
+            catalogue.specs.link_types.contains_key(&step.link_type)
+                && !catalogue.is_broken_spec("link_type", &step.link_type)
+        })
 }
 
 fn ambiguous(catalogue: &Catalogue<'_>, supported: &[variances::Supported<'_>], found: &mut Vec<Diagnostic>) {

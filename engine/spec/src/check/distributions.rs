@@ -44,7 +44,7 @@ fn selectors(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
     if known.is_empty() {
         return;
     }
-    for parsed in catalogue.files.values().chain(catalogue.extensions) {
+    for parsed in catalogue.read.files.values().chain(catalogue.read.extensions) {
         let root = Spot { file: &parsed.shown, node: &parsed.node };
         let mut spots: Vec<Spot<'_>> = root.inside("environment").into_iter().collect();
         for key in ["rules", "commands"] {
@@ -149,7 +149,7 @@ fn settings(catalogue: &Catalogue<'_>, distribution: &Distribution, found: &mut 
     for entry in spot.each("settings") {
         for (fetcher, node) in entry.node.entries().iter().filter(|(key, _)| key.name.as_ref() != "versions") {
             let Some(known) = catalogue.specs.fetchers.get(&fetcher.name) else {
-                if catalogue.spot("fetcher", &fetcher.name).is_none() {
+                if !catalogue.declared("fetcher", &fetcher.name) {
                     let mut diagnostic = entry.key(&fetcher.name).says(
                         "distribution/unknown-setting",
                         format!("there is no fetcher `{}`", fetcher.name),
@@ -204,7 +204,7 @@ fn fits(setting: AttributeType, value: &crate::yaml::Node) -> bool {
 fn replacements(catalogue: &Catalogue<'_>, distribution: &Distribution, found: &mut Vec<Diagnostic>) {
     for replace in &distribution.replaces {
         for (key, name) in [("name", &replace.name), ("with", &replace.with)] {
-            if catalogue.spot(&replace.kind, name).is_some() {
+            if catalogue.declared(&replace.kind, name) {
                 continue;
             }
             let specs = catalogue.specs;
@@ -320,7 +320,7 @@ fn values(catalogue: &Catalogue<'_>, supported: &[variances::Supported<'_>], fou
             format!("`dist.values.{name}` is not set for {} {}", environment.distribution, environment.version),
             "read here",
         );
-        diagnostic.help = mean(name, &known).or_else(|| {
+        diagnostic.help = mean(name, &known).filter(|_| !known.contains(name)).or_else(|| {
             Some(format!(
                 "set it under `values` of the distribution `{}`, or write `| default(…)`",
                 environment.distribution

@@ -13,7 +13,7 @@ use crate::{
     schedule, select,
 };
 
-pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, broken: bool, found: &mut Vec<Diagnostic>) {
+pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, found: &mut Vec<Diagnostic>) {
     for fetcher in catalogue.specs.fetchers.values() {
         let mut steps = Vec::new();
         walk(&fetcher.steps, &mut steps);
@@ -33,7 +33,7 @@ pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, broken: bool, foun
             together(catalogue, facts, fetchers, &mut told, found);
         }
     }
-    if !broken && !supported.is_empty() {
+    if !supported.is_empty() {
         reach(catalogue, &chosen, found);
     }
 }

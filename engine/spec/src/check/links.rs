@@ -81,6 +81,11 @@ fn never(place: super::Place) -> Diagnostic {
         .help("the distributions list under `variances` what is supported")
 }
 
+/// `1 part`, `2 parts`.
+fn parts(n_parts: usize) -> String {
+    if n_parts == 1 { "1 part".to_owned() } else { format!("{n_parts} parts") }
+}
+
 /// Sizes and types of the two keys.
 fn keys(
     catalogue: &Catalogue<'_>,
@@ -98,9 +103,9 @@ fn keys(
         && x != y
     {
         let mut diagnostic = here
-            .says("link/key-sizes-differ", format!("keys of {x} and of {y} parts never meet"), format!("{y} parts"))
+            .says("link/key-sizes-differ", format!("a key of {} never meets one of {}", parts(x), parts(y)), parts(y))
             .help("parts are compared one by one: write as many on either side");
-        diagnostic.others.push(there.label(format!("{x} parts")));
+        diagnostic.others.push(there.label(parts(x)));
         found.push(diagnostic);
         return;
     }

@@ -66,7 +66,7 @@ pub(super) fn known_type(
     place: impl FnOnce() -> Place,
     found: &mut Vec<Diagnostic>,
 ) {
-    if name.as_ref() == "environment" || catalogue.spot("object_type", name).is_some() {
+    if name.as_ref() == "environment" || catalogue.declared("object_type", name) {
         return;
     }
     let mut diagnostic = place().says(
@@ -81,8 +81,9 @@ pub(super) fn known_type(
 fn tests(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
     for test in catalogue.tests {
         let (kind, name) = test.of.parts();
-        if catalogue.spot(kind, name).is_none() {
+        if !catalogue.declared(kind, name) {
             let names: Vec<Str> = catalogue
+                .read
                 .files
                 .keys()
                 .filter(|(place, _)| KINDS.get(*place).is_some_and(|(_, known)| *known == kind))
@@ -101,7 +102,7 @@ fn tests(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
 
 fn unused_parsers(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
     let mut named = std::collections::BTreeSet::new();
-    for parsed in catalogue.files.values() {
+    for parsed in catalogue.read.files.values() {
         gather(&parsed.node, &mut named);
     }
     for name in catalogue.parsers.keys().filter(|name| !named.contains(name.as_ref())) {

@@ -137,6 +137,7 @@ fn of_role<'c>(
         catalogue.specs.connections.values().filter(|connection| connection.role == *role).map(AsRef::as_ref).collect();
     if connections.is_empty() {
         let roles: Vec<Str> = catalogue
+            .read
             .files
             .iter()
             .filter(|((kind, _), _)| KINDS.get(*kind).is_some_and(|(_, name)| *name == "connection"))

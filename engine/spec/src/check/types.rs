@@ -86,7 +86,7 @@ fn identity(catalogue: &Catalogue<'_>, facts: &Facts, object_type: &ObjectType, 
 }
 
 fn parents(catalogue: &Catalogue<'_>, object_type: &ObjectType, found: &mut Vec<Diagnostic>) {
-    let known = |name: &Str| name.as_ref() == "environment" || catalogue.spot("object_type", name).is_some();
+    let known = |name: &Str| name.as_ref() == "environment" || catalogue.declared("object_type", name);
     let report = |place: super::Place, name: &Str, found: &mut Vec<Diagnostic>| {
         let mut diagnostic = place.says(
             "type/unknown-parent",

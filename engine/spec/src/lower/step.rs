@@ -76,19 +76,24 @@ pub(crate) fn steps(cx: &mut Cx<'_>, node: &Node, key: &str, scope: &mut Scope, 
         if let Some(stop) = &ended {
             let stop = cx.label(stop, "the run always ends here");
             let diagnostic =
-                cx.report("step/unreachable", &node.range, "no run ever reaches this step", "never reached");
+                cx.report("step/unreachable", &first_key(node), "no run ever reaches this step", "never reached");
             diagnostic.others.push(stop);
             help(diagnostic, "remove it, or give the `stop` a `when`");
             ended = None;
         }
         if let Some(step) = step(cx, node, scope, setting) {
             if matches!(step.verb, Verb::Stop(_)) && step.when.is_none() && step.each.is_none() {
-                ended = Some(node.range.clone());
+                ended = Some(first_key(node));
             }
             found.push(step);
         }
     }
     found
+}
+
+/// Where a map begins, without the lines behind.
+fn first_key(node: &Node) -> Range<usize> {
+    node.entries().first().map_or(node.range.clone(), |(key, _)| key.range.clone())
 }
 
 fn step(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope, setting: &Setting<'_>) -> Option<Step> {
@@ -439,7 +444,7 @@ fn verb(
                     help(
                         cx.report(
                             "first_of/no-value",
-                            &node.range,
+                            &first_key(node),
                             "this alternative has no `value`, but the result is bound",
                             "yields nothing",
                         ),

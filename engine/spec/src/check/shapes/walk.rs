@@ -252,7 +252,12 @@ impl<'c> Walk<'c> {
                 if let Some(at) = &run.at {
                     self.expr(at);
                 }
-                run.parse.as_ref().map_or(Shape::Text, |parser| parsed(parser.shape()))
+                // A parser that could not be read yields nobody knows what.
+                let unknown = || {
+                    let written = self.catalogue.at(&step.at).is_some_and(|spot| spot.node.get("parse").is_some());
+                    if written { Shape::Any } else { Shape::Text }
+                };
+                run.parse.as_ref().map_or_else(unknown, |parser| parsed(parser.shape()))
             }
             Verb::Http(http) => {
                 http.path.exprs().into_iter().for_each(|expr| {
@@ -375,12 +380,16 @@ impl<'c> Walk<'c> {
             fact.keys.remove(key);
         }
         for (key, tree) in &emit.set {
+            let n_found = self.found.len();
             let shape = self.tree(tree);
+            let judged = self.found.len() == n_found;
             if let Tree::Const(Value::Str(text)) = tree {
                 fact.constants.insert(key.clone(), text.clone());
             }
             fact.keys.insert(key.clone());
-            self.written(step, emit, key, &shape);
+            if judged {
+                self.written(step, emit, key, &shape);
+            }
         }
         self.emits.push(fact);
     }
@@ -394,6 +403,7 @@ impl<'c> Walk<'c> {
             self.catalogue.at(&step.at).and_then(|spot| spot.inside("set")).map(|set| (set.key(key), set.value(key)))
         };
         match object_type.attributes.get(key) {
+            None if self.catalogue.is_broken_spec("object_type", &emit.object_type) => {}
             None if !object_type.other_attributes && !COMMON.contains(&key.as_ref()) => {
                 if let Some((place, _)) = place() {
                     let mut diagnostic = place.says(
