@@ -27,7 +27,7 @@ pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, found: &mut Vec<Di
     parent_circle(catalogue, found);
     derive_circle(catalogue, found);
     for emit in &facts.emits {
-        emitted_identity(catalogue, emit, found);
+        emitted_identity(catalogue, facts, emit, found);
     }
 }
 
@@ -299,7 +299,7 @@ fn decided(object_type: &ObjectType, form: &Form, emit: &Emit) -> Option<bool> {
     when.holds(&frame, &mut Fuel::default()).ok()
 }
 
-fn emitted_identity(catalogue: &Catalogue<'_>, emit: &Emit, found: &mut Vec<Diagnostic>) {
+fn emitted_identity(catalogue: &Catalogue<'_>, facts: &Facts, emit: &Emit, found: &mut Vec<Diagnostic>) {
     let Some(object_type) = catalogue.specs.object_types.get(&emit.object_type) else { return };
     if emit.open {
         return;
@@ -320,6 +320,7 @@ fn emitted_identity(catalogue: &Catalogue<'_>, emit: &Emit, found: &mut Vec<Diag
             .filter(|(_, name, _, _, guarded)| {
                 !guarded
                     && !emit.keys.contains(name)
+                    && !facts.types.get(&emit.object_type).is_some_and(|known| known.derived.contains_key(name))
                     && (!COMMON.contains(&name.as_ref()) || ["id", "name", "host"].contains(&name.as_ref()))
             })
             .map(|(_, name, ..)| name)

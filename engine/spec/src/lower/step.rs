@@ -82,7 +82,7 @@ pub(crate) fn steps(cx: &mut Cx<'_>, node: &Node, key: &str, scope: &mut Scope, 
             ended = None;
         }
         if let Some(step) = step(cx, node, scope, setting) {
-            if matches!(step.verb, Verb::Stop(_)) && step.when.is_none() && step.each.is_none() {
+            if matches!(step.verb, Verb::Stop(_)) && node.get("when").is_none() && node.get("each").is_none() {
                 ended = Some(first_key(node));
             }
             found.push(step);
@@ -379,7 +379,7 @@ fn verb(
         }
         "lookup" => {
             let argument = fields.take("lookup")?;
-            let object_type = text(cx, argument, "lookup")?;
+            let object_type = text(cx, argument, "lookup");
             let mut filter = Vec::new();
             if let Some(entries) = fields.take("where").and_then(|node| map(cx, node, "where")) {
                 for (key, node) in entries {
@@ -394,7 +394,7 @@ fn verb(
                 inner.finish(cx);
                 stop
             });
-            Verb::Lookup(LookupStep { object_type, filter, missing })
+            Verb::Lookup(LookupStep { object_type: object_type?, filter, missing })
         }
         "fetch" => {
             let argument = fields.take("fetch")?;
@@ -410,11 +410,11 @@ fn verb(
         }
         "emit" => {
             let argument = fields.take("emit")?;
-            let object_type = text(cx, argument, "emit")?;
+            let object_type = text(cx, argument, "emit");
             let copy = fields.take("copy").and_then(|node| expr(cx, node, "copy", scope));
             let without = crate::decode::names(fields.texts(cx, "without"));
             let set = trees(cx, fields.take("set"), "set", scope);
-            Verb::Emit(EmitStep { object_type, copy, without, set })
+            Verb::Emit(EmitStep { object_type: object_type?, copy, without, set })
         }
         "patch" => {
             let object = fields.take("patch").and_then(|node| expr(cx, node, "patch", scope))?;
