@@ -1,7 +1,6 @@
 //! What a scan of one environment will do: fetchers in stages, connections, rules; and why these.
 
 mod explain;
-mod stages;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,6 +10,7 @@ use std::{
 use calipso_model::{Environment, Map, Str};
 use calipso_spec::{
     checked::{CommandRule, Connection, Distribution, Fetcher, Specs, Step, Variance, Verb},
+    schedule::{Because, Circle, schedule},
     select,
 };
 
@@ -19,7 +19,7 @@ use crate::{identity::ROOT, scope_values::ScopeValues};
 pub use self::explain::Choice;
 
 /// Why an environment cannot be planned at all.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum PlanError {
     /// No spec describes its distribution.
     #[error("the environment {environment} is a {distribution}, which no spec describes; there are {known}")]
@@ -41,6 +41,9 @@ pub enum PlanError {
         /// Its versions.
         known: String,
     },
+    /// Fetchers wait for each other; a check of the specs refuses that.
+    #[error(transparent)]
+    Circle(#[from] Circle),
     /// A connection names a spec that does not exist or serves another role.
     #[error("{sentence}")]
     BadConnection {
@@ -62,6 +65,8 @@ pub struct PlannedFetcher {
     pub stage: usize,
     /// Roles that it asks.
     pub roles: BTreeSet<Str>,
+    /// The fetchers that it waits for, and why.
+    pub after: BTreeMap<Str, Because>,
 }
 
 /// How one role is served.
@@ -135,12 +140,14 @@ pub fn plan(specs: &Arc<Specs>, environment: &Environment) -> Result<Plan, PlanE
         return Err(PlanError::BadConnection { sentence });
     }
     let chosen = select::fetchers(specs, environment, &distribution);
-    let staged = stages::staged(&chosen);
-    let n_stages = staged.len();
+    let schedule = schedule(&chosen)?;
+    let n_stages = schedule.stages.len();
+    let by_name: BTreeMap<&Str, &Arc<Fetcher>> = chosen.iter().map(|fetcher| (&fetcher.head.name, fetcher)).collect();
+    let staged =
+        schedule.stages.iter().enumerate().flat_map(|(stage, names)| names.iter().map(move |name| (stage, name)));
     let mut fetchers = Vec::new();
-    for (stage, fetcher) in
-        staged.into_iter().enumerate().flat_map(|(stage, all)| all.into_iter().map(move |f| (stage, f)))
-    {
+    for (stage, name) in staged {
+        let Some(fetcher) = by_name.get(name).map(|fetcher| Arc::clone(fetcher)) else { continue };
         let roles = roles(&fetcher.steps);
         for role in roles.iter().filter(|role| !connections.contains_key(*role)) {
             warnings.push(format!(
@@ -153,6 +160,7 @@ pub fn plan(specs: &Arc<Specs>, environment: &Environment) -> Result<Plan, PlanE
             order: u32::try_from(fetchers.len()).unwrap_or(u32::MAX),
             stage,
             roles,
+            after: schedule.after.get(name).cloned().unwrap_or_default(),
             fetcher,
         });
     }

@@ -64,6 +64,8 @@ pub struct ScanReport {
     pub sources: Vec<SourceStats>,
     /// What failed.
     pub failures: Vec<FailureReport>,
+    /// Places of failures by fetcher, line and sentence.
+    known_failures: BTreeMap<(Str, Str, String), usize>,
     /// Values that the specs do not declare, with the step that emitted them and how often.
     pub remarks: BTreeMap<(Str, String), usize>,
     /// Scopes that are out of date.
@@ -154,12 +156,13 @@ impl ScanReport {
                 parent: parent.clone(),
                 times: 1,
             };
-            let same = self.failures.iter_mut().find(|known| {
-                known.at == report.at && known.sentence == report.sentence && known.fetcher == report.fetcher
-            });
-            match same {
+            let same = (report.fetcher.clone(), report.at.clone(), report.sentence.clone());
+            match self.known_failures.get(&same).and_then(|place| self.failures.get_mut(*place)) {
                 Some(known) => known.times += 1,
-                None => self.failures.push(report),
+                None => {
+                    self.known_failures.insert(same, self.failures.len());
+                    self.failures.push(report);
+                }
             }
         }
         for remark in &fetched.remarks {

@@ -1,5 +1,6 @@
 //! Whole scans over inline recordings: what is found, what is kept when something fails, what a second scan writes.
 
+#[cfg(test)]
 #[path = "scan/bench.rs"]
 mod bench;
 
@@ -11,7 +12,7 @@ use calipso_pipeline::{ScanMode, test_connections};
 use calipso_transport::{Fault, Faulty, Once, Recording, Replay, Scrubber};
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a run-time")
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! A small shop of rooms, machines and cards, its answers, and a store in memory of the test's own folder.
 
-use std::{path::Path, path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
 
 use calipso_model::{ConnectionConfig, Environment, Map, Object, ObjectKey, Secret, Str, Value};
 use calipso_pipeline::{Plan, Quiet, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan, scan};
-use calipso_store::{Embedded, Options, Store};
+use calipso_store::{Durability, Embedded, Options, Store};
 use calipso_transport::{Door, Once, Recording, Replay, Request, Scrubber};
 
 pub struct Secrets;
@@ -29,37 +32,52 @@ fn map(json: &str) -> Map {
     Value::from_json(json).unwrap().as_map().unwrap().clone()
 }
 
+/// The plan is the same for all tests.
+static PLAN: OnceLock<Arc<Plan>> = OnceLock::new();
+
+fn planned() -> Arc<Plan> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/specs");
+    let layer = calipso_spec::read_layer(&folder).unwrap();
+    let loaded = calipso_spec::load(&[layer]);
+    let wrong: Vec<String> = loaded
+        .diagnostics
+        .iter()
+        .filter(|found| found.severity == calipso_spec::Severity::Error)
+        .map(|found| format!("{}: {}", found.code, found.message))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let mut environment = Environment {
+        name: "shop".into(),
+        distribution: "Plain".into(),
+        version: "2".into(),
+        mechanism_drivers: vec!["A".into()],
+        type_drivers: vec!["t".into()],
+        ..Environment::default()
+    };
+    for (role, spec, fields) in [
+        ("web", "web", r#"{"url": "http://web.invalid", "password": "env:P"}"#),
+        ("hosts", "shell", r#"{"password": "env:P"}"#),
+    ] {
+        environment.connections.insert(role.into(), ConnectionConfig { spec: spec.into(), fields: map(fields) });
+    }
+    let plan = plan(&Arc::new(loaded.specs), &environment).unwrap();
+    assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
+    Arc::new(plan)
+}
+
 impl Bench {
     pub async fn new() -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/specs");
-        let layer = calipso_spec::read_layer(&folder).unwrap();
-        let loaded = calipso_spec::load(&[layer]);
-        let wrong: Vec<String> = loaded
-            .diagnostics
-            .iter()
-            .filter(|found| found.severity == calipso_spec::Severity::Error)
-            .map(|found| format!("{}: {}", found.code, found.message))
-            .collect();
-        assert!(wrong.is_empty(), "{wrong:#?}");
-        let mut environment = Environment {
-            name: "shop".into(),
-            distribution: "Plain".into(),
-            version: "2".into(),
-            mechanism_drivers: vec!["A".into()],
-            type_drivers: vec!["t".into()],
-            ..Environment::default()
-        };
-        for (role, spec, fields) in [
-            ("web", "web", r#"{"url": "http://web.invalid", "password": "env:P"}"#),
-            ("hosts", "shell", r#"{"password": "env:P"}"#),
-        ] {
-            environment.connections.insert(role.into(), ConnectionConfig { spec: spec.into(), fields: map(fields) });
-        }
-        let plan = Arc::new(plan(&Arc::new(loaded.specs), &environment).unwrap());
-        assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
+        let plan = Arc::clone(PLAN.get_or_init(planned));
+        let environment = &plan.environment;
         let folder = tempfile::tempdir().unwrap();
-        let store: Arc<dyn Store> = Arc::new(Embedded::open(&folder.path().join("store"), Options::default()).unwrap());
-        store.put_environment(&environment).await.unwrap();
+        let store: Arc<dyn Store> = Arc::new(
+            Embedded::open(
+                &folder.path().join("store"),
+                Options { durability: Durability::Process, ..Options::default() },
+            )
+            .unwrap(),
+        );
+        store.put_environment(environment).await.unwrap();
         Self { plan, store, _folder: folder }
     }
 
