@@ -7,7 +7,7 @@ use crate::{Map, Str, Value};
 /// What identifies an object within one environment: its type and its id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectKey {
-    /// Object type, as `vnic`-like names declared by the specs.
+    /// Object type, as the specs declare it.
     pub object_type: Str,
     /// Id, unique within the type.
     pub id: Str,
