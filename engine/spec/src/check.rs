@@ -149,7 +149,7 @@ impl<'c> Catalogue<'c> {
         distributions::check(self, &mut found);
         fetchers::check(self, &facts, &mut found);
         found.retain(|diagnostic| !self.follows(diagnostic));
-        found
+        once(found)
     }
 
     /// Whether a finding only repeats that something could not be read.
@@ -244,6 +244,29 @@ impl<'c> Catalogue<'c> {
         };
         Some(Place { file: Arc::clone(&site.file), range })
     }
+}
+
+/// Leaves out what follows from another finding: a selector that holds nowhere because a value in it is declared
+/// nowhere, and a type that was reported as unknown in the same file already.
+fn once(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    crate::diag::sort(&mut found);
+    let unknown: Vec<Label> = found
+        .iter()
+        .filter(|known| known.code == "environment/unknown-value")
+        .map(|known| known.primary.clone())
+        .collect();
+    let mut types = BTreeSet::new();
+    found.retain(|diagnostic| {
+        let here = &diagnostic.primary;
+        match diagnostic.code {
+            "link/never-applies" => !unknown.iter().any(|other| {
+                other.file == here.file && here.range.start <= other.range.start && other.range.end <= here.range.end
+            }),
+            "fetcher/unknown-type" => types.insert((Arc::clone(&here.file), diagnostic.message.clone())),
+            _ => true,
+        }
+    });
+    found
 }
 
 /// `did you mean …?`, or nothing.

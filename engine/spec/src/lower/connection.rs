@@ -137,6 +137,8 @@ pub(crate) fn connection(cx: &mut Cx<'_>, node: &Node, parsers: &Named) -> Optio
     let limits = limits(cx, fields.take("limits"), transport);
     let test = match fields.take("test") {
         Some(node) => steps(cx, node, "test", &mut scope, &setting(Place::Test)),
+        // A broker has nothing that a step could ask: its test is the connection itself.
+        None if transport == Some(TransportName::Amqp) => Vec::new(),
         None => {
             let place = fields.entries().first().map_or(fields.range().clone(), |(key, _)| key.range.clone());
             help(
