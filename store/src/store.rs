@@ -280,7 +280,7 @@ pub trait Store: Send + Sync {
 
     /// What a person means who types this: objects with that id first, then those with that name, then those whose id starts
     /// with the text, then those whose name contains it in whatever case (text of one or two characters: starts with it); by
-    /// type and id among equals.
+    /// type and id among equals. Of more than some thousand names that fit a store may rank but some.
     async fn search(
         &self,
         environment: &str,

@@ -58,6 +58,7 @@ CREATE INDEX object_past_from ON object_past(env, rev_from);
 CREATE INDEX object_past_to ON object_past(env, rev_to);
 CREATE VIRTUAL TABLE text USING fts5(names, content='', contentless_delete=1, detail=none,
     tokenize='trigram case_sensitive 1');
+INSERT INTO text(text, rank) VALUES('hashsize', 33554432);
 
 CREATE TABLE link(
     source INTEGER NOT NULL, type INTEGER NOT NULL, target INTEGER NOT NULL,

@@ -104,12 +104,12 @@ fn scopes(revision: Revision) -> ScopeChanges {
 }
 
 fn now_millis() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is set").as_millis() as i64
 }
 
 /// The process that is killed: commits one revision after the other until then.
 async fn write_for_ever(path: &Path) {
-    let store = Embedded::open(path, Options::default()).unwrap();
+    let store = Embedded::open(path, Options::default()).expect("the store works");
     // The writer before this one was killed, and its lease may run for another moment.
     let give_up = now_millis() + 60_000;
     let lease = loop {
@@ -120,13 +120,14 @@ async fn write_for_ever(path: &Path) {
     };
     println!("\nwriting");
     loop {
-        let base = store.current("e").await.unwrap();
+        let base = store.current("e").await.expect("the store works");
         let info = CommitInfo { at: "2026-01-01T00:00:00Z".into(), note: format!("{}", base + 1).into() };
-        let made = store.commit("e", base, &lease, &delta(base + 1), &scopes(base + 1), &info).await.unwrap();
+        let made =
+            store.commit("e", base, &lease, &delta(base + 1), &scopes(base + 1), &info).await.expect("the store works");
         assert_eq!(made, base + 1);
         println!("made {made}");
         if made % 16 == 0 {
-            store.prune("e", &Keep::Last(8)).await.unwrap();
+            store.prune("e", &Keep::Last(8)).await.expect("the store works");
         }
     }
 }
@@ -144,10 +145,13 @@ async fn check(store: &Embedded, at: Revision) {
     }
     expected.objects.sort_by(|a, b| a.key.cmp(&b.key));
     let (mut objects, mut links, mut cliques) = (Vec::new(), Vec::new(), Vec::new());
-    let ok = Ok::<(), calipso_store::StoreError>;
-    store.stream_objects("e", Some(at), &mut |piece| ok(objects.extend(piece))).await.unwrap();
-    store.stream_links("e", Some(at), &mut |piece| ok(links.extend(piece))).await.unwrap();
-    store.stream_cliques("e", Some(at), &mut |piece| ok(cliques.extend(piece))).await.unwrap();
+    fn take<T>(all: &mut Vec<T>, piece: Vec<T>) -> Result<(), calipso_store::StoreError> {
+        all.extend(piece);
+        Ok(())
+    }
+    store.stream_objects("e", Some(at), &mut |piece| take(&mut objects, piece)).await.expect("the store works");
+    store.stream_links("e", Some(at), &mut |piece| take(&mut links, piece)).await.expect("the store works");
+    store.stream_cliques("e", Some(at), &mut |piece| take(&mut cliques, piece)).await.expect("the store works");
     assert_eq!(objects, expected.objects, "objects at {at}");
     assert_eq!(links, expected.links, "links at {at}");
     assert_eq!(cliques, expected.cliques, "cliques at {at}");

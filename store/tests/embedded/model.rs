@@ -44,7 +44,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn key(n: u8) -> ObjectKey {
-    ObjectKey::new(if n % 2 == 0 { "even" } else { "odd" }, format!("o{n}"))
+    ObjectKey::new(if n.is_multiple_of(2) { "even" } else { "odd" }, format!("o{n}"))
 }
 
 fn object(n: u8, value: u8) -> Object {
@@ -142,11 +142,20 @@ fn apply(
 /// Everything that the store shows at a revision.
 async fn read(store: &Embedded, at: u64) -> State {
     let mut state = State::default();
-    let all = store.objects("e", Some(at), &Query::default(), &Page::first(1000)).await.unwrap();
+    let all = store
+        .objects("e", Some(at), &Query::default(), &Page::first(1000))
+        .await
+        .expect("the model is whole and the store works");
     state.objects = all.items.into_iter().map(|object| (object.key.clone(), object)).collect();
-    let all = store.links("e", Some(at), &LinkQuery::default(), &Page::first(1000)).await.unwrap();
+    let all = store
+        .links("e", Some(at), &LinkQuery::default(), &Page::first(1000))
+        .await
+        .expect("the model is whole and the store works");
     state.links = all.items.into_iter().map(|link| (place(&link), link)).collect();
-    let all = store.cliques("e", Some(at), &CliqueQuery::default(), &Page::first(1000)).await.unwrap();
+    let all = store
+        .cliques("e", Some(at), &CliqueQuery::default(), &Page::first(1000))
+        .await
+        .expect("the model is whole and the store works");
     state.cliques = all.items.into_iter().map(|clique| (clique.focal_point.clone(), clique)).collect();
     state
 }
@@ -156,26 +165,41 @@ async fn compare(store: &Embedded, at: u64, state: &State) {
     assert_eq!(&read(store, at).await, state, "revision {at}");
     for n in 0..8 {
         let key = key(n);
-        assert_eq!(store.object("e", Some(at), &key).await.unwrap().as_ref(), state.objects.get(&key));
-        assert_eq!(store.clique("e", Some(at), &key).await.unwrap().as_ref(), state.cliques.get(&key));
+        assert_eq!(
+            store.object("e", Some(at), &key).await.expect("the model is whole and the store works").as_ref(),
+            state.objects.get(&key)
+        );
+        assert_eq!(
+            store.clique("e", Some(at), &key).await.expect("the model is whole and the store works").as_ref(),
+            state.cliques.get(&key)
+        );
         let expected: Vec<_> = state.objects.values().filter(|o| o.text("parent_id") == Some(&key.id)).collect();
-        let children = store.children("e", Some(at), &key).await.unwrap();
+        let children = store.children("e", Some(at), &key).await.expect("the model is whole and the store works");
         assert_eq!(children.iter().collect::<Vec<_>>(), expected, "children of {key} at {at}");
         let expected: Vec<_> = state.links.values().filter(|l| l.source == key || l.target == key).collect();
-        let links = store.links("e", Some(at), &LinkQuery::touching(key.clone()), &Page::first(99)).await.unwrap();
+        let links = store
+            .links("e", Some(at), &LinkQuery::touching(key.clone()), &Page::first(99))
+            .await
+            .expect("the model is whole and the store works");
         assert_eq!(links.items.iter().collect::<Vec<_>>(), expected, "links of {key} at {at}");
         let text = format!("nAME {n}");
         let expected: Vec<_> = state.objects.get(&key).into_iter().collect();
         let query = Query { text: Some(text.as_str().into()), ..Query::default() };
-        let found = store.objects("e", Some(at), &query, &Page::first(99)).await.unwrap();
+        let found = store
+            .objects("e", Some(at), &query, &Page::first(99))
+            .await
+            .expect("the model is whole and the store works");
         assert_eq!(found.items.iter().collect::<Vec<_>>(), expected, "`{text}` at {at}");
-        let found = store.search("e", Some(at), &text, 99).await.unwrap();
+        let found = store.search("e", Some(at), &text, 99).await.expect("the model is whole and the store works");
         assert_eq!(found.iter().collect::<Vec<_>>(), expected, "search for `{text}` at {at}");
     }
     for host in ["h0", "h1", "h2"] {
         let expected: Vec<_> = state.objects.values().filter(|o| o.text("host") == Some(host)).collect();
         let query = Query { host: Some(host.into()), ..Query::default() };
-        let found = store.objects("e", Some(at), &query, &Page::first(99)).await.unwrap();
+        let found = store
+            .objects("e", Some(at), &query, &Page::first(99))
+            .await
+            .expect("the model is whole and the store works");
         assert_eq!(found.items.iter().collect::<Vec<_>>(), expected, "objects of {host} at {at}");
     }
 }
@@ -194,7 +218,7 @@ async fn compare_diff(store: &Embedded, (from, before): (u64, &State), (to, afte
             .filter(|(a, b)| a != b)
             .collect()
     }
-    let diff = store.diff("e", from, to).await.unwrap();
+    let diff = store.diff("e", from, to).await.expect("the model is whole and the store works");
     let objects: Vec<_> = diff.objects.into_iter().map(|change| (change.before, change.after)).collect();
     assert_eq!(objects, expected(&before.objects, &after.objects), "objects from {from} to {to}");
     let links: Vec<_> = diff.links.into_iter().map(|change| (change.before, change.after)).collect();
@@ -204,21 +228,23 @@ async fn compare_diff(store: &Embedded, (from, before): (u64, &State), (to, afte
 }
 
 async fn check(steps: Vec<Step>) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("the model is whole and the store works");
     let options = Options { durability: calipso_store::Durability::Process, ..Options::default() };
-    let store = Embedded::open(&folder.path().join("model.store"), options).unwrap();
+    let store =
+        Embedded::open(&folder.path().join("model.store"), options).expect("the model is whole and the store works");
     let environment = Environment { name: "e".into(), ..Environment::default() };
-    store.put_environment(&environment).await.unwrap();
-    let lease = store.acquire("e", "model", 0, Duration::from_secs(1)).await.unwrap();
+    store.put_environment(&environment).await.expect("the model is whole and the store works");
+    let lease =
+        store.acquire("e", "model", 0, Duration::from_secs(1)).await.expect("the model is whole and the store works");
     let mut revisions = vec![State::default()];
     let mut oldest = 0;
     for step in steps {
         let current = revisions.len() as u64 - 1;
         let info = CommitInfo { at: "2026-01-01T00:00:00Z".into(), note: "".into() };
-        let mut next = revisions.last().unwrap().clone();
+        let mut next = revisions.last().expect("the model is whole and the store works").clone();
         let revision = match step {
             Step::Prune(keep) => {
-                let pruned = store.prune("e", &Keep::Last(keep)).await.unwrap();
+                let pruned = store.prune("e", &Keep::Last(keep)).await.expect("the model is whole and the store works");
                 let expected = oldest.max((current + 1).saturating_sub(keep.max(1)));
                 assert_eq!((pruned.oldest, pruned.revisions), (expected, expected - oldest));
                 oldest = expected;
@@ -226,11 +252,14 @@ async fn check(steps: Vec<Step>) {
             }
             Step::Clear => {
                 next = State::default();
-                store.clear("e", current, &lease, &info).await.unwrap()
+                store.clear("e", current, &lease, &info).await.expect("the model is whole and the store works")
             }
             Step::Commit { objects, links, cliques } => {
                 let delta = apply(&mut next, &objects, &links, &cliques);
-                store.commit("e", current, &lease, &delta, &ScopeChanges::default(), &info).await.unwrap()
+                store
+                    .commit("e", current, &lease, &delta, &ScopeChanges::default(), &info)
+                    .await
+                    .expect("the model is whole and the store works")
             }
         };
         if next == revisions[current as usize] {
@@ -253,13 +282,16 @@ async fn check(steps: Vec<Step>) {
             compare_diff(&store, (other, &revisions[other as usize]), (at, state)).await;
         }
     }
-    store.verify().await.unwrap();
+    store.verify().await.expect("the model is whole and the store works");
     // What nothing uses any more is not kept: pruned to the current revision, the file knows no other key.
-    store.prune("e", &Keep::Last(1)).await.unwrap();
+    store.prune("e", &Keep::Last(1)).await.expect("the model is whole and the store works");
     compare(&store, current, &revisions[current as usize]).await;
     drop(store);
-    let file = rusqlite::Connection::open(folder.path().join("model.store")).unwrap();
-    let count = |statement: &str| -> i64 { file.query_row(statement, [], |row| row.get(0)).unwrap() };
+    let file =
+        rusqlite::Connection::open(folder.path().join("model.store")).expect("the model is whole and the store works");
+    let count = |statement: &str| -> i64 {
+        file.query_row(statement, [], |row| row.get(0)).expect("the model is whole and the store works")
+    };
     for table in ["object_past", "link_past", "clique_past"] {
         assert_eq!(count(&format!("SELECT count(*) FROM {table}")), 0, "{table} is empty after pruning");
     }
@@ -267,7 +299,10 @@ async fn check(steps: Vec<Step>) {
     let state = &revisions[current as usize];
     for object in state.objects.values() {
         used.push(object.key.clone());
-        used.push(ObjectKey::new(object.text("parent_type").unwrap(), object.text("parent_id").unwrap()));
+        used.push(ObjectKey::new(
+            object.text("parent_type").expect("the model is whole and the store works"),
+            object.text("parent_id").expect("the model is whole and the store works"),
+        ));
     }
     used.extend(state.links.values().flat_map(|link| [link.source.clone(), link.target.clone()]));
     for clique in state.cliques.values() {
