@@ -97,7 +97,11 @@ impl Run {
         if error.is_failed() {
             self.spoiled = true;
         } else {
-            self.fail(step, Why::new(FailureKind::Expression, error.to_string()));
+            let sentence = match &error.source_text {
+                Some(source) => format!("{error} in `{}`", source.trim()),
+                None => error.to_string(),
+            };
+            self.fail(step, Why::new(FailureKind::Expression, sentence));
         }
     }
 }
