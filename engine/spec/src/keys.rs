@@ -371,6 +371,11 @@ pub static BLOCKS: &[BlockKeys] = &[
         keys: &[
             must("match", Text, "The expression with named groups."),
             may("each_line", Bool, "Each line by itself: a list; default false: one map."),
+            may(
+                "others",
+                Word(&["dropped", "refused"]),
+                "With `each_line`: whether a line that does not match is dropped, or makes the input wrong. Default dropped.",
+            ),
             TYPES,
             AFTER,
             BEFORE,
@@ -413,6 +418,7 @@ pub static BLOCKS: &[BlockKeys] = &[
         name: "`json`",
         keys: &[
             may("rows", Text, "Path to the list of rows."),
+            may("must_be", Word(&["map", "list", "list_of_maps"]), "Another shape makes the input wrong."),
             may("columns", Text, "Path to the list of column names, when rows are lists."),
             may(
                 "tagged",

@@ -48,7 +48,7 @@ fn of_block(block: &BlockKeys, needed: &mut BTreeSet<&'static str>) -> Value {
     }
     let required: Vec<&str> = block.keys.iter().filter(|key| key.required).map(|key| key.name).collect();
     let mut schema = json!({"type": "object", "properties": properties, "additionalProperties": false});
-    if !required.is_empty() && !(block.name == "a distribution") {
+    if !required.is_empty() && block.name != "a distribution" {
         schema["required"] = json!(required);
     }
     if block.name == "a step" {

@@ -133,7 +133,7 @@ pub fn github(diagnostics: &[Diagnostic], files: &Files) -> String {
         let at = place(&diagnostic.primary, files);
         let mut message = diagnostic.message.clone();
         if let Some(help) = &diagnostic.help {
-            message.push_str("\n");
+            message.push('\n');
             message.push_str(help);
         }
         out.push_str(&format!(

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use calipso_model::Str;
 use calipso_parse::{
-    BlockSpec, BlocksSpec, Conversion, JsonSpec, KeyValuesSpec, LastColumn, LineOptions, LinesSpec, ParseSpecErrorKind,
-    Parser, ParserSpec, RegexSpec, TableSpec, Tagged,
+    BlockSpec, BlocksSpec, Conversion, JsonSpec, KeyValuesSpec, LastColumn, LineOptions, LinesSpec, MustBe,
+    ParseSpecErrorKind, Parser, ParserSpec, RegexSpec, TableSpec, Tagged,
 };
 
 use crate::{
@@ -42,7 +42,7 @@ pub(crate) fn unknown<'k>(cx: &mut Cx<'_>, name: &str, range: &Range<usize>, kno
 
 /// A parser by its own keys, or by name.
 pub(crate) enum Chosen {
-    Spec(ParserSpec),
+    Spec(Box<ParserSpec>),
     Named(Str, Range<usize>),
 }
 
@@ -88,13 +88,13 @@ pub(crate) fn choose(cx: &mut Cx<'_>, node: &Node) -> Option<Chosen> {
         }
         "yaml" | "xml" => {
             Fields::open(cx, inner, &format!("`{name}`"))?.finish(cx);
-            Chosen::Spec(if name == "yaml" { ParserSpec::Yaml } else { ParserSpec::Xml })
+            Chosen::Spec(Box::new(if name == "yaml" { ParserSpec::Yaml } else { ParserSpec::Xml }))
         }
         _ => {
             let mut fields = Fields::open(cx, inner, &format!("`{name}`"))?;
             let spec = spec(cx, name, &mut fields);
             fields.finish(cx);
-            Chosen::Spec(spec?)
+            Chosen::Spec(Box::new(spec?))
         }
     })
 }
@@ -109,6 +109,7 @@ fn spec(cx: &mut Cx<'_>, name: &str, fields: &mut Fields<'_>) -> Option<ParserSp
         "regex" => ParserSpec::Regex(RegexSpec {
             options: options(cx, fields),
             each_line: fields.bool(cx, "each_line").unwrap_or(false),
+            others_refused: fields.word(cx, "others", &["dropped", "refused"]).as_deref() == Some("refused"),
             types: types(cx, fields),
             pattern: fields.need_text(cx, "match")?.to_string(),
         }),
@@ -134,6 +135,12 @@ fn spec(cx: &mut Cx<'_>, name: &str, fields: &mut Fields<'_>) -> Option<ParserSp
             ParserSpec::Blocks(BlocksSpec { options, block: block(cx, fields)? })
         }
         "json" => ParserSpec::Json(JsonSpec {
+            must_be: match fields.word(cx, "must_be", &["map", "list", "list_of_maps"]).as_deref() {
+                Some("map") => MustBe::Map,
+                Some("list") => MustBe::List,
+                Some("list_of_maps") => MustBe::ListOfMaps,
+                _ => MustBe::Anything,
+            },
             rows: fields.text(cx, "rows"),
             columns: fields.text(cx, "columns"),
             tagged: fields

@@ -239,14 +239,15 @@ impl<'c> Walk<'c> {
         match &step.verb {
             Verb::Run(run) => {
                 for expr in run.words.exprs() {
-                    if matches!(self.expr(expr), Shape::Map { .. } | Shape::Dict(_)) && self.facts.is_some() {
-                        if let Some(place) = self.catalogue.expr(expr, 0, expr.source().len()) {
-                            self.found.push(
-                                place
-                                    .says("run/not-words", "a map is no word of a command", "")
-                                    .help("choose a value of it"),
-                            );
-                        }
+                    if matches!(self.expr(expr), Shape::Map { .. } | Shape::Dict(_))
+                        && self.facts.is_some()
+                        && let Some(place) = self.catalogue.expr(expr, 0, expr.source().len())
+                    {
+                        self.found.push(
+                            place
+                                .says("run/not-words", "a map is no word of a command", "")
+                                .help("choose a value of it"),
+                        );
                     }
                 }
                 if let Some(at) = &run.at {

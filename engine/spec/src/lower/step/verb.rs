@@ -1,0 +1,310 @@
+//! What stands beside each verb.
+
+use calipso_model::Str;
+
+use super::{Place, Setting, first_key, steps};
+use crate::{
+    checked::{
+        Block, Condition, EmitStep, FetchStep, HttpStep, LookupStep, PatchStep, RunStep, SqlStep, StopStep, Verb,
+    },
+    decode::{Cx, Fields, help, list, map, text},
+    lower::parser,
+    scope::{self, Scope, expr, tree, trees},
+    yaml::{Node, NodeKind},
+};
+
+/// Reads the keys of one verb.
+pub(super) fn verb(
+    cx: &mut Cx<'_>,
+    verb: &str,
+    fields: &mut Fields<'_>,
+    scope: &mut Scope,
+    setting: &Setting<'_>,
+    whole: &Node,
+) -> Option<Verb> {
+    let via = |cx: &mut Cx<'_>, fields: &mut Fields<'_>, default: &str| {
+        fields.text(cx, "via").or_else(|| setting.via.clone()).unwrap_or_else(|| Str::from(default))
+    };
+    Some(match verb {
+        "run" => {
+            let argument = fields.take("run")?;
+            // Hosts are reached by their role; a spec-wide `via` of another transport says nothing about commands.
+            let via = fields
+                .text(cx, "via")
+                .or_else(|| setting.via.clone().filter(|_| setting.place != Place::Fetcher))
+                .unwrap_or_else(|| Str::from("hosts"));
+            let at_node = fields.take("at").or(setting.at);
+            let at = at_node.and_then(|node| expr(cx, node, "at", scope));
+            if at_node.is_none() {
+                help(
+                    cx.report(
+                        "run/no-host",
+                        &argument.range,
+                        "nothing says on which host this runs",
+                        "neither `at` here nor in the spec",
+                    ),
+                    "add `at: parent`",
+                );
+            }
+            let parse = fields.take("parse").and_then(|node| parser::parse(cx, node, setting.parsers));
+            let ok_exit = match fields.take("ok_exit") {
+                None => vec![0],
+                Some(node) => {
+                    numbers(cx, node, "ok_exit").into_iter().filter_map(|number| i32::try_from(number).ok()).collect()
+                }
+            };
+            Verb::Run(RunStep { words: scope::words(cx, argument, "run", scope)?, at, via, parse, ok_exit })
+        }
+        "http" => {
+            let argument = fields.take("http")?;
+            let via = via(cx, fields, "http");
+            let mut target = trees(cx, setting.target, "target", scope);
+            for (key, value) in trees(cx, fields.take("target"), "target", scope) {
+                target.retain(|(known, _)| *known != key);
+                target.push((key, value));
+            }
+            let query = trees(cx, fields.take("query"), "query", scope);
+            let headers = trees(cx, fields.take("headers"), "headers", scope);
+            let body = fields.take("body").and_then(|node| tree(cx, node, scope));
+            let items = fields.text(cx, "items");
+            let parse = fields.take("parse").and_then(|node| parser::parse(cx, node, setting.parsers));
+            let accept_status = match fields.take("accept_status") {
+                None => Vec::new(),
+                Some(node) => numbers(cx, node, "accept_status")
+                    .into_iter()
+                    .filter_map(|number| u16::try_from(number).ok())
+                    .collect(),
+            };
+            let base = match fields.take("base") {
+                Some(node) if setting.place == Place::Fetcher => {
+                    help(
+                        cx.report("spec/unknown-key", &node.range, "only connections choose a `base`", ""),
+                        "use `via` and `target`",
+                    );
+                    None
+                }
+                node => node.and_then(|node| expr(cx, node, "base", scope)),
+            };
+            let (method, path) = request_line(cx, argument, scope)?;
+            Verb::Http(HttpStep {
+                method,
+                path,
+                via,
+                target,
+                query,
+                headers,
+                body,
+                items,
+                parse,
+                accept_status,
+                answer_as: None,
+                base,
+            })
+        }
+        "sql" => {
+            let argument = fields.take("sql")?;
+            let via = fields
+                .text(cx, "via")
+                .or_else(|| setting.via.clone().filter(|_| setting.place != Place::Fetcher))
+                .unwrap_or_else(|| Str::from("database"));
+            Verb::Sql(SqlStep { text: scope::sql(cx, argument, "sql", scope)?, via })
+        }
+        "call" => {
+            let argument = fields.take("call")?;
+            fields.take("with");
+            help(
+                cx.report(
+                    "call/unknown-function",
+                    &argument.range,
+                    "no plugin declares this function",
+                    "no plugin is installed",
+                ),
+                "say it in YAML, or use a built-in filter",
+            );
+            return None;
+        }
+        "lookup" => {
+            let argument = fields.take("lookup")?;
+            let object_type = text(cx, argument, "lookup");
+            let mut filter = Vec::new();
+            if let Some(entries) = fields.take("where").and_then(|node| map(cx, node, "where")) {
+                for (key, node) in entries {
+                    if let Some(condition) = condition(cx, node, scope) {
+                        filter.push((key.name.clone(), condition));
+                    }
+                }
+            }
+            let missing = fields.take("missing").and_then(|node| {
+                let mut inner = Fields::open(cx, node, "`missing`")?;
+                let stop = stop(cx, &mut inner, scope, setting);
+                inner.finish(cx);
+                stop
+            });
+            Verb::Lookup(LookupStep { object_type: object_type?, filter, missing })
+        }
+        "fetch" => {
+            let argument = fields.take("fetch")?;
+            let object_type = text(cx, argument, "fetch")?;
+            let filter = trees(cx, fields.take("where"), "where", scope);
+            let inside = fields.need(cx, "inside").and_then(|node| expr(cx, node, "inside", scope))?;
+            Verb::Fetch(FetchStep { object_type, inside, filter })
+        }
+        "let" => {
+            fields.take("let");
+            let value = fields.need(cx, "value").and_then(|node| tree(cx, node, scope))?;
+            Verb::Let(value)
+        }
+        "emit" => {
+            let argument = fields.take("emit")?;
+            let object_type = text(cx, argument, "emit");
+            let copy = fields.take("copy").and_then(|node| expr(cx, node, "copy", scope));
+            let without = crate::decode::names(fields.texts(cx, "without"));
+            let set = trees(cx, fields.take("set"), "set", scope);
+            Verb::Emit(EmitStep { object_type: object_type?, copy, without, set })
+        }
+        "patch" => {
+            let object = fields.take("patch").and_then(|node| expr(cx, node, "patch", scope))?;
+            Verb::Patch(PatchStep {
+                object,
+                copy: fields.take("copy").and_then(|node| expr(cx, node, "copy", scope)),
+                without: crate::decode::names(fields.texts(cx, "without")),
+                set: trees(cx, fields.take("set"), "set", scope),
+                unset: crate::decode::names(fields.texts(cx, "unset")),
+                put: trees(cx, fields.take("put"), "put", scope),
+                remove: trees(cx, fields.take("remove"), "remove", scope),
+            })
+        }
+        "delete" => Verb::Delete(fields.take("delete").and_then(|node| expr(cx, node, "delete", scope))?),
+        "stop" => Verb::Stop(stop(cx, fields, scope, setting)?),
+        "do" => Verb::Do(block(cx, fields, None, scope, setting)?),
+        "first_of" => {
+            let argument = fields.take("first_of")?;
+            let nodes = list(cx, argument, "first_of")?;
+            let mut blocks = Vec::new();
+            for node in nodes {
+                let Some(mut inner) = Fields::open(cx, node, "an alternative") else { continue };
+                let name = inner.text(cx, "name");
+                let when = inner.take("when").and_then(|node| expr(cx, node, "when", scope));
+                let block = block(cx, &mut inner, name, scope, setting);
+                if fields.key("as").is_some() && inner.key("value").is_none() {
+                    help(
+                        cx.report(
+                            "first_of/no-value",
+                            &first_key(node),
+                            "this alternative has no `value`, but the result is bound",
+                            "yields nothing",
+                        ),
+                        "add `value: \"{{ … }}\"`",
+                    );
+                }
+                inner.finish(cx);
+                if let Some(mut block) = block {
+                    block.when = when;
+                    blocks.push(block);
+                }
+            }
+            if blocks.is_empty() {
+                cx.report("spec/wrong-type", &whole.range, "`first_of` has no alternatives", "");
+            }
+            Verb::FirstOf(blocks)
+        }
+        _ => return None,
+    })
+}
+
+fn block(
+    cx: &mut Cx<'_>,
+    fields: &mut Fields<'_>,
+    name: Option<Str>,
+    scope: &mut Scope,
+    setting: &Setting<'_>,
+) -> Option<Block> {
+    let node = fields.need(cx, "do");
+    let value_node = fields.take("value");
+    scope.within(&[], |scope| {
+        let steps = node.map(|node| steps(cx, node, "do", scope, setting)).unwrap_or_default();
+        let value = value_node.and_then(|node| tree(cx, node, scope));
+        Some(Block { name, when: None, steps, value })
+    })
+}
+
+fn stop(cx: &mut Cx<'_>, fields: &mut Fields<'_>, scope: &Scope, setting: &Setting<'_>) -> Option<StopStep> {
+    let node = fields.need(cx, "stop")?;
+    let outcome = text(cx, node, "stop")?;
+    let outcomes = setting.place.outcomes();
+    if !outcomes.contains(&outcome.as_ref()) {
+        let says = setting.place.says();
+        let listed = outcomes.iter().map(|outcome| format!("`{outcome}`")).collect::<Vec<_>>().join(", ");
+        help(
+            cx.report("step/bad-outcome", &node.range, format!("{says} cannot end `{outcome}`"), "not an outcome here"),
+            format!("one of {listed}"),
+        );
+    }
+    let because = fields.take("because").and_then(|node| tree(cx, node, scope));
+    Some(StopStep { outcome, because })
+}
+
+fn condition(cx: &mut Cx<'_>, node: &Node, scope: &Scope) -> Option<Condition> {
+    if let NodeKind::Map(entries) = &node.kind
+        && let [(key, inner)] = entries.as_slice()
+    {
+        match key.name.as_ref() {
+            "has" => return tree(cx, inner, scope).map(Condition::Has),
+            "any_of" => return tree(cx, inner, scope).map(Condition::AnyOf),
+            other => {
+                help(
+                    cx.report(
+                        "spec/unknown-key",
+                        &key.range,
+                        format!("a condition has no key `{other}`"),
+                        "unknown key",
+                    ),
+                    "write a value, `{has: value}` or `{any_of: list}`",
+                );
+                return None;
+            }
+        }
+    }
+    tree(cx, node, scope).map(Condition::Is)
+}
+
+/// `METHOD /path`.
+fn request_line(cx: &mut Cx<'_>, node: &Node, scope: &Scope) -> Option<(Str, calipso_expr::UrlPath)> {
+    let line = text(cx, node, "http")?;
+    let inside = match &node.kind {
+        NodeKind::Text { inside, .. } => *inside,
+        _ => None,
+    };
+    let Some((method, path)) = line.split_once(' ') else {
+        help(
+            cx.report("http/bad-request-line", &node.range, "a request is `METHOD /path`", "no method, or no path"),
+            "write for example `GET /v1/things`",
+        );
+        return None;
+    };
+    if !["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"].contains(&method) {
+        help(
+            cx.report("http/bad-request-line", &node.range, format!("`{method}` is no method"), ""),
+            "write it in capitals: GET, POST, PUT, PATCH, DELETE or HEAD",
+        );
+        return None;
+    }
+    let trimmed = path.trim_start();
+    let offset = line.len() - trimmed.len();
+    let path = scope::path(cx, node, trimmed, offset, inside, scope)?;
+    Some((Str::from(method), path))
+}
+
+fn numbers(cx: &mut Cx<'_>, node: &Node, key: &str) -> Vec<i64> {
+    let Some(items) = list(cx, node, key) else { return Vec::new() };
+    items
+        .iter()
+        .filter_map(|item| match item.kind {
+            NodeKind::Int(number) => Some(number),
+            _ => {
+                cx.wrong_type(item, key, "a list of whole numbers");
+                None
+            }
+        })
+        .collect()
+}
