@@ -5,13 +5,14 @@ use std::{collections::BTreeMap, fmt};
 use calipso_model::{Map, Str, Value};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
-use crate::{JsonSpec, ParseError, ParseSpecErrorKind, Shape, Tagged, pattern::Faults};
+use crate::{JsonSpec, MustBe, ParseError, ParseSpecErrorKind, Shape, Tagged, pattern::Faults};
 
 /// Compiled `json`.
 #[derive(Clone, Debug)]
 pub(crate) struct Json {
     rows: Option<Rows>,
     tagged: BTreeMap<Str, Tagged>,
+    must_be: MustBe,
 }
 
 /// Where the rows are, and their column names when they are lists.
@@ -32,7 +33,7 @@ impl Json {
             faults.add(ParseSpecErrorKind::BadKeys, "`columns` needs `rows`");
         }
         let rows = spec.rows.clone().map(|rows| Rows { rows, columns: spec.columns.clone() });
-        Some(Self { rows, tagged: spec.tagged.clone() })
+        Some(Self { rows, tagged: spec.tagged.clone(), must_be: spec.must_be })
     }
 
     pub(crate) fn parse(&self, text: &str) -> Result<Value, ParseError> {
@@ -43,6 +44,18 @@ impl Json {
         if !self.tagged.is_empty() {
             value = self.untag(value, text)?;
         }
+        let (fits, wanted) = match (self.must_be, &value) {
+            (MustBe::Anything, _) => (true, ""),
+            (MustBe::Map, value) => (matches!(value, Value::Map(_)), "a JSON map"),
+            (MustBe::List, value) => (matches!(value, Value::List(_)), "a JSON list"),
+            (MustBe::ListOfMaps, Value::List(items)) => {
+                (items.iter().all(|item| matches!(item, Value::Map(_))), "a JSON list of maps")
+            }
+            (MustBe::ListOfMaps, _) => (false, "a JSON list of maps"),
+        };
+        if !fits {
+            return Err(ParseError::whole(wanted, text));
+        }
         match &self.rows {
             None => Ok(value),
             Some(rows) => rows.read(&value, text),
@@ -51,6 +64,10 @@ impl Json {
 
     pub(crate) fn shape(&self) -> Shape {
         match &self.rows {
+            None if self.must_be == MustBe::ListOfMaps => Shape::List(Box::new(Shape::Map {
+                known: BTreeMap::new(),
+                others: Some(Box::new(Shape::Any)),
+            })),
             None => Shape::Any,
             Some(_) => {
                 let row = Shape::Map { known: BTreeMap::new(), others: Some(Box::new(Shape::Any)) };

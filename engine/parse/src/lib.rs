@@ -22,6 +22,6 @@ pub use error::{ParseError, ParseSpecError, ParseSpecErrorKind};
 pub use parser::Parser;
 pub use shape::{Field, Shape};
 pub use spec::{
-    BlockSpec, BlocksSpec, Conversion, JsonSpec, KeyValuesSpec, LastColumn, LineOptions, LinesSpec, ParserSpec,
+    BlockSpec, BlocksSpec, Conversion, JsonSpec, KeyValuesSpec, LastColumn, LineOptions, LinesSpec, MustBe, ParserSpec,
     RegexSpec, TableSpec, Tagged,
 };

@@ -36,6 +36,7 @@ pub(crate) struct Matches {
     reader: LineReader,
     pattern: Pattern,
     each_line: bool,
+    others_refused: bool,
 }
 
 impl Matches {
@@ -48,7 +49,7 @@ impl Matches {
                 faults.add(ParseSpecErrorKind::NoNamedGroup, "a named group `(?<name>…)` is needed here");
             });
         }
-        Some(Self { reader, pattern, each_line: spec.each_line })
+        Some(Self { reader, pattern, each_line: spec.each_line, others_refused: spec.others_refused })
     }
 
     pub(crate) fn parse(&self, text: &str) -> Result<Value, ParseError> {
@@ -57,6 +58,8 @@ impl Matches {
             for line in self.reader.read(text) {
                 if let Some(pairs) = self.pattern.read(&line.text, Some(line.number))? {
                     found.push(Value::Map(Map::from_pairs(pairs)));
+                } else if self.others_refused && !line.text.trim().is_empty() {
+                    return Err(ParseError::at(line.number, "a line that matches the regular expression", &line.text));
                 }
             }
             return Ok(found.into());

@@ -92,6 +92,8 @@ pub struct RegexSpec {
     pub pattern: String,
     /// Whether each line is matched by itself.
     pub each_line: bool,
+    /// `others: refused`: with `each_line`, a line that does not match makes the input wrong instead of being dropped.
+    pub others_refused: bool,
     /// By group.
     pub types: BTreeMap<Str, Conversion>,
 }
@@ -175,6 +177,22 @@ pub struct JsonSpec {
     pub columns: Option<Str>,
     /// Two-element arrays that begin with this name, and what they become.
     pub tagged: BTreeMap<Str, Tagged>,
+    /// `must_be`: another shape makes the input wrong.
+    pub must_be: MustBe,
+}
+
+/// What a JSON text has to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MustBe {
+    /// Any value.
+    #[default]
+    Anything,
+    /// A map.
+    Map,
+    /// A list.
+    List,
+    /// A list whose elements are maps.
+    ListOfMaps,
 }
 
 /// What a tagged array becomes.
