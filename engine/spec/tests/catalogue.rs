@@ -72,6 +72,7 @@ fn fetchers_run_behind_what_they_need() {
 
 #[test]
 fn a_second_reading_says_the_same() {
-    let (first, second) = (load(&[layer()]), load(&[layer()]));
+    let layer = layer();
+    let (first, second) = (load(std::slice::from_ref(&layer)), load(std::slice::from_ref(&layer)));
     assert_eq!(first.diagnostics, second.diagnostics);
 }

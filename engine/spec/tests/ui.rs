@@ -82,7 +82,7 @@ fn cases() -> Vec<(String, String)> {
 fn the_base_has_no_mistake() {
     let loaded = loaded(&base());
     assert_eq!(diag::text(&loaded.diagnostics, &loaded.files, false), "");
-    assert_eq!(loaded.n_specs, 11);
+    assert_eq!(loaded.n_specs, 13);
 }
 
 #[test]

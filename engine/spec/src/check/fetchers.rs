@@ -19,6 +19,7 @@ pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, found: &mut Vec<Di
         walk(&fetcher.steps, &mut steps);
         emitted(catalogue, fetcher, &steps, found);
         lookups(catalogue, facts, &steps, found);
+        narrowings(catalogue, facts, fetcher, found);
         derived(catalogue, facts, fetcher, &steps, found);
     }
     let supported = variances::supported(catalogue);
@@ -90,6 +91,23 @@ fn lookups(catalogue: &Catalogue<'_>, facts: &Facts, steps: &[&Step], found: &mu
                 "neither emitted nor derived",
             );
             diagnostic.help = mean(key, &facts.known(object_type));
+            found.push(diagnostic);
+        }
+    }
+}
+
+fn narrowings(catalogue: &Catalogue<'_>, facts: &Facts, fetcher: &Fetcher, found: &mut Vec<Diagnostic>) {
+    let Some(inside) = catalogue.spot("fetcher", &fetcher.head.name).and_then(|spot| spot.inside("narrow_by")) else {
+        return;
+    };
+    for (object_type, attributes) in &fetcher.narrow_by {
+        for attribute in attributes.iter().filter(|attribute| !facts.has(object_type, attribute)) {
+            let mut diagnostic = inside.element(object_type, attribute).says(
+                "lookup/unknown-attribute",
+                format!("objects of the type `{object_type}` have no attribute `{attribute}`"),
+                "neither emitted nor derived",
+            );
+            diagnostic.help = mean(attribute, &facts.known(object_type));
             found.push(diagnostic);
         }
     }

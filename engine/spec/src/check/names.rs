@@ -1,10 +1,12 @@
 //! Names of specs: types, roles, parsers, tests.
 
+use std::collections::BTreeSet;
+
 use calipso_model::Str;
 
 use super::{Catalogue, Place, mean, walk};
 use crate::{
-    checked::{Step, Verb},
+    checked::{Step, TransportName, Verb},
     diag::Diagnostic,
     load::KINDS,
 };
@@ -47,6 +49,53 @@ pub(super) fn check(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
     }
     tests(catalogue, found);
     unused_parsers(catalogue, found);
+    unused_roles(catalogue, found);
+    unused_types(catalogue, found);
+}
+
+/// Connections whose role no step uses. A broker is used by what listens, not by steps.
+fn unused_roles(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
+    let mut used: BTreeSet<&str> = BTreeSet::new();
+    for fetcher in catalogue.specs.fetchers.values() {
+        let mut steps = Vec::new();
+        walk(&fetcher.steps, &mut steps);
+        used.extend(steps.iter().filter_map(|step| match &step.verb {
+            Verb::Run(run) => Some(run.via.as_ref()),
+            Verb::Http(http) => Some(http.via.as_ref()),
+            Verb::Sql(sql) => Some(sql.via.as_ref()),
+            _ => None,
+        }));
+    }
+    for connection in catalogue.specs.connections.values() {
+        if connection.transport != TransportName::Amqp
+            && !used.contains(connection.role.as_ref())
+            && let Some(spot) = catalogue.spot("connection", &connection.head.name)
+        {
+            found.push(
+                spot.value("role")
+                    .says("spec/unreached", format!("no step uses the role `{}`", connection.role), "used by nobody")
+                    .help("name it with `via`, or remove the connection"),
+            );
+        }
+    }
+}
+
+/// Object types that no fetcher brings into being.
+fn unused_types(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
+    for name in catalogue.specs.object_types.keys() {
+        let emitted = catalogue.specs.fetchers.values().any(|fetcher| fetcher.emits.contains(name));
+        if !emitted && let Some(spot) = catalogue.spot("object_type", name) {
+            found.push(
+                spot.value("name")
+                    .says(
+                        "spec/unreached",
+                        format!("no fetcher emits objects of the type `{name}`"),
+                        "emitted by nobody",
+                    )
+                    .help("add a fetcher that emits it, or remove the type"),
+            );
+        }
+    }
 }
 
 fn in_step(catalogue: &Catalogue<'_>, step: &Step, found: &mut Vec<Diagnostic>) {
@@ -101,7 +150,7 @@ fn tests(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
 }
 
 fn unused_parsers(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
-    let mut named = std::collections::BTreeSet::new();
+    let mut named = BTreeSet::new();
     for parsed in catalogue.read.files.values() {
         gather(&parsed.node, &mut named);
     }
@@ -116,7 +165,7 @@ fn unused_parsers(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
     }
 }
 
-fn gather<'n>(node: &'n crate::yaml::Node, named: &mut std::collections::BTreeSet<&'n str>) {
+fn gather<'n>(node: &'n crate::yaml::Node, named: &mut BTreeSet<&'n str>) {
     for (key, value) in node.entries() {
         if key.name.as_ref() == "named"
             && let Some(name) = value.as_text()
