@@ -31,6 +31,12 @@ pub(crate) enum Reason {
     IndexUndefined,
 }
 
+/// Whether reading an attribute of it is a wrong type, which nothing masks, and no path that breaks off. Text breaks off,
+/// since an element of XML is text where it has neither attributes nor children.
+fn is_no_holder(value: &Value) -> bool {
+    matches!(value, Value::List(_) | Value::Int(_) | Value::Float(_) | Value::Bool(_))
+}
+
 impl Out<'_> {
     fn made(value: impl Into<Value>) -> Self {
         Out::Is(Cow::Owned(value.into()))
@@ -114,6 +120,8 @@ impl<'a> Run<'a, '_> {
                         None => Ok(Out::Missing(node, Reason::Absent)),
                     },
                     Value::Null => Ok(Out::Missing(node, Reason::HolderIsNull)),
+                    // Data of another shape than the spec reads must not pass as "there is none".
+                    other if is_no_holder(other) => Err(self.missing(node, Reason::HolderIs(other.kind()))),
                     other => Ok(Out::Missing(node, Reason::HolderIs(other.kind()))),
                 },
                 missing @ Out::Missing(..) => Ok(missing),
@@ -161,6 +169,9 @@ impl<'a> Run<'a, '_> {
         let Out::Is(index) = self.open(index)? else {
             return Ok(Out::Missing(node, Reason::IndexUndefined));
         };
+        if matches!(*index, Value::Str(_)) && is_no_holder(&holder) {
+            return Err(self.missing(node, Reason::HolderIs(holder.kind())));
+        }
         let found = match holder {
             Cow::Borrowed(holder) => item(holder, &index),
             Cow::Owned(holder) => item(&holder, &index).map(|found| Cow::Owned(found.into_owned())),
