@@ -55,13 +55,15 @@ fn bench(size: usize, rules: &Arc<Rules>) {
     let documents_bytes = resident_bytes().saturating_sub(before_documents);
     println!("== {count} objects ({} hosts, {} instances)", cloud.hosts.len(), cloud.instances.len());
     let input = floor::Input::new(&cloud);
+    let cpu = cpu_secs();
     let start = Instant::now();
     let output = floor::derive(&input);
     let floor_secs = start.elapsed().as_secs_f64();
+    let cpu = cpu_secs() - cpu;
     let clique_links: usize = output.cliques.iter().map(|clique| clique.links.len()).sum();
     let links: usize = output.links.iter().map(Vec::len).sum();
     println!(
-        "floor, by hand, 1 thread  {floor_secs:8.3} s   {links} links, {} cliques with {clique_links} links",
+        "floor, by hand, 1 thread  {floor_secs:8.3} s   {cpu:.2} s of CPU; {links} links, {} cliques with {clique_links} links",
         output.cliques.len()
     );
     let counts = output.counts();
@@ -73,11 +75,13 @@ fn bench(size: usize, rules: &Arc<Rules>) {
         let before = resident_bytes();
         graph = Graph::with_threads(rules.clone(), threads);
         let start = Instant::now();
+        let cpu = cpu_secs();
         let outcome = graph.apply(Changes { upsert: documents, remove: Vec::new() });
         let secs = start.elapsed().as_secs_f64();
+        let cpu = cpu_secs() - cpu;
         let delta = &outcome.delta;
         println!(
-            "rules, {threads} thread(s)        {secs:8.3} s   {} links, {} cliques; {:.1} times the floor",
+            "rules, {threads} thread(s)        {secs:8.3} s   {cpu:.2} s of CPU; {} links, {} cliques; {:.1} times the floor",
             delta.links.len(),
             delta.cliques.len(),
             secs / floor_secs
@@ -145,6 +149,14 @@ fn one_change(graph: &mut Graph, cloud: &cloud::Cloud) {
     for (what, mean, slowest) in slowest {
         println!("one change: {what:40} mean {mean:8.3} ms, slowest {slowest:8.3} ms");
     }
+}
+
+/// Seconds of CPU that this process has used, as the kernel counts hundredths.
+fn cpu_secs() -> f64 {
+    let fields = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = fields.rsplit(')').next().unwrap_or_default();
+    let ticks = after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok());
+    ticks.sum::<f64>() / 100.0
 }
 
 /// Bytes of memory in use, as the kernel counts pages.

@@ -102,7 +102,7 @@ pub(crate) fn agree(a: &Value, b: &Value) -> bool {
 /// What one walk found.
 pub(crate) struct Found {
     /// Places of the objects, by type id.
-    pub(crate) members: BTreeMap<usize, Vec<u32>>,
+    pub(crate) members: Vec<Vec<u32>>,
     /// Store and entry, in the order they were found.
     pub(crate) links: Vec<(usize, u32)>,
     pub(crate) limits: Vec<(usize, Value)>,
@@ -136,12 +136,15 @@ impl Found {
             object_type: names.types[type_id].clone(),
             id: view.nodes[type_id].slot(place).id.clone(),
         };
-        let mut nodes = Vec::with_capacity(self.members.values().map(Vec::len).sum());
+        let mut nodes = Vec::with_capacity(self.members.iter().map(Vec::len).sum());
         for type_id in &view.by_name {
-            if let Some(members) = self.members.get(type_id) {
+            let members = &self.members[*type_id];
+            if members.len() > 1 {
                 let mut members = members.clone();
                 members.sort_unstable_by(|a, b| view.nodes[*type_id].order(*a, *b));
                 nodes.extend(members.into_iter().map(|place| key(*type_id, place)));
+            } else {
+                nodes.extend(members.iter().map(|place| key(*type_id, *place)));
             }
         }
         let links = self.links.iter().map(|(store, entry)| {

@@ -8,7 +8,7 @@ use calipso_spec::checked::Take;
 
 use crate::{
     faults::{FaultKey, Part},
-    join::{Draft, Index, KeyHash, opposite},
+    join::{Drafts, Index, KeyHash, opposite},
     nodes::{NIL, Nodes},
     rules::{Attribute, AttributeRule, End, LinkParts, LinkRules, Own, Rules, Yield},
     store::Body,
@@ -20,6 +20,8 @@ pub(crate) struct Evaluator<'a> {
     pub(crate) nodes: &'a [Nodes],
     pub(crate) indexes: &'a [Index],
     frames: Vec<Option<Frame>>,
+    parts: Vec<Value>,
+    met: Vec<Met>,
     /// What went wrong.
     pub(crate) faults: Vec<(FaultKey, String)>,
 }
@@ -36,12 +38,12 @@ struct Met {
 
 impl<'a> Evaluator<'a> {
     pub(crate) fn new(rules: &'a Rules, nodes: &'a [Nodes], indexes: &'a [Index]) -> Self {
-        Self { rules, nodes, indexes, frames: Vec::new(), faults: Vec::new() }
+        Self { rules, nodes, indexes, frames: Vec::new(), parts: Vec::new(), met: Vec::new(), faults: Vec::new() }
     }
 
     fn take_frame(&mut self, join: usize) -> Frame {
         if self.frames.len() <= join {
-            self.frames.resize_with(self.rules.joins.len(), || None);
+            self.frames.resize_with(self.rules.joins.len() + self.rules.own_rules, || None);
         }
         self.frames[join].take().unwrap_or_else(|| self.rules.joins[join].frame.clone())
     }
@@ -53,7 +55,7 @@ impl<'a> Evaluator<'a> {
     // ------------------------------------------------------------ rows
 
     /// Adds the keys that an object has at one end of a join; none when it is gone.
-    pub(crate) fn rows(&mut self, join: usize, side: usize, object: u32, seed: KeyHash, drafts: &mut Vec<Draft>) {
+    pub(crate) fn rows(&mut self, join: usize, side: usize, object: u32, seed: KeyHash, drafts: &mut Drafts) {
         let rules = self.rules;
         let end = &rules.joins[join].ends[side];
         if !self.nodes[end.type_id].is_live(object) {
@@ -62,12 +64,13 @@ impl<'a> Evaluator<'a> {
         let mut frame = self.take_frame(join);
         frame.set(end.slot, self.document(end, object));
         let mut problems = Vec::new();
-        let mut row = |frame: &mut Frame, fuel: &mut Fuel| match key(end, frame, fuel) {
-            Ok(Some(key)) => {
-                let binds = end.binds.iter().map(|slot| frame.get(*slot).cloned().unwrap_or_default()).collect();
-                drafts.push(Draft { hash: seed.key(&key), key, binds });
+        let parts = &mut self.parts;
+        let mut row = |frame: &mut Frame, fuel: &mut Fuel| match key(end, frame, fuel, parts) {
+            Ok(true) => {
+                let binds = end.binds.iter().map(|slot| frame.get(*slot).cloned().unwrap_or_default());
+                drafts.push(seed, parts, binds);
             }
-            Ok(None) => {}
+            Ok(false) => {}
             Err(error) => problems.push(error.to_string()),
         };
         let mut fuel = Fuel::default();
@@ -161,7 +164,11 @@ impl<'a> Evaluator<'a> {
     }
 
     fn own_value(&mut self, own: &Own, type_id: usize, object: u32) -> Value {
-        let mut frame = own.frame.clone();
+        let rule = self.rules.joins.len() + own.number;
+        if self.frames.len() <= rule {
+            self.frames.resize_with(self.rules.joins.len() + self.rules.own_rules, || None);
+        }
+        let mut frame = self.frames[rule].take().unwrap_or_else(|| own.frame.clone());
         frame.set(own.slot, Value::Map(without(self.nodes[type_id].doc(object), &own.hides)));
         let mut values = Values::new(own.take);
         let mut problems = Vec::new();
@@ -194,7 +201,7 @@ impl<'a> Evaluator<'a> {
                 }
             }
         }
-        let rule = self.rules.joins.len() + own.number;
+        self.frames[rule] = Some(frame);
         let value = values.finish().unwrap_or_else(|message| {
             problems.push(message);
             Value::Null
@@ -211,10 +218,12 @@ impl<'a> Evaluator<'a> {
         let Yield::Value(tree, take) = &rule.yields else {
             return Value::Null;
         };
-        let mut met = Vec::new();
+        let mut met = std::mem::take(&mut self.met);
+        met.clear();
         self.meetings(join, 0, object, &mut met);
-        if met.is_empty() && matches!(take, Take::First | Take::Last | Take::One) {
-            return Value::Null;
+        if met.is_empty() {
+            self.met = met;
+            return if matches!(take, Take::All | Take::Distinct) { Value::list(Vec::new()) } else { Value::Null };
         }
         // Distinct values are sorted anyway.
         if *take != Take::Distinct {
@@ -222,7 +231,7 @@ impl<'a> Evaluator<'a> {
         }
         let mut values = Values::new(*take);
         let mut frame = self.take_frame(join);
-        for pair in met {
+        for pair in &met {
             if values.full() {
                 break;
             }
@@ -237,6 +246,7 @@ impl<'a> Evaluator<'a> {
             }
         }
         self.frames[join] = Some(frame);
+        self.met = met;
         values.finish().unwrap_or_else(|message| {
             self.fault(join, Part::Own, object, NIL, message);
             Value::Null
@@ -385,13 +395,13 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-fn key(end: &End, frame: &Frame, fuel: &mut Fuel) -> Result<Option<Vec<Value>>, EvalError> {
+fn key(end: &End, frame: &Frame, fuel: &mut Fuel, parts: &mut Vec<Value>) -> Result<bool, EvalError> {
     if let Some(when) = &end.when
         && !when.holds(frame, fuel)?
     {
-        return Ok(None);
+        return Ok(false);
     }
-    end.key.eval_key(frame, fuel)
+    end.key.eval_key_into(frame, fuel, parts)
 }
 
 fn without(doc: &Map, hidden: &[Str]) -> Map {

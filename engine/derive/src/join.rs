@@ -8,13 +8,59 @@ use crate::{
     same::same_list,
 };
 
-/// One key that an object has at one end, before it is in the index.
-#[derive(Debug)]
+/// One key that an object has at one end, before it is in the index. Its parts, then the generator values that later
+/// expressions read, stand among the values of its [`Drafts`].
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Draft {
     pub(crate) hash: u64,
-    pub(crate) key: Vec<Value>,
-    /// Generator values that later expressions read.
-    pub(crate) binds: Box<[Value]>,
+    start: u32,
+    parts: u16,
+    binds: u16,
+}
+
+/// Keys of some objects at one end.
+#[derive(Debug, Default)]
+pub(crate) struct Drafts {
+    pub(crate) list: Vec<Draft>,
+    pub(crate) values: Vec<Value>,
+}
+
+impl Drafts {
+    /// Adds a key.
+    pub(crate) fn push(&mut self, seed: KeyHash, parts: &mut Vec<Value>, binds: impl Iterator<Item = Value>) {
+        let start = self.values.len();
+        let hash = seed.key(parts);
+        self.values.append(parts);
+        let after = self.values.len();
+        self.values.extend(binds);
+        self.list.push(Draft {
+            hash,
+            start: u32::try_from(start).expect("one task drafts fewer than 2^32 values"),
+            parts: u16::try_from(after - start).expect("a key is written in a spec and has few parts"),
+            binds: u16::try_from(self.values.len() - after).expect("a rule binds few names"),
+        });
+    }
+}
+
+impl Draft {
+    fn parts(self, values: &[Value]) -> &[Value] {
+        &values[self.start as usize..][..usize::from(self.parts)]
+    }
+
+    fn binds(self, values: &[Value]) -> &[Value] {
+        &values[self.start as usize + usize::from(self.parts)..][..usize::from(self.binds)]
+    }
+
+    /// Takes the generator values out.
+    fn take_binds(self, values: &mut [Value]) -> Box<[Value]> {
+        let binds = &mut values[self.start as usize + usize::from(self.parts)..][..usize::from(self.binds)];
+        binds.iter_mut().map(std::mem::take).collect()
+    }
+
+    /// Takes the key out.
+    fn take_parts(self, values: &mut [Value]) -> Box<[Value]> {
+        values[self.start as usize..][..usize::from(self.parts)].iter_mut().map(std::mem::take).collect()
+    }
 }
 
 /// One key that an object has at one end.
@@ -114,22 +160,23 @@ impl Index {
         }
     }
 
-    /// Gives an object the rows that it has now, leaving `drafts` empty; `changed` hears the key of every row that came
+    /// Gives an object the rows that it has now, taken out of `values`; `changed` hears the key of every row that came
     /// or went, while the key is still there. Rows at the beginning and the end that stay equal are left alone.
     pub(crate) fn replace(
         &mut self,
         side: usize,
         object: u32,
-        drafts: &mut Vec<Draft>,
+        drafts: &[Draft],
+        values: &mut [Value],
         changed: &mut dyn FnMut(&Self, u32),
     ) -> bool {
         let old: Vec<u32> = self.rows_of(side, object).collect();
         let same = |index: &Self, row: u32, draft: &Draft| {
             let row = index.row(side, row);
             let key = &index.keys[row.key as usize];
-            key.hash == draft.hash && *key.parts == *draft.key && same_list(&row.binds, &draft.binds)
+            key.hash == draft.hash && *key.parts == *draft.parts(values) && same_list(&row.binds, draft.binds(values))
         };
-        let front = old.iter().zip(&*drafts).take_while(|(row, draft)| same(self, **row, draft)).count();
+        let front = old.iter().zip(drafts).take_while(|(row, draft)| same(self, **row, draft)).count();
         let back = old[front..]
             .iter()
             .rev()
@@ -137,7 +184,6 @@ impl Index {
             .take_while(|(row, draft)| same(self, **row, draft))
             .count();
         if front + back == old.len() && front + back == drafts.len() {
-            drafts.clear();
             return false;
         }
         let old_end = old.len() - back;
@@ -149,9 +195,9 @@ impl Index {
         let new_end = drafts.len() - back;
         let mut chain = std::mem::take(&mut self.chained);
         chain.extend_from_slice(&old[..front]);
-        for draft in drafts.drain(front..new_end) {
-            let key = self.key(draft.hash, draft.key);
-            let row = self.link(side, object, key, draft.binds);
+        for draft in &drafts[front..new_end] {
+            let key = self.key(*draft, values);
+            let row = self.link(side, object, key, draft.take_binds(values));
             changed(self, key);
             chain.push(row);
         }
@@ -159,7 +205,6 @@ impl Index {
         self.chain(side, object, &chain);
         chain.clear();
         self.chained = chain;
-        drafts.clear();
         true
     }
 
@@ -177,16 +222,17 @@ impl Index {
         }
     }
 
-    fn key(&mut self, hash: u64, parts: Vec<Value>) -> u32 {
+    fn key(&mut self, draft: Draft, values: &mut [Value]) -> u32 {
+        let hash = draft.hash;
         let first = self.by_hash.get(&hash).copied().unwrap_or(NIL);
         let mut next = first;
         while let Some(key) = self.keys.get(next as usize) {
-            if *key.parts == *parts {
+            if *key.parts == *draft.parts(values) {
                 return next;
             }
             next = key.same_hash;
         }
-        let key = Key { parts: parts.into_boxed_slice(), hash, same_hash: first, heads: [NIL; 2] };
+        let key = Key { parts: draft.take_parts(values), hash, same_hash: first, heads: [NIL; 2] };
         let place = match self.free_keys.pop() {
             Some(place) => {
                 self.keys[place as usize] = key;
@@ -275,15 +321,15 @@ pub(crate) type KeyHash = Seeded;
 mod tests {
     use super::*;
 
-    fn draft(key: &str) -> Draft {
-        // One hash for all: collisions have to be resolved by the parts.
-        Draft { hash: 1, key: vec![Value::text(key)], binds: Box::default() }
-    }
-
     fn replace(index: &mut Index, side: usize, object: u32, keys: &[&str]) -> usize {
+        let mut drafts = Drafts::default();
+        for key in keys {
+            drafts.push(Seeded::fixed(1), &mut vec![Value::text(key)], std::iter::empty());
+        }
+        // One hash for all: collisions have to be resolved by the parts.
+        drafts.list.iter_mut().for_each(|draft| draft.hash = 1);
         let mut heard = 0;
-        let mut drafts: Vec<Draft> = keys.iter().map(|key| draft(key)).collect();
-        index.replace(side, object, &mut drafts, &mut |_, _| heard += 1);
+        index.replace(side, object, &drafts.list, &mut drafts.values, &mut |_, _| heard += 1);
         heard
     }
 

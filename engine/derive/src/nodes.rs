@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use calipso_model::{Map, ObjectKey, Str};
+use calipso_model::{Map, ObjectKey, Str, Value};
 
 use crate::hash::{LookUp, Seeded};
 
@@ -171,17 +171,12 @@ impl Nodes {
         self.touch(place, changed, Some(before));
     }
 
-    /// Sets or drops one attribute of a live object.
-    pub(crate) fn set_attribute(&mut self, place: u32, name: &Str, value: Option<calipso_model::Value>, changed: u64) {
+    /// Sets or drops attributes of a live object; they are in the order of their names.
+    pub(crate) fn set_attributes(&mut self, place: u32, attributes: Vec<(Str, Option<Value>)>, changed: u64) {
         let seen = self.mask(place) & TOUCHED != 0;
         let slot = &mut self.slots[place as usize];
         let before = if seen { None } else { Some(slot.doc.clone()) };
-        match value {
-            Some(value) => slot.doc.insert(name.clone(), value),
-            None => {
-                slot.doc.remove(name);
-            }
-        }
+        slot.doc.merge(attributes);
         self.touch(place, changed, before);
     }
 

@@ -4,7 +4,7 @@ mod choose;
 mod compile;
 mod order;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::atomic::AtomicU32};
 
 use calipso_expr::{Each, Expr, Frame, Slot, Tree};
 use calipso_model::{Environment, Str};
@@ -54,6 +54,8 @@ pub struct Rules {
     pub(crate) link_types: Vec<LinkRules>,
     /// One per focal point type, in the order of the types' names.
     pub(crate) cliques: Vec<Plan>,
+    /// How many rules compute from an object alone.
+    pub(crate) own_rules: usize,
     /// Every attribute that constrains cliques.
     pub(crate) constraints: Vec<Str>,
     pub(crate) implicit: bool,
@@ -161,6 +163,8 @@ pub(crate) enum AttributeRule {
 pub(crate) struct Attribute {
     pub(crate) type_id: usize,
     pub(crate) name: Str,
+    /// Where it was in the last document.
+    pub(crate) near: AtomicU32,
     pub(crate) rules: Vec<AttributeRule>,
 }
 

@@ -88,7 +88,12 @@ impl Map {
             match known.as_ref().cmp(key) {
                 Ordering::Equal => return Some(value),
                 // Between two neighbours there is no other key.
-                Ordering::Greater if guess.checked_sub(1).and_then(|before| self.0.get(before)).is_none_or(|before| *before.0 < *key) => {
+                Ordering::Greater
+                    if guess
+                        .checked_sub(1)
+                        .and_then(|before| self.0.get(before))
+                        .is_none_or(|before| *before.0 < *key) =>
+                {
                     return None;
                 }
                 _ => {}
@@ -125,6 +130,27 @@ impl Map {
         }
     }
 
+    /// Sets some keys and removes those without a value, all at once and without spare room. `changes` is in key order.
+    pub fn merge(&mut self, changes: Vec<(Str, Option<Value>)>) {
+        let known = std::mem::take(&mut self.0);
+        let known = Arc::try_unwrap(known).unwrap_or_else(|shared| shared.as_ref().clone());
+        let mut merged = Vec::with_capacity(known.len() + changes.len());
+        let mut changes = changes.into_iter().peekable();
+        for entry in known {
+            while let Some((key, value)) = changes.next_if(|(key, _)| *key < entry.0) {
+                merged.extend(value.map(|value| (key, value)));
+            }
+            match changes.next_if(|(key, _)| *key == entry.0) {
+                Some((_, value)) => merged.extend(value.map(|value| (entry.0, value))),
+                None => merged.push(entry),
+            }
+        }
+        for (key, value) in changes {
+            merged.extend(value.map(|value| (key, value)));
+        }
+        self.0 = Arc::new(merged);
+    }
+
     /// Removes a key and returns what it held.
     pub fn remove(&mut self, key: &str) -> Option<Value> {
         let found = self.position(key).ok()?;
@@ -154,8 +180,7 @@ impl Map {
     }
 
     fn position(&self, key: &str) -> Result<usize, usize> {
-        self.0
-            .binary_search_by(|(known, _)| known.as_ref().cmp(key))
+        self.0.binary_search_by(|(known, _)| known.as_ref().cmp(key))
     }
 }
 
@@ -169,12 +194,7 @@ impl<'a> IntoIterator for &'a Map {
 
 impl<K: Into<Str>, V: Into<Value>> FromIterator<(K, V)> for Map {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
-        Self::from_pairs(
-            pairs
-                .into_iter()
-                .map(|(key, value)| (key.into(), value.into()))
-                .collect(),
-        )
+        Self::from_pairs(pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
     }
 }
 
@@ -465,10 +485,7 @@ impl<'de> Deserialize<'de> for Map {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         match Value::deserialize(input)? {
             Value::Map(map) => Ok(map),
-            other => Err(serde::de::Error::custom(format!(
-                "expected a map, found {}",
-                other.kind()
-            ))),
+            other => Err(serde::de::Error::custom(format!("expected a map, found {}", other.kind()))),
         }
     }
 }

@@ -1,7 +1,5 @@
 //! One walk along a path.
 
-use std::collections::BTreeMap;
-
 use calipso_model::Value;
 
 use super::{Found, View};
@@ -27,6 +25,9 @@ pub(crate) struct Scratch {
     passes: Vec<Vec<u64>>,
     /// By store: the walk, and what its focal point allows in the store's numbers.
     allowed: Vec<(u32, Allowed)>,
+    /// Room for what a walk finds.
+    members: Vec<Vec<u32>>,
+    reached: Vec<u32>,
 }
 
 impl Scratch {
@@ -75,6 +76,11 @@ impl Scratch {
         passes
     }
 
+    /// Gives the room of a walk back.
+    pub(crate) fn reuse(&mut self, found: Found) {
+        self.members = found.members;
+    }
+
     /// Walks the path of a plan from one focal point.
     pub(crate) fn walk(
         &mut self,
@@ -86,21 +92,23 @@ impl Scratch {
         let plan = &view.rules.cliques[plan_number];
         self.begin(view);
         let limits = view.limits(plan, focal);
-        let mut members: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
+        let mut members = std::mem::take(&mut self.members);
+        members.resize_with(view.nodes.len(), Vec::new);
+        members.iter_mut().for_each(Vec::clear);
         let mut links = Vec::new();
+        let mut reached = std::mem::take(&mut self.reached);
         self.enter(view, plan.focal, focal);
-        members.insert(plan.focal, vec![focal]);
+        members[plan.focal].push(focal);
         for step in &view.steps[plan_number] {
-            let from = members.get(&step.from).map_or(0, Vec::len);
+            let from = members[step.from].len();
             let mut counted = StepCount { from, ..StepCount::default() };
             let before = links.len();
             for ways in [&step.ways, &step.back] {
                 if links.len() > before || ways.is_empty() {
                     continue;
                 }
-                let mut reached = Vec::new();
                 // What this step reaches is not walked on from in this step.
-                for place in members.get(&step.from).map_or(&[][..], |members| &members[..from]) {
+                for place in &members[step.from][..from] {
                     for (store, side) in ways {
                         let known = view.stores[*store].links;
                         for number in known.of(*side, *place) {
@@ -118,14 +126,13 @@ impl Scratch {
                         }
                     }
                 }
-                if !reached.is_empty() {
-                    members.entry(step.to).or_default().append(&mut reached);
-                }
+                members[step.to].append(&mut reached);
             }
             if let Some(count) = count.as_deref_mut() {
                 count.push(counted);
             }
         }
+        self.reached = reached;
         Found { members, links, limits }
     }
 }

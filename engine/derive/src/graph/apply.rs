@@ -1,8 +1,8 @@
 //! One change: take in the objects, then derive what follows, then say what is different.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::atomic::AtomicU32};
 
-use calipso_model::{Map, Object, ObjectKey, Str};
+use calipso_model::{Map, Object, ObjectKey, Str, Value};
 
 use super::{Changes, Graph, Outcome, Work};
 use crate::{
@@ -107,11 +107,12 @@ fn upsert_group(known: Option<&TypeRules>, nodes: &mut Nodes, mut group: Vec<(St
     }
     nodes.reserve(group.len());
     let mut names = Names::default();
+    let near: Vec<AtomicU32> = known.iter().flat_map(|known| &known.derived).map(|_| AtomicU32::new(0)).collect();
     for (id, doc) in group {
         let mut doc = names.shared(doc);
         let derived = known.map_or(&[][..], |known| &known.derived);
-        for name in derived {
-            if doc.contains_key(name) {
+        for (name, near) in derived.iter().zip(&near) {
+            if doc.get_near(name, near).is_some() {
                 doc.remove(name);
             }
         }
@@ -151,27 +152,33 @@ fn difference(known: Option<&TypeRules>, before: &Map, after: &Map) -> u64 {
 
 /// Attribute names met in one group: one copy of each.
 #[derive(Default)]
-struct Names(LookUp<Str, Str>);
+struct Names {
+    known: LookUp<Str, Str>,
+    latest: Option<Map>,
+}
 
 impl Names {
     /// The same document with shared attribute names.
     fn shared(&mut self, doc: Map) -> Map {
-        let own = |known: &LookUp<Str, Str>, key: &Str| known.get(key).is_some_and(|name| Str::ptr_eq(name, key));
-        if doc.keys().all(|key| own(&self.0, key)) {
+        let same = |latest: &Map| {
+            latest.len() == doc.len() && latest.keys().zip(doc.keys()).all(|(known, key)| Str::ptr_eq(known, key))
+        };
+        if self.latest.as_ref().is_some_and(same) {
             return doc;
         }
         let pairs = doc.iter().map(|(key, value)| {
-            let name = self.0.entry(key.clone()).or_insert_with(|| key.clone()).clone();
+            let name = self.known.entry(key.clone()).or_insert_with(|| key.clone()).clone();
             (name, value.clone())
         });
-        Map::from_pairs(pairs.collect())
+        let doc = Map::from_pairs(pairs.collect());
+        // Names without values: a shared document would have to be copied when attributes are derived.
+        self.latest = Some(Map::from_pairs(doc.keys().map(|key| (key.clone(), Value::Null)).collect()));
+        doc
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use calipso_model::Value;
-
     use super::*;
 
     #[test]

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use calipso_model::Value;
+use calipso_model::{Str, Value};
 
 use super::{Graph, Work};
 use crate::{
     eval::Evaluator,
     faults::{FaultKey, Part},
-    join::{Draft, Index, opposite},
+    join::{Drafts, Index, opposite},
     nodes::{EXISTENCE, Nodes, TOUCHED, Touched},
     par,
     rules::{AttributeRule, Rules},
@@ -70,25 +70,38 @@ impl Graph {
                 pieces,
                 || Evaluator::new(&rules, &self.nodes, &self.indexes),
                 |evaluator, tasks| {
-                    let mut changed = Vec::new();
+                    let mut changed: Vec<AttributeChange> = Vec::new();
                     for (object, number) in tasks {
                         let attribute = &rules.attributes[*number];
                         let value = evaluator.attribute(attribute, *object);
                         let doc = self.nodes[attribute.type_id].doc(*object);
-                        let known = doc.get(&attribute.name).unwrap_or(&Value::Null);
-                        if !same(known, &value) {
-                            changed.push((*object, *number, value));
+                        let known = doc.get_near(&attribute.name, &attribute.near).unwrap_or(&Value::Null);
+                        if same(known, &value) {
+                            continue;
                         }
+                        let type_id = attribute.type_id;
+                        let bit = rules.types[type_id].bit(&attribute.name);
+                        let value = (attribute.name.clone(), Some(value).filter(|value| !value.is_null()));
+                        match changed.last_mut() {
+                            Some(change) if change.object == *object => {
+                                change.attributes.push(value);
+                                change.bits |= bit;
+                            }
+                            _ => {
+                                let attributes = vec![value];
+                                changed.push(AttributeChange { type_id, object: *object, attributes, bits: bit });
+                            }
+                        }
+                    }
+                    for change in &mut changed {
+                        change.attributes.sort_by(|a, b| a.0.cmp(&b.0));
                     }
                     (changed, std::mem::take(&mut evaluator.faults))
                 },
             );
             for (changed, faults) in computed {
-                for (object, number, value) in changed {
-                    let attribute = &rules.attributes[number];
-                    let bit = rules.types[attribute.type_id].bit(&attribute.name);
-                    let value = Some(value).filter(|value| !value.is_null());
-                    self.nodes[attribute.type_id].set_attribute(object, &attribute.name, value, bit);
+                for change in changed {
+                    self.nodes[change.type_id].set_attributes(change.object, change.attributes, change.bits);
                 }
                 self.faults.add(faults);
             }
@@ -194,9 +207,9 @@ impl Graph {
                 for touched in touched {
                     let mask = nodes[type_id].mask(touched.place);
                     for (end, drafted) in ends.iter().zip(&mut drafted).filter(|(end, _)| mask & end.reads != 0) {
-                        let before = drafted.drafts.len();
+                        let before = drafted.drafts.list.len();
                         evaluator.rows(end.join, end.side, touched.place, seed, &mut drafted.drafts);
-                        drafted.objects.push((touched.place, (drafted.drafts.len() - before) as u32));
+                        drafted.objects.push((touched.place, (drafted.drafts.list.len() - before) as u32));
                     }
                 }
                 (drafted, std::mem::take(&mut evaluator.faults))
@@ -237,6 +250,14 @@ impl Graph {
     }
 }
 
+/// Derived attributes of one object that are different now.
+struct AttributeChange {
+    type_id: usize,
+    object: u32,
+    attributes: Vec<(Str, Option<Value>)>,
+    bits: u64,
+}
+
 /// One end of an index that objects of a type have.
 struct KeyEnd {
     /// Place of the index among those that are updated.
@@ -252,12 +273,12 @@ struct Drafted {
     join: usize,
     side: usize,
     objects: Vec<(u32, u32)>,
-    drafts: Vec<Draft>,
+    drafts: Drafts,
 }
 
 impl Drafted {
     fn new(end: &KeyEnd) -> Self {
-        Self { place: end.place, join: end.join, side: end.side, objects: Vec::new(), drafts: Vec::new() }
+        Self { place: end.place, join: end.join, side: end.side, objects: Vec::new(), drafts: Drafts::default() }
     }
 }
 
@@ -265,25 +286,26 @@ impl Drafted {
 fn keep_rows(index: &mut Index, ends: [&Nodes; 2], drafted: [Vec<Drafted>; 2], hear: Hear<'_>) -> Heard {
     let whole = |side: usize, object: u32, full: &[u64; 2]| ends[side].mask(object) & full[side] & !TOUCHED != 0;
     let mut heard = Heard { near: Vec::new(), pairs: Vec::new() };
-    let mut own: Vec<Draft> = Vec::new();
     for (side, pieces) in drafted.into_iter().enumerate() {
         let across = opposite(side);
-        index.reserve(side, ends[side].places(), pieces.iter().map(|piece| piece.drafts.len()).sum());
+        index.reserve(side, ends[side].places(), pieces.iter().map(|piece| piece.drafts.list.len()).sum());
         for piece in pieces {
-            let mut drafts = piece.drafts.into_iter();
+            let Drafts { list, mut values } = piece.drafts;
+            let mut start = 0;
             for (object, count) in piece.objects {
-                own.extend(drafts.by_ref().take(count as usize));
+                let own = &list[start..start + count as usize];
+                start += count as usize;
                 let changed = match hear {
-                    Hear::Near if side == 0 => index.replace(side, object, &mut own, &mut |_, _| {}),
-                    Hear::Near => index.replace(side, object, &mut own, &mut |index, key| {
+                    Hear::Near if side == 0 => index.replace(side, object, own, &mut values, &mut |_, _| {}),
+                    Hear::Near => index.replace(side, object, own, &mut values, &mut |index, key| {
                         let met = index.rows_with(0, key).map(|row| index.row(0, row).object);
                         // What came or went itself is computed anyway.
                         heard.near.extend(met.filter(|near| ends[0].mask(*near) & EXISTENCE == 0));
                     }),
                     Hear::Pairs(full) if whole(side, object, full) => {
-                        index.replace(side, object, &mut own, &mut |_, _| {})
+                        index.replace(side, object, own, &mut values, &mut |_, _| {})
                     }
-                    Hear::Pairs(full) => index.replace(side, object, &mut own, &mut |index, key| {
+                    Hear::Pairs(full) => index.replace(side, object, own, &mut values, &mut |index, key| {
                         let met = index.rows_with(across, key).map(|row| index.row(across, row).object);
                         for other in met.filter(|other| !whole(across, *other, full)) {
                             heard.pairs.push(if side == 0 { (object, other) } else { (other, object) });

@@ -84,10 +84,12 @@ fn build(
         let found = scratch.walk(view, number, place, None);
         let print = found.fingerprint(view, digests);
         let known = prints.get(place as usize).copied().unwrap_or(0);
-        (print != known).then(|| {
+        let built = (print != known).then(|| {
             let clique = (print != 0).then(|| found.clique(view, names, plan, place));
             (place, print, clique)
-        })
+        });
+        scratch.reuse(found);
+        built
     };
     // A walk visits many objects, so that fewer focal points deserve a second thread.
     let threads = par::threads_for(threads, dirty.len() * 32);

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU32},
 };
 
 use calipso_expr::{Frame, Layout, Slot, Use};
@@ -28,7 +28,7 @@ pub(super) fn rules(specs: &Specs, environment: &Environment) -> Result<Rules, R
     let (attributes, levels) = compiler.attributes(specs, &derived)?;
     let link_types = compiler.link_types(specs)?;
     let (cliques, constraints) = compiler.cliques(specs, &link_types);
-    let Compiler { mut types, mut joins, .. } = compiler;
+    let Compiler { mut types, mut joins, own_rules, .. } = compiler;
     let indexes = share_indexes(&mut joins, &attributes, &levels);
     for (name, attributes) in derived {
         let type_id = types.id(&name);
@@ -44,6 +44,7 @@ pub(super) fn rules(specs: &Specs, environment: &Environment) -> Result<Rules, R
         levels,
         link_types,
         cliques,
+        own_rules,
         constraints,
         implicit,
     })
@@ -157,7 +158,12 @@ impl Compiler<'_> {
             for rule in &object_type.derive {
                 let name = (type_name.clone(), rule.attribute.clone());
                 let number = *numbers.entry(name).or_insert_with(|| {
-                    attributes.push(Attribute { type_id, name: rule.attribute.clone(), rules: Vec::new() });
+                    attributes.push(Attribute {
+                        type_id,
+                        name: rule.attribute.clone(),
+                        near: AtomicU32::new(0),
+                        rules: Vec::new(),
+                    });
                     waits.push(Waits::new());
                     attributes.len() - 1
                 });
