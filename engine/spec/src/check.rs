@@ -12,8 +12,8 @@ use calipso_parse::Parser;
 
 use crate::{
     checked::{At, Specs},
-    decode::Site,
-    diag::{Diagnostic, Files, Label, whole_characters},
+    decode::{Site, in_scalar},
+    diag::{Diagnostic, Files, Label, Severity, whole_characters},
     load::{KINDS, Loaded, Parsed},
     spec_test::SpecTest,
     yaml::Node,
@@ -234,14 +234,10 @@ impl<'c> Catalogue<'c> {
     /// Where bytes of an expression stand.
     pub fn expr(&self, expr: &Expr, start: usize, end: usize) -> Option<Place> {
         let site = self.sites.get(&(expr.source().as_ptr() as usize))?;
-        let range = match site.inside {
-            Some(inside) => inside + start..inside + end.max(start + 1),
-            None => site.whole.clone(),
-        };
-        let range = match self.texts.get(&site.file) {
-            Some(text) => whole_characters(text, range),
-            None => range,
-        };
+        let text = self.texts.get(&site.file)?;
+        let inner = expr.source().get(start..end.max(start)).unwrap_or_default();
+        let place = site.inside.map(|inside| inside + start);
+        let range = whole_characters(text, in_scalar(text, &site.whole, place, inner));
         Some(Place { file: Arc::clone(&site.file), range })
     }
 }
@@ -256,9 +252,12 @@ fn once(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
         .map(|known| known.primary.clone())
         .collect();
     let mut types = BTreeSet::new();
+    let wrong = found.iter().any(|known| known.severity == Severity::Error);
     found.retain(|diagnostic| {
         let here = &diagnostic.primary;
         match diagnostic.code {
+            // What seems to be used by nobody may be meant by what is wrong.
+            "spec/unreached" | "distribution/rule-unused" => !wrong,
             "link/never-applies" => !unknown.iter().any(|other| {
                 other.file == here.file && here.range.start <= other.range.start && other.range.end <= here.range.end
             }),

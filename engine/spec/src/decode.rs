@@ -94,6 +94,28 @@ impl Cx<'_> {
     }
 }
 
+/// Where a part of a scalar's text stands: at `place`, if every byte of the text stands in the file as it is; where the
+/// scalar is folded or escaped, at the one place where the part occurs in it; or else the whole scalar.
+pub(crate) fn in_scalar(text: &str, whole: &Range<usize>, place: Option<usize>, part: &str) -> Range<usize> {
+    if let Some(place) = place {
+        return place..place + part.len().max(1);
+    }
+    let written = text.get(whole.clone()).unwrap_or_default();
+    let mut found = written.match_indices(part).filter(|(at, _)| !part.is_empty() && stands_alone(written, *at, part));
+    match (found.next(), found.next()) {
+        (Some((at, _)), None) => whole.start + at..whole.start + at + part.len(),
+        _ => whole.clone(),
+    }
+}
+
+/// Whether a name does not only occur inside of a longer one.
+fn stands_alone(text: &str, at: usize, part: &str) -> bool {
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let before = text.get(..at).and_then(|before| before.chars().next_back()).is_some_and(word);
+    let behind = text.get(at + part.len()..).and_then(|behind| behind.chars().next()).is_some_and(word);
+    !(before && part.starts_with(word) || behind && part.ends_with(word))
+}
+
 /// Adds help to a diagnostic that was just reported.
 pub(crate) fn help(diagnostic: &mut Diagnostic, text: impl Into<String>) {
     diagnostic.help = Some(text.into());

@@ -8,7 +8,7 @@ use calipso_expr::{
 use calipso_model::{Str, Value};
 
 use crate::{
-    decode::{Cx, help},
+    decode::{Cx, help, in_scalar},
     yaml::{Node, NodeKind},
 };
 
@@ -88,7 +88,7 @@ impl Scope {
         match self.bind(name) {
             Ok(slot) => Some(slot),
             Err(mistake) => {
-                report(cx, self, range, None, mistake);
+                report(cx, self, range, Some(range.start), name, mistake);
                 None
             }
         }
@@ -140,7 +140,9 @@ fn code(kind: ExprErrorKind) -> &'static str {
 }
 
 /// Reports a mistake of an expression at its bytes, or under the whole scalar where the text does not stand there as it is.
-fn report(cx: &mut Cx<'_>, scope: &Scope, whole: &Range<usize>, inside: Option<usize>, mistake: ExprError) {
+fn report(cx: &mut Cx<'_>, scope: &Scope, whole: &Range<usize>, inside: Option<usize>, text: &str, mistake: ExprError) {
+    let part = text.get(mistake.start..mistake.end.max(mistake.start)).unwrap_or_default();
+    let range = in_scalar(cx.text, whole, inside.map(|start| start + mistake.start), part);
     if mistake.kind == ExprErrorKind::UnknownName
         && let Some(name) = mistake.message.split('`').nth(1)
         && !cx.unknown_names.insert(Str::from(name))
@@ -151,17 +153,9 @@ fn report(cx: &mut Cx<'_>, scope: &Scope, whole: &Range<usize>, inside: Option<u
         && let Some(name) = mistake.message.split('`').nth(1)
         && let Some((code, label, advice)) = scope.hidden(name)
     {
-        let range = match inside {
-            Some(start) => start + mistake.start..start + mistake.end.max(mistake.start + 1),
-            None => whole.clone(),
-        };
         help(cx.report(code, &range, format!("`{name}` is not known here"), label), advice);
         return;
     }
-    let range = match inside {
-        Some(start) => start + mistake.start..start + mistake.end.max(mistake.start + 1),
-        None => whole.clone(),
-    };
     let label = match mistake.kind {
         ExprErrorKind::UnknownName => "not known here",
         ExprErrorKind::UnknownFilter => "not in the language",
@@ -198,7 +192,7 @@ pub(crate) fn expr(cx: &mut Cx<'_>, node: &Node, key: &str, scope: &Scope) -> Op
             Some(expr)
         }
         Err(mistakes) => {
-            mistakes.into_iter().for_each(|mistake| report(cx, scope, &node.range, inside, mistake));
+            mistakes.into_iter().for_each(|mistake| report(cx, scope, &node.range, inside, &text, mistake));
             None
         }
     }
@@ -227,7 +221,7 @@ pub(crate) fn each(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope) -> Option<Ea
                     }
                 }
             }
-            mistakes.into_iter().for_each(|mistake| report(cx, scope, &node.range, inside, mistake));
+            mistakes.into_iter().for_each(|mistake| report(cx, scope, &node.range, inside, &text, mistake));
             None
         }
     }
@@ -242,7 +236,7 @@ pub(crate) fn tree(cx: &mut Cx<'_>, node: &Node, scope: &Scope) -> Option<Tree> 
                 Some(tree)
             }
             Err(mistakes) => {
-                mistakes.into_iter().for_each(|mistake| report(cx, scope, &node.range, *inside, mistake));
+                mistakes.into_iter().for_each(|mistake| report(cx, scope, &node.range, *inside, text, mistake));
                 None
             }
         },
@@ -280,7 +274,7 @@ macro_rules! in_context {
             if let Ok(value) = &parsed {
                 cx.remember(&node.range, *inside, value.exprs());
             }
-            context(cx, scope, &node.range, *inside, parsed)
+            context(cx, scope, &node.range, *inside, text, parsed)
         }
     };
 }
@@ -306,7 +300,7 @@ pub(crate) fn path(
     if let Ok(value) = &parsed {
         cx.remember(&node.range, inside, value.exprs());
     }
-    context(cx, scope, &node.range, inside, parsed)
+    context(cx, scope, &node.range, inside, text, parsed)
 }
 
 fn context<T>(
@@ -314,12 +308,13 @@ fn context<T>(
     scope: &Scope,
     range: &Range<usize>,
     inside: Option<usize>,
+    text: &str,
     parsed: Result<T, Vec<ExprError>>,
 ) -> Option<T> {
     match parsed {
         Ok(value) => Some(value),
         Err(mistakes) => {
-            mistakes.into_iter().for_each(|mistake| report(cx, scope, range, inside, mistake));
+            mistakes.into_iter().for_each(|mistake| report(cx, scope, range, inside, text, mistake));
             None
         }
     }

@@ -232,6 +232,14 @@ impl Builder<'_> {
                 self.add(Node { range, kind: NodeKind::Null });
             }
             Event::Scalar(text, style, anchor, tag) => {
+                // A block scalar ends with its last line, not with what stands behind it.
+                let range = match style {
+                    ScalarStyle::Literal | ScalarStyle::Folded => {
+                        let written = self.text.get(range.clone()).unwrap_or_default();
+                        range.start..range.start + written.trim_end().len()
+                    }
+                    _ => range,
+                };
                 self.refuse(anchor, tag.is_some(), &range);
                 let kind = self.scalar(&text, style, &range);
                 self.scalar_node(text.as_ref(), Node { range, kind });
