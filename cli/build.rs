@@ -25,7 +25,8 @@ fn list(code: &mut String, name: &str, folder: &Path) {
     let _ = writeln!(code, "/// Path below the folder, and text, of every embedded file.");
     let _ = writeln!(code, "pub const {name}: &[(&str, &str)] = &[");
     for file in files {
-        let shown = file.strip_prefix(folder).expect("the file is below the folder").to_string_lossy().replace('\\', "/");
+        let shown =
+            file.strip_prefix(folder).expect("the file is below the folder").to_string_lossy().replace('\\', "/");
         let full = file.canonicalize().expect("the file is there");
         let _ = writeln!(code, "    ({shown:?}, include_str!({:?})),", full.to_string_lossy());
     }

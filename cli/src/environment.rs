@@ -37,7 +37,8 @@ pub fn from_args(args: &EnvAdd, specs: &Specs) -> Result<Environment, Failure> {
     }
     for chosen in &args.connections {
         let (role, spec) = chosen.split_once('=').ok_or_else(|| {
-            Failure::usage(format!("`--connection {chosen}` is not ROLE=SPEC")).help("write for example `--connection hosts=ssh`")
+            Failure::usage(format!("`--connection {chosen}` is not ROLE=SPEC"))
+                .help("write for example `--connection hosts=ssh`")
         })?;
         environment.connections.entry(role.into()).or_default().spec = spec.into();
     }
@@ -67,7 +68,8 @@ fn set(environment: &mut Environment, setting: &str, specs: &Specs) -> Result<()
         return Err(unknown_role(role, specs));
     }
     let field = serving.iter().find_map(|connection| find_field(&form(connection), first, &rest)).ok_or_else(|| {
-        let known: Vec<String> = serving.iter().flat_map(|connection| form(connection).into_keys()).map(|name| name.to_string()).collect();
+        let known: Vec<String> =
+            serving.iter().flat_map(|connection| form(connection).into_keys()).map(|name| name.to_string()).collect();
         Failure::usage(format!("connection `{role}` has no field `{}`", path.split_once('.').map_or("", |pair| pair.1)))
             .help(format!("its fields are {}", known.join(", ")))
     })?;
@@ -163,8 +165,9 @@ fn check_references(role: &str, fields: &Map, declared: &BTreeMap<Str, Field>) -
                 }
             }
             Value::Str(text) if field.secret && !text.starts_with("env:") && !text.starts_with("file:") => {
-                return Err(Failure::usage(format!("`{role}.{name}` is a secret and is not stored as it is"))
-                    .help(format!("write `{role}.{name}=env:NAME` (an environment variable) or `{role}.{name}=file:PATH`")));
+                return Err(Failure::usage(format!("`{role}.{name}` is a secret and is not stored as it is")).help(
+                    format!("write `{role}.{name}=env:NAME` (an environment variable) or `{role}.{name}=file:PATH`"),
+                ));
             }
             _ => {}
         }
@@ -178,7 +181,8 @@ fn from_file(file: &Path) -> Result<Environment, Failure> {
     let parser = Parser::new(&ParserSpec::Yaml).expect("the YAML parser has nothing to configure");
     let value =
         parser.parse(&text).map_err(|error| Failure::usage(format!("`{}` is not YAML: {error}", file.display())))?;
-    from_value(&value).map_err(|failure| Failure { message: format!("{}: {}", file.display(), failure.message), ..failure })
+    from_value(&value)
+        .map_err(|failure| Failure { message: format!("{}: {}", file.display(), failure.message), ..failure })
 }
 
 /// Reads an environment from its data form.
@@ -190,7 +194,10 @@ pub fn from_value(value: &Value) -> Result<Environment, Failure> {
     let mut environment = Environment::default();
     for (key, value) in map {
         let text = || {
-            value.as_str().map(Str::from).ok_or_else(|| Failure::usage(format!("`{key}` is text, not {}", value.kind())))
+            value
+                .as_str()
+                .map(Str::from)
+                .ok_or_else(|| Failure::usage(format!("`{key}` is text, not {}", value.kind())))
         };
         let texts = || -> Result<Vec<Str>, Failure> {
             let wrong = || Failure::usage(format!("`{key}` is a list of texts"));

@@ -99,6 +99,10 @@ async fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Graph(args) => command::look::graph(&session, args).await,
         Command::Search(args) => command::look::search(&session, args).await,
         Command::Diff(args) => command::look::diff(&session, args).await,
-        Command::Check(_) | Command::Test(_) | Command::Schema(_) | Command::Reference(_) | Command::Completions { .. } => Ok(()),
+        Command::Check(_)
+        | Command::Test(_)
+        | Command::Schema(_)
+        | Command::Reference(_)
+        | Command::Completions { .. } => Ok(()),
     }
 }

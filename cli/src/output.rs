@@ -9,8 +9,7 @@ use calipso_model::{Map, Value};
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let n_columns = header.len();
     let mut widths: Vec<usize> = header.iter().map(|title| title.chars().count()).collect();
-    let rows: Vec<Vec<String>> =
-        rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
@@ -140,7 +139,7 @@ mod tests {
         .expect("this is JSON");
         assert_eq!(
             yaml(&value),
-            "a:\n  - x: 1\n    y: []\n  -\n    - 1\n    - \"no\"\n\"b: c\": \"1.0\"\nd:\n  e: null\nf: plain-text\ng: \"two\\nlines\"\n"
+            "a:\n  - x: 1\n    \"y\": []\n  -\n    - 1\n    - \"no\"\n\"b: c\": \"1.0\"\nd:\n  e: null\nf: plain-text\ng: \"two\\nlines\"\n"
         );
     }
 }

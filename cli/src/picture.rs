@@ -73,12 +73,8 @@ fn dot_text(text: &str) -> String {
 pub fn mermaid(picture: &Picture) -> String {
     let mut text = String::from("graph LR\n");
     for (number, node) in picture.nodes.iter().enumerate() {
-        let _ = writeln!(
-            text,
-            "  n{number}[\"{}<br/>{}\"]",
-            mermaid_text(&node.key.object_type),
-            mermaid_text(&node.name)
-        );
+        let _ =
+            writeln!(text, "  n{number}[\"{}<br/>{}\"]", mermaid_text(&node.key.object_type), mermaid_text(&node.name));
     }
     for line in &picture.lines {
         let arrow = if line.state == LinkState::Down { "-.-" } else { "---" };
@@ -107,9 +103,7 @@ fn mermaid_text(text: &str) -> String {
 /// Nodes and links as data.
 #[must_use]
 pub fn data(picture: &Picture) -> Value {
-    let node = |number: usize| {
-        picture.nodes.get(number).map_or(Value::Null, |node| Value::text(&node.key.to_string()))
-    };
+    let node = |number: usize| picture.nodes.get(number).map_or(Value::Null, |node| Value::text(&node.key.to_string()));
     let pairs = |entries: Vec<(&str, Value)>| Value::Map(entries.into_iter().collect());
     pairs(vec![
         ("focal_point", node(picture.focal)),

@@ -39,7 +39,11 @@ impl Session {
             When::Never => false,
             When::Auto => terminal && std::env::var_os("NO_COLOR").is_none(),
         };
-        let width = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(if terminal { terminal_width() } else { 160 });
+        let width = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(if terminal {
+            terminal_width()
+        } else {
+            160
+        });
         Self {
             store_file: common.store.clone().unwrap_or_else(default_store),
             spec_dirs: common.specs.clone(),
@@ -78,7 +82,9 @@ impl Session {
                     .help("name another place with `--store FILE` or CALIPSO_STORE")
             })?;
         }
-        Ok(Arc::new(Embedded::open(&self.store_file, calipso_store::embedded::Options::default()).map_err(store_failure)?))
+        Ok(Arc::new(
+            Embedded::open(&self.store_file, calipso_store::embedded::Options::default()).map_err(store_failure)?,
+        ))
     }
 
     /// The built-in specs with the layers over them, whatever is wrong with them.
@@ -101,7 +107,8 @@ impl Session {
         let loaded = self.load()?;
         if loaded.has_errors() {
             eprint!("{}", diag::text(&loaded.diagnostics, &loaded.files, self.colour));
-            return Err(Failure::new(Exit::Findings, "the specs have errors").help("mend what is shown above; `calipso check` shows it again"));
+            return Err(Failure::new(Exit::Findings, "the specs have errors")
+                .help("mend what is shown above; `calipso check` shows it again"));
         }
         Ok(loaded)
     }
@@ -141,7 +148,9 @@ fn terminal_width() -> usize {
 #[must_use]
 pub fn store_failure(error: StoreError) -> Failure {
     let help = match &error {
-        StoreError::NotFound { what: "environment", .. } => Some("`calipso env list` shows those that are known; `calipso env add` adds one"),
+        StoreError::NotFound { what: "environment", .. } => {
+            Some("`calipso env list` shows those that are known; `calipso env add` adds one")
+        }
         StoreError::NoRevision { .. } => Some("`calipso get revisions` lists those that can be read"),
         _ => None,
     };
@@ -201,7 +210,8 @@ pub async fn find_object(
             .help(format!("look for it: `calipso search {environment} {text}`"))),
         _ => {
             let listed: Vec<String> = found.iter().take(10).map(|object| object.key.to_string()).collect();
-            Err(Failure::usage(format!("several objects are called `{text}`")).help(format!("say which: {}", listed.join(", "))))
+            Err(Failure::usage(format!("several objects are called `{text}`"))
+                .help(format!("say which: {}", listed.join(", "))))
         }
     }
 }

@@ -11,7 +11,13 @@ use crate::{
 
 /// A list in a shape; `rows` are only made when a table is wanted.
 #[must_use]
-pub fn list<T>(shape: Shape, items: &[T], header: &[&str], row: impl Fn(&T) -> Vec<String>, data: impl Fn(&T) -> Value) -> String {
+pub fn list<T>(
+    shape: Shape,
+    items: &[T],
+    header: &[&str],
+    row: impl Fn(&T) -> Vec<String>,
+    data: impl Fn(&T) -> Value,
+) -> String {
     match shape {
         Shape::Table | Shape::Tree => table(header, &items.iter().map(row).collect::<Vec<_>>()),
         Shape::Json => json(&Value::list(items.iter().map(data).collect())),
@@ -29,7 +35,9 @@ pub fn value(shape: Shape, value: &Value) -> String {
 }
 
 fn key_data(key: &ObjectKey) -> Value {
-    Value::Map([("type", Value::Str(key.object_type.clone())), ("id", Value::Str(key.id.clone()))].into_iter().collect())
+    Value::Map(
+        [("type", Value::Str(key.object_type.clone())), ("id", Value::Str(key.id.clone()))].into_iter().collect(),
+    )
 }
 
 /// A link as data: the field names of the original.
@@ -100,7 +108,8 @@ pub fn tree(objects: &[Object]) -> String {
         below.entry(parent(object)).or_default().push(object);
     }
     for children in below.values_mut() {
-        children.sort_by(|a, b| (&a.key.object_type, label(a), &a.key.id).cmp(&(&b.key.object_type, label(b), &b.key.id)));
+        children
+            .sort_by(|a, b| (&a.key.object_type, label(a), &a.key.id).cmp(&(&b.key.object_type, label(b), &b.key.id)));
     }
     let mut out = String::new();
     branch(&below, None, "", &mut out, 0);
@@ -111,7 +120,13 @@ fn label(object: &Object) -> &str {
     object.text("object_name").or_else(|| object.text("text")).unwrap_or_else(|| object.name())
 }
 
-fn branch(below: &BTreeMap<Option<ObjectKey>, Vec<&Object>>, at: Option<&ObjectKey>, indent: &str, out: &mut String, depth: usize) {
+fn branch(
+    below: &BTreeMap<Option<ObjectKey>, Vec<&Object>>,
+    at: Option<&ObjectKey>,
+    indent: &str,
+    out: &mut String,
+    depth: usize,
+) {
     let Some(children) = below.get(&at.cloned()) else { return };
     let last = children.len().saturating_sub(1);
     for (number, object) in children.iter().enumerate() {

@@ -43,7 +43,8 @@ impl Cloud {
     pub async fn new(specs: &Arc<Specs>, recording: &Recording) -> Self {
         let dir = TempDir::new().expect("a temporary directory");
         let store = Embedded::open(&dir.path().join("store.db"), Options::default()).expect("a new store");
-        let environment = calipso_cli::command::scan::environment_of(recording, "cloud").expect("the recording tells of one");
+        let environment =
+            calipso_cli::command::scan::environment_of(recording, "cloud").expect("the recording tells of one");
         store.put_environment(&environment).await.expect("the store takes it");
         Self { specs: Arc::clone(specs), environment, store: Arc::new(store), _dir: dir }
     }
@@ -72,7 +73,11 @@ impl Cloud {
         let name = &self.environment.name;
         self.store
             .stream_objects(name, None, &mut |objects| {
-                lines.extend(objects.iter().map(|object| format!("{} {}", object.key, calipso_model::Value::Map(object.doc.clone()))));
+                lines.extend(
+                    objects
+                        .iter()
+                        .map(|object| format!("{} {}", object.key, calipso_model::Value::Map(object.doc.clone()))),
+                );
                 Ok(())
             })
             .await

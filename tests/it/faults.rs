@@ -6,14 +6,16 @@ use std::{
     sync::Arc,
 };
 
-use calipso_transport::{Door, Fault, Faulty, FetchError, Call, Reply, SourceStats, Request, Replay};
+use calipso_transport::{Call, Door, Fault, Faulty, FetchError, Replay, Reply, Request, SourceStats};
 
 use crate::cloud::{Cloud, recording, replay, specs};
 
 /// What a request is known by, as text.
 fn name_of(call: &Call) -> String {
     match &call.request {
-        Request::Http { key, .. } => format!("{} {:?} {} {} {:?}", call.role, key.target, key.method, key.path, key.query),
+        Request::Http { key, .. } => {
+            format!("{} {:?} {} {} {:?}", call.role, key.target, key.method, key.path, key.query)
+        }
         Request::Sql { key, .. } => format!("{} {} {:?}", call.role, key.text, key.params),
         Request::Exec { key, .. } => format!("{} {} {:?}", call.role, key.host, key.words),
     }
@@ -28,7 +30,11 @@ fn step_of(call: &Call) -> String {
             let words: Vec<&str> = key
                 .words
                 .iter()
-                .map(|word| if word.contains(|character: char| character.is_ascii_digit()) { "#" } else { word.as_str() })
+                .map(
+                    |word| {
+                        if word.contains(|character: char| character.is_ascii_digit()) { "#" } else { word.as_str() }
+                    },
+                )
                 .collect();
             words.join(" ")
         }

@@ -21,11 +21,56 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
 
 /// Words of platforms. None of them may stand in the Rust of the engine, the store, the API or the command line.
 const PLATFORM_WORDS: &[&str] = &[
-    "aci", "apex", "apic", "brctl", "calico", "ceph", "cinder", "cisco", "devstack", "docker", "dpctl",
-    "etcd", "flannel", "glance", "horizon", "ironic", "keystone", "kolla", "kube", "kubelet", "kubernetes", "libvirt",
-    "linuxbridge", "lxb", "mercury", "mirantis", "netns", "neutron", "nova", "openstack", "openvswitch",
-    "otep", "ovs", "ovsdb", "packstack", "pnic", "qdhcp", "qemu", "qrouter", "rdo", "sriov",
-    "stratoscale", "vconnector", "vedge", "virsh", "vnic", "vpp", "vppctl", "vservice", "vswitch",
+    "aci",
+    "apex",
+    "apic",
+    "brctl",
+    "calico",
+    "ceph",
+    "cinder",
+    "cisco",
+    "devstack",
+    "docker",
+    "dpctl",
+    "etcd",
+    "flannel",
+    "glance",
+    "horizon",
+    "ironic",
+    "keystone",
+    "kolla",
+    "kube",
+    "kubelet",
+    "kubernetes",
+    "libvirt",
+    "linuxbridge",
+    "lxb",
+    "mercury",
+    "mirantis",
+    "netns",
+    "neutron",
+    "nova",
+    "openstack",
+    "openvswitch",
+    "otep",
+    "ovs",
+    "ovsdb",
+    "packstack",
+    "pnic",
+    "qdhcp",
+    "qemu",
+    "qrouter",
+    "rdo",
+    "sriov",
+    "stratoscale",
+    "vconnector",
+    "vedge",
+    "virsh",
+    "vnic",
+    "vpp",
+    "vppctl",
+    "vservice",
+    "vswitch",
 ];
 
 /// Folders whose Rust knows no platform.
@@ -173,9 +218,10 @@ fn words(line: &str) -> Vec<String> {
 
 #[test]
 fn the_word_test_sees_words() {
-    assert_eq!(words("let source_bridge = vnics.get(\"OvsPort\");"), [
-        "let", "source", "bridge", "vnic", "get", "ovs", "port"
-    ]);
+    assert_eq!(
+        words("let source_bridge = vnics.get(\"OvsPort\");"),
+        ["let", "source", "bridge", "vnic", "get", "ovs", "port"]
+    );
     assert_eq!(without_test_modules("a\n#[cfg(test)]\nmod tests {\n    vnic\n}\nb"), [(1, "a"), (6, "b")]);
 }
 

@@ -41,7 +41,8 @@ async fn a_real_database_answers_with_exact_values_and_lets_nothing_be_written()
     let live = Live::new();
     let ask = |text: &str, params: Vec<Value>| live.ask(query(server.port, "s3cret-of-the-test", text, params));
 
-    let Ok(Reply::Rows(rows)) = ask("SELECT * FROM shop.things WHERE name <> ? ORDER BY id", vec!["x' OR '1'='1".into()]).await
+    let Ok(Reply::Rows(rows)) =
+        ask("SELECT * FROM shop.things WHERE name <> ? ORDER BY id", vec!["x' OR '1'='1".into()]).await
     else {
         panic!("no rows");
     };
@@ -55,7 +56,8 @@ async fn a_real_database_answers_with_exact_values_and_lets_nothing_be_written()
     assert!(rows[1].contains(r#""name":"o'neil; DROP TABLE things""#), "{}", rows[1]);
 
     // What looks like syntax is a value.
-    let Ok(Reply::Rows(rows)) = ask("SELECT id FROM shop.things WHERE name = ?", vec!["' OR 1=1 -- ".into()]).await else {
+    let Ok(Reply::Rows(rows)) = ask("SELECT id FROM shop.things WHERE name = ?", vec!["' OR 1=1 -- ".into()]).await
+    else {
         panic!("no rows");
     };
     assert!(rows.is_empty());
@@ -72,7 +74,8 @@ async fn a_real_database_answers_with_exact_values_and_lets_nothing_be_written()
     assert!(live.ask(slow).await.is_err());
     assert!(ask("SELECT 1 AS n", vec![]).await.is_ok());
 
-    let refused = live.ask(query(server.port, "wrong-password", "SELECT 1 AS n", vec![])).await.expect_err("a wrong password");
+    let refused =
+        live.ask(query(server.port, "wrong-password", "SELECT 1 AS n", vec![])).await.expect_err("a wrong password");
     assert_eq!(refused.kind, ErrorKind::Denied, "{refused}");
     assert!(!refused.to_string().contains("wrong-password"));
 }
@@ -105,8 +108,7 @@ async fn a_real_ssh_server_runs_commands_as_words_and_its_key_is_verified() {
     let live = Arc::new(Live::new());
 
     let nasty = "$(touch /tmp/never) ; `id` | cat > x & '\"\\ \n end";
-    let Ok(Reply::Exec { exit, stdout, .. }) =
-        live.ask(ssh(&server, known.clone(), &["printf", "%s", nasty])).await
+    let Ok(Reply::Exec { exit, stdout, .. }) = live.ask(ssh(&server, known.clone(), &["printf", "%s", nasty])).await
     else {
         panic!("no answer");
     };
@@ -115,7 +117,11 @@ async fn a_real_ssh_server_runs_commands_as_words_and_its_key_is_verified() {
     // Forty commands at once: each has its own output, complaint and exit status.
     let asked = (0..40).map(|number| {
         let live = Arc::clone(&live);
-        let call = ssh(&server, known.clone(), &["sh", "-c", &format!("echo out{number}; echo err{number} >&2; exit {}", number % 7)]);
+        let call = ssh(
+            &server,
+            known.clone(),
+            &["sh", "-c", &format!("echo out{number}; echo err{number} >&2; exit {}", number % 7)],
+        );
         tokio::spawn(async move { live.ask(call).await })
     });
     for (number, answer) in asked.collect::<Vec<_>>().into_iter().enumerate() {
@@ -129,10 +135,8 @@ async fn a_real_ssh_server_runs_commands_as_words_and_its_key_is_verified() {
     let other = testbed::sshd();
     let strangers = other.dir.path().join("known_hosts");
     std::fs::write(&strangers, "").expect("the directory can be written");
-    let refused = live
-        .ask(ssh(&other, KnownHosts::File(strangers.clone()), &["true"]))
-        .await
-        .expect_err("the host is not known");
+    let refused =
+        live.ask(ssh(&other, KnownHosts::File(strangers.clone()), &["true"])).await.expect_err("the host is not known");
     assert_eq!(refused.kind, ErrorKind::HostKey, "{refused}");
     std::fs::write(&strangers, server.known_hosts().replace(&server.port.to_string(), &other.port.to_string()))
         .expect("the directory can be written");

@@ -24,19 +24,23 @@ use crate::{
 /// # Errors
 /// A bug of ours, or a place that cannot be written.
 pub async fn run(session: &Session, args: &Demo) -> Result<(), Failure> {
-    let folder = tempfile::tempdir().map_err(|error| Failure::new(Exit::Bug, format!("cannot make a temporary folder: {error}")))?;
+    let folder = tempfile::tempdir()
+        .map_err(|error| Failure::new(Exit::Bug, format!("cannot make a temporary folder: {error}")))?;
     embedded::write_demo(folder.path())
         .map_err(|error| Failure::new(Exit::Bug, format!("cannot write the recordings: {error}")))?;
     let store_file = args.keep.clone().unwrap_or_else(|| folder.path().join("store.db"));
     let session = session.with_store(store_file.clone());
     let specs = Arc::new(session.specs()?.specs);
     let store = session.store()?;
-    let title = |text: &str| println!("\n── {text} {}\n", "─".repeat(session.width.min(110).saturating_sub(text.chars().count() + 4)));
+    let title = |text: &str| {
+        println!("\n── {text} {}\n", "─".repeat(session.width.min(110).saturating_sub(text.chars().count() + 4)))
+    };
 
     for (recording, text) in [("before", "A scan of a recorded cloud"), ("after", "The same cloud a little later")] {
         let dir = folder.path().join(recording);
         let found = Recording::read(&dir).map_err(|error| Failure::new(Exit::Bug, error.to_string()))?;
-        let environment = environment_of(&found, "demo").ok_or_else(|| Failure::new(Exit::Bug, "the demo's recording tells of no environment"))?;
+        let environment = environment_of(&found, "demo")
+            .ok_or_else(|| Failure::new(Exit::Bug, "the demo's recording tells of no environment"))?;
         store.put_environment(&environment).await.map_err(store_failure)?;
         let wanted = Wanted { mode: ScanMode::Full, clear: false, record: None, replay: Some(&dir) };
         let report = perform(&session, &specs, Arc::clone(&store), &environment, &wanted).await?;
@@ -59,7 +63,8 @@ pub async fn run(session: &Session, args: &Demo) -> Result<(), Failure> {
     let query = CliqueQuery { types: vec![Str::from(FOCUS)], ..CliqueQuery::default() };
     let cliques = store.cliques("demo", Some(1), &query, &Page::first(1000)).await.map_err(store_failure)?.items;
     // The one with the most to see.
-    let Some(clique) = cliques.iter().max_by_key(|clique| (clique.nodes.len(), std::cmp::Reverse(&clique.focal_point))) else {
+    let Some(clique) = cliques.iter().max_by_key(|clique| (clique.nodes.len(), std::cmp::Reverse(&clique.focal_point)))
+    else {
         return Err(Failure::new(Exit::Bug, "the demo has no clique"));
     };
     let graph = args::Graph {
@@ -78,11 +83,19 @@ pub async fn run(session: &Session, args: &Demo) -> Result<(), Failure> {
     match &args.keep {
         Some(file) => {
             println!("export CALIPSO_STORE={}", file.display());
-            for line in ["get objects demo -o tree", "get links demo --limit 20", "graph demo alpha-vm1 --format mermaid", "search demo vm1", "explain plan demo"] {
+            for line in [
+                "get objects demo -o tree",
+                "get links demo --limit 20",
+                "graph demo alpha-vm1 --format mermaid",
+                "search demo vm1",
+                "explain plan demo",
+            ] {
                 println!("calipso {line}");
             }
         }
-        None => println!("`calipso demo --keep demo.db` keeps the store; then CALIPSO_STORE=demo.db calipso get objects demo -o tree"),
+        None => println!(
+            "`calipso demo --keep demo.db` keeps the store; then CALIPSO_STORE=demo.db calipso get objects demo -o tree"
+        ),
     }
     Ok(())
 }

@@ -2,8 +2,8 @@
 
 use std::{io::Write as _, sync::Arc};
 
-use calipso_pipeline::{connection::filled_in, test_connections};
 use calipso_model::Str;
+use calipso_pipeline::{connection::filled_in, test_connections};
 use calipso_transport::{Live, Once, Scrubber};
 
 use crate::{
@@ -70,7 +70,9 @@ pub async fn run(session: &Session, what: &Env) -> Result<(), Failure> {
                 eprint!("remove `{name}` with all its revisions? Type its name to do so: ");
                 let _ = std::io::stderr().flush();
                 let mut line = String::new();
-                std::io::stdin().read_line(&mut line).map_err(|error| Failure::usage(format!("cannot read the answer: {error}")))?;
+                std::io::stdin()
+                    .read_line(&mut line)
+                    .map_err(|error| Failure::usage(format!("cannot read the answer: {error}")))?;
                 if line.trim() != name {
                     return Err(Failure::usage("nothing was removed").help("`--yes` does not ask"));
                 }
@@ -116,16 +118,26 @@ async fn test(session: &Session, name: &str, role: Option<&str>) -> Result<(), F
         && !plan.connections.contains_key(role)
     {
         let known: Vec<&str> = plan.connections.keys().map(AsRef::as_ref).collect();
-        return Err(Failure::usage(format!("environment `{name}` has no connection `{role}`")).help(format!("it has {}", known.join(", "))));
+        return Err(Failure::usage(format!("environment `{name}` has no connection `{role}`"))
+            .help(format!("it has {}", known.join(", "))));
     }
     let roles = role.map(|role| vec![Str::from(role)]);
     let live = Arc::new(Live::new());
     let door = Arc::new(Once::new(Arc::clone(&live)));
-    let results = test_connections(&plan, roles.as_deref(), door, &References, Arc::new(Scrubber::new()), jiff::Timestamp::now()).await;
+    let results =
+        test_connections(&plan, roles.as_deref(), door, &References, Arc::new(Scrubber::new()), jiff::Timestamp::now())
+            .await;
     live.close().await;
     let rows: Vec<Vec<String>> = results
         .iter()
-        .map(|line| vec![line.role.to_string(), if line.ok { "ok" } else { "FAILED" }.to_owned(), printable(&line.name), printable(&line.sentence)])
+        .map(|line| {
+            vec![
+                line.role.to_string(),
+                if line.ok { "ok" } else { "FAILED" }.to_owned(),
+                printable(&line.name),
+                printable(&line.sentence),
+            ]
+        })
         .collect();
     print!("{}", table(&["ROLE", "RESULT", "TEST", ""], &rows));
     let failed: Vec<_> = results.iter().filter(|line| !line.ok).collect();

@@ -33,7 +33,11 @@ pub async fn run(session: &Session, what: &ExplainWhat) -> Result<(), Failure> {
                 for member in &scope.members {
                     let role = if member.asserts { "says that it exists" } else { "adds to it" };
                     println!("\n{} under {} {role} ({})", scope.key.fetcher, scope.key.parent, member.at);
-                    let since = if scope.complete { format!("complete at {}", scope.scanned_at) } else { format!("incomplete: {}", scope.problem.as_deref().unwrap_or("unknown")) };
+                    let since = if scope.complete {
+                        format!("complete at {}", scope.scanned_at)
+                    } else {
+                        format!("incomplete: {}", scope.problem.as_deref().unwrap_or("unknown"))
+                    };
                     println!("  {since}");
                     let names: Vec<&str> = member.contribution.keys().map(AsRef::as_ref).collect();
                     println!("  attributes: {}", names.join(", "));
@@ -48,8 +52,13 @@ pub async fn run(session: &Session, what: &ExplainWhat) -> Result<(), Failure> {
             let graph = graph(session, store.as_ref(), name).await?;
             let link = LinkRef { link_type: Str::from(link_type.as_str()), source: source.key, target: target.key };
             let Some(why) = graph.explain_link(&link) else {
-                return Err(Failure::new(Exit::Findings, format!("there is no {link_type} between {} and {}", link.source, link.target))
-                    .help(format!("`calipso explain dangling {name} --link-type {link_type}` shows ends that met nothing")));
+                return Err(Failure::new(
+                    Exit::Findings,
+                    format!("there is no {link_type} between {} and {}", link.source, link.target),
+                )
+                .help(format!(
+                    "`calipso explain dangling {name} --link-type {link_type}` shows ends that met nothing"
+                )));
             };
             println!("{link_type}: {} — {}", link.source, link.target);
             for (number, rule) in why.rules.iter().enumerate() {
@@ -67,7 +76,10 @@ pub async fn run(session: &Session, what: &ExplainWhat) -> Result<(), Failure> {
             let focal = find_object(store.as_ref(), name, None, object).await?;
             let graph = graph(session, store.as_ref(), name).await?;
             let Some(why) = graph.explain_clique(&focal.key) else {
-                return Err(Failure::new(Exit::Findings, format!("no clique type of `{name}` has {} in its middle", focal.key.object_type)));
+                return Err(Failure::new(
+                    Exit::Findings,
+                    format!("no clique type of `{name}` has {} in its middle", focal.key.object_type),
+                ));
             };
             println!("clique of {}: clique type {} ({})", focal.key, why.clique_type, why.at);
             for (attribute, value) in &why.constraints {
@@ -92,7 +104,8 @@ pub async fn run(session: &Session, what: &ExplainWhat) -> Result<(), Failure> {
         ExplainWhat::Dangling { environment: name, link_type } => {
             let store = session.store()?;
             let graph = graph(session, store.as_ref(), name).await?;
-            let asked = Dangling { link_type: link_type.as_deref().map(Str::from), limit: Some(1000), ..Dangling::default() };
+            let asked =
+                Dangling { link_type: link_type.as_deref().map(Str::from), limit: Some(1000), ..Dangling::default() };
             let ends = graph.dangling(&asked);
             let rows: Vec<Vec<String>> = ends
                 .iter()
@@ -113,7 +126,13 @@ pub async fn run(session: &Session, what: &ExplainWhat) -> Result<(), Failure> {
             print!("{}", table(&["LINK TYPE", "RULE", "END", "KEY", "MEETS"], &rows));
             for violation in graph.cardinality() {
                 let candidates: Vec<String> = violation.candidates.iter().map(ToString::to_string).collect();
-                println!("{} at {}: {} has several partners: {}", violation.link_type, violation.at, violation.object, candidates.join(", "));
+                println!(
+                    "{} at {}: {} has several partners: {}",
+                    violation.link_type,
+                    violation.at,
+                    violation.object,
+                    candidates.join(", ")
+                );
             }
             Ok(())
         }
@@ -135,8 +154,12 @@ async fn graph(session: &Session, store: &dyn Store, name: &str) -> Result<Graph
         .await
         .map_err(store_failure)?;
     for object in &mut upsert {
-        let derived: Vec<Str> =
-            object.doc.keys().filter(|attribute| rules.is_derived(&object.key.object_type, attribute)).cloned().collect();
+        let derived: Vec<Str> = object
+            .doc
+            .keys()
+            .filter(|attribute| rules.is_derived(&object.key.object_type, attribute))
+            .cloned()
+            .collect();
         for attribute in derived {
             object.doc.remove(&attribute);
         }

@@ -23,7 +23,9 @@ macro_rules! pages {
             let Paged { items: found, next, .. } = $ask.await.map_err(store_failure)?;
             items.extend(found);
             match next {
-                Some(cursor) if items.len() < $limit => $page = Page::after(cursor, ($limit - items.len()).clamp(1, 10_000)),
+                Some(cursor) if items.len() < $limit => {
+                    $page = Page::after(cursor, ($limit - items.len()).clamp(1, 10_000))
+                }
                 Some(_) => break (items, true),
                 None => break (items, false),
             }
@@ -110,8 +112,17 @@ pub async fn get(session: &Session, what: &args::Get) -> Result<(), Failure> {
                     &bodies,
                     &["REPORT", "AT", "REVISION", "FAILURES"],
                     |(entry, body)| {
-                        let failures = body.as_map().and_then(|map| map.get("failures")).and_then(Value::as_list).map_or(0, <[Value]>::len);
-                        vec![entry.id.to_string(), entry.at.to_string(), entry.revision.to_string(), failures.to_string()]
+                        let failures = body
+                            .as_map()
+                            .and_then(|map| map.get("failures"))
+                            .and_then(Value::as_list)
+                            .map_or(0, <[Value]>::len);
+                        vec![
+                            entry.id.to_string(),
+                            entry.at.to_string(),
+                            entry.revision.to_string(),
+                            failures.to_string(),
+                        ]
                     },
                     |(_, body)| body.clone(),
                 )
@@ -131,9 +142,16 @@ async fn objects(store: &dyn Store, args: &args::GetObjects) -> Result<(), Failu
     let mut equals = Vec::new();
     for filter in &args.filters {
         let (attribute, text) = filter.split_once('=').ok_or_else(|| {
-            Failure::usage(format!("`--where {filter}` is not ATTRIBUTE=VALUE")).help("write for example `--where state=UP`")
+            Failure::usage(format!("`--where {filter}` is not ATTRIBUTE=VALUE"))
+                .help("write for example `--where state=UP`")
         })?;
-        equals.push((Str::from(attribute), Value::from_json(text).ok().filter(|value| !matches!(value, Value::Float(_))).unwrap_or_else(|| Value::text(text))));
+        equals.push((
+            Str::from(attribute),
+            Value::from_json(text)
+                .ok()
+                .filter(|value| !matches!(value, Value::Float(_)))
+                .unwrap_or_else(|| Value::text(text)),
+        ));
     }
     let query = Query {
         types: args.types.iter().map(|name| Str::from(name.as_str())).collect(),
@@ -212,7 +230,10 @@ async fn cliques(store: &dyn Store, args: &args::GetCliques) -> Result<(), Failu
         print!("{}", show::value(args.out.output, &show::clique_data(&clique)));
         return Ok(());
     }
-    let query = CliqueQuery { types: args.types.iter().map(|name| Str::from(name.as_str())).collect(), ..CliqueQuery::default() };
+    let query = CliqueQuery {
+        types: args.types.iter().map(|name| Str::from(name.as_str())).collect(),
+        ..CliqueQuery::default()
+    };
     let (found, rest) = pages!(args.limit, page => store.cliques(environment, args.revision, &query, &page));
     more(rest, args.limit);
     print!(
@@ -235,12 +256,15 @@ async fn cliques(store: &dyn Store, args: &args::GetCliques) -> Result<(), Failu
     Ok(())
 }
 
-async fn clique_of(store: &dyn Store, environment: &str, at: Option<Revision>, object: &Object) -> Result<calipso_model::Clique, Failure> {
+async fn clique_of(
+    store: &dyn Store,
+    environment: &str,
+    at: Option<Revision>,
+    object: &Object,
+) -> Result<calipso_model::Clique, Failure> {
     store.clique(environment, at, &object.key).await.map_err(store_failure)?.ok_or_else(|| {
-        Failure::usage(format!("`{}` has no clique", object.key)).help(format!(
-            "`calipso graph {environment} {} --around 2` draws what is near it",
-            object.key
-        ))
+        Failure::usage(format!("`{}` has no clique", object.key))
+            .help(format!("`calipso graph {environment} {} --around 2` draws what is near it", object.key))
     })
 }
 
@@ -289,7 +313,13 @@ pub async fn graph_text(session: &Session, store: &dyn Store, args: &args::Graph
     })
 }
 
-async fn around(store: &dyn Store, environment: &str, at: Option<Revision>, key: &ObjectKey, depth: usize) -> Result<Vec<Link>, Failure> {
+async fn around(
+    store: &dyn Store,
+    environment: &str,
+    at: Option<Revision>,
+    key: &ObjectKey,
+    depth: usize,
+) -> Result<Vec<Link>, Failure> {
     let mut found: BTreeMap<LinkRef, Link> = BTreeMap::new();
     let mut seen = std::collections::BTreeSet::from([key.clone()]);
     let mut front = vec![key.clone()];
@@ -304,7 +334,11 @@ async fn around(store: &dyn Store, environment: &str, at: Option<Revision>, key:
                         next.push(end.clone());
                     }
                 }
-                let reference = LinkRef { link_type: link.link_type.clone(), source: link.source.clone(), target: link.target.clone() };
+                let reference = LinkRef {
+                    link_type: link.link_type.clone(),
+                    source: link.source.clone(),
+                    target: link.target.clone(),
+                };
                 found.insert(reference, link);
             }
         }
@@ -313,7 +347,13 @@ async fn around(store: &dyn Store, environment: &str, at: Option<Revision>, key:
     Ok(found.into_values().collect())
 }
 
-async fn make(store: &dyn Store, environment: &str, at: Option<Revision>, focal: &Object, links: &[Link]) -> Result<Picture, Failure> {
+async fn make(
+    store: &dyn Store,
+    environment: &str,
+    at: Option<Revision>,
+    focal: &Object,
+    links: &[Link],
+) -> Result<Picture, Failure> {
     let mut keys = vec![focal.key.clone()];
     for link in links {
         for end in [&link.source, &link.target] {
@@ -352,7 +392,10 @@ pub async fn search(session: &Session, args: &args::Search) -> Result<(), Failur
     let store = session.store()?;
     let found = store.search(&args.environment, None, &args.text, args.limit).await.map_err(store_failure)?;
     if found.is_empty() {
-        return Err(Failure::new(Exit::Findings, format!("nothing in `{}` is called like `{}`", args.environment, args.text)));
+        return Err(Failure::new(
+            Exit::Findings,
+            format!("nothing in `{}` is called like `{}`", args.environment, args.text),
+        ));
     }
     print!("{}", object_list(args.out.output, &found));
     Ok(())
@@ -375,7 +418,13 @@ pub async fn diff(session: &Session, args: &args::Diff) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Of the store.
-pub async fn diff_text(store: &dyn Store, environment: &str, from: Revision, to: Revision, shape: Shape) -> Result<String, StoreError> {
+pub async fn diff_text(
+    store: &dyn Store,
+    environment: &str,
+    from: Revision,
+    to: Revision,
+    shape: Shape,
+) -> Result<String, StoreError> {
     let diff = store.diff(environment, from, to).await?;
     if !matches!(shape, Shape::Table | Shape::Tree) {
         fn sides<T>(changes: &[calipso_store::Change<T>], data: impl Fn(&T) -> Value) -> Value {
@@ -417,7 +466,12 @@ pub async fn diff_text(store: &dyn Store, environment: &str, from: Revision, to:
     };
     for change in &diff.objects {
         let Some(object) = change.after.as_ref().or(change.before.as_ref()) else { continue };
-        text.push_str(&format!("{} {} {}\n", mark(change.before.is_some(), change.after.is_some()), object.key.object_type, printable(object.name())));
+        text.push_str(&format!(
+            "{} {} {}\n",
+            mark(change.before.is_some(), change.after.is_some()),
+            object.key.object_type,
+            printable(object.name())
+        ));
         if let (Some(before), Some(after)) = (&change.before, &change.after) {
             for line in fields(&before.doc, &after.doc) {
                 text.push_str(&format!("    {line}\n"));
@@ -436,7 +490,11 @@ pub async fn diff_text(store: &dyn Store, environment: &str, from: Revision, to:
     }
     for change in &diff.cliques {
         let Some(clique) = change.after.as_ref().or(change.before.as_ref()) else { continue };
-        text.push_str(&format!("{} clique of {}", mark(change.before.is_some(), change.after.is_some()), clique.focal_point));
+        text.push_str(&format!(
+            "{} clique of {}",
+            mark(change.before.is_some(), change.after.is_some()),
+            clique.focal_point
+        ));
         if let (Some(before), Some(after)) = (&change.before, &change.after) {
             let gained = after.nodes.iter().filter(|node| !before.nodes.contains(node)).count();
             let lost = before.nodes.iter().filter(|node| !after.nodes.contains(node)).count();

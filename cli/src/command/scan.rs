@@ -3,7 +3,9 @@
 use std::{path::Path, sync::Arc};
 
 use calipso_model::{Environment, Map, ObjectKey, Str, Value};
-use calipso_pipeline::{NoSecrets, Observer, Phase, Plan, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan, scan};
+use calipso_pipeline::{
+    NoSecrets, Observer, Phase, Plan, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan, scan,
+};
 use calipso_spec::Specs;
 use calipso_store::{Store, StoreError};
 use calipso_transport::{Door, Live, Meta, Once, Recorder, Recording, Replay, Scrubber};
@@ -49,10 +51,13 @@ pub async fn run(session: &Session, args: &args::Scan) -> Result<(), Failure> {
     };
     let wanted = Wanted { mode, clear: args.clear, record: args.record.as_deref(), replay: args.replay.as_deref() };
     let report = perform(session, &specs, store, &found, &wanted).await?;
-    print!("{}", match args.output {
-        Shape::Table | Shape::Tree => summary(&report),
-        shape => show::value(shape, &report.to_value()),
-    });
+    print!(
+        "{}",
+        match args.output {
+            Shape::Table | Shape::Tree => summary(&report),
+            shape => show::value(shape, &report.to_value()),
+        }
+    );
     verdict(&report)
 }
 
@@ -74,7 +79,8 @@ pub struct Wanted<'a> {
 /// The specs have no plan for it.
 pub fn planned(specs: &Arc<Specs>, environment: &Environment) -> Result<Arc<Plan>, Failure> {
     plan(specs, environment).map(Arc::new).map_err(|error| {
-        Failure::usage(error.to_string()).help(format!("correct the environment: `calipso env add {} …`", environment.name))
+        Failure::usage(error.to_string())
+            .help(format!("correct the environment: `calipso env add {} …`", environment.name))
     })
 }
 
@@ -219,7 +225,9 @@ pub fn summary(report: &ScanReport) -> String {
             .collect::<Vec<_>>()
             .join(", ")
     };
-    let changed = |changed: calipso_pipeline::report::Changed| format!("{} written, {} removed", changed.written, changed.removed);
+    let changed = |changed: calipso_pipeline::report::Changed| {
+        format!("{} written, {} removed", changed.written, changed.removed)
+    };
     let rows = [
         ("objects", total(&report.objects), changed(report.changed_objects), listed(&report.objects)),
         ("links", total(&report.links), changed(report.changed_links), listed(&report.links)),
@@ -254,14 +262,23 @@ pub fn summary(report: &ScanReport) -> String {
         for failure in &report.failures {
             let host = failure.host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
             let times = if failure.times > 1 { format!(" ({} times)", failure.times) } else { String::new() };
-            text.push_str(&format!("  {}{host}{times} at {}\n    {}\n    → {}\n", failure.fetcher, failure.at, printable(&failure.sentence), failure.kind.act()));
+            text.push_str(&format!(
+                "  {}{host}{times} at {}\n    {}\n    → {}\n",
+                failure.fetcher,
+                failure.at,
+                printable(&failure.sentence),
+                failure.kind.act()
+            ));
         }
     }
     let stale = report.stale_scopes();
     if !stale.is_empty() {
         text.push_str("\nout of date:\n");
         for scope in &stale {
-            text.push_str(&format!("  {} of {} under {} since {}: {} objects kept\n", scope.object_type, scope.fetcher, scope.parent, scope.since, scope.n_objects));
+            text.push_str(&format!(
+                "  {} of {} under {} since {}: {} objects kept\n",
+                scope.object_type, scope.fetcher, scope.parent, scope.since, scope.n_objects
+            ));
         }
     }
     if !report.misplaced.is_empty() {
@@ -347,7 +364,10 @@ pub async fn explain_plan(session: &Session, name: &str) -> Result<(), Failure> 
         .choices
         .iter()
         .map(|choice| {
-            let stage = plan.fetcher(&choice.name).filter(|_| choice.kind == "fetcher").map(|known| (known.stage + 1).to_string());
+            let stage = plan
+                .fetcher(&choice.name)
+                .filter(|_| choice.kind == "fetcher")
+                .map(|known| (known.stage + 1).to_string());
             vec![
                 choice.kind.to_owned(),
                 choice.name.to_string(),
@@ -360,4 +380,3 @@ pub async fn explain_plan(session: &Session, name: &str) -> Result<(), Failure> 
     print!("{}", table(&["KIND", "NAME", "CHOSEN", "STAGE", "WHY"], &rows));
     Ok(())
 }
-

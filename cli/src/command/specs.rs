@@ -38,10 +38,12 @@ pub fn check(session: &Session, args: &args::Check) -> Result<(), Failure> {
         println!("{} specs checked: {n_errors} errors, {n_warnings} warnings", loaded.n_specs);
     }
     if n_errors > 0 || (args.strict && n_warnings > 0) {
-        return Err(Failure::new(Exit::Findings, "the specs are not as they should be").help("`calipso explain CODE` explains a code"));
+        return Err(Failure::new(Exit::Findings, "the specs are not as they should be")
+            .help("`calipso explain CODE` explains a code"));
     }
     if loaded.n_specs == 0 {
-        return Err(Failure::usage("there is no spec in these folders").help("specs lie in folders named after their kind: fetchers/, object_types/, …"));
+        return Err(Failure::usage("there is no spec in these folders")
+            .help("specs lie in folders named after their kind: fetchers/, object_types/, …"));
     }
     Ok(())
 }
@@ -85,7 +87,10 @@ pub fn schema(args: &args::Schema) -> Result<(), Failure> {
     match (&args.kind, &args.out) {
         (Some(kind), None) => match schemas.iter().find(|(known, _)| known == kind) {
             Some((_, text)) => print!("{text}"),
-            None => return Err(Failure::usage(format!("there is no kind `{kind}`")).help(format!("kinds are {}", kinds.join(", ")))),
+            None => {
+                return Err(Failure::usage(format!("there is no kind `{kind}`"))
+                    .help(format!("kinds are {}", kinds.join(", "))));
+            }
         },
         (None, Some(dir)) => {
             fs::create_dir_all(dir).map_err(|error| cannot_write(dir, &error))?;
@@ -97,7 +102,10 @@ pub fn schema(args: &args::Schema) -> Result<(), Failure> {
             println!("an editor finds them by this first line of a spec:");
             println!("# yaml-language-server: $schema={}/fetcher.schema.json", dir.display());
         }
-        _ => return Err(Failure::usage("say which kind, or `--out DIR` for all of them").help(format!("kinds are {}", kinds.join(", ")))),
+        _ => {
+            return Err(Failure::usage("say which kind, or `--out DIR` for all of them")
+                .help(format!("kinds are {}", kinds.join(", "))));
+        }
     }
     Ok(())
 }
@@ -216,7 +224,10 @@ pub fn test(session: &Session, args: &args::Test) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Findings, "no test was run").help("tests lie beside specs, as NAME.test.yaml"));
     }
     if !failed.is_empty() || !unreached.is_empty() {
-        return Err(Failure::new(Exit::Findings, format!("{} tests failed, {} branches are not reached", failed.len(), unreached.len())));
+        return Err(Failure::new(
+            Exit::Findings,
+            format!("{} tests failed, {} branches are not reached", failed.len(), unreached.len()),
+        ));
     }
     Ok(())
 }

@@ -55,17 +55,13 @@ fn rows(picture: &Picture, width: usize) -> Option<String> {
             .filter(|other| depth.get(*other) == Some(&row))
             .collect()
     };
-    let full = in_row
-        .iter()
-        .map(|row| row.iter().map(|node| widths[*node] + GAP).sum::<usize>())
-        .max()
-        .unwrap_or(0);
+    let full = in_row.iter().map(|row| row.iter().map(|node| widths[*node] + GAP).sum::<usize>()).max().unwrap_or(0);
     if full > width + GAP {
         return None;
     }
     let mut places: Vec<Place> = widths.iter().map(|width| Place { left: 0, width: *width }).collect();
-    for row in 0..n_rows {
-        let mut order = in_row[row].clone();
+    for (row, nodes) in in_row.iter().enumerate() {
+        let mut order = nodes.clone();
         if row > 0 {
             // A box stands below the middle of the boxes that lead to it.
             let above = |node: &usize| -> usize {
@@ -83,8 +79,8 @@ fn rows(picture: &Picture, width: usize) -> Option<String> {
         }
     }
     let mut out = String::new();
-    for row in 0..n_rows {
-        let mut nodes = in_row[row].clone();
+    for (row, nodes) in in_row.iter().enumerate() {
+        let mut nodes = nodes.clone();
         nodes.sort_by_key(|node| places[*node].left);
         box_row(&mut out, picture, &nodes, &places);
         if row + 1 < n_rows {
@@ -107,7 +103,11 @@ fn box_row(out: &mut String, picture: &Picture, nodes: &[usize], places: &[Place
     for node in nodes {
         let place = &places[*node];
         let inner = place.width - 2;
-        let (corner, flat) = if *node == picture.focal { (['╔', '╗', '╚', '╝', '║'], '═') } else { (['┌', '┐', '└', '┘', '│'], '─') };
+        let (corner, flat) = if *node == picture.focal {
+            (['╔', '╗', '╚', '╝', '║'], '═')
+        } else {
+            (['┌', '┐', '└', '┘', '│'], '─')
+        };
         let shown = &picture.nodes[*node];
         let text = |text: &str| format!("{}{:^inner$}{}", corner[4], text, corner[4]);
         let rule = |left: char, right: char| format!("{left}{}{right}", String::from(flat).repeat(inner));
@@ -184,8 +184,7 @@ fn wires(out: &mut String, nodes: &[usize], places: &[Place], below: &dyn Fn(usi
 }
 
 fn character(cell: u8) -> char {
-    const CHARACTERS: [char; 16] =
-        [' ', '│', '│', '│', '─', '┘', '┐', '┤', '─', '└', '┌', '├', '─', '┴', '┬', '┼'];
+    const CHARACTERS: [char; 16] = [' ', '│', '│', '│', '─', '┘', '┐', '┤', '─', '└', '┌', '├', '─', '┴', '┬', '┼'];
     CHARACTERS[usize::from(cell & 15)]
 }
 

@@ -17,10 +17,7 @@ impl ObjectKey {
     /// Makes a key.
     #[must_use]
     pub fn new(object_type: impl Into<Str>, id: impl Into<Str>) -> Self {
-        Self {
-            object_type: object_type.into(),
-            id: id.into(),
-        }
+        Self { object_type: object_type.into(), id: id.into() }
     }
 }
 

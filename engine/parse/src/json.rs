@@ -64,10 +64,9 @@ impl Json {
 
     pub(crate) fn shape(&self) -> Shape {
         match &self.rows {
-            None if self.must_be == MustBe::ListOfMaps => Shape::List(Box::new(Shape::Map {
-                known: BTreeMap::new(),
-                others: Some(Box::new(Shape::Any)),
-            })),
+            None if self.must_be == MustBe::ListOfMaps => {
+                Shape::List(Box::new(Shape::Map { known: BTreeMap::new(), others: Some(Box::new(Shape::Any)) }))
+            }
             None => Shape::Any,
             Some(_) => {
                 let row = Shape::Map { known: BTreeMap::new(), others: Some(Box::new(Shape::Any)) };
