@@ -6,7 +6,7 @@ use calipso_model::Str;
 
 use super::{Catalogue, exprs, mean};
 use crate::{
-    checked::{Connection, Field},
+    checked::{Connection, Field, TransportName},
     diag::Diagnostic,
 };
 
@@ -16,6 +16,8 @@ pub(super) fn check(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
         secrets(catalogue, connection, found);
         session(catalogue, connection, found);
         pages(catalogue, connection, found);
+        connect(catalogue, connection, found);
+        defaults(catalogue, connection, found);
         match roles.get(&connection.role) {
             None => {
                 roles.insert(&connection.role, connection);
@@ -107,6 +109,62 @@ fn session(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<D
                 found.push(diagnostic);
             }
         }
+    }
+}
+
+/// What each transport can be told about where to go.
+fn connect_keys(transport: TransportName) -> &'static [&'static str] {
+    match transport {
+        TransportName::Http => &[],
+        TransportName::Sql => &["address", "port", "user", "password", "database"],
+        TransportName::Ssh => &["address", "port", "user", "password", "private_key", "known_hosts", "verify_host_key"],
+        TransportName::Amqp => &["address", "port", "virtual_host", "tls", "user", "password"],
+    }
+}
+
+fn connect(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<Diagnostic>) {
+    let known: Vec<Str> = connect_keys(connection.transport).iter().map(|key| Str::from(*key)).collect();
+    let Some(spot) = catalogue.spot("connection", &connection.head.name) else { return };
+    let Some(inside) = spot.inside("connect") else { return };
+    for (key, _) in connection.connect.iter().filter(|(key, _)| !known.contains(key)) {
+        let mut diagnostic =
+            inside.key(key).says("spec/unknown-key", format!("`connect` has no key `{key}`"), "unknown key");
+        let listed: Vec<String> = known.iter().map(|key| format!("`{key}`")).collect();
+        diagnostic.help = mean(key, &known).or_else(|| Some(format!("known keys are {}", listed.join(", "))));
+        found.push(diagnostic);
+    }
+    if connection.transport != TransportName::Http && inside.node.get("address").is_none() {
+        found.push(
+            inside
+                .here()
+                .says("spec/missing-key", "`connect` lacks the key `address`", "`address` belongs here")
+                .help("add `address: …`"),
+        );
+    }
+}
+
+/// Defaults that are not among the values that a field can have.
+fn defaults(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<Diagnostic>) {
+    let Some(spot) = catalogue.spot("connection", &connection.head.name) else { return };
+    let fields = connection.fields.iter().map(|(name, field)| ("fields", name, &field.one_of, field.default.clone()));
+    let target = connection.target.iter().map(|(name, field)| {
+        let default = match &field.default {
+            Some(calipso_expr::Tree::Const(value)) => Some(value.clone()),
+            _ => None,
+        };
+        ("target", name, &field.one_of, default)
+    });
+    for (key, name, one_of, default) in fields.chain(target) {
+        let Some(default) = default.filter(|default| !one_of.is_empty() && !one_of.contains(default)) else { continue };
+        let Some(field) = spot.inside(key).and_then(|inside| inside.inside(name)) else { continue };
+        let words: Vec<Str> = one_of.iter().filter_map(|one| one.as_str().map(Str::from)).collect();
+        let mut diagnostic = field.value("default").says(
+            "spec/wrong-type",
+            format!("the default of `{name}` is none of its values"),
+            "not among `one_of`",
+        );
+        diagnostic.help = default.as_str().and_then(|text| mean(text, &words));
+        found.push(diagnostic);
     }
 }
 

@@ -23,6 +23,7 @@ pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, found: &mut Vec<Di
         parents(catalogue, object_type, found);
         folder_types(catalogue, object_type, &mut folders, found);
         overwritten(catalogue, facts, object_type, found);
+        never_emitted(catalogue, facts, object_type, found);
     }
     parent_circle(catalogue, found);
     derive_circle(catalogue, found);
@@ -164,6 +165,32 @@ fn overwritten(catalogue: &Catalogue<'_>, facts: &Facts, object_type: &ObjectTyp
                 .map_or_else(|| catalogue.place(&emit.at, "emit"), |set| set.key(&rule.attribute));
             diagnostic.others.push(place.label("emitted"));
             found.push(diagnostic);
+        }
+    }
+}
+
+/// Declared attributes that nothing writes, where all that is written is known.
+fn never_emitted(catalogue: &Catalogue<'_>, facts: &Facts, object_type: &ObjectType, found: &mut Vec<Diagnostic>) {
+    let name = &object_type.head.name;
+    let emits: Vec<&Emit> = facts.emits.iter().filter(|emit| emit.object_type == *name).collect();
+    if emits.is_empty() || emits.iter().any(|emit| emit.open) {
+        return;
+    }
+    for (attribute, declared) in &object_type.attributes {
+        let written = emits.iter().any(|emit| emit.keys.contains(attribute))
+            || object_type.derive.iter().any(|rule| rule.attribute == *attribute);
+        if !written {
+            let place =
+                catalogue.at(&declared.at).map_or_else(|| catalogue.place(&declared.at, "type"), |spot| spot.here());
+            found.push(
+                place
+                    .says(
+                        "type/never-emitted",
+                        format!("nothing writes the attribute `{attribute}` of `{name}`"),
+                        "never there",
+                    )
+                    .help("emit or derive it, or leave it out"),
+            );
         }
     }
 }

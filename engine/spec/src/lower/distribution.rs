@@ -15,6 +15,9 @@ use crate::{
     yaml::{Node, NodeKind},
 };
 
+/// What a variance may support.
+const FEATURES: &[&str] = &["scanning", "listening", "monitoring"];
+
 /// A distribution, and whether it only extends one of an earlier layer.
 pub(crate) fn distribution(cx: &mut Cx<'_>, node: &Node) -> Option<(Distribution, bool)> {
     let mut fields = Fields::open(cx, node, "a distribution")?;
@@ -95,6 +98,20 @@ fn variance(cx: &mut Cx<'_>, node: &Node) -> Option<Variance> {
         .unwrap_or_default()
         .iter()
         .filter_map(|(key, node)| match node.kind {
+            _ if !FEATURES.contains(&key.name.as_ref()) => {
+                let near = calipso_expr::nearest(&key.name, FEATURES.iter().copied());
+                cx.report(
+                    "spec/unknown-key",
+                    &key.range,
+                    format!("there is no feature `{}`", key.name),
+                    "unknown key",
+                )
+                .help = near.map_or_else(
+                    || Some("features are `scanning`, `listening` and `monitoring`".to_owned()),
+                    |near| Some(format!("did you mean `{near}`?")),
+                );
+                None
+            }
             NodeKind::Bool(flag) => Some((key.name.clone(), flag)),
             _ => {
                 cx.wrong_type(node, &key.name, "`true` or `false`");

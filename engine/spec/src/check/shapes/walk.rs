@@ -388,11 +388,37 @@ impl<'c> Walk<'c> {
                 fact.constants.insert(key.clone(), text.clone());
             }
             fact.keys.insert(key.clone());
+            if let Tree::Const(Value::Str(text)) = tree {
+                self.among(step, emit, key, text);
+            }
             if judged {
                 self.written(step, emit, key, &shape);
             }
         }
         self.emits.push(fact);
+    }
+
+    /// Whether a constant is among the values that the attribute can have.
+    fn among(&mut self, step: &Step, emit: &EmitStep, key: &Str, text: &Str) {
+        let attribute = self
+            .facts
+            .and(self.catalogue.specs.object_types.get(&emit.object_type))
+            .and_then(|object_type| object_type.attributes.get(key));
+        let Some(attribute) = attribute.filter(|known| !known.one_of.is_empty() && !known.one_of.contains(text)) else {
+            return;
+        };
+        let Some(place) = self.catalogue.at(&step.at).and_then(|spot| spot.inside("set")).map(|set| set.value(key))
+        else {
+            return;
+        };
+        let mut diagnostic = place.says(
+            "expr/wrong-type",
+            format!("`{key}` of `{}` is never `{text}`", emit.object_type),
+            "not among `one_of`",
+        );
+        diagnostic.help = super::super::mean(text, &attribute.one_of)
+            .or_else(|| Some(format!("it can be {}", attribute.one_of.join(", "))));
+        self.found.push(diagnostic);
     }
 
     /// Whether the type can take what is written to an attribute.

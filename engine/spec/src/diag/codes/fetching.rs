@@ -46,6 +46,13 @@ pub(super) const CODES: &[Code] = &[
         "# the type says id: \"{{ self.serial }}\"\n- emit: disk\n  set: {size: 1}",
         "- emit: disk\n  set: {serial: \"{{ disk.serial }}\", size: 1}",
     ),
+    Code::warning(
+        "type/never-emitted",
+        "a declared attribute that nothing writes",
+        "No fetcher emits it and no rule derives it, so no object ever has it.",
+        "attributes:\n  serial: {type: text}\n# and no emit sets `serial`",
+        "- emit: disk\n  set: {serial: \"{{ disk.serial }}\"}",
+    ),
     Code::error(
         "derive/circle",
         "derived attributes that wait for each other",
