@@ -5,6 +5,8 @@
 #[path = "derive/cloud.rs"]
 mod cloud;
 #[path = "derive/floor.rs"]
+#[expect(clippy::disallowed_types, reason = "the floor only looks up; nothing iterates its maps")]
+#[expect(dead_code, reason = "filling the fields is the work that is measured; nobody reads all of them")]
 mod floor;
 
 use std::{path::Path, sync::Arc, time::Instant};
@@ -108,23 +110,29 @@ fn bench(size: usize, rules: &Arc<Rules>) {
 
 /// One object changed in the whole: an instance renamed; a port moved to another network; a card unplugged and back.
 fn one_change(graph: &mut Graph, cloud: &cloud::Cloud) {
-    let mut slowest: Vec<(&str, f64, f64)> = Vec::new();
+    let mut slowest: Vec<(&str, u32, f64, f64)> = Vec::new();
     let mut run = |what: &'static str, graph: &mut Graph, object: Object| {
         let start = Instant::now();
         let outcome = graph.apply(Changes { upsert: vec![object], remove: Vec::new() });
         let millis = start.elapsed().as_secs_f64() * 1_000.0;
         assert!(!outcome.delta.is_empty(), "{what} changes something");
-        match slowest.iter_mut().find(|(known, _, _)| *known == what) {
+        match slowest.iter_mut().find(|known| known.0 == what) {
             Some(known) => {
-                known.1 += millis / 50.0;
-                known.2 = known.2.max(millis);
+                known.1 += 1;
+                known.2 += millis;
+                known.3 = known.3.max(millis);
             }
-            None => slowest.push((what, millis / 50.0, millis)),
+            None => slowest.push((what, 1, millis, millis)),
         }
     };
     let fetch = |graph: &Graph, object_type: &str, id: &Str| {
         graph.object(&calipso_model::ObjectKey::new(object_type, id.clone())).expect("the object is in the graph")
     };
+    // The allocator tidies up after the large change once; that is not the cost of a small one.
+    graph.apply(Changes { upsert: vec![fetch(graph, "network", &cloud.networks[0].id)], remove: Vec::new() });
+    let mut first = fetch(graph, "instance", &cloud.instances[0].id);
+    first.doc.insert("status", "first change");
+    run("(the first change after the large one)", graph, first);
     for round in 0..50 {
         let instance = &cloud.instances[round * 997 % cloud.instances.len()];
         let mut object = fetch(graph, "instance", &instance.id);
@@ -146,7 +154,8 @@ fn one_change(graph: &mut Graph, cloud: &cloud::Cloud) {
         run("a virtual card unplugged or plugged in", graph, object);
         run("a virtual card unplugged or plugged in", graph, back);
     }
-    for (what, mean, slowest) in slowest {
+    for (what, times, sum, slowest) in slowest {
+        let mean = sum / f64::from(times);
         println!("one change: {what:40} mean {mean:8.3} ms, slowest {slowest:8.3} ms");
     }
 }

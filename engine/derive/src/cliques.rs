@@ -123,8 +123,8 @@ impl Found {
             let store = &view.stores[*store];
             digest.add(((store.ends[0] as u64) << 32) | store.ends[1] as u64);
             let ends = store.links.entry(*entry).ends;
-            for side in 0..2 {
-                digest.add(view.nodes[store.ends[side]].slot(ends[side]).digest);
+            for (type_id, place) in store.ends.iter().zip(ends) {
+                digest.add(view.nodes[*type_id].slot(place).digest);
             }
         }
         digest.finish()

@@ -112,12 +112,14 @@ impl Changed {
 /// the values.
 pub(crate) type Allowed = Vec<(usize, Vec<u32>)>;
 
+/// By constraint: sorted numbers of values; none: the links do not have the attribute.
+type Profile = Box<[Option<Box<[u32]>>]>;
+
 /// Combinations of constraint attributes that links of one type have. Each value, and each element of a list, has a
 /// number, so that a look-up tells whether a list of thousands agrees with a focal point.
 #[derive(Debug, Default)]
 pub(crate) struct Profiles {
-    /// By profile and constraint: sorted numbers of values; none: the links do not have the attribute.
-    list: Vec<Box<[Option<Box<[u32]>>]>>,
+    list: Vec<Profile>,
     by_hash: LookUp<u64, Vec<u32>>,
     values: Vec<Value>,
     values_by_hash: LookUp<u64, Vec<u32>>,

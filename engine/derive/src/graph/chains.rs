@@ -16,6 +16,9 @@ type Node = (usize, u32);
 /// Values of the constraint attributes that a chain carries.
 type Carried = BTreeMap<Str, Value>;
 
+/// Implicit links, by the types at their ends, by source.
+type Wanted = BTreeMap<(usize, usize), BTreeMap<u32, Vec<(u32, Body)>>>;
+
 /// What is said of the chains between two objects.
 #[derive(Clone, Debug)]
 struct Chain {
@@ -68,7 +71,7 @@ impl Graph {
     }
 
     /// By types at the ends, by source.
-    fn chains(&self, constraints: &[Str]) -> BTreeMap<(usize, usize), BTreeMap<u32, Vec<(u32, Body)>>> {
+    fn chains(&self, constraints: &[Str]) -> Wanted {
         let mut hops: BTreeMap<Node, Vec<Hop<'_>>> = BTreeMap::new();
         let mut explicit: BTreeSet<(Node, Node)> = BTreeSet::new();
         for (links, known) in self.links.iter().zip(&self.rules.link_types) {
@@ -78,7 +81,7 @@ impl Graph {
                 explicit.insert((from, to));
             }
         }
-        let mut wanted: BTreeMap<(usize, usize), BTreeMap<u32, Vec<(u32, Body)>>> = BTreeMap::new();
+        let mut wanted = Wanted::new();
         for first in hops.keys() {
             for (last, chains) in self.chains_from(*first, &hops, constraints) {
                 if !explicit.contains(&(*first, last)) {

@@ -434,13 +434,13 @@ fn share_indexes(joins: &mut [Join], attributes: &[Attribute], levels: &[Vec<usi
             None => make(),
         };
         binds.resize_with(makers.len(), Default::default);
-        for side in 0..2 {
-            binds[join.index][side].extend(&join.ends[side].binds);
+        for (all, end) in binds[join.index].iter_mut().zip(&join.ends) {
+            all.extend(&end.binds);
         }
     }
     for join in joins {
-        for side in 0..2 {
-            join.ends[side].binds = binds[join.index][side].iter().copied().collect();
+        for (end, all) in join.ends.iter_mut().zip(&binds[join.index]) {
+            end.binds = all.iter().copied().collect();
         }
     }
     makers

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use calipso_derive::{Graph, Rules};
-use calipso_model::{Clique, Delta, Environment, Link, LinkRef, Map, Object, ObjectKey};
+use calipso_model::{Clique, Delta, Environment, Link, LinkRef, Map, ObjectKey};
 use calipso_spec::{Specs, load, read_layer};
 
 /// The specs beside the tests; mistakes in them fail the test.
@@ -32,15 +32,6 @@ pub fn rules(flags: &[&str]) -> Arc<Rules> {
         ..Environment::default()
     };
     Arc::new(Rules::new(&specs(), &environment).expect("the rules fit together"))
-}
-
-/// An object from JSON text; `id` and the common name are filled in.
-pub fn object(object_type: &str, id: &str, json: &str) -> Object {
-    let mut doc: Map = serde_json::from_str(json).expect("a JSON map");
-    doc.insert("id", id);
-    doc.insert("name", id);
-    doc.insert("object_name", id);
-    Object { key: ObjectKey::new(object_type, id), doc }
 }
 
 /// What deltas add up to.
