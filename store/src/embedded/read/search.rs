@@ -147,10 +147,15 @@ fn with_prefix(
 ) -> Result<Vec<(i64, ObjectKey)>, StoreError> {
     let mut read = view
         .db
-        .prepare_cached("SELECT id, oid FROM key WHERE env = ?1 AND type = ?2 AND oid >= ?3 ORDER BY oid LIMIT ?4")
+        .prepare_cached(
+            "SELECT id, oid FROM key WHERE env = ?1 AND type = ?2 AND oid >= ?3
+                 AND (EXISTS(SELECT 1 FROM object WHERE key = id AND rev_from <= ?5)
+                     OR EXISTS(SELECT 1 FROM object_past WHERE key = id AND rev_from <= ?5 AND rev_to > ?5))
+             ORDER BY oid LIMIT ?4",
+        )
         .doing("search ids")?;
     let mut rows =
-        read.query(params![view.env, &**object_type, text, to_db(limit.max(64) as u64)]).doing("search ids")?;
+        read.query(params![view.env, &**object_type, text, to_db(limit as u64), view.revision]).doing("search ids")?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().doing("search ids")? {
         let (id, oid): (i64, String) = row.get(0).and_then(|id| Ok((id, row.get(1)?))).doing("search ids")?;
