@@ -23,6 +23,20 @@ fn lines() {
 }
 
 #[test]
+fn what_may_not_be_taken_for_nothing() {
+    let spec = r"regex: {match: '^(?<n>\d+)$', skip: '^Id', each_line: true, others: refused}";
+    check(spec, "Id\n\n1\n2\n", r#"[{"n": "1"}, {"n": "2"}]"#);
+    check(spec, "", "[]");
+    check(spec, "1\nx", "! line 2");
+    check("json: {must_be: list_of_maps}", "[]", "[]");
+    check("json: {must_be: list_of_maps}", r#"[{"a": 1}, {}]"#, r#"[{"a": 1}, {}]"#);
+    check("json: {must_be: list_of_maps}", r#"[[{"a": 1}], 42]"#, "! a JSON list of maps");
+    check("json: {must_be: list_of_maps}", r#"{"a": 1}"#, "! a JSON list of maps");
+    check("json: {must_be: map}", "[]", "! a JSON map");
+    check("json: {must_be: list}", "{}", "! a JSON list");
+}
+
+#[test]
 fn regex_each_line() {
     let spec = r"regex: {match: '^(?<n>\d+)(?: (?<word>\w+))?', each_line: true, types: {n: integer}}";
     check(spec, "1 one\nx\n2", r#"[{"n": 1, "word": "one"}, {"n": 2}]"#);

@@ -2,8 +2,8 @@
 
 use calipso_model::{Map, Str, Value};
 use calipso_parse::{
-    BlockSpec, BlocksSpec, Conversion, JsonSpec, KeyValuesSpec, LastColumn, LineOptions, LinesSpec, ParseSpecError,
-    Parser, ParserSpec, RegexSpec, TableSpec, Tagged,
+    BlockSpec, BlocksSpec, Conversion, JsonSpec, KeyValuesSpec, LastColumn, LineOptions, LinesSpec, MustBe,
+    ParseSpecError, Parser, ParserSpec, RegexSpec, TableSpec, Tagged,
 };
 
 /// Compiles a spec that must be right.
@@ -43,6 +43,7 @@ fn spec_of(text: &str) -> ParserSpec {
             options: keys.options(),
             pattern: keys.text("match").unwrap(),
             each_line: keys.flag("each_line"),
+            others_refused: keys.text("others").as_deref() == Some("refused"),
             types: keys.types(),
         }),
         "table" => ParserSpec::Table(TableSpec {
@@ -65,6 +66,12 @@ fn spec_of(text: &str) -> ParserSpec {
         }),
         "blocks" => ParserSpec::Blocks(BlocksSpec { options: keys.options(), block: keys.block() }),
         "json" => ParserSpec::Json(JsonSpec {
+            must_be: match keys.text("must_be").as_deref() {
+                Some("map") => MustBe::Map,
+                Some("list") => MustBe::List,
+                Some("list_of_maps") => MustBe::ListOfMaps,
+                _ => MustBe::Anything,
+            },
             rows: keys.text("rows").map(Str::from),
             columns: keys.text("columns").map(Str::from),
             tagged: keys.map("tagged", |value| match value.as_str().unwrap() {
