@@ -149,7 +149,37 @@ impl<'c> Catalogue<'c> {
         distributions::check(self, &mut found);
         fetchers::check(self, &facts, &mut found);
         found.retain(|diagnostic| !self.follows(diagnostic));
-        once(found)
+        self.once(found)
+    }
+
+    /// Leaves out what follows from another finding: a selector that holds nowhere because a value in it is declared
+    /// nowhere, and a type that was reported as unknown in the same file already.
+    fn once(&self, mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+        crate::diag::sort(&mut found);
+        let unknown: Vec<Label> = found
+            .iter()
+            .filter(|known| known.code == "environment/unknown-value")
+            .map(|known| known.primary.clone())
+            .collect();
+        let mut types = BTreeSet::new();
+        let wrong = found.iter().any(|known| known.severity == Severity::Error);
+        found.retain(|diagnostic| {
+            let here = &diagnostic.primary;
+            match diagnostic.code {
+                // What seems to be used by nobody may be meant by what is wrong.
+                "spec/unreached" | "distribution/rule-unused" | "type/never-emitted" => {
+                    !wrong && self.read.broken.is_empty()
+                }
+                "link/never-applies" => !unknown.iter().any(|other| {
+                    other.file == here.file
+                        && here.range.start <= other.range.start
+                        && other.range.end <= here.range.end
+                }),
+                "fetcher/unknown-type" => types.insert((Arc::clone(&here.file), diagnostic.message.clone())),
+                _ => true,
+            }
+        });
+        found
     }
 
     /// Whether a finding only repeats that something could not be read.
@@ -240,32 +270,6 @@ impl<'c> Catalogue<'c> {
         let range = whole_characters(text, in_scalar(text, &site.whole, place, inner));
         Some(Place { file: Arc::clone(&site.file), range })
     }
-}
-
-/// Leaves out what follows from another finding: a selector that holds nowhere because a value in it is declared
-/// nowhere, and a type that was reported as unknown in the same file already.
-fn once(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    crate::diag::sort(&mut found);
-    let unknown: Vec<Label> = found
-        .iter()
-        .filter(|known| known.code == "environment/unknown-value")
-        .map(|known| known.primary.clone())
-        .collect();
-    let mut types = BTreeSet::new();
-    let wrong = found.iter().any(|known| known.severity == Severity::Error);
-    found.retain(|diagnostic| {
-        let here = &diagnostic.primary;
-        match diagnostic.code {
-            // What seems to be used by nobody may be meant by what is wrong.
-            "spec/unreached" | "distribution/rule-unused" => !wrong,
-            "link/never-applies" => !unknown.iter().any(|other| {
-                other.file == here.file && here.range.start <= other.range.start && other.range.end <= here.range.end
-            }),
-            "fetcher/unknown-type" => types.insert((Arc::clone(&here.file), diagnostic.message.clone())),
-            _ => true,
-        }
-    });
-    found
 }
 
 /// `did you mean …?`, or nothing.
