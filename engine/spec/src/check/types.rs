@@ -180,8 +180,10 @@ fn never_emitted(catalogue: &Catalogue<'_>, facts: &Facts, object_type: &ObjectT
         let written = emits.iter().any(|emit| emit.keys.contains(attribute))
             || object_type.derive.iter().any(|rule| rule.attribute == *attribute);
         if !written {
-            let place =
-                catalogue.at(&declared.at).map_or_else(|| catalogue.place(&declared.at, "type"), |spot| spot.here());
+            let place = catalogue
+                .spot("object_type", name)
+                .and_then(|spot| spot.inside("attributes"))
+                .map_or_else(|| catalogue.place(&declared.at, "type"), |inside| inside.key(attribute));
             found.push(
                 place
                     .says(
