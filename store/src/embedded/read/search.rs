@@ -126,9 +126,9 @@ fn types(view: View<'_>) -> Result<Vec<Str>, StoreError> {
         // One step into the index for each type.
         let next: Option<String> = view
             .db
-            .prepare_cached("SELECT type FROM key WHERE env = ?1 AND (?2 IS NULL OR type > ?2) ORDER BY type LIMIT 1")
+            .prepare_cached("SELECT type FROM key WHERE env = ?1 AND type > ?2 ORDER BY type LIMIT 1")
             .and_then(|mut find| {
-                find.query_row(params![view.env, types.last().map(|last| &**last)], |row| row.get(0)).optional()
+                find.query_row(params![view.env, types.last().map_or("", |last| &**last)], |row| row.get(0)).optional()
             })
             .doing("list object types")?;
         match next {
