@@ -124,9 +124,6 @@ pub fn load(layers: &[Layer]) -> Loaded {
         for (path, text) in layer.files.iter().filter(|(path, _)| path.ends_with(".yaml") || path.ends_with(".yml")) {
             let shown: Arc<str> = Arc::from(format!("{prefix}{path}"));
             let Some(place) = KINDS.iter().position(|(folder, _)| path.split('/').rev().nth(1) == Some(*folder)) else {
-                if !path.contains('/') || path.starts_with("recordings/") {
-                    continue;
-                }
                 continue;
             };
             loaded.files.insert(Arc::clone(&shown), Arc::clone(text));
