@@ -8,7 +8,7 @@ use std::{
 
 use calipso_model::{Delta, Environment, Link, LinkState, Object, ObjectKey, Value};
 use calipso_store::{
-    CommitInfo, Durability, Embedded, Lease, LinkQuery, Options, Page, Query, ScopeChanges, Store, StoreError,
+    CommitInfo, Durability, Embedded, Expect, Lease, LinkQuery, Options, Page, Query, ScopeChanges, Store, StoreError,
 };
 
 /// Children of one parent, and objects of one type on one host.
@@ -123,7 +123,7 @@ fn say(size: usize, what: &str, figure: &str) {
 
 async fn measure(path: &Path, size: usize) -> Result<(), StoreError> {
     let store = Embedded::open(path, Options::default())?;
-    store.put_environment(&Environment { name: "bench".into(), ..Environment::default() }).await?;
+    store.put_environment(&Environment { name: "bench".into(), ..Environment::default() }, Expect::Anything).await?;
     let lease = store.acquire("bench", "bench", 0, Duration::from_secs(60)).await?;
     let bench = Bench { store: store.clone(), lease, size };
     let objects = Delta { objects: (0..size).map(|n| object(n, 0)).collect(), ..Delta::default() };

@@ -16,7 +16,7 @@ use calipso_model::{
 use crate::{
     error::StoreError,
     scope::ScopeChanges,
-    store::{CommitInfo, Lease, Store},
+    store::{CommitInfo, Expect, Lease, Store},
 };
 
 /// Makes an empty store; stays alive until the case is over.
@@ -48,7 +48,7 @@ impl Case {
     /// Makes a store with the environment.
     pub(crate) async fn new(make: Make<'_>) -> Self {
         let store = make().await;
-        store.put_environment(&environment(HOME)).await.expect("an environment can be saved");
+        store.put_environment(&environment(HOME), Expect::Anything).await.expect("an environment can be saved");
         let lease = store.acquire(HOME, "suite", 0, Duration::from_secs(60)).await.expect("a free lease can be taken");
         Self { store, lease }
     }
@@ -91,6 +91,7 @@ pub(crate) fn environment(name: &str) -> Environment {
         )]
         .into_iter()
         .collect(),
+        settings: [("description", Value::text("a cloud")), ("listen", Value::Bool(true))].into_iter().collect(),
     }
 }
 

@@ -10,6 +10,7 @@ mod fault;
 mod key;
 mod prune;
 mod read;
+mod record;
 mod report;
 mod row;
 mod schema;
@@ -18,7 +19,7 @@ mod thread;
 use std::{path::Path, time::Duration};
 
 use async_trait::async_trait;
-use calipso_model::{Clique, Delta, Environment, Link, LinkRef, Object, ObjectKey, Revision, Value};
+use calipso_model::{Clique, Delta, Environment, Link, LinkRef, Map, Object, ObjectKey, Revision, Str, Value};
 use rusqlite::Connection;
 
 use crate::{
@@ -29,8 +30,11 @@ use crate::{
     },
     error::StoreError,
     query::{CliqueQuery, LinkQuery, Page, Paged, Query},
+    records::{Collection, Record, RecordPage, RecordQuery, Records},
     scope::{ScopeChanges, ScopeKey, ScopeRecord},
-    store::{CommitInfo, CountsByType, Diff, Keep, Lease, Pruned, ReportEntry, ReportId, RevisionInfo, Sink, Store},
+    store::{
+        CommitInfo, CountsByType, Diff, Expect, Keep, Lease, Pruned, ReportEntry, ReportId, RevisionInfo, Sink, Store,
+    },
 };
 
 /// How many things a stream hands over in one piece.
@@ -141,12 +145,12 @@ macro_rules! stream {
 
 #[async_trait]
 impl Store for Embedded {
-    async fn put_environment(&self, environment: &Environment) -> Result<(), StoreError> {
+    async fn put_environment(&self, environment: &Environment, expect: Expect) -> Result<u64, StoreError> {
         let environment = environment.clone();
-        self.writer.run(move |db| environment::put(db, &environment)).await
+        self.writer.run(move |db| environment::put(db, &environment, expect)).await
     }
 
-    async fn environment(&self, name: &str) -> Result<Environment, StoreError> {
+    async fn versioned_environment(&self, name: &str) -> Result<(Environment, u64), StoreError> {
         self.ask(name, environment::get).await
     }
 
@@ -404,5 +408,48 @@ impl Store for Embedded {
     async fn prune(&self, environment: &str, keep: &Keep) -> Result<Pruned, StoreError> {
         let keep = keep.clone();
         self.change(environment, move |db, name| prune::prune(db, name, &keep)).await
+    }
+}
+
+#[async_trait]
+impl Records for Embedded {
+    async fn insert(&self, collection: Collection, id: &str, doc: &Map) -> Result<Record, StoreError> {
+        let (id, doc) = (Str::from(id), doc.clone());
+        self.writer.run(move |db| record::insert(db, collection, id, doc)).await
+    }
+
+    async fn record(&self, collection: Collection, id: &str) -> Result<Option<Record>, StoreError> {
+        let id = Str::from(id);
+        self.readers.run(move |db| record::get(db, collection, &id)).await
+    }
+
+    async fn replace(&self, collection: Collection, id: &str, version: u64, doc: &Map) -> Result<Record, StoreError> {
+        let (id, doc) = (Str::from(id), doc.clone());
+        self.writer.run(move |db| record::replace(db, collection, id, version, doc)).await
+    }
+
+    async fn remove(&self, collection: Collection, id: &str, version: Option<u64>) -> Result<bool, StoreError> {
+        let id = Str::from(id);
+        self.writer.run(move |db| record::remove(db, collection, &id, version)).await
+    }
+
+    async fn remove_all(&self, collection: Collection, query: &RecordQuery) -> Result<u64, StoreError> {
+        let query = query.clone();
+        self.writer.run(move |db| record::remove_all(db, collection, &query)).await
+    }
+
+    async fn records(
+        &self,
+        collection: Collection,
+        query: &RecordQuery,
+        page: &Page,
+    ) -> Result<RecordPage, StoreError> {
+        let (query, page) = (query.clone(), page.clone());
+        self.readers.run(move |db| record::page(db, collection, &query, &page)).await
+    }
+
+    async fn count(&self, collection: Collection, query: &RecordQuery) -> Result<u64, StoreError> {
+        let query = query.clone();
+        self.readers.run(move |db| record::count(db, collection, &query)).await
     }
 }

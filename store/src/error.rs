@@ -42,6 +42,22 @@ pub enum StoreError {
         /// What was asked for.
         name: Str,
     },
+    /// There is one of that name already: choose another, or change that one.
+    #[error("there is already a {what} named `{name}`")]
+    Exists {
+        /// `scan`, `user`, …
+        what: &'static str,
+        /// Its name or id.
+        name: Str,
+    },
+    /// It was changed or removed since it was read: read it again.
+    #[error("{what} `{name}` was changed by somebody else in between; read it again")]
+    Changed {
+        /// `scan`, `user`, …
+        what: &'static str,
+        /// Its name or id.
+        name: Str,
+    },
     /// The revision was never committed, or retention removed it: ask for another.
     #[error("environment `{environment}` has no revision {revision}; revisions {oldest} to {current} can be read")]
     NoRevision {

@@ -2,8 +2,10 @@
 
 pub mod error;
 pub mod query;
+pub mod records;
 pub mod scope;
 pub mod store;
+pub mod work;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -12,10 +14,11 @@ pub mod embedded;
 
 pub use error::StoreError;
 pub use query::{CliqueQuery, Cursor, LinkQuery, Page, Paged, Query};
+pub use records::{Backend, Collection, Record, RecordPage, RecordQuery, Records, Test};
 pub use scope::{Member, ScopeChanges, ScopeKey, ScopeRecord};
 pub use store::{
-    Change, CommitInfo, Counts, CountsByType, Diff, Keep, Lease, Pruned, ReportEntry, ReportId, RevisionInfo, Sink,
-    Store,
+    Change, CommitInfo, Counts, CountsByType, Diff, Expect, Keep, Lease, Pruned, ReportEntry, ReportId, RevisionInfo,
+    Sink, Store,
 };
 
 #[cfg(feature = "embedded")]

@@ -31,6 +31,8 @@ impl Cursor {
 pub struct Page {
     /// Where to go on.
     pub after: Option<Cursor>,
+    /// So many are passed over first. Pages by number instead of by cursor: no promise that they fit together.
+    pub skip: usize,
     /// At most this many.
     pub limit: usize,
 }
@@ -39,13 +41,13 @@ impl Page {
     /// The first page.
     #[must_use]
     pub fn first(limit: usize) -> Self {
-        Self { after: None, limit }
+        Self { after: None, skip: 0, limit }
     }
 
     /// The page after a cursor.
     #[must_use]
     pub fn after(cursor: Cursor, limit: usize) -> Self {
-        Self { after: Some(cursor), limit }
+        Self { after: Some(cursor), skip: 0, limit }
     }
 }
 

@@ -37,6 +37,18 @@ pub struct CommitInfo {
     pub note: Str,
 }
 
+/// What a writer of a configuration believes to be there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Expect {
+    /// Whatever there is.
+    #[default]
+    Anything,
+    /// Nothing of that name.
+    Nothing,
+    /// This version.
+    Version(u64),
+}
+
 /// How many objects, links and cliques.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -138,11 +150,20 @@ pub type Sink<'a, T> = &'a mut (dyn FnMut(Vec<T>) -> Result<(), StoreError> + Se
 /// names a revision with [`StoreError::NoRevision`] when it cannot be read.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Creates an environment or replaces its configuration; its inventory stays.
-    async fn put_environment(&self, environment: &Environment) -> Result<(), StoreError>;
+    /// Creates an environment or replaces its configuration; its inventory stays. Returns the version of the configuration,
+    /// which starts at 1 and grows with each change.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] or [`StoreError::Changed`] when it is not what is expected.
+    async fn put_environment(&self, environment: &Environment, expect: Expect) -> Result<u64, StoreError>;
 
     /// The configuration of an environment.
-    async fn environment(&self, name: &str) -> Result<Environment, StoreError>;
+    async fn environment(&self, name: &str) -> Result<Environment, StoreError> {
+        Ok(self.versioned_environment(name).await?.0)
+    }
+
+    /// The configuration of an environment and its version.
+    async fn versioned_environment(&self, name: &str) -> Result<(Environment, u64), StoreError>;
 
     /// All environments, by name.
     async fn environments(&self) -> Result<Vec<Environment>, StoreError>;

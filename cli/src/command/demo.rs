@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use calipso_model::{Object, Str};
 use calipso_pipeline::ScanMode;
-use calipso_store::{CliqueQuery, Page};
+use calipso_store::{CliqueQuery, Expect, Page};
 use calipso_transport::Recording;
 
 use crate::{
@@ -41,7 +41,7 @@ pub async fn run(session: &Session, args: &Demo) -> Result<(), Failure> {
         let found = Recording::read(&dir).map_err(|error| Failure::new(Exit::Bug, error.to_string()))?;
         let environment = environment_of(&found, "demo")
             .ok_or_else(|| Failure::new(Exit::Bug, "the demo's recording tells of no environment"))?;
-        store.put_environment(&environment).await.map_err(store_failure)?;
+        store.put_environment(&environment, Expect::Anything).await.map_err(store_failure)?;
         let wanted = Wanted { mode: ScanMode::Full, clear: false, record: None, replay: Some(&dir) };
         let report = perform(&session, &specs, Arc::clone(&store), &environment, &wanted).await?;
         title(text);

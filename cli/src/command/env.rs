@@ -4,6 +4,7 @@ use std::{io::Write as _, sync::Arc};
 
 use calipso_model::Str;
 use calipso_pipeline::{connection::filled_in, test_connections};
+use calipso_store::Expect;
 use calipso_transport::{Live, Once, Scrubber};
 
 use crate::{
@@ -101,7 +102,7 @@ async fn add(session: &Session, args: &args::EnvAdd) -> Result<(), Failure> {
             .help("give fields with `--set ROLE.FIELD=VALUE`"));
     }
     let store = session.store()?;
-    store.put_environment(&found).await.map_err(store_failure)?;
+    store.put_environment(&found, Expect::Anything).await.map_err(store_failure)?;
     println!("added {}", found.name);
     for warning in &plan.warnings {
         println!("warning: {}", printable(warning));

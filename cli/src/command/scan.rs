@@ -7,7 +7,7 @@ use calipso_pipeline::{
     NoSecrets, Observer, Phase, Plan, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan, scan,
 };
 use calipso_spec::Specs;
-use calipso_store::{Store, StoreError};
+use calipso_store::{Expect, Store, StoreError};
 use calipso_transport::{Door, Live, Meta, Once, Recorder, Recording, Replay, Scrubber};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -33,7 +33,7 @@ pub async fn run(session: &Session, args: &args::Scan) -> Result<(), Failure> {
         (_, Ok(found)) => found,
         (Some(dir), Err(StoreError::NotFound { .. })) => {
             let found = recorded_environment(dir, &args.environment)?;
-            store.put_environment(&found).await.map_err(store_failure)?;
+            store.put_environment(&found, Expect::Anything).await.map_err(store_failure)?;
             found
         }
         (_, Err(error)) => return Err(store_failure(error)),

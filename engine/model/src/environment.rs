@@ -24,12 +24,14 @@ pub struct Environment {
     pub flags: Vec<Str>,
     /// Role (what fetchers say after `via`) to how it is reached.
     pub connections: BTreeMap<Str, ConnectionConfig>,
+    /// What no spec reads: description, owner, whether to listen, …
+    pub settings: Map,
 }
 
 /// How one role is reached: a connection spec and its fields.
 ///
 /// # Shape
-/// A secret field holds a reference, `env:NAME` or `file:PATH`, never the secret.
+/// A secret field holds a reference (`env:NAME`, `file:PATH`) or sealed text (`sealed:…`), never the secret.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConnectionConfig {
     /// Name of a connection spec.

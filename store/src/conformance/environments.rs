@@ -9,6 +9,7 @@ use crate::{
     error::StoreError,
     query::{Page, Query},
     scope::ScopeChanges,
+    store::Expect,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -33,14 +34,17 @@ async fn configurations(make: Make<'_>) {
         "a missing environment has no revision"
     );
     let (b, mut a) = (environment("b"), environment("a"));
-    store.put_environment(&b).await.expect("saving works");
-    store.put_environment(&a).await.expect("saving works");
+    store.put_environment(&b, Expect::Anything).await.expect("saving works");
+    store.put_environment(&a, Expect::Anything).await.expect("saving works");
     a.flags.push("special".into());
-    store.put_environment(&a).await.expect("saving again works");
+    store.put_environment(&a, Expect::Anything).await.expect("saving again works");
     assert_eq!(store.environment("a").await.expect("it is there"), a, "the last configuration counts");
     assert_eq!(store.environments().await.expect("listing works"), [a, b], "environments come by name");
     let nameless = environment("");
-    assert!(matches!(store.put_environment(&nameless).await, Err(StoreError::Invalid { .. })), "a name is needed");
+    assert!(
+        matches!(store.put_environment(&nameless, Expect::Anything).await, Err(StoreError::Invalid { .. })),
+        "a name is needed"
+    );
 }
 
 async fn removal(make: Make<'_>) {
@@ -55,7 +59,7 @@ async fn removal(make: Make<'_>) {
     store.release(&case.lease).await.expect("a lease can be given back");
     store.remove_environment(HOME, 1_000).await.expect("what nobody writes can be removed");
     assert!(matches!(store.environment(HOME).await, Err(StoreError::NotFound { .. })), "it is gone");
-    store.put_environment(&environment(HOME)).await.expect("its name is free");
+    store.put_environment(&environment(HOME), Expect::Anything).await.expect("its name is free");
     assert_eq!(store.current(HOME).await.expect("it is there"), 0, "it starts anew");
     assert!(store.reports(HOME).await.expect("listing works").is_empty(), "reports went with it");
     assert!(store.search(HOME, None, "shared", 9).await.expect("searching works").is_empty(), "names went with it");
@@ -94,7 +98,7 @@ async fn leases(make: Make<'_>) {
     );
     store.acquire(HOME, "third", 90_002, MINUTE).await.expect("what was given back is free");
 
-    store.put_environment(&environment("away")).await.expect("saving works");
+    store.put_environment(&environment("away"), Expect::Anything).await.expect("saving works");
     let other = store.acquire("away", "suite", 0, MINUTE).await.expect("it is free");
     assert!(
         matches!(store.commit(HOME, 1, &other, &delta, &changes, &info(2)).await, Err(StoreError::Invalid { .. })),

@@ -11,7 +11,7 @@ use crate::{
         row,
     },
     error::StoreError,
-    store::Lease,
+    store::{Expect, Lease},
 };
 
 /// What the file knows of an environment, its configuration aside.
@@ -76,28 +76,46 @@ fn guard_lease(state: &State, lease: &Lease) -> Result<(), StoreError> {
 }
 
 /// Creates or replaces a configuration.
-pub(super) fn put(db: &mut Connection, environment: &Environment) -> Result<(), StoreError> {
+pub(super) fn put(db: &mut Connection, environment: &Environment, expect: Expect) -> Result<u64, StoreError> {
     if environment.name.is_empty() {
         return Err(StoreError::invalid("an environment needs a name"));
     }
     let change = begin(db)?;
-    change
-        .execute(
-            "INSERT INTO environment(name, config, current, oldest, fence, until_millis) VALUES(?1, ?2, 0, 0, 0, 0)
-             ON CONFLICT(name) DO UPDATE SET config = excluded.config",
+    let known: Option<i64> = change
+        .query_row("SELECT version FROM environment WHERE name = ?1", [&*environment.name], |row| row.get(0))
+        .optional()
+        .doing("save an environment")?;
+    let name = || environment.name.clone();
+    match (expect, known) {
+        (Expect::Nothing, Some(_)) => return Err(StoreError::Exists { what: "environment", name: name() }),
+        (Expect::Version(_), None) => return Err(StoreError::Changed { what: "environment", name: name() }),
+        (Expect::Version(version), Some(known)) if from_db(known) != version => {
+            return Err(StoreError::Changed { what: "environment", name: name() });
+        }
+        _ => {}
+    }
+    let version: i64 = change
+        .query_row(
+            "INSERT INTO environment(name, config, version, current, oldest, fence, until_millis) VALUES(?1, ?2, 1, 0, 0, 0, 0)
+             ON CONFLICT(name) DO UPDATE SET config = excluded.config, version = version + 1 RETURNING version",
             params![&*environment.name, row::environment_text(environment)],
+            |row| row.get(0),
         )
         .doing("save an environment")?;
-    change.commit().doing("save an environment")
+    change.commit().doing("save an environment")?;
+    Ok(from_db(version))
 }
 
-/// One configuration.
-pub(super) fn get(db: &Connection, name: &str) -> Result<Environment, StoreError> {
-    let config: Option<String> = db
-        .query_row("SELECT config FROM environment WHERE name = ?1", [name], |row| row.get(0))
+/// One configuration and its version.
+pub(super) fn get(db: &Connection, name: &str) -> Result<(Environment, u64), StoreError> {
+    let found: Option<(String, i64)> = db
+        .query_row("SELECT config, version FROM environment WHERE name = ?1", [name], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
         .optional()
         .doing("read an environment")?;
-    row::environment_from(&config.ok_or_else(|| StoreError::no_environment(name))?)
+    let (config, version) = found.ok_or_else(|| StoreError::no_environment(name))?;
+    Ok((row::environment_from(&config)?, from_db(version)))
 }
 
 /// Every configuration, by name.

@@ -84,6 +84,7 @@ pub(super) fn environment_text(environment: &Environment) -> String {
         ("type_drivers", list(&environment.type_drivers)),
         ("flags", list(&environment.flags)),
         ("connections", Value::Map(connections)),
+        ("settings", Value::Map(environment.settings.clone())),
     ]
     .into_iter()
     .collect();
@@ -118,5 +119,6 @@ pub(super) fn environment_from(text: &str) -> Result<Environment, StoreError> {
             .iter()
             .map(|(role, value)| Ok((role.clone(), connection(value)?)))
             .collect::<Result<_, StoreError>>()?,
+        settings: row.get("settings").and_then(Value::as_map).cloned().unwrap_or_default(),
     })
 }

@@ -10,10 +10,11 @@ use crate::{
         fault::{Doing, to_db},
     },
     error::StoreError,
+    records::Collection,
 };
 
 /// The format of the file that this program writes.
-pub(super) const FORMAT: i64 = 1;
+pub(super) const FORMAT: i64 = 2;
 
 /// Size of a page of the file; a document of a usual object fits into one with some others.
 const PAGE_BYTES: u64 = 8_192;
@@ -31,7 +32,7 @@ const TABLES: &str = "
 CREATE TABLE counter(fence INTEGER NOT NULL);
 INSERT INTO counter VALUES(0);
 CREATE TABLE environment(
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, config TEXT NOT NULL,
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, config TEXT NOT NULL, version INTEGER NOT NULL DEFAULT 1,
     current INTEGER NOT NULL, oldest INTEGER NOT NULL,
     fence INTEGER NOT NULL, holder TEXT, until_millis INTEGER NOT NULL);
 CREATE TABLE revision(
@@ -99,6 +100,28 @@ CREATE TABLE report(
     PRIMARY KEY(env, id)) WITHOUT ROWID;
 ";
 
+/// What format 2 added: documents beside the inventory.
+const RECORDS: &str = "
+CREATE TABLE record(
+    collection TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, doc TEXT NOT NULL,
+    PRIMARY KEY(collection, id)) WITHOUT ROWID;
+";
+
+/// One index for each field of a collection that questions may name.
+fn record_indexes() -> String {
+    let mut statements = String::new();
+    for collection in Collection::ALL {
+        let name = collection.name();
+        for field in collection.fields() {
+            statements.push_str(&format!(
+                "CREATE INDEX record_{name}_{field} ON record({}, id) WHERE collection = '{name}';\n",
+                super::record::column(field)
+            ));
+        }
+    }
+    statements
+}
+
 /// Opens the connection that writes; makes the file and its tables where they are missing.
 pub(super) fn open_writer(path: &Path, options: &Options) -> Result<Connection, StoreError> {
     let unavailable =
@@ -162,9 +185,17 @@ fn prepare(db: &mut Connection, options: &Options) -> Result<(), StoreError> {
     }
     let change = db.transaction_with_behavior(TransactionBehavior::Immediate).doing("begin to make the tables")?;
     match format(&change)? {
-        0 => {
-            change.execute_batch(TABLES).doing("make the tables")?;
-            set(&change, "application_id", APPLICATION)?;
+        found @ (0 | 1) => {
+            if found == 0 {
+                change.execute_batch(TABLES).doing("make the tables")?;
+                set(&change, "application_id", APPLICATION)?;
+            } else {
+                change
+                    .execute_batch("ALTER TABLE environment ADD COLUMN version INTEGER NOT NULL DEFAULT 1")
+                    .doing("bring the tables up to date")?;
+            }
+            change.execute_batch(RECORDS).doing("make the tables")?;
+            change.execute_batch(&record_indexes()).doing("make the tables")?;
             set(&change, "user_version", FORMAT)?;
             change.commit().doing("make the tables")
         }
@@ -191,8 +222,8 @@ fn format(db: &Connection) -> Result<i64, StoreError> {
     if found > FORMAT {
         return Err(StoreError::VersionTooNew { found, known: FORMAT });
     }
-    if found == FORMAT {
-        return Ok(FORMAT);
+    if (1..=FORMAT).contains(&found) {
+        return Ok(found);
     }
     Err(StoreError::corrupt(format!("its format {found} was never in use")))
 }

@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use calipso_model::{Delta, Environment, Object, ObjectKey};
-use calipso_store::{CommitInfo, Embedded, Options, ScopeChanges, Store, StoreError};
+use calipso_store::{CommitInfo, Embedded, Expect, Options, ScopeChanges, Store, StoreError};
 
 fn open(path: &Path) -> Result<Embedded, StoreError> {
     Embedded::open(path, Options { busy_timeout: Duration::from_millis(50), ..Options::default() })
@@ -17,7 +17,9 @@ fn only_its_owner_may_read_it() {
     let path = folder.path().join("a.store");
     let store = open(&path).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(store.put_environment(&Environment { name: "e".into(), ..Environment::default() })).unwrap();
+    runtime
+        .block_on(store.put_environment(&Environment { name: "e".into(), ..Environment::default() }, Expect::Anything))
+        .unwrap();
     for file in std::fs::read_dir(folder.path()).unwrap() {
         let file = file.unwrap();
         let mode = file.metadata().unwrap().permissions().mode() & 0o777;
@@ -51,7 +53,7 @@ async fn two_openers_see_each_other_and_take_turns() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shared.store");
     let (first, second) = (open(&path).unwrap(), open(&path).unwrap());
-    first.put_environment(&Environment { name: "e".into(), ..Environment::default() }).await.unwrap();
+    first.put_environment(&Environment { name: "e".into(), ..Environment::default() }, Expect::Anything).await.unwrap();
     let lease = first.acquire("e", "first", 0, Duration::from_secs(1)).await.unwrap();
     assert!(matches!(
         second.acquire("e", "second", 0, Duration::from_secs(1)).await,
@@ -79,7 +81,7 @@ async fn a_full_disk_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("small.store");
     let store = open(&path).unwrap();
-    store.put_environment(&Environment { name: "e".into(), ..Environment::default() }).await.unwrap();
+    store.put_environment(&Environment { name: "e".into(), ..Environment::default() }, Expect::Anything).await.unwrap();
     let lease = store.acquire("e", "x", 0, Duration::from_secs(1)).await.unwrap();
     drop(store);
     // A limit on pages stands for a limit of the disk; it belongs to the connection, so one is made here.

@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use calipso_derive::{Changes, Graph, Rules};
 use calipso_model::{Delta, Environment, Object, ObjectKey};
-use calipso_store::{CommitInfo, Embedded, Lease, Options, ScopeChanges, Store};
+use calipso_store::{CommitInfo, Embedded, Expect, Lease, Options, ScopeChanges, Store};
 
 const SEED: u64 = 7;
 const ROUNDS: usize = 100;
@@ -48,7 +48,7 @@ async fn measure(size: usize, environment: &Environment) -> Result<()> {
     let mut graph = Graph::with_threads(Arc::new(rules), 2);
     let folder = tempfile::tempdir()?;
     let store = Embedded::open(&folder.path().join("bench.store"), Options::default())?;
-    store.put_environment(environment).await?;
+    store.put_environment(environment, Expect::Anything).await?;
     let lease = store.acquire("bench", "bench", 0, Duration::from_secs(3600)).await?;
 
     let all = graph.apply(Changes { upsert: cloud.documents(), remove: Vec::new() }).delta;

@@ -7,7 +7,7 @@ use std::{
 
 use calipso_model::{ConnectionConfig, Environment, Map, Object, ObjectKey, Secret, Str, Value};
 use calipso_pipeline::{Plan, Quiet, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan, scan};
-use calipso_store::{Durability, Embedded, Options, Store};
+use calipso_store::{Durability, Embedded, Expect, Options, Store};
 use calipso_transport::{Door, Once, Recording, Replay, Request, Scrubber};
 
 pub struct Secrets;
@@ -77,7 +77,7 @@ impl Bench {
             )
             .unwrap(),
         );
-        store.put_environment(environment).await.unwrap();
+        store.put_environment(environment, Expect::Anything).await.unwrap();
         Self { plan, store, _folder: folder }
     }
 

@@ -95,7 +95,7 @@ pub(in crate::embedded) fn page(
     let types = Value::list(query.types.iter().cloned().map(Value::Str).collect()).to_json();
     let clique_type_ids = Value::list(clique_types.iter().copied().map(Value::Int).collect()).to_json();
     let filtered = containing.is_some() || containing_link.is_some();
-    let statement = if filtered { statement } else { format!("{statement} LIMIT :limit") };
+    let statement = if filtered { statement } else { format!("{statement} LIMIT :limit OFFSET :skip") };
     let mut read = view.db.prepare_cached(&statement).doing("find cliques")?;
     let values: &[(&str, &dyn rusqlite::ToSql)] = rusqlite::named_params! {
         ":env": view.env,
@@ -108,6 +108,7 @@ pub(in crate::embedded) fn page(
         ":any_clique_type": query.clique_types.is_empty(),
         ":clique_types": clique_type_ids,
         ":limit": to_db(limit.saturating_add(1) as u64),
+        ":skip": to_db(page.skip as u64),
     };
     for (name, value) in values {
         // Without a limit in the statement there is no place for it.
@@ -117,6 +118,8 @@ pub(in crate::embedded) fn page(
     }
     let mut rows = read.raw_query();
     let mut names = Names::new(view.db);
+    // Where nothing is left out here, the statement passes over them itself.
+    let mut skip = if filtered { page.skip } else { 0 };
     while let Some(row) = rows.next().doing("find cliques")? {
         let (id, object_type, oid): (i64, String, String) =
             row.get(0).and_then(|id| Ok((id, row.get(1)?, row.get(2)?))).doing("find cliques")?;
@@ -125,6 +128,10 @@ pub(in crate::embedded) fn page(
         if containing.is_some_and(|node| body.nodes.binary_search(&node).is_err())
             || containing_link.is_some_and(|link| !body.links.contains(&link))
         {
+            continue;
+        }
+        if skip > 0 {
+            skip -= 1;
             continue;
         }
         if answer.items.len() == limit {

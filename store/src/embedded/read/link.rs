@@ -213,6 +213,7 @@ pub(in crate::embedded) fn page(
         ))
     });
     let mut names = Names::new(view.db);
+    let mut skip = page.skip;
     let mut add = |found: Vec<Stored>, answer: &mut Paged<Link>| -> Result<bool, StoreError> {
         let mut links = found
             .iter()
@@ -222,6 +223,10 @@ pub(in crate::embedded) fn page(
         sort(&mut links);
         for link in links {
             if after.as_ref().is_some_and(|after| place(&link) <= *after) {
+                continue;
+            }
+            if skip > 0 {
+                skip -= 1;
                 continue;
             }
             if answer.items.len() == limit {

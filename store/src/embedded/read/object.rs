@@ -210,6 +210,7 @@ pub(in crate::embedded) fn page(
     let mut answer = Paged { revision: view.number(), items: Vec::new(), next: None };
     let Some(wanted) = Wanted::of(view, query)? else { return Ok(answer) };
     let limit = page.limit.max(1);
+    let mut skip = page.skip;
     let batch = if query.equals.is_empty() { limit.saturating_add(1) } else { BATCH };
     let mut after = after.map(|place| match <[Str; 2]>::try_from(place) {
         Ok([object_type, id]) => ObjectKey { object_type, id },
@@ -221,6 +222,10 @@ pub(in crate::embedded) fn page(
         for (id, key) in keys {
             after = Some(key.clone());
             let Some(object) = wanted.object(view, id, key)? else { continue };
+            if skip > 0 {
+                skip -= 1;
+                continue;
+            }
             if answer.items.len() == limit {
                 answer.next = answer
                     .items

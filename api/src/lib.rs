@@ -1,0 +1,1 @@
+//! The REST interface: reads the store, and leaves requests in it for workers.

@@ -1,0 +1,17 @@
+//! What workers and their clients agree on: requests for scans, schedules, connection tests, messages.
+//!
+//! Each is a document of [`crate::Records`], changed by compare-and-set: a request belongs to the worker that managed to
+//! write its name into it, as long as it keeps writing; who stops loses it to another, and whatever it writes late is
+//! refused because the version has moved on.
+
+pub mod conntest;
+pub mod message;
+pub mod row;
+pub mod scan;
+pub mod schedule;
+
+pub use conntest::{ConnectionTest, TestStatus};
+pub use message::{Level, Message};
+pub use row::{Row, new_id, stamp};
+pub use scan::{Progress, ScanOnly, ScanStatus, ScanTask};
+pub use schedule::{Recurrence, Schedule, ScheduleStatus};
