@@ -9,6 +9,7 @@ pub mod output;
 pub mod picture;
 pub mod secrets;
 pub mod session;
+pub mod settings;
 pub mod show;
 
 use std::process::ExitCode;
@@ -64,10 +65,24 @@ fn log(verbose: u8) {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 
+/// The settings of a command, and what else it needs.
+fn session(cli: &Cli) -> Result<Session, Failure> {
+    let own = match &cli.command {
+        Command::Serve(args) => Some(&args.settings),
+        Command::Config(args::Config::Show { settings, .. }) => Some(&**settings),
+        _ => None,
+    };
+    Session::new(&cli.common, own)
+}
+
 /// Runs one of the commands that wait for nobody; nothing for the others.
 fn run_at_once(cli: &Cli) -> Option<Result<(), Failure>> {
-    let session = Session::new(&cli.common);
+    let session = match session(cli) {
+        Ok(session) => session,
+        Err(failure) => return Some(Err(failure)),
+    };
     Some(match &cli.command {
+        Command::Config(args::Config::Show { out, .. }) => command::config::show(&session, *out),
         Command::Check(args) => command::specs::check(&session, args),
         Command::Test(args) => command::specs::test(&session, args),
         Command::Explain(args) if args.what.is_none() => match &args.code {
@@ -86,8 +101,11 @@ fn run_at_once(cli: &Cli) -> Option<Result<(), Failure>> {
 
 /// Runs one of the commands that ask a store or the world.
 async fn run(cli: &Cli) -> Result<(), Failure> {
-    let session = Session::new(&cli.common);
+    let session = session(cli)?;
     match &cli.command {
+        Command::Serve(_) => command::serve::run(&session).await,
+        Command::User(what) => command::user::run(&session, what).await,
+        Command::Key(what) => command::key::run(&session, what).await,
         Command::Demo(args) => command::demo::run(&session, args).await,
         Command::Explain(args) => match &args.what {
             Some(what) => command::explain::run(&session, what).await,
@@ -101,6 +119,7 @@ async fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Diff(args) => command::look::diff(&session, args).await,
         Command::Check(_)
         | Command::Test(_)
+        | Command::Config(_)
         | Command::Schema(_)
         | Command::Reference(_)
         | Command::Completions { .. } => Ok(()),
