@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     failure::{Exit, Failure},
+    metrics::{self, Readers},
     session::Session,
     settings::Settings,
 };
@@ -58,7 +59,11 @@ async fn interface(
     stop: CancellationToken,
     grace: Duration,
 ) -> Result<(), Failure> {
-    let router = calipso_api::router(service).into_make_service_with_connect_info::<SocketAddr>();
+    let mut router = calipso_api::router(Arc::clone(&service));
+    if let Some(readers) = Readers::from_setting(settings.text("metrics").unwrap_or_default())? {
+        router = router.merge(metrics::router(service, readers)?);
+    }
+    let router = router.into_make_service_with_connect_info::<SocketAddr>();
     let listener = std::net::TcpListener::bind(address)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .map_err(|error| cannot_listen(address, &error))?;
