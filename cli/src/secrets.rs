@@ -6,75 +6,95 @@ use calipso_model::{Place, Secret};
 use calipso_pipeline::SecretSource;
 use calipso_vault::{Keys, VaultError, is_sealed};
 
+use crate::{failure::Failure, settings::Settings};
+
 /// `env:NAME`, `file:PATH` and `sealed:…`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct References {
-    keys: Option<Arc<Keys>>,
+    keys: KeyPlace,
+}
+
+/// Where the keys are; they are opened when a sealed text is met.
+#[derive(Clone, Debug)]
+enum KeyPlace {
+    Open(Arc<Keys>),
+    Text(Secret),
+    File(PathBuf),
 }
 
 impl References {
-    /// With keys that are open already; without, they are looked for when a sealed text is met.
+    /// With keys that are open already.
     #[must_use]
     pub fn with(keys: Arc<Keys>) -> Self {
-        Self { keys: Some(keys) }
+        Self { keys: KeyPlace::Open(keys) }
+    }
+
+    /// With the keys that the settings name.
+    ///
+    /// # Errors
+    /// The setting `key` leads nowhere.
+    pub fn of(settings: &Settings) -> Result<Self, Failure> {
+        let keys = settings.secret("key")?.map_or_else(|| KeyPlace::File(key_file(settings)), KeyPlace::Text);
+        Ok(Self { keys })
     }
 
     fn open(&self, place: &Place, text: &str) -> Result<Secret, VaultError> {
         match &self.keys {
-            Some(keys) => keys.open(place, text),
-            None => keys(false)?.open(place, text),
+            KeyPlace::Open(keys) => keys.open(place, text),
+            KeyPlace::Text(keys) => Keys::from_text(keys)?.open(place, text),
+            KeyPlace::File(path) => Keys::open_file(path)?.open(place, text),
         }
     }
 }
 
+/// The keys that the settings name; a file that is not there is made with a new key.
+///
+/// # Errors
+/// Others may use the file, or it holds no keys.
+pub fn keys(settings: &Settings) -> Result<Keys, Failure> {
+    let keys = match settings.secret("key")? {
+        Some(text) => Keys::from_text(&text),
+        None => Keys::open_or_create(&key_file(settings)),
+    };
+    keys.map_err(|error| Failure::usage(error.to_string()))
+}
+
+/// The file of the keys.
+fn key_file(settings: &Settings) -> PathBuf {
+    settings.path("key_file").unwrap_or_else(|| crate::session::data_folder().join("secrets.key"))
+}
+
+/// The secret that a reference leads to.
+///
+/// # Errors
+/// A sentence about what is missing, without any secret.
+pub fn referenced(reference: &str) -> Result<Secret, String> {
+    if let Some(name) = reference.strip_prefix("env:") {
+        return std::env::var(name)
+            .ok()
+            .filter(|text| !text.is_empty())
+            .map(Secret::new)
+            .ok_or_else(|| format!("the environment variable {name} is not set; set it and try again"));
+    }
+    if let Some(path) = reference.strip_prefix("file:") {
+        return std::fs::read_to_string(path)
+            .map(|text| Secret::new(text.trim_end_matches(['\n', '\r'])))
+            .map_err(|error| format!("cannot read the secret in {path}: {error}"));
+    }
+    Err("a secret is written as `env:NAME` or `file:PATH`".to_owned())
+}
+
 impl SecretSource for References {
     fn resolve(&self, reference: &str, place: &Place) -> Result<Secret, String> {
-        if let Some(name) = reference.strip_prefix("env:") {
-            return std::env::var(name)
-                .ok()
-                .filter(|text| !text.is_empty())
-                .map(Secret::new)
-                .ok_or_else(|| format!("the environment variable {name} is not set; set it and try again"));
-        }
-        if let Some(path) = reference.strip_prefix("file:") {
-            return std::fs::read_to_string(path)
-                .map(|text| Secret::new(text.trim_end_matches(['\n', '\r'])))
-                .map_err(|error| format!("cannot read the secret in {path}: {error}"));
-        }
         if is_sealed(reference) {
             return self.open(place, reference).map_err(|error| error.to_string());
         }
-        Err("a secret is written as `env:NAME` or `file:PATH`".to_owned())
+        referenced(reference)
     }
 
     fn known_hosts(&self) -> PathBuf {
         std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default().join(".ssh/known_hosts")
     }
-}
-
-/// The keys that seal secrets: those in CALIPSO_KEYS, else those in the file that CALIPSO_KEY_FILE names or that lies in the
-/// user's configuration. A file that is not there is made only for those who mean to seal.
-///
-/// # Errors
-/// There are none, or others may read them.
-pub fn keys(make: bool) -> Result<Keys, VaultError> {
-    if let Some(text) = std::env::var("CALIPSO_KEYS").ok().filter(|text| !text.is_empty()) {
-        return Keys::from_text(&Secret::new(text));
-    }
-    let path = key_file();
-    if make { Keys::open_or_create(&path) } else { Keys::open_file(&path) }
-}
-
-/// The file of the keys.
-#[must_use]
-pub fn key_file() -> PathBuf {
-    if let Some(path) = std::env::var_os("CALIPSO_KEY_FILE").filter(|path| !path.is_empty()) {
-        return path.into();
-    }
-    let folder = std::env::var_os("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")));
-    folder.unwrap_or_default().join("calipso/keys")
 }
 
 #[cfg(test)]
