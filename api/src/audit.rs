@@ -107,7 +107,6 @@ impl Notes {
     pub fn detail(&self, name: &'static str, value: impl Into<calipso_model::Value>) {
         self.with(|noted| noted.details.insert(name, value));
     }
-
 }
 
 impl<S: Sync> FromRequestParts<S> for Notes {

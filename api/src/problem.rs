@@ -286,7 +286,10 @@ impl Problem {
     /// 503 of the service that knows passwords.
     #[must_use]
     pub fn directory_away(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { detail: "the directory that knows passwords does not answer; try again".to_owned(), ..Self::store_away(cause) }
+        Self {
+            detail: "the directory that knows passwords does not answer; try again".to_owned(),
+            ..Self::store_away(cause)
+        }
     }
 
     /// The status.

@@ -144,7 +144,17 @@ mod tests {
         let unpadded: Vec<u8> = header("anna:four").into_iter().filter(|byte| *byte != b'=').collect();
         assert_eq!(read(&[("authorization", &unpadded)]), basic("anna", "four"));
         assert_eq!(read(&[("authorization", b"bAsIc YTpi")]), basic("a", "b"));
-        for garbage in [&b"Basic"[..], b"Basic ", b"Basic !!!!", b"Basic YQ==", b"Basic /w==", b"Basic OmI=", b"Digest x", b"Bearer", b"\xff"] {
+        for garbage in [
+            &b"Basic"[..],
+            b"Basic ",
+            b"Basic !!!!",
+            b"Basic YQ==",
+            b"Basic /w==",
+            b"Basic OmI=",
+            b"Digest x",
+            b"Bearer",
+            b"\xff",
+        ] {
             assert_eq!(read(&[("authorization", garbage)]), Err(401), "{garbage:?}");
         }
         assert_eq!(read(&[("authorization", &header("a\n:b"))]), Err(401));

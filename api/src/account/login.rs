@@ -84,7 +84,8 @@ impl Accounts {
         now: Timestamp,
     ) -> Result<Login, Problem> {
         let after = |from: Timestamp, lifetime: Duration| {
-            from.checked_add(SignedDuration::try_from(lifetime).unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::MAX)
+            from.checked_add(SignedDuration::try_from(lifetime).unwrap_or(SignedDuration::MAX))
+                .unwrap_or(Timestamp::MAX)
         };
         let lifetime = wanted.lifetime.unwrap_or(self.settings.token_lifetime);
         let expires_at = after(now, lifetime).min(after(login_at, self.settings.login_lifetime));
@@ -178,7 +179,9 @@ impl Accounts {
                 match replaced {
                     Ok(record) => Ok(Found { user, version: record.version }),
                     // Somebody changed or removed it just now.
-                    Err(StoreError::Changed { .. }) => Err(Problem::conflict("the user was changed just now; try again")),
+                    Err(StoreError::Changed { .. }) => {
+                        Err(Problem::conflict("the user was changed just now; try again"))
+                    }
                     Err(error) => Err(error.into()),
                 }
             }

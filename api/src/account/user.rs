@@ -306,6 +306,9 @@ mod tests {
         let grants = [("a".into(), Grant::View), ("b".into(), Grant::View)].into_iter().collect();
         user.directory = Some(DirectoryRights { administrator: false, grants });
         let caller = user.caller(None);
-        assert_eq!((caller.grant("a"), caller.grant("b"), caller.grant("c")), (Some(Grant::Edit), Some(Grant::View), None));
+        assert_eq!(
+            (caller.grant("a"), caller.grant("b"), caller.grant("c")),
+            (Some(Grant::Edit), Some(Grant::View), None)
+        );
     }
 }

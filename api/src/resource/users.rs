@@ -76,10 +76,10 @@ fn view(found: &Found) -> UserView {
         source: user.source,
         administrator: user.administrator,
         grants: texts(&user.grants),
-        directory: user.directory.as_ref().map(|rights| FromDirectory {
-            administrator: rights.administrator,
-            grants: texts(&rights.grants),
-        }),
+        directory: user
+            .directory
+            .as_ref()
+            .map(|rights| FromDirectory { administrator: rights.administrator, grants: texts(&rights.grants) }),
         disabled: user.disabled,
         created: text(&user.created),
         changed: text(&user.changed),
@@ -251,11 +251,8 @@ async fn replace(
     Params(which): Params<Name>,
     Body(body): Body<Rights>,
 ) -> Result<Response, Problem> {
-    let change = Change {
-        administrator: Some(body.administrator),
-        grants: Some(body.grants),
-        disabled: Some(body.disabled),
-    };
+    let change =
+        Change { administrator: Some(body.administrator), grants: Some(body.grants), disabled: Some(body.disabled) };
     changed(&service, &headers, &notes, &which.name, change).await
 }
 
@@ -353,9 +350,10 @@ async fn set_password(
 ) -> Result<StatusCode, Problem> {
     let name = folded(&which.name);
     if name == caller.user {
-        let old = body.old.map(Secret::new).ok_or_else(|| {
-            Problem::rejected(vec![FieldError::body("/old", "is needed for one's own password")])
-        })?;
+        let old = body
+            .old
+            .map(Secret::new)
+            .ok_or_else(|| Problem::rejected(vec![FieldError::body("/old", "is needed for one's own password")]))?;
         let checked = service.accounts().check(&name, &old, notes.address(), (service.clock)()).await;
         checked.map_err(|problem| match problem.status() {
             401 => Problem::forbidden("the old password is wrong"),

@@ -127,9 +127,15 @@ async fn test(session: &Session, name: &str, role: Option<&str>) -> Result<(), F
     let roles = role.map(|role| vec![Str::from(role)]);
     let live = Arc::new(Live::new());
     let door = Arc::new(Once::new(Arc::clone(&live)));
-    let results =
-        test_connections(&plan, roles.as_deref(), door, &References::of(&session.settings)?, Arc::new(Scrubber::new()), jiff::Timestamp::now())
-            .await;
+    let results = test_connections(
+        &plan,
+        roles.as_deref(),
+        door,
+        &References::of(&session.settings)?,
+        Arc::new(Scrubber::new()),
+        jiff::Timestamp::now(),
+    )
+    .await;
     live.close().await;
     let rows: Vec<Vec<String>> = results
         .iter()
