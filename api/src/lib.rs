@@ -4,6 +4,8 @@
 //! what is documented is what is enforced), who asks ([`access`]), and whether that user may ([`guard`]).
 
 pub mod access;
+pub mod account;
+pub mod audit;
 pub mod contract;
 pub mod extract;
 pub mod guard;
@@ -13,6 +15,7 @@ pub mod resource;
 pub mod service;
 
 pub use access::{Access, Authenticate, Caller, Grant, Right};
+pub use account::Accounts;
 pub use openapi::{document, router};
 pub use problem::{FieldError, Problem};
 pub use service::{Limits, Service};
