@@ -113,7 +113,11 @@ async fn access(settings: &Settings, address: SocketAddr, backend: &Arc<dyn Back
     Ok(Access::Checked(Arc::new(accounts)))
 }
 
-fn account_settings(settings: &Settings) -> Result<account::Settings, Failure> {
+/// How logins are handled.
+///
+/// # Errors
+/// A setting is wrong.
+pub fn account_settings(settings: &Settings) -> Result<account::Settings, Failure> {
     let seconds = |key: &str| Duration::from_secs(settings.number(key));
     let trusted_proxies = settings
         .list("trusted_proxies")
@@ -131,6 +135,7 @@ fn account_settings(settings: &Settings) -> Result<account::Settings, Failure> {
 }
 
 /// A problem of the interface as a failure of a command.
+#[must_use]
 pub fn told(problem: Problem) -> Failure {
     let cause = problem.cause().map(|cause| format!(": {cause}")).unwrap_or_default();
     let exit = if problem.status() >= 500 { Exit::Store } else { Exit::Usage };
