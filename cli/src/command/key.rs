@@ -78,7 +78,7 @@ async fn seal_again(backend: &dyn Backend, keys: &Keys) -> Result<u64, Failure> 
             let mut changed = 0;
             for (role, connection) in &mut known.connections {
                 let place = Place::role(known.name.clone(), role.clone());
-                connection.fields = again(&connection.fields, &place, keys, &mut changed)?;
+                connection.fields = again(&connection.fields, &place, "", keys, &mut changed)?;
             }
             if changed == 0 {
                 break;
@@ -97,15 +97,17 @@ async fn seal_again(backend: &dyn Backend, keys: &Keys) -> Result<u64, Failure> 
     Ok(n_sealed)
 }
 
-fn again(fields: &Map, place: &Place, keys: &Keys, changed: &mut u64) -> Result<Map, Failure> {
+/// The fields below a prefix (`NAME.` for each map that they stand in), sealed again.
+fn again(fields: &Map, place: &Place, prefix: &str, keys: &Keys, changed: &mut u64) -> Result<Map, Failure> {
     let mut sealed = Vec::new();
     for (name, value) in fields {
+        let path = format!("{prefix}{name}");
         let value = match value {
-            Value::Map(inner) => Value::Map(again(inner, &place.field(name.clone()), keys, changed)?),
+            Value::Map(inner) => Value::Map(again(inner, place, &format!("{path}."), keys, changed)?),
             Value::Str(text) if key_of(text).is_some() => {
                 let fresh = keys
-                    .seal_again(&place.field(name.clone()), text)
-                    .map_err(|error| Failure::new(Exit::Findings, format!("{name}: {error}")))?;
+                    .seal_again(&place.field(path.as_str()), text)
+                    .map_err(|error| Failure::new(Exit::Findings, format!("{path}: {error}")))?;
                 match fresh {
                     Some(fresh) => {
                         *changed += 1;
