@@ -16,6 +16,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("store", &["model"]),
     ("derive", &["model", "expr", "spec"]),
     ("pipeline", &["model", "expr", "parse", "spec", "transport", "derive", "store"]),
+    ("testbed", &[]),
     ("cli", &["model", "expr", "parse", "spec", "transport", "derive", "pipeline", "store"]),
 ];
 
