@@ -133,10 +133,8 @@ struct Db {
 
 impl Db {
     async fn open(options: MongoOptions) -> Result<Self, StoreError> {
-        let refused = |what: &str| StoreError::Unavailable {
-            place: "MongoDB".to_owned(),
-            source: Reason::new(what).into(),
-        };
+        let refused =
+            |what: &str| StoreError::Unavailable { place: "MongoDB".to_owned(), source: Reason::new(what).into() };
         // What the driver says of an address that it cannot read may hold parts of the password, so nobody hears it.
         let mut client = ClientOptions::parse(options.uri.reveal()).await.map_err(|error| {
             refused(if matches!(*error.kind, mongodb::error::ErrorKind::DnsResolve { .. }) {
@@ -166,7 +164,8 @@ impl Db {
     /// Refuses servers that cannot do what is needed.
     async fn check(&self) -> Result<(), StoreError> {
         let hello = self.client.database("admin").run_command(doc! { "hello": 1 }).await.doing(self, "connect")?;
-        let refused = |what: &str| StoreError::Unavailable { place: self.place.clone(), source: Reason::new(what).into() };
+        let refused =
+            |what: &str| StoreError::Unavailable { place: self.place.clone(), source: Reason::new(what).into() };
         if !hello.contains_key("setName") && !hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid") {
             return Err(refused(
                 "the server stands alone, and revisions need a replica set; start it with `--replSet rs0` and run \

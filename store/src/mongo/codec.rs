@@ -341,7 +341,10 @@ fn value_of(found: RawBsonRef<'_>) -> Result<Value, StoreError> {
         RawBsonRef::ObjectId(id) => Value::Str(id.to_hex().into()),
         RawBsonRef::DateTime(at) => Value::Str(crate::work::stamp(at.timestamp_millis())),
         other => {
-            return Err(StoreError::corrupt(format!("a document holds a {:?}, which no JSON has", other.element_type())));
+            return Err(StoreError::corrupt(format!(
+                "a document holds a {:?}, which no JSON has",
+                other.element_type()
+            )));
         }
     })
 }

@@ -114,8 +114,8 @@ pub(super) async fn put(db: &Db, environment: &Environment, expect: Expect) -> R
     let config = Doc::new()
         .map("config", &form::environment_map(environment))
         .finish(&|| format!("the configuration of environment `{name}`"))?;
-    let config = Document::try_from(&*config)
-        .map_err(|error| StoreError::Io { action: "write BSON", source: error.into() })?;
+    let config =
+        Document::try_from(&*config).map_err(|error| StoreError::Io { action: "write BSON", source: error.into() })?;
     let changed = |what: &'static str| match what {
         "exists" => StoreError::Exists { what: "environment", name: name.into() },
         _ => StoreError::Changed { what: "environment", name: name.into() },
@@ -178,8 +178,7 @@ pub(super) async fn get(db: &Db, name: &str) -> Result<(Environment, u64), Store
 
 /// Every configuration, by name.
 pub(super) async fn list(db: &Db) -> Result<Vec<Environment>, StoreError> {
-    let mut found =
-        db.at(ENVIRONMENTS).find(doc! {}).sort(doc! { "_id": 1 }).await.doing(db, "list environments")?;
+    let mut found = db.at(ENVIRONMENTS).find(doc! {}).sort(doc! { "_id": 1 }).await.doing(db, "list environments")?;
     let mut all = Vec::new();
     while let Some(doc) = found.try_next().await.doing(db, "list environments")? {
         all.push(form::environment_from(&codec::map(&doc, "config")?)?);

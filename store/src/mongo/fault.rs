@@ -79,7 +79,10 @@ fn is_no_primary(code: i32) -> bool {
 pub(super) fn is_passing(error: &Error) -> bool {
     error.contains_label("TransientTransactionError")
         || error.contains_label("RetryableWriteError")
-        || matches!(*error.kind, ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. } | ErrorKind::ServerSelection { .. })
+        || matches!(
+            *error.kind,
+            ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. } | ErrorKind::ServerSelection { .. }
+        )
         || code(error).is_some_and(|code| is_no_primary(code) || is_moment(code))
 }
 
@@ -90,8 +93,10 @@ fn is_moment(code: i32) -> bool {
 
 fn fault(db: &Db, error: &Error, action: &'static str) -> StoreError {
     let said = db.scrub(&error.kind.to_string());
-    let unavailable =
-        |what: &str| StoreError::Unavailable { place: db.place.clone(), source: Reason::over(what, said.clone()).into() };
+    let unavailable = |what: &str| StoreError::Unavailable {
+        place: db.place.clone(),
+        source: Reason::over(what, said.clone()).into(),
+    };
     let tls = || {
         let lower = said.to_lowercase();
         ["certificate", "tls", "ssl", "handshake", "corrupt message"].iter().any(|word| lower.contains(word))
@@ -104,12 +109,16 @@ fn fault(db: &Db, error: &Error, action: &'static str) -> StoreError {
             "the user may not do that; give it the role `readWrite` on the database, and log in if the server asks for it",
         ),
         (_, Some(14_031)) => StoreError::FullDisk { source: Reason::new(said).into() },
-        (_, Some(10_334 | 17_280 | 17_419 | 17_420)) => StoreError::invalid("a document is larger than the store takes"),
+        (_, Some(10_334 | 17_280 | 17_419 | 17_420)) => {
+            StoreError::invalid("a document is larger than the store takes")
+        }
         (_, Some(code)) if is_moment(code) => StoreError::Busy,
         (_, Some(code)) if is_no_primary(code) => {
             unavailable("the server is not the primary, or is none any more; try again when the replica set has one")
         }
-        (ErrorKind::ServerSelection { .. } | ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. }, _) if tls() => {
+        (ErrorKind::ServerSelection { .. } | ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. }, _)
+            if tls() =>
+        {
             unavailable(
                 "TLS with the server failed; mind that both sides use it, and that the CA of its certificate is known here \
                  (tlsCAFile)",

@@ -98,13 +98,7 @@ const INDEXES: &[Index] = &[
     index(MEMBERS, "by_object", &["env", "type", "id"]),
     index(MEMBERS, "by_beginning", &["env", "seq_from"]),
     partial(MEMBERS, "by_end", "seq_to", &["env", "seq_to"]),
-    Index {
-        collection: REVISIONS,
-        name: "by_number",
-        fields: &["env", "revision"],
-        only: None,
-        unique: true,
-    },
+    Index { collection: REVISIONS, name: "by_number", fields: &["env", "revision"], only: None, unique: true },
     index(REVISIONS, "by_time", &["env", "at_millis"]),
     Index { collection: REPORTS, name: "by_number", fields: &["env", "id"], only: None, unique: true },
 ];

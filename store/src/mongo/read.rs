@@ -176,10 +176,10 @@ impl<'d> View<'d> {
         let limit = page.limit.max(1);
         let mut items: Vec<T> = Vec::new();
         let mut more = false;
-        let mut asks = vec![ask];
-        if let (Some(after), Some(ask)) = (&after, asks.pop()) {
-            asks = follow(ask, after);
-        }
+        let asks = match &after {
+            Some(after) => follow(ask, after),
+            None => vec![ask],
+        };
         // Where nothing is left out here, the server passes over them itself.
         let at_server = fits.is_none() && asks.len() == 1;
         let mut skip = if at_server { 0 } else { page.skip };
@@ -262,12 +262,20 @@ fn follow(ask: Ask, after: &[Str]) -> Vec<Ask> {
             filter
         })
         .collect();
-    let also = |filter: Document| Ask {
-        filter: doc! { "$and": [ask.filter.clone(), filter] },
-        projection: ask.projection.clone(),
-        ..ask
-    };
-    if ask.in_order { levels.into_iter().map(also).collect() } else { vec![also(doc! { "$or": levels })] }
+    let with = |filter: Document| Ask { filter, projection: ask.projection.clone(), ..ask };
+    if ask.in_order {
+        return levels.into_iter().map(|level| with(doc! { "$and": [ask.filter.clone(), level] })).collect();
+    }
+    let after = doc! { "$or": levels };
+    vec![with(match ask.filter.get_array("$or") {
+        // Each branch is found by an index of its own, so each gets the condition.
+        Ok(branches) => {
+            let branches: Vec<Document> =
+                branches.iter().map(|branch| doc! { "$and": [branch.clone(), after.clone()] }).collect();
+            doc! { "$or": branches }
+        }
+        Err(_) => doc! { "$and": [ask.filter.clone(), after] },
+    })]
 }
 
 /// The readable revisions, oldest first.

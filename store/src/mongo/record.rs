@@ -63,7 +63,11 @@ fn filter(collection: Collection, query: &RecordQuery) -> Result<Document, Store
         condition.insert("$not", doc! { "$type": "array" });
         all.push(doc! { path: condition });
     }
-    Ok(if all.is_empty() { Document::new() } else { doc! { "$and": all } })
+    Ok(if all.is_empty() {
+        Document::new()
+    } else {
+        doc! { "$and": all }
+    })
 }
 
 fn record(doc: &RawDocument) -> Result<Record, StoreError> {
@@ -227,7 +231,11 @@ fn follow(order: Option<&str>, descending: bool, (value, id): &(Value, Str)) -> 
     };
     for (n, kind) in kinds.into_iter().enumerate() {
         if if descending { n < place } else { n > place } {
-            any.push(if kind == Bson::Null { doc! { order: null } } else { doc! { order: { "$type": kind } } });
+            any.push(if kind == Bson::Null {
+                doc! { order: null }
+            } else {
+                doc! { order: { "$type": kind } }
+            });
         }
     }
     Ok(doc! { "$or": any })

@@ -103,7 +103,9 @@ impl Mongod {
         });
         server.initiate();
         // The first user may be made by anybody on the same machine.
-        server.admin(doc! { "createUser": user, "pwd": password, "roles": ["root"] }).expect("the first user can be made");
+        server
+            .admin(doc! { "createUser": user, "pwd": password, "roles": ["root"] })
+            .expect("the first user can be made");
         server.login = Some((user.to_owned(), password.to_owned()));
         server
     }
@@ -149,7 +151,8 @@ impl Mongod {
 
     fn initiate(&self) {
         let member = doc! { "_id": 0, "host": format!("127.0.0.1:{}", self.port) };
-        self.admin(doc! { "replSetInitiate": { "_id": "rs0", "members": [member] } }).expect("a replica set can be made");
+        self.admin(doc! { "replSetInitiate": { "_id": "rs0", "members": [member] } })
+            .expect("a replica set can be made");
         self.wait_for_primary();
     }
 

@@ -107,7 +107,9 @@ async fn shut_gates(
         };
         let before = sessions(db, place.env).await.unwrap_or_default();
         match db.database.run_command(command).await {
-            Ok(reply) if !reply.contains_key("writeErrors") && !reply.contains_key("writeConcernError") => return Ok(()),
+            Ok(reply) if !reply.contains_key("writeErrors") && !reply.contains_key("writeConcernError") => {
+                return Ok(());
+            }
             Err(error) if !is_passing(&error) => return Err(error).doing(db, "shut the gates of an earlier commit"),
             Ok(_) | Err(_) if Instant::now() >= until => return Err(StoreError::Busy),
             Ok(_) | Err(_) => {
@@ -198,7 +200,10 @@ async fn body(
 ) -> Result<(), Trouble> {
     let through = db
         .at(GATES)
-        .update_one(doc! { "_id": gate(place.env, lane), "commit": place.commit }, doc! { "$inc": { "batches": 1_i64 } })
+        .update_one(
+            doc! { "_id": gate(place.env, lane), "commit": place.commit },
+            doc! { "$inc": { "batches": 1_i64 } },
+        )
         .session(&mut *session)
         .await?;
     if through.matched_count != 1 {

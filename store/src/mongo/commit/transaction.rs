@@ -131,13 +131,7 @@ impl Finish<'_> {
         }
     }
 
-    async fn attempt(
-        &self,
-        db: &Db,
-        tally: Tally,
-        writes: &[Writes],
-        begun: Option<ObjectId>,
-    ) -> Result<(), Trouble> {
+    async fn attempt(&self, db: &Db, tally: Tally, writes: &[Writes], begun: Option<ObjectId>) -> Result<(), Trouble> {
         let mut session = db.client.start_session().await?;
         session.start_transaction().await?;
         let answer = self.body(db, &mut session, tally, writes, begun).await;

@@ -22,20 +22,11 @@ pub(super) fn fields() -> Document {
 }
 
 /// The clique of a focal point.
-pub(in crate::mongo) async fn get(
-    view: &mut View<'_>,
-    focal_point: &ObjectKey,
-) -> Result<Option<Clique>, StoreError> {
+pub(in crate::mongo) async fn get(view: &mut View<'_>, focal_point: &ObjectKey) -> Result<Option<Clique>, StoreError> {
     let mut filter = view.visible();
     filter.extend(doc! { "focal_point_type": &*focal_point.object_type, "focal_point_id": &*focal_point.id });
-    let ask = Ask {
-        collection: CLIQUES,
-        filter,
-        hint: Some("by_key"),
-        order: &[],
-        in_order: true,
-        projection: fields(),
-    };
+    let ask =
+        Ask { collection: CLIQUES, filter, hint: Some("by_key"), order: &[], in_order: true, projection: fields() };
     let mut found = None;
     view.each(&ask, Some(1), 0, &mut |doc| {
         found = Some(read(doc)?);

@@ -56,14 +56,7 @@ async fn changes<K: Ord + Send, T: PartialEq + Send>(
     let only_high = doc! { "env": view.env, "rev_from": { "$gt": low, "$lte": high }, "rev_to": { "$gt": high } };
     let mut found: BTreeMap<K, Change<T>> = BTreeMap::new();
     for (filter, hint, is_low) in [(only_low, "by_end", true), (only_high, "by_beginning", false)] {
-        let ask = Ask {
-            collection,
-            filter,
-            hint: Some(hint),
-            order: &[],
-            in_order: true,
-            projection: fields.clone(),
-        };
+        let ask = Ask { collection, filter, hint: Some(hint), order: &[], in_order: true, projection: fields.clone() };
         view.each(&ask, None, 0, &mut |doc| {
             let item = read(doc)?;
             let change = found.entry(key(&item)).or_insert(Change { before: None, after: None });

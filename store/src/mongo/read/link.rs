@@ -40,14 +40,8 @@ pub(in crate::mongo) async fn get(view: &mut View<'_>, key: &LinkRef) -> Result<
     filter.extend(starts(&key.source));
     filter.insert("link_type", &*key.link_type);
     filter.extend(ends(&key.target));
-    let ask = Ask {
-        collection: LINKS,
-        filter,
-        hint: Some("by_source"),
-        order: &[],
-        in_order: true,
-        projection: fields(),
-    };
+    let ask =
+        Ask { collection: LINKS, filter, hint: Some("by_source"), order: &[], in_order: true, projection: fields() };
     let mut found = None;
     view.each(&ask, Some(1), 0, &mut |doc| {
         found = Some(read(doc)?);
@@ -66,31 +60,39 @@ pub(in crate::mongo) async fn page(
 ) -> Result<Paged<Link>, StoreError> {
     let mut filter = view.visible();
     let mut all = Vec::new();
-    let mut hint = Some("by_source");
+    let mut hint = "by_source";
     if !query.types.is_empty() {
         filter.insert("link_type", doc! { "$in": query.types.iter().map(|name| &**name).collect::<Vec<_>>() });
     }
     if let Some(host) = &query.host {
         filter.insert("host", &**host);
-        hint = Some("by_host");
-    }
-    if let Some(key) = &query.touching {
-        all.push(doc! { "$or": [starts(key), ends(key)] });
-        // The server joins what two indexes find.
-        hint = None;
+        hint = "by_host";
     }
     if let Some(key) = &query.target {
         all.push(ends(key));
-        hint = Some("by_target");
+        hint = "by_target";
     }
     if let Some(key) = &query.source {
         all.push(starts(key));
-        hint = Some("by_source");
+        hint = "by_source";
+    }
+    if let Some(key) = &query.touching {
+        if hint == "by_source" && query.source.is_none() {
+            // Two branches that each name all their conditions: the server then joins what two indexes find.
+            let (mut from, mut to) = (filter.clone(), filter);
+            from.extend(starts(key));
+            to.extend(ends(key));
+            let filter = doc! { "$or": [from, to] };
+            let ask =
+                Ask { collection: LINKS, filter, hint: None, order: ORDER, in_order: false, projection: fields() };
+            return view.paged(ask, after, page, read, None, place).await;
+        }
+        all.push(doc! { "$or": [starts(key), ends(key)] });
     }
     if !all.is_empty() {
         filter.insert("$and", all);
     }
-    let in_order = hint == Some("by_source");
-    let ask = Ask { collection: LINKS, filter, hint, order: ORDER, in_order, projection: fields() };
+    let in_order = hint == "by_source";
+    let ask = Ask { collection: LINKS, filter, hint: Some(hint), order: ORDER, in_order, projection: fields() };
     view.paged(ask, after, page, read, None, place).await
 }

@@ -35,10 +35,7 @@ pub(super) fn fields() -> Document {
 
 /// The object in a document.
 pub(super) fn read(doc: &RawDocument) -> Result<Object, StoreError> {
-    Ok(Object {
-        key: ObjectKey::new(codec::text(doc, "type")?, codec::text(doc, "id")?),
-        doc: codec::map(doc, "doc")?,
-    })
+    Ok(Object { key: ObjectKey::new(codec::text(doc, "type")?, codec::text(doc, "id")?), doc: codec::map(doc, "doc")? })
 }
 
 /// Several objects in the order asked; those that are not there are left out.

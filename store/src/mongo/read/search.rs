@@ -65,11 +65,7 @@ pub(super) async fn rarest(view: &View<'_>, needle: &str) -> Result<(i32, u64), 
 }
 
 /// What a person means who types a text.
-pub(in crate::mongo) async fn search(
-    view: &mut View<'_>,
-    text: &str,
-    limit: usize,
-) -> Result<Vec<Object>, StoreError> {
+pub(in crate::mongo) async fn search(view: &mut View<'_>, text: &str, limit: usize) -> Result<Vec<Object>, StoreError> {
     if text.is_empty() || limit == 0 {
         return Ok(Vec::new());
     }
