@@ -10,7 +10,7 @@ pub mod user;
 
 mod cache;
 mod credentials;
-#[cfg(feature = "ldap")]
+#[cfg(any())]
 pub mod ldap;
 mod limiter;
 mod login;
@@ -53,6 +53,14 @@ const REMEMBERED_BASIC: Duration = Duration::from_secs(60);
 
 /// Name of the first administrator.
 pub const FIRST_ADMINISTRATOR: &str = "admin";
+
+/// A random password that nobody else knows.
+///
+/// # Errors
+/// The system has no random numbers.
+pub fn random_password() -> Result<Secret, Problem> {
+    password::random()
+}
 
 /// The accounts of one store.
 pub struct Accounts {

@@ -5,4 +5,3 @@ mod faults;
 mod house;
 mod live;
 mod replay;
-mod testbed;

@@ -91,10 +91,10 @@ async fn add(session: &Session, args: &args::EnvAdd) -> Result<(), Failure> {
     let found = from_args(args, &specs)?;
     let plan = planned(&specs, &found)?;
     let mut problems = Vec::new();
-    let secrets = References::of(&session.settings)?;
     for (role, connection) in &plan.connections {
         let scrubber = Scrubber::new();
         let place = Place::role(found.name.clone(), role.clone());
+        let secrets = References::new(&session.settings);
         if let Err(wrong) = filled_in(&connection.spec, &connection.config, &place, &secrets, &scrubber) {
             problems.extend(wrong.into_iter().map(|problem| format!("{role}.{}: {}", problem.field, problem.sentence)));
         }
@@ -131,7 +131,7 @@ async fn test(session: &Session, name: &str, role: Option<&str>) -> Result<(), F
         &plan,
         roles.as_deref(),
         door,
-        &References::of(&session.settings)?,
+        &References::new(&session.settings),
         Arc::new(Scrubber::new()),
         jiff::Timestamp::now(),
     )
