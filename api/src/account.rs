@@ -10,7 +10,7 @@ pub mod user;
 
 mod cache;
 mod credentials;
-#[cfg(any())]
+#[cfg(feature = "ldap")]
 pub mod ldap;
 mod limiter;
 mod login;
@@ -127,14 +127,6 @@ impl Accounts {
             Err(problem) if problem.status() == 409 => Ok(None),
             Err(problem) => Err(problem),
         }
-    }
-
-    /// A password for a user who chooses none: 144 random bits.
-    ///
-    /// # Errors
-    /// The system gives no random numbers.
-    pub fn random_password() -> Result<Secret, Problem> {
-        password::random()
     }
 
     /// Removes tokens that have expired. Returns how many.

@@ -88,7 +88,11 @@ impl Accounts {
                 .unwrap_or(Timestamp::MAX)
         };
         let lifetime = wanted.lifetime.unwrap_or(self.settings.token_lifetime);
-        let expires_at = after(now, lifetime).min(after(login_at, self.settings.login_lifetime));
+        let longest = match user.source {
+            Source::Local => self.settings.login_lifetime,
+            Source::Directory => self.settings.login_lifetime.min(self.settings.directory_lifetime),
+        };
+        let expires_at = after(now, lifetime).min(after(login_at, longest));
         if expires_at <= now {
             return Err(Problem::unauthenticated("the login is too long ago; log in with a password"));
         }
