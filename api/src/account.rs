@@ -152,10 +152,7 @@ impl Accounts {
             .await?
             .filter(|token| !token.is_expired(now))
             .ok_or_else(refused)?;
-        let found = self.user(&token.user, now).await?.ok_or_else(refused)?;
-        if found.user.disabled || found.user.created != token.user_created {
-            return Err(refused());
-        }
+        let found = self.user(&token.user, now).await?.filter(|found| token.is_of(&found.user)).ok_or_else(refused)?;
         Ok((found.user.caller(Some(id)), token))
     }
 
