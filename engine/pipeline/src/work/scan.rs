@@ -62,12 +62,14 @@ pub(super) async fn run(shared: Arc<Shared>, task: Task<ScanTask>, hurry: Cancel
     voice.say(Level::Info, &format!("A scan of {} begins", about(&wanted)), None, Map::default()).await;
     let hold = Hold::begin(Arc::clone(&shared), task, Arc::clone(&board), cancel.clone(), hurry);
     // In a task of its own, so that a fault of ours in it ends the scan and not the worker.
-    let outcome = tokio::spawn(perform(Arc::clone(&shared), wanted, board, Arc::clone(&scrubber), cancel)).await;
+    let outcome =
+        tokio::spawn(perform(Arc::clone(&shared), wanted, Arc::clone(&board), Arc::clone(&scrubber), cancel)).await;
     let outcome = outcome.unwrap_or_else(|error| Err(Failed::Fault(error.to_string())));
-    let Some((task, why)) = hold.end().await else {
+    let Some((mut task, why)) = hold.end().await else {
         tracing::error!(scan = %id, "How far a scan is could not be written any more; another worker will take it.");
         return;
     };
+    task.row.progress = board.read();
     if let Err(error) = conclude(&shared, &voice, task, why, outcome).await {
         tracing::warn!(%error, scan = %id, "How a scan ended could not be written; another worker will take it.");
     }
