@@ -150,6 +150,14 @@ async fn conclude(
             let sentence = task.row.error.clone().unwrap_or_else(|| "cancelled".into());
             (ScanStatus::Aborted, sentence, Map::default())
         }
+        (Why::TooLong, Failed::Scan(ScanError::Cancelled)) => {
+            let limit = shared.settings.scan_timeout.unwrap_or_default().as_secs_f64();
+            let sentence = format!(
+                "the scan did not end within {limit} s, which is as long as a scan may take here; nothing of it was kept. \
+                 See in the reports of earlier scans which source is slow, scan it by parts, or allow more time"
+            );
+            (ScanStatus::Failed, sentence.into(), Map::default())
+        }
         (Why::Stopping, Failed::Scan(ScanError::Cancelled)) => {
             return given_back(shared, &mut task, now, "the worker that had begun it was stopped").await;
         }

@@ -380,6 +380,71 @@ async fn a_fault_of_ours_ends_the_scan_and_not_the_worker() {
     worker.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scan_that_takes_too_long_is_ended() {
+    let site = Site::new(&["shop"]).await;
+    let short = Settings { scan_timeout: Some(Duration::from_millis(300)), ..settings("w") };
+    let worker = site.begin(short, site.gates());
+    let id = site.ask(full("shop")).await;
+    let task = site.ended(&id).await;
+    assert_eq!((task.status, task.attempts), (ScanStatus::Failed, 1));
+    assert!(task.error.unwrap().starts_with("the scan did not end within 0.3 s"));
+    assert_eq!(site.store.current("shop").await.unwrap(), 0);
+    worker.stop().await;
+}
+
+/// Counters and gauges by name and first label.
+#[derive(Default)]
+struct Figures(std::sync::Mutex<std::collections::BTreeMap<String, Arc<AtomicU64>>>);
+
+impl Figures {
+    fn of(&self, key: &metrics::Key) -> Arc<AtomicU64> {
+        let label = key.labels().next().map(|label| format!(" {}", label.value())).unwrap_or_default();
+        Arc::clone(self.0.lock().unwrap().entry(format!("{}{label}", key.name())).or_default())
+    }
+
+    fn read(&self, name: &str) -> u64 {
+        self.0.lock().unwrap().get(name).map(|figure| figure.load(Ordering::SeqCst)).unwrap_or_default()
+    }
+}
+
+impl metrics::Recorder for Figures {
+    fn describe_counter(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+    fn describe_gauge(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+    fn describe_histogram(&self, _: metrics::KeyName, _: Option<metrics::Unit>, _: metrics::SharedString) {}
+
+    fn register_counter(&self, key: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Counter {
+        metrics::Counter::from_arc(self.of(key))
+    }
+
+    fn register_gauge(&self, key: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Gauge {
+        metrics::Gauge::from_arc(self.of(key))
+    }
+
+    fn register_histogram(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Histogram {
+        metrics::Histogram::noop()
+    }
+}
+
+#[test]
+fn figures_are_counted() {
+    // The recorder of this thread; the worker must not leave it.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let figures = Figures::default();
+    metrics::with_local_recorder(&figures, || {
+        runtime.block_on(async {
+            let site = Site::new(&["shop"]).await;
+            let worker = site.begin_replay("w");
+            let id = site.ask(full("shop")).await;
+            site.ended(&id).await;
+            worker.stop().await;
+        });
+    });
+    assert_eq!(figures.read("calipso_scans_total completed"), 1);
+    assert!(figures.read("calipso_calls_total web") >= 3, "login, rooms, machines");
+    assert_eq!(f64::from_bits(figures.read("calipso_scans_running")), 0.0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn several_workers_share_environments_and_requests() {
     let names: Vec<String> = (0..6).map(|n| format!("shop{n}")).collect();
