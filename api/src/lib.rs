@@ -1,1 +1,21 @@
 //! The REST interface: reads the store, and leaves requests in it for workers.
+//!
+//! A request passes three gates before its handler sees it: the contract ([`contract`], made from the OpenAPI document, so that
+//! what is documented is what is enforced), who asks ([`access`]), and whether that user may ([`guard`]).
+
+pub mod access;
+pub mod account;
+pub mod audit;
+pub mod contract;
+pub mod extract;
+pub mod guard;
+pub mod openapi;
+pub mod problem;
+pub mod resource;
+pub mod service;
+
+pub use access::{Access, Authenticate, Caller, Grant, Right};
+pub use account::Accounts;
+pub use openapi::{document, router};
+pub use problem::{FieldError, Problem};
+pub use service::{Limits, Service};

@@ -16,7 +16,10 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("store", &["model"]),
     ("derive", &["model", "expr", "spec"]),
     ("pipeline", &["model", "expr", "parse", "spec", "transport", "derive", "store"]),
-    ("cli", &["model", "expr", "parse", "spec", "transport", "derive", "pipeline", "store"]),
+    ("vault", &["model"]),
+    ("api", &["model", "spec", "store", "vault"]),
+    ("testbed", &[]),
+    ("cli", &["model", "expr", "parse", "spec", "transport", "derive", "pipeline", "store", "vault", "api"]),
 ];
 
 /// Words of platforms. None of them may stand in the Rust of the engine, the store, the API or the command line.

@@ -6,4 +6,3 @@ mod fencing;
 mod house;
 mod live;
 mod replay;
-mod testbed;

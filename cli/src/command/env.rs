@@ -2,7 +2,7 @@
 
 use std::{io::Write as _, sync::Arc};
 
-use calipso_model::Str;
+use calipso_model::{Place, Str};
 use calipso_pipeline::{connection::filled_in, test_connections};
 use calipso_store::Expect;
 use calipso_transport::{Live, Once, Scrubber};
@@ -27,7 +27,7 @@ pub async fn run(session: &Session, what: &Env) -> Result<(), Failure> {
         Env::Add(args) => add(session, args).await,
         Env::List(out) => {
             let specs = session.load()?.specs;
-            let store = session.store()?;
+            let store = session.store().await?;
             let environments = store.environments().await.map_err(store_failure)?;
             let mut rows = Vec::new();
             for found in environments {
@@ -58,14 +58,14 @@ pub async fn run(session: &Session, what: &Env) -> Result<(), Failure> {
         }
         Env::Show { environment: name, out } => {
             let specs = session.load()?.specs;
-            let store = session.store()?;
+            let store = session.store().await?;
             let found = environment(store.as_ref(), name).await?;
             print!("{}", show::value(out.output, &to_value(&found, &specs)));
             Ok(())
         }
         Env::Test { environment: name, role } => test(session, name, role.as_deref()).await,
         Env::Remove { environment: name, yes } => {
-            let store = session.store()?;
+            let store = session.store().await?;
             environment(store.as_ref(), name).await?;
             if !yes {
                 eprint!("remove `{name}` with all its revisions? Type its name to do so: ");
@@ -93,7 +93,9 @@ async fn add(session: &Session, args: &args::EnvAdd) -> Result<(), Failure> {
     let mut problems = Vec::new();
     for (role, connection) in &plan.connections {
         let scrubber = Scrubber::new();
-        if let Err(wrong) = filled_in(&connection.spec, &connection.config, &References, &scrubber) {
+        let place = Place::role(found.name.clone(), role.clone());
+        let secrets = References::new(&session.settings);
+        if let Err(wrong) = filled_in(&connection.spec, &connection.config, &place, &secrets, &scrubber) {
             problems.extend(wrong.into_iter().map(|problem| format!("{role}.{}: {}", problem.field, problem.sentence)));
         }
     }
@@ -101,7 +103,7 @@ async fn add(session: &Session, args: &args::EnvAdd) -> Result<(), Failure> {
         return Err(Failure::usage(format!("the connections are not complete:\n  {}", problems.join("\n  ")))
             .help("give fields with `--set ROLE.FIELD=VALUE`"));
     }
-    let store = session.store()?;
+    let store = session.store().await?;
     store.put_environment(&found, Expect::Anything).await.map_err(store_failure)?;
     println!("added {}", found.name);
     for warning in &plan.warnings {
@@ -112,7 +114,7 @@ async fn add(session: &Session, args: &args::EnvAdd) -> Result<(), Failure> {
 
 async fn test(session: &Session, name: &str, role: Option<&str>) -> Result<(), Failure> {
     let loaded = session.specs()?;
-    let store = session.store()?;
+    let store = session.store().await?;
     let found = environment(store.as_ref(), name).await?;
     let plan = planned(&Arc::new(loaded.specs), &found)?;
     if let Some(role) = role
@@ -125,9 +127,15 @@ async fn test(session: &Session, name: &str, role: Option<&str>) -> Result<(), F
     let roles = role.map(|role| vec![Str::from(role)]);
     let live = Arc::new(Live::new());
     let door = Arc::new(Once::new(Arc::clone(&live)));
-    let results =
-        test_connections(&plan, roles.as_deref(), door, &References, Arc::new(Scrubber::new()), jiff::Timestamp::now())
-            .await;
+    let results = test_connections(
+        &plan,
+        roles.as_deref(),
+        door,
+        &References::new(&session.settings),
+        Arc::new(Scrubber::new()),
+        jiff::Timestamp::now(),
+    )
+    .await;
     live.close().await;
     let rows: Vec<Vec<String>> = results
         .iter()

@@ -1,0 +1,84 @@
+//! The document, and the router that is made with it.
+
+use std::sync::Arc;
+
+use axum::{Json, Router, middleware, routing::get};
+use serde_json::Value;
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, timeout::TimeoutLayer};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
+};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{
+    contract::Contract,
+    guard::{self, Gate},
+    problem::Problem,
+    resource,
+    service::Service,
+};
+
+/// Before every path.
+pub const PREFIX: &str = "/api/v1";
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Calipso", description = "Inventory, links and cliques of virtual networks, and the scans that find them."),
+    modifiers(&Security),
+    security(("token" = []), ("x_auth_token" = []), ("basic" = []))
+)]
+struct Document;
+
+struct Security;
+
+impl Modify for Security {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+        components.add_security_scheme("basic", SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)));
+        components.add_security_scheme(
+            "x_auth_token",
+            SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-Auth-Token"))),
+        );
+    }
+}
+
+fn parts() -> (Router<Arc<Service>>, utoipa::openapi::OpenApi) {
+    OpenApiRouter::with_openapi(Document::openapi()).nest(PREFIX, resource::all()).split_for_parts()
+}
+
+/// The OpenAPI document.
+///
+/// # Panics
+/// Never: the document is made of types that serde can write.
+#[must_use]
+pub fn document() -> Value {
+    let (_, document) = parts();
+    written(&document)
+}
+
+fn written(document: &utoipa::openapi::OpenApi) -> Value {
+    serde_json::to_value(document).expect("a document has text keys and finite numbers only")
+}
+
+/// The whole service as a router.
+pub fn router(service: Arc<Service>) -> Router {
+    let (router, document) = parts();
+    let document = Arc::new(written(&document));
+    let gate = Gate { service: Arc::clone(&service), contract: Arc::new(Contract::new(&document)) };
+    let shown = Arc::clone(&document);
+    router
+        .route_layer(middleware::from_fn_with_state(gate.clone(), guard::pass))
+        .route(&format!("{PREFIX}/openapi.json"), get(async move || Json(Value::clone(&shown))))
+        .merge(resource::problems::router())
+        .fallback(guard::nowhere)
+        .method_not_allowed_fallback(guard::wrong_method)
+        .layer(CatchPanicLayer::custom(|_| {
+            axum::response::IntoResponse::into_response(Problem::bug("a handler panicked"))
+        }))
+        .layer(TimeoutLayer::with_status_code(axum::http::StatusCode::SERVICE_UNAVAILABLE, service.limits.time))
+        .layer(middleware::from_fn_with_state(gate, guard::observe))
+        .layer(CompressionLayer::new().gzip(true))
+        .with_state(service)
+}

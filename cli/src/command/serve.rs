@@ -1,0 +1,243 @@
+//! `serve`: the REST interface and the workers in one process, or either alone.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum_server::{Handle, tls_rustls::RustlsConfig};
+use calipso_api::{
+    Access, Limits, Problem, Service,
+    account::{self, Accounts},
+};
+use calipso_pipeline::work::{self, LayeredSpecs, Parts, Worker, live_doors};
+use calipso_store::Backend;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    failure::{Exit, Failure},
+    metrics::{self, Readers},
+    secrets::References,
+    session::Session,
+    settings::Settings,
+};
+
+/// `serve`.
+///
+/// # Errors
+/// A setting is wrong, or the address or the store cannot be used.
+pub async fn run(session: &Session) -> Result<(), Failure> {
+    let settings = &session.settings;
+    let scans = usize::try_from(settings.number("workers")).unwrap_or(usize::MAX);
+    let interface_wanted = !settings.is_on("worker_only");
+    if scans == 0 && !interface_wanted {
+        return Err(Failure::usage("`workers` is 0 and `worker_only` is set: nothing would run"));
+    }
+    let address = listen_address(settings)?;
+    let loaded = session.specs()?;
+    let layers = session.layers()?;
+    let backend = session.store().await?;
+    let references = Arc::new(References::new(settings));
+    // Made at the first start, before anybody needs them.
+    references.keys(true)?;
+    let stop = CancellationToken::new();
+    tokio::spawn(stop_on_signal(stop.clone()));
+    let grace = Duration::from_secs(settings.number("stop_secs"));
+
+    let work = (scans > 0).then(|| {
+        let parts = Parts {
+            store: backend.clone(),
+            specs: Arc::new(LayeredSpecs::new(layers.clone())),
+            secrets: references.clone(),
+            doors: live_doors(),
+            clock: Arc::new(jiff::Timestamp::now),
+        };
+        let worker = Worker::new(worker_settings(settings, scans, grace), parts);
+        let stop = stop.clone();
+        tokio::spawn(async move { worker.run(stop).await })
+    });
+    let served = if interface_wanted {
+        let service = Service {
+            access: access(settings, address, &backend).await?,
+            backend,
+            layers,
+            loaded: Arc::new(loaded),
+            limits: limits(settings),
+            version: env!("CARGO_PKG_VERSION"),
+            clock: jiff::Timestamp::now,
+        };
+        interface(settings, address, Arc::new(service), stop.clone(), grace).await
+    } else {
+        eprintln!("calipso works, without the REST interface");
+        Ok(())
+    };
+    // An interface that cannot be served takes the worker with it.
+    if served.is_err() {
+        stop.cancel();
+    }
+    if let Some(work) = work {
+        work.await.map_err(|error| Failure::new(Exit::Bug, format!("the worker ended: {error}")))?;
+    }
+    served
+}
+
+fn worker_settings(settings: &Settings, scans: usize, grace: Duration) -> work::Settings {
+    let days = |key: &str| Duration::from_secs(settings.number(key).saturating_mul(24 * 3600));
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let keep = settings.number("keep.revisions");
+    work::Settings {
+        name: format!("{}, process {}, {}", host.trim(), std::process::id(), jiff::Timestamp::now()).into(),
+        lease: Duration::from_secs(settings.number("lease_secs").max(3)),
+        scans,
+        grace,
+        retention: work::Retention {
+            messages_for: days("keep.message_days"),
+            scans: settings.number("keep.scans"),
+            revisions: (keep > 0).then_some(work::KeepRevisions::Last(keep)),
+            ..work::Retention::default()
+        },
+        ..work::Settings::default()
+    }
+}
+
+/// Who may come in. At the very first start an administrator is made, whose password is shown this once.
+async fn access(settings: &Settings, address: SocketAddr, backend: &Arc<dyn Backend>) -> Result<Access, Failure> {
+    if settings.is_on("insecure_no_auth") {
+        let open = Access::open_on(address.ip()).map_err(Failure::usage)?;
+        eprintln!("warning: everybody who reaches {address} may do everything (insecure_no_auth)");
+        return Ok(open);
+    }
+    let accounts = Accounts::new(backend.clone(), account_settings(settings)?);
+    let first = accounts.first_administrator(jiff::Timestamp::now()).await.map_err(told)?;
+    if let Some((name, password)) = first {
+        eprintln!("first start: the administrator is `{name}`, with the password {}", password.reveal());
+        eprintln!("it is shown this once; `calipso user password {name}` sets another");
+    }
+    Ok(Access::Checked(Arc::new(accounts)))
+}
+
+/// How logins are handled.
+///
+/// # Errors
+/// A setting is wrong.
+pub fn account_settings(settings: &Settings) -> Result<account::Settings, Failure> {
+    let seconds = |key: &str| Duration::from_secs(settings.number(key));
+    let trusted_proxies = settings
+        .list("trusted_proxies")
+        .iter()
+        .map(|text| {
+            text.parse().map_err(|_| Failure::usage(format!("`trusted_proxies` holds `{text}`, which is no address")))
+        })
+        .collect::<Result<Vec<_>, Failure>>()?;
+    Ok(account::Settings {
+        token_lifetime: seconds("token_secs"),
+        login_lifetime: seconds("token_max_secs"),
+        trusted_proxies,
+        ..account::Settings::default()
+    })
+}
+
+/// A problem of the interface as a failure of a command.
+#[must_use]
+pub fn told(problem: Problem) -> Failure {
+    let cause = problem.cause().map(|cause| format!(": {cause}")).unwrap_or_default();
+    let exit = if problem.status() >= 500 { Exit::Store } else { Exit::Usage };
+    Failure::new(exit, format!("{}{cause}", problem.detail()))
+}
+
+/// The address of the REST interface.
+fn listen_address(settings: &Settings) -> Result<SocketAddr, Failure> {
+    let text = settings.text("listen").unwrap_or_default();
+    text.parse().map_err(|_| {
+        Failure::usage(format!("the setting `listen` is an address and a port, not `{text}`"))
+            .help("write for example 127.0.0.1:8747, 0.0.0.0:8747 or [::]:8747")
+    })
+}
+
+fn limits(settings: &Settings) -> Limits {
+    let size = |key: &str| usize::try_from(settings.number(key)).unwrap_or(usize::MAX).max(1);
+    Limits { body_bytes: size("body_bytes"), page_size: size("page_size"), ..Limits::default() }
+}
+
+/// Serves until told to stop, then lets open requests end.
+async fn interface(
+    settings: &Settings,
+    address: SocketAddr,
+    service: Arc<Service>,
+    stop: CancellationToken,
+    grace: Duration,
+) -> Result<(), Failure> {
+    let mut router = calipso_api::router(Arc::clone(&service));
+    if let Some(readers) = Readers::from_setting(settings.text("metrics").unwrap_or_default())? {
+        router = router.merge(metrics::router(service, readers)?);
+    }
+    let router = router.into_make_service_with_connect_info::<SocketAddr>();
+    let listener = std::net::TcpListener::bind(address)
+        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+        .map_err(|error| cannot_listen(address, &error))?;
+    let bound = listener.local_addr().map_err(|error| cannot_listen(address, &error))?;
+    let handle = Handle::new();
+    let stopped = handle.clone();
+    tokio::spawn(async move {
+        stop.cancelled().await;
+        stopped.graceful_shutdown(Some(grace));
+    });
+    let served = match tls(settings).await? {
+        Some(tls) => {
+            eprintln!("calipso listens on https://{bound}");
+            match axum_server::from_tcp_rustls(listener, tls) {
+                Ok(server) => server.handle(handle).serve(router).await,
+                Err(error) => Err(error),
+            }
+        }
+        None => {
+            eprintln!("calipso listens on http://{bound}");
+            match axum_server::from_tcp(listener) {
+                Ok(server) => server.handle(handle).serve(router).await,
+                Err(error) => Err(error),
+            }
+        }
+    };
+    served.map_err(|error| cannot_listen(bound, &error))
+}
+
+fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Failure {
+    Failure::new(Exit::Unreachable, format!("cannot listen on {address}: {error}"))
+        .help("choose another address with `--listen`, or stop what uses it")
+}
+
+/// Certificate and key, if they are set.
+async fn tls(settings: &Settings) -> Result<Option<RustlsConfig>, Failure> {
+    match (settings.path("tls.certificate"), settings.path("tls.key")) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => {
+            let config = RustlsConfig::from_pem_file(&certificate, &key).await.map_err(|error| {
+                Failure::usage(format!(
+                    "cannot use the certificate `{}` with the key `{}`: {error}",
+                    certificate.display(),
+                    key.display()
+                ))
+            })?;
+            Ok(Some(config))
+        }
+        _ => Err(Failure::usage("of `tls.certificate` and `tls.key` only one is set").help("set both, or none")),
+    }
+}
+
+/// Ends everything at the first SIGTERM or SIGINT; a second one ends the process at once.
+async fn stop_on_signal(stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        return;
+    };
+    let mut times = 0;
+    loop {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+        times += 1;
+        if times > 1 {
+            std::process::exit(130);
+        }
+        eprintln!("calipso is stopping; again to stop at once");
+        stop.cancel();
+    }
+}
