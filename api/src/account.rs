@@ -37,6 +37,7 @@ use crate::{
     problem::Problem,
 };
 
+pub(crate) use self::credentials::token_in;
 pub use self::{
     credentials::address,
     directory::{Directory, DirectoryAnswer, DirectoryError, DirectoryRights},
@@ -126,6 +127,14 @@ impl Accounts {
             Err(problem) if problem.status() == 409 => Ok(None),
             Err(problem) => Err(problem),
         }
+    }
+
+    /// A password for a user who chooses none: 144 random bits.
+    ///
+    /// # Errors
+    /// The system gives no random numbers.
+    pub fn random_password() -> Result<Secret, Problem> {
+        password::random()
     }
 
     /// Removes tokens that have expired. Returns how many.

@@ -1,11 +1,12 @@
 //! Who changed what, and who tried to come in: a document for each.
 
 use std::{
+    convert::Infallible,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use axum::http::request::Parts;
+use axum::{extract::FromRequestParts, http::request::Parts};
 use calipso_model::{Map, Str};
 use calipso_store::{
     Backend, Collection, RecordQuery, Records, Test,
@@ -14,7 +15,7 @@ use calipso_store::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::problem::Problem;
+use crate::{access::Caller, account, problem::Problem, service::Service};
 
 /// One entry, as it is stored and shown. It holds no secret: neither bodies nor headers are copied into it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -60,19 +61,36 @@ pub struct RequestId(pub Str);
 
 /// What a handler tells the audit trail about its request. Never a secret.
 #[derive(Clone, Debug, Default)]
-pub struct Notes(Arc<Mutex<Noted>>);
+pub struct Notes {
+    noted: Arc<Mutex<Noted>>,
+    address: Option<IpAddr>,
+}
 
 /// What was told.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Noted {
     pub(crate) user: Option<Str>,
+    pub(crate) token_id: Option<Str>,
     pub(crate) environment: Option<Str>,
     pub(crate) details: Map,
 }
 
 impl Notes {
     fn with(&self, change: impl FnOnce(&mut Noted)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.noted.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Where the request came from.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    pub(crate) fn caller(&self, caller: &Caller) {
+        self.with(|noted| {
+            noted.user = Some(caller.user.clone());
+            noted.token_id = caller.token_id.clone();
+        });
     }
 
     /// Who it is, where the guard cannot know.
@@ -89,9 +107,59 @@ impl Notes {
     pub fn detail(&self, name: &'static str, value: impl Into<calipso_model::Value>) {
         self.with(|noted| noted.details.insert(name, value));
     }
+}
 
-    pub(crate) fn taken(&self) -> Noted {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+impl<S: Sync> FromRequestParts<S> for Notes {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get::<Self>().cloned().unwrap_or_default())
+    }
+}
+
+/// The entry of a request that may change something, while it is being handled.
+pub(crate) struct Trail {
+    notes: Notes,
+    action: Str,
+    target: Str,
+    request_id: Option<Str>,
+}
+
+impl Trail {
+    /// What is known before the request is handled. Its handler finds [`Notes`] in the request.
+    pub(crate) fn begin(service: &Service, parts: &mut Parts, template: &str) -> Self {
+        let address = account::address(parts, &service.accounts().settings);
+        let notes = Notes { address, ..Notes::default() };
+        parts.extensions.insert(notes.clone());
+        Self {
+            notes,
+            action: format!("{} {template}", parts.method).into(),
+            target: clipped(parts.uri.path()),
+            request_id: parts.extensions.get::<RequestId>().map(|id| id.0.clone()),
+        }
+    }
+
+    /// Writes the entry. Who does not even say who he is leaves none, so that strangers cannot fill the store.
+    pub(crate) async fn end(self, service: &Service, status: u16) {
+        let noted = self.notes.noted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if noted.user.is_none() {
+            return;
+        }
+        let now = (service.clock)();
+        let entry = Entry {
+            timestamp: stamp(now.as_millisecond()),
+            user: noted.user,
+            token_id: noted.token_id,
+            action: self.action,
+            environment: noted.environment,
+            target: Some(self.target),
+            details: noted.details,
+            request_id: self.request_id,
+            address: self.notes.address.map(|address| address.to_string().into()),
+            outcome: outcome(status).into(),
+            status,
+        };
+        record(service.backend.as_ref(), &entry, now).await;
     }
 }
 

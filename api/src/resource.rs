@@ -1,6 +1,10 @@
 //! The resources, one file each, in the order of the document.
 
+pub mod audit;
+pub mod auth;
+mod cursor;
 pub mod problems;
+pub mod users;
 pub mod version;
 
 use std::sync::Arc;
@@ -12,5 +16,5 @@ use crate::service::Service;
 /// Every resource.
 #[must_use]
 pub fn all() -> OpenApiRouter<Arc<Service>> {
-    OpenApiRouter::new().merge(version::routes())
+    OpenApiRouter::new().merge(version::routes()).merge(auth::routes()).merge(users::routes()).merge(audit::routes())
 }

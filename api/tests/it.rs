@@ -5,3 +5,19 @@ mod support;
 
 #[path = "it/gates.rs"]
 mod gates;
+
+#[path = "it/accounts.rs"]
+mod accounts;
+
+#[path = "it/logins.rs"]
+mod logins;
+
+#[path = "it/audit.rs"]
+mod audit;
+
+#[path = "it/roles.rs"]
+mod roles;
+
+#[cfg(feature = "ldap")]
+#[path = "it/ldap.rs"]
+mod ldap;

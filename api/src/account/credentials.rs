@@ -7,9 +7,12 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
 };
 use base64::{Engine as _, alphabet, engine::DecodePaddingMode, engine::GeneralPurpose, engine::GeneralPurposeConfig};
-use calipso_model::Secret;
+use calipso_model::{Secret, Str};
 
-use crate::{account::settings::Settings, problem::Problem};
+use crate::{
+    account::{settings::Settings, token::digest},
+    problem::Problem,
+};
 
 /// What came with a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -78,12 +81,9 @@ fn basic(text: &str) -> Option<(String, Secret)> {
     is_sound.then(|| (user.to_owned(), Secret::new(password)))
 }
 
-/// The token that came with a request, whatever else did.
-pub(crate) fn token(headers: &HeaderMap) -> Option<Secret> {
-    match of(headers) {
-        Ok(Credentials::Token(token)) => Some(token),
-        _ => only(headers, "x-auth-token").ok().flatten().map(Secret::new),
-    }
+/// The id of the token in `X-Auth-Token`, whatever else came with a request.
+pub(crate) fn token_in(headers: &HeaderMap) -> Option<Str> {
+    only(headers, "x-auth-token").ok().flatten().map(|token| digest(&Secret::new(token)))
 }
 
 /// The address a request came from: that of the connection, or what a trusted proxy says.
