@@ -6,12 +6,14 @@ use axum_server::{Handle, tls_rustls::RustlsConfig};
 use calipso_api::{
     Access, Limits, Problem, Service,
     account::{self, Accounts},
+    audit,
 };
 use calipso_pipeline::work::{self, LayeredSpecs, Parts, Worker, live_doors};
 use calipso_store::Backend;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    directory::directory,
     failure::{Exit, Failure},
     metrics::{self, Readers},
     secrets::References,
@@ -104,13 +106,36 @@ async fn access(settings: &Settings, address: SocketAddr, backend: &Arc<dyn Back
         eprintln!("warning: everybody who reaches {address} may do everything (insecure_no_auth)");
         return Ok(open);
     }
-    let accounts = Accounts::new(backend.clone(), account_settings(settings)?);
+    let mut accounts = Accounts::new(backend.clone(), account_settings(settings)?);
+    if let Some(directory) = directory(settings)? {
+        accounts = accounts.with_directory(directory);
+    }
     let first = accounts.first_administrator(jiff::Timestamp::now()).await.map_err(told)?;
     if let Some((name, password)) = first {
         eprintln!("first start: the administrator is `{name}`, with the password {}", password.reveal());
         eprintln!("it is shown this once; `calipso user password {name}` sets another");
     }
-    Ok(Access::Checked(Arc::new(accounts)))
+    let accounts = Arc::new(accounts);
+    tokio::spawn(keep_house(Arc::clone(&accounts), backend.clone(), settings.number("keep.audit_days")));
+    Ok(Access::Checked(accounts))
+}
+
+/// Once an hour removes tokens that have expired, and entries of the audit trail that are older than they have to be.
+async fn keep_house(accounts: Arc<Accounts>, backend: Arc<dyn Backend>, audit_days: u64) {
+    let mut hours = tokio::time::interval(Duration::from_secs(3600));
+    loop {
+        hours.tick().await;
+        let now = jiff::Timestamp::now();
+        let kept = i64::try_from(audit_days).ok().and_then(|days| days.checked_mul(24 * 3600));
+        let since = kept.and_then(|seconds| now.checked_sub(jiff::SignedDuration::from_secs(seconds)).ok());
+        let mut done = accounts.purge(now).await;
+        if let (Ok(_), Some(since)) = (&done, since) {
+            done = audit::retain(backend.as_ref(), since).await;
+        }
+        if let Err(problem) = done {
+            tracing::warn!(problem = problem.detail(), "Old tokens and audit entries could not be removed.");
+        }
+    }
 }
 
 /// How logins are handled.
