@@ -8,8 +8,9 @@ use calipso_api::{
     account::{self, Accounts},
     audit,
 };
-use calipso_pipeline::work::{self, LayeredSpecs, Parts, Worker, live_doors};
+use calipso_pipeline::work::{self, Doors, LayeredSpecs, Parts, Worker, live_doors};
 use calipso_store::Backend;
+use calipso_transport::{Recording, Replay};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -43,15 +44,16 @@ pub async fn run(session: &Session) -> Result<(), Failure> {
     tokio::spawn(stop_on_signal(stop.clone()));
     let grace = Duration::from_secs(settings.number("stop_secs"));
 
+    let (doors, is_live) = doors(settings)?;
     let work = (scans > 0).then(|| {
         let parts = Parts {
             store: backend.clone(),
             specs: Arc::new(LayeredSpecs::new(layers.clone())),
             secrets: references.clone(),
-            doors: live_doors(),
+            doors,
             clock: Arc::new(jiff::Timestamp::now),
         };
-        let worker = Worker::new(worker_settings(settings, scans, grace), parts);
+        let worker = Worker::new(work::Settings { is_live, ..worker_settings(settings, scans, grace) }, parts);
         let stop = stop.clone();
         tokio::spawn(async move { worker.run(stop).await })
     });
@@ -78,6 +80,14 @@ pub async fn run(session: &Session) -> Result<(), Failure> {
         work.await.map_err(|error| Failure::new(Exit::Bug, format!("the worker ended: {error}")))?;
     }
     served
+}
+
+/// Who is asked, and whether that is the living world.
+fn doors(settings: &Settings) -> Result<(Doors, bool), Failure> {
+    let Some(folder) = settings.path("replay") else { return Ok((live_doors(), true)) };
+    let recording = Recording::read(&folder).map_err(|error| Failure::usage(error.to_string()))?;
+    eprintln!("every environment is answered by the recording in {}", folder.display());
+    Ok((Arc::new(move |_| Arc::new(Replay::new(recording.clone()))), false))
 }
 
 fn worker_settings(settings: &Settings, scans: usize, grace: Duration) -> work::Settings {
