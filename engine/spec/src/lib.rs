@@ -2,6 +2,7 @@
 
 pub mod checked;
 pub mod diag;
+pub mod environment;
 pub mod keys;
 pub mod load;
 pub mod reference;
