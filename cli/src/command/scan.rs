@@ -120,7 +120,8 @@ pub async fn perform(
         }
         (None, None) => Arc::new(Once::new(Arc::clone(&live))),
     };
-    let secrets: &dyn SecretSource = if wanted.replay.is_some() { &NoSecrets } else { &References };
+    let references = References::default();
+    let secrets: &dyn SecretSource = if wanted.replay.is_some() { &NoSecrets } else { &references };
     let request = ScanRequest {
         plan,
         door,

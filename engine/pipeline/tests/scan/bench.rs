@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use calipso_model::{ConnectionConfig, Environment, Map, Object, ObjectKey, Secret, Str, Value};
+use calipso_model::{ConnectionConfig, Environment, Map, Object, ObjectKey, Place, Secret, Str, Value};
 use calipso_pipeline::{Plan, Quiet, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan, scan};
 use calipso_store::{Durability, Embedded, Expect, Options, Store};
 use calipso_transport::{Door, Once, Recording, Replay, Request, Scrubber};
@@ -13,7 +13,7 @@ use calipso_transport::{Door, Once, Recording, Replay, Request, Scrubber};
 pub struct Secrets;
 
 impl SecretSource for Secrets {
-    fn resolve(&self, _reference: &str) -> Result<Secret, String> {
+    fn resolve(&self, _reference: &str, _place: &Place) -> Result<Secret, String> {
         Ok(Secret::new("hidden"))
     }
 
