@@ -136,6 +136,8 @@ pub async fn perform(
         holder: Str::from(format!("calipso scan, process {}", std::process::id())),
         is_live: wanted.replay.is_none(),
         max_tasks: 0,
+        lease: calipso_pipeline::scan::LEASE,
+        cancel: calipso_pipeline::CancellationToken::new(),
     };
     let progress = Progress::new(session.terminal);
     let scanned = scan(&request, &progress).await;

@@ -1,10 +1,6 @@
 //! The lease while a scan runs, and what a scan writes: only what differs from what is stored.
 
-use std::{
-    collections::BTreeSet,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use calipso_model::{Delta, LinkRef, ObjectKey};
 use calipso_store::{Lease, Store, StoreError};
@@ -14,11 +10,6 @@ use crate::scan::{
     ScanMode, ScanRequest,
     derive::{State, link_ref},
 };
-
-/// How long a lease lasts unless it is renewed.
-const LEASE: Duration = Duration::from_secs(60);
-/// How often it is renewed.
-const RENEW_EVERY: Duration = Duration::from_secs(15);
 
 /// A lease that is renewed while it is held.
 pub(super) struct Held {
@@ -31,16 +22,17 @@ impl Held {
     pub(super) async fn take(request: &ScanRequest<'_>, started: Instant) -> Result<Self, StoreError> {
         let start_millis = request.now.as_millisecond();
         let name = &request.plan.environment.name;
-        let lease = request.store.acquire(name, &request.holder, start_millis, LEASE).await?;
+        let ttl = request.lease;
+        let lease = request.store.acquire(name, &request.holder, start_millis, ttl).await?;
         let lease = Arc::new(Mutex::new(lease));
         let store = Arc::clone(&request.store);
         let (of_task, store_of_task) = (Arc::clone(&lease), Arc::clone(&store));
         let renewing = tokio::spawn(async move {
             loop {
-                tokio::time::sleep(RENEW_EVERY).await;
+                tokio::time::sleep(ttl / 4).await;
                 let passed = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
                 let mut held = of_task.lock().await;
-                match store_of_task.renew(&held, start_millis.saturating_add(passed), LEASE).await {
+                match store_of_task.renew(&held, start_millis.saturating_add(passed), ttl).await {
                     Ok(renewed) => *held = renewed,
                     // The commit will be refused; there is nothing to do until then.
                     Err(error) => tracing::warn!(%error, "the lease could not be renewed"),
@@ -54,12 +46,18 @@ impl Held {
         self.lease.lock().await.clone()
     }
 
-    pub(super) async fn give_back(self) {
+    pub(super) async fn give_back(&self) {
         self.renewing.abort();
         let lease = self.lease.lock().await.clone();
         if let Err(error) = self.store.release(&lease).await {
             tracing::warn!(%error, "the lease could not be given back; it runs out by itself");
         }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.renewing.abort();
     }
 }
 

@@ -111,6 +111,8 @@ impl Bench {
             holder: "test".into(),
             is_live: false,
             max_tasks: 0,
+            lease: calipso_pipeline::scan::LEASE,
+            cancel: calipso_pipeline::CancellationToken::new(),
         };
         scan(&request, &Quiet).await
     }
