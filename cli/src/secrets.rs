@@ -27,24 +27,32 @@ impl References {
     }
 }
 
+/// The secret that a reference leads to.
+///
+/// # Errors
+/// A sentence about what is missing, without any secret.
+pub fn referenced(reference: &str) -> Result<Secret, String> {
+    if let Some(name) = reference.strip_prefix("env:") {
+        return std::env::var(name)
+            .ok()
+            .filter(|text| !text.is_empty())
+            .map(Secret::new)
+            .ok_or_else(|| format!("the environment variable {name} is not set; set it and try again"));
+    }
+    if let Some(path) = reference.strip_prefix("file:") {
+        return std::fs::read_to_string(path)
+            .map(|text| Secret::new(text.trim_end_matches(['\n', '\r'])))
+            .map_err(|error| format!("cannot read the secret in {path}: {error}"));
+    }
+    Err("a secret is written as `env:NAME` or `file:PATH`".to_owned())
+}
+
 impl SecretSource for References {
     fn resolve(&self, reference: &str, place: &Place) -> Result<Secret, String> {
-        if let Some(name) = reference.strip_prefix("env:") {
-            return std::env::var(name)
-                .ok()
-                .filter(|text| !text.is_empty())
-                .map(Secret::new)
-                .ok_or_else(|| format!("the environment variable {name} is not set; set it and try again"));
-        }
-        if let Some(path) = reference.strip_prefix("file:") {
-            return std::fs::read_to_string(path)
-                .map(|text| Secret::new(text.trim_end_matches(['\n', '\r'])))
-                .map_err(|error| format!("cannot read the secret in {path}: {error}"));
-        }
         if is_sealed(reference) {
             return self.open(place, reference).map_err(|error| error.to_string());
         }
-        Err("a secret is written as `env:NAME` or `file:PATH`".to_owned())
+        referenced(reference)
     }
 
     fn known_hosts(&self) -> PathBuf {
