@@ -296,7 +296,9 @@ fn mistakes(validator: &Validator, value: &Value, place: &'static str) -> Vec<Fi
         .map(|error| {
             let pointer = error.instance_path().to_string();
             let path = if place == "body" { pointer } else { pointer.trim_start_matches('/').replace('/', ".") };
-            FieldError::at(place, path, error.to_string())
+            // What was sent may hold a secret, at whatever place.
+            let message = if place == "body" { error.masked().to_string() } else { error.to_string() };
+            FieldError::at(place, path, message)
         })
         .collect()
 }

@@ -5,14 +5,18 @@
 
 pub mod access;
 pub mod contract;
+pub mod environments;
+pub mod etag;
 pub mod extract;
 pub mod guard;
+pub mod listing;
 pub mod openapi;
 pub mod problem;
 pub mod resource;
 pub mod service;
 
 pub use access::{Access, Authenticate, Caller, Grant, Right};
+pub use environments::Environments;
 pub use openapi::{document, router};
 pub use problem::{FieldError, Problem};
 pub use service::{Limits, Service};

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use calipso_spec::{Layer, Loaded};
 use calipso_store::Backend;
 
-use crate::access::Access;
+use crate::{access::Access, environments::Environments};
 
 /// What requests may cost.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub struct Service {
     pub loaded: Arc<Loaded>,
     /// Who may come in.
     pub access: Access,
+    /// What is allowed and known about environments.
+    pub environments: Environments,
     /// What requests may cost.
     pub limits: Limits,
     /// Version of the program.

@@ -7,7 +7,7 @@ use axum::{
     body::{Body, to_bytes},
     http::{Method, Request, StatusCode},
 };
-use calipso_api::{Access, Limits, Service};
+use calipso_api::{Access, Environments, Limits, Service};
 use calipso_store::{Embedded, Options};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -38,6 +38,7 @@ pub fn with(access: Access) -> Server {
         layers,
         loaded,
         access,
+        environments: Environments::default(),
         limits: Limits::default(),
         version: "0.0.0",
         clock: jiff::Timestamp::now,

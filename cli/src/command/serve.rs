@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum_server::{Handle, tls_rustls::RustlsConfig};
-use calipso_api::{Access, Limits, Service};
+use calipso_api::{Access, Environments, Limits, Service, environments::References};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -27,6 +27,7 @@ pub async fn run(session: &Session) -> Result<(), Failure> {
         layers: session.layers()?,
         loaded: Arc::new(loaded),
         access: Access::Open,
+        environments: environments(settings),
         limits: limits(settings),
         version: env!("CARGO_PKG_VERSION"),
         clock: jiff::Timestamp::now,
@@ -44,6 +45,15 @@ fn listen_address(settings: &Settings) -> Result<SocketAddr, Failure> {
         Failure::usage(format!("the setting `listen` is an address and a port, not `{text}`"))
             .help("write for example 127.0.0.1:8747, 0.0.0.0:8747 or [::]:8747")
     })
+}
+
+/// What is allowed about environments.
+fn environments(settings: &Settings) -> Environments {
+    let references = References {
+        env_prefix: settings.text("secrets.env_prefix").unwrap_or_default().to_owned(),
+        folder: settings.path("secrets.folder"),
+    };
+    Environments { references, ..Environments::default() }
 }
 
 fn limits(settings: &Settings) -> Limits {

@@ -289,7 +289,7 @@ pub enum FieldType {
     Host,
     /// 1 to 65535.
     Port,
-    /// Absolute path of a file where scans run.
+    /// Path of a file on the machine that scans.
     Path,
     /// Whole number.
     Integer,

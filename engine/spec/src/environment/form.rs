@@ -184,6 +184,9 @@ impl Filling<'_> {
             return self.entries(at, name, field, value);
         }
         let value = match value {
+            other if field.secret && other.as_str().is_none() => {
+                return Err(format!("{name} is a secret: it is text, not {}", other.kind()));
+            }
             Value::Str(text) if may_refer(field) => match self.secrets.take(field, name, at, text)? {
                 Taken::Closed(value) => return Ok(value),
                 Taken::Open(value) => value,
@@ -238,7 +241,7 @@ fn says(field_type: FieldType) -> &'static str {
         FieldType::Port => "a port from 1 to 65535",
         FieldType::Integer => "a whole number",
         FieldType::Bool => "true or false",
-        FieldType::Path => "an absolute path",
+        FieldType::Path => "a path",
         FieldType::PrivateKey => "a private key in PEM or OpenSSH form",
         FieldType::Certificates => "certificates in PEM form",
         FieldType::Map => "a map",
@@ -272,7 +275,7 @@ fn typed(field_type: FieldType, value: &Value) -> Option<Value> {
             (_, Some("false")) => Some(Value::Bool(false)),
             _ => None,
         },
-        FieldType::Path => is_absolute(text?).then(|| value.clone()),
+        FieldType::Path => text.filter(|text| !text.is_empty() && !text.chars().any(char::is_control)).map(|_| value.clone()),
         FieldType::PrivateKey | FieldType::Certificates => text.map(|_| value.clone()),
         FieldType::Map => value.as_map().map(|_| value.clone()),
     }
@@ -348,14 +351,21 @@ mod tests {
             (FieldType::Port, Value::Int(65536)),
             (FieldType::Port, Value::Bool(true)),
             (FieldType::Integer, Value::Bool(true)),
-            (FieldType::Path, Value::text("keys/a")),
-            (FieldType::Path, Value::text("/keys/../a")),
-            (FieldType::Path, Value::text("/keys//a")),
+            (FieldType::Path, Value::text("")),
+            (FieldType::Path, Value::text("/keys/\n")),
             (FieldType::Bool, Value::Int(1)),
             (FieldType::Text, Value::Bool(true)),
         ];
         for (field_type, value) in bad {
             assert!(typed(field_type, &value).is_none(), "{field_type:?} {value}");
+        }
+    }
+
+    #[test]
+    fn absolute_paths_lead_where_they_say() {
+        assert!(is_absolute("/keys/a b"));
+        for bad in ["", "/", "keys/a", "/keys/../a", "/keys//a", "/keys/./a", "/keys/", "/a\n"] {
+            assert!(!is_absolute(bad), "{bad:?}");
         }
     }
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use calipso_model::{ConnectionConfig, Environment, Map, Str, Value};
+use calipso_model::{ConnectionConfig, Environment, Str, Value};
 
-use super::{HIDDEN, Mistake, below, form::may_refer, parts, section, walk};
+use super::{HIDDEN, Mistake, below, parts, section, walk};
 use crate::{
     checked::{Connection, Specs},
     environment::form,
@@ -342,17 +342,13 @@ pub fn unhidden(environment: &Environment, specs: &Specs) -> Vec<String> {
         let Some(spec) = specs.connections.get(&config.spec) else { continue };
         let at = below("/connections", role);
         let kept = walk(&form(spec), &config.fields, &mut |pointer, field, value| {
-            if let (Some(field), Value::Str(text)) = (field, value)
-                && field.secret
-                && may_refer(field)
-                && !super::is_reference(text)
-                && !super::is_sealed(text)
-            {
+            let closed = |text: &str| super::is_reference(text) || super::is_sealed(text);
+            if field.is_some_and(|field| field.secret) && !value.is_null() && !value.as_str().is_some_and(closed) {
                 found.push(format!("{at}{pointer}"));
             }
             None
         });
-        drop::<Map>(kept);
+        debug_assert!(kept.iter().all(|(_, value)| value.as_map().is_some()), "only maps are kept");
     }
     found
 }
