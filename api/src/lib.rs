@@ -4,6 +4,7 @@
 //! what is documented is what is enforced), who asks ([`access`]), and whether that user may ([`guard`]).
 
 pub mod access;
+pub mod catalogue;
 pub mod contract;
 pub mod environments;
 pub mod etag;

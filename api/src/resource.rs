@@ -1,5 +1,6 @@
 //! The resources, one file each, in the order of the document.
 
+pub mod catalogue;
 pub mod environment_configs;
 pub mod problems;
 pub mod version;
@@ -13,5 +14,5 @@ use crate::service::Service;
 /// Every resource.
 #[must_use]
 pub fn all() -> OpenApiRouter<Arc<Service>> {
-    OpenApiRouter::new().merge(environment_configs::routes()).merge(version::routes())
+    OpenApiRouter::new().merge(catalogue::routes()).merge(environment_configs::routes()).merge(version::routes())
 }
