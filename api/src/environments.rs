@@ -3,6 +3,7 @@
 pub mod body;
 pub mod catalogue;
 pub mod grants;
+pub mod own_specs;
 pub mod removal;
 pub mod secrets;
 pub mod view;

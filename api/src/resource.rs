@@ -1,8 +1,11 @@
 //! The resources, one file each, in the order of the document.
 
 pub mod catalogue;
+pub mod clique_types;
+pub mod connection_tests;
 pub mod environment_configs;
 pub mod problems;
+pub mod specs;
 pub mod version;
 
 use std::sync::Arc;
@@ -14,5 +17,11 @@ use crate::service::Service;
 /// Every resource.
 #[must_use]
 pub fn all() -> OpenApiRouter<Arc<Service>> {
-    OpenApiRouter::new().merge(catalogue::routes()).merge(environment_configs::routes()).merge(version::routes())
+    OpenApiRouter::new()
+        .merge(catalogue::routes())
+        .merge(clique_types::routes())
+        .merge(connection_tests::routes())
+        .merge(environment_configs::routes())
+        .merge(specs::routes())
+        .merge(version::routes())
 }

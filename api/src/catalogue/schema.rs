@@ -3,22 +3,18 @@
 use calipso_spec::checked::{AttributeType, ObjectType};
 use serde_json::{Map, Value, json};
 
-/// Attributes that every document has, with what they are.
-const ALWAYS: &[(&str, &str)] = &[
-    ("id", "Id, unique within its type and environment."),
-    ("type", "Name of the object type."),
-    ("name", "Name that is shown."),
-    ("object_name", "Name of its own, without what tells it from others."),
-];
-
-/// Attributes that most documents have.
-const PLACE: &[(&str, &str)] = &[
-    ("environment", "Name of the environment."),
-    ("id_path", "Ids from the environment down to it."),
-    ("name_path", "Names from the environment down to it."),
-    ("parent_id", "Id of the object or folder it stands under."),
-    ("parent_type", "Type of that object or folder."),
-    ("host", "The host it is on."),
+/// Attributes that every document has, with their type and what they are.
+const ALWAYS: &[(&str, &str, &str)] = &[
+    ("environment", "string", "Name of the environment."),
+    ("type", "string", "Name of the object type."),
+    ("id", "string", "Id, unique within its type and environment."),
+    ("name", "string", "Name that is shown."),
+    ("object_name", "string", "Name of its own, without what tells it from others."),
+    ("parent_type", "string", "Type of the object or folder it stands under."),
+    ("parent_id", "string", "Id of that object or folder."),
+    ("id_path", "string", "Ids from the environment down to it."),
+    ("name_path", "string", "Names from the environment down to it."),
+    ("show_in_tree", "boolean", "Whether trees show it."),
 ];
 
 fn of(attribute_type: AttributeType, items: Option<AttributeType>) -> Value {
@@ -43,8 +39,8 @@ fn of(attribute_type: AttributeType, items: Option<AttributeType>) -> Value {
 #[must_use]
 pub fn schema(spec: &ObjectType) -> Value {
     let mut properties = Map::new();
-    for (name, about) in ALWAYS.iter().chain(PLACE) {
-        properties.insert((*name).to_owned(), json!({"type": "string", "description": about}));
+    for (name, of, about) in ALWAYS {
+        properties.insert((*name).to_owned(), json!({"type": of, "description": about}));
     }
     properties.insert("type".to_owned(), json!({"const": spec.head.name, "description": "Name of the object type."}));
     for rule in &spec.derive {
@@ -61,7 +57,7 @@ pub fn schema(spec: &ObjectType) -> Value {
         }
         properties.insert(name.to_string(), shown);
     }
-    let required: Vec<&str> = ALWAYS.iter().map(|(name, _)| *name).collect();
+    let required: Vec<&str> = ALWAYS.iter().map(|(name, ..)| *name).collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": spec.head.name,

@@ -8,6 +8,7 @@ use std::{
 use calipso_model::Str;
 use calipso_spec::{Layer, Loaded, SpecText, layer_of};
 use calipso_store::work::spec::{self, SpecRow};
+use tokio::sync::Semaphore;
 
 use crate::{problem::Problem, service::Service};
 
@@ -17,13 +18,24 @@ pub const LAYER: &str = "environment";
 /// At most so many catalogues are remembered.
 const REMEMBERED: usize = 32;
 
+/// Checks of files that are not kept, at once.
+const CHECKS: usize = 2;
+
 /// Ids and versions of the specs that a catalogue was made with.
 type Versions = Vec<(Str, u64)>;
 
 /// Catalogues with the specs of single environments, remembered until one of these changes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Catalogues {
+    /// How many checks may run at once.
+    pub checks: Arc<Semaphore>,
     known: Mutex<BTreeMap<Str, (Versions, Arc<Loaded>)>>,
+}
+
+impl Default for Catalogues {
+    fn default() -> Self {
+        Self { checks: Arc::new(Semaphore::new(CHECKS)), known: Mutex::default() }
+    }
 }
 
 /// The catalogue for an environment; that of the server where the environment has no specs of its own.
