@@ -163,7 +163,7 @@ fn connections(
 fn missing_roles(specs: &Specs, written: &Written, by_list: bool, mistakes: &mut Vec<Mistake>) {
     let known = &written.environment.connections;
     for (role, need) in environment::needs(specs, &written.environment) {
-        if known.contains_key(&role) {
+        if known.contains_key(&role) || written.unread.contains(&role) {
             continue;
         }
         let serving: Vec<&str> =

@@ -64,7 +64,8 @@ pub fn settled(
         }
     }
     if !same {
-        mistakes.extend(refused(&environments.references, spec, &candidate));
+        let given_anew = |mistake: &Mistake| !kept.contains(&mistake.path);
+        mistakes.extend(refused(&environments.references, spec, &candidate).into_iter().filter(given_anew));
     }
     if let Err(found) = environment::fill(spec, &candidate, &mut Closed) {
         // What is asked for again is not also missing.

@@ -41,7 +41,7 @@ impl State {
 
 /// One of a list of environments.
 #[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
-pub struct Summary {
+pub struct EnvironmentSummary {
     /// Same as `name`.
     pub id: String,
     /// Unique name.
@@ -76,11 +76,11 @@ pub struct Summary {
 
 /// One environment in a list.
 #[must_use]
-pub fn summary(environment: &Environment, specs: &Specs, state: State) -> Summary {
+pub fn summary(environment: &Environment, specs: &Specs, state: State) -> EnvironmentSummary {
     let texts = |items: &[Str]| items.iter().map(ToString::to_string).collect();
     let text = |key: &str| environment.settings.text(key).map(ToString::to_string);
     let platform = specs.distributions.get(&environment.distribution).map(|found| found.platform.to_string());
-    Summary {
+    EnvironmentSummary {
         id: environment.name.to_string(),
         name: environment.name.to_string(),
         environment_type: platform.unwrap_or_default(),

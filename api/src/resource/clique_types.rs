@@ -66,7 +66,7 @@ struct Filter {
 /// A clique type of one environment.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct New {
+struct NewCliqueType {
     /// The environment (`environment` is the same).
     env_name: Option<String>,
     /// The environment, as the original calls it.
@@ -162,12 +162,12 @@ fn fits(spec: &CliqueType, filter: &Filter, versions: &[Str]) -> bool {
 }
 
 /// Makes a clique type for one environment. Clique types of more than one environment are specs of the server.
-#[utoipa::path(post, path = "/clique_types", tag = "catalogue", request_body = New,
+#[utoipa::path(post, path = "/clique_types", tag = "catalogue", request_body = NewCliqueType,
     extensions(("x-right" = json!("login"))), responses((status = 201, body = Object)))]
 async fn create(
     State(service): State<Arc<Service>>,
     caller: Caller,
-    Body(sent): Body<New>,
+    Body(sent): Body<NewCliqueType>,
 ) -> Result<Response, Problem> {
     let environment = match (&sent.env_name, &sent.environment) {
         (Some(one), Some(other)) if one != other => {

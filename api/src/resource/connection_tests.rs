@@ -46,23 +46,23 @@ pub fn routes() -> OpenApiRouter<Arc<Service>> {
 /// A request to try connections.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct New {
+struct NewConnectionTest {
     /// The environment.
     env_name: String,
     /// Roles, connections or aliases; left out: all that are configured here or there.
     #[serde(default)]
     test_targets: Vec<String>,
-    /// Connections in place of the environment's own: a map or a list, as in a configuration. Secrets that are left out are
+    /// TestedConnections in place of the environment's own: a map or a list, as in a configuration. Secrets that are left out are
     /// those of the environment, as long as nothing else of the connection differs.
-    #[schema(value_type = Option<Connections>)]
+    #[schema(value_type = Option<TestedConnections>)]
     targets_configuration: Option<Value>,
 }
 
-/// Connections by role, or a list of sections.
+/// TestedConnections by role, or a list of sections.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "it stands in the document only")]
-enum Connections {
+enum TestedConnections {
     ByRole(BTreeMap<String, serde_json::Map<String, Value>>),
     Sections(Vec<serde_json::Map<String, Value>>),
 }
@@ -76,7 +76,8 @@ struct Filter {
     /// The one of this id.
     id: Option<String>,
     /// Where they stand.
-    status: Option<Status>,
+    #[param(inline)]
+    status: Option<ConnectionTestStatus>,
     /// Those of all of these roles; of one test its results for these.
     #[serde(default)]
     test_targets: Vec<String>,
@@ -93,7 +94,7 @@ struct Filter {
 /// Where a test stands.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Status {
+enum ConnectionTestStatus {
     Request,
     Running,
     Response,
@@ -118,12 +119,12 @@ fn role_of(specs: &Specs, name: &str) -> Option<Str> {
 }
 
 /// Asks for a test. `Location` leads to its answer.
-#[utoipa::path(post, path = "/connection_tests", tag = "environments", request_body = New,
+#[utoipa::path(post, path = "/connection_tests", tag = "environments", request_body = NewConnectionTest,
     extensions(("x-right" = json!("edit"))), responses((status = 201, body = Object)))]
 async fn create(
     State(service): State<Arc<Service>>,
     caller: Caller,
-    Body(sent): Body<New>,
+    Body(sent): Body<NewConnectionTest>,
 ) -> Result<Response, Problem> {
     let environment = service.backend.environment(&sent.env_name).await?;
     if view::is_archived(&environment) {
@@ -174,7 +175,7 @@ async fn create(
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(body)).into_response())
 }
 
-/// Connections that were sent, checked, their secrets sealed: role to spec and fields.
+/// TestedConnections that were sent, checked, their secrets sealed: role to spec and fields.
 fn configuration(
     service: &Service,
     environment: &calipso_model::Environment,
@@ -264,9 +265,9 @@ async fn list(State(service): State<Arc<Service>>, Params(filter): Params<Filter
     let mut query = RecordQuery::all().equals("environment", filter.env_name.as_str()).newest_first("submit_timestamp");
     if let Some(status) = filter.status {
         let status = match status {
-            Status::Request => TestStatus::Request,
-            Status::Running => TestStatus::Running,
-            Status::Response => TestStatus::Response,
+            ConnectionTestStatus::Request => TestStatus::Request,
+            ConnectionTestStatus::Running => TestStatus::Running,
+            ConnectionTestStatus::Response => TestStatus::Response,
         };
         query = query.equals("status", status.as_str());
     }

@@ -20,7 +20,7 @@ use crate::{
     access::{Caller, Grant},
     environments::{
         body, catalogue, grants, removal,
-        view::{self, State as Known, Summary},
+        view::{self, State as Known, EnvironmentSummary},
     },
     etag,
     extract::{Body, Params},
@@ -61,7 +61,8 @@ struct Filter {
     /// Whether only the inventory is left; left out: those with a configuration.
     archived: Option<bool>,
     /// State of the listener.
-    operational: Option<Operational>,
+    #[param(inline)]
+    operational: Option<ListenerState>,
     /// Number of the page, from 0.
     #[param(minimum = 0)]
     page: Option<u64>,
@@ -73,13 +74,13 @@ struct Filter {
 /// State of a listener.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Operational {
+enum ListenerState {
     Stopped,
     Running,
     Error,
 }
 
-impl Operational {
+impl ListenerState {
     fn as_str(self) -> &'static str {
         match self {
             Self::Stopped => "stopped",
@@ -91,15 +92,15 @@ impl Operational {
 
 /// A list of environments.
 #[derive(Debug, Serialize, ToSchema)]
-struct List {
-    environment_configs: Vec<Summary>,
+struct EnvironmentList {
+    environment_configs: Vec<EnvironmentSummary>,
 }
 
 /// A configuration. The keys of the original are understood; those that follow from others are checked and not kept
 /// (`type`, `environment_type`, `app_path`, `operational`, `scanned`, `last_scanned`, `monitoring_setup_done`).
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub struct Configuration {
+pub struct EnvironmentConfiguration {
     /// Unique name, in answers and paths: at most 100 bytes, none of `/ \ * ? # %`.
     pub name: Option<String>,
     /// Name of a distribution.
@@ -144,7 +145,7 @@ enum TextOrList {
 
 /// What was done.
 #[derive(Debug, Serialize, ToSchema)]
-struct Done {
+struct EnvironmentMade {
     /// A sentence.
     message: String,
     /// Name of the environment.
@@ -176,12 +177,13 @@ enum Inventory {
 #[into_params(parameter_in = Query)]
 struct Removal {
     /// What becomes of the inventory.
+    #[param(inline)]
     inventory: Inventory,
 }
 
 /// Environments that the caller may view, by name; with `name` that one as a whole.
 #[utoipa::path(get, path = "/environment_configs", tag = "environments", params(Filter),
-    extensions(("x-right" = json!("login"))), responses((status = 200, body = List)))]
+    extensions(("x-right" = json!("login"))), responses((status = 200, body = EnvironmentList)))]
 async fn list(
     State(service): State<Arc<Service>>,
     caller: Caller,
@@ -205,7 +207,7 @@ async fn list(
         }
     }
     let page = listing::page(found, filter.page, filter.page_size, service.limits.page_size);
-    Ok(Json(List { environment_configs: page }).into_response())
+    Ok(Json(EnvironmentList { environment_configs: page }).into_response())
 }
 
 /// Refuses words that no environment can have.
@@ -280,8 +282,8 @@ async fn answer(
 }
 
 /// Makes an environment. Whoever makes it may edit it.
-#[utoipa::path(post, path = "/environment_configs", tag = "environments", request_body = Configuration,
-    extensions(("x-right" = json!("edit"))), responses((status = 201, body = Done)))]
+#[utoipa::path(post, path = "/environment_configs", tag = "environments", request_body = EnvironmentConfiguration,
+    extensions(("x-right" = json!("edit"))), responses((status = 201, body = EnvironmentMade)))]
 async fn create(
     State(service): State<Arc<Service>>,
     caller: Caller,
@@ -308,7 +310,7 @@ async fn create(
     }
     tracing::info!(environment = %name, user = %caller.user, "An environment was made.");
     let place = format!("{}/environment_configs/{}", crate::openapi::PREFIX, encoded(&name));
-    let done = Done { message: format!("created environment configuration for {name}"), id: name.clone(), name };
+    let done = EnvironmentMade { message: format!("created environment configuration for {name}"), id: name.clone(), name };
     Ok((StatusCode::CREATED, [etag::header(version), (header::LOCATION, place)], Json(done)).into_response())
 }
 
@@ -323,7 +325,7 @@ fn encoded(name: &str) -> String {
 
 /// Replaces a configuration.
 #[utoipa::path(put, path = "/environment_configs/{env_name}", tag = "environments", params(Named),
-    request_body = Configuration, extensions(("x-right" = json!("edit"))), responses((status = 200, body = Object)))]
+    request_body = EnvironmentConfiguration, extensions(("x-right" = json!("edit"))), responses((status = 200, body = Object)))]
 async fn replace(
     State(service): State<Arc<Service>>,
     caller: Caller,

@@ -27,7 +27,7 @@ use crate::{
     service::Service,
 };
 
-/// Files of one check.
+/// SpecFiles of one check.
 const MOST_FILES: usize = 200;
 /// How long a check may take.
 const CHECK_TIME: Duration = Duration::from_secs(20);
@@ -75,7 +75,7 @@ struct Named {
 /// A spec: its YAML, or the same as an object; one of both.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Text {
+struct SpecContent {
     /// The YAML.
     text: Option<String>,
     /// The same as an object.
@@ -86,7 +86,7 @@ struct Text {
 /// A new spec of an environment.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct New {
+struct NewSpec {
     /// The environment.
     env_name: String,
     /// `clique_type` or `link_type`.
@@ -131,12 +131,12 @@ async fn list(State(service): State<Arc<Service>>, Params(filter): Params<Filter
 
 /// Adds a link type or a clique type for one environment. It is checked together with all other specs, and must select that
 /// environment only; a text without `environment` gets the selector.
-#[utoipa::path(post, path = "/specs", tag = "specs", request_body = New,
+#[utoipa::path(post, path = "/specs", tag = "specs", request_body = NewSpec,
     extensions(("x-right" = json!("edit"))), responses((status = 201, body = Object)))]
 async fn create(
     State(service): State<Arc<Service>>,
     caller: Caller,
-    Body(sent): Body<New>,
+    Body(sent): Body<NewSpec>,
 ) -> Result<Response, Problem> {
     service.backend.environment(&sent.env_name).await?;
     let draft = Draft {
@@ -166,7 +166,7 @@ async fn one(
 }
 
 /// Replaces a spec of an environment.
-#[utoipa::path(put, path = "/specs/{kind}/{name}", tag = "specs", params(Named, Of), request_body = Text,
+#[utoipa::path(put, path = "/specs/{kind}/{name}", tag = "specs", params(Named, Of), request_body = SpecContent,
     extensions(("x-right" = json!("edit"))), responses((status = 200, body = Object)))]
 async fn replace(
     State(service): State<Arc<Service>>,
@@ -174,7 +174,7 @@ async fn replace(
     headers: HeaderMap,
     Params(Named { kind, name }): Params<Named>,
     Params(Of { env_name }): Params<Of>,
-    Body(sent): Body<Text>,
+    Body(sent): Body<SpecContent>,
 ) -> Result<Response, Problem> {
     let former = own_specs::get(&service, &env_name, &kind, &name).await?;
     etag::check(&headers, former.version)?;
@@ -205,19 +205,19 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Files to be checked.
+/// SpecFiles to be checked.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Files {
+struct SpecFiles {
     /// At most 200 files.
     #[schema(min_items = 1, max_items = 200)]
-    files: Vec<File>,
+    files: Vec<SpecFile>,
 }
 
 /// One file.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct SpecFile {
     /// Folder of the kind and name: `link_types/a-b.yaml`.
     path: String,
     /// The YAML.
@@ -226,9 +226,9 @@ struct File {
 
 /// Checks specs together with those of the server, as the command `check` does with a folder that is laid over them. Nothing
 /// is kept. The answer is that of `check --format json`.
-#[utoipa::path(post, path = "/specs/check", tag = "specs", request_body = Files,
+#[utoipa::path(post, path = "/specs/check", tag = "specs", request_body = SpecFiles,
     extensions(("x-right" = json!("login"))), responses((status = 200, body = Object), (status = 429)))]
-async fn check(State(service): State<Arc<Service>>, Body(sent): Body<Files>) -> Result<Json<Value>, Problem> {
+async fn check(State(service): State<Arc<Service>>, Body(sent): Body<SpecFiles>) -> Result<Json<Value>, Problem> {
     let mut wrong = Vec::new();
     for (place, file) in sent.files.iter().enumerate() {
         let parts: Vec<&str> = file.path.split('/').collect();
@@ -266,7 +266,7 @@ async fn check(State(service): State<Arc<Service>>, Body(sent): Body<Files>) -> 
     Ok(Json(report))
 }
 
-/// Files are called as the request calls them.
+/// SpecFiles are called as the request calls them.
 fn as_sent(report: &mut Value) {
     match report {
         Value::Array(items) => items.iter_mut().for_each(as_sent),

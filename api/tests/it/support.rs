@@ -29,6 +29,11 @@ pub fn open() -> Server {
 
 /// A server with this access.
 pub fn with(access: Access) -> Server {
+    made(access, Environments::default())
+}
+
+/// A server with this access and these rules about environments.
+pub fn made(access: Access, environments: Environments) -> Server {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let backend = Arc::new(Embedded::open(&folder.path().join("store.db"), Options::default()).expect("a store"));
     let layers = vec![calipso_spec::read_layer(std::path::Path::new("../specs")).expect("the specs")];
@@ -38,7 +43,7 @@ pub fn with(access: Access) -> Server {
         layers,
         loaded,
         access,
-        environments: Environments::default(),
+        environments,
         limits: Limits::default(),
         version: "0.0.0",
         clock: jiff::Timestamp::now,
@@ -54,6 +59,11 @@ pub struct Answer {
 }
 
 impl Server {
+    /// Where the store's files are.
+    pub fn folder(&self) -> &std::path::Path {
+        self._folder.path()
+    }
+
     /// Sends a request.
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.expect("a router never fails");

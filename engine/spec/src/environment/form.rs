@@ -95,7 +95,9 @@ pub fn fill(spec: &Connection, given: &Map, secrets: &mut dyn Secrets) -> Result
     let fields = form(spec);
     let mut filling = Filling { secrets, mistakes: Vec::new() };
     let filled = filling.map("", &fields, given);
-    if !spec.require_any.is_empty() && !spec.require_any.iter().any(|name| filled.contains_key(name)) {
+    // What was given and is wrong is told already.
+    let there = |name: &Str| filled.contains_key(name) || given.get(name).is_some_and(|value| !value.is_null());
+    if !spec.require_any.is_empty() && !spec.require_any.iter().any(there) {
         let names = spec.require_any.join(", ");
         filling.mistakes.push(Mistake::new("", format!("one of {names} has to be given")));
     }

@@ -32,6 +32,8 @@ pub struct Written {
     pub auth: Option<Auth>,
     /// Keys that were there.
     pub given: Vec<Str>,
+    /// Roles whose connections could not be read.
+    pub unread: Vec<Str>,
     pub(super) places: BTreeMap<Str, Place>,
     version_key: &'static str,
 }
@@ -105,6 +107,9 @@ impl Reader<'_> {
     fn key(&mut self, key: &str, value: &Value) {
         match key {
             "name" => self.written.environment.name = self.text(key, value),
+            "id" => {
+                self.text(key, value);
+            }
             "distribution" => self.written.environment.distribution = self.text(key, value),
             "version" | "distribution_version" => {
                 if !self.written.version_key.is_empty() {
@@ -240,6 +245,7 @@ impl Reader<'_> {
             let pointer = below("/connections", role);
             let Some(fields) = fields.as_map() else {
                 self.wrong(pointer, format!("`connections.{role}` is a map of fields"));
+                self.written.unread.push(role.clone());
                 continue;
             };
             let mut fields = fields.clone();
@@ -249,6 +255,7 @@ impl Reader<'_> {
                 Some(_) => {
                     let sentence = format!("`connections.{role}.spec` is the name of a connection");
                     self.wrong(below(&pointer, "spec"), sentence);
+                    self.written.unread.push(role.clone());
                     continue;
                 }
             };
@@ -264,7 +271,10 @@ impl Reader<'_> {
         for (place, item) in items.iter().enumerate() {
             let pointer = format!("/configuration/{place}");
             match section::read(item, &pointer, self.specs) {
-                Err(mut mistakes) => self.mistakes.append(&mut mistakes),
+                Err((role, mut mistakes)) => {
+                    self.mistakes.append(&mut mistakes);
+                    self.written.unread.extend(role);
+                }
                 Ok(found) => {
                     let place = Place { pointer, names: found.names };
                     self.add(&found.role, found.config, place);

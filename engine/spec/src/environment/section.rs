@@ -42,8 +42,11 @@ fn known(specs: &Specs) -> Vec<&str> {
 }
 
 /// Reads one section.
-pub(super) fn read(value: &Value, pointer: &str, specs: &Specs) -> Result<Section, Vec<Mistake>> {
-    let one = |mistake: Mistake| Err(vec![mistake]);
+///
+/// # Errors
+/// Everything that is wrong with it, and the role that is meant, where that is known.
+pub(super) fn read(value: &Value, pointer: &str, specs: &Specs) -> Result<Section, (Option<Str>, Vec<Mistake>)> {
+    let one = |mistake: Mistake| Err((None, vec![mistake]));
     let Some(given) = value.as_map() else {
         return one(Mistake::new(pointer, format!("a section is a map, not {}", value.kind())));
     };
@@ -73,7 +76,7 @@ pub(super) fn read(value: &Value, pointer: &str, specs: &Specs) -> Result<Sectio
         let sentence = format!("`{name}` is the connection `{}`, not `{chosen}`", spec.head.name);
         return one(Mistake::new(below(pointer, "spec"), sentence));
     }
-    fields(spec, given, pointer)
+    fields(spec, given, pointer).map_err(|mistakes| (Some(spec.role.clone()), mistakes))
 }
 
 fn fields(spec: &Connection, given: &Map, pointer: &str) -> Result<Section, Vec<Mistake>> {
