@@ -4,6 +4,8 @@
 //! what is documented is what is enforced), who asks ([`access`]), and whether that user may ([`guard`]).
 
 pub mod access;
+pub mod account;
+pub mod audit;
 pub mod catalogue;
 pub mod contract;
 pub mod environments;
@@ -17,6 +19,7 @@ pub mod resource;
 pub mod service;
 
 pub use access::{Access, Authenticate, Caller, Grant, Right};
+pub use account::Accounts;
 pub use environments::Environments;
 pub use openapi::{document, router};
 pub use problem::{FieldError, Problem};

@@ -20,3 +20,19 @@ mod gates;
 
 #[path = "it/own_specs.rs"]
 mod own_specs;
+
+#[path = "it/accounts.rs"]
+mod accounts;
+
+#[path = "it/logins.rs"]
+mod logins;
+
+#[path = "it/audit.rs"]
+mod audit;
+
+#[path = "it/roles.rs"]
+mod roles;
+
+#[cfg(feature = "ldap")]
+#[path = "it/ldap.rs"]
+mod ldap;

@@ -1,29 +1,67 @@
 //! Where references to secrets lead: environment variables, files, and sealed text.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 use calipso_model::{Place, Secret};
 use calipso_pipeline::SecretSource;
 use calipso_vault::{Keys, VaultError, is_sealed};
 
-/// `env:NAME`, `file:PATH` and `sealed:…`.
-#[derive(Clone, Debug, Default)]
+use crate::{
+    failure::{Exit, Failure},
+    session::data_folder,
+    settings::Settings,
+};
+
+/// `env:NAME`, `file:PATH` and `sealed:…`. The keys are read when the first sealed text is met.
+#[derive(Debug)]
 pub struct References {
-    keys: Option<Arc<Keys>>,
+    /// A reference to the keys themselves.
+    key: Option<String>,
+    /// Their file, where they are not given.
+    file: PathBuf,
+    open: OnceLock<Arc<Keys>>,
 }
 
 impl References {
-    /// With keys that are open already; without, they are looked for when a sealed text is met.
+    /// With the keys that the settings name.
     #[must_use]
-    pub fn with(keys: Arc<Keys>) -> Self {
-        Self { keys: Some(keys) }
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            key: settings.text("key").map(str::to_owned),
+            file: settings.path("key_file").unwrap_or_else(|| data_folder().join("secrets.key")),
+            open: OnceLock::new(),
+        }
     }
 
-    fn open(&self, place: &Place, text: &str) -> Result<Secret, VaultError> {
-        match &self.keys {
-            Some(keys) => keys.open(place, text),
-            None => keys(false)?.open(place, text),
+    /// The keys that seal secrets. A file that is not there is made only for those who mean to seal.
+    ///
+    /// # Errors
+    /// There are none, others may read them, or they are none.
+    pub fn keys(&self, make: bool) -> Result<Arc<Keys>, Failure> {
+        let refused = |error: VaultError| Failure::usage(error.to_string());
+        if let Some(keys) = self.open.get() {
+            return Ok(Arc::clone(keys));
         }
+        let keys = match &self.key {
+            Some(reference) => {
+                let text = referenced(reference)
+                    .map_err(|sentence| Failure::usage(format!("the setting `key`: {sentence}")))?;
+                Keys::from_text(&text).map_err(refused)?
+            }
+            None if make => {
+                if let Some(folder) = self.file.parent() {
+                    std::fs::create_dir_all(folder).map_err(|error| {
+                        Failure::new(Exit::Store, format!("cannot make the folder `{}`: {error}", folder.display()))
+                    })?;
+                }
+                Keys::open_or_create(&self.file).map_err(refused)?
+            }
+            None => Keys::open_file(&self.file).map_err(refused)?,
+        };
+        Ok(Arc::clone(self.open.get_or_init(|| Arc::new(keys))))
     }
 }
 
@@ -50,7 +88,8 @@ pub fn referenced(reference: &str) -> Result<Secret, String> {
 impl SecretSource for References {
     fn resolve(&self, reference: &str, place: &Place) -> Result<Secret, String> {
         if is_sealed(reference) {
-            return self.open(place, reference).map_err(|error| error.to_string());
+            let keys = self.keys(false).map_err(|failure| failure.message)?;
+            return keys.open(place, reference).map_err(|error| error.to_string());
         }
         referenced(reference)
     }
@@ -60,47 +99,26 @@ impl SecretSource for References {
     }
 }
 
-/// The keys that seal secrets: those in CALIPSO_KEYS, else those in the file that CALIPSO_KEY_FILE names or that lies in the
-/// user's configuration. A file that is not there is made only for those who mean to seal.
-///
-/// # Errors
-/// There are none, or others may read them.
-pub fn keys(make: bool) -> Result<Keys, VaultError> {
-    if let Some(text) = std::env::var("CALIPSO_KEYS").ok().filter(|text| !text.is_empty()) {
-        return Keys::from_text(&Secret::new(text));
-    }
-    let path = key_file();
-    if make { Keys::open_or_create(&path) } else { Keys::open_file(&path) }
-}
-
-/// The file of the keys.
-#[must_use]
-pub fn key_file() -> PathBuf {
-    if let Some(path) = std::env::var_os("CALIPSO_KEY_FILE").filter(|path| !path.is_empty()) {
-        return path.into();
-    }
-    let folder = std::env::var_os("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")));
-    folder.unwrap_or_default().join("calipso/keys")
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::collections::BTreeMap;
 
     use calipso_model::{Place, Secret};
     use calipso_pipeline::SecretSource as _;
-    use calipso_vault::Keys;
 
     use super::References;
+    use crate::settings::Settings;
 
     #[test]
     fn sealed_text_opens_in_its_place() {
-        let keys = Arc::new(Keys::from_text(&Keys::generate().unwrap()).unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("keys").to_string_lossy().into_owned();
+        let settings = Settings::resolve(&BTreeMap::from([("key_file", vec![file])]), &|_| None, None).unwrap();
         let place = Place::role("cloud", "hosts").field("password");
+        assert!(References::new(&settings).keys(false).is_err(), "who only reads makes no keys");
+        let keys = References::new(&settings).keys(true).unwrap();
         let text = keys.seal(&place, &Secret::new("s3cret")).unwrap();
-        let references = References::with(keys);
+        let references = References::new(&settings);
         assert_eq!(references.resolve(&text, &place).unwrap().reveal(), "s3cret");
         let told = references.resolve(&text, &place.field("key")).unwrap_err();
         assert!(told.contains("another place") && !told.contains("s3cret") && !told.contains(&text), "{told}");

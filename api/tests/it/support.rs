@@ -7,8 +7,12 @@ use axum::{
     body::{Body, to_bytes},
     http::{Method, Request, StatusCode},
 };
-use calipso_api::{Access, Environments, Limits, Service};
-use calipso_store::{Embedded, Options};
+use calipso_api::{
+    Access, Accounts, Environments, Limits, Service,
+    account::{Directory, Settings, settings::PasswordCost},
+    environments::Grants,
+};
+use calipso_store::{Backend, Embedded, Options};
 use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
@@ -34,10 +38,53 @@ pub fn with(access: Access) -> Server {
 
 /// A server with this access and these rules about environments.
 pub fn made(access: Access, environments: Environments) -> Server {
+    built(|_| (access, environments))
+}
+
+/// A server that asks for logins. Passwords are hashed cheaply.
+pub fn guarded(settings: Settings) -> (Server, Arc<Accounts>) {
+    guarded_with(settings, None)
+}
+
+/// The same, with a directory.
+pub fn guarded_with(settings: Settings, directory: Option<Arc<dyn Directory>>) -> (Server, Arc<Accounts>) {
+    let mut accounts = None;
+    let server = built(|backend| {
+        let cost = PasswordCost { memory_kib: 8, passes: 1, at_once: 2 };
+        let mut made = Accounts::new(backend, Settings { password_cost: cost, ..settings });
+        if let Some(directory) = directory {
+            made = made.with_directory(directory);
+        }
+        let made = Arc::new(made);
+        accounts = Some(Arc::clone(&made));
+        let environments = Environments { grants: Arc::clone(&made) as Arc<dyn Grants>, ..Environments::default() };
+        (Access::Checked(made), environments)
+    });
+    (server, accounts.unwrap())
+}
+
+thread_local! {
+    /// How far the clock of this thread's servers is ahead.
+    static AHEAD: std::cell::Cell<i64> = const { std::cell::Cell::new(0) };
+}
+
+/// Puts the clock of this test's server forward.
+pub fn wait_secs(seconds: i64) {
+    AHEAD.with(|ahead| ahead.set(ahead.get() + seconds));
+}
+
+/// The time that this test's server sees.
+pub fn clock() -> jiff::Timestamp {
+    jiff::Timestamp::now() + jiff::SignedDuration::from_secs(AHEAD.with(std::cell::Cell::get))
+}
+
+fn built(access: impl FnOnce(Arc<dyn Backend>) -> (Access, Environments)) -> Server {
     let folder = tempfile::tempdir().expect("a temporary directory");
-    let backend = Arc::new(Embedded::open(&folder.path().join("store.db"), Options::default()).expect("a store"));
+    let backend: Arc<dyn Backend> =
+        Arc::new(Embedded::open(&folder.path().join("store.db"), Options::default()).expect("a store"));
     let layers = vec![calipso_spec::read_layer(std::path::Path::new("../specs")).expect("the specs")];
     let loaded = Arc::new(calipso_spec::load(&layers));
+    let (access, environments) = access(Arc::clone(&backend));
     let service = Arc::new(Service {
         backend,
         layers,
@@ -46,7 +93,7 @@ pub fn made(access: Access, environments: Environments) -> Server {
         environments,
         limits: Limits::default(),
         version: "0.0.0",
-        clock: jiff::Timestamp::now,
+        clock,
     });
     Server { router: calipso_api::router(Arc::clone(&service)), service, _folder: folder }
 }
@@ -77,6 +124,22 @@ impl Server {
     /// GET.
     pub async fn get(&self, path: &str) -> Answer {
         self.send(Request::get(path).body(Body::empty()).expect("a request")).await
+    }
+
+    /// Any method with some headers and a JSON body.
+    pub async fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = match body {
+            Some(body) => {
+                request = request.header("content-type", "application/json");
+                Body::from(body.to_string())
+            }
+            None => Body::empty(),
+        };
+        self.send(request.body(body).unwrap()).await
     }
 
     /// Any method with a JSON body.

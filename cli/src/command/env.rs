@@ -95,7 +95,7 @@ async fn add(session: &Session, args: &args::EnvAdd) -> Result<(), Failure> {
     for (role, connection) in &plan.connections {
         let scrubber = Scrubber::new();
         let place = Place::role(found.name.clone(), role.clone());
-        let secrets = References::default();
+        let secrets = References::new(&session.settings);
         if let Err(wrong) = filled_in(&connection.spec, &connection.config, &place, &secrets, &scrubber) {
             problems.extend(wrong.into_iter().map(|problem| format!("{role}.{}: {}", problem.field, problem.sentence)));
         }
@@ -128,9 +128,15 @@ async fn test(session: &Session, name: &str, role: Option<&str>) -> Result<(), F
     let roles = role.map(|role| vec![Str::from(role)]);
     let live = Arc::new(Live::new());
     let door = Arc::new(Once::new(Arc::clone(&live)));
-    let results =
-        test_connections(&plan, roles.as_deref(), door, &References::default(), Arc::new(Scrubber::new()), jiff::Timestamp::now())
-            .await;
+    let results = test_connections(
+        &plan,
+        roles.as_deref(),
+        door,
+        &References::new(&session.settings),
+        Arc::new(Scrubber::new()),
+        jiff::Timestamp::now(),
+    )
+    .await;
     live.close().await;
     let rows: Vec<Vec<String>> = results
         .iter()

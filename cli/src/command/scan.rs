@@ -122,7 +122,7 @@ pub async fn perform(
         }
         (None, None) => Arc::new(Once::new(Arc::clone(&live))),
     };
-    let references = References::default();
+    let references = References::new(&session.settings);
     let secrets: &dyn SecretSource = if wanted.replay.is_some() { &NoSecrets } else { &references };
     let request = ScanRequest {
         plan,

@@ -3,12 +3,20 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum_server::{Handle, tls_rustls::RustlsConfig};
-use calipso_api::{Access, Environments, Limits, Service, environments::References};
+use calipso_api::{
+    Access, Environments, Limits, Problem, Service,
+    account::{self, Accounts},
+    environments::{self, Grants, NoUsers},
+};
+use calipso_pipeline::work::{self, LayeredSpecs, Parts, Worker, live_doors};
+use calipso_store::Backend;
+use calipso_vault::Keys;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     failure::{Exit, Failure},
     metrics::{self, Readers},
+    secrets::References,
     session::Session,
     settings::Settings,
 };
@@ -19,23 +27,128 @@ use crate::{
 /// A setting is wrong, or the address or the store cannot be used.
 pub async fn run(session: &Session) -> Result<(), Failure> {
     let settings = &session.settings;
+    let scans = usize::try_from(settings.number("workers")).unwrap_or(usize::MAX);
+    let interface_wanted = !settings.is_on("worker_only");
+    if scans == 0 && !interface_wanted {
+        return Err(Failure::usage("`workers` is 0 and `worker_only` is set: nothing would run"));
+    }
     let address = listen_address(settings)?;
     let loaded = session.specs()?;
+    let layers = session.layers()?;
     let backend = session.store().await?;
-    let service = Arc::new(Service {
-        backend,
-        layers: session.layers()?,
-        loaded: Arc::new(loaded),
-        access: Access::Open,
-        environments: environments(settings),
-        limits: limits(settings),
-        version: env!("CARGO_PKG_VERSION"),
-        clock: jiff::Timestamp::now,
-    });
+    let references = Arc::new(References::new(settings));
+    // Made at the first start, before anybody needs them.
+    references.keys(true)?;
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
     let grace = Duration::from_secs(settings.number("stop_secs"));
-    interface(settings, address, service, stop, grace).await
+
+    let work = (scans > 0).then(|| {
+        let parts = Parts {
+            store: backend.clone(),
+            specs: Arc::new(LayeredSpecs::new(layers.clone())),
+            secrets: references.clone(),
+            doors: live_doors(),
+            clock: Arc::new(jiff::Timestamp::now),
+        };
+        let worker = Worker::new(worker_settings(settings, scans, grace), parts);
+        let stop = stop.clone();
+        tokio::spawn(async move { worker.run(stop).await })
+    });
+    let served = if interface_wanted {
+        let (access, grants) = access(settings, address, &backend).await?;
+        let service = Service {
+            access,
+            backend,
+            layers,
+            loaded: Arc::new(loaded),
+            environments: environments(settings, references.keys(true)?, grants),
+            limits: limits(settings),
+            version: env!("CARGO_PKG_VERSION"),
+            clock: jiff::Timestamp::now,
+        };
+        interface(settings, address, Arc::new(service), stop.clone(), grace).await
+    } else {
+        eprintln!("calipso works, without the REST interface");
+        Ok(())
+    };
+    // An interface that cannot be served takes the worker with it.
+    if served.is_err() {
+        stop.cancel();
+    }
+    if let Some(work) = work {
+        work.await.map_err(|error| Failure::new(Exit::Bug, format!("the worker ended: {error}")))?;
+    }
+    served
+}
+
+fn worker_settings(settings: &Settings, scans: usize, grace: Duration) -> work::Settings {
+    let days = |key: &str| Duration::from_secs(settings.number(key).saturating_mul(24 * 3600));
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let keep = settings.number("keep.revisions");
+    work::Settings {
+        name: format!("{}, process {}, {}", host.trim(), std::process::id(), jiff::Timestamp::now()).into(),
+        lease: Duration::from_secs(settings.number("lease_secs").max(3)),
+        scans,
+        grace,
+        retention: work::Retention {
+            messages_for: days("keep.message_days"),
+            scans: settings.number("keep.scans"),
+            revisions: (keep > 0).then_some(work::KeepRevisions::Last(keep)),
+            ..work::Retention::default()
+        },
+        ..work::Settings::default()
+    }
+}
+
+/// Who may come in. At the very first start an administrator is made, whose password is shown this once.
+async fn access(
+    settings: &Settings,
+    address: SocketAddr,
+    backend: &Arc<dyn Backend>,
+) -> Result<(Access, Arc<dyn Grants>), Failure> {
+    if settings.is_on("insecure_no_auth") {
+        let open = Access::open_on(address.ip()).map_err(Failure::usage)?;
+        eprintln!("warning: everybody who reaches {address} may do everything (insecure_no_auth)");
+        return Ok((open, Arc::new(NoUsers)));
+    }
+    let accounts = Accounts::new(backend.clone(), account_settings(settings)?);
+    let first = accounts.first_administrator(jiff::Timestamp::now()).await.map_err(told)?;
+    if let Some((name, password)) = first {
+        eprintln!("first start: the administrator is `{name}`, with the password {}", password.reveal());
+        eprintln!("it is shown this once; `calipso user password {name}` sets another");
+    }
+    let accounts = Arc::new(accounts);
+    Ok((Access::Checked(accounts.clone()), accounts))
+}
+
+/// How logins are handled.
+///
+/// # Errors
+/// A setting is wrong.
+pub fn account_settings(settings: &Settings) -> Result<account::Settings, Failure> {
+    let seconds = |key: &str| Duration::from_secs(settings.number(key));
+    let trusted_proxies = settings
+        .list("trusted_proxies")
+        .iter()
+        .map(|text| {
+            text.parse().map_err(|_| Failure::usage(format!("`trusted_proxies` holds `{text}`, which is no address")))
+        })
+        .collect::<Result<Vec<_>, Failure>>()?;
+    Ok(account::Settings {
+        token_lifetime: seconds("token_secs"),
+        login_lifetime: seconds("token_max_secs"),
+        trusted_proxies,
+        ..account::Settings::default()
+    })
+}
+
+/// A problem of the interface as a failure of a command.
+#[must_use]
+pub fn told(problem: Problem) -> Failure {
+    let cause = problem.cause().map(|cause| format!(": {cause}")).unwrap_or_default();
+    let exit = if problem.status() >= 500 { Exit::Store } else { Exit::Usage };
+    Failure::new(exit, format!("{}{cause}", problem.detail()))
 }
 
 /// The address of the REST interface.
@@ -48,12 +161,12 @@ fn listen_address(settings: &Settings) -> Result<SocketAddr, Failure> {
 }
 
 /// What is allowed about environments.
-fn environments(settings: &Settings) -> Environments {
-    let references = References {
+fn environments(settings: &Settings, keys: Arc<Keys>, grants: Arc<dyn Grants>) -> Environments {
+    let references = environments::References {
         env_prefix: settings.text("secrets.env_prefix").unwrap_or_default().to_owned(),
         folder: settings.path("secrets.folder"),
     };
-    Environments { references, ..Environments::default() }
+    Environments { keys: Some(keys), references, grants, ..Environments::default() }
 }
 
 fn limits(settings: &Settings) -> Limits {

@@ -52,6 +52,8 @@ pub struct Settings {
     pub tests: usize,
     /// How long the test of one role may take.
     pub test_timeout: Duration,
+    /// How long one scan may take; any time where nothing is said.
+    pub scan_timeout: Option<Duration>,
     /// How long scans may go on after it was told to stop, before they are handed back.
     pub grace: Duration,
     /// How many fetchers of one scan run at the same time; 0: as many as is sensible.
@@ -72,6 +74,7 @@ impl Default for Settings {
             scans: 2,
             tests: 4,
             test_timeout: Duration::from_secs(30),
+            scan_timeout: Some(Duration::from_secs(6 * 3600)),
             grace: Duration::from_secs(30),
             max_tasks: 0,
             is_live: true,

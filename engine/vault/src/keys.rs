@@ -203,7 +203,8 @@ fn ring_of(text: &str, place: &str) -> Result<Vec<Key>, VaultError> {
                 .ok()
                 .filter(|bytes| bytes.len() == KEY_LEN)
                 .ok_or_else(|| wrong(format!("line {number} is not a key: a key is {KEY_LEN} bytes in base64url")))?;
-            let key = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| wrong(format!("line {number} is not a key")))?;
+            let key =
+                UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| wrong(format!("line {number} is not a key")))?;
             let id = id_of(&bytes);
             if !ring.iter().any(|known| known.id == id) {
                 ring.push(Key { id, key: LessSafeKey::new(key) });

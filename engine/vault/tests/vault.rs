@@ -142,7 +142,9 @@ fn a_new_key_seals_and_the_old_ones_still_open() {
 
 #[test]
 fn text_that_is_no_key_is_refused_without_being_told() {
-    for (text, needle) in [("", "no key"), ("# only this", "no key"), ("hunter2hunter2", "line 1"), ("AAAA", "32 bytes")] {
+    for (text, needle) in
+        [("", "no key"), ("# only this", "no key"), ("hunter2hunter2", "line 1"), ("AAAA", "32 bytes")]
+    {
         let error = Keys::from_text(&Secret::new(text)).unwrap_err();
         let told = format!("{error} {error:?}");
         assert!(told.contains(needle) && !told.contains("hunter2"), "{told}");

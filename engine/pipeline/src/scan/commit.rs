@@ -1,6 +1,13 @@
 //! The lease while a scan runs, and what a scan writes: only what differs from what is stored.
 
-use std::{collections::BTreeSet, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
 
 use calipso_model::{Delta, LinkRef, ObjectKey};
 use calipso_store::{Lease, Store, StoreError};
@@ -16,6 +23,7 @@ pub(super) struct Held {
     store: Arc<dyn Store>,
     lease: Arc<Mutex<Lease>>,
     renewing: JoinHandle<()>,
+    given_back: AtomicBool,
 }
 
 impl Held {
@@ -39,7 +47,7 @@ impl Held {
                 }
             }
         });
-        Ok(Self { store, lease, renewing })
+        Ok(Self { store, lease, renewing, given_back: AtomicBool::new(false) })
     }
 
     pub(super) async fn current(&self) -> Lease {
@@ -48,16 +56,29 @@ impl Held {
 
     pub(super) async fn give_back(&self) {
         self.renewing.abort();
-        let lease = self.lease.lock().await.clone();
-        if let Err(error) = self.store.release(&lease).await {
-            tracing::warn!(%error, "the lease could not be given back; it runs out by itself");
-        }
+        self.given_back.store(true, Ordering::Relaxed);
+        release(&*self.store, &self.lease).await;
+    }
+}
+
+async fn release(store: &dyn Store, lease: &Mutex<Lease>) {
+    let lease = lease.lock().await.clone();
+    if let Err(error) = store.release(&lease).await {
+        tracing::warn!(%error, "the lease could not be given back; it runs out by itself");
     }
 }
 
 impl Drop for Held {
+    /// A scan that nobody waits for any more, or that met a fault of ours, does not keep its environment.
     fn drop(&mut self) {
         self.renewing.abort();
+        if self.given_back.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let (store, lease) = (Arc::clone(&self.store), Arc::clone(&self.lease));
+            runtime.spawn(async move { release(&*store, &lease).await });
+        }
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) enum Why {
     Lost,
     /// The worker stops.
     Stopping,
+    /// It took longer than a scan may.
+    TooLong,
 }
 
 /// A request that is kept.
@@ -59,6 +61,14 @@ async fn beats(
     hurry: CancellationToken,
     done: CancellationToken,
 ) -> (Task<ScanTask>, Why) {
+    let limit = shared.settings.scan_timeout;
+    let too_long = async move {
+        match limit {
+            Some(limit) => tokio::time::sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(too_long);
     let every = (shared.settings.lease / 3).min(shared.settings.beat);
     let mut why = Why::No;
     loop {
@@ -67,6 +77,11 @@ async fn beats(
             () = done.cancelled() => return (task, why),
             () = hurry.cancelled(), if why == Why::No => {
                 why = Why::Stopping;
+                cancel.cancel();
+                continue;
+            }
+            () = &mut too_long, if why == Why::No => {
+                why = Why::TooLong;
                 cancel.cancel();
                 continue;
             }

@@ -62,12 +62,14 @@ pub(super) async fn run(shared: Arc<Shared>, task: Task<ScanTask>, hurry: Cancel
     voice.say(Level::Info, &format!("A scan of {} begins", about(&wanted)), None, Map::default()).await;
     let hold = Hold::begin(Arc::clone(&shared), task, Arc::clone(&board), cancel.clone(), hurry);
     // In a task of its own, so that a fault of ours in it ends the scan and not the worker.
-    let outcome = tokio::spawn(perform(Arc::clone(&shared), wanted, board, Arc::clone(&scrubber), cancel)).await;
+    let outcome =
+        tokio::spawn(perform(Arc::clone(&shared), wanted, Arc::clone(&board), Arc::clone(&scrubber), cancel)).await;
     let outcome = outcome.unwrap_or_else(|error| Err(Failed::Fault(error.to_string())));
-    let Some((task, why)) = hold.end().await else {
+    let Some((mut task, why)) = hold.end().await else {
         tracing::error!(scan = %id, "How far a scan is could not be written any more; another worker will take it.");
         return;
     };
+    task.row.progress = board.read();
     if let Err(error) = conclude(&shared, &voice, task, why, outcome).await {
         tracing::warn!(%error, scan = %id, "How a scan ended could not be written; another worker will take it.");
     }
@@ -147,6 +149,14 @@ async fn conclude(
         (Why::Cancelled, Failed::Scan(ScanError::Cancelled)) => {
             let sentence = task.row.error.clone().unwrap_or_else(|| "cancelled".into());
             (ScanStatus::Aborted, sentence, Map::default())
+        }
+        (Why::TooLong, Failed::Scan(ScanError::Cancelled)) => {
+            let limit = shared.settings.scan_timeout.unwrap_or_default().as_secs_f64();
+            let sentence = format!(
+                "the scan did not end within {limit} s, which is as long as a scan may take here; nothing of it was kept. \
+                 See in the reports of earlier scans which source is slow, scan it by parts, or allow more time"
+            );
+            (ScanStatus::Failed, sentence.into(), Map::default())
         }
         (Why::Stopping, Failed::Scan(ScanError::Cancelled)) => {
             return given_back(shared, &mut task, now, "the worker that had begun it was stopped").await;

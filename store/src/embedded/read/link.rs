@@ -9,10 +9,11 @@ use crate::{
     embedded::{
         fault::Doing,
         key::{Names, find, find_word},
-        read::{View, cursor, keys_after},
+        read::{View, keys_after},
         row,
     },
     error::StoreError,
+    form::cursor,
     query::{LinkQuery, Page, Paged},
 };
 

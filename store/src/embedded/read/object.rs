@@ -7,10 +7,11 @@ use crate::{
     embedded::{
         fault::{Doing, to_db},
         key::{find, find_word},
-        read::{View, cursor, keys_after, search::Needle},
+        read::{View, keys_after, search::Needle},
         row,
     },
     error::StoreError,
+    form::{at_path, cursor},
     query::{Page, Paged, Query},
 };
 
@@ -76,17 +77,6 @@ impl<'q> Equal<'q> {
     fn holds(&self, doc: &Map) -> bool {
         at_path(doc, self.field).unwrap_or(&Value::Null) == self.value
     }
-}
-
-/// What stands at a path: the field of that whole name, or the way along its dots.
-fn at_path<'d>(doc: &'d Map, path: &str) -> Option<&'d Value> {
-    if let Some(found) = doc.get(path) {
-        return Some(found);
-    }
-    path.match_indices('.').find_map(|(dot, _)| {
-        let below = doc.get(path.get(..dot)?)?.as_map()?;
-        at_path(below, path.get(dot + 1..)?)
-    })
 }
 
 impl<'q> Wanted<'q> {
@@ -245,18 +235,10 @@ pub(in crate::embedded) fn page(
 mod tests {
     use calipso_model::{Map, Str, Value};
 
-    use super::{Equal, at_path};
+    use super::Equal;
 
     fn doc(text: &str) -> Map {
         serde_json::from_str(text).unwrap()
-    }
-
-    #[test]
-    fn a_path_is_a_field_first_and_a_way_second() {
-        let doc = doc(r#"{"a.b":1,"a":{"b":2,"c.d":{"e":3}}}"#);
-        assert_eq!(at_path(&doc, "a.b"), Some(&Value::Int(1)));
-        assert_eq!(at_path(&doc, "a.c.d.e"), Some(&Value::Int(3)));
-        assert_eq!(at_path(&doc, "a.x"), None);
     }
 
     #[test]
