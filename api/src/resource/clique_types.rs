@@ -21,6 +21,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     access::Caller,
+    audit::Notes,
     catalogue::{self, Scope, constants::CONSTANTS, is_own, kinds},
     environments::{
         body::rejected,
@@ -167,6 +168,7 @@ fn fits(spec: &CliqueType, filter: &Filter, versions: &[Str]) -> bool {
 async fn create(
     State(service): State<Arc<Service>>,
     caller: Caller,
+    notes: Notes,
     Body(sent): Body<NewCliqueType>,
 ) -> Result<Response, Problem> {
     let environment = match (&sent.env_name, &sent.environment) {
@@ -181,6 +183,7 @@ async fn create(
             ]));
         }
     };
+    notes.environment(&environment);
     if !caller.may_edit(&environment) {
         return Err(Problem::forbidden("your rights do not reach this environment"));
     }

@@ -17,7 +17,8 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    access::{Caller, Grant},
+    access::{Caller, EVERY, Grant},
+    audit::Notes,
     environments::{
         body, catalogue, grants, removal,
         view::{self, State as Known, EnvironmentSummary},
@@ -281,18 +282,23 @@ async fn answer(
     Ok(([etag::header(version)], Json(shown)).into_response())
 }
 
-/// Makes an environment. Whoever makes it may edit it.
+/// Makes an environment, for those who may edit all environments. Whoever makes it may edit it.
 #[utoipa::path(post, path = "/environment_configs", tag = "environments", request_body = EnvironmentConfiguration,
-    extensions(("x-right" = json!("edit"))), responses((status = 201, body = EnvironmentMade)))]
+    extensions(("x-right" = json!("login"))), responses((status = 201, body = EnvironmentMade)))]
 async fn create(
     State(service): State<Arc<Service>>,
     caller: Caller,
+    notes: Notes,
     Body(sent): Body<Value>,
 ) -> Result<Response, Problem> {
+    if !caller.may_edit(EVERY) {
+        return Err(Problem::forbidden("only those who may edit all environments make one"));
+    }
     let loaded = &service.loaded;
     let checked = body::check(&service.environments, &loaded.specs, &sent, None, None).await?;
     let mut environment = checked.environment;
     let name = environment.name.to_string();
+    notes.environment(&name);
     let expect = match service.backend.versioned_environment(&name).await {
         Err(StoreError::NotFound { .. }) => Expect::Nothing,
         Err(error) => return Err(error.into()),

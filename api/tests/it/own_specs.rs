@@ -126,6 +126,7 @@ async fn mistakes_in_specs_have_their_place() {
     ];
     for (pointer, value, path) in cases {
         let mut body = clique();
+        body["link_types"] = json!(["instance-vnic", "vnic-vedge"]);
         match value {
             Value::Null => drop(body.as_object_mut().unwrap().remove(&pointer[1..])),
             value => body[&pointer[1..]] = value,
