@@ -10,7 +10,12 @@ use calipso_spec::{Diagnostic, Loaded, diag};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::{access::Caller, environments::catalogue, problem::{FieldError, Problem}, service::Service};
+use crate::{
+    access::Caller,
+    environments::catalogue,
+    problem::{FieldError, Problem},
+    service::Service,
+};
 
 /// Whose specs are asked for.
 #[derive(Debug, Deserialize, IntoParams)]

@@ -17,7 +17,8 @@ use crate::catalogue::is_own;
 
 fn list_condition(condition: &ListCondition) -> Value {
     let mut shown = Map::new();
-    for (key, values) in [("any_of", &condition.any_of), ("all_of", &condition.all_of), ("none_of", &condition.none_of)] {
+    for (key, values) in [("any_of", &condition.any_of), ("all_of", &condition.all_of), ("none_of", &condition.none_of)]
+    {
         if let Some(values) = values {
             shown.insert(key.to_owned(), json!(values));
         }

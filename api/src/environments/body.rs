@@ -152,7 +152,9 @@ fn connections(
             Ok(fields) => config.fields = fields,
             Err(wrong) => {
                 let at = secrets::pointer(role);
-                found.extend(wrong.into_iter().map(|mistake| Mistake { path: format!("{at}{}", mistake.path), ..mistake }));
+                found.extend(
+                    wrong.into_iter().map(|mistake| Mistake { path: format!("{at}{}", mistake.path), ..mistake }),
+                );
             }
         }
     }

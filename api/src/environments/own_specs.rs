@@ -109,7 +109,8 @@ pub async fn keep(
     let own = spec::of(service.backend.as_ref(), &draft.environment).await?;
     let id = id(&draft.environment, &draft.kind, &name);
     if former.is_none() && own.iter().any(|task| task.id.as_ref() == id) {
-        let sentence = format!("{} has a {} `{name}` of its own already; PUT replaces it", draft.environment, draft.kind);
+        let sentence =
+            format!("{} has a {} `{name}` of its own already; PUT replaces it", draft.environment, draft.kind);
         return Err(Problem::conflict(sentence));
     }
     if former.is_none() && own.len() >= MOST_SPECS {
@@ -123,8 +124,7 @@ pub async fn keep(
         changed_by: caller.user.clone(),
         timestamp: stamp(service.now_millis()),
     };
-    let mut rows: Vec<SpecRow> =
-        own.into_iter().filter(|task| task.id.as_ref() != id).map(|task| task.row).collect();
+    let mut rows: Vec<SpecRow> = own.into_iter().filter(|task| task.id.as_ref() != id).map(|task| task.row).collect();
     rows.push(spec.clone());
     let loaded = with_rows(service, &rows).await?;
     let file = format!("{LAYER}/{folder}/{name}.yaml");
@@ -133,7 +133,8 @@ pub async fn keep(
         return Err(Problem::rejected(errors));
     }
     if !selects_only(&loaded, &draft.kind, &name, &draft.environment) {
-        let mistake = Mistake::new(pointer, format!("it must select the environment {} and no other", draft.environment));
+        let mistake =
+            Mistake::new(pointer, format!("it must select the environment {} and no other", draft.environment));
         return Err(rejected(vec![mistake.help(format!("write `{}`", selection(&draft.environment)))]));
     }
     let mut warnings = found(&loaded, Severity::Warning, &file, pointer);
@@ -198,8 +199,13 @@ fn selection(environment: &str) -> String {
 
 /// The YAML of a draft, with the selector that it lacks; and where it stands in the body.
 fn text_of(draft: &Draft) -> Result<(&'static str, String), Problem> {
+    let too_long = |pointer: &'static str, text: &str| match text.len() > MOST_BYTES {
+        true => Err(rejected(vec![Mistake::new(pointer, format!("a spec has at most {MOST_BYTES} bytes"))])),
+        false => Ok(()),
+    };
     let (pointer, text) = match &draft.content {
         Content::Text(text) => {
+            too_long("/text", text)?;
             let glance = glance(text);
             let mut text = text.clone();
             if glance.is_open && !glance.selects {
@@ -219,9 +225,7 @@ fn text_of(draft: &Draft) -> Result<(&'static str, String), Problem> {
             ("/spec", serde_json::to_string_pretty(&data).map_err(Problem::bug)?)
         }
     };
-    if text.len() > MOST_BYTES {
-        return Err(rejected(vec![Mistake::new(pointer, format!("a spec has at most {MOST_BYTES} bytes"))]));
-    }
+    too_long(pointer, &text)?;
     Ok((pointer, text))
 }
 

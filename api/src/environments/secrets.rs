@@ -58,8 +58,9 @@ pub fn settled(
             mistakes.push(Mistake::new(pointer, format!("{name} is hidden here, and no secret is kept for it")));
         } else if !same {
             mistakes.push(
-                Mistake::new(pointer, format!("{name} has to be given again, because the connection changes"))
-                    .help("a secret is kept only while everything else of its connection stays as it is; null removes it"),
+                Mistake::new(pointer, format!("{name} has to be given again, because the connection changes")).help(
+                    "a secret is kept only while everything else of its connection stays as it is; null removes it",
+                ),
             );
         }
     }
@@ -169,7 +170,9 @@ fn refuses(references: &References, text: &str) -> Option<String> {
         return match (prefix.is_empty(), name.strip_prefix(prefix)) {
             (true, _) => Some("is a reference to an environment variable, and this server takes none".to_owned()),
             (false, Some(rest)) if !rest.is_empty() && is_name => None,
-            (false, _) => Some(format!("is a reference to an environment variable, whose name must begin with {prefix}")),
+            (false, _) => {
+                Some(format!("is a reference to an environment variable, whose name must begin with {prefix}"))
+            }
         };
     }
     refuses_file(references, text.strip_prefix("file:")?)
@@ -184,12 +187,7 @@ fn refuses_file(references: &References, path: &str) -> Option<String> {
 }
 
 /// The same fields, with every secret sealed that is not closed already.
-fn sealed(
-    environments: &Environments,
-    place: &Place,
-    spec: &Connection,
-    fields: &Map,
-) -> Result<Map, Vec<Mistake>> {
+fn sealed(environments: &Environments, place: &Place, spec: &Connection, fields: &Map) -> Result<Map, Vec<Mistake>> {
     let mut mistakes = Vec::new();
     let sealed = walk(&environment::form(spec), fields, &mut |pointer, field, value| {
         let text = match (field, value) {

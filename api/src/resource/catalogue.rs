@@ -66,9 +66,7 @@ async fn clique_constraints(
 ) -> Result<Json<Value>, Problem> {
     let (loaded, _) = catalogue::in_force(&service, &caller, scope.env_name.as_deref()).await?;
     object_type_known(&loaded.specs, "focal_point_type", filter.focal_point_type.as_ref())?;
-    let shown = |spec: &calipso_spec::checked::CliqueType| {
-        json!({"id": spec.head.name, "focal_point_type": spec.focal_point, "constraints": spec.constraints})
-    };
+    let shown = |spec: &calipso_spec::checked::CliqueType| json!({"id": spec.head.name, "focal_point_type": spec.focal_point, "constraints": spec.constraints});
     let specs = loaded.specs.clique_types.values().filter(|spec| !spec.constraints.is_empty());
     if let Some(id) = &filter.id {
         let mut specs = specs;
@@ -79,7 +77,9 @@ async fn clique_constraints(
     }
     let items = specs
         .filter(|spec| filter.focal_point_type.as_ref().is_none_or(|wanted| spec.focal_point.as_ref() == wanted))
-        .filter(|spec| filter.constraint.iter().all(|wanted| spec.constraints.iter().any(|found| found.as_ref() == wanted)))
+        .filter(|spec| {
+            filter.constraint.iter().all(|wanted| spec.constraints.iter().any(|found| found.as_ref() == wanted))
+        })
         .map(|spec| shown(spec))
         .collect();
     Ok(listed(&service, "clique_constraints", items, &scope))
@@ -189,7 +189,12 @@ async fn link_types(
     let items = found
         .iter()
         .filter(|spec| filter.name.as_ref().is_none_or(|wanted| spec.head.name.as_ref() == wanted))
-        .filter(|spec| filter.object_type.as_ref().is_none_or(|wanted| [&spec.from, &spec.to].iter().any(|end| end.as_ref() == wanted)))
+        .filter(|spec| {
+            filter
+                .object_type
+                .as_ref()
+                .is_none_or(|wanted| [&spec.from, &spec.to].iter().any(|end| end.as_ref() == wanted))
+        })
         .map(|spec| kinds::link_type(spec, scope.env_name.as_deref()))
         .collect();
     Ok(listed(&service, "link_types", items, &scope))

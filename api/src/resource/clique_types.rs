@@ -150,9 +150,10 @@ fn fits(spec: &CliqueType, filter: &Filter, versions: &[Str]) -> bool {
     let walks = |wanted: &String| {
         spec.path.iter().any(|step| step.written.as_ref() == wanted || step.link_type.as_ref() == wanted)
     };
-    let version = filter.distribution_version.as_ref().is_none_or(|version| {
-        selector.version.as_ref().is_none_or(|condition| condition.holds(version, versions))
-    });
+    let version = filter
+        .distribution_version
+        .as_ref()
+        .is_none_or(|version| selector.version.as_ref().is_none_or(|condition| condition.holds(version, versions)));
     is(&filter.name, &spec.head.name)
         && is(&filter.focal_point_type, &spec.focal_point)
         && filter.link_type.iter().all(walks)
@@ -206,9 +207,11 @@ async fn create(
     if !mistakes.is_empty() {
         return Err(rejected(mistakes));
     }
-    let own = loaded.specs.clique_types.values().find(|spec| {
-        is_own(&spec.head.at) && spec.focal_point.as_ref() == sent.focal_point_type
-    });
+    let own = loaded
+        .specs
+        .clique_types
+        .values()
+        .find(|spec| is_own(&spec.head.at) && spec.focal_point.as_ref() == sent.focal_point_type);
     if let Some(own) = own {
         return Err(Problem::conflict(format!(
             "the clique type `{}` with the focal point {} is registered for {environment} already",
@@ -226,12 +229,8 @@ async fn create(
         "constraints": sent.constraints,
         "implicit_links": sent.use_implicit_links,
     });
-    let draft = Draft {
-        environment: environment.into(),
-        kind: "clique_type".into(),
-        name: None,
-        content: Content::Data(spec),
-    };
+    let draft =
+        Draft { environment: environment.into(), kind: "clique_type".into(), name: None, content: Content::Data(spec) };
     let taken = own_specs::keep(&service, &caller, draft, None).await?;
     let body = json!({
         "message": "created a new clique_type", "id": taken.task.row.name, "name": taken.task.row.name,

@@ -145,7 +145,8 @@ async fn create(
                 mistakes.push(Mistake::new(at, format!("nothing is reached as `{name}`")).among(name, known));
             }
             Some(role) if !environment.connections.contains_key(&role) && !given.contains_key(&role) => {
-                let sentence = format!("neither the environment nor `targets_configuration` has a connection of the role {role}");
+                let sentence =
+                    format!("neither the environment nor `targets_configuration` has a connection of the role {role}");
                 mistakes.push(Mistake::new(at, sentence));
             }
             Some(role) if targets.contains(&role) => {}

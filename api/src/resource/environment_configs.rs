@@ -21,7 +21,7 @@ use crate::{
     audit::Notes,
     environments::{
         body, catalogue, grants, removal,
-        view::{self, State as Known, EnvironmentSummary},
+        view::{self, EnvironmentSummary, State as Known},
     },
     etag,
     extract::{Body, Params},
@@ -243,7 +243,10 @@ fn fits(filter: &Filter, environment: &Environment, specs: &Specs) -> bool {
         && filter.environment_type.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(platform))
         && has(&filter.mechanism_drivers, &environment.mechanism_drivers)
         && has(&filter.type_drivers, &environment.type_drivers)
-        && filter.user.as_ref().is_none_or(|user| environment.settings.text("user").is_some_and(|known| known.as_ref() == user))
+        && filter
+            .user
+            .as_ref()
+            .is_none_or(|user| environment.settings.text("user").is_some_and(|known| known.as_ref() == user))
         && filter.listen.is_none_or(|wanted| wanted == listens)
         && view::is_archived(environment) == filter.archived.unwrap_or(false)
 }
@@ -316,7 +319,8 @@ async fn create(
     }
     tracing::info!(environment = %name, user = %caller.user, "An environment was made.");
     let place = format!("{}/environment_configs/{}", crate::openapi::PREFIX, encoded(&name));
-    let done = EnvironmentMade { message: format!("created environment configuration for {name}"), id: name.clone(), name };
+    let done =
+        EnvironmentMade { message: format!("created environment configuration for {name}"), id: name.clone(), name };
     Ok((StatusCode::CREATED, [etag::header(version), (header::LOCATION, place)], Json(done)).into_response())
 }
 
@@ -442,8 +446,7 @@ async fn changed(
 ) -> Result<Response, Problem> {
     let name = former.name.to_string();
     let loaded = catalogue::of(service, Some(&name)).await?;
-    let checked =
-        body::check(&service.environments, &loaded.specs, sent, Some(&name), Some(&former)).await?;
+    let checked = body::check(&service.environments, &loaded.specs, sent, Some(&name), Some(&former)).await?;
     let mut environment = checked.environment;
     // What this interface does not take is not lost.
     for (key, value) in &former.settings {

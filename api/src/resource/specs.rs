@@ -36,10 +36,7 @@ const SENT: &str = "sent";
 
 /// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
-    OpenApiRouter::new()
-        .routes(routes!(list, create))
-        .routes(routes!(one, replace, remove))
-        .routes(routes!(check))
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(one, replace, remove)).routes(routes!(check))
 }
 
 /// Whose specs, and which.
@@ -244,7 +241,8 @@ async fn check(State(service): State<Arc<Service>>, Body(sent): Body<SpecFiles>)
         }
     }
     if sent.files.len() > MOST_FILES {
-        wrong.push(calipso_spec::environment::Mistake::new("/files", format!("at most {MOST_FILES} files are checked")));
+        wrong
+            .push(calipso_spec::environment::Mistake::new("/files", format!("at most {MOST_FILES} files are checked")));
     }
     if !wrong.is_empty() {
         return Err(rejected(wrong));

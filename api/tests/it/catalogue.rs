@@ -54,9 +54,8 @@ async fn forms_tell_types_and_secrets() {
     let answer = server.see("nobody", "/connection_types?role=hosts").await;
     assert_eq!(names(&answer.body, "connection_types"), ["ssh"]);
     let form = &answer.body["connection_types"][0];
-    let field = |name: &str| {
-        form["fields"].as_array().unwrap().iter().find(|field| field["name"] == name).cloned().unwrap()
-    };
+    let field =
+        |name: &str| form["fields"].as_array().unwrap().iter().find(|field| field["name"] == name).cloned().unwrap();
     assert_eq!((&field("port")["default"], &field("port")["type"]), (&json!(22), &json!("port")));
     assert_eq!((&field("password")["secret"], &field("password")["required"]), (&json!(true), &json!(false)));
     assert_eq!(field("user")["required"], true);
@@ -71,7 +70,10 @@ async fn types_are_listed() {
     let (server, _) = usual();
     let server = server.with_cloud().await;
     let links = server.see("nobody", "/link_types?object_type=vnic").await.body;
-    assert!(names(&links, "link_types").contains(&"vnic-vconnector") && !names(&links, "link_types").contains(&"vedge-otep"));
+    assert!(
+        names(&links, "link_types").contains(&"vnic-vconnector")
+            && !names(&links, "link_types").contains(&"vedge-otep")
+    );
     assert_eq!(server.see("nobody", "/link_types?object_type=x").await.status, 400);
     let here = server.see("viewer", "/link_types?env_name=cloud").await.body;
     assert!(!names(&here, "link_types").is_empty());
@@ -79,7 +81,8 @@ async fn types_are_listed() {
     let types = server.see("nobody", "/object_types?name=vnic").await.body;
     let vnic = &types["object_types"][0];
     assert_eq!(vnic["parents"], json!(["instance", "vservice"]));
-    let attribute = |name: &str| vnic["attributes"].as_array().unwrap().iter().find(|one| one["name"] == name).cloned().unwrap();
+    let attribute =
+        |name: &str| vnic["attributes"].as_array().unwrap().iter().find(|one| one["name"] == name).cloned().unwrap();
     assert_eq!((&attribute("mtu")["unit"], &attribute("mtu")["derived"]), (&json!("bytes"), &json!(false)));
     assert_eq!(attribute("network")["derived"], true);
 
@@ -88,7 +91,8 @@ async fn types_are_listed() {
     assert_eq!(server.see("nobody", "/schema?type=nothing").await.status, 404);
     assert_eq!(server.see("nobody", "/schema").await.status, 400);
 
-    let constraints = server.see("nobody", "/clique_constraints?constraint=network&focal_point_type=instance").await.body;
+    let constraints =
+        server.see("nobody", "/clique_constraints?constraint=network&focal_point_type=instance").await.body;
     let constraints = constraints["clique_constraints"].as_array().unwrap();
     assert!(constraints.iter().all(|one| one["constraints"] == json!(["network"])) && constraints.len() == 2);
     assert_eq!(server.see("nobody", "/clique_constraints?focal_point_type=x").await.status, 400);
@@ -96,7 +100,8 @@ async fn types_are_listed() {
     assert_eq!(server.see("nobody", "/clique_constraints?id=instance_ovs").await.body["focal_point_type"], "instance");
     assert_eq!(server.see("nobody", "/clique_constraints?page_size=2.4").await.status, 400);
 
-    let supported = server.see("nobody", "/supported_environments?distribution=Mirantis&distribution_version=8.0").await.body;
+    let supported =
+        server.see("nobody", "/supported_environments?distribution=Mirantis&distribution_version=8.0").await.body;
     assert_eq!(supported["supported_environments"][0]["environment"]["type_drivers"], json!(["vlan", "vxlan"]));
     assert_eq!(supported["supported_environments"][0]["features"]["scanning"], true);
     let none = server.see("nobody", "/supported_environments?mechanism_drivers=OVS&mechanism_drivers=X").await.body;

@@ -67,9 +67,11 @@ async fn a_test_is_a_request_to_a_worker() {
     assert_eq!(ids("&test_results=false").await, std::slice::from_ref(&second));
     assert_eq!(ids("&test_results=true").await, [""; 0]);
     assert_eq!(ids("&test_targets=database&test_targets=openstack").await, std::slice::from_ref(&first));
-    let narrowed = server.see("viewer", &format!("/connection_tests?env_name=cloud&id={second}&test_results=true")).await;
+    let narrowed =
+        server.see("viewer", &format!("/connection_tests?env_name=cloud&id={second}&test_results=true")).await;
     assert_eq!(narrowed.body["test_results"], json!({"database": true}));
-    let narrowed = server.see("viewer", &format!("/connection_tests?env_name=cloud&id={second}&test_targets=CLI")).await;
+    let narrowed =
+        server.see("viewer", &format!("/connection_tests?env_name=cloud&id={second}&test_targets=CLI")).await;
     assert_eq!(narrowed.body["test_results"], json!({"hosts": false}));
     assert_eq!(server.see("viewer", "/connection_tests?env_name=cloud&status=x").await.status, 400);
     assert_eq!(server.see("root", "/connection_tests").await.status, 400);
@@ -81,14 +83,38 @@ async fn what_cannot_be_tried_is_refused() {
     let server = server.with_cloud().await;
     let cases = [
         (json!({"test_targets": ["nothing"]}), "/test_targets/0", "nothing is reached"),
-        (json!({"targets_configuration": {"hosts": {"user": "x"}}}), "/targets_configuration/hosts/private_key", "given again"),
-        (json!({"targets_configuration": {"database": {"host": "h", "user": "u", "password": 7}}}), "/targets_configuration/database/password", "text"),
-        (json!({"targets_configuration": [{"name": "mysql", "host": "a b", "user": "u", "pwd": "x"}]}), "/targets_configuration/0/host", "a host name"),
-        (json!({"targets_configuration": [{"name": "mysql", "host": "evil.example", "user": "reader"}]}), "/targets_configuration/0/password", "given again"),
-        (json!({"targets_configuration": [{"name": "mysql", "host": "evil.example", "user": "reader", "pwd": "***"}]}), "/targets_configuration/0/pwd", "given again"),
+        (
+            json!({"targets_configuration": {"hosts": {"user": "x"}}}),
+            "/targets_configuration/hosts/private_key",
+            "given again",
+        ),
+        (
+            json!({"targets_configuration": {"database": {"host": "h", "user": "u", "password": 7}}}),
+            "/targets_configuration/database/password",
+            "text",
+        ),
+        (
+            json!({"targets_configuration": [{"name": "mysql", "host": "a b", "user": "u", "pwd": "x"}]}),
+            "/targets_configuration/0/host",
+            "a host name",
+        ),
+        (
+            json!({"targets_configuration": [{"name": "mysql", "host": "evil.example", "user": "reader"}]}),
+            "/targets_configuration/0/password",
+            "given again",
+        ),
+        (
+            json!({"targets_configuration": [{"name": "mysql", "host": "evil.example", "user": "reader", "pwd": "***"}]}),
+            "/targets_configuration/0/pwd",
+            "given again",
+        ),
         (json!({"targets_configuration": [{"host": "h"}]}), "/targets_configuration/0/name", "says with `name`"),
         (json!({"targets_configuration": {"disks": {}}}), "/targets_configuration/disks", "no connection has the role"),
-        (json!({"targets_configuration": {"database": {"host": "h", "user": "u", "password": "file:/etc/shadow"}}}), "/targets_configuration/database/password", "must lie inside"),
+        (
+            json!({"targets_configuration": {"database": {"host": "h", "user": "u", "password": "file:/etc/shadow"}}}),
+            "/targets_configuration/database/password",
+            "must lie inside",
+        ),
     ];
     for (mut body, path, message) in cases {
         body["env_name"] = json!("cloud");
@@ -101,6 +127,7 @@ async fn what_cannot_be_tried_is_refused() {
     assert_eq!(server.post("editor", "/connection_tests", &json!({"env_name": "nothing"})).await.status, 404);
     assert_eq!(server.post("editor", "/connection_tests", &json!({})).await.status, 422);
     // What the environment has needs no secret again.
-    let same = json!({"env_name": "cloud", "targets_configuration": {"database": {"host": "10.20.0.11", "user": "reader"}}});
+    let same =
+        json!({"env_name": "cloud", "targets_configuration": {"database": {"host": "10.20.0.11", "user": "reader"}}});
     assert_eq!(server.post("editor", "/connection_tests", &same).await.status, 201);
 }

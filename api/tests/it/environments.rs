@@ -47,7 +47,8 @@ async fn what_was_made_is_shown_without_secrets() {
     let stored = server.service.backend.environment("cloud").await.unwrap();
     let keys = server.service.environments.keys.as_ref().unwrap();
     let fields = &stored.connections["hosts"].fields;
-    let nested = fields.get("hosts").and_then(|hosts| hosts.as_map()?.get("node-1")?.as_map()?.text("password")).unwrap();
+    let nested =
+        fields.get("hosts").and_then(|hosts| hosts.as_map()?.get("node-1")?.as_map()?.text("password")).unwrap();
     let place = Place::role("cloud", "hosts");
     assert_eq!(keys.open(&place.field("hosts.node-1.password"), nested).unwrap().reveal(), format!("{PLANTED}-4"));
     assert!(keys.open(&place.field("password"), nested).is_err());
@@ -138,9 +139,24 @@ async fn every_mistake_has_its_place() {
         ("/connections/database/password", json!(12345), "/connections/database/password", "it is text"),
         ("/connections/database/password", json!("***"), "/connections/database/password", "no secret is kept"),
         ("/connections/database/password", json!("env:PATH"), "/connections/database/password", "must begin with"),
-        ("/connections/database/password", json!("env:CALIPSO_SECRET_"), "/connections/database/password", "must begin"),
-        ("/connections/database/password", json!("file:/etc/passwd"), "/connections/database/password", "must lie inside"),
-        ("/connections/database/password", json!("file:/run/secrets/../x"), "/connections/database/password", "must lie"),
+        (
+            "/connections/database/password",
+            json!("env:CALIPSO_SECRET_"),
+            "/connections/database/password",
+            "must begin",
+        ),
+        (
+            "/connections/database/password",
+            json!("file:/etc/passwd"),
+            "/connections/database/password",
+            "must lie inside",
+        ),
+        (
+            "/connections/database/password",
+            json!("file:/run/secrets/../x"),
+            "/connections/database/password",
+            "must lie",
+        ),
         ("/connections/database/password", json!("sealed:v1:aa:bb"), "/connections/database/password", "is sealed"),
         ("/connections/openstack/ca", json!("file:/etc/passwd"), "/connections/openstack/ca", "must lie inside"),
         ("/connections/openstack/interface", json!("secret"), "/connections/openstack/interface", "has to be one of"),
@@ -160,7 +176,9 @@ async fn every_mistake_has_its_place() {
         assert!(told, "{pointer} = {value}: {found:?}");
     }
     // Form of the whole, before any rule: nothing that was sent is repeated.
-    for body in [json!({"connections": PLANTED}), json!({"configuration": [PLANTED]}), json!({"type_drivers": {"a": PLANTED}})] {
+    for body in
+        [json!({"connections": PLANTED}), json!({"configuration": [PLANTED]}), json!({"type_drivers": {"a": PLANTED}})]
+    {
         assert_eq!(server.post("editor", "/environment_configs", &body).await.status, 422);
     }
     // What is left out.
@@ -270,7 +288,12 @@ async fn a_secret_is_kept_only_while_its_connection_stays() {
         let answer = put(&body).await;
         assert_eq!(answer.status, 422, "{role}.{field}");
         let found = errors(&answer);
-        assert!(found.iter().all(|(path, told)| path.starts_with(&format!("/connections/{role}/")) && told.contains("given again")), "{found:?}");
+        assert!(
+            found
+                .iter()
+                .all(|(path, told)| path.starts_with(&format!("/connections/{role}/")) && told.contains("given again")),
+            "{found:?}"
+        );
         let patch = json!({"connections": {role: {field: body["connections"][role][field]}}});
         assert_eq!(server.ask("editor", Method::PATCH, CLOUD, Some(&patch)).await.status, 422, "{role}.{field}");
     }
@@ -391,8 +414,18 @@ async fn lists_are_filtered() {
         assert_eq!(found, names, "{query}");
     }
     for query in [
-        "?distribution=Debain", "?distribution_version=x", "?mechanism_drivers=x", "?type_drivers=x", "?listen=yes",
-        "?scanned=falses", "?operational=idle", "?environment_type=x", "?page=-1", "?page=1.4", "?page_size=2.4", "?unknown=x",
+        "?distribution=Debain",
+        "?distribution_version=x",
+        "?mechanism_drivers=x",
+        "?type_drivers=x",
+        "?listen=yes",
+        "?scanned=falses",
+        "?operational=idle",
+        "?environment_type=x",
+        "?page=-1",
+        "?page=1.4",
+        "?page_size=2.4",
+        "?unknown=x",
     ] {
         assert_eq!(server.see("root", &format!("/environment_configs{query}")).await.status, 400, "{query}");
     }
@@ -407,7 +440,10 @@ async fn an_environment_goes_with_all_that_is_its_own() {
     let lease = backend.acquire("cloud", "a scan", now, std::time::Duration::from_secs(60)).await.unwrap();
     let info = CommitInfo { at: "2026-01-01T00:00:00Z".into(), note: "x".into() };
     let key = calipso_model::ObjectKey::new("host", "h");
-    let doc = [("id", "h"), ("type", "host"), ("name", "h")].into_iter().map(|(k, v)| (k, calipso_model::Value::from(v))).collect();
+    let doc = [("id", "h"), ("type", "host"), ("name", "h")]
+        .into_iter()
+        .map(|(k, v)| (k, calipso_model::Value::from(v)))
+        .collect();
     let delta = Delta { objects: vec![calipso_model::Object { key, doc }], ..Delta::default() };
     backend.commit("cloud", 0, &lease, &delta, &ScopeChanges::default(), &info).await.unwrap();
     let scan = || ScanTask { environment: "cloud".into(), ..ScanTask::default() };
@@ -422,7 +458,11 @@ async fn an_environment_goes_with_all_that_is_its_own() {
         let answer = server.ask("editor", Method::DELETE, &format!("{CLOUD}?inventory={how}"), None).await;
         assert_eq!(answer.status, 409, "a scan holds the lease");
     }
-    assert_eq!(server.ask("editor", Method::DELETE, CLOUD, None).await.status, 400, "what becomes of the inventory is said");
+    assert_eq!(
+        server.ask("editor", Method::DELETE, CLOUD, None).await.status,
+        400,
+        "what becomes of the inventory is said"
+    );
     let of = RecordQuery::all().equals("environment", "cloud");
     let count = async |collection| backend.count(collection, &of).await.unwrap();
     assert_eq!(count(calipso_store::Collection::ScheduledScans).await, 1, "a refusal leaves all as it was");

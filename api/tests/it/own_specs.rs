@@ -1,7 +1,7 @@
 //! Specs of single environments, and specs that are only checked.
 
 use axum::http::Method;
-use calipso_store::{RecordQuery, work::spec::SpecRow, work::row};
+use calipso_store::{RecordQuery, work::row, work::spec::SpecRow};
 use serde_json::{Value, json};
 
 use crate::cloud::{configuration, errors, usual};
@@ -72,7 +72,10 @@ async fn an_environment_has_link_types_of_its_own() {
     assert_eq!(server.post("editor", "/clique_types", &second).await.status, 409);
     let specs = server.see("viewer", "/specs?env_name=cloud").await.body;
     assert_eq!(specs["specs"].as_array().unwrap().len(), 2);
-    assert_eq!(server.see("viewer", "/specs?env_name=cloud&kind=link_type").await.body["specs"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        server.see("viewer", "/specs?env_name=cloud&kind=link_type").await.body["specs"].as_array().unwrap().len(),
+        1
+    );
     let own = "/clique_types/my_instances?env_name=cloud";
     assert_eq!(server.ask("viewer", Method::DELETE, own, None).await.status, 403);
     assert_eq!(server.ask("editor", Method::DELETE, own, None).await.status, 204);
@@ -89,8 +92,16 @@ async fn mistakes_in_specs_have_their_place() {
     let answer = server.post("editor", "/specs", &link(&LINK.replace("to: host", "to: hosst"))).await;
     assert_eq!(answer.status, 422);
     let first = &answer.body["errors"][1];
-    assert_eq!((&first["path"], &first["line"], &first["column"]), (&json!("/text"), &json!(6), &json!(5)), "{}", answer.body);
-    assert!(first["code"].as_str().unwrap().contains('/') && first["help"].as_str().unwrap().contains("host"), "{first}");
+    assert_eq!(
+        (&first["path"], &first["line"], &first["column"]),
+        (&json!("/text"), &json!(6), &json!(5)),
+        "{}",
+        answer.body
+    );
+    assert!(
+        first["code"].as_str().unwrap().contains('/') && first["help"].as_str().unwrap().contains("host"),
+        "{first}"
+    );
 
     let cases: Vec<(Value, &str, &str)> = vec![
         (link("a: [\n"), "/text", ""),
@@ -147,7 +158,13 @@ async fn mistakes_in_specs_have_their_place() {
 async fn specs_that_became_wrong_do_not_hide_the_others() {
     let (server, _) = usual();
     let server = server.with_cloud().await;
-    let broken = SpecRow { environment: "cloud".into(), kind: "link_type".into(), name: "a-b".into(), text: "nonsense".into(), ..SpecRow::default() };
+    let broken = SpecRow {
+        environment: "cloud".into(),
+        kind: "link_type".into(),
+        name: "a-b".into(),
+        text: "nonsense".into(),
+        ..SpecRow::default()
+    };
     row::insert(server.service.backend.as_ref(), "cloud/link_type/a-b", broken).await.unwrap();
     let links = server.see("viewer", "/link_types?env_name=cloud").await;
     assert_eq!(links.status, 200);
@@ -163,7 +180,12 @@ async fn files_are_checked_and_not_kept() {
     let text = LINK.replace("to: host", "to: hosst");
     let answer = check(json!([{"path": "mine/link_types/vnic-host.yaml", "text": text}])).await;
     let first = &answer.body["diagnostics"][1];
-    assert_eq!((&first["file"], &first["line"]), (&json!("mine/link_types/vnic-host.yaml"), &json!(6)), "{}", answer.body);
+    assert_eq!(
+        (&first["file"], &first["line"]),
+        (&json!("mine/link_types/vnic-host.yaml"), &json!(6)),
+        "{}",
+        answer.body
+    );
 
     // As the command line prints it.
     let folder = tempfile::tempdir().unwrap();
@@ -187,7 +209,8 @@ async fn files_are_checked_and_not_kept() {
     ] {
         assert_eq!(check(files).await.status, status);
     }
-    let busy = std::sync::Arc::clone(&server.service.environments.catalogues.checks).acquire_many_owned(2).await.unwrap();
+    let busy =
+        std::sync::Arc::clone(&server.service.environments.catalogues.checks).acquire_many_owned(2).await.unwrap();
     let answer = check(json!([{"path": "link_types/a.yaml", "text": ""}])).await;
     assert_eq!((answer.status.as_u16(), answer.headers["retry-after"].to_str().unwrap()), (429, "2"));
     drop(busy);

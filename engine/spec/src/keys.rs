@@ -218,7 +218,11 @@ pub static BLOCKS: &[BlockKeys] = &[
         keys: &[
             may("sections", Texts, "Names of sections that mean this connection."),
             may("fields", NamedTexts, "Name in such a section to the field that it means."),
-            may("values", Values, "Fields that are made of what a section gives, read as `given`; it must give all that is read."),
+            may(
+                "values",
+                Values,
+                "Fields that are made of what a section gives, read as `given`; it must give all that is read.",
+            ),
             may("ignore", Texts, "Names in such a section that mean nothing here."),
         ],
     },

@@ -97,7 +97,8 @@ fn secrets(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<D
 /// What an alias means is there and means nothing else, and no secret becomes part of a field that is none.
 fn aliases(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<Diagnostic>) {
     let aliases = &connection.aliases;
-    let Some(inside) = catalogue.spot("connection", &connection.head.name).and_then(|spot| spot.inside("aliases")) else {
+    let Some(inside) = catalogue.spot("connection", &connection.head.name).and_then(|spot| spot.inside("aliases"))
+    else {
         return;
     };
     let (fields, values) = (inside.inside("fields"), inside.inside("values"));
@@ -140,8 +141,12 @@ fn aliases(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<D
             );
         }
     }
-    let mut secret: BTreeSet<Str> =
-        aliases.fields.iter().filter(|(_, field)| is_secret(connection, field)).map(|(alias, _)| alias.clone()).collect();
+    let mut secret: BTreeSet<Str> = aliases
+        .fields
+        .iter()
+        .filter(|(_, field)| is_secret(connection, field))
+        .map(|(alias, _)| alias.clone())
+        .collect();
     secret.extend(connection.fields.keys().filter(|field| is_secret(connection, field)).cloned());
     for (field, tree) in aliases.values.iter().filter(|(field, _)| !is_secret(connection, field)) {
         for expr in tree.exprs() {
@@ -151,7 +156,9 @@ fn aliases(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<D
                 found.push(
                     place
                         .says("connection/secret-leaks", format!("a secret becomes part of `{field}`"), "a secret")
-                        .help(format!("`{field}` is shown; only fields that are `secret: true` may be made of secrets")),
+                        .help(format!(
+                            "`{field}` is shown; only fields that are `secret: true` may be made of secrets"
+                        )),
                 );
             }
         }

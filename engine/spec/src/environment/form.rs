@@ -156,7 +156,8 @@ impl Filling<'_> {
         for (name, _) in given {
             if !fields.contains_key(name) {
                 let known = fields.keys().map(|name| name.as_ref()).collect::<Vec<_>>().join(", ");
-                self.mistakes.push(Mistake::new(below(at, name), format!("there is no field {name}; there are {known}")));
+                self.mistakes
+                    .push(Mistake::new(below(at, name), format!("there is no field {name}; there are {known}")));
             }
         }
         for (name, field) in fields {
@@ -277,7 +278,9 @@ fn typed(field_type: FieldType, value: &Value) -> Option<Value> {
             (_, Some("false")) => Some(Value::Bool(false)),
             _ => None,
         },
-        FieldType::Path => text.filter(|text| !text.is_empty() && !text.chars().any(char::is_control)).map(|_| value.clone()),
+        FieldType::Path => {
+            text.filter(|text| !text.is_empty() && !text.chars().any(char::is_control)).map(|_| value.clone())
+        }
         FieldType::PrivateKey | FieldType::Certificates => text.map(|_| value.clone()),
         FieldType::Map => value.as_map().map(|_| value.clone()),
     }
@@ -287,7 +290,8 @@ fn typed(field_type: FieldType, value: &Value) -> Option<Value> {
 #[must_use]
 pub fn is_absolute(path: &str) -> bool {
     path.strip_prefix('/').is_some_and(|rest| {
-        !rest.chars().any(char::is_control) && rest.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
+        !rest.chars().any(char::is_control)
+            && rest.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
     })
 }
 
@@ -299,7 +303,8 @@ pub fn is_absolute(path: &str) -> bool {
 pub fn is_host(text: &str) -> bool {
     let (address, zone) = text.split_once('%').map_or((text, None), |(address, zone)| (address, Some(zone)));
     if let Ok(address) = address.parse::<IpAddr>() {
-        let is_word = |zone: &str| !zone.is_empty() && zone.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        let is_word =
+            |zone: &str| !zone.is_empty() && zone.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
         return zone.is_none_or(|zone| address.is_ipv6() && is_word(zone));
     }
     let name = text.strip_suffix('.').unwrap_or(text);
@@ -312,9 +317,7 @@ pub fn is_host(text: &str) -> bool {
     // What ends in a number is a misspelt address.
     let is_number = |label: &str| label.chars().all(|c| c.is_ascii_digit());
     let dotted = name.contains('.');
-    name.len() <= 253
-        && name.split('.').all(is_label)
-        && !(dotted && name.rsplit('.').next().is_some_and(is_number))
+    name.len() <= 253 && name.split('.').all(is_label) && !(dotted && name.rsplit('.').next().is_some_and(is_number))
 }
 
 #[cfg(test)]
@@ -323,10 +326,26 @@ mod tests {
 
     #[test]
     fn hosts_are_names_or_addresses() {
-        for good in ["10.0.0.1", "::1", "fe80::1%eth0", "2001:DB8::A", "node-1", "node_1.example.", "a", "1host.example"] {
+        for good in
+            ["10.0.0.1", "::1", "fe80::1%eth0", "2001:DB8::A", "node-1", "node_1.example.", "a", "1host.example"]
+        {
             assert!(is_host(good), "{good}");
         }
-        for bad in ["", " ", "10.0.0.256", "10.0.0", "[::1]", "10.0.0.1%eth0", "fe80::1%", "a..b", "-a", "a b", "a/b", "a:22", "é"] {
+        for bad in [
+            "",
+            " ",
+            "10.0.0.256",
+            "10.0.0",
+            "[::1]",
+            "10.0.0.1%eth0",
+            "fe80::1%",
+            "a..b",
+            "-a",
+            "a b",
+            "a/b",
+            "a:22",
+            "é",
+        ] {
             assert!(!is_host(bad), "{bad}");
         }
         assert!(!is_host(&"a".repeat(64)) && is_host(&"a".repeat(63)));

@@ -11,8 +11,7 @@ use crate::{
 };
 
 /// Every key, in the order in which messages list them.
-const KEYS: &[&str] =
-    &["name", "distribution", "version", "mechanism_drivers", "type_drivers", "flags", "connections"];
+const KEYS: &[&str] = &["name", "distribution", "version", "mechanism_drivers", "type_drivers", "flags", "connections"];
 
 /// Who may do what with an environment, as whoever wrote it down wishes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -295,7 +294,8 @@ impl Reader<'_> {
 
 /// Whether a text looks like a time of RFC 3339 (without or with its zone, as the original writes both).
 fn is_time(text: &str) -> bool {
-    let digits = |range: std::ops::Range<usize>| text.get(range).is_some_and(|part| part.bytes().all(|b| b.is_ascii_digit()));
+    let digits =
+        |range: std::ops::Range<usize>| text.get(range).is_some_and(|part| part.bytes().all(|b| b.is_ascii_digit()));
     let signs = [(4, "-"), (7, "-"), (13, ":"), (16, ":")];
     digits(0..4)
         && [5..7, 8..10, 11..13, 14..16, 17..19].into_iter().all(digits)

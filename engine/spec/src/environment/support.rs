@@ -77,9 +77,8 @@ pub fn unsupported(specs: &Specs, environment: &Environment, features: &[(&str, 
                 })
                 .collect();
             let sentence = "nobody vouches for these mechanism drivers together with these type drivers";
-            mistakes.push(
-                Mistake::new("/mechanism_drivers", sentence).help(format!("supported are {}", sets.join("; "))),
-            );
+            mistakes
+                .push(Mistake::new("/mechanism_drivers", sentence).help(format!("supported are {}", sets.join("; "))));
         }
         Some(variance) => {
             for (feature, at) in features {

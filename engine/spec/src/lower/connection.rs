@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use calipso_model::Str;
 
 use crate::{
-    checked::{Aliases, Connection, Field, FieldType, Jump, Limits, PageRule, SessionValue, TargetField, TransportName, Wrap},
+    checked::{
+        Aliases, Connection, Field, FieldType, Jump, Limits, PageRule, SessionValue, TargetField, TransportName, Wrap,
+    },
     decode::{Cx, Fields, help, list, map, names, scalar, text},
     lower::{
         head,
