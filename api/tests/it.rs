@@ -5,8 +5,23 @@
 #[path = "it/support.rs"]
 mod support;
 
+#[path = "it/catalogue.rs"]
+mod catalogue;
+
+#[path = "it/cloud.rs"]
+mod cloud;
+
+#[path = "it/conntests.rs"]
+mod conntests;
+
+#[path = "it/environments.rs"]
+mod environments;
+
 #[path = "it/gates.rs"]
 mod gates;
+
+#[path = "it/own_specs.rs"]
+mod own_specs;
 
 #[path = "it/accounts.rs"]
 mod accounts;

@@ -4,13 +4,15 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum_server::{Handle, tls_rustls::RustlsConfig};
 use calipso_api::{
-    Access, Limits, Problem, Service,
+    Access, Environments, Limits, Problem, Service,
     account::{self, Accounts},
     audit,
+    environments::{self, Grants, NoUsers},
 };
 use calipso_pipeline::work::{self, Doors, LayeredSpecs, Parts, Worker, live_doors};
 use calipso_store::Backend;
 use calipso_transport::{Recording, Replay};
+use calipso_vault::Keys;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -58,11 +60,13 @@ pub async fn run(session: &Session) -> Result<(), Failure> {
         tokio::spawn(async move { worker.run(stop).await })
     });
     let served = if interface_wanted {
+        let (access, grants) = access(settings, address, &backend).await?;
         let service = Service {
-            access: access(settings, address, &backend).await?,
+            access,
             backend,
             layers,
             loaded: Arc::new(loaded),
+            environments: environments(settings, references.keys(true)?, grants),
             limits: limits(settings),
             version: env!("CARGO_PKG_VERSION"),
             clock: jiff::Timestamp::now,
@@ -110,11 +114,15 @@ fn worker_settings(settings: &Settings, scans: usize, grace: Duration) -> work::
 }
 
 /// Who may come in. At the very first start an administrator is made, whose password is shown this once.
-async fn access(settings: &Settings, address: SocketAddr, backend: &Arc<dyn Backend>) -> Result<Access, Failure> {
+async fn access(
+    settings: &Settings,
+    address: SocketAddr,
+    backend: &Arc<dyn Backend>,
+) -> Result<(Access, Arc<dyn Grants>), Failure> {
     if settings.is_on("insecure_no_auth") {
         let open = Access::open_on(address.ip()).map_err(Failure::usage)?;
         eprintln!("warning: everybody who reaches {address} may do everything (insecure_no_auth)");
-        return Ok(open);
+        return Ok((open, Arc::new(NoUsers)));
     }
     let mut accounts = Accounts::new(backend.clone(), account_settings(settings)?);
     if let Some(directory) = directory(settings)? {
@@ -127,7 +135,7 @@ async fn access(settings: &Settings, address: SocketAddr, backend: &Arc<dyn Back
     }
     let accounts = Arc::new(accounts);
     tokio::spawn(keep_house(Arc::clone(&accounts), backend.clone(), settings.number("keep.audit_days")));
-    Ok(Access::Checked(accounts))
+    Ok((Access::Checked(accounts.clone()), accounts))
 }
 
 /// Once an hour removes tokens that have expired, and entries of the audit trail that are older than they have to be.
@@ -184,6 +192,15 @@ fn listen_address(settings: &Settings) -> Result<SocketAddr, Failure> {
         Failure::usage(format!("the setting `listen` is an address and a port, not `{text}`"))
             .help("write for example 127.0.0.1:8747, 0.0.0.0:8747 or [::]:8747")
     })
+}
+
+/// What is allowed about environments.
+fn environments(settings: &Settings, keys: Arc<Keys>, grants: Arc<dyn Grants>) -> Environments {
+    let references = environments::References {
+        env_prefix: settings.text("secrets.env_prefix").unwrap_or_default().to_owned(),
+        folder: settings.path("secrets.folder"),
+    };
+    Environments { keys: Some(keys), references, grants, ..Environments::default() }
 }
 
 fn limits(settings: &Settings) -> Limits {
