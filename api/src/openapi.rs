@@ -1,5 +1,7 @@
 //! The document, and the router that is made with it.
 
+mod problems;
+
 use std::sync::Arc;
 
 use axum::{Json, Router, middleware, routing::get};
@@ -14,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::{
     contract::Contract,
     guard::{self, Gate},
-    problem::Problem,
+    problem::{FieldError, Problem, ProblemBody},
     resource,
     service::Service,
 };
@@ -25,6 +27,7 @@ pub const PREFIX: &str = "/api/v1";
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Calipso", description = "Inventory, links and cliques of virtual networks, and the scans that find them."),
+    components(schemas(ProblemBody, FieldError)),
     modifiers(&Security),
     security(("token" = []), ("x_auth_token" = []), ("basic" = []))
 )]
@@ -59,7 +62,9 @@ pub fn document() -> Value {
 }
 
 fn written(document: &utoipa::openapi::OpenApi) -> Value {
-    serde_json::to_value(document).expect("a document has text keys and finite numbers only")
+    let mut document = serde_json::to_value(document).expect("a document has text keys and finite numbers only");
+    problems::declare(&mut document);
+    document
 }
 
 /// The whole service as a router.

@@ -168,6 +168,7 @@ pub struct Problem {
 
 /// The body of an answer that tells of a problem.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Problem)]
 pub struct ProblemBody<'a> {
     /// Stable path that explains this type of problem.
     #[serde(rename = "type")]
