@@ -1,20 +1,23 @@
-//! Runs conformance cases, facts about what an inventory must hold as data, against the catalogue of specs.
+//! Runs conformance cases, facts about what an inventory must hold and what the HTTP interface answers as data, against the
+//! catalogue of specs and against a real server.
 //!
-//! `conformance DIR [--map FILE]` prints one line per case (`ID  pass`, `ID  fail WHY`, `ID  not-applicable WHY`) and a
-//! closing line with the counts; it fails when a case fails.
+//! `conformance DIR [--map FILE] [--api FILE]` prints one line per case (`ID  pass`, `ID  pass by RULES`, `ID  fail WHY`,
+//! `ID  not-applicable WHY`) and a closing line with the counts; it fails when a case fails.
 
+mod api;
 mod cases;
 mod compare;
 mod engine;
 mod rules;
 mod tree;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use calipso_model::{Map, Str, Value};
 
 use crate::{
+    api::{Api, Verdict},
     cases::Case,
     compare::{How, compare},
     engine::Engine,
@@ -24,25 +27,40 @@ use crate::{
 /// What became of a case.
 enum Outcome {
     Pass,
+    /// Where these rules say how we differ.
+    PassBy(Vec<Str>),
     Fail(String),
     NotApplicable(String),
 }
 
 fn main() -> Result<ExitCode> {
-    let (folder, map) = arguments()?;
+    let Arguments { folder, map, api } = arguments()?;
     let text = std::fs::read_to_string(&map).with_context(|| format!("cannot read `{}`", map.display()))?;
     let rules = rules::read(&text)?;
     let cases = cases::read(&folder)?;
     let engine = Engine::new(&map)?;
+    let api = cases.iter().any(Api::knows).then(|| Api::new(&api)).transpose()?;
     for pattern in rules.rules.iter().flat_map(|rule| rule.idle(&cases)) {
         eprintln!("no case is called `{pattern}`");
     }
     let (mut passed, mut failed, mut not_applicable) = (0, 0, 0);
+    let mut by_rule: BTreeMap<Str, u32> = BTreeMap::new();
     for case in &cases {
-        match outcome(case, &rules, &engine) {
+        let outcome = match &api {
+            Some(api) if Api::knows(case) => asked(api, case),
+            _ => outcome(case, &rules, &engine),
+        };
+        match outcome {
             Outcome::Pass => {
                 passed += 1;
                 println!("{}  pass", case.id);
+            }
+            Outcome::PassBy(rules) => {
+                passed += 1;
+                println!("{}  pass by {}", case.id, rules.join(", "));
+                for rule in rules {
+                    *by_rule.entry(rule).or_default() += 1;
+                }
             }
             Outcome::Fail(why) => {
                 failed += 1;
@@ -54,25 +72,51 @@ fn main() -> Result<ExitCode> {
             }
         }
     }
+    for (rule, because) in api.iter().flat_map(Api::reasons) {
+        match by_rule.get(rule) {
+            Some(cases) => println!("rule {rule} ({cases} cases): {because}"),
+            None => println!("rule {rule}: {because}"),
+        }
+    }
     println!("{passed} passed, {failed} failed, {not_applicable} not applicable");
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn arguments() -> Result<(PathBuf, PathBuf)> {
+/// What was asked for.
+struct Arguments {
+    folder: PathBuf,
+    map: PathBuf,
+    api: PathBuf,
+}
+
+fn arguments() -> Result<Arguments> {
     let mut folder = None;
-    let mut map = None;
+    let mut map = PathBuf::from("tests/conformance/map.yaml");
+    let mut api = PathBuf::from("tests/conformance/api.yaml");
     let mut words = std::env::args_os().skip(1);
     while let Some(word) = words.next() {
+        let mut file = || words.next().map(PathBuf::from).context("`--map` and `--api` need a file");
         if word == "--map" {
-            map = Some(PathBuf::from(words.next().context("`--map` needs a file")?));
+            map = file()?;
+        } else if word == "--api" {
+            api = file()?;
         } else if folder.is_none() {
             folder = Some(PathBuf::from(word));
         } else {
             bail!("one folder of cases is enough");
         }
     }
-    let folder = folder.context("usage: conformance DIR [--map FILE]")?;
-    Ok((folder, map.unwrap_or_else(|| PathBuf::from("tests/conformance/map.yaml"))))
+    let folder = folder.context("usage: conformance DIR [--map FILE] [--api FILE]")?;
+    Ok(Arguments { folder, map, api })
+}
+
+fn asked(api: &Api, case: &Case) -> Outcome {
+    match api.run(case) {
+        Verdict::Pass(rules) if rules.is_empty() => Outcome::Pass,
+        Verdict::Pass(rules) => Outcome::PassBy(rules),
+        Verdict::Fail(why) => Outcome::Fail(why),
+        Verdict::NotApplicable(why) => Outcome::NotApplicable(why),
+    }
 }
 
 fn outcome(case: &Case, rules: &Rules, engine: &Engine) -> Outcome {
@@ -162,9 +206,9 @@ mod tests {
         let rules = rules::read(&format!("rules: [{rule}]")).unwrap();
         let engine = Engine::new(concat!(env!("CARGO_MANIFEST_DIR"), "/map.yaml").as_ref()).unwrap();
         match (outcome(&case, &rules, &engine), expected) {
-            (Outcome::Pass, Ok(())) => {}
+            (Outcome::Pass | Outcome::PassBy(_), Ok(())) => {}
             (Outcome::Fail(why) | Outcome::NotApplicable(why), Err(part)) => assert!(why.contains(part), "{why}"),
-            (Outcome::Pass, Err(part)) => panic!("{rule} passes; expected {part}"),
+            (Outcome::Pass | Outcome::PassBy(_), Err(part)) => panic!("{rule} passes; expected {part}"),
             (Outcome::Fail(why) | Outcome::NotApplicable(why), Ok(())) => panic!("{rule}: {why}"),
         }
     }
