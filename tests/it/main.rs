@@ -3,6 +3,9 @@
 mod cloud;
 mod faults;
 mod fencing;
+mod fuzz;
 mod house;
 mod live;
 mod replay;
+mod serve;
+mod testbed;

@@ -18,10 +18,12 @@ pub(super) fn declare(document: &mut Value) {
                     responses.entry(status.clone()).or_insert_with(|| reference(kind));
                 }
                 // A handler may say in its own words when it answers so; the form is that of all problems.
-                if let Some(own) = responses.get_mut(&status).and_then(Value::as_object_mut)
-                    && !own.contains_key("$ref")
-                {
-                    own.entry("content").or_insert_with(content);
+                if let Some(own) = responses.get_mut(&status).and_then(Value::as_object_mut) {
+                    if own.get("description").is_some_and(|text| text.as_str().unwrap_or_default().is_empty()) {
+                        *own = reference(kind).as_object().cloned().unwrap_or_default();
+                    } else if !own.contains_key("$ref") {
+                        own.insert("content".to_owned(), content());
+                    }
                 }
             }
         }
@@ -37,7 +39,7 @@ fn statuses(method: &str, operation: &Value) -> Vec<u16> {
     let in_path = named(&|parameter| parameter["in"] == "path");
     let one =
         named(&|parameter| parameter["in"] == "query" && ["id", "name"].iter().any(|name| parameter["name"] == *name));
-    let conditional = named(&|parameter| parameter["in"] == "header" && parameter["name"] == "If-Match");
+    let conditional = in_path && ["put", "patch", "delete"].contains(&method);
     let right = operation["x-right"].as_str().unwrap_or_default();
     let body = operation.get("requestBody").is_some();
     let mut statuses = vec![400, 500, 503];
@@ -90,9 +92,7 @@ mod tests {
         assert_eq!(statuses("get", &public), [400, 500, 503]);
         let viewed = json!({ "x-right": "view", "parameters": [{ "in": "query", "name": "env_name" }] });
         assert_eq!(statuses("get", &viewed), [400, 500, 503, 401, 403, 429, 404]);
-        let changed = json!({ "x-right": "administer", "requestBody": {}, "parameters": [
-            { "in": "path", "name": "name" }, { "in": "header", "name": "If-Match" },
-        ] });
+        let changed = json!({ "x-right": "administer", "requestBody": {}, "parameters": [{ "in": "path", "name": "name" }] });
         assert_eq!(statuses("put", &changed), [400, 500, 503, 401, 403, 429, 404, 413, 415, 422, 409, 412]);
     }
 }

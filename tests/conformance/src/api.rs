@@ -10,6 +10,7 @@ mod server;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use calipso_model::{Map, Str, Value};
 
 use crate::{
@@ -68,7 +69,7 @@ impl Api {
     fn tried(&self, case: &Case) -> Result<Verdict> {
         let expected = case.expect.get("http").and_then(Value::as_map).context("the case expects no answer")?;
         let mut now = Question {
-            request: case.given.get("request").and_then(Value::as_map).cloned().unwrap_or_default(),
+            request: request(case),
             status: expected.get("status").and_then(Value::as_int).context("the case expects no status")?,
             body: expected.get("body").cloned(),
             ignore: texts(case.expect.get("ignore")),
@@ -118,6 +119,9 @@ impl Api {
         names.push(("answer", got.clone()));
         names.push(("body", now.body.clone().unwrap_or_default()));
         let status = i64::from(answer.status);
+        if status == 404 && answer.text().contains("no operation has this path") {
+            return Ok(Verdict::Fail("there is no such operation".to_owned()));
+        }
         if status != now.status {
             let mut other = None;
             for rule in self.rules.rules.iter().filter(|rule| rule.keys.contains_key("status")) {
@@ -171,6 +175,12 @@ impl Api {
             if let Some(value) = rule.eval("body", names)? {
                 expected = value;
             }
+            if rule.keys.contains_key("item") {
+                expected = each_item(&expected, &mut |item| {
+                    names.push(("item", item.clone()));
+                    Ok(rule.eval("item", names)?.unwrap_or_else(|| item.clone()))
+                })?;
+            }
             if let Some(value) = rule.eval("answer", names)? {
                 got = value;
             }
@@ -219,6 +229,18 @@ fn differs(expected: &Value, got: &Value, how: &Manner, ignore: &[Str]) -> Optio
     compare(expected, got, &how)
 }
 
+/// A body with its items changed: those of its list, or the one document that it is.
+fn each_item(body: &Value, change: &mut dyn FnMut(&Value) -> Result<Value>) -> Result<Value> {
+    let Some(map) = body.as_map() else { return Ok(body.clone()) };
+    match map.iter().next() {
+        Some((key, Value::List(items))) if map.len() == 1 => {
+            let items = items.iter().map(change).collect::<Result<Vec<_>>>()?;
+            Ok(Value::Map([(key.clone(), Value::list(items))].into_iter().collect()))
+        }
+        _ => change(body),
+    }
+}
+
 /// What is wrong with an answer that tells of a problem.
 fn problem(answer: &calipso_it::Answer, body: &Value, status: i64) -> Option<String> {
     let kind = answer.header("content-type").unwrap_or_default();
@@ -232,16 +254,55 @@ fn problem(answer: &calipso_it::Answer, body: &Value, status: i64) -> Option<Str
 }
 
 fn names(case: &Case) -> Vec<(&'static str, Value)> {
-    let request = case.given.get("request").cloned().unwrap_or_default();
-    let status = case.expect.get("http").and_then(Value::as_map).and_then(|http| http.get("status")).cloned();
+    let map = |value: Option<&Value>| value.and_then(Value::as_map).cloned().unwrap_or_default();
+    let request = request(case);
+    let status = map(case.expect.get("http")).get("status").cloned();
+    let store = case.given.get("store").and_then(Value::as_list).unwrap_or_default();
+    let asked = map(store.first());
+    let (query, body) = (map(request.get("query")), map(request.get("body")));
+    // Single documents are asked for by id; environments by name.
+    let by_name = request.text("path").is_some_and(|path| ["/environment_configs", "/constants"].contains(&&**path));
+    let single = query.contains_key("id") || by_name && query.contains_key("name");
+    // Those that the request names are there, unless the case says that they are not.
+    let known = map(case.given.get("environments_known"));
+    let mut environments: Vec<Str> = [query.text("env_name"), query.text("environment"), body.text("environment")]
+        .into_iter()
+        .flatten()
+        .chain(known.keys())
+        .filter(|name| known.get(name) != Some(&Value::Bool(false)))
+        .cloned()
+        .collect();
+    environments.sort();
+    environments.dedup();
+    let list = |texts: Vec<Str>| Value::list(texts.into_iter().map(Value::from).collect());
     vec![
         ("id", Value::from(case.id.clone())),
         ("given", case.given.clone().into()),
         ("expect", case.expect.clone().into()),
-        ("original", request),
+        ("original", request.into()),
         ("status", status.unwrap_or_default()),
         ("answer", Value::Null),
+        ("filter", map(asked.get("filter")).into()),
+        ("fields", list(map(asked.get("fields")).keys().cloned().collect())),
+        ("asked", asked.into()),
+        ("single", Value::Bool(single)),
+        ("environments", list(environments)),
+        ("unknown_environment", Value::Bool(known.iter().any(|(_, known)| *known == Value::Bool(false)))),
     ]
+}
+
+/// The request of a case, with every part.
+fn request(case: &Case) -> Map {
+    let mut request = case.given.get("request").and_then(Value::as_map).cloned().unwrap_or_default();
+    for key in ["query", "headers"] {
+        if request.get(key).is_none_or(Value::is_null) {
+            request.insert(key, Map::new());
+        }
+    }
+    if !request.contains_key("body") {
+        request.insert("body", Value::Null);
+    }
+    request
 }
 
 fn texts(value: Option<&Value>) -> Vec<Str> {
@@ -263,5 +324,18 @@ fn eval(written: &Value, names: &[(&str, Value)]) -> Result<Value> {
             None => last.push((name, value.clone())),
         }
     }
-    tree::eval(written, &last)
+    Ok(opaque(&tree::eval(written, &last)?))
+}
+
+/// `{opaque: [TEXT, …]}` becomes the id that stands for these texts.
+fn opaque(value: &Value) -> Value {
+    match value {
+        Value::Map(map) if map.len() == 1 && map.contains_key("opaque") => {
+            let parts = map.get("opaque").map(Value::to_json).unwrap_or_default();
+            Value::from(URL_SAFE_NO_PAD.encode(parts))
+        }
+        Value::Map(map) => Value::Map(map.iter().map(|(key, value)| (key.clone(), opaque(value))).collect()),
+        Value::List(items) => Value::list(items.iter().map(opaque).collect()),
+        other => other.clone(),
+    }
 }

@@ -16,11 +16,13 @@ use super::eval;
 /// - `request`: parts of the request in our words: `path`, `query`, `headers`, `body`;
 /// - `replace`: text to text, wherever it stands as a whole: in the request, in what is given, in what is expected;
 /// - `status`: a status that is as good as the expected one; `instead`: the body that is then expected;
-/// - `body`, `answer`: the expected and the given body in words that can be compared;
+/// - `body`, `answer`: the expected and the given body in words that can be compared; `item`: the same of each expected `item`
+///   of a list, or of the one document;
 /// - `compare`: `any-order`, `more` (fields that are not expected do not count).
 ///
 /// Expressions may read `id`, `given`, `expect`, `original` (the request as the case has it), `request`, `status`, `body`,
-/// `answer`.
+/// `answer`; `asked` (what the case's store is asked first), its `filter` and its `fields`; `single` (one document is asked
+/// for), `environments` (those that are there), `unknown_environment` (one is asked for that is not). `{opaque: [TEXT, …]}` is an id that stands for these texts.
 pub struct Rule {
     pub name: Str,
     /// The reason.
@@ -45,6 +47,7 @@ const KEYS: &[&str] = &[
     "instead",
     "body",
     "answer",
+    "item",
     "compare",
 ];
 
@@ -108,7 +111,7 @@ impl Rule {
 
     /// Whether it can change how bodies are compared.
     pub fn speaks_of_bodies(&self) -> bool {
-        ["body", "answer", "compare"].iter().any(|key| self.keys.contains_key(key))
+        ["body", "answer", "item", "compare"].iter().any(|key| self.keys.contains_key(key))
     }
 
     /// A value with every text that it replaces replaced.

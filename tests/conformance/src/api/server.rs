@@ -65,7 +65,7 @@ impl Server {
             layers,
             loaded,
             access: Access::Open,
-            limits: Limits { page_size: 5_000, ..Limits::default() },
+            limits: Limits::default(),
             version: "0.0.0",
             clock: jiff::Timestamp::now,
         }))
@@ -105,6 +105,7 @@ impl Server {
         for (environment, mut delta) in deltas {
             delta.objects.sort_by(|a, b| a.key.cmp(&b.key));
             delta.objects.dedup_by(|a, b| a.key == b.key);
+            delta.cliques.dedup_by(|a, b| a.focal_point == b.focal_point);
             let info = CommitInfo { at: "2026-01-01T00:00:00.000Z".into(), note: "conformance".into() };
             self.runtime.block_on(async {
                 let lease = backend.acquire(&environment, "conformance", 0, Duration::from_secs(60)).await?;
