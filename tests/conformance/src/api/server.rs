@@ -9,10 +9,17 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use calipso_api::{Access, Limits, Service};
+use calipso_api::{
+    Access, Accounts, Environments, Limits, Service,
+    account::{
+        Wanted,
+        settings::{PasswordCost, Settings},
+    },
+};
 use calipso_it::{Answer, Request, send};
 use calipso_model::{Clique, Delta, Environment, Link, LinkRef, LinkState, Map, Object, ObjectKey, Str, Value};
 use calipso_spec::{Layer, Loaded, load, read_layer};
+use calipso_vault::Keys;
 use calipso_store::{
     Backend, Collection, CommitInfo, Durability, Embedded, Expect, Options, ScopeChanges,
 };
@@ -40,12 +47,13 @@ impl Server {
     pub fn answer(&self, seed: &[Thing], request: &Map) -> Result<Answer> {
         let folder = tempfile::tempdir()?;
         let service = self.service(&folder, seed)?;
+        let token = self.login(&service)?;
         let backend = Arc::clone(&service.backend);
         let listener = self.runtime.block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0)))?;
         let address = listener.local_addr()?;
         let router = calipso_api::router(service).into_make_service_with_connect_info::<SocketAddr>();
         let running = self.runtime.spawn(async move { axum::serve(listener, router).await });
-        let answer = self.plant(&*backend, seed, address).and_then(|()| sent(address, request));
+        let answer = self.plant(&*backend, seed, address, &token).and_then(|()| sent(address, request, &token));
         running.abort();
         answer
     }
@@ -60,18 +68,39 @@ impl Server {
             layers.push(Layer { name: "conformance".into(), files });
             loaded = Arc::new(load(&layers));
         }
+        let settings = Settings {
+            password_cost: PasswordCost { memory_kib: 64, passes: 1, ..PasswordCost::default() },
+            ..Settings::default()
+        };
+        let accounts = Arc::new(Accounts::new(Arc::clone(&backend), settings));
+        let keys = Arc::new(Keys::from_text(&Keys::generate()?)?);
         Ok(Arc::new(Service {
             backend,
             layers,
             loaded,
-            access: Access::Open,
+            access: Access::Checked(accounts),
+            environments: Environments { keys: Some(keys), ..Environments::default() },
             limits: Limits::default(),
             version: "0.0.0",
             clock: jiff::Timestamp::now,
         }))
     }
 
-    fn plant(&self, backend: &dyn Backend, seed: &[Thing], address: SocketAddr) -> Result<()> {
+    /// A token of somebody who may do everything.
+    fn login(&self, service: &Service) -> Result<String> {
+        let now = (service.clock)();
+        let accounts = service.accounts();
+        self.runtime
+            .block_on(async {
+                let first = accounts.first_administrator(now).await?;
+                let (name, password) = first.ok_or_else(|| calipso_api::Problem::bug("there are users already"))?;
+                let login = accounts.log_in(&name, &password, &Wanted::default(), now).await?;
+                Ok(login.secret.reveal().to_owned())
+            })
+            .map_err(|problem: calipso_api::Problem| anyhow::anyhow!("logging in: {}", problem.detail()))
+    }
+
+    fn plant(&self, backend: &dyn Backend, seed: &[Thing], address: SocketAddr, token: &str) -> Result<()> {
         let mut deltas: BTreeMap<Str, Delta> = BTreeMap::new();
         for Thing { kind, value } in seed {
             let text = |key: &str| value.text(key).cloned().with_context(|| format!("a seeded {kind} needs `{key}`"));
@@ -94,7 +123,7 @@ impl Server {
                 "link" => deltas.entry(text("environment")?).or_default().links.push(link(value)?),
                 "clique" => deltas.entry(text("environment")?).or_default().cliques.push(clique(value)?),
                 "request" => {
-                    let answer = sent(address, value)?;
+                    let answer = sent(address, value, token)?;
                     if answer.status >= 300 {
                         bail!("preparing the store: {} {}", answer.status, answer.text());
                     }
@@ -174,8 +203,11 @@ fn environment(map: &Map) -> Result<Environment> {
     })
 }
 
+/// What stands for the token of the caller in headers and bodies: only the server can make one that is good.
+const TOKEN: &str = "correct_token";
+
 /// Sends a request in our words.
-fn sent(address: SocketAddr, request: &Map) -> Result<Answer> {
+fn sent(address: SocketAddr, request: &Map, token: &str) -> Result<Answer> {
     let method = request.text("method").context("a request has a method")?;
     let path = request.text("path").context("a request has a path")?;
     let mut target = path.to_string();
@@ -190,11 +222,11 @@ fn sent(address: SocketAddr, request: &Map) -> Result<Answer> {
     }
     let mut headers: Vec<(String, String)> = Vec::new();
     for (name, value) in request.get("headers").and_then(Value::as_map).into_iter().flatten() {
-        headers.push((name.to_string(), value.as_str().unwrap_or_default().to_owned()));
+        headers.push((name.to_string(), value.as_str().unwrap_or_default().replace(TOKEN, token)));
     }
     let body = match (request.text("raw_body"), request.get("body")) {
         (Some(raw), _) => Some(raw.as_bytes().to_vec()),
-        (None, Some(body)) if !body.is_null() => Some(body.to_json().into_bytes()),
+        (None, Some(body)) if !body.is_null() => Some(body.to_json().replace(TOKEN, token).into_bytes()),
         _ => None,
     };
     if body.is_some() {
