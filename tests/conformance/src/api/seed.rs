@@ -13,14 +13,21 @@ pub struct Thing {
     pub value: Map,
 }
 
-/// Evaluates `seed` for a case: `always` first, then each collection's entry with each of its documents. Expressions may read
+/// Evaluates `seed` for a case: `always` first, `features` where the case says what is supported, then each collection's entry with each of its documents. Expressions may read
 /// `doc`, `n` (the place in the collection), `filler` (one of the others), `n_docs`.
 pub fn read(seed: &Map, names: &[(&str, Value)]) -> Result<Vec<Thing>> {
     let mut things = Vec::new();
-    if let Some(written) = seed.get("always") {
-        add(&mut things, &eval(written, names).context("`seed.always`")?)?;
+    let given = names.iter().rev().find(|(name, _)| *name == "given").and_then(|(_, given)| given.as_map());
+    let mut once = vec!["always"];
+    if given.is_some_and(|given| given.contains_key("supported_features")) {
+        once.push("features");
     }
-    let store = names.iter().rev().find(|(name, _)| *name == "given").and_then(|(_, given)| given.as_map()?.get("store"));
+    for key in once {
+        if let Some(written) = seed.get(key) {
+            add(&mut things, &eval(written, names).with_context(|| format!("`seed.{key}`"))?)?;
+        }
+    }
+    let store = given.and_then(|given| given.get("store"));
     for asked in store.and_then(Value::as_list).unwrap_or_default() {
         let asked = asked.as_map().context("`store` is a list of maps")?;
         let collection = asked.text("collection").context("`store` names a collection")?;
@@ -56,9 +63,10 @@ fn documents(asked: &Map) -> Vec<(Map, bool)> {
     let int = |key: &str| asked.get(key).and_then(Value::as_int).unwrap_or(0);
     let others = usize::try_from(int("page") * int("page_size")).unwrap_or(0);
     let mut docs: Vec<(Map, bool)> = (0..others).map(|_| (complete(&Map::new(), &filter), true)).collect();
-    // An answer may be one document, or a pipeline's groups.
+    // Some answers have their list under a key.
     let answer: &[Value] = match asked.get("answer") {
         Some(Value::List(items)) => items,
+        Some(Value::Map(map)) => map.iter().next().and_then(|(_, items)| items.as_list()).unwrap_or_default(),
         _ => &[],
     };
     docs.extend(answer.iter().filter_map(Value::as_map).map(|doc| (complete(doc, &filter), false)));

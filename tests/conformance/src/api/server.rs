@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use calipso_api::{
     Access, Accounts, Environments, Limits, Service,
+    environments::References,
     account::{
         Wanted,
         settings::{PasswordCost, Settings},
@@ -18,7 +19,7 @@ use calipso_api::{
 };
 use calipso_it::{Answer, Request, send};
 use calipso_model::{Clique, Delta, Environment, Link, LinkRef, LinkState, Map, Object, ObjectKey, Str, Value};
-use calipso_spec::{Layer, Loaded, load, read_layer};
+use calipso_spec::{Layer, Loaded, Severity, load, read_layer};
 use calipso_vault::Keys;
 use calipso_store::{
     Backend, Collection, CommitInfo, Durability, Embedded, Expect, Options, ScopeChanges,
@@ -61,29 +62,46 @@ impl Server {
     fn service(&self, folder: &TempDir, seed: &[Thing]) -> Result<Arc<Service>> {
         let options = Options { durability: Durability::Process, ..Options::default() };
         let backend: Arc<dyn Backend> = Arc::new(Embedded::open(&folder.path().join("store.db"), options)?);
-        let mut layers = vec![self.layer.clone()];
-        let mut loaded = Arc::clone(&self.loaded);
-        for thing in seed.iter().filter(|thing| &*thing.kind == "layer") {
-            let files = thing.value.iter().map(|(path, spec)| (path.clone(), spec.to_json().into())).collect();
-            layers.push(Layer { name: "conformance".into(), files });
-            loaded = Arc::new(load(&layers));
-        }
+        let (layers, loaded) = self.catalogue(seed)?;
         let settings = Settings {
             password_cost: PasswordCost { memory_kib: 64, passes: 1, ..PasswordCost::default() },
             ..Settings::default()
         };
         let accounts = Arc::new(Accounts::new(Arc::clone(&backend), settings));
+        let references = References { folder: Some("/etc/calipso/keys".into()), ..References::default() };
         let keys = Arc::new(Keys::from_text(&Keys::generate()?)?);
         Ok(Arc::new(Service {
             backend,
             layers,
             loaded,
             access: Access::Checked(accounts),
-            environments: Environments { keys: Some(keys), ..Environments::default() },
+            environments: Environments { keys: Some(keys), references, ..Environments::default() },
             limits: Limits::default(),
             version: "0.0.0",
             clock: jiff::Timestamp::now,
         }))
+    }
+
+    /// The catalogue with the specs of a case. Where these are clique types, there are no others.
+    fn catalogue(&self, seed: &[Thing]) -> Result<(Vec<Layer>, Arc<Loaded>)> {
+        let mut layers = vec![self.layer.clone()];
+        let specs = seed.iter().filter(|thing| &*thing.kind == "layer").flat_map(|thing| &thing.value);
+        let files: Vec<(Str, Str)> = specs.map(|(path, spec)| (path.clone(), spec.to_json().into())).collect();
+        if files.is_empty() {
+            return Ok((layers, Arc::clone(&self.loaded)));
+        }
+        if files.iter().any(|(path, _)| path.starts_with("clique_types/")) {
+            layers[0].files.retain(|(path, _)| !path.starts_with("clique_types/"));
+        }
+        layers.push(Layer { name: "conformance".into(), files: files.into_iter().collect() });
+        let loaded = load(&layers);
+        let mistakes = loaded.diagnostics.iter().filter(|found| found.severity == Severity::Error);
+        let mistakes: Vec<String> =
+            mistakes.map(|found| format!("{}: {}", found.primary.file, found.message)).collect();
+        if !mistakes.is_empty() {
+            bail!("the specs of the case: {}", mistakes.join("; "));
+        }
+        Ok((layers, Arc::new(loaded)))
     }
 
     /// A token of somebody who may do everything.
