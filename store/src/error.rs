@@ -58,6 +58,16 @@ pub enum StoreError {
         /// Its name or id.
         name: Str,
     },
+    /// Nothing more will happen to it: it cannot be cancelled any more.
+    #[error("{what} `{name}` is {status} already")]
+    Finished {
+        /// `scan`, …
+        what: &'static str,
+        /// Its id.
+        name: Str,
+        /// Where it stands: `completed`, `failed`, …
+        status: &'static str,
+    },
     /// The revision was never committed, or retention removed it: ask for another.
     #[error("environment `{environment}` has no revision {revision}; revisions {oldest} to {current} can be read")]
     NoRevision {

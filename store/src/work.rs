@@ -10,8 +10,8 @@ pub mod row;
 pub mod scan;
 pub mod schedule;
 
-pub use conntest::{ConnectionTest, TestStatus};
-pub use message::{Level, Message};
-pub use row::{Row, new_id, stamp};
-pub use scan::{Progress, ScanOnly, ScanStatus, ScanTask};
-pub use schedule::{Recurrence, Schedule, ScheduleStatus};
+pub use conntest::{ConnectionTest, TestAnswer, TestStatus};
+pub use message::{Level, Message, MessageFilter};
+pub use row::{Row, Task, all, get, insert, list, new_id, stamp, unstamp};
+pub use scan::{Beat, EnvironmentState, Progress, ScanOnly, ScanStatus, ScanTask};
+pub use schedule::{FieldProblem, Recurrence, Schedule, ScheduleStatus};

@@ -1,15 +1,16 @@
-//! Typed documents: one trait between a type and its record.
+//! Typed documents: one trait between a type and its record, and how they are read and changed.
 
 use calipso_model::{Map, Str};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     error::StoreError,
-    records::{Collection, Record},
+    query::{Cursor, Page},
+    records::{Collection, Record, RecordQuery, Records},
 };
 
 /// A type whose values are documents of one collection. What serde writes of it is what is stored.
-pub trait Row: Serialize + DeserializeOwned {
+pub trait Row: Serialize + DeserializeOwned + Send + Sync {
     /// Where they are kept.
     const COLLECTION: Collection;
 
@@ -32,6 +33,88 @@ pub trait Row: Serialize + DeserializeOwned {
             what: format!("{} `{}`", Self::COLLECTION.name(), record.id),
             source: Some(error.into()),
         })
+    }
+}
+
+/// A document as it was read: with its id, and the version that a change of it must name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Task<T> {
+    /// Its id.
+    pub id: Str,
+    /// Its version when it was read or written last.
+    pub version: u64,
+    /// What it says.
+    pub row: T,
+}
+
+impl<T: Row> Task<T> {
+    /// From a record.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when it is none of this type.
+    pub fn from_record(record: &Record) -> Result<Self, StoreError> {
+        Ok(Self { id: record.id.clone(), version: record.version, row: T::from_record(record)? })
+    }
+
+    /// Writes the row if the document was not changed since; the task then has the new version.
+    ///
+    /// # Errors
+    /// [`StoreError::Changed`].
+    pub async fn save(&mut self, records: &dyn Records) -> Result<(), StoreError> {
+        let written = records.replace(T::COLLECTION, &self.id, self.version, &self.row.to_doc()?).await?;
+        self.version = written.version;
+        Ok(())
+    }
+}
+
+/// Adds a document.
+///
+/// # Errors
+/// [`StoreError::Exists`] when there is one of that id.
+pub async fn insert<T: Row>(records: &dyn Records, id: &str, row: T) -> Result<Task<T>, StoreError> {
+    let written = records.insert(T::COLLECTION, id, &row.to_doc()?).await?;
+    Ok(Task { id: written.id, version: written.version, row })
+}
+
+/// The document of an id.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when it is none of this type.
+pub async fn get<T: Row>(records: &dyn Records, id: &str) -> Result<Option<Task<T>>, StoreError> {
+    records.record(T::COLLECTION, id).await?.map(|record| Task::from_record(&record)).transpose()
+}
+
+/// A page of the documents that a question finds, and where the next one starts.
+///
+/// # Errors
+/// As [`Records::records`]; [`StoreError::Corrupt`] when one is none of this type.
+pub async fn list<T: Row>(
+    records: &dyn Records,
+    query: &RecordQuery,
+    page: &Page,
+) -> Result<(Vec<Task<T>>, Option<Cursor>), StoreError> {
+    let found = records.records(T::COLLECTION, query, page).await?;
+    let tasks = found.items.iter().map(Task::from_record).collect::<Result<_, _>>()?;
+    Ok((tasks, found.next))
+}
+
+/// How many documents are read at once where all of them are wanted.
+const PIECE: usize = 500;
+
+/// All documents that a question finds. Only for questions whose answers are few.
+///
+/// # Errors
+/// As [`list`].
+pub async fn all<T: Row>(records: &dyn Records, query: &RecordQuery) -> Result<Vec<Task<T>>, StoreError> {
+    let mut found = Vec::new();
+    let mut page = Page::first(PIECE);
+    loop {
+        let (tasks, next) = list(records, query, &page).await?;
+        found.extend(tasks);
+        match next {
+            Some(cursor) => page = Page::after(cursor, PIECE),
+            None => return Ok(found),
+        }
     }
 }
 
@@ -59,4 +142,20 @@ pub fn stamp(millis: i64) -> Str {
         jiff::Timestamp::MAX
     });
     format!("{at:.3}").into()
+}
+
+/// The time that a document holds, in milliseconds since 1970 UTC; nothing where it is none.
+#[must_use]
+pub fn unstamp(text: &str) -> Option<i64> {
+    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
+}
+
+/// So much later.
+pub(crate) fn later(now_millis: i64, by: std::time::Duration) -> i64 {
+    now_millis.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// So much earlier.
+pub(crate) fn earlier(now_millis: i64, by: std::time::Duration) -> i64 {
+    now_millis.saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX))
 }

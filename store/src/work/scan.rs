@@ -1,9 +1,26 @@
 //! Requests for scans: submitted by anybody, run by exactly one worker at a time.
 
+mod claim;
+mod history;
+mod hold;
+mod slot;
+
 use calipso_model::{Map, Str};
 use serde::{Deserialize, Serialize};
 
-use crate::{records::Collection, work::row::Row};
+pub use claim::claim;
+pub(in crate::work) use claim::unfinished;
+pub use history::{EnvironmentState, forget_old, state};
+pub use hold::{Beat, beat, finish, hand_back};
+
+use crate::{
+    error::StoreError,
+    records::{Collection, Records},
+    work::{
+        message::Level,
+        row::{self, Row, Task, stamp},
+    },
+};
 
 /// Where a request stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,7 +144,7 @@ pub struct ScanTask {
     pub holder: Option<Str>,
     /// When another worker may take it.
     pub lease_until_millis: i64,
-    /// How many workers have begun it.
+    /// How many workers have begun it and did not hand it back.
     pub attempts: u64,
     /// Somebody wants it to end.
     pub cancel_requested: bool,
@@ -142,6 +159,9 @@ pub struct ScanTask {
     /// Why it failed or was cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Str>,
+    /// Why it waits again after a worker had begun it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits_because: Option<Str>,
     /// Figures of its report: objects, links, cliques, failures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub summary: Option<Map>,
@@ -151,4 +171,102 @@ pub struct ScanTask {
 
 impl Row for ScanTask {
     const COLLECTION: Collection = Collection::Scans;
+}
+
+impl ScanTask {
+    /// Whether it is about the whole environment, objects, links and cliques.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.object_id.is_none() && self.only.is_none()
+    }
+
+    /// What messages it leaves; a level that is not named is [`Level::Info`].
+    #[must_use]
+    pub fn level(&self) -> Level {
+        Level::from_name(&self.log_level).unwrap_or_default()
+    }
+
+    /// Whether a worker has it at that time.
+    #[must_use]
+    pub fn is_held(&self, now_millis: i64) -> bool {
+        self.status == ScanStatus::Running && self.lease_until_millis > now_millis
+    }
+}
+
+/// Asks for a scan. What only workers write (status, holder, progress, …) is set anew, whatever the request says of it.
+///
+/// # Shape
+/// Neither the environment nor the object is looked up; a scan of what is not there fails with a sentence.
+/// # Errors
+/// [`StoreError::Invalid`] when it names no environment, one part of an object only, an object together with a part to do, or
+/// a level that is none.
+pub async fn submit(records: &dyn Records, task: ScanTask, now_millis: i64) -> Result<Task<ScanTask>, StoreError> {
+    submit_as(records, &row::new_id(now_millis)?, task, now_millis).await
+}
+
+/// As [`submit`], with an id: whoever makes the id from what asks never asks twice.
+///
+/// # Errors
+/// As [`submit`], and [`StoreError::Exists`].
+pub async fn submit_as(
+    records: &dyn Records,
+    id: &str,
+    task: ScanTask,
+    now_millis: i64,
+) -> Result<Task<ScanTask>, StoreError> {
+    if task.environment.is_empty() {
+        return Err(StoreError::invalid("a scan needs an environment"));
+    }
+    if task.object_type.is_some() != task.object_id.is_some() {
+        return Err(StoreError::invalid("an object is named by its type and its id, not by one of them"));
+    }
+    if task.object_id.is_some() && task.only.is_some() {
+        return Err(StoreError::invalid("a scan of one object does all parts; leave out which part to do"));
+    }
+    if !task.log_level.is_empty() && Level::from_name(&task.log_level).is_none() {
+        return Err(StoreError::invalid(format!("`{}` is no level of messages", task.log_level)));
+    }
+    let fresh = ScanTask {
+        environment: task.environment,
+        only: task.only,
+        clear: task.clear,
+        object_type: task.object_type,
+        object_id: task.object_id,
+        log_level: Level::from_name(&task.log_level).unwrap_or_default().as_str().into(),
+        submitted_by: task.submitted_by,
+        schedule_id: task.schedule_id,
+        submit_timestamp: stamp(now_millis),
+        not_before_millis: task.not_before_millis,
+        updated_millis: now_millis,
+        ..ScanTask::default()
+    };
+    row::insert(records, id, fresh).await
+}
+
+/// Ends a request that waits at once, and asks the worker of one that runs to end it.
+///
+/// # Errors
+/// [`StoreError::NotFound`]; [`StoreError::Finished`] when nothing more will happen to it anyway.
+pub async fn cancel(records: &dyn Records, id: &str, by: &str, now_millis: i64) -> Result<ScanTask, StoreError> {
+    loop {
+        let Some(mut task) = row::get::<ScanTask>(records, id).await? else {
+            return Err(StoreError::NotFound { what: "scan", name: id.into() });
+        };
+        match task.row.status {
+            ScanStatus::Pending => {
+                task.row.status = ScanStatus::Aborted;
+                task.row.end_timestamp = Some(stamp(now_millis));
+            }
+            ScanStatus::Running => {}
+            done => return Err(StoreError::Finished { what: "scan", name: id.into(), status: done.as_str() }),
+        }
+        task.row.cancel_requested = true;
+        task.row.error.get_or_insert_with(|| format!("cancelled by {by}").into());
+        task.row.updated_millis = now_millis;
+        match task.save(records).await {
+            Ok(()) => return Ok(task.row),
+            Err(StoreError::Changed { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
