@@ -243,11 +243,11 @@ impl Operation {
     pub fn body(&self, bytes: &[u8]) -> Result<Option<Value>, BodyFault> {
         let Some(body) = &self.body else { return Ok(None) };
         if bytes.is_empty() {
-            let missing = || BodyFault::Unreadable(FieldError::body("", "there is no body"));
+            let missing = || BodyFault::Unreadable(vec![FieldError::body("", "there is no body")]);
             return if body.required { Err(missing()) } else { Ok(None) };
         }
         let value: Value = serde_json::from_slice(bytes)
-            .map_err(|error| BodyFault::Unreadable(FieldError::body("", format!("is not JSON: {error}"))))?;
+            .map_err(|error| BodyFault::Unreadable(vec![FieldError::body("", format!("is not JSON: {error}"))]))?;
         let errors = mistakes(&body.validator, &value, "body");
         if errors.is_empty() { Ok(Some(value)) } else { Err(BodyFault::Wrong(errors)) }
     }
@@ -257,7 +257,7 @@ impl Operation {
 #[derive(Debug)]
 pub enum BodyFault {
     /// There is none, or it is not JSON.
-    Unreadable(FieldError),
+    Unreadable(Vec<FieldError>),
     /// It is not what the document describes.
     Wrong(Vec<FieldError>),
 }

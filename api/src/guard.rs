@@ -94,7 +94,7 @@ async fn checked_body(
         return Err(Problem::unsupported_media_type());
     }
     operation.body(&bytes).map_err(|fault| match fault {
-        BodyFault::Unreadable(error) => Problem::bad_request(vec![error]),
+        BodyFault::Unreadable(errors) => Problem::bad_request(errors),
         BodyFault::Wrong(errors) => Problem::rejected(errors),
     })
 }

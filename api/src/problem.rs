@@ -159,7 +159,7 @@ impl FieldError {
 /// A problem: what the client is told, and a cause that only the log sees.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    kind: Kind,
+    kind: &'static Kind,
     detail: String,
     errors: Vec<FieldError>,
     cause: Option<Arc<dyn Error + Send + Sync>>,
@@ -186,8 +186,9 @@ pub struct ProblemBody<'a> {
     errors: &'a [FieldError],
 }
 
-fn kind(status: u16) -> Kind {
-    KINDS.iter().copied().find(|kind| kind.status == status).unwrap_or(KINDS[KINDS.len() - 2])
+/// The kind of a status; whatever is unknown is our fault.
+fn kind(status: u16) -> &'static Kind {
+    KINDS.iter().find(|kind| kind.status == status).unwrap_or(&KINDS[KINDS.len() - 2])
 }
 
 impl Problem {

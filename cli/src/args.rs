@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::settings::SettingFlags;
+
 /// Discovers how a virtual network is really wired, from YAML specs.
 ///
 /// Exit codes: 0 done; 1 done, with findings (wrong specs, failed tests, a scan with failed steps, failed connection
@@ -23,12 +25,15 @@ pub struct Cli {
 /// Options of every command.
 #[derive(Debug, Args)]
 pub struct Common {
-    /// File of the embedded store.
-    #[arg(long, global = true, value_name = "FILE", env = "CALIPSO_STORE")]
-    pub store: Option<PathBuf>,
+    /// Where everything is kept: a file, or the address of a MongoDB replica set [env: CALIPSO_STORE]
+    #[arg(long, global = true, value_name = "FILE|mongodb://…")]
+    pub store: Option<String>,
+    /// The configuration file; without it, calipso/calipso.yaml in the user's configuration folder or /etc, if there.
+    #[arg(long, global = true, value_name = "FILE", env = "CALIPSO_CONFIG")]
+    pub config: Option<PathBuf>,
     /// A folder of specs that is laid over the built-in ones; may be given several times.
     #[arg(long, global = true, value_name = "DIR")]
-    pub specs: Vec<PathBuf>,
+    pub specs: Vec<String>,
     /// When to use colours.
     #[arg(long, global = true, value_enum, default_value_t = When::Auto)]
     pub color: When,
@@ -74,6 +79,17 @@ pub enum Command {
     Search(Search),
     /// Show what changed between two revisions.
     Diff(Diff),
+    /// Serve the REST interface, and run the scans that it is asked for.
+    Serve(Serve),
+    /// Show the settings, and where each comes from.
+    #[command(subcommand)]
+    Config(Config),
+    /// Add, list, change and remove users of the REST interface.
+    #[command(subcommand)]
+    User(User),
+    /// Handle the keys that seal secrets at rest.
+    #[command(subcommand)]
+    Key(Key),
     /// Print the JSON Schema of a kind of spec.
     Schema(Schema),
     /// Write the reference pages that are generated from the language.
@@ -466,6 +482,71 @@ pub struct Diff {
     /// How to print.
     #[command(flatten)]
     pub out: Out,
+}
+
+/// `serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Settings.
+    #[command(flatten)]
+    pub settings: SettingFlags,
+}
+
+/// `config`.
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Show every setting with its value and where that comes from; secrets stay references.
+    Show {
+        /// Settings.
+        #[command(flatten)]
+        settings: Box<SettingFlags>,
+        /// How to print.
+        #[command(flatten)]
+        out: Out,
+    },
+}
+
+/// `user`.
+#[derive(Debug, Subcommand)]
+pub enum User {
+    /// List users and what they may do.
+    List(Out),
+    /// Add a user; prints a random password once unless one is given.
+    Add {
+        /// Name.
+        name: String,
+        /// May do everything.
+        #[arg(long)]
+        administrator: bool,
+        /// ENVIRONMENT=view|edit; `*` stands for every environment. May be given several times.
+        #[arg(long = "grant", value_name = "ENVIRONMENT=RIGHT")]
+        grants: Vec<String>,
+        /// Where the password is: env:NAME or file:PATH.
+        #[arg(long, value_name = "env:NAME|file:PATH")]
+        password: Option<String>,
+    },
+    /// Set a new password; prints a random one once unless one is given. All tokens of the user end.
+    Password {
+        /// Name.
+        name: String,
+        /// Where the password is: env:NAME or file:PATH.
+        #[arg(long, value_name = "env:NAME|file:PATH")]
+        password: Option<String>,
+    },
+    /// Remove a user with all tokens.
+    Remove {
+        /// Name.
+        name: String,
+    },
+}
+
+/// `key`.
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    /// Make a new key, and seal every secret in the store again with it.
+    Rotate,
+    /// Show which keys there are, and how many secrets each seals.
+    List(Out),
 }
 
 /// `schema`.

@@ -5,10 +5,12 @@ pub mod command;
 pub mod embedded;
 pub mod environment;
 pub mod failure;
+pub mod metrics;
 pub mod output;
 pub mod picture;
 pub mod secrets;
 pub mod session;
+pub mod settings;
 pub mod show;
 
 use std::process::ExitCode;
@@ -19,16 +21,25 @@ use crate::{
     args::{Cli, Command},
     failure::{Exit, Failure},
     session::Session,
+    settings::Settings,
 };
 
 /// Runs the program with the process's arguments.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    log(cli.common.verbose);
+    let session = match session(&cli) {
+        Ok(session) => session,
+        Err(failure) => return fail(&failure),
+    };
+    // A service that nobody looks at says what it does.
+    let verbose = cli.common.verbose.saturating_add(u8::from(matches!(cli.command, Command::Serve(_))));
+    if let Err(failure) = log(&session.settings, verbose) {
+        return fail(&failure);
+    }
     // A second provider cannot be there: nothing else installs one.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    if let Some(result) = run_at_once(&cli) {
+    if let Some(result) = run_at_once(&session, &cli) {
         return match result {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => fail(&failure),
@@ -38,7 +49,7 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&Failure::new(Exit::Bug, format!("cannot start: {error}"))),
     };
-    match runtime.block_on(run(&cli)) {
+    match runtime.block_on(run(&session, &cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => fail(&failure),
     }
@@ -52,24 +63,45 @@ fn fail(failure: &Failure) -> ExitCode {
     ExitCode::from(failure.exit as u8)
 }
 
-fn log(verbose: u8) {
+/// Begins to log to standard error. CALIPSO_LOG and the setting `log.filter` count before -v.
+fn log(settings: &Settings, verbose: u8) -> Result<(), Failure> {
     let level = match verbose {
         0 => "warn",
         1 => "calipso=info,warn",
         2 => "calipso=debug,info",
         _ => "trace",
     };
-    let filter = tracing_subscriber::EnvFilter::try_from_env("CALIPSO_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let from_variable = std::env::var("CALIPSO_LOG").ok().filter(|text| !text.is_empty());
+    let wanted = from_variable.as_deref().or_else(|| settings.text("log.filter")).unwrap_or(level);
+    let filter = tracing_subscriber::EnvFilter::try_new(wanted)
+        .map_err(|error| Failure::usage(format!("`{wanted}` says not what to log: {error}")))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match settings.text("log.format") {
+        Some("json") => log.json().flatten_event(true).init(),
+        Some("text") | None => log.init(),
+        Some(other) => {
+            return Err(Failure::usage(format!("the setting `log.format` is `text` or `json`, not `{other}`")));
+        }
+    }
+    Ok(())
+}
+
+/// The settings of a command, and what else it needs.
+fn session(cli: &Cli) -> Result<Session, Failure> {
+    let own = match &cli.command {
+        Command::Serve(args) => Some(&args.settings),
+        Command::Config(args::Config::Show { settings, .. }) => Some(&**settings),
+        _ => None,
+    };
+    Session::new(&cli.common, own)
 }
 
 /// Runs one of the commands that wait for nobody; nothing for the others.
-fn run_at_once(cli: &Cli) -> Option<Result<(), Failure>> {
-    let session = Session::new(&cli.common);
+fn run_at_once(session: &Session, cli: &Cli) -> Option<Result<(), Failure>> {
     Some(match &cli.command {
-        Command::Check(args) => command::specs::check(&session, args),
-        Command::Test(args) => command::specs::test(&session, args),
+        Command::Config(args::Config::Show { out, .. }) => command::config::show(session, *out),
+        Command::Check(args) => command::specs::check(session, args),
+        Command::Test(args) => command::specs::test(session, args),
         Command::Explain(args) if args.what.is_none() => match &args.code {
             Some(code) => command::specs::explain_code(code),
             None => Err(Failure::usage("say what to explain").help("`calipso explain codes` lists the diagnostics")),
@@ -85,22 +117,25 @@ fn run_at_once(cli: &Cli) -> Option<Result<(), Failure>> {
 }
 
 /// Runs one of the commands that ask a store or the world.
-async fn run(cli: &Cli) -> Result<(), Failure> {
-    let session = Session::new(&cli.common);
+async fn run(session: &Session, cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
-        Command::Demo(args) => command::demo::run(&session, args).await,
+        Command::Serve(_) => command::serve::run(session).await,
+        Command::User(what) => command::user::run(session, what).await,
+        Command::Key(what) => command::key::run(session, what).await,
+        Command::Demo(args) => command::demo::run(session, args).await,
         Command::Explain(args) => match &args.what {
-            Some(what) => command::explain::run(&session, what).await,
+            Some(what) => command::explain::run(session, what).await,
             None => Ok(()),
         },
-        Command::Env(what) => command::env::run(&session, what).await,
-        Command::Scan(args) => command::scan::run(&session, args).await,
-        Command::Get(what) => command::look::get(&session, what).await,
-        Command::Graph(args) => command::look::graph(&session, args).await,
-        Command::Search(args) => command::look::search(&session, args).await,
-        Command::Diff(args) => command::look::diff(&session, args).await,
+        Command::Env(what) => command::env::run(session, what).await,
+        Command::Scan(args) => command::scan::run(session, args).await,
+        Command::Get(what) => command::look::get(session, what).await,
+        Command::Graph(args) => command::look::graph(session, args).await,
+        Command::Search(args) => command::look::search(session, args).await,
+        Command::Diff(args) => command::look::diff(session, args).await,
         Command::Check(_)
         | Command::Test(_)
+        | Command::Config(_)
         | Command::Schema(_)
         | Command::Reference(_)
         | Command::Completions { .. } => Ok(()),

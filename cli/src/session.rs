@@ -8,19 +8,21 @@ use std::{
 
 use calipso_model::{Environment, Object, ObjectKey, Revision, Str};
 use calipso_spec::{Layer, Loaded, diag};
-use calipso_store::{Embedded, Page, Query, Store, StoreError};
+use calipso_store::{Backend, Embedded, Page, Query, Store, StoreError};
 
 use crate::{
     args::{Common, When},
     embedded,
     failure::{Exit, Failure},
+    settings::{SettingFlags, Settings},
 };
 
 /// What a command needs.
 pub struct Session {
-    /// Options of every command.
-    store_file: PathBuf,
-    spec_dirs: Vec<PathBuf>,
+    /// What flags, variables and the configuration file say.
+    pub settings: Settings,
+    /// Another file of the embedded store.
+    other_store: Option<PathBuf>,
     /// Whether to print colours.
     pub colour: bool,
     /// Columns of the terminal.
@@ -29,10 +31,29 @@ pub struct Session {
     pub terminal: bool,
 }
 
+/// Where the store is.
+pub enum Place {
+    /// A file of the embedded store.
+    File(PathBuf),
+    /// The address of a MongoDB replica set.
+    Mongo(String),
+}
+
 impl Session {
-    /// From the options of every command.
-    #[must_use]
-    pub fn new(common: &Common) -> Self {
+    /// From the options of every command, and the settings of a command that takes them all.
+    ///
+    /// # Errors
+    /// A setting is wrong.
+    pub fn new(common: &Common, own: Option<&SettingFlags>) -> Result<Self, Failure> {
+        let mut flags = own.map(|flags| flags.0.clone()).unwrap_or_default();
+        if let Some(store) = &common.store {
+            flags.insert("store", vec![store.clone()]);
+        }
+        if !common.specs.is_empty() {
+            flags.insert("specs", common.specs.clone());
+        }
+        let file = common.config.clone().or_else(usual_config);
+        let settings = Settings::resolve(&flags, &|name| std::env::var(name).ok(), file.as_deref())?;
         let terminal = std::io::stdout().is_terminal();
         let colour = match common.color {
             When::Always => true,
@@ -44,47 +65,48 @@ impl Session {
         } else {
             160
         });
-        Self {
-            store_file: common.store.clone().unwrap_or_else(default_store),
-            spec_dirs: common.specs.clone(),
-            colour,
-            width,
-            terminal: std::io::stderr().is_terminal(),
-        }
+        Ok(Self { settings, other_store: None, colour, width, terminal: std::io::stderr().is_terminal() })
     }
 
-    /// The same with another store.
+    /// The same with another file of the embedded store.
     #[must_use]
     pub fn with_store(&self, store_file: PathBuf) -> Self {
-        Self {
-            store_file,
-            spec_dirs: self.spec_dirs.clone(),
-            colour: self.colour,
-            width: self.width,
-            terminal: self.terminal,
-        }
+        Self { settings: self.settings.clone(), other_store: Some(store_file), ..*self }
     }
 
-    /// The store's file.
+    /// Where the store is.
     #[must_use]
-    pub fn store_file(&self) -> &Path {
-        &self.store_file
+    pub fn place(&self) -> Place {
+        match (&self.other_store, self.settings.text("store")) {
+            (Some(file), _) => Place::File(file.clone()),
+            (None, Some(address)) if address.starts_with("mongodb://") || address.starts_with("mongodb+srv://") => {
+                Place::Mongo(address.to_owned())
+            }
+            (None, Some(_)) => Place::File(self.settings.path("store").unwrap_or_default()),
+            (None, None) => Place::File(data_folder().join("store.db")),
+        }
     }
 
     /// Opens the store; makes it if it is not there.
     ///
     /// # Errors
     /// It cannot be opened.
-    pub fn store(&self) -> Result<Arc<dyn Store>, Failure> {
-        if let Some(folder) = self.store_file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+    pub async fn store(&self) -> Result<Arc<dyn Backend>, Failure> {
+        let file = match self.place() {
+            Place::File(file) => file,
+            Place::Mongo(address) => return self.mongo(&address).await,
+        };
+        if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(|error| {
                 Failure::new(Exit::Store, format!("cannot make the folder `{}`: {error}", folder.display()))
                     .help("name another place with `--store FILE` or CALIPSO_STORE")
             })?;
         }
-        Ok(Arc::new(
-            Embedded::open(&self.store_file, calipso_store::embedded::Options::default()).map_err(store_failure)?,
-        ))
+        Ok(Arc::new(Embedded::open(&file, calipso_store::embedded::Options::default()).map_err(store_failure)?))
+    }
+
+    async fn mongo(&self, _address: &str) -> Result<Arc<dyn Backend>, Failure> {
+        Err(Failure::usage("not yet"))
     }
 
     /// The built-in specs with the layers over them, whatever is wrong with them.
@@ -92,11 +114,19 @@ impl Session {
     /// # Errors
     /// A folder cannot be read.
     pub fn load(&self) -> Result<Loaded, Failure> {
+        Ok(calipso_spec::load(&self.layers()?))
+    }
+
+    /// The built-in specs and the folders over them, in order.
+    ///
+    /// # Errors
+    /// A folder cannot be read.
+    pub fn layers(&self) -> Result<Vec<Layer>, Failure> {
         let mut layers = vec![embedded::specs()];
-        for dir in &self.spec_dirs {
-            layers.push(read_layer(dir)?);
+        for dir in self.settings.list("specs") {
+            layers.push(read_layer(Path::new(dir))?);
         }
-        Ok(calipso_spec::load(&layers))
+        Ok(layers)
     }
 
     /// The specs, without errors; warnings are not shown.
@@ -123,11 +153,25 @@ pub fn read_layer(dir: &Path) -> Result<Layer, Failure> {
         .map_err(|error| Failure::usage(format!("cannot read the specs in `{}`: {error}", dir.display())))
 }
 
-fn default_store() -> PathBuf {
-    let data = std::env::var_os("XDG_DATA_HOME")
+/// The user's folder for data.
+#[must_use]
+pub fn data_folder() -> PathBuf {
+    user_folder("XDG_DATA_HOME", ".local/share").join("calipso")
+}
+
+fn user_folder(variable: &str, below_home: &str) -> PathBuf {
+    std::env::var_os(variable)
         .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")));
-    data.unwrap_or_default().join("calipso/store.db")
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(below_home)))
+        .unwrap_or_default()
+}
+
+/// The configuration file that counts when none is named.
+fn usual_config() -> Option<PathBuf> {
+    [user_folder("XDG_CONFIG_HOME", ".config"), PathBuf::from("/etc")]
+        .map(|folder| folder.join("calipso/calipso.yaml"))
+        .into_iter()
+        .find(|file| file.is_file())
 }
 
 /// Columns as the shell's `stty` tells; 100 where it does not.

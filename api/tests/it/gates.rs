@@ -11,6 +11,7 @@ async fn what_the_document_does_not_know_is_refused() {
     let answer = server.get("/api/v1/version").await;
     assert_eq!((answer.status.as_u16(), &answer.body["api"]), (200, &json!("v1")));
     assert!(answer.headers.contains_key("x-request-id"));
+    assert_eq!(server.service.version, "0.0.0");
 
     let answer = server.get("/api/v1/version?colour=red").await;
     assert_eq!(answer.status, 400, "{}", answer.body);

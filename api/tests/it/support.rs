@@ -15,7 +15,9 @@ use tower::ServiceExt as _;
 
 /// A server and its store.
 pub struct Server {
+    /// The whole interface.
     pub router: Router,
+    /// What its handlers share.
     pub service: Arc<Service>,
     _folder: TempDir,
 }
@@ -27,9 +29,9 @@ pub fn open() -> Server {
 
 /// A server with this access.
 pub fn with(access: Access) -> Server {
-    let folder = tempfile::tempdir().unwrap();
-    let backend = Arc::new(Embedded::open(&folder.path().join("store.db"), Options::default()).unwrap());
-    let layers = vec![calipso_spec::read_layer(std::path::Path::new("../specs")).unwrap()];
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let backend = Arc::new(Embedded::open(&folder.path().join("store.db"), Options::default()).expect("a store"));
+    let layers = vec![calipso_spec::read_layer(std::path::Path::new("../specs")).expect("the specs")];
     let loaded = Arc::new(calipso_spec::load(&layers));
     let service = Arc::new(Service {
         backend,
@@ -53,9 +55,9 @@ pub struct Answer {
 impl Server {
     /// Sends a request.
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        let response = self.router.clone().oneshot(request).await.expect("a router never fails");
         let (parts, body) = response.into_parts();
-        let bytes = to_bytes(body, 64 << 20).await.unwrap();
+        let bytes = to_bytes(body, 64 << 20).await.expect("an answer can be read");
         let body = serde_json::from_slice(&bytes)
             .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
         Answer { status: parts.status, headers: parts.headers, body }
@@ -63,12 +65,12 @@ impl Server {
 
     /// GET.
     pub async fn get(&self, path: &str) -> Answer {
-        self.send(Request::get(path).body(Body::empty()).unwrap()).await
+        self.send(Request::get(path).body(Body::empty()).expect("a request")).await
     }
 
     /// Any method with a JSON body.
     pub async fn json(&self, method: Method, path: &str, body: &Value) -> Answer {
         let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
-        self.send(request.body(Body::from(body.to_string())).unwrap()).await
+        self.send(request.body(Body::from(body.to_string())).expect("a request")).await
     }
 }

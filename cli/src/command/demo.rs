@@ -31,7 +31,7 @@ pub async fn run(session: &Session, args: &Demo) -> Result<(), Failure> {
     let store_file = args.keep.clone().unwrap_or_else(|| folder.path().join("store.db"));
     let session = session.with_store(store_file.clone());
     let specs = Arc::new(session.specs()?.specs);
-    let store = session.store()?;
+    let store = session.store().await?;
     let title = |text: &str| {
         println!("\n── {text} {}\n", "─".repeat(session.width.min(110).saturating_sub(text.chars().count() + 4)))
     };
@@ -43,7 +43,7 @@ pub async fn run(session: &Session, args: &Demo) -> Result<(), Failure> {
             .ok_or_else(|| Failure::new(Exit::Bug, "the demo's recording tells of no environment"))?;
         store.put_environment(&environment, Expect::Anything).await.map_err(store_failure)?;
         let wanted = Wanted { mode: ScanMode::Full, clear: false, record: None, replay: Some(&dir) };
-        let report = perform(&session, &specs, Arc::clone(&store), &environment, &wanted).await?;
+        let report = perform(&session, &specs, store.clone(), &environment, &wanted).await?;
         title(text);
         print!("{}", summary(&report));
     }

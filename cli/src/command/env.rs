@@ -27,7 +27,7 @@ pub async fn run(session: &Session, what: &Env) -> Result<(), Failure> {
         Env::Add(args) => add(session, args).await,
         Env::List(out) => {
             let specs = session.load()?.specs;
-            let store = session.store()?;
+            let store = session.store().await?;
             let environments = store.environments().await.map_err(store_failure)?;
             let mut rows = Vec::new();
             for found in environments {
@@ -58,14 +58,14 @@ pub async fn run(session: &Session, what: &Env) -> Result<(), Failure> {
         }
         Env::Show { environment: name, out } => {
             let specs = session.load()?.specs;
-            let store = session.store()?;
+            let store = session.store().await?;
             let found = environment(store.as_ref(), name).await?;
             print!("{}", show::value(out.output, &to_value(&found, &specs)));
             Ok(())
         }
         Env::Test { environment: name, role } => test(session, name, role.as_deref()).await,
         Env::Remove { environment: name, yes } => {
-            let store = session.store()?;
+            let store = session.store().await?;
             environment(store.as_ref(), name).await?;
             if !yes {
                 eprint!("remove `{name}` with all its revisions? Type its name to do so: ");
@@ -101,7 +101,7 @@ async fn add(session: &Session, args: &args::EnvAdd) -> Result<(), Failure> {
         return Err(Failure::usage(format!("the connections are not complete:\n  {}", problems.join("\n  ")))
             .help("give fields with `--set ROLE.FIELD=VALUE`"));
     }
-    let store = session.store()?;
+    let store = session.store().await?;
     store.put_environment(&found, Expect::Anything).await.map_err(store_failure)?;
     println!("added {}", found.name);
     for warning in &plan.warnings {
@@ -112,7 +112,7 @@ async fn add(session: &Session, args: &args::EnvAdd) -> Result<(), Failure> {
 
 async fn test(session: &Session, name: &str, role: Option<&str>) -> Result<(), Failure> {
     let loaded = session.specs()?;
-    let store = session.store()?;
+    let store = session.store().await?;
     let found = environment(store.as_ref(), name).await?;
     let plan = planned(&Arc::new(loaded.specs), &found)?;
     if let Some(role) = role

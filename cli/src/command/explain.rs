@@ -22,7 +22,7 @@ pub async fn run(session: &Session, what: &ExplainWhat) -> Result<(), Failure> {
     match what {
         ExplainWhat::Plan { environment } => explain_plan(session, environment).await,
         ExplainWhat::Object { environment, object } => {
-            let store = session.store()?;
+            let store = session.store().await?;
             let found = find_object(store.as_ref(), environment, None, object).await?;
             let scopes = store.scopes_of(environment, &found.key).await.map_err(store_failure)?;
             println!("{} `{}`", found.key, printable(found.name()));
@@ -46,7 +46,7 @@ pub async fn run(session: &Session, what: &ExplainWhat) -> Result<(), Failure> {
             Ok(())
         }
         ExplainWhat::Link { environment: name, link_type, source, target } => {
-            let store = session.store()?;
+            let store = session.store().await?;
             let source = find_object(store.as_ref(), name, None, source).await?;
             let target = find_object(store.as_ref(), name, None, target).await?;
             let graph = graph(session, store.as_ref(), name).await?;
@@ -72,7 +72,7 @@ pub async fn run(session: &Session, what: &ExplainWhat) -> Result<(), Failure> {
             Ok(())
         }
         ExplainWhat::Clique { environment: name, object } => {
-            let store = session.store()?;
+            let store = session.store().await?;
             let focal = find_object(store.as_ref(), name, None, object).await?;
             let graph = graph(session, store.as_ref(), name).await?;
             let Some(why) = graph.explain_clique(&focal.key) else {
@@ -102,7 +102,7 @@ pub async fn run(session: &Session, what: &ExplainWhat) -> Result<(), Failure> {
             Ok(())
         }
         ExplainWhat::Dangling { environment: name, link_type } => {
-            let store = session.store()?;
+            let store = session.store().await?;
             let graph = graph(session, store.as_ref(), name).await?;
             let asked =
                 Dangling { link_type: link_type.as_deref().map(Str::from), limit: Some(1000), ..Dangling::default() };

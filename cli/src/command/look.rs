@@ -44,7 +44,7 @@ fn more(there_is_more: bool, limit: usize) {
 /// # Errors
 /// Unknown environment, object or revision.
 pub async fn get(session: &Session, what: &args::Get) -> Result<(), Failure> {
-    let store = session.store()?;
+    let store = session.store().await?;
     let store = store.as_ref();
     match what {
         args::Get::Objects(args) => objects(store, args).await,
@@ -273,7 +273,7 @@ async fn clique_of(
 /// # Errors
 /// Unknown environment, object or revision; an object without a clique.
 pub async fn graph(session: &Session, args: &args::Graph) -> Result<(), Failure> {
-    let store = session.store()?;
+    let store = session.store().await?;
     let text = graph_text(session, store.as_ref(), args).await?;
     print!("{text}");
     Ok(())
@@ -389,7 +389,7 @@ async fn make(
 /// # Errors
 /// Unknown environment.
 pub async fn search(session: &Session, args: &args::Search) -> Result<(), Failure> {
-    let store = session.store()?;
+    let store = session.store().await?;
     let found = store.search(&args.environment, None, &args.text, args.limit).await.map_err(store_failure)?;
     if found.is_empty() {
         return Err(Failure::new(
@@ -406,7 +406,7 @@ pub async fn search(session: &Session, args: &args::Search) -> Result<(), Failur
 /// # Errors
 /// Unknown environment or revision.
 pub async fn diff(session: &Session, args: &args::Diff) -> Result<(), Failure> {
-    let store = session.store()?;
+    let store = session.store().await?;
     let current = store.current(&args.environment).await.map_err(store_failure)?;
     let to = args.to.unwrap_or(current);
     let from = args.from.unwrap_or_else(|| to.saturating_sub(1));

@@ -28,7 +28,7 @@ use crate::{
 pub async fn run(session: &Session, args: &args::Scan) -> Result<(), Failure> {
     let loaded = session.specs()?;
     let specs = Arc::new(loaded.specs);
-    let store = session.store()?;
+    let store = session.store().await?;
     let found = match (&args.replay, store.environment(&args.environment).await) {
         (_, Ok(found)) => found,
         (Some(dir), Err(StoreError::NotFound { .. })) => {
@@ -353,7 +353,7 @@ impl Observer for Progress {
 /// Unknown environment, or no plan for it.
 pub async fn explain_plan(session: &Session, name: &str) -> Result<(), Failure> {
     let loaded = session.specs()?;
-    let store = session.store()?;
+    let store = session.store().await?;
     let found = environment(store.as_ref(), name).await?;
     let plan = planned(&Arc::new(loaded.specs), &found)?;
     println!("{} is a {} {} ({} stages)", found.name, found.distribution, found.version, plan.n_stages);

@@ -55,17 +55,16 @@ async fn run(backend: &dyn Backend, mut task: Task<Schedule>, now_millis: i64) -
         Err(error) => return Err(error),
     }
     let id = scan_id(&task.id, planned);
-    let mut asked = false;
+    // In this order: what makes the environment busy may be the very scan that another worker asked for just now.
+    let busy = backend.count(Collection::Scans, &scan::unfinished(&task.row.environment)).await? > 0;
     let mut ran = row::get::<ScanTask>(backend, &id).await?.is_some();
-    if !ran {
-        let busy = backend.count(Collection::Scans, &scan::unfinished(&task.row.environment)).await? > 0;
-        if busy && task.row.recurrence == Recurrence::Once {
-            return Ok(false);
-        }
-        if !busy {
-            asked = ask(backend, &id, &task, now_millis).await?;
-            ran = true;
-        }
+    if !ran && busy && task.row.recurrence == Recurrence::Once {
+        return Ok(false);
+    }
+    let mut asked = false;
+    if !ran && !busy {
+        asked = ask(backend, &id, &task, now_millis).await?;
+        ran = true;
     }
     let row = &mut task.row;
     if ran {
