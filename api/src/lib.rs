@@ -4,10 +4,13 @@
 //! what is documented is what is enforced), who asks ([`access`]), and whether that user may ([`guard`]).
 
 pub mod access;
+pub mod answer;
 pub mod contract;
 pub mod extract;
 pub mod guard;
+pub mod lookup;
 pub mod openapi;
+pub mod paging;
 pub mod problem;
 pub mod resource;
 pub mod service;

@@ -233,6 +233,13 @@ impl Problem {
         Self::new(409, detail)
     }
 
+    /// Adds each place that it is about.
+    #[must_use]
+    pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.errors = errors;
+        self
+    }
+
     /// 412.
     #[must_use]
     pub fn changed(detail: impl Into<String>) -> Self {
@@ -347,7 +354,7 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match &error {
             StoreError::NotFound { .. } | StoreError::NoRevision { .. } => Self::not_found(error.to_string()),
-            StoreError::Exists { .. } | StoreError::LeaseHeld { .. } => Self::conflict(error.to_string()),
+            StoreError::Exists { .. } | StoreError::LeaseHeld { .. } | StoreError::Finished { .. } => Self::conflict(error.to_string()),
             StoreError::Changed { .. } => Self::changed(error.to_string()),
             StoreError::Invalid { what } => Self::bad_request(vec![FieldError::query("", what.clone())]),
             StoreError::Busy | StoreError::Unavailable { .. } | StoreError::FullDisk { .. } => Self::store_away(error),

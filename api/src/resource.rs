@@ -1,16 +1,57 @@
 //! The resources, one file each, in the order of the document.
 
+pub mod inventory;
 pub mod problems;
 pub mod version;
 
 use std::sync::Arc;
 
+use calipso_model::Str;
+use calipso_store::{LinkQuery, Page, Query};
+use utoipa::openapi::{
+    RefOr, Schema,
+    schema::{AdditionalProperties, ObjectBuilder, Type},
+};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::service::Service;
+use crate::{
+    problem::{FieldError, Problem},
+    service::Service,
+};
 
 /// Every resource.
 #[must_use]
 pub fn all() -> OpenApiRouter<Arc<Service>> {
-    OpenApiRouter::new().merge(version::routes())
+    OpenApiRouter::new()
+        .merge(inventory::routes())
+        .merge(version::routes())
+}
+
+/// How `attributes[NAME]=VALUE` is documented and limited.
+fn attributes_schema() -> RefOr<Schema> {
+    let value = ObjectBuilder::new().schema_type(Type::String).max_length(Some(4_096));
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .max_properties(Some(20))
+        .additional_properties(Some(AdditionalProperties::RefOr(RefOr::T(value.into()))))
+        .into()
+}
+
+/// Refuses object types that neither the catalogue nor the environment knows.
+///
+/// # Errors
+/// 400 with each of them.
+async fn known_types(service: &Service, environment: &str, parameter: &str, types: &[Str]) -> Result<(), Problem> {
+    let mut errors = Vec::new();
+    for object_type in types {
+        if service.loaded.specs.object_types.contains_key(object_type) {
+            continue;
+        }
+        let query = Query { types: vec![object_type.clone()], ..Query::default() };
+        let found = service.backend.objects(environment, None, &query, &Page::first(1)).await?;
+        if found.items.is_empty() {
+            errors.push(FieldError::query(parameter, format!("`{object_type}` is not the type of any object")));
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Problem::bad_request(errors)) }
 }

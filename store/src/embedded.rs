@@ -255,9 +255,9 @@ impl Store for Embedded {
         environment: &str,
         at: Option<Revision>,
         key: &ObjectKey,
-    ) -> Result<Option<String>, StoreError> {
+    ) -> Result<(Revision, Option<String>), StoreError> {
         let key = key.clone();
-        self.at(environment, at, move |view| read::object::text(view, &key)).await
+        self.at(environment, at, move |view| Ok((view.number(), read::object::text(view, &key)?))).await
     }
 
     async fn objects_by_key(

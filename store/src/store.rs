@@ -264,14 +264,19 @@ pub trait Store: Send + Sync {
         keys: &[ObjectKey],
     ) -> Result<Vec<Object>, StoreError>;
 
-    /// The whole document of one object as JSON text, keys sorted.
+    /// The whole document of one object as JSON text, keys sorted; and the revision that was read.
     async fn object_json(
         &self,
         environment: &str,
         at: Option<Revision>,
         key: &ObjectKey,
-    ) -> Result<Option<String>, StoreError> {
-        Ok(self.object(environment, at, key).await?.map(|object| Value::Map(object.doc).to_json()))
+    ) -> Result<(Revision, Option<String>), StoreError> {
+        let revision = match at {
+            Some(revision) => revision,
+            None => self.current(environment).await?,
+        };
+        let object = self.object(environment, Some(revision), key).await?;
+        Ok((revision, object.map(|object| Value::Map(object.doc).to_json())))
     }
 
     /// Objects by type, parent, host, fields or text.

@@ -121,9 +121,10 @@ async fn questions(make: Make<'_>) {
         assert_eq!(object.text("name"), Some(&*object.key.id), "a field that was asked for is there");
     }
 
-    let text = store.object_json(HOME, None, &key("host/h1")).await.expect("reading works").expect("it is there");
-    assert_eq!(text, r#"{"id":"h1","n":3,"object_name":"Ärger","type":"host","up":true}"#);
-    assert_eq!(store.object_json(HOME, None, &key("host/h9")).await.expect("reading works"), None);
+    let text = r#"{"id":"h1","n":3,"object_name":"Ärger","type":"host","up":true}"#;
+    let found = store.object_json(HOME, None, &key("host/h1")).await.expect("reading works");
+    assert_eq!(found, (1, Some(text.to_owned())));
+    assert_eq!(store.object_json(HOME, Some(1), &key("host/h9")).await.expect("reading works"), (1, None));
 
     let children = store.children(HOME, None, &key("host/h1")).await.expect("reading works");
     assert_eq!(keys(&children), ["nic/eth0", "vm/web-1", "vm/web-2"]);
