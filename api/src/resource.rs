@@ -1,6 +1,8 @@
 //! The resources, one file each, in the order of the document.
 
+pub mod cliques;
 pub mod inventory;
+pub mod links;
 pub mod problems;
 pub mod version;
 
@@ -23,7 +25,9 @@ use crate::{
 #[must_use]
 pub fn all() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new()
+        .merge(cliques::routes())
         .merge(inventory::routes())
+        .merge(links::routes())
         .merge(version::routes())
 }
 
@@ -51,6 +55,29 @@ async fn known_types(service: &Service, environment: &str, parameter: &str, type
         let found = service.backend.objects(environment, None, &query, &Page::first(1)).await?;
         if found.items.is_empty() {
             errors.push(FieldError::query(parameter, format!("`{object_type}` is not the type of any object")));
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Problem::bad_request(errors)) }
+}
+
+/// Refuses link types that neither the catalogue nor the environment knows.
+///
+/// # Errors
+/// 400 with each of them.
+async fn known_link_types(service: &Service, environment: &str, parameter: &str, types: &[Str]) -> Result<(), Problem> {
+    let specs = &service.loaded.specs;
+    let mut errors = Vec::new();
+    for link_type in types {
+        // A link may be stored the other way round than its type is written.
+        let known = specs.link_types.contains_key(link_type)
+            || specs.link_types.values().any(|known| format!("{}-{}", known.to, known.from) == **link_type);
+        if known {
+            continue;
+        }
+        let query = LinkQuery { types: vec![link_type.clone()], ..LinkQuery::default() };
+        let found = service.backend.links(environment, None, &query, &Page::first(1)).await?;
+        if found.items.is_empty() {
+            errors.push(FieldError::query(parameter, format!("`{link_type}` is not the type of any link")));
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(Problem::bad_request(errors)) }

@@ -323,6 +323,19 @@ impl Store for Embedded {
         self.at(environment, at, move |view| read::link::get(view, &key)).await
     }
 
+    async fn links_by_key(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        keys: &[LinkRef],
+    ) -> Result<Vec<Link>, StoreError> {
+        let keys = keys.to_vec();
+        self.at(environment, at, move |view| {
+            keys.iter().filter_map(|key| read::link::get(view, key).transpose()).collect()
+        })
+        .await
+    }
+
     async fn clique(
         &self,
         environment: &str,

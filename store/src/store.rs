@@ -308,6 +308,24 @@ pub trait Store: Send + Sync {
     /// One link.
     async fn link(&self, environment: &str, at: Option<Revision>, key: &LinkRef) -> Result<Option<Link>, StoreError>;
 
+    /// Several links at one revision, in the order asked; those that are not there are left out.
+    async fn links_by_key(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        keys: &[LinkRef],
+    ) -> Result<Vec<Link>, StoreError> {
+        let revision = match at {
+            Some(revision) => revision,
+            None => self.current(environment).await?,
+        };
+        let mut links = Vec::with_capacity(keys.len());
+        for key in keys {
+            links.extend(self.link(environment, Some(revision), key).await?);
+        }
+        Ok(links)
+    }
+
     /// The clique of a focal point.
     async fn clique(
         &self,

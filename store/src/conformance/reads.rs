@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use calipso_model::{Delta, Link, LinkState, Object, Value};
+use calipso_model::{Delta, Link, LinkRef, LinkState, Object, Value};
 
 use super::{Case, HOME, Make, clique, key, keys, link, object, objects, reference};
 use crate::{
@@ -338,6 +338,10 @@ async fn links(make: Make<'_>) {
             assert_eq!(found, expected, "{what}, {limit} at a time");
         }
     }
+    let mut asked: Vec<_> = all.iter().rev().map(reference).collect();
+    asked.insert(1, LinkRef { link_type: "gone".into(), ..asked[0].clone() });
+    let found = store.links_by_key(HOME, None, &asked).await.expect("reading works");
+    assert_eq!(found, all.iter().rev().cloned().collect::<Vec<_>>(), "in the order asked");
     let mut streamed = Vec::new();
     let mut take = |piece: Vec<Link>| {
         streamed.extend(piece);
