@@ -11,6 +11,7 @@ pub mod guard;
 pub mod lookup;
 pub mod openapi;
 pub mod paging;
+pub mod picture;
 pub mod problem;
 pub mod resource;
 pub mod service;

@@ -92,7 +92,9 @@ fn decode(text: &str) -> Result<(Option<Revision>, Cursor), Problem> {
     Ok((revision, Cursor::new(text)))
 }
 
-fn foreign() -> Problem {
+/// 400: the cursor is not one of ours.
+#[must_use]
+pub fn foreign() -> Problem {
     Problem::bad_request(vec![
         FieldError::query("cursor", "is not one that an answer to this question gave").help("begin again without one"),
     ])

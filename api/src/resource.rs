@@ -1,9 +1,16 @@
 //! The resources, one file each, in the order of the document.
 
+pub mod aggregates;
 pub mod cliques;
+pub mod diff;
+pub mod graph;
+pub mod health;
 pub mod inventory;
 pub mod links;
 pub mod problems;
+pub mod revisions;
+pub mod search;
+pub mod timezone;
 pub mod version;
 
 use std::sync::Arc;
@@ -25,9 +32,16 @@ use crate::{
 #[must_use]
 pub fn all() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new()
+        .merge(aggregates::routes())
         .merge(cliques::routes())
+        .merge(diff::routes())
+        .merge(graph::routes())
+        .merge(health::routes())
         .merge(inventory::routes())
         .merge(links::routes())
+        .merge(revisions::routes())
+        .merge(search::routes())
+        .merge(timezone::routes())
         .merge(version::routes())
 }
 
