@@ -118,6 +118,9 @@ pub struct FieldError {
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// Id of what stands in the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// Code of a diagnostic of a spec.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
@@ -145,7 +148,14 @@ impl FieldError {
     /// About any part.
     #[must_use]
     pub fn at(place: &'static str, path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { place, path: path.into(), message: message.into(), help: None, code: None, line: None, column: None }
+        Self { place, path: path.into(), message: message.into(), help: None, id: None, code: None, line: None, column: None }
+    }
+
+    /// Adds the id of what stands in the way.
+    #[must_use]
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
     }
 
     /// Adds what to do.

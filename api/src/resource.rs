@@ -3,12 +3,16 @@
 pub mod aggregates;
 pub mod cliques;
 pub mod diff;
+pub mod events;
 pub mod graph;
 pub mod health;
 pub mod inventory;
 pub mod links;
+pub mod messages;
 pub mod problems;
 pub mod revisions;
+pub mod scans;
+pub mod scheduled_scans;
 pub mod search;
 pub mod timezone;
 pub mod version;
@@ -35,11 +39,15 @@ pub fn all() -> OpenApiRouter<Arc<Service>> {
         .merge(aggregates::routes())
         .merge(cliques::routes())
         .merge(diff::routes())
+        .merge(events::routes())
         .merge(graph::routes())
         .merge(health::routes())
         .merge(inventory::routes())
         .merge(links::routes())
+        .merge(messages::routes())
         .merge(revisions::routes())
+        .merge(scans::routes())
+        .merge(scheduled_scans::routes())
         .merge(search::routes())
         .merge(timezone::routes())
         .merge(version::routes())
@@ -95,4 +103,21 @@ async fn known_link_types(service: &Service, environment: &str, parameter: &str,
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(Problem::bad_request(errors)) }
+}
+
+/// Which ids are meant; nothing when all are.
+///
+/// # Errors
+/// 400 unless exactly one of both is said.
+fn some_or_all(ids: Option<&str>, all: Option<bool>) -> Result<Option<Vec<&str>>, Problem> {
+    match (ids, all) {
+        (None, Some(true)) => Ok(None),
+        (Some(ids), None | Some(false)) => {
+            Ok(Some(ids.split(',').map(str::trim).filter(|id| !id.is_empty()).collect()))
+        }
+        (Some(_), Some(true)) => {
+            Err(Problem::bad_request(vec![FieldError::query("all", "stands beside `ids`; say one of them")]))
+        }
+        (None, _) => Err(Problem::bad_request(vec![FieldError::query("ids", "is needed, or `all=true`")])),
+    }
 }
