@@ -21,10 +21,6 @@ use std::sync::Arc;
 
 use calipso_model::Str;
 use calipso_store::{LinkQuery, Page, Query};
-use utoipa::openapi::{
-    RefOr, Schema,
-    schema::{AdditionalProperties, ObjectBuilder, Type},
-};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
@@ -51,16 +47,6 @@ pub fn all() -> OpenApiRouter<Arc<Service>> {
         .merge(search::routes())
         .merge(timezone::routes())
         .merge(version::routes())
-}
-
-/// How `attributes[NAME]=VALUE` is documented and limited.
-fn attributes_schema() -> RefOr<Schema> {
-    let value = ObjectBuilder::new().schema_type(Type::String).max_length(Some(4_096));
-    ObjectBuilder::new()
-        .schema_type(Type::Object)
-        .max_properties(Some(20))
-        .additional_properties(Some(AdditionalProperties::RefOr(RefOr::T(value.into()))))
-        .into()
 }
 
 /// Refuses object types that neither the catalogue nor the environment knows.

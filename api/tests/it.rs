@@ -7,7 +7,11 @@ mod support;
 
 #[path = "it/data.rs"]
 mod data;
+#[path = "it/events.rs"]
+mod events;
 #[path = "it/gates.rs"]
 mod gates;
 #[path = "it/inventory.rs"]
 mod inventory;
+#[path = "it/operation.rs"]
+mod operation;

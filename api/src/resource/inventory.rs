@@ -73,7 +73,7 @@ struct InventoryQuery {
     text: Option<String>,
     /// `attributes[NAME]=VALUE` or `attributes:NAME=VALUE`: whose field, or dotted path, has this value. `null` finds those
     /// without it.
-    #[param(style = DeepObject, explode, schema_with = crate::resource::attributes_schema)]
+    #[param(style = DeepObject, explode)]
     attributes: Option<BTreeMap<String, String>>,
     /// Fields to show, with commas between; dotted paths lead into them.
     #[param(min_length = 1, max_length = 4_096)]

@@ -73,7 +73,7 @@ struct LinksQuery {
     /// Those that stand for a chain of others, or those that do not.
     implicit: Option<bool>,
     /// `attributes[NAME]=VALUE` or `attributes:NAME=VALUE`: whose attribute has this value. `null` finds those without it.
-    #[param(style = DeepObject, explode, schema_with = crate::resource::attributes_schema)]
+    #[param(style = DeepObject, explode)]
     attributes: Option<BTreeMap<String, String>>,
     /// The revision; the current one when not given.
     #[param(minimum = 0)]

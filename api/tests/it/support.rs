@@ -29,6 +29,11 @@ pub fn open() -> Server {
 
 /// A server with this access.
 pub fn with(access: Access) -> Server {
+    paced(access, calipso_api::Pace::default())
+}
+
+/// A server with this access, whose streams of events have this pace.
+pub fn paced(access: Access, events: calipso_api::Pace) -> Server {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let backend = Arc::new(Embedded::open(&folder.path().join("store.db"), Options::default()).expect("a store"));
     let layers = vec![calipso_spec::read_layer(std::path::Path::new("../specs")).expect("the specs")];
@@ -38,7 +43,7 @@ pub fn with(access: Access) -> Server {
         layers,
         loaded,
         access,
-        limits: Limits::default(),
+        limits: Limits { events, ..Limits::default() },
         version: "0.0.0",
         clock: jiff::Timestamp::now,
     });
