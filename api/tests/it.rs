@@ -9,6 +9,8 @@ mod support;
 mod data;
 #[path = "it/events.rs"]
 mod events;
+#[path = "it/fuzz.rs"]
+mod fuzz;
 #[path = "it/gates.rs"]
 mod gates;
 #[path = "it/inventory.rs"]

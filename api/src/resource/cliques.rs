@@ -96,6 +96,7 @@ struct CliqueList<'c> {
 
 /// An object of a clique.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CliqueNode)]
 struct Node<'c> {
     #[serde(rename = "type")]
     object_type: &'c str,

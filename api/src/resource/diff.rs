@@ -75,6 +75,7 @@ struct Difference {
 
 /// How many things differ.
 #[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = DiffNumber)]
 struct Number {
     added: u64,
     removed: u64,
@@ -82,6 +83,7 @@ struct Number {
 }
 
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DiffNumbers)]
 struct NumberOfAll {
     objects: Number,
     links: Number,

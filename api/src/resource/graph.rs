@@ -92,6 +92,7 @@ struct GraphQuery {
 
 /// A node of a graph.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = GraphNode)]
 struct Node<'g> {
     #[serde(rename = "type")]
     object_type: &'g str,
@@ -104,6 +105,7 @@ struct Node<'g> {
 
 /// A link of a graph.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = GraphEdge)]
 struct Edge<'g> {
     id: String,
     link_type: &'g str,

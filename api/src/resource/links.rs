@@ -109,6 +109,7 @@ struct LinkList<'l> {
 
 /// One end of a link.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LinkEnd)]
 pub(super) struct End<'l> {
     /// Type of the object.
     #[serde(rename = "type")]

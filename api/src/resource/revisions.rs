@@ -39,6 +39,7 @@ struct RevisionsQuery {
 
 /// How many objects, links and cliques.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RevisionNumbers)]
 pub(super) struct Numbers {
     objects: u64,
     links: u64,
@@ -53,6 +54,7 @@ impl From<Counts> for Numbers {
 
 /// One revision.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RevisionItem)]
 pub(super) struct Revision {
     /// Its number.
     revision: u64,

@@ -51,6 +51,7 @@ struct SearchQuery {
 
 /// An object that was found.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SearchHit)]
 struct Hit<'o> {
     id: &'o str,
     #[serde(rename = "type")]

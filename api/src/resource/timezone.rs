@@ -30,6 +30,7 @@ struct TimezoneQuery {
 
 /// How far local time is from UTC.
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = TimezoneOffset)]
 pub(super) struct Offset {
     hours: i32,
     minutes: i32,

@@ -44,7 +44,7 @@ impl Client {
     async fn open(address: std::net::SocketAddr, query: &str, last_event_id: Option<&str>) -> Self {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let header = last_event_id.map_or_else(String::new, |id| format!("last-event-id: {id}\r\n"));
-        let request = format!("GET /api/v1/events{query} HTTP/1.1\r\nhost: x\r\n{header}\r\n");
+        let request = format!("GET /api/v1/events{query} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{header}\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         Self { stream, text: String::new() }
     }

@@ -1,6 +1,8 @@
 //! A request for a scan, and how it becomes a task for workers.
 
-use calipso_model::Str;
+use std::time::Duration;
+
+use calipso_model::{Map, Str, Value};
 use calipso_store::{
     Collection, RecordQuery, StoreError, Test,
     work::{self, ScanOnly, ScanStatus, ScanTask, row::Task},
@@ -14,7 +16,7 @@ use crate::{
     service::Service,
 };
 
-/// What messages scans leave.
+/// What messages scans leave; `info` when not given.
 #[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(in crate::resource) enum LogLevel {
@@ -55,9 +57,8 @@ pub(super) struct ScanRequest {
     /// The environment.
     #[schema(min_length = 1, max_length = 256)]
     pub(super) env_name: String,
-    /// What messages it leaves.
     #[serde(default)]
-    #[schema(inline, default = "info")]
+    #[schema(inline)]
     log_level: LogLevel,
     /// Begin as if nothing had been known.
     #[serde(default)]
@@ -168,17 +169,66 @@ fn conflict(other: &Task<ScanTask>) -> Problem {
 /// # Errors
 /// 409 with the id of the other.
 pub(super) async fn submit(service: &Service, task: ScanTask) -> Result<Str, Problem> {
-    if let Some(other) = same(service, &task).await?.first() {
-        return Err(conflict(other));
+    // Two who ask at once would both find nothing: one passes the gate after the other.
+    let gate = Gate::pass(service, &task.environment).await?;
+    let submitted = match same(service, &task).await {
+        Ok(others) => match others.first() {
+            Some(other) => Err(conflict(other)),
+            None => work::scan::submit(&*service.backend, task, service.now_millis())
+                .await
+                .map(|task| task.id)
+                .map_err(Problem::from),
+        },
+        Err(problem) => Err(problem),
+    };
+    gate.leave(service).await;
+    submitted
+}
+
+/// A gate may be shut for so long; whoever stopped inside leaves it open after this.
+const SHUT_MILLIS: i64 = 5_000;
+
+/// How long one waits before a gate until one looks again.
+const WAIT: Duration = Duration::from_millis(10);
+
+/// A document that one request of an environment can make at a time, in whatever process.
+struct Gate {
+    id: String,
+    version: u64,
+}
+
+impl Gate {
+    async fn pass(service: &Service, environment: &str) -> Result<Self, Problem> {
+        let id = format!("scan-gate:{environment}");
+        let began = service.now_millis();
+        loop {
+            let now = service.now_millis();
+            let until = now.saturating_add(SHUT_MILLIS);
+            let doc: Map = [("kind", Value::text("gate")), ("until_millis", Value::Int(until))].into_iter().collect();
+            match service.backend.insert(Collection::Settings, &id, &doc).await {
+                Ok(record) => return Ok(Self { id, version: record.version }),
+                Err(StoreError::Exists { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let shut = service.backend.record(Collection::Settings, &id).await?;
+            let Some(shut) = shut else { continue };
+            if shut.doc.get("until_millis").and_then(Value::as_int).is_none_or(|until| until < now) {
+                match service.backend.replace(Collection::Settings, &id, shut.version, &doc).await {
+                    Ok(record) => return Ok(Self { id, version: record.version }),
+                    Err(StoreError::Changed { .. }) => continue,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            if now.saturating_sub(began) > 2 * SHUT_MILLIS {
+                return Err(Problem::store_away("requests for scans wait for each other"));
+            }
+            tokio::time::sleep(WAIT).await;
+        }
     }
-    let submitted = work::scan::submit(&*service.backend, task, service.now_millis()).await?;
-    // Two who ask at once both find nothing: of those that are there now the first by id stays.
-    let others = same(service, &submitted.row).await?;
-    let Some(other) = others.iter().find(|other| other.id < submitted.id) else { return Ok(submitted.id) };
-    match service.backend.remove(Collection::Scans, &submitted.id, Some(submitted.version)).await {
-        Ok(_) => Err(conflict(other)),
-        // A worker has begun it already.
-        Err(StoreError::Changed { .. }) => Ok(submitted.id),
-        Err(error) => Err(error.into()),
+
+    async fn leave(self, service: &Service) {
+        if let Err(error) = service.backend.remove(Collection::Settings, &self.id, Some(self.version)).await {
+            tracing::warn!(%error, "A gate stays shut for some seconds.");
+        }
     }
 }

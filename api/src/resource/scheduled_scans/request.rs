@@ -45,7 +45,6 @@ pub(super) struct ScheduleRequest {
     /// The environment.
     #[schema(min_length = 1, max_length = 256)]
     pub(super) env_name: String,
-    /// How often.
     #[schema(inline)]
     recurrence: Recurrence,
     /// Five fields of cron, with `CRON` only.
@@ -57,9 +56,8 @@ pub(super) struct ScheduleRequest {
     /// The first time: RFC 3339, or without an offset the local time of the time zone. Now when not given.
     #[schema(min_length = 1, max_length = 64)]
     scheduled_timestamp: Option<String>,
-    /// What messages the scans leave.
     #[serde(default)]
-    #[schema(inline, default = "info")]
+    #[schema(inline)]
     log_level: LogLevel,
     /// Begin as if nothing had been known.
     #[serde(default)]
