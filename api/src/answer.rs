@@ -45,9 +45,11 @@ impl Tag {
     /// Whether a client has this already.
     #[must_use]
     pub fn is_known(&self, headers: &HeaderMap) -> bool {
-        headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|value| {
-            value.split(',').map(str::trim).any(|known| known == "*" || plain(known) == plain(&self.0))
-        })
+        headers
+            .get_all(header::IF_NONE_MATCH)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .any(|value| value.split(',').map(str::trim).any(|known| known == "*" || plain(known) == plain(&self.0)))
     }
 
     /// Whether what a client wants to change is still this; it may leave out to say.
@@ -57,7 +59,9 @@ impl Tag {
     pub fn check_match(&self, headers: &HeaderMap) -> Result<(), Problem> {
         let mut values = headers.get_all(header::IF_MATCH).iter().filter_map(|value| value.to_str().ok()).peekable();
         if values.peek().is_none()
-            || values.any(|value| value.split(',').map(str::trim).any(|known| known == "*" || plain(known) == plain(&self.0)))
+            || values.any(|value| {
+                value.split(',').map(str::trim).any(|known| known == "*" || plain(known) == plain(&self.0))
+            })
         {
             return Ok(());
         }
@@ -130,7 +134,9 @@ mod tests {
     #[test]
     fn tags_are_compared_weakly_and_in_lists() {
         let tag = Tag::revision(7);
-        for (value, known) in [("W/\"7\"", true), ("\"7\"", true), ("\"8\", W/\"7\"", true), ("*", true), ("\"70\"", false)] {
+        for (value, known) in
+            [("W/\"7\"", true), ("\"7\"", true), ("\"8\", W/\"7\"", true), ("*", true), ("\"70\"", false)]
+        {
             let mut headers = HeaderMap::new();
             headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static(value));
             assert_eq!(tag.is_known(&headers), known, "{value}");

@@ -23,11 +23,8 @@ pub async fn namesakes(
     id: &str,
     object_type: Option<&str>,
 ) -> Result<Paged<Object>, Problem> {
-    let query = Query {
-        id: Some(id.into()),
-        types: object_type.into_iter().map(Str::from).collect(),
-        ..Query::default()
-    };
+    let query =
+        Query { id: Some(id.into()), types: object_type.into_iter().map(Str::from).collect(), ..Query::default() };
     Ok(service.backend.objects(environment, at, &query, &Page::first(NAMESAKES)).await?)
 }
 

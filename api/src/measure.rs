@@ -34,7 +34,9 @@ pub async fn collect(backend: &dyn Backend) -> Result<(), StoreError> {
     for environment in environments {
         // One that is removed meanwhile has no revision any more.
         match backend.current(&environment.name).await {
-            Ok(revision) => gauge!("calipso_revision", "environment" => environment.name.to_string()).set(revision as f64),
+            Ok(revision) => {
+                gauge!("calipso_revision", "environment" => environment.name.to_string()).set(revision as f64)
+            }
             Err(StoreError::NotFound { .. }) => {}
             Err(error) => return Err(error),
         }

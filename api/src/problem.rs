@@ -148,7 +148,16 @@ impl FieldError {
     /// About any part.
     #[must_use]
     pub fn at(place: &'static str, path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { place, path: path.into(), message: message.into(), help: None, id: None, code: None, line: None, column: None }
+        Self {
+            place,
+            path: path.into(),
+            message: message.into(),
+            help: None,
+            id: None,
+            code: None,
+            line: None,
+            column: None,
+        }
     }
 
     /// Adds the id of what stands in the way.
@@ -364,7 +373,9 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match &error {
             StoreError::NotFound { .. } | StoreError::NoRevision { .. } => Self::not_found(error.to_string()),
-            StoreError::Exists { .. } | StoreError::LeaseHeld { .. } | StoreError::Finished { .. } => Self::conflict(error.to_string()),
+            StoreError::Exists { .. } | StoreError::LeaseHeld { .. } | StoreError::Finished { .. } => {
+                Self::conflict(error.to_string())
+            }
             StoreError::Changed { .. } => Self::changed(error.to_string()),
             StoreError::Invalid { what } => Self::bad_request(vec![FieldError::query("", what.clone())]),
             StoreError::Busy | StoreError::Unavailable { .. } | StoreError::FullDisk { .. } => Self::store_away(error),

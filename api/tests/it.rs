@@ -17,3 +17,5 @@ mod gates;
 mod inventory;
 #[path = "it/operation.rs"]
 mod operation;
+#[path = "it/rights.rs"]
+mod rights;

@@ -110,11 +110,7 @@ async fn aggregates(
 }
 
 /// Messages by level and by environment, of those that the caller may view.
-async fn messages(
-    service: &Service,
-    caller: &Caller,
-    only: Option<&str>,
-) -> Result<(Numbers, Numbers), Problem> {
+async fn messages(service: &Service, caller: &Caller, only: Option<&str>) -> Result<(Numbers, Numbers), Problem> {
     let mut names: Vec<Str> =
         service.backend.environments().await?.into_iter().map(|environment| environment.name).collect();
     // Messages about no environment are for those who may view all.

@@ -152,16 +152,14 @@ async fn diff(
             difference(change, name, |link| value(&FullLink::of(environment, link)))
         })?,
         cliques: window.take(&found.cliques, |change| {
-            let name = |clique: &Clique| {
-                (lookup::clique_id(&clique.focal_point), clique.focal_point.object_type.to_string())
-            };
+            let name =
+                |clique: &Clique| (lookup::clique_id(&clique.focal_point), clique.focal_point.object_type.to_string());
             difference(change, name, clique)
         })?,
         next: None,
     };
-    let next = window
-        .more
-        .then(|| paging::encode(query.to.or(Some(to)), &Cursor::new((skip + asked.page.limit).to_string())));
+    let next =
+        window.more.then(|| paging::encode(query.to.or(Some(to)), &Cursor::new((skip + asked.page.limit).to_string())));
     let body = answer::json(&DiffPage { next: next.clone(), ..page })?;
     let mut response = answer::tagged(&headers, &tag, || answer::text(body));
     paging::link(&mut response, raw.as_deref(), next.as_deref());
@@ -182,8 +180,9 @@ async fn measure(service: &Service, environment: &str, from: Revision, to: Revis
             }
         }
         if written > MOST_CHANGES {
-            let error = FieldError::query("from", format!("more than {MOST_CHANGES} changes lie between {from} and {to}"))
-                .help("compare revisions that are nearer to each other; /revisions says how much each one wrote");
+            let error =
+                FieldError::query("from", format!("more than {MOST_CHANGES} changes lie between {from} and {to}"))
+                    .help("compare revisions that are nearer to each other; /revisions says how much each one wrote");
             return Err(Problem::bad_request(vec![error]));
         }
         if last {

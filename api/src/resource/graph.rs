@@ -187,7 +187,10 @@ async fn graph(
         Kind::Clique => {
             let clique = service.backend.clique(environment, Some(revision), &focal_point.key).await?;
             let clique = clique.ok_or_else(|| {
-                Problem::not_found(format!("`{}` has no clique; type=neighbourhood shows what is near it", focal_point.key))
+                Problem::not_found(format!(
+                    "`{}` has no clique; type=neighbourhood shows what is near it",
+                    focal_point.key
+                ))
             })?;
             (service.backend.links_by_key(environment, Some(revision), &clique.links).await?, false)
         }

@@ -213,7 +213,12 @@ impl InventoryQuery {
             types,
             host: text(&self.host),
             text: text(&self.text),
-            one_of: self.attributes.iter().flatten().map(|(name, value)| (name.as_str().into(), meant(value))).collect(),
+            one_of: self
+                .attributes
+                .iter()
+                .flatten()
+                .map(|(name, value)| (name.as_str().into(), meant(value)))
+                .collect(),
             fields: Some(projection.fields()),
             ..Query::default()
         };
@@ -236,7 +241,9 @@ impl InventoryQuery {
             question.parent = Some(parent);
         } else if let Some(path) = &self.id_path {
             let Some(key) = of_path(service, &self.env_name, asked.at, path).await? else { return Ok(None) };
-            if key.object_type.as_ref() == ROOT || (!question.types.is_empty() && !question.types.contains(&key.object_type)) {
+            if key.object_type.as_ref() == ROOT
+                || (!question.types.is_empty() && !question.types.contains(&key.object_type))
+            {
                 return Ok(None);
             }
             question.types = vec![key.object_type];
@@ -255,7 +262,8 @@ impl InventoryQuery {
         projection: &Projection,
     ) -> Result<(Paged<calipso_model::Object>, Vec<Option<Str>>), Problem> {
         let (environment, backend) = (self.env_name.as_str(), &service.backend);
-        let (after, before) = (time("scanned_after", &self.scanned_after)?, time("scanned_before", &self.scanned_before)?);
+        let (after, before) =
+            (time("scanned_after", &self.scanned_after)?, time("scanned_before", &self.scanned_before)?);
         if after.is_none() && before.is_none() {
             let found = backend
                 .objects(environment, asked.at, question, &asked.page)
@@ -283,9 +291,8 @@ impl InventoryQuery {
             let scanned = backend.last_scanned(environment, &keys(&found.items)).await?;
             for (object, time) in found.items.into_iter().zip(scanned) {
                 let at = time.as_ref().and_then(|time| time.parse::<jiff::Timestamp>().ok());
-                let fits = at.is_some_and(|at| {
-                    after.is_none_or(|after| at >= after) && before.is_none_or(|before| at < before)
-                });
+                let fits = at
+                    .is_some_and(|at| after.is_none_or(|after| at >= after) && before.is_none_or(|before| at < before));
                 if fits {
                     items.push(object);
                     times.push(time);
@@ -307,9 +314,8 @@ fn keys(objects: &[calipso_model::Object]) -> Vec<ObjectKey> {
 }
 
 fn time(parameter: &str, text: &Option<String>) -> Result<Option<jiff::Timestamp>, Problem> {
-    let parse = |text: &String| {
-        text.parse().map_err(|_| wrong(parameter, "is not a time such as 2026-01-31T12:00:00Z"))
-    };
+    let parse =
+        |text: &String| text.parse().map_err(|_| wrong(parameter, "is not a time such as 2026-01-31T12:00:00Z"));
     text.as_ref().map(parse).transpose()
 }
 

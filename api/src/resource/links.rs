@@ -272,7 +272,12 @@ impl LinksQuery {
                 UpOrDown::Down => LinkState::Down,
             }),
             implicit: self.implicit,
-            one_of: self.attributes.iter().flatten().map(|(name, value)| (name.as_str().into(), meant(value))).collect(),
+            one_of: self
+                .attributes
+                .iter()
+                .flatten()
+                .map(|(name, value)| (name.as_str().into(), meant(value)))
+                .collect(),
             ..LinkQuery::default()
         };
         let ends = [

@@ -115,11 +115,9 @@ async fn revisions(
     let mut found = service.backend.revisions_after(&query.env_name, after, limit + 1).await?;
     let more = found.len() > limit;
     found.truncate(limit);
-    let next = found
-        .last()
-        .filter(|_| more)
-        .map(|last| paging::encode(None, &Cursor::new(last.revision.to_string())));
-    let body = answer::json(&RevisionList { revisions: found.iter().map(Into::into).collect(), current, next: next.clone() })?;
+    let next = found.last().filter(|_| more).map(|last| paging::encode(None, &Cursor::new(last.revision.to_string())));
+    let body =
+        answer::json(&RevisionList { revisions: found.iter().map(Into::into).collect(), current, next: next.clone() })?;
     let tag = Tag::revision_and(current, &body);
     let mut response = answer::tagged(&headers, &tag, || answer::text(body));
     paging::link(&mut response, raw.as_deref(), next.as_deref());

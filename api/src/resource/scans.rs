@@ -34,7 +34,11 @@ pub(super) use request::{LogLevel, only};
 
 /// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
-    OpenApiRouter::new().routes(routes!(scans, submit)).routes(routes!(scan)).routes(routes!(cancel)).routes(routes!(report))
+    OpenApiRouter::new()
+        .routes(routes!(scans, submit))
+        .routes(routes!(scan))
+        .routes(routes!(cancel))
+        .routes(routes!(report))
 }
 
 /// Where a scan stands.
@@ -270,7 +274,11 @@ async fn report(
 ) -> Result<Response, Problem> {
     let task = known(&service, &path.id, |environment| caller.may_view(environment)).await?;
     let Some(report) = task.row.report_id else {
-        return Err(Problem::not_found(format!("scan `{}` has left no report (yet): it is {}", path.id, task.row.status.as_str())));
+        return Err(Problem::not_found(format!(
+            "scan `{}` has left no report (yet): it is {}",
+            path.id,
+            task.row.status.as_str()
+        )));
     };
     let body = service.backend.report(&task.row.environment, report).await?;
     Ok(answer::text(body.to_json()))

@@ -35,9 +35,11 @@ use crate::{
 
 /// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
-    OpenApiRouter::new()
-        .routes(routes!(scheduled_scans, create, remove_some))
-        .routes(routes!(scheduled_scan, replace, remove))
+    OpenApiRouter::new().routes(routes!(scheduled_scans, create, remove_some)).routes(routes!(
+        scheduled_scan,
+        replace,
+        remove
+    ))
 }
 
 /// Which schedules; every part that is given must hold.

@@ -131,7 +131,9 @@ async fn search_finds_and_numbers_add_up() {
     assert_eq!(answer.body["objects"][0]["last_scanned"], "2026-01-03T00:00:00Z");
     let answer = server.get("/api/v1/search?env_name=lab&query=vm1&type=vnic").await;
     assert_eq!(answer.body["objects"].as_array().unwrap().len(), 1, "{}", answer.body);
-    for query in ["env_name=lab", "env_name=lab&query=", "env_name=lab&query=x&limit=0", "env_name=lab&query=x&type=wrong"] {
+    for query in
+        ["env_name=lab", "env_name=lab&query=", "env_name=lab&query=x&limit=0", "env_name=lab&query=x&type=wrong"]
+    {
         assert_eq!(server.get(&format!("/api/v1/search?{query}")).await.status, 400, "{query}");
     }
 
@@ -156,7 +158,10 @@ async fn revisions_and_what_differs_between_them() {
     let mut next = cloud();
     next.objects.truncate(4);
     next.objects[3].doc.insert("cpus", Value::Int(4));
-    next.links = vec![calipso_model::Link { state: LinkState::Down, ..link("instance-vnic", ("instance", "vm1"), ("vnic", "card")) }];
+    next.links = vec![calipso_model::Link {
+        state: LinkState::Down,
+        ..link("instance-vnic", ("instance", "vm1"), ("vnic", "card"))
+    }];
     next.cliques.clear();
     next.removed_cliques = vec![ObjectKey::new("instance", "vm1")];
     next.removed_objects = vec![ObjectKey::new("vnic", "vm1")];
@@ -197,7 +202,8 @@ async fn revisions_and_what_differs_between_them() {
     loop {
         let page = server.get(&path).await;
         assert_eq!(page.body["counts"]["cliques"]["added"], 1, "{}", page.body);
-        n += ["objects", "links", "cliques"].iter().map(|kind| page.body[kind].as_array().unwrap().len()).sum::<usize>();
+        n +=
+            ["objects", "links", "cliques"].iter().map(|kind| page.body[kind].as_array().unwrap().len()).sum::<usize>();
         let Some(next) = page.body["next"].as_str() else { break };
         path = format!("/api/v1/diff?env_name=lab&from=2&page_size=2&cursor={next}");
     }
@@ -222,9 +228,11 @@ async fn graphs_are_drawn() {
     assert_eq!((&answer.body["graph"]["links"][1]["source"], &answer.body["truncated"]), (&json!(1), &json!(false)));
     let answer = server.get(&format!("{base}&type=neighbourhood&depth=1&focal_point_id=card")).await;
     assert_eq!(answer.body["graph"]["links"].as_array().unwrap().len(), 2, "{}", answer.body);
-    for (format, kind, begin) in
-        [("dot", "text/vnd.graphviz", "graph"), ("mermaid", "text/vnd.mermaid", "graph LR"), ("text", "text/plain; charset=utf-8", "╔")]
-    {
+    for (format, kind, begin) in [
+        ("dot", "text/vnd.graphviz", "graph"),
+        ("mermaid", "text/vnd.mermaid", "graph LR"),
+        ("text", "text/plain; charset=utf-8", "╔"),
+    ] {
         let answer = server.get(&format!("{base}&type=neighbourhood&focal_point_id=card&format={format}")).await;
         assert_eq!(answer.headers["content-type"], kind);
         assert!(answer.body.as_str().unwrap().trim_start().starts_with(begin), "{}", answer.body);

@@ -98,7 +98,10 @@ fn quick() -> Pace {
 }
 
 async fn change(server: &Server, name: &str, n: i64) -> u64 {
-    let delta = Delta { objects: vec![object("host", "h", ("region", "r"), "/x", &[("n", Value::Int(n))])], ..Delta::default() };
+    let delta = Delta {
+        objects: vec![object("host", "h", ("region", "r"), "/x", &[("n", Value::Int(n))])],
+        ..Delta::default()
+    };
     commit(server, name, &delta, &Default::default()).await
 }
 

@@ -26,9 +26,8 @@ fn tokens() -> impl Strategy<Value = String> {
     prop_oneof![
         "[A-Za-z0-9_-]{0,40}",
         ".{0,20}".prop_map(|text| sealed(&text)),
-        (any::<Option<u64>>(), ".{0,20}").prop_map(|(revision, text)| {
-            sealed(&serde_json::to_string(&(revision, text)).unwrap())
-        }),
+        (any::<Option<u64>>(), ".{0,20}")
+            .prop_map(|(revision, text)| { sealed(&serde_json::to_string(&(revision, text)).unwrap()) }),
         (0_u64..3, 0_u64..3, prop::collection::vec(".{0,8}", 0..6)).prop_map(|(outer, inner, parts)| {
             let inner = serde_json::to_string(&(inner, parts)).unwrap();
             sealed(&serde_json::to_string(&(outer, inner)).unwrap())

@@ -12,7 +12,12 @@ use crate::{
 async fn ids(server: &Server, query: &str) -> Vec<String> {
     let answer = server.get(&format!("/api/v1/inventory?env_name=lab{query}")).await;
     assert_eq!(answer.status, 200, "{query}: {}", answer.body);
-    answer.body["objects"].as_array().unwrap().iter().map(|object| format!("{}/{}", object["type"].as_str().unwrap(), object["id"].as_str().unwrap())).collect()
+    answer.body["objects"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|object| format!("{}/{}", object["type"].as_str().unwrap(), object["id"].as_str().unwrap()))
+        .collect()
 }
 
 #[tokio::test]
@@ -147,7 +152,13 @@ async fn pages_fit_together_while_commits_happen() {
     let many = |turn: i64| Delta {
         objects: (0..50)
             .map(|n| {
-                object("host", &format!("m{:03}", (n * 7 + turn) % 997), ("region", "r"), "/lab/r/m", &[("turn", Value::Int(turn))])
+                object(
+                    "host",
+                    &format!("m{:03}", (n * 7 + turn) % 997),
+                    ("region", "r"),
+                    "/lab/r/m",
+                    &[("turn", Value::Int(turn))],
+                )
             })
             .collect(),
         ..Delta::default()
@@ -159,10 +170,17 @@ async fn pages_fit_together_while_commits_happen() {
     for turn in 1.. {
         let answer = server.get(&path).await;
         assert_eq!((answer.status.as_u16(), &answer.body["revision"]), (200, &json!(2)), "{}", answer.body);
-        found.extend(answer.body["objects"].as_array().unwrap().iter().map(|object| format!("host/{}", object["id"].as_str().unwrap())));
+        found.extend(
+            answer.body["objects"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|object| format!("host/{}", object["id"].as_str().unwrap())),
+        );
         // Objects come and go between two pages.
         commit(&server, "lab", &many(turn), &Default::default()).await;
-        let gone = Delta { removed_objects: vec![ObjectKey::new("host", format!("m{:03}", turn * 7))], ..Delta::default() };
+        let gone =
+            Delta { removed_objects: vec![ObjectKey::new("host", format!("m{:03}", turn * 7))], ..Delta::default() };
         commit(&server, "lab", &gone, &Default::default()).await;
         match answer.body["next"].as_str() {
             None => {
@@ -183,7 +201,19 @@ async fn pages_fit_together_while_commits_happen() {
 async fn hostile_values_are_only_values() {
     let server = lab().await;
     let long = "x".repeat(4_000);
-    for value in ["'", "\"", "%27%20OR%201--", "%00", "..%2F..", "%F0%9F%98%80", "{\"$ne\":1}", "$where", ".*", "\u{202e}", &long] {
+    for value in [
+        "'",
+        "\"",
+        "%27%20OR%201--",
+        "%00",
+        "..%2F..",
+        "%F0%9F%98%80",
+        "{\"$ne\":1}",
+        "$where",
+        ".*",
+        "\u{202e}",
+        &long,
+    ] {
         let value: String = url_safe(value);
         for query in [
             format!("&host={value}"),

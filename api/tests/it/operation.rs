@@ -106,7 +106,12 @@ async fn scans_are_asked_for_once() {
         (json!("lab"), 422, ""),
     ] {
         let answer = post(&server, "scans", &body).await;
-        assert_eq!((answer.status.as_u16(), &answer.body["errors"][0]["path"]), (status, &json!(path)), "{body}: {}", answer.body);
+        assert_eq!(
+            (answer.status.as_u16(), &answer.body["errors"][0]["path"]),
+            (status, &json!(path)),
+            "{body}: {}",
+            answer.body
+        );
     }
     assert_eq!(post(&server, "scans", &json!({"env_name": "elsewhere"})).await.status, 404);
 
@@ -116,7 +121,13 @@ async fn scans_are_asked_for_once() {
     assert_eq!(list.body["scans"].as_array().unwrap().len(), 1, "{}", list.body);
     let latest = server.get("/api/v1/scans?env_name=lab&latest=true").await;
     assert_eq!(latest.body["scans"][0]["progress"]["steps_done"], 0, "{}", latest.body);
-    for (query, status) in [("env_name=lab&status=draft", 400), ("", 400), ("env_name=lab&invalid=1", 400), ("env_name=elsewhere", 404), ("env_name=lab&id=nobody", 404)] {
+    for (query, status) in [
+        ("env_name=lab&status=draft", 400),
+        ("", 400),
+        ("env_name=lab&invalid=1", 400),
+        ("env_name=elsewhere", 404),
+        ("env_name=lab&id=nobody", 404),
+    ] {
         assert_eq!(server.get(&format!("/api/v1/scans?{query}")).await.status, status, "{query}");
     }
     let one = server.get(&format!("/api/v1/scans/{id}")).await;
@@ -168,23 +179,36 @@ async fn schedules_are_kept_changed_and_removed() {
         (json!({"env_name": "lab", "recurrence": "SOMETIMES"}), "/recurrence"),
         (json!({"env_name": "lab", "recurrence": "CRON"}), "/cron"),
         (json!({"env_name": "lab", "recurrence": "CRON", "cron": "every day"}), "/cron"),
-        (json!({"env_name": "lab", "recurrence": "ONCE", "scheduled_timestamp": "2001-01-01T00:00:00Z"}), "/scheduled_timestamp"),
+        (
+            json!({"env_name": "lab", "recurrence": "ONCE", "scheduled_timestamp": "2001-01-01T00:00:00Z"}),
+            "/scheduled_timestamp",
+        ),
         (json!({"env_name": "lab", "recurrence": "DAILY", "scheduled_timestamp": "soon"}), "/scheduled_timestamp"),
         (json!({"env_name": "lab", "recurrence": "DAILY", "time_zone": "Moon/Sea"}), "/time_zone"),
         (json!({"env_name": "lab", "recurrence": "DAILY", "clear": "yes"}), "/clear"),
         (json!({"env_name": "lab", "recurrence": "DAILY", "log_level": 7}), "/log_level"),
     ] {
         let answer = post(&server, "scheduled_scans", &body).await;
-        assert_eq!((answer.status.as_u16(), &answer.body["errors"][0]["path"]), (422, &json!(path)), "{body}: {}", answer.body);
+        assert_eq!(
+            (answer.status.as_u16(), &answer.body["errors"][0]["path"]),
+            (422, &json!(path)),
+            "{body}: {}",
+            answer.body
+        );
     }
-    assert_eq!(post(&server, "scheduled_scans", &json!({"env_name": "elsewhere", "recurrence": "DAILY"})).await.status, 404);
+    assert_eq!(
+        post(&server, "scheduled_scans", &json!({"env_name": "elsewhere", "recurrence": "DAILY"})).await.status,
+        404
+    );
 
     let list = server.get("/api/v1/scheduled_scans?env_name=lab&recurrence=DAILY").await;
     assert_eq!(list.body["scheduled_scans"][0]["scheduled_timestamp"], "2099-01-01T03:00:00.000Z", "{}", list.body);
     assert_eq!(list.body["scheduled_scans"].as_array().unwrap().len(), 1);
     let list = server.get("/api/v1/scheduled_scans?env_name=lab").await;
     assert_eq!(list.body["scheduled_scans"].as_array().unwrap().len(), 2);
-    for (query, status) in [("env_name=elsewhere", 404), ("", 400), ("env_name=lab&id=nobody", 404), ("env_name=lab&freq=x", 400)] {
+    for (query, status) in
+        [("env_name=elsewhere", 404), ("", 400), ("env_name=lab&id=nobody", 404), ("env_name=lab&freq=x", 400)]
+    {
         assert_eq!(server.get(&format!("/api/v1/scheduled_scans?{query}")).await.status, status, "{query}");
     }
     let path = format!("/api/v1/scheduled_scans/{id}");

@@ -57,14 +57,31 @@ pub fn cloud() -> Delta {
         object("region", "r", ("environment", "lab"), "/lab/r", &[]),
         object("host", "h1", ("region", "r"), "/lab/r/h1", &[on("h1")]),
         object("host", "h2", ("region", "r"), "/lab/r/h2", &[on("h2")]),
-        object("instance", "vm1", ("host", "h1"), "/lab/r/h1/vm1", &[on("h1"), ("up", Value::Bool(true)), ("cpus", Value::Int(2))]),
+        object(
+            "instance",
+            "vm1",
+            ("host", "h1"),
+            "/lab/r/h1/vm1",
+            &[on("h1"), ("up", Value::Bool(true)), ("cpus", Value::Int(2))],
+        ),
         object("instance", "vm2", ("host", "h1"), "/lab/r/h1/vm2", &[on("h1"), ("cpus", Value::text("2"))]),
         object("vnic", "vm1", ("instance", "vm1"), "/lab/r/h1/vm1/vm1", &[on("h1")]),
-        object("vnic", "card", ("instance", "vm1"), "/lab/r/h1/vm1/card", &[on("h1"), ("mac_address", Value::text("aa"))]),
+        object(
+            "vnic",
+            "card",
+            ("instance", "vm1"),
+            "/lab/r/h1/vm1/card",
+            &[on("h1"), ("mac_address", Value::text("aa"))],
+        ),
     ];
     let links = vec![
         link("instance-vnic", ("instance", "vm1"), ("vnic", "card")),
-        Link { state: LinkState::Down, host: None, implicit: true, ..link("vnic-network", ("vnic", "card"), ("network", "n1")) },
+        Link {
+            state: LinkState::Down,
+            host: None,
+            implicit: true,
+            ..link("vnic-network", ("vnic", "card"), ("network", "n1"))
+        },
     ];
     let cliques = vec![Clique {
         focal_point: ObjectKey::new("instance", "vm1"),

@@ -152,7 +152,10 @@ async fn seed(store: &Embedded, size: usize) -> Result<(), StoreError> {
     let info = CommitInfo { at: "2026-01-01T00:00:00Z".into(), note: "seed".into() };
     let parts = [
         (Delta { objects: (0..size).map(object).collect(), ..Delta::default() }, ScopeChanges::default()),
-        (Delta { links: (0..size).flat_map(|n| links(n, size)).collect(), ..Delta::default() }, ScopeChanges::default()),
+        (
+            Delta { links: (0..size).flat_map(|n| links(n, size)).collect(), ..Delta::default() },
+            ScopeChanges::default(),
+        ),
         (
             Delta { cliques: (1..size).step_by(4).map(|n| clique(n, size)).collect(), ..Delta::default() },
             ScopeChanges { put: (0..size / GROUP).map(|group| scope(group, size)).collect(), remove: Vec::new() },

@@ -149,8 +149,11 @@ impl Hub {
         let all = wanted.contains(&None);
         let watched: Vec<Str> =
             if all { names(service, None).await? } else { wanted.iter().flatten().cloned().collect() };
-        let gone: Vec<Str> =
-            if all { known.revisions.keys().filter(|name| !watched.contains(name)).cloned().collect() } else { Vec::new() };
+        let gone: Vec<Str> = if all {
+            known.revisions.keys().filter(|name| !watched.contains(name)).cloned().collect()
+        } else {
+            Vec::new()
+        };
         for name in gone {
             known.revisions.remove(&name);
             self.tell(News::Gone(name));
@@ -210,7 +213,8 @@ async fn names(service: &Service, only: Option<&Str>) -> Result<Vec<Str>, StoreE
 async fn scans(service: &Service, known: &mut Known) -> Result<Vec<Task<ScanTask>>, StoreError> {
     let records = &*service.backend;
     let open = [ScanStatus::Pending, ScanStatus::Running].map(|status| status.as_str().into());
-    let mut found = work::all::<ScanTask>(records, &RecordQuery::all().and("status", Test::AnyOf(open.to_vec()))).await?;
+    let mut found =
+        work::all::<ScanTask>(records, &RecordQuery::all().and("status", Test::AnyOf(open.to_vec()))).await?;
     let since = known.newest_millis.saturating_sub(CLOCKS.as_millis() as i64);
     let late = RecordQuery::all().and("updated_millis", Test::AtLeast(since.into()));
     found.extend(work::all::<ScanTask>(records, &late).await?);

@@ -25,8 +25,7 @@ pub(super) async fn links(
         let mut next = Vec::new();
         for key in front {
             let page = Page::first(MOST_LINKS);
-            let answer =
-                service.backend.links(environment, Some(revision), &LinkQuery::touching(key), &page).await?;
+            let answer = service.backend.links(environment, Some(revision), &LinkQuery::touching(key), &page).await?;
             let cut = answer.next.is_some();
             for link in answer.items {
                 for end in [&link.source, &link.target] {

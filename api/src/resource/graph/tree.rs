@@ -84,8 +84,6 @@ fn branch(
         object_type: key.object_type.to_string(),
         id: key.id.to_string(),
         name: names.remove(key).unwrap_or_default(),
-        children: children
-            .remove(key)
-            .map(|below| below.iter().map(|key| branch(key, names, children)).collect()),
+        children: children.remove(key).map(|below| below.iter().map(|key| branch(key, names, children)).collect()),
     }
 }

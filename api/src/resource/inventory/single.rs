@@ -88,11 +88,8 @@ pub(super) async fn answer(
         return Err(Problem::not_found(format!("environment `{environment}` has no object `{key}`")));
     };
     let scopes = service.backend.scopes_of(environment, &key).await?;
-    let beside = Beside {
-        last_scanned: newest_scan(&scopes),
-        provenance: scopes.iter().map(provenance).collect(),
-        revision,
-    };
+    let beside =
+        Beside { last_scanned: newest_scan(&scopes), provenance: scopes.iter().map(provenance).collect(), revision };
     let beside = answer::json(&beside)?;
     let tag = Tag::revision_and(revision, &beside);
     Ok(answer::tagged(headers, &tag, || answer::text(joined(doc, &beside))))

@@ -144,9 +144,8 @@ fn rejected(pointer: &str, sentence: &str) -> Problem {
 /// Scans of the same that wait or run.
 async fn same(service: &Service, task: &ScanTask) -> Result<Vec<Task<ScanTask>>, Problem> {
     let open = [ScanStatus::Pending, ScanStatus::Running].map(|status| status.as_str().into());
-    let query = RecordQuery::all()
-        .equals("environment", task.environment.clone())
-        .and("status", Test::AnyOf(open.to_vec()));
+    let query =
+        RecordQuery::all().equals("environment", task.environment.clone()).and("status", Test::AnyOf(open.to_vec()));
     let mut found = work::all::<ScanTask>(&*service.backend, &query).await?;
     found.retain(|other| {
         other.row.only == task.only
