@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use axum::http::request::Parts;
 use calipso_model::Str;
 
-use crate::problem::Problem;
+use crate::{account::Accounts, problem::Problem};
 
 /// What a user may do with one environment.
 #[derive(
@@ -97,6 +97,11 @@ pub trait Authenticate: Send + Sync {
     /// # Errors
     /// Wrong credentials, too many attempts, no store.
     async fn caller(&self, request: &Parts, now: jiff::Timestamp) -> Result<Option<Caller>, Problem>;
+
+    /// The accounts behind this, if there are any that can be administered.
+    fn accounts(self: Arc<Self>) -> Option<Arc<Accounts>> {
+        None
+    }
 }
 
 /// Who may come in.
@@ -109,6 +114,20 @@ pub enum Access {
 }
 
 impl Access {
+    /// Open, for a server that listens on this address.
+    ///
+    /// # Errors
+    /// Others than this machine's own programs can reach the address; the sentence says what to do.
+    pub fn open_on(address: std::net::IpAddr) -> Result<Self, String> {
+        if address.to_canonical().is_loopback() {
+            return Ok(Self::Open);
+        }
+        Err(format!(
+            "without logins everybody is an administrator, so the server may listen on a loopback address only, not on \
+             {address}; listen on 127.0.0.1, or leave logins on"
+        ))
+    }
+
     /// The caller of a request.
     ///
     /// # Errors
@@ -123,7 +142,23 @@ impl Access {
 
 #[cfg(test)]
 mod tests {
-    use super::{Caller, Grant};
+    use super::{Access, Caller, Grant};
+
+    #[test]
+    fn without_logins_only_this_machine_may_come_in() {
+        for (address, may) in [
+            ("127.0.0.1", true),
+            ("127.8.0.1", true),
+            ("::1", true),
+            ("::ffff:127.0.0.1", true),
+            ("0.0.0.0", false),
+            ("::", false),
+            ("192.0.2.1", false),
+            ("fe80::1", false),
+        ] {
+            assert_eq!(Access::open_on(address.parse().unwrap()).is_ok(), may, "{address}");
+        }
+    }
 
     #[test]
     fn the_greater_grant_counts_and_nothing_is_granted_by_default() {

@@ -1,18 +1,20 @@
 //! The gates before every handler: contract, login, right; and the outermost layer that gives every request an id.
 
-use std::{sync::Arc, time::Instant};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use axum::{
-    body::{Body, to_bytes},
+    body::{Body, Bytes, to_bytes},
     extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State},
-    http::{HeaderValue, header},
+    http::{HeaderValue, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use serde_json::{Map, Value};
+use futures::FutureExt as _;
+use serde_json::Map;
 
 use crate::{
-    access::{Caller, Right},
+    access::{Caller, EVERY, Grant, Right},
+    audit::{Notes, RequestId, Trail},
     contract::{BodyFault, Contract},
     extract::Checked,
     problem::{FieldError, Problem},
@@ -28,14 +30,36 @@ pub struct Gate {
     pub contract: Arc<Contract>,
 }
 
-/// Lets a request through to its handler if it is sound, known and allowed.
-///
-/// # Errors
-/// The first gate that it does not pass. A caller without login learns nothing of what else is wrong.
-pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Result<Response, Problem> {
+/// Lets a request through to its handler if it is sound, known and allowed. Whatever may change something is written down, and
+/// ends even when its client has gone away.
+pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return gates(&gate, request, next).await.into_response();
+    }
     let (mut parts, body) = request.into_parts();
-    let template = parts.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned()).unwrap_or_default();
-    let Some(operation) = gate.contract.operation(parts.method.as_str(), &template) else {
+    let template = template(&parts);
+    let trail = Trail::begin(&gate.service, &mut parts, &template);
+    let request = Request::from_parts(parts, body);
+    let done = tokio::spawn(async move {
+        let handled = AssertUnwindSafe(gates(&gate, request, next)).catch_unwind().await;
+        let response = match handled {
+            Ok(response) => response.into_response(),
+            Err(_) => Problem::bug("a handler panicked").into_response(),
+        };
+        trail.end(&gate.service, response.status().as_u16()).await;
+        response
+    });
+    done.await.unwrap_or_else(|error| Problem::bug(error).into_response())
+}
+
+fn template(parts: &Parts) -> String {
+    parts.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned()).unwrap_or_default()
+}
+
+/// The gates in their order. A caller without login or right learns nothing of what else is wrong.
+async fn gates(gate: &Gate, request: Request, next: Next) -> Result<Response, Problem> {
+    let (mut parts, body) = request.into_parts();
+    let Some(operation) = gate.contract.operation(parts.method.as_str(), &template(&parts)) else {
         return Err(Problem::method_not_allowed());
     };
     let caller = match operation.right {
@@ -48,9 +72,33 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
                 .ok_or_else(|| Problem::unauthenticated("send a token, or a user's name and password"))?,
         ),
     };
+    if let (Some(notes), Some(caller)) = (parts.extensions.get::<Notes>(), &caller) {
+        notes.caller(caller);
+    }
     if operation.right == Right::Administer && !caller.as_ref().is_some_and(|caller| caller.administrator) {
         return Err(Problem::forbidden("this is for administrators"));
     }
+    let mut named = Vec::new();
+    let checked = checked(gate, operation, &mut parts, body, &mut named).await;
+    if let Some(notes) = parts.extensions.get::<Notes>() {
+        named.iter().for_each(|name| notes.environment(name));
+    }
+    if let Some(caller) = caller {
+        allow(operation.right, &caller, &named, checked.is_ok())?;
+        parts.extensions.insert(caller);
+    }
+    parts.extensions.insert(checked?);
+    Ok(next.run(Request::from_parts(parts, Body::empty())).await)
+}
+
+/// Parameters and body, if the contract has nothing against them. The environments that they name are told either way.
+async fn checked(
+    gate: &Gate,
+    operation: &crate::contract::Operation,
+    parts: &mut Parts,
+    body: Body,
+    named: &mut Vec<String>,
+) -> Result<Checked, Problem> {
     let query_text = parts.uri.query().unwrap_or_default();
     if query_text.len() > gate.service.limits.query_bytes {
         let limit = gate.service.limits.query_bytes;
@@ -61,42 +109,46 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
         errors.extend(found);
         Map::new()
     });
-    let raw = RawPathParams::from_request_parts(&mut parts, &())
+    let is_name = |pair: &(std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)| pair.0 == ENVIRONMENT;
+    let asked = url::form_urlencoded::parse(query_text.as_bytes()).filter(is_name);
+    named.extend(asked.map(|(_, value)| value.into_owned()));
+    let raw = RawPathParams::from_request_parts(parts, &())
         .await
         .map_err(|_| Problem::bad_request(vec![FieldError::at("path", "", "is not UTF-8")]))?;
+    named.extend(raw.iter().filter(|(name, _)| *name == ENVIRONMENT).map(|(_, value)| value.to_owned()));
     match operation.path(raw.iter()) {
         Ok(found) => params.extend(found),
         Err(found) => errors.extend(found),
     }
+    let body = if operation.takes_body() {
+        let bytes = read_body(gate, &parts.headers, body).await?;
+        let body = operation.body(&bytes);
+        let loose = match &body {
+            Ok(body) => body.clone(),
+            Err(_) => serde_json::from_slice(&bytes).ok(),
+        };
+        named.extend(loose.iter().filter_map(|body| body.get(ENVIRONMENT)?.as_str()).map(str::to_owned));
+        body
+    } else {
+        Ok(None)
+    };
     if !errors.is_empty() {
         return Err(Problem::bad_request(errors));
     }
-    let body = if operation.takes_body() { checked_body(&gate, operation, &parts.headers, body).await? } else { None };
-    if let Some(caller) = &caller {
-        allow(operation.right, caller, &params, body.as_ref())?;
-    }
-    if let Some(caller) = caller {
-        parts.extensions.insert(caller);
-    }
-    parts.extensions.insert(Checked { params, body });
-    Ok(next.run(Request::from_parts(parts, Body::empty())).await)
+    let body = body.map_err(|fault| match fault {
+        BodyFault::Unreadable(errors) => Problem::bad_request(errors),
+        BodyFault::Wrong(errors) => Problem::rejected(errors),
+    })?;
+    Ok(Checked { params, body })
 }
 
-async fn checked_body(
-    gate: &Gate,
-    operation: &crate::contract::Operation,
-    headers: &axum::http::HeaderMap,
-    body: Body,
-) -> Result<Option<Value>, Problem> {
+async fn read_body(gate: &Gate, headers: &axum::http::HeaderMap, body: Body) -> Result<Bytes, Problem> {
     let limit = gate.service.limits.body_bytes;
     let bytes = to_bytes(body, limit).await.map_err(|_| Problem::too_large(limit))?;
     if !bytes.is_empty() && !is_json(headers) {
         return Err(Problem::unsupported_media_type());
     }
-    operation.body(&bytes).map_err(|fault| match fault {
-        BodyFault::Unreadable(errors) => Problem::bad_request(errors),
-        BodyFault::Wrong(errors) => Problem::rejected(errors),
-    })
+    Ok(bytes)
 }
 
 fn is_json(headers: &axum::http::HeaderMap) -> bool {
@@ -105,31 +157,35 @@ fn is_json(headers: &axum::http::HeaderMap) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-/// The environment that a request names: `env_name` in path, query or body.
-fn environment<'a>(params: &'a Map<String, Value>, body: Option<&'a Value>) -> Option<&'a str> {
-    params.get("env_name").or_else(|| body?.get("env_name")).and_then(Value::as_str)
-}
+/// How a request names its environment, in path, query or body.
+const ENVIRONMENT: &str = "env_name";
 
-/// Refuses a caller whose rights do not reach.
-fn allow(right: Right, caller: &Caller, params: &Map<String, Value>, body: Option<&Value>) -> Result<(), Problem> {
-    let may = match (right, environment(params, body)) {
-        (Right::Public | Right::Login | Right::Administer, _) => true,
-        (Right::View, Some(name)) => caller.may_view(name),
-        (Right::Edit, Some(name)) => caller.may_edit(name),
+/// Refuses a caller whose rights do not reach all environments that the request names.
+fn allow(right: Right, caller: &Caller, named: &[String], is_sound: bool) -> Result<(), Problem> {
+    let needed = match right {
+        Right::Public | Right::Login | Right::Administer => return Ok(()),
+        Right::View => Grant::View,
+        Right::Edit => Grant::Edit,
+    };
+    let reaches = |name: &str| caller.grant(name) >= Some(needed);
+    let may = match named {
+        // A request that is wrong in some other way may be told so to whoever could have made it right.
+        [] if !is_sound => caller.administrator || caller.grants.values().any(|grant| *grant >= needed),
         // An operation that needs an environment and was given none is for those who may do it with all.
-        (Right::View, None) => caller.may_view(crate::access::EVERY),
-        (Right::Edit, None) => caller.may_edit(crate::access::EVERY),
+        [] => reaches(EVERY),
+        names => names.iter().all(|name| reaches(name)),
     };
     // Whether there is such an environment is not told.
     if may { Ok(()) } else { Err(Problem::forbidden("your rights do not reach this environment")) }
 }
 
 /// Gives every request an id, measures it, and writes problems with that id.
-pub async fn observe(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+pub async fn observe(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = calipso_store::work::new_id(gate.service.now_millis()).unwrap_or_else(|_| "unknown".into());
     let method = request.method().clone();
     let template = request.extensions().get::<MatchedPath>().map_or("none".to_owned(), |path| path.as_str().to_owned());
+    request.extensions_mut().insert(RequestId(id.clone()));
     let response = next.run(request).await;
     let mut response = match response.extensions().get::<Problem>() {
         None => response,

@@ -4,7 +4,9 @@
 //! what is documented is what is enforced), who asks ([`access`]), and whether that user may ([`guard`]).
 
 pub mod access;
+pub mod account;
 pub mod answer;
+pub mod audit;
 pub mod contract;
 pub mod extract;
 pub mod guard;
@@ -18,6 +20,7 @@ pub mod resource;
 pub mod service;
 
 pub use access::{Access, Authenticate, Caller, Grant, Right};
+pub use account::Accounts;
 pub use openapi::{document, router};
 pub use problem::{FieldError, Problem};
 pub use service::{Limits, Pace, Service};

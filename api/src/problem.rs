@@ -87,8 +87,8 @@ pub const KINDS: &[Kind] = &[
     Kind {
         status: 503,
         slug: "store-away",
-        title: "The store cannot be used",
-        about: "The store is busy or out of reach. Try again after a while.",
+        title: "What the server needs is away",
+        about: "The store is busy or out of reach, or the directory that knows passwords is. Try again after a while.",
     },
 ];
 
@@ -306,6 +306,15 @@ impl Problem {
             cause: Some(Arc::from(cause.into())),
             retry_after_secs: Some(5),
             ..Self::new(503, "the store is busy or out of reach; try again")
+        }
+    }
+
+    /// 503 of the service that knows passwords.
+    #[must_use]
+    pub fn directory_away(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            detail: "the directory that knows passwords does not answer; try again".to_owned(),
+            ..Self::store_away(cause)
         }
     }
 

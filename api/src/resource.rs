@@ -1,7 +1,10 @@
 //! The resources, one file each, in the order of the document.
 
 pub mod aggregates;
+pub mod audit;
+pub mod auth;
 pub mod cliques;
+mod cursor;
 pub mod diff;
 pub mod events;
 pub mod graph;
@@ -15,6 +18,7 @@ pub mod scans;
 pub mod scheduled_scans;
 pub mod search;
 pub mod timezone;
+pub mod users;
 pub mod version;
 
 use std::sync::Arc;
@@ -33,6 +37,8 @@ use crate::{
 pub fn all() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new()
         .merge(aggregates::routes())
+        .merge(audit::routes())
+        .merge(auth::routes())
         .merge(cliques::routes())
         .merge(diff::routes())
         .merge(events::routes())
@@ -46,6 +52,7 @@ pub fn all() -> OpenApiRouter<Arc<Service>> {
         .merge(scheduled_scans::routes())
         .merge(search::routes())
         .merge(timezone::routes())
+        .merge(users::routes())
         .merge(version::routes())
 }
 

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use calipso_spec::{Layer, Loaded};
 use calipso_store::Backend;
 
-use crate::access::Access;
+use crate::{
+    access::Access,
+    account::{Accounts, Settings},
+};
 
 /// What requests may cost.
 #[derive(Clone, Debug)]
@@ -77,6 +80,16 @@ pub struct Service {
 }
 
 impl Service {
+    /// The accounts. A server that lets everybody in has them, too: what is administered there counts when logins are on.
+    #[must_use]
+    pub fn accounts(&self) -> Arc<Accounts> {
+        let kept = match &self.access {
+            Access::Open => None,
+            Access::Checked(authenticate) => Arc::clone(authenticate).accounts(),
+        };
+        kept.unwrap_or_else(|| Arc::new(Accounts::new(Arc::clone(&self.backend), Settings::default())))
+    }
+
     /// The time in milliseconds since 1970 UTC.
     #[must_use]
     pub fn now_millis(&self) -> i64 {

@@ -1,10 +1,15 @@
 //! The interface in process: requests in, answers out.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 #[path = "it/seed.rs"]
 mod seed;
 #[path = "it/support.rs"]
 mod support;
 
+#[path = "it/accounts.rs"]
+mod accounts;
+#[path = "it/audit.rs"]
+mod audit;
 #[path = "it/data.rs"]
 mod data;
 #[path = "it/events.rs"]
@@ -15,7 +20,14 @@ mod fuzz;
 mod gates;
 #[path = "it/inventory.rs"]
 mod inventory;
+#[cfg(feature = "ldap")]
+#[path = "it/ldap.rs"]
+mod ldap;
+#[path = "it/logins.rs"]
+mod logins;
 #[path = "it/operation.rs"]
 mod operation;
 #[path = "it/rights.rs"]
 mod rights;
+#[path = "it/roles.rs"]
+mod roles;

@@ -164,7 +164,9 @@ fn check_references(role: &str, fields: &Map, declared: &BTreeMap<Str, Field>) -
                     }
                 }
             }
-            Value::Str(text) if field.secret && !text.starts_with("env:") && !text.starts_with("file:") => {
+            Value::Str(text)
+                if field.secret && !["env:", "file:", "sealed:"].iter().any(|scheme| text.starts_with(scheme)) =>
+            {
                 return Err(Failure::usage(format!("`{role}.{name}` is a secret and is not stored as it is")).help(
                     format!("write `{role}.{name}=env:NAME` (an environment variable) or `{role}.{name}=file:PATH`"),
                 ));

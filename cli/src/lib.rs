@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod command;
+pub mod directory;
 pub mod embedded;
 pub mod environment;
 pub mod failure;
@@ -74,7 +75,10 @@ fn log(settings: &Settings, verbose: u8) -> Result<(), Failure> {
     let wanted = from_variable.as_deref().or_else(|| settings.text("log.filter")).unwrap_or(level);
     let filter = tracing_subscriber::EnvFilter::try_new(wanted)
         .map_err(|error| Failure::usage(format!("`{wanted}` says not what to log: {error}")))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     match settings.text("log.format") {
         Some("json") => log.json().flatten_event(true).init(),
         Some("text") | None => log.init(),

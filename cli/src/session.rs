@@ -6,9 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use calipso_model::{Environment, Object, ObjectKey, Revision, Str};
+use calipso_model::{Environment, Object, ObjectKey, Revision, Secret, Str};
 use calipso_spec::{Layer, Loaded, diag};
-use calipso_store::{Backend, Embedded, Page, Query, Store, StoreError};
+use calipso_store::{Backend, Embedded, Mongo, MongoOptions, Page, Query, Store, StoreError};
 
 use crate::{
     args::{Common, When},
@@ -105,8 +105,11 @@ impl Session {
         Ok(Arc::new(Embedded::open(&file, calipso_store::embedded::Options::default()).map_err(store_failure)?))
     }
 
-    async fn mongo(&self, _address: &str) -> Result<Arc<dyn Backend>, Failure> {
-        Err(Failure::usage("not yet"))
+    async fn mongo(&self, address: &str) -> Result<Arc<dyn Backend>, Failure> {
+        let password = self.settings.secret("store_password")?;
+        let (uri, database) = mongo_address(address, password.as_ref(), self.settings.path("store_ca").as_deref())?;
+        let store = Mongo::connect(MongoOptions::new(uri, database)).await.map_err(store_failure)?;
+        Ok(Arc::new(store))
     }
 
     /// The built-in specs with the layers over them, whatever is wrong with them.
@@ -172,6 +175,40 @@ fn usual_config() -> Option<PathBuf> {
         .map(|folder| folder.join("calipso/calipso.yaml"))
         .into_iter()
         .find(|file| file.is_file())
+}
+
+/// An address with its password and certificates put in, and the database that it names.
+fn mongo_address(address: &str, password: Option<&Secret>, ca: Option<&Path>) -> Result<(Secret, String), Failure> {
+    let wrong = |what: &str| {
+        Failure::usage(format!("the setting `store` is no address of a MongoDB replica set: {what}"))
+            .help("write for example mongodb://calipso@db1:27017,db2:27017/calipso?replicaSet=rs0")
+    };
+    let (scheme, rest) = address.split_once("://").ok_or_else(|| wrong("it has no `://`"))?;
+    let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
+    let (hosts, database) = place.split_once('/').ok_or_else(|| wrong("it names no database"))?;
+    if database.is_empty() {
+        return Err(wrong("it names no database"));
+    }
+    let hosts = match (password, hosts.rsplit_once('@')) {
+        (None, _) => hosts.to_owned(),
+        (Some(_), None) => return Err(wrong("`store_password` is set, but it names no user")),
+        (Some(_), Some((user, _))) if user.contains(':') => {
+            return Err(wrong("`store_password` is set, and there is another password in it"));
+        }
+        (Some(password), Some((user, hosts))) => {
+            let encoded: String = url::form_urlencoded::byte_serialize(password.reveal().as_bytes()).collect();
+            // A plus is a space in forms only.
+            format!("{user}:{}@{hosts}", encoded.replace('+', "%20"))
+        }
+    };
+    let mut options = options.to_owned();
+    if let Some(ca) = ca {
+        let encoded: String = url::form_urlencoded::byte_serialize(ca.to_string_lossy().as_bytes()).collect();
+        let and = if options.is_empty() { "" } else { "&" };
+        options.push_str(&format!("{and}tls=true&tlsCAFile={}", encoded.replace('+', "%20")));
+    }
+    let mark = if options.is_empty() { "" } else { "?" };
+    Ok((Secret::new(format!("{scheme}://{hosts}/{database}{mark}{options}")), database.to_owned()))
 }
 
 /// Columns as the shell's `stty` tells; 100 where it does not.
@@ -256,6 +293,30 @@ pub async fn find_object(
             let listed: Vec<String> = found.iter().take(10).map(|object| object.key.to_string()).collect();
             Err(Failure::usage(format!("several objects are called `{text}`"))
                 .help(format!("say which: {}", listed.join(", "))))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use calipso_model::Secret;
+
+    use super::mongo_address;
+
+    #[test]
+    fn password_and_certificates_are_put_into_the_address() {
+        let password = Secret::new("a b@c/+");
+        let (uri, database) =
+            mongo_address("mongodb://u@h:1,i:2/d?replicaSet=r", Some(&password), Some(Path::new("/c a.pem"))).unwrap();
+        let wanted = "mongodb://u:a%20b%40c%2F%2B@h:1,i:2/d?replicaSet=r&tls=true&tlsCAFile=%2Fc%20a.pem";
+        assert_eq!((uri.reveal(), database.as_str()), (wanted, "d"));
+        for (address, wanted) in
+            [("mongodb://h:1", "no database"), ("mongodb://h/", "no database"), ("mongodb://h/d", "no user")]
+        {
+            let failure = mongo_address(address, Some(&password), None).unwrap_err();
+            assert!(failure.message.contains(wanted), "{}", failure.message);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Where environments and their inventory are kept: one trait, its implementations, and the suite that they all pass.
 
 pub mod error;
+#[cfg(any(feature = "embedded", feature = "mongo"))]
+mod form;
 pub mod query;
 pub mod records;
 pub mod scope;
@@ -11,6 +13,8 @@ pub mod work;
 pub mod conformance;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+#[cfg(feature = "mongo")]
+pub mod mongo;
 
 pub use error::StoreError;
 pub use query::{CliqueQuery, Cursor, LinkQuery, Page, Paged, Query};
@@ -23,3 +27,5 @@ pub use store::{
 
 #[cfg(feature = "embedded")]
 pub use embedded::{Durability, Embedded, Options};
+#[cfg(feature = "mongo")]
+pub use mongo::{Mongo, MongoOptions};

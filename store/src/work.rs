@@ -9,9 +9,11 @@ pub mod message;
 pub mod row;
 pub mod scan;
 pub mod schedule;
+pub mod spec;
 
 pub use conntest::{ConnectionTest, TestAnswer, TestStatus};
 pub use message::{Level, Message, MessageFilter};
 pub use row::{Row, Task, all, get, insert, list, new_id, stamp, unstamp};
 pub use scan::{Beat, EnvironmentState, Progress, ScanOnly, ScanStatus, ScanTask};
 pub use schedule::{FieldProblem, Recurrence, Schedule, ScheduleStatus};
+pub use spec::SpecRow;

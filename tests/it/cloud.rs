@@ -63,6 +63,8 @@ impl Cloud {
             holder: Str::from("test"),
             is_live: false,
             max_tasks: 0,
+            lease: calipso_pipeline::scan::LEASE,
+            cancel: calipso_pipeline::CancellationToken::new(),
         };
         scan(&request, &Quiet).await.expect("the scan can be made")
     }

@@ -18,6 +18,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("pipeline", &["model", "expr", "parse", "spec", "transport", "derive", "store"]),
     ("vault", &["model"]),
     ("api", &["model", "spec", "store", "vault"]),
+    ("testbed", &[]),
     ("cli", &["model", "expr", "parse", "spec", "transport", "derive", "pipeline", "store", "vault", "api"]),
 ];
 

@@ -7,7 +7,7 @@ use calipso_transport::{
     Budget, Call, Door, ErrorKind, ExecKey, KnownHosts, Live, Reply, Request, SqlKey, SqlServer, SshServer, Stage,
 };
 
-use crate::testbed;
+use calipso_testbed as testbed;
 
 fn call(request: Request) -> Call {
     Call {

@@ -2,7 +2,7 @@
 
 mod cloud;
 mod faults;
+mod fencing;
 mod house;
 mod live;
 mod replay;
-mod testbed;

@@ -7,8 +7,11 @@ use axum::{
     body::{Body, to_bytes},
     http::{Method, Request, StatusCode},
 };
-use calipso_api::{Access, Limits, Service};
-use calipso_store::{Embedded, Options};
+use calipso_api::{Pace, 
+    Access, Accounts, Limits, Service,
+    account::{Directory, Settings, settings::PasswordCost},
+};
+use calipso_store::{Backend, Embedded, Options};
 use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
@@ -29,24 +32,60 @@ pub fn open() -> Server {
 
 /// A server with this access.
 pub fn with(access: Access) -> Server {
-    paced(access, calipso_api::Pace::default())
+    paced(access, Pace::default())
 }
 
 /// A server with this access, whose streams of events have this pace.
-pub fn paced(access: Access, events: calipso_api::Pace) -> Server {
+pub fn paced(access: Access, events: Pace) -> Server {
+    built(|_| access, events)
+}
+
+/// A server that asks for logins. Passwords are hashed cheaply.
+pub fn guarded(settings: Settings) -> (Server, Arc<Accounts>) {
+    guarded_with(settings, None)
+}
+
+/// The same, with a directory.
+pub fn guarded_with(settings: Settings, directory: Option<Arc<dyn Directory>>) -> (Server, Arc<Accounts>) {
+    let mut accounts = None;
+    let server = built(|backend| {
+        let cost = PasswordCost { memory_kib: 8, passes: 1, at_once: 2 };
+        let mut made = Accounts::new(backend, Settings { password_cost: cost, ..settings });
+        if let Some(directory) = directory {
+            made = made.with_directory(directory);
+        }
+        let made = Arc::new(made);
+        accounts = Some(Arc::clone(&made));
+        Access::Checked(made)
+    }, Pace::default());
+    (server, accounts.unwrap())
+}
+
+thread_local! {
+    /// How far the clock of this thread's servers is ahead.
+    static AHEAD: std::cell::Cell<i64> = const { std::cell::Cell::new(0) };
+}
+
+/// Puts the clock of this test's server forward.
+pub fn wait_secs(seconds: i64) {
+    AHEAD.with(|ahead| ahead.set(ahead.get() + seconds));
+}
+
+/// The time that this test's server sees.
+pub fn clock() -> jiff::Timestamp {
+    jiff::Timestamp::now() + jiff::SignedDuration::from_secs(AHEAD.with(std::cell::Cell::get))
+}
+
+fn built(access: impl FnOnce(Arc<dyn Backend>) -> Access, events: Pace) -> Server {
     let folder = tempfile::tempdir().expect("a temporary directory");
-    let backend = Arc::new(Embedded::open(&folder.path().join("store.db"), Options::default()).expect("a store"));
+    let backend: Arc<dyn Backend> =
+        Arc::new(Embedded::open(&folder.path().join("store.db"), Options::default()).expect("a store"));
     let layers = vec![calipso_spec::read_layer(std::path::Path::new("../specs")).expect("the specs")];
     let loaded = Arc::new(calipso_spec::load(&layers));
-    let service = Arc::new(Service {
-        backend,
-        layers,
-        loaded,
-        access,
-        limits: Limits { events, ..Limits::default() },
-        version: "0.0.0",
-        clock: jiff::Timestamp::now,
-    });
+    let access = access(Arc::clone(&backend));
+    let limits = Limits { events, ..Limits::default() };
+    let service =
+        Arc::new(Service { backend, layers, loaded, access, limits, version: "0.0.0", clock });
     Server { router: calipso_api::router(Arc::clone(&service)), service, _folder: folder }
 }
 
@@ -71,6 +110,22 @@ impl Server {
     /// GET.
     pub async fn get(&self, path: &str) -> Answer {
         self.send(Request::get(path).body(Body::empty()).expect("a request")).await
+    }
+
+    /// Any method with some headers and a JSON body.
+    pub async fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = match body {
+            Some(body) => {
+                request = request.header("content-type", "application/json");
+                Body::from(body.to_string())
+            }
+            None => Body::empty(),
+        };
+        self.send(request.body(body).unwrap()).await
     }
 
     /// Any method with a JSON body.

@@ -2,7 +2,7 @@
 
 use std::{io::Write as _, sync::Arc};
 
-use calipso_model::Str;
+use calipso_model::{Place, Str};
 use calipso_pipeline::{connection::filled_in, test_connections};
 use calipso_store::Expect;
 use calipso_transport::{Live, Once, Scrubber};
@@ -93,7 +93,9 @@ async fn add(session: &Session, args: &args::EnvAdd) -> Result<(), Failure> {
     let mut problems = Vec::new();
     for (role, connection) in &plan.connections {
         let scrubber = Scrubber::new();
-        if let Err(wrong) = filled_in(&connection.spec, &connection.config, &References, &scrubber) {
+        let place = Place::role(found.name.clone(), role.clone());
+        let secrets = References::new(&session.settings);
+        if let Err(wrong) = filled_in(&connection.spec, &connection.config, &place, &secrets, &scrubber) {
             problems.extend(wrong.into_iter().map(|problem| format!("{role}.{}: {}", problem.field, problem.sentence)));
         }
     }
@@ -125,9 +127,15 @@ async fn test(session: &Session, name: &str, role: Option<&str>) -> Result<(), F
     let roles = role.map(|role| vec![Str::from(role)]);
     let live = Arc::new(Live::new());
     let door = Arc::new(Once::new(Arc::clone(&live)));
-    let results =
-        test_connections(&plan, roles.as_deref(), door, &References, Arc::new(Scrubber::new()), jiff::Timestamp::now())
-            .await;
+    let results = test_connections(
+        &plan,
+        roles.as_deref(),
+        door,
+        &References::new(&session.settings),
+        Arc::new(Scrubber::new()),
+        jiff::Timestamp::now(),
+    )
+    .await;
     live.close().await;
     let rows: Vec<Vec<String>> = results
         .iter()

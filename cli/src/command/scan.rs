@@ -120,7 +120,8 @@ pub async fn perform(
         }
         (None, None) => Arc::new(Once::new(Arc::clone(&live))),
     };
-    let secrets: &dyn SecretSource = if wanted.replay.is_some() { &NoSecrets } else { &References };
+    let references = References::new(&session.settings);
+    let secrets: &dyn SecretSource = if wanted.replay.is_some() { &NoSecrets } else { &references };
     let request = ScanRequest {
         plan,
         door,
@@ -133,6 +134,8 @@ pub async fn perform(
         holder: Str::from(format!("calipso scan, process {}", std::process::id())),
         is_live: wanted.replay.is_none(),
         max_tasks: 0,
+        lease: calipso_pipeline::scan::LEASE,
+        cancel: calipso_pipeline::CancellationToken::new(),
     };
     let progress = Progress::new(session.terminal);
     let scanned = scan(&request, &progress).await;

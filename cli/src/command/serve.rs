@@ -3,12 +3,21 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum_server::{Handle, tls_rustls::RustlsConfig};
-use calipso_api::{Access, Limits, Service};
+use calipso_api::{
+    Access, Limits, Problem, Service,
+    account::{self, Accounts},
+    audit,
+};
+use calipso_pipeline::work::{self, Doors, LayeredSpecs, Parts, Worker, live_doors};
+use calipso_store::Backend;
+use calipso_transport::{Recording, Replay};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    directory::directory,
     failure::{Exit, Failure},
     metrics::{self, Readers},
+    secrets::References,
     session::Session,
     settings::Settings,
 };
@@ -19,22 +28,153 @@ use crate::{
 /// A setting is wrong, or the address or the store cannot be used.
 pub async fn run(session: &Session) -> Result<(), Failure> {
     let settings = &session.settings;
+    let scans = usize::try_from(settings.number("workers")).unwrap_or(usize::MAX);
+    let interface_wanted = !settings.is_on("worker_only");
+    if scans == 0 && !interface_wanted {
+        return Err(Failure::usage("`workers` is 0 and `worker_only` is set: nothing would run"));
+    }
     let address = listen_address(settings)?;
     let loaded = session.specs()?;
+    let layers = session.layers()?;
     let backend = session.store().await?;
-    let service = Arc::new(Service {
-        backend,
-        layers: session.layers()?,
-        loaded: Arc::new(loaded),
-        access: Access::Open,
-        limits: limits(settings),
-        version: env!("CARGO_PKG_VERSION"),
-        clock: jiff::Timestamp::now,
-    });
+    let references = Arc::new(References::new(settings));
+    // Made at the first start, before anybody needs them.
+    references.keys(true)?;
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
     let grace = Duration::from_secs(settings.number("stop_secs"));
-    interface(settings, address, service, stop, grace).await
+
+    let (doors, is_live) = doors(settings)?;
+    let work = (scans > 0).then(|| {
+        let parts = Parts {
+            store: backend.clone(),
+            specs: Arc::new(LayeredSpecs::new(layers.clone())),
+            secrets: references.clone(),
+            doors,
+            clock: Arc::new(jiff::Timestamp::now),
+        };
+        let worker = Worker::new(work::Settings { is_live, ..worker_settings(settings, scans, grace) }, parts);
+        let stop = stop.clone();
+        tokio::spawn(async move { worker.run(stop).await })
+    });
+    let served = if interface_wanted {
+        let service = Service {
+            access: access(settings, address, &backend).await?,
+            backend,
+            layers,
+            loaded: Arc::new(loaded),
+            limits: limits(settings),
+            version: env!("CARGO_PKG_VERSION"),
+            clock: jiff::Timestamp::now,
+        };
+        interface(settings, address, Arc::new(service), stop.clone(), grace).await
+    } else {
+        eprintln!("calipso works, without the REST interface");
+        Ok(())
+    };
+    // An interface that cannot be served takes the worker with it.
+    if served.is_err() {
+        stop.cancel();
+    }
+    if let Some(work) = work {
+        work.await.map_err(|error| Failure::new(Exit::Bug, format!("the worker ended: {error}")))?;
+    }
+    served
+}
+
+/// Who is asked, and whether that is the living world.
+fn doors(settings: &Settings) -> Result<(Doors, bool), Failure> {
+    let Some(folder) = settings.path("replay") else { return Ok((live_doors(), true)) };
+    let recording = Recording::read(&folder).map_err(|error| Failure::usage(error.to_string()))?;
+    eprintln!("every environment is answered by the recording in {}", folder.display());
+    Ok((Arc::new(move |_| Arc::new(Replay::new(recording.clone()))), false))
+}
+
+fn worker_settings(settings: &Settings, scans: usize, grace: Duration) -> work::Settings {
+    let days = |key: &str| Duration::from_secs(settings.number(key).saturating_mul(24 * 3600));
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let keep = settings.number("keep.revisions");
+    work::Settings {
+        name: format!("{}, process {}, {}", host.trim(), std::process::id(), jiff::Timestamp::now()).into(),
+        lease: Duration::from_secs(settings.number("lease_secs").max(3)),
+        scans,
+        grace,
+        retention: work::Retention {
+            messages_for: days("keep.message_days"),
+            scans: settings.number("keep.scans"),
+            revisions: (keep > 0).then_some(work::KeepRevisions::Last(keep)),
+            ..work::Retention::default()
+        },
+        ..work::Settings::default()
+    }
+}
+
+/// Who may come in. At the very first start an administrator is made, whose password is shown this once.
+async fn access(settings: &Settings, address: SocketAddr, backend: &Arc<dyn Backend>) -> Result<Access, Failure> {
+    if settings.is_on("insecure_no_auth") {
+        let open = Access::open_on(address.ip()).map_err(Failure::usage)?;
+        eprintln!("warning: everybody who reaches {address} may do everything (insecure_no_auth)");
+        return Ok(open);
+    }
+    let mut accounts = Accounts::new(backend.clone(), account_settings(settings)?);
+    if let Some(directory) = directory(settings)? {
+        accounts = accounts.with_directory(directory);
+    }
+    let first = accounts.first_administrator(jiff::Timestamp::now()).await.map_err(told)?;
+    if let Some((name, password)) = first {
+        eprintln!("first start: the administrator is `{name}`, with the password {}", password.reveal());
+        eprintln!("it is shown this once; `calipso user password {name}` sets another");
+    }
+    let accounts = Arc::new(accounts);
+    tokio::spawn(keep_house(Arc::clone(&accounts), backend.clone(), settings.number("keep.audit_days")));
+    Ok(Access::Checked(accounts))
+}
+
+/// Once an hour removes tokens that have expired, and entries of the audit trail that are older than they have to be.
+async fn keep_house(accounts: Arc<Accounts>, backend: Arc<dyn Backend>, audit_days: u64) {
+    let mut hours = tokio::time::interval(Duration::from_secs(3600));
+    loop {
+        hours.tick().await;
+        let now = jiff::Timestamp::now();
+        let kept = i64::try_from(audit_days).ok().and_then(|days| days.checked_mul(24 * 3600));
+        let since = kept.and_then(|seconds| now.checked_sub(jiff::SignedDuration::from_secs(seconds)).ok());
+        let mut done = accounts.purge(now).await;
+        if let (Ok(_), Some(since)) = (&done, since) {
+            done = audit::retain(backend.as_ref(), since).await;
+        }
+        if let Err(problem) = done {
+            tracing::warn!(problem = problem.detail(), "Old tokens and audit entries could not be removed.");
+        }
+    }
+}
+
+/// How logins are handled.
+///
+/// # Errors
+/// A setting is wrong.
+pub fn account_settings(settings: &Settings) -> Result<account::Settings, Failure> {
+    let seconds = |key: &str| Duration::from_secs(settings.number(key));
+    let trusted_proxies = settings
+        .list("trusted_proxies")
+        .iter()
+        .map(|text| {
+            text.parse().map_err(|_| Failure::usage(format!("`trusted_proxies` holds `{text}`, which is no address")))
+        })
+        .collect::<Result<Vec<_>, Failure>>()?;
+    Ok(account::Settings {
+        token_lifetime: seconds("token_secs"),
+        login_lifetime: seconds("token_max_secs"),
+        trusted_proxies,
+        ..account::Settings::default()
+    })
+}
+
+/// A problem of the interface as a failure of a command.
+#[must_use]
+pub fn told(problem: Problem) -> Failure {
+    let cause = problem.cause().map(|cause| format!(": {cause}")).unwrap_or_default();
+    let exit = if problem.status() >= 500 { Exit::Store } else { Exit::Usage };
+    Failure::new(exit, format!("{}{cause}", problem.detail()))
 }
 
 /// The address of the REST interface.

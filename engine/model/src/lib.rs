@@ -14,5 +14,5 @@ pub use delta::{Delta, Revision};
 pub use environment::{ConnectionConfig, Environment};
 pub use link::{Link, LinkState};
 pub use object::{Object, ObjectKey};
-pub use secret::Secret;
+pub use secret::{Place, Secret};
 pub use value::{Map, Str, Value};

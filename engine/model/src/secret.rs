@@ -1,6 +1,8 @@
-//! Text that never shows itself.
+//! Text that never shows itself, and where it belongs.
 
 use std::fmt;
+
+use crate::Str;
 
 /// A secret. `Debug` prints `***`; there is no `Display`. Take it out with [`Secret::reveal`] only where it is sent.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -23,5 +25,36 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("***")
+    }
+}
+
+/// Where a secret belongs: a field of a role of an environment. What is sealed for one place opens in no other.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Name of the environment.
+    pub environment: Str,
+    /// The role, as fetchers name it after `via`.
+    pub role: Str,
+    /// The field, with a dot between a map's field, its entry and the field within.
+    pub field: Str,
+}
+
+impl Place {
+    /// The connection of a role, whose fields [`Place::field`] names.
+    #[must_use]
+    pub fn role(environment: impl Into<Str>, role: impl Into<Str>) -> Self {
+        Self { environment: environment.into(), role: role.into(), field: Str::default() }
+    }
+
+    /// A field of the same connection.
+    #[must_use]
+    pub fn field(&self, path: impl Into<Str>) -> Self {
+        Self { field: path.into(), ..self.clone() }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "the field {} of the role {} of the environment {}", self.field, self.role, self.environment)
     }
 }

@@ -16,7 +16,7 @@ use std::{
 };
 
 use calipso_expr::{EvalError, Frame};
-use calipso_model::{Map, Secret, Str, Value};
+use calipso_model::{Map, Place, Secret, Str, Value};
 use calipso_spec::checked::{CommandRule, Connection, Limits};
 use calipso_transport::{Budget, Door, Scrubber, Stage};
 use futures::future::{BoxFuture, FutureExt};
@@ -34,11 +34,12 @@ pub(crate) use self::rules::{rewrite, rule_for};
 
 /// Where references to secrets lead.
 pub trait SecretSource: Send + Sync {
-    /// The secret behind a reference such as `env:NAME` or `file:PATH`.
+    /// The secret behind a reference such as `env:NAME` or `file:PATH`, or in a sealed text (`sealed:…`), which opens only in
+    /// the place that it was sealed for.
     ///
     /// # Errors
     /// A sentence that says what is missing, without any secret.
-    fn resolve(&self, reference: &str) -> Result<Secret, String>;
+    fn resolve(&self, reference: &str, place: &Place) -> Result<Secret, String>;
 
     /// The file of good host keys where a connection names none.
     fn known_hosts(&self) -> PathBuf;
@@ -49,7 +50,7 @@ pub trait SecretSource: Send + Sync {
 pub struct NoSecrets;
 
 impl SecretSource for NoSecrets {
-    fn resolve(&self, _reference: &str) -> Result<Secret, String> {
+    fn resolve(&self, _reference: &str, _place: &Place) -> Result<Secret, String> {
         Ok(Secret::new("not-needed"))
     }
 

@@ -9,6 +9,7 @@ pub mod conntest;
 pub mod report;
 pub mod scan;
 pub mod spec_test;
+pub mod work;
 
 mod coverage;
 mod fetch;
@@ -25,3 +26,5 @@ pub use plan::{Choice, Plan, PlanError, PlannedConnection, PlannedFetcher, plan}
 pub use report::{FailureReport, ScanReport, StaleScope};
 pub use scan::{Observer, Phase, Quiet, ScanError, ScanMode, ScanRequest, scan};
 pub use spec_test::{TestReport, run_spec_tests};
+pub use tokio_util::sync::CancellationToken;
+pub use work::{Clock, Doors, LayeredSpecs, Settings, SpecSource, Worker};

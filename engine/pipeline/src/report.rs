@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use calipso_derive::{Dangling, DanglingEnd, Graph};
 use calipso_model::{Delta, Map, ObjectKey, Revision, Str, Value};
+use calipso_store::ReportId;
 use calipso_transport::SourceStats;
 
 use crate::{answer::FailureKind, fetch::Fetched, merge::Stale, plan::Plan, scan::ScanMode};
@@ -44,6 +45,8 @@ pub struct Changed {
 /// The report of one scan.
 #[derive(Clone, Debug, Default)]
 pub struct ScanReport {
+    /// Its number, once it is kept.
+    pub id: Option<ReportId>,
     /// The environment.
     pub environment: Str,
     /// What was scanned: `full`, `partial`, `inventory`, `links`, `cliques`.

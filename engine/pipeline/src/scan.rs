@@ -5,11 +5,12 @@ mod derive;
 mod run;
 mod subtree;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use calipso_model::{ObjectKey, Str};
 use calipso_store::{CommitInfo, Lease, Store, StoreError};
 use calipso_transport::{Door, Scrubber};
+use tokio_util::sync::CancellationToken;
 
 use crate::{connection::SecretSource, merge::Inventory, plan::Plan, report::ScanReport};
 
@@ -75,7 +76,14 @@ pub struct ScanRequest<'a> {
     pub is_live: bool,
     /// How many fetchers run at the same time; 0: as many as is sensible.
     pub max_tasks: usize,
+    /// How long the environment stays ours after we stopped: the lease is renewed four times in this time.
+    pub lease: Duration,
+    /// Ends the scan when it is cancelled. What is being committed by then is committed as a whole.
+    pub cancel: CancellationToken,
 }
+
+/// The lease of a scan that somebody waits for.
+pub const LEASE: Duration = Duration::from_secs(60);
 
 /// What a scan tells while it goes on.
 pub trait Observer: Send + Sync {
@@ -115,6 +123,9 @@ pub enum ScanError {
     /// The object of a partial scan is not known.
     #[error("there is no object {0} in the environment; scan the whole environment first")]
     NoObject(ObjectKey),
+    /// Somebody wanted it to end.
+    #[error("the scan was cancelled; nothing of it was kept")]
+    Cancelled,
     /// The specs do not make rules for this environment; a check of the specs says where.
     #[error("the rules of this environment cannot be used: {0}")]
     Rules(String),
@@ -130,9 +141,10 @@ pub async fn scan(request: &ScanRequest<'_>, observer: &dyn Observer) -> Result<
     let lease = commit::Held::take(request, started).await?;
     let scanned = scan_held(request, observer, &lease, started).await;
     lease.give_back().await;
-    let report = scanned?;
+    let mut report = scanned?;
     let body = report.to_value();
-    request.store.put_report(environment, &report.at, report.revision_after, &body, REPORTS_KEPT).await?;
+    let id = request.store.put_report(environment, &report.at, report.revision_after, &body, REPORTS_KEPT).await?;
+    report.id = Some(id);
     Ok(report)
 }
 
@@ -163,19 +175,42 @@ async fn scan_held(
     };
     if request.mode.fetches() {
         observer.phase(Phase::Fetch);
-        run::stages(request, observer, &mut inventory, &mut report, &now).await?;
+        let asking = run::stages(request, observer, &mut inventory, &mut report, &now);
+        unless_cancelled(request, asking).await??;
         report.sources = request.door.stats();
     }
     observer.phase(Phase::Derive);
-    let derived = derive::derive(plan, &inventory, &mut report)?;
+    let derived = at_length(|| derive::derive(plan, &inventory, &mut report))?;
     observer.phase(Phase::Commit);
-    let delta = commit::difference(&*request.store, environment, derived, &request.mode).await?;
+    let difference = commit::difference(&*request.store, environment, derived, &request.mode);
+    let delta = unless_cancelled(request, difference).await??;
     report.count_changes(&delta);
     report.stale = inventory.stale();
     let info = CommitInfo { at: now, note: format!("{} scan", request.mode.as_str()).into() };
     let held: Lease = lease.current().await;
+    if request.cancel.is_cancelled() {
+        return Err(ScanError::Cancelled);
+    }
+    // From here on nothing is left half done: whoever cancels now comes too late.
     let after = request.store.commit(environment, base, &held, &delta, &inventory.changes(), &info).await?;
     report.revision_after = after;
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// The outcome of a part of the work, unless somebody wants the scan to end before it is there.
+async fn unless_cancelled<T>(request: &ScanRequest<'_>, work: impl Future<Output = T>) -> Result<T, ScanError> {
+    tokio::select! {
+        biased;
+        () = request.cancel.cancelled() => Err(ScanError::Cancelled),
+        done = work => Ok(done),
+    }
+}
+
+/// Work that waits for nothing and takes long: other tasks of this thread go on elsewhere, above all those that renew leases.
+fn at_length<T>(work: impl FnOnce() -> T) -> T {
+    match tokio::runtime::Handle::current().runtime_flavor() {
+        tokio::runtime::RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
+        _ => work(),
+    }
 }

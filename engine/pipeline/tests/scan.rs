@@ -3,6 +3,8 @@
 #[cfg(test)]
 #[path = "scan/bench.rs"]
 mod bench;
+#[path = "scan/work.rs"]
+mod work;
 
 use std::{collections::BTreeMap, sync::Arc};
 

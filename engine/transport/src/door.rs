@@ -22,6 +22,9 @@ pub trait Door: Send + Sync {
 
     /// What was asked so far, by role.
     fn stats(&self) -> Vec<SourceStats>;
+
+    /// Closes every connection; whoever asks later opens them again.
+    async fn close(&self) {}
 }
 
 #[async_trait]
@@ -32,6 +35,10 @@ impl<D: Door + ?Sized> Door for Arc<D> {
 
     fn stats(&self) -> Vec<SourceStats> {
         (**self).stats()
+    }
+
+    async fn close(&self) {
+        (**self).close().await;
     }
 }
 

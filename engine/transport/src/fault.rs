@@ -121,4 +121,8 @@ impl<D: Door> Door for Faulty<D> {
     fn stats(&self) -> Vec<SourceStats> {
         self.inner.stats()
     }
+
+    async fn close(&self) {
+        self.inner.close().await;
+    }
 }

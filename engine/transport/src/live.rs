@@ -90,6 +90,10 @@ impl Door for Live {
     fn stats(&self) -> Vec<SourceStats> {
         self.counters.list()
     }
+
+    async fn close(&self) {
+        Self::close(self).await;
+    }
 }
 
 /// Gives up when the time of the call is over.

@@ -60,4 +60,8 @@ impl<D: Door + 'static> Door for Once<D> {
     fn stats(&self) -> Vec<SourceStats> {
         merge(self.inner.stats(), self.counters.list())
     }
+
+    async fn close(&self) {
+        self.inner.close().await;
+    }
 }

@@ -226,4 +226,8 @@ impl<D: Door> Door for Recorder<D> {
     fn stats(&self) -> Vec<SourceStats> {
         self.inner.stats()
     }
+
+    async fn close(&self) {
+        self.inner.close().await;
+    }
 }

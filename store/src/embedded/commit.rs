@@ -15,6 +15,7 @@ use crate::{
         key::Numbers,
     },
     error::StoreError,
+    form::millis,
     scope::ScopeChanges,
     store::{CommitInfo, Counts, Lease},
 };
@@ -119,16 +120,4 @@ pub(super) fn commit(db: &mut Connection, work: &Work) -> Result<Revision, Store
     }
     change.commit().doing("commit")?;
     Ok(revision)
-}
-
-/// A time of a commit or of retention, in milliseconds since 1970 UTC.
-pub(super) fn millis(at: &str) -> Result<i64, StoreError> {
-    at.parse::<jiff::Timestamp>()
-        .map(jiff::Timestamp::as_millisecond)
-        .map_err(|error| StoreError::invalid(format!("`{at}` is not a time such as 2026-01-31T12:00:00Z: {error}")))
-}
-
-/// Refuses a delta that says two things about one key.
-pub(super) fn twice(what: &str, key: &dyn std::fmt::Display) -> StoreError {
-    StoreError::invalid(format!("the change names {what} {key} twice"))
 }

@@ -7,11 +7,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::{
     embedded::{
         codec::Body,
-        commit::millis,
         environment,
         fault::{Doing, from_db, to_db},
     },
     error::StoreError,
+    form::millis,
     store::{Keep, Pruned},
 };
 

@@ -18,7 +18,8 @@ use crate::{
         fault::{Doing, from_db, to_db},
     },
     error::StoreError,
-    query::{Cursor, Page},
+    form::open_cursor,
+    query::Page,
     store::{Counts, RevisionInfo},
 };
 
@@ -73,21 +74,6 @@ impl<'c> View<'c> {
     pub(super) fn number(&self) -> Revision {
         from_db(self.revision)
     }
-}
-
-/// Makes a cursor of where a page ended.
-pub(super) fn cursor(revision: Revision, place: &[&Str]) -> Cursor {
-    let place: Vec<&str> = place.iter().map(|part| &***part).collect();
-    Cursor::new(serde_json::to_string(&(revision, place)).expect("numbers and text are always JSON"))
-}
-
-/// What a cursor says, if it has so many parts.
-fn open_cursor(cursor: &Cursor, parts: usize) -> Result<(Revision, Vec<Str>), StoreError> {
-    serde_json::from_str::<(Revision, Vec<String>)>(cursor.as_str())
-        .ok()
-        .filter(|(_, place)| place.len() == parts)
-        .map(|(revision, place)| (revision, place.into_iter().map(Str::from).collect()))
-        .ok_or_else(|| StoreError::invalid("the cursor is not one that an answer to this question gave"))
 }
 
 /// All keys of some types after (or from) a key, in order, at most so many: type by type if types are named.

@@ -243,6 +243,24 @@ pub async fn submit_as(
     row::insert(records, id, fresh).await
 }
 
+/// Keeps in the history a scan that was made without a request, as a command does it by itself; [`state`] then knows of it.
+///
+/// # Errors
+/// [`StoreError::Invalid`] when it names no environment or has not ended.
+pub async fn record(records: &dyn Records, scan: ScanTask, now_millis: i64) -> Result<Task<ScanTask>, StoreError> {
+    if scan.environment.is_empty() || !scan.status.is_final() {
+        return Err(StoreError::invalid("only a scan of an environment that has ended can be recorded"));
+    }
+    let mut ended = scan;
+    if ended.submit_timestamp.is_empty() {
+        ended.submit_timestamp = ended.start_timestamp.clone().unwrap_or_else(|| stamp(now_millis));
+    }
+    ended.end_timestamp.get_or_insert_with(|| stamp(now_millis));
+    ended.lease_until_millis = 0;
+    ended.updated_millis = now_millis;
+    row::insert(records, &row::new_id(now_millis)?, ended).await
+}
+
 /// Ends a request that waits at once, and asks the worker of one that runs to end it.
 ///
 /// # Errors

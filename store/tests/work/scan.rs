@@ -6,7 +6,7 @@ use calipso_store::{
     Collection, RecordQuery, Records, StoreError,
     work::{
         self, Beat, Level, Progress, ScanOnly, ScanStatus, ScanTask,
-        scan::{beat, cancel, claim, finish, forget_old, hand_back, state, submit},
+        scan::{beat, cancel, claim, finish, forget_old, hand_back, record, state, submit},
     },
 };
 use tokio::sync::Mutex;
@@ -228,6 +228,17 @@ async fn a_partial_scan_does_not_make_an_environment_scanned() {
     let kept = state(store, "a").await.unwrap();
     assert_eq!(kept.last_scanned, known.last_scanned);
     assert_eq!(kept.last_scan_status, known.last_scan_status);
+}
+
+#[tokio::test]
+async fn a_scan_without_a_request_can_be_told_afterwards() {
+    let bench = Bench::new(&[]).await;
+    let store = &bench.store;
+    assert!(record(store, full("a"), NOW).await.is_err(), "it has not ended");
+    record(store, ScanTask { status: ScanStatus::Completed, ..full("a") }, NOW).await.unwrap();
+    let known = state(store, "a").await.unwrap();
+    assert!(known.scanned && known.last_scanned == Some(work::stamp(NOW)));
+    assert!(claim(store, "w", NOW, TTL).await.unwrap().is_none());
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use calipso_model::{ConnectionConfig, Map, Str, Value};
+use calipso_model::{ConnectionConfig, Map, Place, Secret, Str, Value};
 use calipso_spec::checked::{Connection, Field, FieldType, TransportName};
 use calipso_transport::Scrubber;
 
@@ -51,18 +51,22 @@ pub fn form(spec: &Connection) -> BTreeMap<Str, Field> {
     fields
 }
 
-/// Fills in a connection's form.
+/// Before what leads to a secret: references, and sealed text.
+const SCHEMES: [&str; 3] = ["env:", "file:", "sealed:"];
+
+/// Fills in the form of the connection of a role.
 ///
 /// # Errors
 /// Everything that is wrong with it.
 pub fn filled_in(
     spec: &Connection,
     config: &ConnectionConfig,
+    role: &Place,
     secrets: &dyn SecretSource,
     scrubber: &Scrubber,
 ) -> Result<Map, Vec<ConfigProblem>> {
     let fields = form(spec);
-    let mut form = Form { secrets, scrubber, problems: Vec::new() };
+    let mut form = Form { role, secrets, scrubber, problems: Vec::new() };
     let filled = form.map("", &fields, &config.fields);
     if !spec.require_any.is_empty() && !spec.require_any.iter().any(|name| filled.contains_key(name)) {
         let names = spec.require_any.join(", ");
@@ -72,6 +76,7 @@ pub fn filled_in(
 }
 
 struct Form<'a> {
+    role: &'a Place,
     secrets: &'a dyn SecretSource,
     scrubber: &'a Scrubber,
     problems: Vec<ConfigProblem>,
@@ -80,6 +85,10 @@ struct Form<'a> {
 impl Form<'_> {
     fn problem(&mut self, prefix: &str, name: &str, sentence: String) {
         self.problems.push(ConfigProblem { field: format!("{prefix}{name}"), sentence });
+    }
+
+    fn resolve(&self, reference: &str, prefix: &str, name: &str) -> Result<Secret, String> {
+        self.secrets.resolve(reference, &self.role.field(format!("{prefix}{name}")))
     }
 
     fn map(&mut self, prefix: &str, fields: &BTreeMap<Str, Field>, given: &Map) -> Map {
@@ -126,10 +135,10 @@ impl Form<'_> {
             }
             return Some(Value::Map(filled));
         }
-        let is_reference = matches!(&value, Value::Str(text) if text.starts_with("env:") || text.starts_with("file:"));
+        let is_reference = matches!(&value, Value::Str(text) if SCHEMES.iter().any(|scheme| text.starts_with(scheme)));
         let may_refer = field.secret || matches!(field.field_type, FieldType::PrivateKey | FieldType::Certificates);
         let value = match &value {
-            Value::Str(reference) if may_refer && is_reference => match self.secrets.resolve(reference) {
+            Value::Str(reference) if may_refer && is_reference => match self.resolve(reference, prefix, name) {
                 Ok(secret) => {
                     if field.secret {
                         self.scrubber.register(secret.reveal());
@@ -142,7 +151,7 @@ impl Form<'_> {
                 }
             },
             Value::Str(_) if field.secret => {
-                let sentence = format!("{name} is a secret: give a reference to it, env:NAME or file:PATH");
+                let sentence = format!("{name} is a secret: give a reference to it, env:NAME or file:PATH, or seal it");
                 self.problem(prefix, name, sentence);
                 return None;
             }

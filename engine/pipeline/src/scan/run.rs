@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use calipso_expr::Fuel;
-use calipso_model::{Map, ObjectKey, Str, Value};
+use calipso_model::{Map, ObjectKey, Place, Str, Value};
 use calipso_store::ScopeKey;
 use calipso_transport::Stage;
 use tokio::{sync::Semaphore, task::JoinSet};
@@ -52,7 +52,8 @@ pub(crate) fn sessions(
     let mut problems = Vec::new();
     let mut accesses = Vec::new();
     for (role, planned) in &plan.connections {
-        let config = filled_in(&planned.spec, &planned.config, secrets, &scrubber).map_err(|found| {
+        let place = Place::role(plan.environment.name.clone(), role.clone());
+        let config = filled_in(&planned.spec, &planned.config, &place, secrets, &scrubber).map_err(|found| {
             let sentences: Vec<&str> = found.iter().map(|problem| problem.sentence.as_str()).collect();
             let sentence = format!("the connection of the role {role} cannot be used: {}", sentences.join("; "));
             problems.push((role.clone(), found.clone()));

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use calipso_model::{ConnectionConfig, Environment, Map, Object, ObjectKey, Secret, Str, Value};
+use calipso_model::{ConnectionConfig, Environment, Map, Object, ObjectKey, Place, Secret, Str, Value};
 use calipso_pipeline::{Plan, Quiet, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan, scan};
 use calipso_store::{Durability, Embedded, Expect, Options, Store};
 use calipso_transport::{Door, Once, Recording, Replay, Request, Scrubber};
@@ -13,7 +13,7 @@ use calipso_transport::{Door, Once, Recording, Replay, Request, Scrubber};
 pub struct Secrets;
 
 impl SecretSource for Secrets {
-    fn resolve(&self, _reference: &str) -> Result<Secret, String> {
+    fn resolve(&self, _reference: &str, _place: &Place) -> Result<Secret, String> {
         Ok(Secret::new("hidden"))
     }
 
@@ -35,10 +35,14 @@ fn map(json: &str) -> Map {
 /// The plan is the same for all tests.
 static PLAN: OnceLock<Arc<Plan>> = OnceLock::new();
 
-fn planned() -> Arc<Plan> {
+/// The specs of the shop.
+pub fn layer() -> calipso_spec::Layer {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/specs");
-    let layer = calipso_spec::read_layer(&folder).unwrap();
-    let loaded = calipso_spec::load(&[layer]);
+    calipso_spec::read_layer(&folder).unwrap()
+}
+
+fn planned() -> Arc<Plan> {
+    let loaded = calipso_spec::load(&[layer()]);
     let wrong: Vec<String> = loaded
         .diagnostics
         .iter()
@@ -46,8 +50,15 @@ fn planned() -> Arc<Plan> {
         .map(|found| format!("{}: {}", found.code, found.message))
         .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
+    let plan = plan(&Arc::new(loaded.specs), &environment("shop")).unwrap();
+    assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
+    Arc::new(plan)
+}
+
+/// A shop of that name.
+pub fn environment(name: &str) -> Environment {
     let mut environment = Environment {
-        name: "shop".into(),
+        name: name.into(),
         distribution: "Plain".into(),
         version: "2".into(),
         mechanism_drivers: vec!["A".into()],
@@ -60,9 +71,7 @@ fn planned() -> Arc<Plan> {
     ] {
         environment.connections.insert(role.into(), ConnectionConfig { spec: spec.into(), fields: map(fields) });
     }
-    let plan = plan(&Arc::new(loaded.specs), &environment).unwrap();
-    assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
-    Arc::new(plan)
+    environment
 }
 
 impl Bench {
@@ -111,6 +120,8 @@ impl Bench {
             holder: "test".into(),
             is_live: false,
             max_tasks: 0,
+            lease: calipso_pipeline::scan::LEASE,
+            cancel: calipso_pipeline::CancellationToken::new(),
         };
         scan(&request, &Quiet).await
     }

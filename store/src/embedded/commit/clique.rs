@@ -8,11 +8,12 @@ use rusqlite::{OptionalExtension, params};
 use crate::{
     embedded::{
         codec::Body,
-        commit::{Place, Tally, twice},
+        commit::{Place, Tally},
         fault::Doing,
         key::Numbers,
     },
     error::StoreError,
+    form::twice,
 };
 
 /// Writes the cliques that differ, and removes those that are gone.

@@ -5,12 +5,13 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::{
     embedded::{
-        commit::{Place, Tally, twice},
+        commit::{Place, Tally},
         fault::Doing,
         key::{Numbers, find_word},
         row,
     },
     error::StoreError,
+    form::twice,
 };
 
 /// A link in numbers: source, type, target.

@@ -7,12 +7,13 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::{
     embedded::{
-        commit::{Place, Tally, twice},
+        commit::{Place, Tally},
         fault::Doing,
         key::Numbers,
         row,
     },
     error::StoreError,
+    form::{self, twice},
 };
 
 /// From so many objects on their text is made on another thread.
@@ -26,7 +27,7 @@ struct Ready {
 
 impl Ready {
     fn of(object: &Object) -> Self {
-        Self { doc: row::map_text(&object.doc), names: row::names(&object.doc) }
+        Self { doc: row::map_text(&object.doc), names: form::names(&object.doc) }
     }
 }
 
@@ -124,8 +125,8 @@ fn put(
             None => {}
         }
     }
-    let parent = row::parent(&object.doc).map(|parent| numbers.make(&parent)).transpose()?;
-    let host = numbers.word_of(row::host(&object.doc))?;
+    let parent = form::parent(&object.doc).map(|parent| numbers.make(&parent)).transpose()?;
+    let host = numbers.word_of(form::host(&object.doc))?;
     place
         .db
         .prepare_cached(

@@ -8,9 +8,10 @@ use crate::{
         codec::Body,
         fault::Doing,
         key::{Names, find, find_word},
-        read::{View, cursor},
+        read::View,
     },
     error::StoreError,
+    form::cursor,
     query::{CliqueQuery, Page, Paged},
 };
 

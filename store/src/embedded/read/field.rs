@@ -2,6 +2,8 @@
 
 use calipso_model::{Map, Str, Value};
 
+use crate::form::at_path;
+
 /// A field with the values that it may have.
 pub(super) struct Field<'q> {
     path: &'q str,
@@ -45,33 +47,14 @@ impl<'q> Field<'q> {
     }
 }
 
-/// What stands at a path: the field of that whole name, or the way along its dots.
-fn at_path<'d>(doc: &'d Map, path: &str) -> Option<&'d Value> {
-    if let Some(found) = doc.get(path) {
-        return Some(found);
-    }
-    path.match_indices('.').find_map(|(dot, _)| {
-        let below = doc.get(path.get(..dot)?)?.as_map()?;
-        at_path(below, path.get(dot + 1..)?)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use calipso_model::{Map, Str, Value};
 
-    use super::{Field, at_path};
+    use super::Field;
 
     fn doc(text: &str) -> Map {
         serde_json::from_str(text).unwrap()
-    }
-
-    #[test]
-    fn a_path_is_a_field_first_and_a_way_second() {
-        let doc = doc(r#"{"a.b":1,"a":{"b":2,"c.d":{"e":3}}}"#);
-        assert_eq!(at_path(&doc, "a.b"), Some(&Value::Int(1)));
-        assert_eq!(at_path(&doc, "a.c.d.e"), Some(&Value::Int(3)));
-        assert_eq!(at_path(&doc, "a.x"), None);
     }
 
     #[test]

@@ -9,10 +9,11 @@ use crate::{
     embedded::{
         fault::Doing,
         key::{Names, find, find_word},
-        read::{View, cursor, field::Field, keys_after},
+        read::{View, field::Field, keys_after},
         row,
     },
     error::StoreError,
+    form::cursor,
     query::{LinkQuery, Page, Paged},
 };
 

@@ -10,12 +10,13 @@ use crate::{
         fault::Doing,
         key::find,
         read::{
-            View, cursor,
+            View,
             object::wanted::{Start, Wanted},
         },
         row,
     },
     error::StoreError,
+    form::cursor,
     query::{Page, Paged, Query},
 };
 

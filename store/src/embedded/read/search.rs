@@ -10,9 +10,10 @@ use crate::{
         fault::{Doing, to_db},
         key::{Names, find},
         read::{View, object},
-        row::{self, END, START},
+        row,
     },
     error::StoreError,
+    form,
 };
 
 /// So many hits on names are ranked; whoever types a text that more have must type more of it.
@@ -32,18 +33,12 @@ pub(super) struct Needle {
 impl Needle {
     /// Names that contain the text; or start with it, if it is of one or two characters. Nothing for no text.
     pub(super) fn containing(text: &str) -> Option<Self> {
-        let folded = row::fold(text);
-        match folded.chars().count() {
-            0 => None,
-            1 => Some(Self::of(format!("{START}{START}{folded}"))),
-            2 => Some(Self::of(format!("{START}{folded}"))),
-            _ => Some(Self::of(folded)),
-        }
+        form::contained(text).map(Self::of)
     }
 
     /// Names that are the text.
     fn whole(text: &str) -> Self {
-        Self::of(format!("{START}{START}{}{END}", row::fold(text)))
+        Self::of(form::whole(text))
     }
 
     fn of(folded: String) -> Self {

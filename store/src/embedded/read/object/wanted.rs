@@ -11,6 +11,7 @@ use crate::{
         row,
     },
     error::StoreError,
+    form,
     query::Query,
 };
 
@@ -130,15 +131,15 @@ impl<'q> Wanted<'q> {
     }
 
     fn compare_all(&self, doc: &Map) -> bool {
-        let parent = row::parent(doc);
+        let parent = form::parent(doc);
         let query = self.query;
         query.parent.as_ref().is_none_or(|wanted| parent.as_ref() == Some(wanted))
             && query.parent_id.as_ref().is_none_or(|wanted| parent.as_ref().is_some_and(|parent| parent.id == *wanted))
-            && query.host.as_ref().is_none_or(|wanted| row::host(doc) == Some(wanted))
+            && query.host.as_ref().is_none_or(|wanted| form::host(doc) == Some(wanted))
             && self
                 .needle
                 .as_ref()
-                .is_none_or(|needle| row::names(doc).is_some_and(|names| names.contains(&needle.folded)))
+                .is_none_or(|needle| form::names(doc).is_some_and(|names| names.contains(&needle.folded)))
     }
 
     /// The next keys that an index finds, in order.

@@ -1,0 +1,443 @@
+//! `/users`: who may log in, and what they may do.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use calipso_model::Secret;
+use calipso_store::work::Row as _;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    access::{Caller, Grant},
+    account::user::{Found, Source, User, folded},
+    audit::Notes,
+    extract::{Body, Params},
+    problem::{FieldError, Problem},
+    resource::{auth::texts, cursor},
+    service::Service,
+};
+
+/// The routes of this resource.
+pub fn routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new()
+        .routes(routes!(list, add))
+        .routes(routes!(show, replace, change, remove))
+        .routes(routes!(set_password))
+        .routes(routes!(grant, withdraw))
+        .routes(routes!(revoke_all))
+}
+
+/// A user; the password is nowhere.
+#[derive(Serialize, ToSchema)]
+struct UserView {
+    /// The name, in lower case.
+    name: String,
+    /// Who knows the password.
+    source: Source,
+    /// May do everything.
+    administrator: bool,
+    /// Environment to what the user was granted here; `*` stands for all.
+    grants: BTreeMap<String, Grant>,
+    /// What the directory gave at the last login, besides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    directory: Option<FromDirectory>,
+    /// May not come in.
+    disabled: bool,
+    /// When it was made.
+    created: String,
+    /// When it was last changed.
+    changed: String,
+    /// When the password was last set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    password_changed: Option<String>,
+}
+
+/// What a directory gave to a user.
+#[derive(Serialize, ToSchema)]
+struct FromDirectory {
+    /// May do everything.
+    administrator: bool,
+    /// Environment to what the user may do with it.
+    grants: BTreeMap<String, Grant>,
+}
+
+fn view(found: &Found) -> UserView {
+    let user = &found.user;
+    let text = |text: &calipso_model::Str| text.to_string();
+    UserView {
+        name: text(&user.name),
+        source: user.source,
+        administrator: user.administrator,
+        grants: texts(&user.grants),
+        directory: user
+            .directory
+            .as_ref()
+            .map(|rights| FromDirectory { administrator: rights.administrator, grants: texts(&rights.grants) }),
+        disabled: user.disabled,
+        created: text(&user.created),
+        changed: text(&user.changed),
+        password_changed: user.password_changed.as_ref().map(text),
+    }
+}
+
+/// A user with its version as an entity tag.
+fn tagged(status: StatusCode, found: &Found) -> Response {
+    let mut response = (status, Json(view(found))).into_response();
+    if let Ok(value) = HeaderValue::from_str(&format!("W/\"v{}\"", found.version)) {
+        response.headers_mut().insert(header::ETAG, value);
+    }
+    response
+}
+
+/// The version that a client means to change; nothing when it does not say.
+async fn expected(service: &Service, name: &str, headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let values: Vec<&str> =
+        headers.get_all(header::IF_MATCH).iter().map(|value| value.to_str().unwrap_or_default()).collect();
+    if values.is_empty() {
+        return Ok(None);
+    }
+    let version = service.accounts().read_user(name).await?.version;
+    let current = format!("\"v{version}\"");
+    let mut tags = values.iter().flat_map(|value| value.split(',')).map(str::trim);
+    match tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == current) {
+        true => Ok(Some(version)),
+        false => Err(Problem::changed("the user was changed since you read it; read it again")),
+    }
+}
+
+/// Which page.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Which {
+    /// At most so many.
+    #[param(minimum = 1, maximum = 1000)]
+    page_size: Option<usize>,
+    /// `next` of the page before.
+    #[param(max_length = 4000)]
+    cursor: Option<String>,
+}
+
+/// Users.
+#[derive(Serialize, ToSchema)]
+struct Users {
+    /// By name.
+    users: Vec<UserView>,
+    /// Where the next page begins, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// Lists users.
+#[utoipa::path(get, path = "/users", tag = "users", extensions(("x-right" = json!("administer"))), params(Which),
+    responses((status = 200, body = Users)))]
+async fn list(State(service): State<Arc<Service>>, Params(which): Params<Which>) -> Result<Json<Users>, Problem> {
+    let limit = which.page_size.unwrap_or(service.limits.page_size).min(service.limits.page_size);
+    let page = cursor::page(which.cursor.as_deref(), limit)?;
+    let found = cursor::mended(service.accounts().users(&page).await, &page)?;
+    let mut users = Vec::new();
+    for record in &found.items {
+        users.push(view(&Found { user: User::from_record(record)?, version: record.version }));
+    }
+    Ok(Json(Users { users, next: found.next.as_ref().map(cursor::encode) }))
+}
+
+/// A new user.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewUser {
+    /// Letters, digits, `.`, `_`, `@`, `-`; names that differ in case only are the same.
+    #[schema(max_length = 64, pattern = "^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$", example = "anna")]
+    name: String,
+    /// At least 12 characters; none for a user of the directory.
+    #[serde(default)]
+    #[schema(max_length = 1024, format = Password, write_only)]
+    password: Option<String>,
+    /// Who knows the password; `local` where nothing is said.
+    #[serde(default = "local")]
+    source: Source,
+    /// May do everything.
+    #[serde(default)]
+    administrator: bool,
+    /// Environment to what the user may do with it; `*` stands for all.
+    #[serde(default)]
+    grants: BTreeMap<String, Grant>,
+    /// May not come in.
+    #[serde(default)]
+    disabled: bool,
+}
+
+fn local() -> Source {
+    Source::Local
+}
+
+/// Names of environments are short enough to be shown.
+fn granted(grants: BTreeMap<String, Grant>) -> Result<BTreeMap<calipso_model::Str, Grant>, Problem> {
+    match grants.keys().find(|name| name.is_empty() || name.len() > 200) {
+        Some(_) => {
+            let error = FieldError::body("/grants", "names an environment that has no name, or one that is too long");
+            Err(Problem::rejected(vec![error]))
+        }
+        None => Ok(grants.into_iter().map(|(name, grant)| (name.into(), grant)).collect()),
+    }
+}
+
+/// Adds a user.
+#[utoipa::path(post, path = "/users", tag = "users", extensions(("x-right" = json!("administer"))),
+    request_body = NewUser, responses((status = 201, body = UserView)))]
+async fn add(
+    State(service): State<Arc<Service>>,
+    notes: Notes,
+    Body(body): Body<NewUser>,
+) -> Result<Response, Problem> {
+    notes.detail("name", body.name.as_str());
+    notes.detail("administrator", body.administrator);
+    let user = User {
+        administrator: body.administrator,
+        grants: granted(body.grants)?,
+        disabled: body.disabled,
+        ..User::new(&body.name, body.source, (service.clock)())
+    };
+    let found = service.accounts().add_user(user, body.password.map(Secret::new)).await?;
+    Ok(tagged(StatusCode::CREATED, &found))
+}
+
+/// Which user.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+struct Name {
+    /// The user's name.
+    #[param(max_length = 64, example = "anna")]
+    name: String,
+}
+
+/// One user.
+#[utoipa::path(get, path = "/users/{name}", tag = "users", extensions(("x-right" = json!("administer"))),
+    params(Name), responses((status = 200, body = UserView)))]
+async fn show(State(service): State<Arc<Service>>, Params(which): Params<Name>) -> Result<Response, Problem> {
+    Ok(tagged(StatusCode::OK, &service.accounts().read_user(&which.name).await?))
+}
+
+/// What a user may do, as a whole.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Rights {
+    /// May do everything.
+    #[serde(default)]
+    administrator: bool,
+    /// Environment to what the user may do with it; `*` stands for all.
+    #[serde(default)]
+    grants: BTreeMap<String, Grant>,
+    /// May not come in.
+    #[serde(default)]
+    disabled: bool,
+}
+
+/// Replaces what a user may do; what is left out is taken away.
+///
+/// `If-Match` with the user's `ETag` refuses the change when somebody else was faster.
+#[utoipa::path(put, path = "/users/{name}", tag = "users", extensions(("x-right" = json!("administer"))),
+    params(Name), request_body = Rights, responses((status = 200, body = UserView)))]
+async fn replace(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    notes: Notes,
+    Params(which): Params<Name>,
+    Body(body): Body<Rights>,
+) -> Result<Response, Problem> {
+    let change =
+        Change { administrator: Some(body.administrator), grants: Some(body.grants), disabled: Some(body.disabled) };
+    changed(&service, &headers, &notes, &which.name, change).await
+}
+
+/// What to change of a user.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    /// May do everything.
+    #[serde(default)]
+    administrator: Option<bool>,
+    /// Environment to what the user may do with it, in place of all former grants.
+    #[serde(default)]
+    grants: Option<BTreeMap<String, Grant>>,
+    /// May not come in.
+    #[serde(default)]
+    disabled: Option<bool>,
+}
+
+/// Changes what a user may do; what is left out stays.
+#[utoipa::path(patch, path = "/users/{name}", tag = "users", extensions(("x-right" = json!("administer"))),
+    params(Name), request_body = Change, responses((status = 200, body = UserView)))]
+async fn change(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    notes: Notes,
+    Params(which): Params<Name>,
+    Body(body): Body<Change>,
+) -> Result<Response, Problem> {
+    changed(&service, &headers, &notes, &which.name, body).await
+}
+
+async fn changed(
+    service: &Service,
+    headers: &HeaderMap,
+    notes: &Notes,
+    name: &str,
+    change: Change,
+) -> Result<Response, Problem> {
+    let grants = change.grants.map(granted).transpose()?;
+    if let Some(administrator) = change.administrator {
+        notes.detail("administrator", administrator);
+    }
+    if let Some(disabled) = change.disabled {
+        notes.detail("disabled", disabled);
+    }
+    let version = expected(service, name, headers).await?;
+    let found = service
+        .accounts()
+        .change_user(name, version, (service.clock)(), |user| {
+            user.administrator = change.administrator.unwrap_or(user.administrator);
+            user.disabled = change.disabled.unwrap_or(user.disabled);
+            if let Some(grants) = grants {
+                user.grants = grants;
+            }
+        })
+        .await?;
+    Ok(tagged(StatusCode::OK, &found))
+}
+
+/// Removes a user with all tokens.
+#[utoipa::path(delete, path = "/users/{name}", tag = "users", extensions(("x-right" = json!("administer"))),
+    params(Name), responses((status = 204, description = "It is removed.")))]
+async fn remove(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    Params(which): Params<Name>,
+) -> Result<StatusCode, Problem> {
+    let version = expected(&service, &which.name, &headers).await?;
+    service.accounts().remove_user(&which.name, version).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A new password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewPassword {
+    /// The password so far; administrators need none for others.
+    #[serde(default)]
+    #[schema(max_length = 1024, format = Password, write_only)]
+    old: Option<String>,
+    /// At least 12 characters.
+    #[schema(max_length = 1024, format = Password, write_only)]
+    new: String,
+}
+
+/// Sets a password: one's own, or for administrators that of others. All tokens of the user end.
+#[utoipa::path(post, path = "/users/{name}/password", tag = "users", extensions(("x-right" = json!("login"))),
+    params(Name), request_body = NewPassword, responses((status = 204, description = "It is set.")))]
+async fn set_password(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    notes: Notes,
+    Params(which): Params<Name>,
+    Body(body): Body<NewPassword>,
+) -> Result<StatusCode, Problem> {
+    let name = folded(&which.name);
+    if name == caller.user {
+        let old = body
+            .old
+            .map(Secret::new)
+            .ok_or_else(|| Problem::rejected(vec![FieldError::body("/old", "is needed for one's own password")]))?;
+        let checked = service.accounts().check(&name, &old, notes.address(), (service.clock)()).await;
+        checked.map_err(|problem| match problem.status() {
+            401 => Problem::forbidden("the old password is wrong"),
+            _ => problem,
+        })?;
+    } else if !caller.administrator {
+        return Err(Problem::forbidden("only administrators may set the passwords of others"));
+    }
+    service.accounts().set_password(&name, Secret::new(body.new), (service.clock)()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A right of a user in one environment.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+struct Where {
+    /// The user's name.
+    #[param(max_length = 64, example = "anna")]
+    name: String,
+    /// The environment; `*` stands for all.
+    #[param(min_length = 1, max_length = 200, example = "*")]
+    environment: String,
+}
+
+/// What a user may do with one environment.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewGrant {
+    /// `view` or `edit`.
+    grant: Grant,
+}
+
+/// Grants a right in one environment.
+#[utoipa::path(put, path = "/users/{name}/grants/{environment}", tag = "users",
+    extensions(("x-right" = json!("administer"))), params(Where), request_body = NewGrant,
+    responses((status = 200, body = UserView)))]
+async fn grant(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    notes: Notes,
+    Params(which): Params<Where>,
+    Body(body): Body<NewGrant>,
+) -> Result<Response, Problem> {
+    notes.environment(&which.environment);
+    let version = expected(&service, &which.name, &headers).await?;
+    let found = service
+        .accounts()
+        .change_user(&which.name, version, (service.clock)(), |user| {
+            user.grants.insert(which.environment.into(), body.grant);
+        })
+        .await?;
+    Ok(tagged(StatusCode::OK, &found))
+}
+
+/// Withdraws a right in one environment.
+#[utoipa::path(delete, path = "/users/{name}/grants/{environment}", tag = "users",
+    extensions(("x-right" = json!("administer"))), params(Where), responses((status = 200, body = UserView)))]
+async fn withdraw(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    notes: Notes,
+    Params(which): Params<Where>,
+) -> Result<Response, Problem> {
+    notes.environment(&which.environment);
+    let version = expected(&service, &which.name, &headers).await?;
+    let found = service
+        .accounts()
+        .change_user(&which.name, version, (service.clock)(), |user| {
+            user.grants.remove(which.environment.as_str());
+        })
+        .await?;
+    Ok(tagged(StatusCode::OK, &found))
+}
+
+/// Revokes all tokens of a user.
+#[utoipa::path(delete, path = "/users/{name}/tokens", tag = "users", extensions(("x-right" = json!("administer"))),
+    params(Name), responses((status = 204, description = "They are revoked.")))]
+async fn revoke_all(
+    State(service): State<Arc<Service>>,
+    notes: Notes,
+    Params(which): Params<Name>,
+) -> Result<StatusCode, Problem> {
+    let found = service.accounts().read_user(&which.name).await?;
+    let revoked = service.accounts().revoke_all(&found.user.name).await?;
+    notes.detail("revoked", i64::try_from(revoked).unwrap_or(i64::MAX));
+    Ok(StatusCode::NO_CONTENT)
+}

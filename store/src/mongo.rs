@@ -1,0 +1,259 @@
+//! The store in a MongoDB replica set, which any number of machines may use at once.
+//!
+//! Every version of an object, link or clique is one document with the revisions from and to which it counts. A commit
+//! writes new versions that nobody sees yet and then moves the environment to its next revision, see
+//! `docs/adr/0010-mongodb.md`. Whatever is read is read from one snapshot of the server.
+
+mod codec;
+mod commit;
+mod environment;
+mod fault;
+mod index;
+mod prune;
+mod read;
+mod record;
+mod records;
+mod report;
+mod store;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use calipso_model::Secret;
+use mongodb::{
+    Client, ClientSession, Collection, Database,
+    bson::{Document, RawDocumentBuf, doc},
+    options::{
+        Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, SessionOptions, WriteConcern,
+    },
+};
+
+use crate::{
+    error::StoreError,
+    mongo::fault::{Doing, Reason},
+};
+
+/// The oldest server that is understood: MongoDB 5.0, the first that reads from snapshots.
+const OLDEST_WIRE_VERSION: i64 = 13;
+
+/// How to reach a MongoDB.
+#[derive(Clone, Debug)]
+pub struct MongoOptions {
+    /// The address, `mongodb://…` or `mongodb+srv://…`, with user and password where the server wants them.
+    pub uri: Secret,
+    /// Name of the database.
+    pub database: String,
+    /// So long a primary is looked for before a call fails.
+    pub selection_timeout: Duration,
+    /// So long one question or one batch of a commit may take.
+    pub answer_timeout: Duration,
+    /// So long one batch of a commit is tried again while the replica set has no primary or writers are in each other's way.
+    pub patience: Duration,
+    /// So many batches of one commit are written at once.
+    pub lanes: usize,
+    /// At most so many documents are in one batch.
+    pub batch: usize,
+    /// Commits of at most so many documents are one transaction of the server.
+    pub at_once: usize,
+}
+
+impl MongoOptions {
+    /// The usual options.
+    #[must_use]
+    pub fn new(uri: Secret, database: impl Into<String>) -> Self {
+        Self {
+            uri,
+            database: database.into(),
+            selection_timeout: Duration::from_secs(5),
+            answer_timeout: Duration::from_secs(120),
+            patience: Duration::from_secs(60),
+            lanes: 4,
+            batch: 1_000,
+            at_once: 1_000,
+        }
+    }
+}
+
+/// The store in a MongoDB. Clones share its connections.
+#[derive(Clone)]
+pub struct Mongo {
+    db: Arc<Db>,
+}
+
+/// Shows where it is and no secret.
+impl fmt::Debug for Mongo {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_tuple("Mongo").field(&self.db.place).finish()
+    }
+}
+
+impl Mongo {
+    /// Connects, makes the indexes that are missing, and removes what belongs to no environment any more.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] with a sentence that says what to do: nobody answers, user or password are refused, the
+    /// server is no member of a replica set or too old, an index of another kind is in the way.
+    /// [`StoreError::VersionTooNew`].
+    pub async fn connect(options: MongoOptions) -> Result<Self, StoreError> {
+        let db = Arc::new(Db::open(options).await?);
+        db.within(db.check()).await?;
+        index::ensure(&db).await?;
+        environment::remove_orphans(&db).await?;
+        Ok(Self { db })
+    }
+
+    /// Removes what commits left unfinished whose writers have lost their lease or let it run out: takes each such lease,
+    /// tidies up, gives it back. A writer whose lease runs is left alone. Returns how many environments were tidied.
+    ///
+    /// # Units
+    /// `now_millis` in milliseconds since 1970 UTC.
+    /// # Errors
+    /// As everything else here.
+    pub async fn sweep(&self, now_millis: i64) -> Result<u64, StoreError> {
+        commit::sweep_all(&self.db, now_millis).await
+    }
+}
+
+/// The connections, and what goes with them.
+struct Db {
+    client: Client,
+    database: Database,
+    /// Hosts and database, without secrets.
+    place: String,
+    options: MongoOptions,
+    secrets: Vec<String>,
+    /// One commit of an environment at a time in this process; other processes are told by the lease.
+    turns: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl Db {
+    async fn open(options: MongoOptions) -> Result<Self, StoreError> {
+        let refused =
+            |what: &str| StoreError::Unavailable { place: "MongoDB".to_owned(), source: Reason::new(what).into() };
+        // What the driver says of an address that it cannot read may hold parts of the password, so nobody hears it.
+        let mut client = ClientOptions::parse(options.uri.reveal()).await.map_err(|error| {
+            refused(if matches!(*error.kind, mongodb::error::ErrorKind::DnsResolve { .. }) {
+                "the name in the address cannot be looked up"
+            } else {
+                "the address cannot be read; it looks like mongodb://user:password@host:27017/?replicaSet=rs0, with special \
+                 characters of user and password percent-encoded"
+            })
+        })?;
+        let hosts = client.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        let place = format!("{hosts}/{}", options.database);
+        let mut secrets = vec![options.uri.reveal().to_owned()];
+        secrets.extend(client.credential.as_ref().and_then(|credential| credential.password.clone()));
+        client.app_name = Some("calipso".to_owned());
+        client.server_selection_timeout = Some(options.selection_timeout);
+        client.connect_timeout = Some(options.selection_timeout);
+        client.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+        client.read_concern = Some(ReadConcern::majority());
+        client.write_concern =
+            Some(WriteConcern::builder().w(Acknowledgment::Majority).w_timeout(Duration::from_secs(30)).build());
+        let client = Client::with_options(client)
+            .map_err(|_| refused("the address holds options that contradict each other"))?;
+        let database = client.database(&options.database);
+        Ok(Self { client, database, place, options, secrets, turns: Mutex::default() })
+    }
+
+    /// Refuses servers that cannot do what is needed.
+    async fn check(&self) -> Result<(), StoreError> {
+        let hello = self.client.database("admin").run_command(doc! { "hello": 1 }).await.doing(self, "connect")?;
+        let refused =
+            |what: &str| StoreError::Unavailable { place: self.place.clone(), source: Reason::new(what).into() };
+        if !hello.contains_key("setName") && !hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid") {
+            return Err(refused(
+                "the server stands alone, and revisions need a replica set; start it with `--replSet rs0` and run \
+                 `rs.initiate()` once in mongosh (one server is enough)",
+            ));
+        }
+        if hello.get_i32("maxWireVersion").is_ok_and(|version| i64::from(version) < OLDEST_WIRE_VERSION) {
+            return Err(refused("the server is too old; MongoDB 5.0 or newer is needed"));
+        }
+        Ok(())
+    }
+
+    /// A text of the driver that holds a secret is not repeated.
+    fn scrub(&self, said: &str) -> String {
+        if self.secrets.iter().any(|secret| !secret.is_empty() && said.contains(secret.as_str())) {
+            return "(what the driver said holds a secret)".to_owned();
+        }
+        said.to_owned()
+    }
+
+    /// A collection.
+    fn at(&self, collection: &str) -> Collection<RawDocumentBuf> {
+        self.database.collection(collection)
+    }
+
+    /// A session whose reads all see the same moment.
+    async fn snapshot(&self) -> Result<ClientSession, StoreError> {
+        self.client
+            .start_session()
+            .with_options(SessionOptions::builder().snapshot(true).build())
+            .await
+            .doing(self, "begin to read")
+    }
+
+    /// A session for transactions.
+    async fn session(&self) -> Result<ClientSession, StoreError> {
+        self.client
+            .start_session()
+            .with_options(SessionOptions::builder().causal_consistency(false).build())
+            .await
+            .doing(self, "begin to write")
+    }
+
+    /// Gives up when an answer takes too long.
+    async fn within<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        match tokio::time::timeout(self.options.answer_timeout, call).await {
+            Ok(answer) => answer,
+            Err(_) => Err(StoreError::Unavailable {
+                place: self.place.clone(),
+                source: Reason::new(format!(
+                    "no answer came within {} s; is the server overloaded, or does it hang?",
+                    self.options.answer_timeout.as_secs_f32()
+                ))
+                .into(),
+            }),
+        }
+    }
+
+    /// The right to commit to an environment, among the tasks of this process.
+    async fn turn(&self, environment: &str) -> tokio::sync::OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            // Nobody waits for those that only stand here.
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+            Arc::clone(turns.entry(environment.to_owned()).or_default())
+        };
+        turn.lock_owned().await
+    }
+
+    /// The next number of a counter.
+    async fn next(&self, counter: &str) -> Result<i64, StoreError> {
+        let mut turn = 0;
+        loop {
+            let answer: Result<Option<Document>, _> = self
+                .database
+                .collection::<Document>(index::COUNTERS)
+                .find_one_and_update(doc! { "_id": counter }, doc! { "$inc": { "value": 1_i64 } })
+                .upsert(true)
+                .return_document(mongodb::options::ReturnDocument::After)
+                .await;
+            match answer {
+                // Two may have made the counter at the same time.
+                Err(error) if fault::is_duplicate(&error) && turn < 5 => turn += 1,
+                answer => {
+                    let found = answer.doing(self, "count")?;
+                    return found.and_then(|doc| doc.get_i64("value").ok()).ok_or_else(|| codec::damaged("value"));
+                }
+            }
+        }
+    }
+}

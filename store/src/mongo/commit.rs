@@ -1,0 +1,322 @@
+//! One commit: what differs is written in batches that nobody sees, and then the environment moves to its next revision.
+//!
+//! A small commit is one transaction. A large one passes *gates*: before anything is written, the commit puts its own id
+//! into one document per lane, and every batch is a transaction that also writes the document of its lane, on condition
+//! that this id still stands there. Whoever commits after it puts another id there, and from then on no batch of the
+//! earlier commit can come through, however late it is sent. What it left is found by its id and removed.
+
+pub(super) mod clique;
+pub(super) mod gate;
+pub(super) mod link;
+pub(super) mod object;
+pub(super) mod scope;
+pub(super) mod sweep;
+mod transaction;
+
+use std::sync::{Mutex, PoisonError};
+
+use calipso_model::{Delta, Revision};
+use futures::{TryStreamExt, future::try_join_all};
+use mongodb::bson::{Document, RawDocumentBuf, doc, oid::ObjectId};
+use tokio::sync::OnceCell;
+
+pub(super) use sweep::sweep_all;
+
+use crate::{
+    error::StoreError,
+    form,
+    mongo::{
+        Db,
+        commit::{gate::Gates, transaction::Finish},
+        environment::{self, to_db},
+        fault::Doing,
+        index::{CLIQUES, INVENTORY, LINKS, MEMBERS, SCOPES},
+    },
+    scope::ScopeChanges,
+    store::{CommitInfo, Counts, Lease},
+};
+
+/// So many things of a delta are compared with what is stored in one go.
+const PIECE: usize = 1_000;
+
+/// At most so many bytes are in one batch.
+const BATCH_BYTES: usize = 6 << 20;
+
+/// Collections of versions, with the fields that say from and to which revision (or sequence) one counts.
+pub(super) const VERSIONS: &[(&str, &str, &str)] = &[
+    (INVENTORY, "rev_from", "rev_to"),
+    (LINKS, "rev_from", "rev_to"),
+    (CLIQUES, "rev_from", "rev_to"),
+    (SCOPES, "seq_from", "seq_to"),
+    (MEMBERS, "seq_from", "seq_to"),
+];
+
+/// What is committed, when, why, and with what right.
+pub(super) struct Work<'w> {
+    /// Name of the environment.
+    pub(super) environment: &'w str,
+    /// The revision that the writer started from.
+    pub(super) base: Revision,
+    /// Its right to write.
+    pub(super) lease: &'w Lease,
+    /// What to change; everything goes where nothing is given.
+    pub(super) change: Option<(&'w Delta, &'w ScopeChanges)>,
+    /// When and why.
+    pub(super) info: &'w CommitInfo,
+}
+
+/// Where a commit writes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'w> {
+    /// Name of the environment.
+    pub(super) environment: &'w str,
+    /// Number of the environment.
+    pub(super) env: i64,
+    /// The revision that it starts from.
+    pub(super) base: i64,
+    /// The revision that it makes.
+    pub(super) revision: i64,
+    /// The sequence that is current before it.
+    pub(super) seq: i64,
+    /// Its own id, which every version that it writes or ends carries.
+    pub(super) commit: ObjectId,
+}
+
+impl Place<'_> {
+    /// Which versions are current where this commit starts.
+    pub(super) fn current(&self) -> Document {
+        doc! { "env": self.env, "rev_from": { "$lte": self.base }, "rev_to": { "$gt": self.base } }
+    }
+
+    /// Which scopes and members are current where this commit starts.
+    pub(super) fn current_scopes(&self) -> Document {
+        doc! { "env": self.env, "seq_from": { "$lte": self.seq }, "seq_to": { "$gt": self.seq } }
+    }
+}
+
+/// What is to be written to one collection.
+#[derive(Debug)]
+pub(super) struct Writes {
+    /// The place of the collection in [`VERSIONS`].
+    pub(super) kind: usize,
+    /// New versions.
+    pub(super) inserts: Vec<RawDocumentBuf>,
+    /// Versions that end.
+    pub(super) ends: Vec<ObjectId>,
+    /// What is counted of it.
+    pub(super) tally: Tally,
+}
+
+/// Places of the collections in [`VERSIONS`].
+pub(super) const OBJECT: usize = 0;
+/// Of links.
+pub(super) const LINK: usize = 1;
+/// Of cliques.
+pub(super) const CLIQUE: usize = 2;
+/// Of scopes.
+pub(super) const SCOPE: usize = 3;
+/// Of their members.
+pub(super) const MEMBER: usize = 4;
+
+impl Writes {
+    /// Nothing yet.
+    pub(super) fn new(kind: usize) -> Self {
+        Self { kind, inserts: Vec::new(), ends: Vec::new(), tally: Tally::default() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.inserts.is_empty() && self.ends.is_empty()
+    }
+
+    fn documents(&self) -> usize {
+        self.inserts.len() + self.ends.len()
+    }
+
+    fn bytes(&self) -> usize {
+        self.inserts.iter().map(|doc| doc.as_bytes().len()).sum()
+    }
+
+    /// Cuts it into pieces of at most so many documents; what is counted goes with the first.
+    fn pieces(self, most: usize) -> Vec<Self> {
+        if self.documents() <= most && self.bytes() <= BATCH_BYTES {
+            return vec![self];
+        }
+        let mut pieces = Vec::new();
+        let mut piece = Self { tally: self.tally, ..Self::new(self.kind) };
+        let mut bytes = 0;
+        for doc in self.inserts {
+            if piece.documents() >= most.max(1) || (bytes > 0 && bytes + doc.as_bytes().len() > BATCH_BYTES) {
+                pieces.push(std::mem::replace(&mut piece, Self::new(self.kind)));
+                bytes = 0;
+            }
+            bytes += doc.as_bytes().len();
+            piece.inserts.push(doc);
+        }
+        for id in self.ends {
+            if piece.documents() >= most.max(1) {
+                pieces.push(std::mem::replace(&mut piece, Self::new(self.kind)));
+            }
+            piece.ends.push(id);
+        }
+        pieces.push(piece);
+        pieces
+    }
+}
+
+/// How many things were written and removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// New and changed.
+    pub(super) written: Counts,
+    /// Gone.
+    pub(super) removed: Counts,
+}
+
+impl Tally {
+    fn add(&mut self, other: Self) {
+        for (sum, more) in [(&mut self.written, other.written), (&mut self.removed, other.removed)] {
+            sum.objects += more.objects;
+            sum.links += more.links;
+            sum.cliques += more.cliques;
+        }
+    }
+}
+
+/// A part of a change that is compared with what is stored, and then written.
+enum Part<'w> {
+    Objects(&'w [object::Item<'w>]),
+    Links(&'w [link::Item<'w>]),
+    Cliques(&'w [clique::Item<'w>]),
+    Scope(scope::Item<'w>),
+    Ready(Writes),
+}
+
+impl Part<'_> {
+    async fn prepare(self, db: &Db, place: Place<'_>) -> Result<Vec<Writes>, StoreError> {
+        match self {
+            Self::Objects(items) => Ok(vec![object::prepare(db, place, items).await?]),
+            Self::Links(items) => Ok(vec![link::prepare(db, place, items).await?]),
+            Self::Cliques(items) => Ok(vec![clique::prepare(db, place, items).await?]),
+            Self::Scope(item) => scope::prepare(db, place, item).await,
+            Self::Ready(writes) => Ok(vec![writes]),
+        }
+    }
+}
+
+/// Commits, or changes nothing that anybody sees.
+pub(super) async fn commit(db: &Db, work: &Work<'_>) -> Result<Revision, StoreError> {
+    let at_millis = form::millis(&work.info.at)?;
+    let none = (Delta::default(), ScopeChanges::default());
+    let (delta, scopes) = work.change.unwrap_or((&none.0, &none.1));
+    let objects = object::items(delta)?;
+    let links = link::items(delta)?;
+    let cliques = clique::items(delta)?;
+    let _turn = db.turn(work.environment).await;
+    let state = db.within(environment::state(db, work.environment)).await?;
+    environment::guard(&state, work.environment, work.base, work.lease)?;
+    let place = Place {
+        environment: work.environment,
+        env: state.env,
+        base: to_db(work.base),
+        revision: to_db(work.base + 1),
+        seq: state.seq,
+        commit: ObjectId::new(),
+    };
+    let finish = Finish { work, place, at_millis };
+
+    let mut parts: Vec<Part<'_>> = Vec::new();
+    if work.change.is_none() {
+        parts.extend(everything(db, place).await?.into_iter().map(Part::Ready));
+    }
+    parts.extend(objects.chunks(PIECE).map(Part::Objects));
+    parts.extend(links.chunks(PIECE).map(Part::Links));
+    parts.extend(cliques.chunks(PIECE).map(Part::Cliques));
+    parts.extend(scopes.remove.iter().map(|key| Part::Scope(scope::Item::Remove(key))));
+    parts.extend(scopes.put.iter().map(|record| Part::Scope(scope::Item::Put(record))));
+    let members: usize = scopes.put.iter().map(|record| record.members.len() + 1).sum();
+    let size = objects.len() + links.len() + cliques.len() + scopes.remove.len() + members;
+
+    if work.change.is_some() && size <= db.options.at_once && state.unfinished.is_empty() {
+        let mut ready = Vec::new();
+        for part in parts {
+            ready.extend(part.prepare(db, place).await?.into_iter().filter(|writes| !writes.is_empty()));
+        }
+        if ready.is_empty() {
+            return Ok(work.base);
+        }
+        let fits = ready.iter().map(Writes::documents).sum::<usize>() <= db.options.at_once.saturating_mul(2)
+            && ready.iter().map(Writes::bytes).sum::<usize>() <= BATCH_BYTES;
+        if fits {
+            let mut tally = Tally::default();
+            ready.iter().for_each(|writes| tally.add(writes.tally));
+            let revision = finish.run(db, tally, &ready, None).await?;
+            return tidy(db, place, revision, work).await;
+        }
+        parts = ready.into_iter().map(Part::Ready).collect();
+    }
+
+    let gates: OnceCell<Gates> = OnceCell::new();
+    let tally = Mutex::new(Tally::default());
+    let parts = Mutex::new(parts.into_iter());
+    let lanes = db.options.lanes.clamp(1, environment::MOST_LANES);
+    let lane = async |lane: usize| -> Result<(), StoreError> {
+        loop {
+            let next = parts.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some(part) = next else { return Ok(()) };
+            for writes in db.within(part.prepare(db, place)).await? {
+                if writes.is_empty() {
+                    continue;
+                }
+                tally.lock().unwrap_or_else(PoisonError::into_inner).add(writes.tally);
+                // Nothing is begun until something differs.
+                let gates = gates.get_or_try_init(|| gate::open(db, work, place)).await?;
+                for piece in writes.pieces(db.options.batch) {
+                    gates.write(db, work, place, lane, &piece).await?;
+                }
+            }
+        }
+    };
+    try_join_all((0..lanes).map(lane)).await?;
+    if gates.get().is_none() {
+        return Ok(work.base);
+    }
+    let tally = *tally.lock().unwrap_or_else(PoisonError::into_inner);
+    let revision = finish.run(db, tally, &[], Some(place.commit)).await?;
+    tidy(db, place, revision, work).await
+}
+
+/// The ends of everything that is current.
+async fn everything(db: &Db, place: Place<'_>) -> Result<Vec<Writes>, StoreError> {
+    let mut all = Vec::new();
+    for (kind, (collection, _, _)) in VERSIONS.iter().enumerate() {
+        let filter = if kind < SCOPE { place.current() } else { place.current_scopes() };
+        let mut found =
+            db.at(collection).find(filter).projection(doc! { "_id": 1 }).await.doing(db, "look for all there is")?;
+        let mut writes = Writes::new(kind);
+        while let Some(doc) = found.try_next().await.doing(db, "look for all there is")? {
+            writes.ends.push(crate::mongo::codec::id(&doc, "_id")?);
+        }
+        let gone = writes.ends.len() as u64;
+        match kind {
+            OBJECT => writes.tally.removed.objects = gone,
+            LINK => writes.tally.removed.links = gone,
+            CLIQUE => writes.tally.removed.cliques = gone,
+            _ => {}
+        }
+        all.extend(writes.pieces(db.options.batch));
+    }
+    Ok(all)
+}
+
+/// Removes versions of scopes that nobody can ask for any more. A failure is no loss: the next commit tries again.
+async fn tidy(db: &Db, place: Place<'_>, revision: Revision, work: &Work<'_>) -> Result<Revision, StoreError> {
+    if work.change.is_none_or(|(_, scopes)| !scopes.is_empty()) {
+        for collection in [SCOPES, MEMBERS] {
+            let past = doc! { "env": place.env, "seq_to": { "$lte": place.seq + 1 } };
+            if let Err(error) = db.at(collection).delete_many(past).await.doing(db, "remove old scopes") {
+                tracing::warn!(%error, "Old versions of scopes could not be removed yet.");
+            }
+        }
+    }
+    Ok(revision)
+}

@@ -1,0 +1,214 @@
+//! The gates that all batches of a large commit pass, so that none comes through once somebody else commits.
+
+use std::time::{Duration, Instant};
+
+use mongodb::{
+    ClientSession,
+    bson::{Bson, Document, doc},
+    options::ReturnDocument,
+};
+use tokio::sync::Mutex;
+
+use crate::{
+    error::StoreError,
+    mongo::{
+        Db,
+        commit::{
+            Place, Work, Writes, sweep,
+            transaction::{Trouble, pause, settle, write},
+        },
+        environment::{self, MOST_LANES, State, gate, to_db, without_config},
+        fault::{Doing, is_duplicate, is_passing},
+        index::{ENVIRONMENTS, GATES},
+    },
+};
+
+/// So long a gate may be held by a batch of an earlier commit before its transaction is ended from here.
+const HELD: Duration = Duration::from_millis(1_500);
+
+/// The gates of one commit, each with the session that goes through it.
+pub(super) struct Gates {
+    lanes: Vec<Mutex<ClientSession>>,
+}
+
+/// Begins a commit: says so in the environment's document, shuts the gates of earlier commits, removes what they left.
+pub(super) async fn open(db: &Db, work: &Work<'_>, place: Place<'_>) -> Result<Gates, StoreError> {
+    let until = Instant::now() + db.options.patience;
+    let state = begin(db, work, place, until).await?;
+    let mut lanes = Vec::new();
+    for _ in 0..db.options.lanes.clamp(1, MOST_LANES) {
+        lanes.push(db.session().await?);
+    }
+    let earlier: Vec<_> = state.unfinished.iter().copied().filter(|id| *id != place.commit).collect();
+    // Whoever was here before may have had more lanes.
+    let shut = if earlier.is_empty() { lanes.len() } else { MOST_LANES };
+    shut_gates(db, place, &lanes, shut, until).await?;
+    if !earlier.is_empty() {
+        sweep::sweep(db, &state, &earlier).await?;
+    }
+    Ok(Gates { lanes: lanes.into_iter().map(Mutex::new).collect() })
+}
+
+/// Makes this commit the only one that may finish.
+async fn begin(db: &Db, work: &Work<'_>, place: Place<'_>, until: Instant) -> Result<State, StoreError> {
+    let mut turn = 0;
+    loop {
+        let begun = db
+            .at(ENVIRONMENTS)
+            .find_one_and_update(
+                doc! {
+                    "_id": work.environment, "env": place.env, "fence": to_db(work.lease.fence),
+                    "current_revision": place.base, "seq": place.seq,
+                },
+                doc! { "$set": { "writer": place.commit }, "$addToSet": { "unfinished": place.commit } },
+            )
+            .projection(without_config())
+            .return_document(ReturnDocument::After)
+            .await;
+        match begun {
+            Ok(Some(found)) => return State::of(&found),
+            Ok(None) => {
+                let state = environment::state(db, work.environment).await?;
+                environment::guard(&state, work.environment, work.base, work.lease)?;
+                return Err(StoreError::Busy);
+            }
+            Err(error) if is_passing(&error) && Instant::now() < until => tokio::time::sleep(pause(turn)).await,
+            Err(error) => return Err(error).doing(db, "begin a commit"),
+        }
+        turn += 1;
+    }
+}
+
+/// Puts the id of this commit into the gates. A batch of an earlier one that is on its way through is waited for, and its
+/// transaction is ended if it takes long: its writer may have been stopped in the middle.
+async fn shut_gates(
+    db: &Db,
+    place: Place<'_>,
+    lanes: &[ClientSession],
+    gates: usize,
+    until: Instant,
+) -> Result<(), StoreError> {
+    let updates: Vec<Document> = (0..gates)
+        .map(|lane| {
+            let session = lanes.get(lane).map_or(Bson::Null, |session| Bson::Document(session.id().clone()));
+            doc! {
+                "q": { "_id": gate(place.env, lane) },
+                "u": { "$set": { "commit": place.commit, "session": session } },
+                "upsert": true,
+            }
+        })
+        .collect();
+    let held = i64::try_from(HELD.as_millis()).unwrap_or(i64::MAX);
+    let mut turn = 0;
+    loop {
+        let command = doc! {
+            "update": GATES, "updates": updates.clone(), "ordered": false, "maxTimeMS": held,
+            "writeConcern": { "w": "majority" },
+        };
+        let before = sessions(db, place.env).await.unwrap_or_default();
+        match db.database.run_command(command).await {
+            Ok(reply) if !reply.contains_key("writeErrors") && !reply.contains_key("writeConcernError") => {
+                return Ok(());
+            }
+            Err(error) if !is_passing(&error) => return Err(error).doing(db, "shut the gates of an earlier commit"),
+            Ok(_) | Err(_) if Instant::now() >= until => return Err(StoreError::Busy),
+            Ok(_) | Err(_) => {
+                let others: Vec<Document> =
+                    before.into_iter().filter(|id| lanes.iter().all(|lane| lane.id() != id)).collect();
+                if !others.is_empty() {
+                    // Where the server does not allow this, it ends the transaction itself after a minute.
+                    db.client.database("admin").run_command(doc! { "killSessions": others }).await.ok();
+                }
+                tokio::time::sleep(pause(turn)).await;
+                turn += 1;
+            }
+        }
+    }
+}
+
+/// The sessions that went through the gates last.
+async fn sessions(db: &Db, env: i64) -> Result<Vec<Document>, StoreError> {
+    use futures::TryStreamExt;
+    let names: Vec<Document> = (0..MOST_LANES).map(|lane| gate(env, lane)).collect();
+    let found: Vec<Document> = db
+        .database
+        .collection::<Document>(GATES)
+        .find(doc! { "_id": { "$in": names } })
+        .await
+        .doing(db, "look at the gates")?
+        .try_collect()
+        .await
+        .doing(db, "look at the gates")?;
+    Ok(found.iter().filter_map(|gate| gate.get_document("session").ok().cloned()).collect())
+}
+
+impl Gates {
+    /// Writes one batch through the gate of a lane.
+    pub(super) async fn write(
+        &self,
+        db: &Db,
+        work: &Work<'_>,
+        place: Place<'_>,
+        lane: usize,
+        writes: &Writes,
+    ) -> Result<(), StoreError> {
+        let until = Instant::now() + db.options.patience;
+        let Some(session) = self.lanes.get(lane) else { return Err(StoreError::Busy) };
+        let mut session = session.lock().await;
+        let mut turn = 0;
+        loop {
+            match db.within(async { Ok(attempt(db, &mut session, place, lane, writes).await) }).await? {
+                Ok(()) => return Ok(()),
+                // The try before this one was done after all.
+                Err(Trouble::Driver(error)) if is_duplicate(&error) && turn > 0 => return Ok(()),
+                Err(Trouble::Driver(error)) if is_passing(&error) && Instant::now() < until => {}
+                Err(Trouble::Driver(error)) => return Err(error).doing(db, "write a part of a commit"),
+                Err(Trouble::Shut) => {
+                    let state = environment::state(db, work.environment).await?;
+                    environment::guard(&state, work.environment, work.base, work.lease)?;
+                    return Err(StoreError::Busy);
+                }
+            }
+            tokio::time::sleep(pause(turn)).await;
+            turn += 1;
+        }
+    }
+}
+
+async fn attempt(
+    db: &Db,
+    session: &mut ClientSession,
+    place: Place<'_>,
+    lane: usize,
+    writes: &Writes,
+) -> Result<(), Trouble> {
+    session.start_transaction().await?;
+    let answer = body(db, session, place, lane, writes).await;
+    if answer.is_err() {
+        session.abort_transaction().await.ok();
+        return answer;
+    }
+    settle(session).await.map_err(Trouble::Driver)
+}
+
+async fn body(
+    db: &Db,
+    session: &mut ClientSession,
+    place: Place<'_>,
+    lane: usize,
+    writes: &Writes,
+) -> Result<(), Trouble> {
+    let through = db
+        .at(GATES)
+        .update_one(
+            doc! { "_id": gate(place.env, lane), "commit": place.commit },
+            doc! { "$inc": { "batches": 1_i64 } },
+        )
+        .session(&mut *session)
+        .await?;
+    if through.matched_count != 1 {
+        return Err(Trouble::Shut);
+    }
+    write(db, session, place, writes).await?;
+    Ok(())
+}

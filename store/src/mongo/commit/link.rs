@@ -1,0 +1,165 @@
+//! Links of a commit.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use calipso_model::{Delta, Link, LinkRef, LinkState, ObjectKey, Str};
+use futures::TryStreamExt;
+use mongodb::bson::{doc, oid::ObjectId};
+
+use crate::{
+    error::StoreError,
+    form::twice,
+    mongo::{
+        Db,
+        codec::{self, Doc},
+        commit::{LINK, Place, Writes, object::digest},
+        fault::Doing,
+        index::LINKS,
+    },
+};
+
+/// A link that is written, or one that goes.
+pub(in crate::mongo) enum Item<'d> {
+    Put(&'d Link),
+    Remove(&'d LinkRef),
+}
+
+/// The key of a link in the order of answers.
+type Key<'d> = (&'d ObjectKey, &'d Str, &'d ObjectKey);
+
+impl Item<'_> {
+    fn key(&self) -> Key<'_> {
+        match self {
+            Self::Put(link) => (&link.source, &link.link_type, &link.target),
+            Self::Remove(link) => (&link.source, &link.link_type, &link.target),
+        }
+    }
+}
+
+/// The links of a delta in key order.
+pub(in crate::mongo) fn items(delta: &Delta) -> Result<Vec<Item<'_>>, StoreError> {
+    let mut items: Vec<Item<'_>> =
+        delta.links.iter().map(Item::Put).chain(delta.removed_links.iter().map(Item::Remove)).collect();
+    items.sort_by(|a, b| a.key().cmp(&b.key()));
+    for pair in items.windows(2) {
+        if let [a, b] = pair
+            && a.key() == b.key()
+            && (matches!(a, Item::Put(_)) || matches!(b, Item::Put(_)))
+        {
+            let (source, link_type, target) = a.key();
+            return Err(twice("link", &format_args!("{link_type} from {source} to {target}")));
+        }
+    }
+    Ok(items)
+}
+
+/// What of some links differs from what is stored.
+pub(super) async fn prepare(db: &Db, place: Place<'_>, items: &[Item<'_>]) -> Result<Writes, StoreError> {
+    let stored = if place.base == 0 { BTreeMap::new() } else { stored(db, place, items).await? };
+    let mut writes = Writes::new(LINK);
+    let mut gone = BTreeSet::new();
+    for item in items {
+        let (source, link_type, target) = item.key();
+        let before = stored.get(&(source.clone(), link_type.clone(), target.clone()));
+        match item {
+            Item::Remove(_) => {
+                if let Some((id, _)) = before
+                    && gone.insert(item.key())
+                {
+                    writes.ends.push(*id);
+                    writes.tally.removed.links += 1;
+                }
+            }
+            Item::Put(link) => {
+                let body = Doc::new()
+                    .text("link_name", &link.name)
+                    .text("state", link.state.as_str())
+                    .some_text("host", link.host.as_deref())
+                    .some_text("switch", link.switch.as_deref())
+                    .flag("implicit", link.implicit)
+                    .text("rule", &link.rule)
+                    .map("attributes", &link.attributes);
+                let digest = digest(&body);
+                match before {
+                    Some((_, same)) if *same == digest => continue,
+                    Some((id, _)) => writes.ends.push(*id),
+                    None => {}
+                }
+                let doc = Doc::new()
+                    .id("_id", ObjectId::new())
+                    .text("environment", place.environment)
+                    .text("link_type", link_type)
+                    .text("source_type", &source.object_type)
+                    .text("source_id", &source.id)
+                    .text("target_type", &target.object_type)
+                    .text("target_id", &target.id)
+                    .with(&body)
+                    .long("env", place.env)
+                    .long("rev_from", place.revision)
+                    .double("rev_to", f64::INFINITY)
+                    .id("commit", place.commit)
+                    .binary("digest", &digest);
+                writes.inserts.push(doc.finish(&|| format!("link {link_type} from {source} to {target}"))?);
+                writes.tally.written.links += 1;
+            }
+        }
+    }
+    Ok(writes)
+}
+
+/// The link in a document.
+pub(in crate::mongo) fn read(doc: &mongodb::bson::RawDocument) -> Result<Link, StoreError> {
+    let end = |object_type: &str, id: &str| -> Result<ObjectKey, StoreError> {
+        Ok(ObjectKey::new(codec::text(doc, object_type)?, codec::text(doc, id)?))
+    };
+    Ok(Link {
+        link_type: codec::text(doc, "link_type")?.into(),
+        source: end("source_type", "source_id")?,
+        target: end("target_type", "target_id")?,
+        name: codec::text(doc, "link_name")?.into(),
+        state: if codec::text(doc, "state")? == LinkState::Down.as_str() { LinkState::Down } else { LinkState::Up },
+        host: codec::some_text(doc, "host").map(Into::into),
+        switch: codec::some_text(doc, "switch").map(Into::into),
+        attributes: codec::map(doc, "attributes")?,
+        implicit: codec::flag(doc, "implicit")?,
+        rule: codec::text(doc, "rule")?.into(),
+    })
+}
+
+type Stored = BTreeMap<(ObjectKey, Str, ObjectKey), (ObjectId, [u8; 16])>;
+
+/// The current versions of the links that start where some links start, and their digests.
+async fn stored(db: &Db, place: Place<'_>, items: &[Item<'_>]) -> Result<Stored, StoreError> {
+    let mut types: BTreeMap<&str, (BTreeSet<&str>, BTreeSet<&str>)> = BTreeMap::new();
+    for item in items {
+        let (source, link_type, _) = item.key();
+        let (ids, link_types) = types.entry(&source.object_type).or_default();
+        ids.insert(&source.id);
+        link_types.insert(link_type);
+    }
+    let mut stored = BTreeMap::new();
+    for (source_type, (ids, link_types)) in types {
+        let (ids, link_types): (Vec<&str>, Vec<&str>) = (ids.into_iter().collect(), link_types.into_iter().collect());
+        let mut filter = place.current();
+        filter.extend(
+            doc! { "source_type": source_type, "source_id": { "$in": ids }, "link_type": { "$in": link_types } },
+        );
+        let mut found = db
+            .at(LINKS)
+            .find(filter)
+            .projection(
+                doc! { "source_type": 1, "source_id": 1, "link_type": 1, "target_type": 1, "target_id": 1, "digest": 1 },
+            )
+            .await
+            .doing(db, "compare links")?;
+        while let Some(doc) = found.try_next().await.doing(db, "compare links")? {
+            let key = (
+                ObjectKey::new(codec::text(&doc, "source_type")?, codec::text(&doc, "source_id")?),
+                codec::text(&doc, "link_type")?.into(),
+                ObjectKey::new(codec::text(&doc, "target_type")?, codec::text(&doc, "target_id")?),
+            );
+            stored.insert(key, (codec::id(&doc, "_id")?, codec::digest(&doc)?));
+        }
+    }
+    Ok(stored)
+}

@@ -1,0 +1,192 @@
+//! The last step of a commit: the environment moves to its next revision, on condition that nobody was faster.
+
+use std::time::{Duration, Instant};
+
+use calipso_model::Revision;
+use mongodb::{
+    ClientSession,
+    bson::{Document, doc, oid::ObjectId},
+};
+
+use crate::{
+    error::StoreError,
+    mongo::{
+        Db,
+        commit::{Place, Tally, VERSIONS, Work, Writes},
+        environment::{self, to_db},
+        fault::{Doing, is_duplicate, is_passing},
+        index::{ENVIRONMENTS, REVISIONS},
+    },
+    store::Counts,
+};
+
+/// Why a transaction came to nothing.
+pub(super) enum Trouble {
+    /// Somebody stands where this writer stood.
+    Shut,
+    /// The driver says so.
+    Driver(mongodb::error::Error),
+}
+
+impl From<mongodb::error::Error> for Trouble {
+    fn from(error: mongodb::error::Error) -> Self {
+        Self::Driver(error)
+    }
+}
+
+/// Says how long to wait before the `turn`-th try.
+pub(super) fn pause(turn: u32) -> Duration {
+    Duration::from_millis(10 << turn.min(6))
+}
+
+/// Writes what belongs to one batch; a part of a transaction.
+pub(super) async fn write(
+    db: &Db,
+    session: &mut ClientSession,
+    place: Place<'_>,
+    writes: &Writes,
+) -> Result<(), mongodb::error::Error> {
+    let Some((collection, from, to)) = VERSIONS.get(writes.kind) else { return Ok(()) };
+    if !writes.inserts.is_empty() {
+        db.at(collection).insert_many(&writes.inserts).session(&mut *session).await?;
+    }
+    if !writes.ends.is_empty() {
+        let end = if *from == "rev_from" { place.revision } else { place.seq + 1 };
+        db.at(collection)
+            .update_many(
+                doc! { "_id": { "$in": &writes.ends } },
+                doc! { "$set": { *to: end, "ended_by": place.commit } },
+            )
+            .session(&mut *session)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Commits a transaction; asks again while it is not known whether it was.
+pub(super) async fn settle(session: &mut ClientSession) -> Result<(), mongodb::error::Error> {
+    let mut turn = 0;
+    loop {
+        match session.commit_transaction().await {
+            Err(error) if error.contains_label("UnknownTransactionCommitResult") && turn < 5 => {
+                tokio::time::sleep(pause(turn)).await;
+                turn += 1;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// What the last step needs.
+pub(super) struct Finish<'w> {
+    pub(super) work: &'w Work<'w>,
+    pub(super) place: Place<'w>,
+    pub(super) at_millis: i64,
+}
+
+impl Finish<'_> {
+    /// Moves the environment, and in the same transaction writes what is given. Returns the revision that is then current.
+    pub(super) async fn run(
+        &self,
+        db: &Db,
+        tally: Tally,
+        writes: &[Writes],
+        begun: Option<ObjectId>,
+    ) -> Result<Revision, StoreError> {
+        let until = Instant::now() + db.options.patience;
+        let moves = tally != Tally::default();
+        let done = if moves { self.work.base + 1 } else { self.work.base };
+        let mut turn = 0;
+        loop {
+            let failed = match db.within(async { Ok(self.attempt(db, tally, writes, begun).await) }).await {
+                Ok(Ok(())) => return Ok(done),
+                Ok(Err(Trouble::Driver(error))) if is_duplicate(&error) && turn == 0 => {
+                    return Err(error).doing(db, "commit");
+                }
+                Ok(Err(Trouble::Driver(error))) if is_passing(&error) || is_duplicate(&error) => Some(Err(error)),
+                Ok(Err(Trouble::Driver(error))) => return Err(error).doing(db, "commit"),
+                Ok(Err(Trouble::Shut)) => None,
+                Err(error) => return Err(error),
+            };
+            // What seemed to fail may have been done, only the answer was lost.
+            match db.within(environment::state(db, self.work.environment)).await {
+                Ok(state) if state.last_commit == Some(self.place.commit) && state.env == self.place.env => {
+                    return Ok(done);
+                }
+                Ok(state) => {
+                    environment::guard(&state, self.work.environment, self.work.base, self.work.lease)?;
+                    // Another task or process commits with the same lease.
+                    if failed.is_none() {
+                        return Err(StoreError::Busy);
+                    }
+                }
+                Err(error) if Instant::now() >= until => return Err(error),
+                Err(_) => {}
+            }
+            if Instant::now() >= until {
+                return failed.unwrap_or(Ok(())).doing(db, "commit").and(Err(StoreError::Busy));
+            }
+            tokio::time::sleep(pause(turn)).await;
+            turn += 1;
+        }
+    }
+
+    async fn attempt(&self, db: &Db, tally: Tally, writes: &[Writes], begun: Option<ObjectId>) -> Result<(), Trouble> {
+        let mut session = db.client.start_session().await?;
+        session.start_transaction().await?;
+        let answer = self.body(db, &mut session, tally, writes, begun).await;
+        if answer.is_err() {
+            // The server ends it by itself when it does not hear this.
+            session.abort_transaction().await.ok();
+            return answer;
+        }
+        settle(&mut session).await.map_err(Trouble::Driver)
+    }
+
+    async fn body(
+        &self,
+        db: &Db,
+        session: &mut ClientSession,
+        tally: Tally,
+        writes: &[Writes],
+        begun: Option<ObjectId>,
+    ) -> Result<(), Trouble> {
+        let (work, place) = (self.work, self.place);
+        let mut filter = doc! {
+            "_id": work.environment, "env": place.env, "fence": to_db(work.lease.fence), "current_revision": place.base,
+            "seq": place.seq,
+        };
+        let mut set = doc! { "seq": place.seq + 1, "last_commit": place.commit, "writer": null };
+        if tally != Tally::default() {
+            set.insert("current_revision", place.revision);
+        }
+        let mut update = doc! { "$set": set };
+        match begun {
+            Some(commit) => {
+                filter.insert("writer", commit);
+                update.insert("$pull", doc! { "unfinished": commit });
+            }
+            None => drop(filter.insert("unfinished", doc! { "$size": 0 })),
+        }
+        let moved = db.at(ENVIRONMENTS).update_one(filter, update).session(&mut *session).await?;
+        if moved.matched_count != 1 {
+            return Err(Trouble::Shut);
+        }
+        if tally != Tally::default() {
+            let revision = doc! {
+                "_id": place.commit, "environment": work.environment, "env": place.env, "revision": place.revision,
+                "at": &*work.info.at, "at_millis": self.at_millis, "note": &*work.info.note,
+                "written": counts(tally.written), "removed": counts(tally.removed),
+            };
+            db.database.collection::<Document>(REVISIONS).insert_one(revision).session(&mut *session).await?;
+        }
+        for writes in writes {
+            write(db, session, place, writes).await?;
+        }
+        Ok(())
+    }
+}
+
+fn counts(counts: Counts) -> Document {
+    doc! { "objects": to_db(counts.objects), "links": to_db(counts.links), "cliques": to_db(counts.cliques) }
+}

@@ -1,0 +1,314 @@
+//! Reading at one revision, from one snapshot of the server.
+
+pub(super) mod clique;
+pub(super) mod count;
+pub(super) mod diff;
+pub(super) mod link;
+pub(super) mod object;
+pub(super) mod scope;
+pub(super) mod search;
+
+use calipso_model::{Revision, Str};
+use mongodb::{
+    ClientSession,
+    bson::{Bson, Document, RawDocument, doc},
+    options::Hint,
+};
+
+use crate::{
+    error::StoreError,
+    form::{cursor, open_cursor},
+    mongo::{
+        Db, codec,
+        environment::{State, to_db, without_config},
+        fault::Doing,
+        index::{ENVIRONMENTS, REVISIONS},
+    },
+    query::{Page, Paged},
+    store::{Counts, RevisionInfo},
+};
+
+/// So many documents come in one answer of the server.
+const PIECE: u32 = 2_000;
+
+/// An environment at one revision.
+pub(super) struct View<'d> {
+    /// The connections.
+    pub(super) db: &'d Db,
+    session: ClientSession,
+    /// Number of the environment.
+    pub(super) env: i64,
+    /// The revision.
+    pub(super) revision: Revision,
+    /// What is known of the environment.
+    pub(super) state: State,
+}
+
+/// Which documents of a collection, in which order.
+pub(super) struct Ask {
+    /// The collection.
+    pub(super) collection: &'static str,
+    /// Which documents.
+    pub(super) filter: Document,
+    /// The index that finds them, where it is known.
+    pub(super) hint: Option<&'static str>,
+    /// The fields that they are ordered by.
+    pub(super) order: &'static [&'static str],
+    /// Whether the index gives them in that order.
+    pub(super) in_order: bool,
+    /// Fields that are not needed, or those that are.
+    pub(super) projection: Document,
+}
+
+impl<'d> View<'d> {
+    /// Looks at an environment, at its current revision.
+    pub(super) async fn of(db: &'d Db, name: &str) -> Result<Self, StoreError> {
+        let mut session = db.snapshot().await?;
+        let found = db
+            .at(ENVIRONMENTS)
+            .find_one(doc! { "_id": name })
+            .projection(without_config())
+            .session(&mut session)
+            .await
+            .doing(db, "look up an environment")?
+            .ok_or_else(|| StoreError::no_environment(name))?;
+        let state = State::of(&found)?;
+        Ok(Self { db, session, env: state.env, revision: state.current, state })
+    }
+
+    /// Looks at a revision; the current one if none is named.
+    pub(super) async fn at(db: &'d Db, name: &str, at: Option<Revision>) -> Result<Self, StoreError> {
+        let mut view = Self::of(db, name).await?;
+        view.go(name, at.unwrap_or(view.revision))?;
+        Ok(view)
+    }
+
+    /// Looks at the revision of a page: the one its cursor names.
+    pub(super) async fn page(
+        db: &'d Db,
+        name: &str,
+        at: Option<Revision>,
+        page: &Page,
+        parts: usize,
+    ) -> Result<(Self, Option<Vec<Str>>), StoreError> {
+        let Some(cursor) = &page.after else { return Ok((Self::at(db, name, at).await?, None)) };
+        let (revision, place) = open_cursor(cursor, parts)?;
+        if at.is_some_and(|at| at != revision) {
+            return Err(StoreError::invalid(format!(
+                "the cursor belongs to revision {revision}; it cannot go on at another one"
+            )));
+        }
+        Ok((Self::at(db, name, Some(revision)).await?, Some(place)))
+    }
+
+    /// Looks at another revision of the same environment.
+    pub(super) fn go(&mut self, name: &str, revision: Revision) -> Result<(), StoreError> {
+        if revision < self.state.oldest || revision > self.state.current {
+            return Err(StoreError::NoRevision {
+                environment: name.into(),
+                revision,
+                oldest: self.state.oldest,
+                current: self.state.current,
+            });
+        }
+        self.revision = revision;
+        Ok(())
+    }
+
+    /// Which versions count at this revision.
+    pub(super) fn visible(&self) -> Document {
+        let revision = to_db(self.revision);
+        doc! { "env": self.env, "rev_from": { "$lte": revision }, "rev_to": { "$gt": revision } }
+    }
+
+    /// Which scopes and members are current.
+    pub(super) fn current_scopes(&self) -> Document {
+        doc! { "env": self.env, "seq_from": { "$lte": self.state.seq }, "seq_to": { "$gt": self.state.seq } }
+    }
+
+    /// Hands over the documents that are found, until `take` wants no more.
+    pub(super) async fn each(
+        &mut self,
+        ask: &Ask,
+        limit: Option<usize>,
+        skip: usize,
+        take: &mut (dyn FnMut(&RawDocument) -> Result<bool, StoreError> + Send),
+    ) -> Result<(), StoreError> {
+        let action = "find documents";
+        let db = self.db;
+        let collection = db.at(ask.collection);
+        let mut find = collection.find(ask.filter.clone()).projection(ask.projection.clone());
+        if !ask.order.is_empty() {
+            find = find.sort(ask.order.iter().map(|field| ((*field).to_owned(), Bson::Int32(1))).collect::<Document>());
+        }
+        if let Some(name) = ask.hint {
+            find = find.hint(Hint::Name(name.to_owned()));
+        }
+        if let Some(limit) = limit {
+            find = find.limit(i64::try_from(limit).unwrap_or(i64::MAX));
+        }
+        if skip > 0 {
+            find = find.skip(skip as u64);
+        }
+        if !ask.in_order {
+            find = find.allow_disk_use(true);
+        }
+        let piece = limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(PIECE).clamp(1, PIECE);
+        let mut found = find.batch_size(piece).session(&mut self.session).await.doing(db, action)?;
+        while found.advance(&mut self.session).await.doing(db, action)? {
+            if !take(found.current())? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// One page of what is found.
+    pub(super) async fn paged<T: Send>(
+        &mut self,
+        ask: Ask,
+        after: Option<Vec<Str>>,
+        page: &Page,
+        read: fn(&RawDocument) -> Result<T, StoreError>,
+        fits: Option<&(dyn Fn(&T) -> bool + Sync)>,
+        place: fn(&T) -> Vec<&Str>,
+    ) -> Result<Paged<T>, StoreError> {
+        let limit = page.limit.max(1);
+        let mut items: Vec<T> = Vec::new();
+        let mut more = false;
+        let asks = match &after {
+            Some(after) => follow(ask, after),
+            None => vec![ask],
+        };
+        // Where nothing is left out here, the server passes over them itself.
+        let at_server = fits.is_none() && asks.len() == 1;
+        let mut skip = if at_server { 0 } else { page.skip };
+        for ask in &asks {
+            let left = fits.is_none().then(|| (limit - items.len()).saturating_add(1).saturating_add(skip));
+            self.each(ask, left, if at_server { page.skip } else { 0 }, &mut |doc| {
+                let item = read(doc)?;
+                if fits.is_some_and(|fits| !fits(&item)) {
+                    return Ok(true);
+                }
+                if skip > 0 {
+                    skip -= 1;
+                    return Ok(true);
+                }
+                more = items.len() == limit;
+                if !more {
+                    items.push(item);
+                }
+                Ok(!more)
+            })
+            .await?;
+            if more {
+                break;
+            }
+        }
+        let next = items.last().filter(|_| more).map(|last| cursor(self.revision, &place(last)));
+        Ok(Paged { revision: self.revision, items, next })
+    }
+
+    /// The values that a field has in an environment.
+    pub(super) async fn distinct(&mut self, collection: &str, field: &str) -> Result<Vec<String>, StoreError> {
+        let found = self
+            .db
+            .at(collection)
+            .distinct(field, doc! { "env": self.env })
+            .session(&mut self.session)
+            .await
+            .doing(self.db, "list types")?;
+        let mut names: Vec<String> = found.into_iter().filter_map(|name| name.as_str().map(str::to_owned)).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// The answers of a pipeline.
+    pub(super) async fn aggregate(
+        &mut self,
+        collection: &str,
+        pipeline: Vec<Document>,
+        hint: &'static str,
+    ) -> Result<Vec<Document>, StoreError> {
+        let mut found = self
+            .db
+            .at(collection)
+            .aggregate(pipeline)
+            .hint(Hint::Name(hint.to_owned()))
+            .session(&mut self.session)
+            .await
+            .doing(self.db, "count")?;
+        let mut all = Vec::new();
+        while let Some(doc) = found.next(&mut self.session).await {
+            all.push(doc.doing(self.db, "count")?);
+        }
+        Ok(all)
+    }
+}
+
+/// The questions whose answers, one after the other, are what comes after a place in the order.
+fn follow(ask: Ask, after: &[Str]) -> Vec<Ask> {
+    // One level of the order after the other, the innermost first: (a, b) > (x, y) is a = x and b > y, then a > x.
+    let levels: Vec<Document> = (0..ask.order.len())
+        .rev()
+        .map(|level| {
+            let mut filter = Document::new();
+            for (field, value) in ask.order.iter().zip(after).take(level) {
+                filter.insert(*field, &**value);
+            }
+            if let (Some(field), Some(value)) = (ask.order.get(level), after.get(level)) {
+                filter.insert(*field, doc! { "$gt": &**value });
+            }
+            filter
+        })
+        .collect();
+    let with = |filter: Document| Ask { filter, projection: ask.projection.clone(), ..ask };
+    if ask.in_order {
+        return levels.into_iter().map(|level| with(doc! { "$and": [ask.filter.clone(), level] })).collect();
+    }
+    let after = doc! { "$or": levels };
+    vec![with(match ask.filter.get_array("$or") {
+        // Each branch is found by an index of its own, so each gets the condition.
+        Ok(branches) => {
+            let branches: Vec<Document> =
+                branches.iter().map(|branch| doc! { "$and": [branch.clone(), after.clone()] }).collect();
+            doc! { "$or": branches }
+        }
+        Err(_) => doc! { "$and": [ask.filter.clone(), after] },
+    })]
+}
+
+/// The readable revisions, oldest first.
+pub(super) async fn revisions(db: &Db, name: &str) -> Result<Vec<RevisionInfo>, StoreError> {
+    let mut view = View::of(db, name).await?;
+    let ask = Ask {
+        collection: REVISIONS,
+        filter: doc! { "env": view.env, "revision": { "$gte": to_db(view.state.oldest) } },
+        hint: Some("by_number"),
+        order: &["revision"],
+        in_order: true,
+        projection: Document::new(),
+    };
+    let mut all = Vec::new();
+    let count = |doc: &RawDocument, field: &str| codec::number(doc, field).map(|n| u64::try_from(n).unwrap_or(0));
+    let counts = |doc: &RawDocument, field: &str| -> Result<Counts, StoreError> {
+        let counts = doc.get_document(field).map_err(|_| codec::damaged(field))?;
+        Ok(Counts {
+            objects: count(counts, "objects")?,
+            links: count(counts, "links")?,
+            cliques: count(counts, "cliques")?,
+        })
+    };
+    view.each(&ask, None, 0, &mut |doc| {
+        all.push(RevisionInfo {
+            revision: count(doc, "revision")?,
+            at: codec::text(doc, "at")?.into(),
+            note: codec::text(doc, "note")?.into(),
+            written: counts(doc, "written")?,
+            removed: counts(doc, "removed")?,
+        });
+        Ok(true)
+    })
+    .await?;
+    Ok(all)
+}

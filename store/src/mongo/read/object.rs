@@ -1,0 +1,139 @@
+//! Objects at a revision.
+
+use std::collections::BTreeMap;
+
+use calipso_model::{Object, ObjectKey, Str, Value};
+use mongodb::bson::{Bson, Document, RawDocument, doc};
+
+use crate::{
+    error::StoreError,
+    form::{self, at_path},
+    mongo::{
+        codec,
+        index::INVENTORY,
+        read::{Ask, View, search},
+    },
+    query::{Page, Paged, Query},
+};
+
+/// The order of answers.
+pub(super) const ORDER: &[&str] = &["type", "id"];
+
+/// So many keys are looked up with one question.
+const KEYS: usize = 1_000;
+
+/// Up to this number of whole numbers floating point knows each one.
+const EXACT: i64 = 1 << 53;
+
+/// Names with a common part are rather looked for in the order of answers.
+const COMMON: u64 = 20_000;
+
+/// What is read of an object.
+pub(super) fn fields() -> Document {
+    doc! { "_id": 0, "type": 1, "id": 1, "doc": 1, "doc_json": 1 }
+}
+
+/// The object in a document.
+pub(super) fn read(doc: &RawDocument) -> Result<Object, StoreError> {
+    Ok(Object { key: ObjectKey::new(codec::text(doc, "type")?, codec::text(doc, "id")?), doc: codec::map(doc, "doc")? })
+}
+
+/// Several objects in the order asked; those that are not there are left out.
+pub(in crate::mongo) async fn by_key(view: &mut View<'_>, keys: &[ObjectKey]) -> Result<Vec<Object>, StoreError> {
+    let mut types: BTreeMap<&Str, Vec<&str>> = BTreeMap::new();
+    for key in keys {
+        types.entry(&key.object_type).or_default().push(&key.id);
+    }
+    let mut found: BTreeMap<ObjectKey, Object> = BTreeMap::new();
+    for (object_type, ids) in types {
+        for ids in ids.chunks(KEYS) {
+            let mut filter = view.visible();
+            filter.insert("type", &**object_type);
+            filter.insert("id", if let [id] = ids { Bson::from(*id) } else { Bson::Document(doc! { "$in": ids }) });
+            let ask = Ask {
+                collection: INVENTORY,
+                filter,
+                hint: Some("by_key"),
+                order: &[],
+                in_order: true,
+                projection: fields(),
+            };
+            view.each(&ask, None, 0, &mut |doc| {
+                let object = read(doc)?;
+                found.insert(object.key.clone(), object);
+                Ok(true)
+            })
+            .await?;
+        }
+    }
+    Ok(keys.iter().filter_map(|key| found.get(key).cloned()).collect())
+}
+
+/// One page of objects.
+pub(in crate::mongo) async fn page(
+    view: &mut View<'_>,
+    query: &Query,
+    after: Option<Vec<Str>>,
+    page: &Page,
+) -> Result<Paged<Object>, StoreError> {
+    let mut filter = view.visible();
+    let mut hint = "by_key";
+    if !query.types.is_empty() {
+        filter.insert("type", doc! { "$in": query.types.iter().map(|name| &**name).collect::<Vec<_>>() });
+    }
+    if let Some(host) = &query.host {
+        filter.insert("host", &**host);
+        hint = "by_host";
+    }
+    if let Some(parent) = &query.parent {
+        filter.insert("parent_id", &*parent.id);
+        filter.insert("parent_type", &*parent.object_type);
+        hint = "by_parent";
+    }
+    let needle = query.text.as_deref().and_then(form::contained);
+    if let Some(needle) = &needle {
+        filter.insert("$expr", search::holds(needle));
+        if hint == "by_key" {
+            let (letters, number) = search::rarest(view, needle).await?;
+            if number < COMMON {
+                filter.insert("letters", letters);
+                hint = "by_letters";
+            }
+        }
+    }
+    let also: Vec<Document> = query.equals.iter().filter_map(|(field, value)| may_hold(field, value)).collect();
+    if !also.is_empty() {
+        filter.insert("$and", also);
+    }
+    let fits = |object: &Object| {
+        query.equals.iter().all(|(field, value)| at_path(&object.doc, field).unwrap_or(&Value::Null) == value)
+    };
+    let ask = Ask {
+        collection: INVENTORY,
+        filter,
+        hint: Some(hint),
+        order: ORDER,
+        in_order: hint != "by_letters",
+        projection: fields(),
+    };
+    let fits: Option<&(dyn Fn(&Object) -> bool + Sync)> = if query.equals.is_empty() { None } else { Some(&fits) };
+    view.paged(ask, after, page, read, fits, |object| vec![&object.key.object_type, &object.key.id]).await
+}
+
+/// A condition that every document meets whose field has a value; others may meet it too. Nothing where the server cannot
+/// be asked in its own words.
+fn may_hold(field: &str, value: &Value) -> Option<Document> {
+    let is_plain = !field.is_empty() && !field.starts_with('$') && !field.contains(['.', '\0']);
+    let value = match value {
+        Value::Null => Bson::Null,
+        Value::Bool(flag) => Bson::Boolean(*flag),
+        Value::Int(number) if number.abs() < EXACT => Bson::Int64(*number),
+        Value::Float(number) if number.abs() < EXACT as f64 => Bson::Double(*number),
+        Value::Str(text) => Bson::String(text.to_string()),
+        _ => return None,
+    };
+    is_plain.then(|| {
+        // Equality by its name, for a value that is a document of operators cannot come this way.
+        doc! { "$or": [{ format!("doc.{field}"): { "$eq": value } }, { "doc_json": { "$exists": true } }] }
+    })
+}

@@ -1,0 +1,131 @@
+//! Scopes and their members.
+
+use std::collections::BTreeMap;
+
+use calipso_model::{ObjectKey, Value};
+use mongodb::bson::{Document, RawDocument, doc, oid::ObjectId};
+
+use crate::{
+    error::StoreError,
+    mongo::{
+        codec,
+        commit::scope::read_member,
+        index::{MEMBERS, SCOPES},
+        read::{Ask, View},
+    },
+    scope::{Member, ScopeKey, ScopeRecord},
+};
+
+/// All scopes, by key.
+pub(in crate::mongo) async fn all(view: &mut View<'_>) -> Result<Vec<ScopeRecord>, StoreError> {
+    let members = members(view, Document::new(), "by_scope").await?;
+    records(view, Document::new(), "by_scope", members).await
+}
+
+/// One scope.
+pub(in crate::mongo) async fn get(view: &mut View<'_>, key: &ScopeKey) -> Result<Option<ScopeRecord>, StoreError> {
+    let below = doc! {
+        "parent_id": &*key.parent.id, "parent_type": &*key.parent.object_type, "fetcher": &*key.fetcher,
+        "object_type": &*key.object_type,
+    };
+    let found = headers(view, below, "by_parent").await?;
+    let Some((scope, mut record)) = found.into_iter().find(|(_, record)| record.key == *key) else { return Ok(None) };
+    record.members = members(view, doc! { "scope": scope }, "by_scope").await?.remove(&scope).unwrap_or_default();
+    sort(&mut record.members);
+    Ok(Some(record))
+}
+
+/// The scopes that an object is a member of.
+pub(in crate::mongo) async fn of(view: &mut View<'_>, key: &ObjectKey) -> Result<Vec<ScopeRecord>, StoreError> {
+    let members = members(view, doc! { "type": &*key.object_type, "id": &*key.id }, "by_object").await?;
+    let scopes: Vec<ObjectId> = members.keys().copied().collect();
+    records(view, doc! { "scope": { "$in": scopes } }, "by_scope", members).await
+}
+
+async fn records(
+    view: &mut View<'_>,
+    filter: Document,
+    hint: &'static str,
+    mut members: BTreeMap<ObjectId, Vec<Member>>,
+) -> Result<Vec<ScopeRecord>, StoreError> {
+    let mut records = Vec::new();
+    for (scope, mut record) in headers(view, filter, hint).await? {
+        record.members = members.remove(&scope).unwrap_or_default();
+        sort(&mut record.members);
+        records.push(record);
+    }
+    records.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(records)
+}
+
+fn sort(members: &mut [Member]) {
+    members.sort_by(|a, b| (&a.key, a.order, &a.at).cmp(&(&b.key, b.order, &b.at)));
+}
+
+async fn headers(
+    view: &mut View<'_>,
+    filter: Document,
+    hint: &'static str,
+) -> Result<Vec<(ObjectId, ScopeRecord)>, StoreError> {
+    let mut found = Vec::new();
+    each(view, SCOPES, filter, hint, &mut |doc| {
+        found.push((codec::id(doc, "scope")?, header(doc)?));
+        Ok(true)
+    })
+    .await?;
+    Ok(found)
+}
+
+fn header(doc: &RawDocument) -> Result<ScopeRecord, StoreError> {
+    Ok(ScopeRecord {
+        key: ScopeKey {
+            fetcher: codec::text(doc, "fetcher")?.into(),
+            object_type: codec::text(doc, "object_type")?.into(),
+            parent: ObjectKey::new(codec::text(doc, "parent_type")?, codec::text(doc, "parent_id")?),
+            narrowing: Value::from_json(codec::text(doc, "narrowing")?).map_err(|error| StoreError::Corrupt {
+                what: "the narrowing of a scope is not readable".to_owned(),
+                source: Some(error.into()),
+            })?,
+        },
+        complete: codec::flag(doc, "complete")?,
+        scanned_at: codec::text(doc, "scanned_at")?.into(),
+        tried_at: codec::text(doc, "tried_at")?.into(),
+        stale_since: codec::some_text(doc, "stale_since").map(Into::into),
+        problem: codec::some_text(doc, "problem").map(Into::into),
+        members: Vec::new(),
+    })
+}
+
+async fn members(
+    view: &mut View<'_>,
+    filter: Document,
+    hint: &'static str,
+) -> Result<BTreeMap<ObjectId, Vec<Member>>, StoreError> {
+    let mut found: BTreeMap<ObjectId, Vec<Member>> = BTreeMap::new();
+    each(view, MEMBERS, filter, hint, &mut |doc| {
+        found.entry(codec::id(doc, "scope")?).or_default().push(read_member(doc)?);
+        Ok(true)
+    })
+    .await?;
+    Ok(found)
+}
+
+async fn each(
+    view: &mut View<'_>,
+    collection: &'static str,
+    filter: Document,
+    hint: &'static str,
+    take: &mut (dyn FnMut(&RawDocument) -> Result<bool, StoreError> + Send),
+) -> Result<(), StoreError> {
+    let mut all = view.current_scopes();
+    all.extend(filter);
+    let ask = Ask {
+        collection,
+        filter: all,
+        hint: Some(hint),
+        order: &[],
+        in_order: true,
+        projection: doc! { "environment": 0, "commit": 0, "digest": 0 },
+    };
+    view.each(&ask, None, 0, take).await
+}

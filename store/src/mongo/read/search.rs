@@ -1,0 +1,157 @@
+//! Search for names and ids, by the groups of three letters that names hold.
+
+use std::collections::BTreeSet;
+
+use calipso_model::{Object, ObjectKey};
+use futures::future::try_join_all;
+use mongodb::bson::{Document, doc};
+
+use crate::{
+    error::StoreError,
+    form,
+    mongo::{
+        codec,
+        fault::Doing,
+        index::INVENTORY,
+        read::{
+            Ask, View,
+            object::{self, ORDER},
+        },
+    },
+};
+
+/// So many hits on names are ranked; whoever types a text that more have must type more of it.
+const RANKED: usize = 2_000;
+
+/// So many groups of letters of a text are weighed against each other.
+const WEIGHED: usize = 16;
+
+/// Nobody counts further to find out which letters are rarest.
+const RARE: i64 = 20_000;
+
+/// The numbers of all groups of three letters in a text, each once. Other groups may have the same number.
+pub(in crate::mongo) fn letters(text: &str) -> Vec<i32> {
+    let all: Vec<char> = text.chars().collect();
+    let groups: BTreeSet<i32> = all
+        .windows(3)
+        .map(|group| {
+            let mixed = group.iter().fold(0_u32, |mixed, letter| {
+                mixed.wrapping_mul(1_000_003).wrapping_add(u32::from(*letter)) & 0x7fff_ffff
+            });
+            i32::try_from(mixed).unwrap_or(0)
+        })
+        .collect();
+    groups.into_iter().collect()
+}
+
+/// The condition that names hold a text. The text is a literal, whatever stands in it.
+pub(super) fn holds(needle: &str) -> Document {
+    doc! { "$gte": [{ "$indexOfBytes": ["$names", { "$literal": needle }] }, 0_i32] }
+}
+
+/// Of the letters of a text those that fewest names hold, and how many, as far as was counted.
+pub(super) async fn rarest(view: &View<'_>, needle: &str) -> Result<(i32, u64), StoreError> {
+    let all = letters(needle);
+    let counted = all.iter().take(WEIGHED).map(async |group| -> Result<(u64, i32), StoreError> {
+        let command = doc! {
+            "count": INVENTORY, "query": { "env": view.env, "letters": *group }, "limit": RARE, "hint": "by_letters",
+        };
+        let reply = view.db.database.run_command(command).await.doing(view.db, "search names")?;
+        let number = reply.get_i32("n").map(i64::from).or_else(|_| reply.get_i64("n")).unwrap_or(RARE);
+        Ok((u64::try_from(number).unwrap_or(0), *group))
+    });
+    let best = try_join_all(counted).await?.into_iter().min();
+    Ok(best.map_or((0, u64::MAX), |(number, group)| (group, number)))
+}
+
+/// What a person means who types a text.
+pub(in crate::mongo) async fn search(view: &mut View<'_>, text: &str, limit: usize) -> Result<Vec<Object>, StoreError> {
+    if text.is_empty() || limit == 0 {
+        return Ok(Vec::new());
+    }
+    let types = view.distinct(INVENTORY, "type").await?;
+    let mut hits: Vec<ObjectKey> = Vec::new();
+    let mut seen: BTreeSet<ObjectKey> = BTreeSet::new();
+    let mut add = |found: Vec<ObjectKey>| {
+        hits.extend(found.into_iter().filter(|key| seen.insert(key.clone())));
+        hits.len() >= limit
+    };
+    let beginning = doc! { "$gte": text, "$lt": format!("{text}{}", "\u{10ffff}".repeat(4)) };
+    let full = add(by_id(view, &types, doc! { "$eq": text }, limit).await?)
+        || add(named(view, &form::whole(text)).await?)
+        || add(by_id(view, &types, beginning, limit).await?);
+    if !full && let Some(needle) = form::contained(text) {
+        add(named(view, &needle).await?);
+    }
+    hits.truncate(limit);
+    object::by_key(view, &hits).await
+}
+
+fn key_of(doc: &mongodb::bson::RawDocument) -> Result<ObjectKey, StoreError> {
+    Ok(ObjectKey::new(codec::text(doc, "type")?, codec::text(doc, "id")?))
+}
+
+/// Keys whose id fits, by type and id.
+async fn by_id(
+    view: &mut View<'_>,
+    types: &[String],
+    id: Document,
+    limit: usize,
+) -> Result<Vec<ObjectKey>, StoreError> {
+    let mut filter = view.visible();
+    filter.insert("type", doc! { "$in": types });
+    filter.insert("id", id);
+    let ask = Ask {
+        collection: INVENTORY,
+        filter,
+        hint: Some("by_key"),
+        order: ORDER,
+        in_order: true,
+        projection: doc! { "_id": 0, "type": 1, "id": 1 },
+    };
+    let mut found = Vec::new();
+    view.each(&ask, Some(limit), 0, &mut |doc| {
+        found.push(key_of(doc)?);
+        Ok(true)
+    })
+    .await?;
+    Ok(found)
+}
+
+/// Keys of objects whose names hold a text, by type and id.
+async fn named(view: &mut View<'_>, needle: &str) -> Result<Vec<ObjectKey>, StoreError> {
+    let (letters, _) = rarest(view, needle).await?;
+    let mut filter = view.visible();
+    filter.insert("letters", letters);
+    filter.insert("$expr", holds(needle));
+    let ask = Ask {
+        collection: INVENTORY,
+        filter,
+        hint: Some("by_letters"),
+        order: &[],
+        in_order: true,
+        projection: doc! { "_id": 0, "type": 1, "id": 1 },
+    };
+    let mut found = Vec::new();
+    view.each(&ask, Some(RANKED), 0, &mut |doc| {
+        found.push(key_of(doc)?);
+        Ok(true)
+    })
+    .await?;
+    found.sort();
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::letters;
+
+    #[test]
+    fn letters_of_a_part_are_letters_of_the_whole() {
+        let whole = letters("\u{2}\u{2}ärger-0042\u{3}");
+        for part in ["ärg", "ger-0", "0042\u{3}", "\u{2}\u{2}ä"] {
+            assert!(letters(part).iter().all(|group| whole.contains(group)), "{part}");
+        }
+        assert!(letters("ab").is_empty());
+    }
+}

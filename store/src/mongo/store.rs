@@ -1,0 +1,304 @@
+//! The trait for environments and their inventory, each call on the server.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use calipso_model::{Clique, Delta, Environment, Link, LinkRef, Object, ObjectKey, Revision, Value};
+
+use crate::{
+    error::StoreError,
+    mongo::{
+        Mongo,
+        commit::{self, Work},
+        environment, prune,
+        read::{self, View},
+        report,
+    },
+    query::{CliqueQuery, LinkQuery, Page, Paged, Query},
+    scope::{ScopeChanges, ScopeKey, ScopeRecord},
+    store::{
+        CommitInfo, CountsByType, Diff, Expect, Keep, Lease, Pruned, ReportEntry, ReportId, RevisionInfo, Sink, Store,
+    },
+};
+
+/// How many things a stream hands over in one piece.
+const PIECE: usize = 4_096;
+
+/// So often a question is asked again that the server could not answer at that moment.
+const TURNS: u32 = 12;
+
+/// Asks, and asks again while the server is busy for a moment: a snapshot that is not there yet, two writers in each
+/// other's way.
+macro_rules! ask {
+    ($self:ident, $call:expr) => {{
+        let mut turn = 0;
+        loop {
+            match $self.db.within(async { $call.await }).await {
+                Err(StoreError::Busy) if turn < TURNS => {
+                    tokio::time::sleep(Duration::from_millis(5 << turn.min(6))).await;
+                    turn += 1;
+                }
+                answer => break answer,
+            }
+        }
+    }};
+}
+
+/// Asks at one revision.
+macro_rules! at {
+    ($self:ident, $environment:ident, $at:ident, |$view:ident| $call:expr) => {
+        ask!($self, async {
+            let mut $view = View::at(&$self.db, $environment, $at).await?;
+            $call.await
+        })
+    };
+}
+
+/// Asks for one page.
+macro_rules! page {
+    ($self:ident, $environment:ident, $at:ident, $page:ident, $parts:expr, |$view:ident, $after:ident| $call:expr) => {
+        ask!($self, async {
+            let (mut $view, $after) = View::page(&$self.db, $environment, $at, $page, $parts).await?;
+            $call.await
+        })
+    };
+}
+
+/// Hands page after page to a sink; all are of the revision of the first.
+macro_rules! stream {
+    ($self:ident, $environment:ident, $at:ident, $sink:ident, $ask:ident, $query:expr) => {{
+        let mut page = Page::first(PIECE);
+        loop {
+            let at = if page.after.is_none() { $at } else { None };
+            let answer = $self.$ask($environment, at, &$query, &page).await?;
+            if !answer.items.is_empty() {
+                $sink(answer.items)?;
+            }
+            match answer.next {
+                Some(next) => page = Page::after(next, PIECE),
+                None => return Ok(answer.revision),
+            }
+        }
+    }};
+}
+
+#[async_trait]
+impl Store for Mongo {
+    async fn put_environment(&self, environment: &Environment, expect: Expect) -> Result<u64, StoreError> {
+        ask!(self, environment::put(&self.db, environment, expect))
+    }
+
+    async fn versioned_environment(&self, name: &str) -> Result<(Environment, u64), StoreError> {
+        ask!(self, environment::get(&self.db, name))
+    }
+
+    async fn environments(&self) -> Result<Vec<Environment>, StoreError> {
+        ask!(self, environment::list(&self.db))
+    }
+
+    async fn remove_environment(&self, name: &str, now_millis: i64) -> Result<(), StoreError> {
+        environment::remove(&self.db, name, now_millis).await
+    }
+
+    async fn acquire(
+        &self,
+        environment: &str,
+        holder: &str,
+        now_millis: i64,
+        ttl: Duration,
+    ) -> Result<Lease, StoreError> {
+        ask!(self, environment::acquire(&self.db, environment, holder, now_millis, ttl))
+    }
+
+    async fn renew(&self, lease: &Lease, now_millis: i64, ttl: Duration) -> Result<Lease, StoreError> {
+        ask!(self, environment::renew(&self.db, lease, now_millis, ttl))
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        ask!(self, environment::release(&self.db, lease))
+    }
+
+    async fn commit(
+        &self,
+        environment: &str,
+        base: Revision,
+        lease: &Lease,
+        delta: &Delta,
+        scopes: &ScopeChanges,
+        info: &CommitInfo,
+    ) -> Result<Revision, StoreError> {
+        commit::commit(&self.db, &Work { environment, base, lease, change: Some((delta, scopes)), info }).await
+    }
+
+    async fn clear(
+        &self,
+        environment: &str,
+        base: Revision,
+        lease: &Lease,
+        info: &CommitInfo,
+    ) -> Result<Revision, StoreError> {
+        commit::commit(&self.db, &Work { environment, base, lease, change: None, info }).await
+    }
+
+    async fn current(&self, environment: &str) -> Result<Revision, StoreError> {
+        ask!(self, async { Ok(environment::state(&self.db, environment).await?.current) })
+    }
+
+    async fn revisions(&self, environment: &str) -> Result<Vec<RevisionInfo>, StoreError> {
+        ask!(self, read::revisions(&self.db, environment))
+    }
+
+    async fn counts(&self, environment: &str, at: Option<Revision>) -> Result<CountsByType, StoreError> {
+        at!(self, environment, at, |view| read::count::counts(&mut view))
+    }
+
+    async fn object(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        key: &ObjectKey,
+    ) -> Result<Option<Object>, StoreError> {
+        let keys = std::slice::from_ref(key);
+        Ok(at!(self, environment, at, |view| read::object::by_key(&mut view, keys))?.pop())
+    }
+
+    async fn objects_by_key(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        keys: &[ObjectKey],
+    ) -> Result<Vec<Object>, StoreError> {
+        at!(self, environment, at, |view| read::object::by_key(&mut view, keys))
+    }
+
+    async fn objects(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        query: &Query,
+        page: &Page,
+    ) -> Result<Paged<Object>, StoreError> {
+        page!(self, environment, at, page, 2, |view, after| read::object::page(&mut view, query, after, page))
+    }
+
+    async fn children(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        key: &ObjectKey,
+    ) -> Result<Vec<Object>, StoreError> {
+        let query = Query { parent: Some(key.clone()), ..Query::default() };
+        let page = Page::first(usize::MAX);
+        let all = at!(self, environment, at, |view| read::object::page(&mut view, &query, None, &page))?;
+        Ok(all.items)
+    }
+
+    async fn links(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        query: &LinkQuery,
+        page: &Page,
+    ) -> Result<Paged<Link>, StoreError> {
+        page!(self, environment, at, page, 5, |view, after| read::link::page(&mut view, query, after, page))
+    }
+
+    async fn link(&self, environment: &str, at: Option<Revision>, key: &LinkRef) -> Result<Option<Link>, StoreError> {
+        at!(self, environment, at, |view| read::link::get(&mut view, key))
+    }
+
+    async fn clique(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        focal_point: &ObjectKey,
+    ) -> Result<Option<Clique>, StoreError> {
+        at!(self, environment, at, |view| read::clique::get(&mut view, focal_point))
+    }
+
+    async fn cliques(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        query: &CliqueQuery,
+        page: &Page,
+    ) -> Result<Paged<Clique>, StoreError> {
+        page!(self, environment, at, page, 2, |view, after| read::clique::page(&mut view, query, after, page))
+    }
+
+    async fn search(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        text: &str,
+        limit: usize,
+    ) -> Result<Vec<Object>, StoreError> {
+        at!(self, environment, at, |view| read::search::search(&mut view, text, limit))
+    }
+
+    async fn diff(&self, environment: &str, from: Revision, to: Revision) -> Result<Diff, StoreError> {
+        ask!(self, read::diff::diff(&self.db, environment, from, to))
+    }
+
+    async fn stream_objects(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        sink: Sink<'_, Object>,
+    ) -> Result<Revision, StoreError> {
+        stream!(self, environment, at, sink, objects, Query::default())
+    }
+
+    async fn stream_links(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        sink: Sink<'_, Link>,
+    ) -> Result<Revision, StoreError> {
+        stream!(self, environment, at, sink, links, LinkQuery::default())
+    }
+
+    async fn stream_cliques(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        sink: Sink<'_, Clique>,
+    ) -> Result<Revision, StoreError> {
+        stream!(self, environment, at, sink, cliques, CliqueQuery::default())
+    }
+
+    async fn scopes(&self, environment: &str) -> Result<Vec<ScopeRecord>, StoreError> {
+        ask!(self, async { read::scope::all(&mut View::of(&self.db, environment).await?).await })
+    }
+
+    async fn scope(&self, environment: &str, key: &ScopeKey) -> Result<Option<ScopeRecord>, StoreError> {
+        ask!(self, async { read::scope::get(&mut View::of(&self.db, environment).await?, key).await })
+    }
+
+    async fn scopes_of(&self, environment: &str, key: &ObjectKey) -> Result<Vec<ScopeRecord>, StoreError> {
+        ask!(self, async { read::scope::of(&mut View::of(&self.db, environment).await?, key).await })
+    }
+
+    async fn put_report(
+        &self,
+        environment: &str,
+        at: &str,
+        revision: Revision,
+        body: &Value,
+        keep: usize,
+    ) -> Result<ReportId, StoreError> {
+        ask!(self, report::put(&self.db, environment, at, revision, body, keep))
+    }
+
+    async fn reports(&self, environment: &str) -> Result<Vec<ReportEntry>, StoreError> {
+        ask!(self, report::list(&self.db, environment))
+    }
+
+    async fn report(&self, environment: &str, id: ReportId) -> Result<Value, StoreError> {
+        ask!(self, report::get(&self.db, environment, id))
+    }
+
+    async fn prune(&self, environment: &str, keep: &Keep) -> Result<Pruned, StoreError> {
+        prune::prune(&self.db, environment, keep).await
+    }
+}
