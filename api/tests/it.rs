@@ -1,5 +1,7 @@
 //! The interface in process: requests in, answers out.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 #[path = "it/support.rs"]
 mod support;
 
