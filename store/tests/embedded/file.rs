@@ -41,7 +41,7 @@ fn foreign_newer_and_damaged_files_are_refused() {
 
     drop(open(&at("newer")).unwrap());
     rusqlite::Connection::open(at("newer")).unwrap().pragma_update(None, "user_version", 7).unwrap();
-    assert!(matches!(open(&at("newer")), Err(StoreError::VersionTooNew { found: 7, known: 1 })));
+    assert!(matches!(open(&at("newer")), Err(StoreError::VersionTooNew { found: 7, known: 2 })));
 
     let nowhere = open(&at("no/such/folder")).unwrap_err();
     assert!(matches!(nowhere, StoreError::Unavailable { .. }), "{nowhere:?}");
@@ -85,7 +85,7 @@ async fn a_full_disk_loses_nothing() {
     let lease = store.acquire("e", "x", 0, Duration::from_secs(1)).await.unwrap();
     drop(store);
     // A limit on pages stands for a limit of the disk; it belongs to the connection, so one is made here.
-    let store = Embedded::open(&path, Options { most_bytes: Some(400 << 10), ..Options::default() }).unwrap();
+    let store = Embedded::open(&path, Options { most_bytes: Some(800 << 10), ..Options::default() }).unwrap();
     let object = |n: u32| Object {
         key: ObjectKey::new("a", n.to_string()),
         doc: [("text", calipso_model::Value::text(&"x".repeat(1_000)))].into_iter().collect(),
