@@ -10,7 +10,7 @@ pub mod user;
 
 mod cache;
 mod credentials;
-#[cfg(any())]
+#[cfg(feature = "ldap")]
 pub mod ldap;
 mod limiter;
 mod login;
@@ -129,14 +129,6 @@ impl Accounts {
         }
     }
 
-    /// A password for a user who chooses none: 144 random bits.
-    ///
-    /// # Errors
-    /// The system gives no random numbers.
-    pub fn random_password() -> Result<Secret, Problem> {
-        password::random()
-    }
-
     /// Removes tokens that have expired. Returns how many.
     ///
     /// # Errors
@@ -160,10 +152,7 @@ impl Accounts {
             .await?
             .filter(|token| !token.is_expired(now))
             .ok_or_else(refused)?;
-        let found = self.user(&token.user, now).await?.ok_or_else(refused)?;
-        if found.user.disabled || found.user.created != token.user_created {
-            return Err(refused());
-        }
+        let found = self.user(&token.user, now).await?.filter(|found| token.is_of(&found.user)).ok_or_else(refused)?;
         Ok((found.user.caller(Some(id)), token))
     }
 

@@ -295,8 +295,11 @@ fn mistakes(validator: &Validator, value: &Value, place: &'static str) -> Vec<Fi
         .take(MOST_ERRORS)
         .map(|error| {
             let pointer = error.instance_path().to_string();
-            let path = if place == "body" { pointer } else { pointer.trim_start_matches('/').replace('/', ".") };
-            FieldError::at(place, path, error.to_string())
+            if place == "body" {
+                // Bodies hold passwords: what stands in them is not repeated.
+                return FieldError::at(place, pointer, error.masked_with("it").to_string());
+            }
+            FieldError::at(place, pointer.trim_start_matches('/').replace('/', "."), error.to_string())
         })
         .collect()
 }

@@ -6,9 +6,13 @@
 pub mod access;
 pub mod account;
 pub mod audit;
+pub mod catalogue;
 pub mod contract;
+pub mod environments;
+pub mod etag;
 pub mod extract;
 pub mod guard;
+pub mod listing;
 pub mod openapi;
 pub mod problem;
 pub mod resource;
@@ -16,6 +20,7 @@ pub mod service;
 
 pub use access::{Access, Authenticate, Caller, Grant, Right};
 pub use account::Accounts;
+pub use environments::Environments;
 pub use openapi::{document, router};
 pub use problem::{FieldError, Problem};
 pub use service::{Limits, Service};

@@ -8,6 +8,7 @@ use calipso_store::Backend;
 use crate::{
     access::Access,
     account::{Accounts, Settings},
+    environments::Environments,
 };
 
 /// What requests may cost.
@@ -39,6 +40,8 @@ pub struct Service {
     pub loaded: Arc<Loaded>,
     /// Who may come in.
     pub access: Access,
+    /// What is allowed and known about environments.
+    pub environments: Environments,
     /// What requests may cost.
     pub limits: Limits,
     /// Version of the program.

@@ -1,11 +1,13 @@
-//! Environments as users write them: a file, options, or both; and as they are shown again.
+//! Environments as users write them: a file, options, or both.
 
 use std::{collections::BTreeMap, path::Path};
 
-use calipso_model::{ConnectionConfig, Environment, Map, Str, Value};
+use calipso_model::{Environment, Map, Str, Value};
 use calipso_parse::{Parser, ParserSpec};
-use calipso_pipeline::connection::form;
-use calipso_spec::checked::{Connection, Field, FieldType, Specs};
+use calipso_spec::{
+    checked::{Connection, Field, FieldType, Specs},
+    environment::{self, Mistake, choose_specs, form, parts, unhidden},
+};
 
 use crate::{args::EnvAdd, failure::Failure};
 
@@ -15,7 +17,7 @@ use crate::{args::EnvAdd, failure::Failure};
 /// The first thing that is wrong, with what to write instead.
 pub fn from_args(args: &EnvAdd, specs: &Specs) -> Result<Environment, Failure> {
     let mut environment = match &args.file {
-        Some(file) => from_file(file)?,
+        Some(file) => from_file(file, specs)?,
         None => Environment::default(),
     };
     environment.name = args.environment.as_str().into();
@@ -45,12 +47,29 @@ pub fn from_args(args: &EnvAdd, specs: &Specs) -> Result<Environment, Failure> {
     for setting in &args.set {
         set(&mut environment, setting, specs)?;
     }
-    choose_specs(&mut environment, specs)?;
-    for (role, config) in &environment.connections {
-        let connection = &specs.connections[&config.spec];
-        check_references(role, &config.fields, &form(connection))?;
+    choose_specs(&mut environment, specs).map_err(told)?;
+    if let Some(pointer) = unhidden(&environment, specs).first() {
+        let field = dotted(pointer);
+        return Err(Failure::usage(format!("`{field}` is a secret and is not stored as it is"))
+            .help(format!("write `{field}=env:NAME` (an environment variable) or `{field}=file:PATH`")));
     }
     Ok(environment)
+}
+
+/// `/connections/ROLE/FIELD` as options write it.
+fn dotted(pointer: &str) -> String {
+    parts(pointer).get(1..).unwrap_or_default().join(".")
+}
+
+/// Mistakes of an environment as a failure: the first one's help, and a sentence for each.
+fn told(mistakes: Vec<Mistake>) -> Failure {
+    let help = mistakes.iter().find_map(|mistake| mistake.help.clone());
+    let sentences: Vec<String> = mistakes.into_iter().map(|mistake| mistake.sentence).collect();
+    let failure = Failure::usage(sentences.join("\n  "));
+    match help {
+        Some(help) => failure.help(help),
+        None => failure,
+    }
 }
 
 /// One `ROLE.FIELD=VALUE`.
@@ -127,177 +146,16 @@ fn unknown_role(role: &str, specs: &Specs) -> Failure {
     Failure::usage(format!("no connection has the role `{role}`")).help(format!("roles are {}", known.join(", ")))
 }
 
-/// Fills in the connection spec of each role where only one can serve it.
-fn choose_specs(environment: &mut Environment, specs: &Specs) -> Result<(), Failure> {
-    for (role, config) in &mut environment.connections {
-        let serving = serving(specs, role);
-        if config.spec.is_empty() {
-            config.spec = match serving.as_slice() {
-                [] => return Err(unknown_role(role, specs)),
-                [only] => only.head.name.clone(),
-                several => {
-                    let names: Vec<&str> = several.iter().map(|connection| connection.head.name.as_ref()).collect();
-                    return Err(Failure::usage(format!("several connections have the role `{role}`")).help(format!(
-                        "choose one: --connection {role}={}",
-                        names.join(&format!(" or --connection {role}="))
-                    )));
-                }
-            };
-        } else if !serving.iter().any(|connection| connection.head.name == config.spec) {
-            let names: Vec<&str> = serving.iter().map(|connection| connection.head.name.as_ref()).collect();
-            return Err(Failure::usage(format!("connection `{}` does not have the role `{role}`", config.spec))
-                .help(format!("connections with this role are {}", names.join(", "))));
-        }
-    }
-    Ok(())
-}
-
-/// Secrets must be references, so that none is ever stored.
-fn check_references(role: &str, fields: &Map, declared: &BTreeMap<Str, Field>) -> Result<(), Failure> {
-    for (name, value) in fields {
-        let Some(field) = declared.get(name) else { continue };
-        match value {
-            Value::Map(inner) if field.field_type == FieldType::Map => {
-                for (_, entry) in inner {
-                    if let Value::Map(entry) = entry {
-                        check_references(role, entry, &field.of)?;
-                    }
-                }
-            }
-            Value::Str(text)
-                if field.secret && !["env:", "file:", "sealed:"].iter().any(|scheme| text.starts_with(scheme)) =>
-            {
-                return Err(Failure::usage(format!("`{role}.{name}` is a secret and is not stored as it is")).help(
-                    format!("write `{role}.{name}=env:NAME` (an environment variable) or `{role}.{name}=file:PATH`"),
-                ));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-fn from_file(file: &Path) -> Result<Environment, Failure> {
+fn from_file(file: &Path, specs: &Specs) -> Result<Environment, Failure> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::usage(format!("cannot read `{}`: {error}", file.display())))?;
     let parser = Parser::new(&ParserSpec::Yaml).expect("the YAML parser has nothing to configure");
     let value =
         parser.parse(&text).map_err(|error| Failure::usage(format!("`{}` is not YAML: {error}", file.display())))?;
-    from_value(&value)
-        .map_err(|failure| Failure { message: format!("{}: {}", file.display(), failure.message), ..failure })
-}
-
-/// Reads an environment from its data form.
-///
-/// # Errors
-/// The first key that is unknown or has the wrong type.
-pub fn from_value(value: &Value) -> Result<Environment, Failure> {
-    let map = value.as_map().ok_or_else(|| Failure::usage("an environment is a map"))?;
-    let mut environment = Environment::default();
-    for (key, value) in map {
-        let text = || {
-            value
-                .as_str()
-                .map(Str::from)
-                .ok_or_else(|| Failure::usage(format!("`{key}` is text, not {}", value.kind())))
-        };
-        let texts = || -> Result<Vec<Str>, Failure> {
-            let wrong = || Failure::usage(format!("`{key}` is a list of texts"));
-            value
-                .as_list()
-                .ok_or_else(wrong)?
-                .iter()
-                .map(|item| item.as_str().map(Str::from).ok_or_else(wrong))
-                .collect()
-        };
-        match key.as_ref() {
-            "name" => environment.name = text()?,
-            "distribution" => environment.distribution = text()?,
-            "version" => environment.version = text()?,
-            "mechanism_drivers" => environment.mechanism_drivers = texts()?,
-            "type_drivers" => environment.type_drivers = texts()?,
-            "flags" => environment.flags = texts()?,
-            "connections" => environment.connections = connections(value)?,
-            other => {
-                return Err(Failure::usage(format!("an environment has no `{other}`")).help(
-                    "keys are name, distribution, version, mechanism_drivers, type_drivers, flags, connections",
-                ));
-            }
-        }
+    let (written, mistakes) = environment::from_value(&value, specs);
+    if mistakes.is_empty() {
+        return Ok(written.environment);
     }
-    Ok(environment)
-}
-
-/// `ROLE: {spec: NAME, FIELD: VALUE …}`.
-fn connections(value: &Value) -> Result<BTreeMap<Str, ConnectionConfig>, Failure> {
-    let map = value.as_map().ok_or_else(|| Failure::usage("`connections` is a map from role to fields"))?;
-    let mut found = BTreeMap::new();
-    for (role, fields) in map {
-        let mut fields = fields
-            .as_map()
-            .cloned()
-            .ok_or_else(|| Failure::usage(format!("`connections.{role}` is a map of fields")))?;
-        let spec = match fields.remove("spec") {
-            None => Str::from(""),
-            Some(Value::Str(name)) => name,
-            Some(_) => return Err(Failure::usage(format!("`connections.{role}.spec` is the name of a connection"))),
-        };
-        found.insert(role.clone(), ConnectionConfig { spec, fields });
-    }
-    Ok(found)
-}
-
-/// The data form, as it is stored in recordings and shown: secret fields as `***` unless they are references.
-#[must_use]
-pub fn to_value(environment: &Environment, specs: &Specs) -> Value {
-    let list = |items: &[Str]| Value::list(items.iter().cloned().map(Value::Str).collect());
-    let connections: Map = environment
-        .connections
-        .iter()
-        .map(|(role, config)| {
-            let declared = specs.connections.get(&config.spec).map(|connection| form(connection));
-            let mut fields = declared.map_or_else(Map::new, |declared| hidden(&config.fields, &declared));
-            fields.insert("spec", config.spec.clone());
-            (role.clone(), Value::Map(fields))
-        })
-        .collect();
-    let pairs: Map = [
-        ("name", Value::Str(environment.name.clone())),
-        ("distribution", Value::Str(environment.distribution.clone())),
-        ("version", Value::Str(environment.version.clone())),
-        ("mechanism_drivers", list(&environment.mechanism_drivers)),
-        ("type_drivers", list(&environment.type_drivers)),
-        ("flags", list(&environment.flags)),
-        ("connections", Value::Map(connections)),
-    ]
-    .into_iter()
-    .collect();
-    Value::Map(pairs)
-}
-
-/// Unknown fields are hidden, too: nobody says that they are no secrets.
-fn hidden(fields: &Map, declared: &BTreeMap<Str, Field>) -> Map {
-    fields
-        .iter()
-        .map(|(name, value)| {
-            let shown = match (declared.get(name), value) {
-                (Some(field), Value::Map(inner)) if field.field_type == FieldType::Map => Value::Map(
-                    inner
-                        .iter()
-                        .map(|(key, entry)| {
-                            let entry = match entry {
-                                Value::Map(entry) => Value::Map(hidden(entry, &field.of)),
-                                other => other.clone(),
-                            };
-                            (key.clone(), entry)
-                        })
-                        .collect(),
-                ),
-                (Some(field), value) if !field.secret => value.clone(),
-                (Some(_), Value::Str(text)) if text.starts_with("env:") || text.starts_with("file:") => value.clone(),
-                _ => Value::text("***"),
-            };
-            (name.clone(), shown)
-        })
-        .collect()
+    let failure = told(mistakes);
+    Err(Failure { message: format!("{}: {}", file.display(), failure.message), ..failure })
 }

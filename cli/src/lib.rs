@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod command;
+pub mod directory;
 pub mod embedded;
 pub mod environment;
 pub mod failure;

@@ -312,7 +312,9 @@ mod tests {
             mongo_address("mongodb://u@h:1,i:2/d?replicaSet=r", Some(&password), Some(Path::new("/c a.pem"))).unwrap();
         let wanted = "mongodb://u:a%20b%40c%2F%2B@h:1,i:2/d?replicaSet=r&tls=true&tlsCAFile=%2Fc%20a.pem";
         assert_eq!((uri.reveal(), database.as_str()), (wanted, "d"));
-        for (address, wanted) in [("mongodb://h:1", "no database"), ("mongodb://h/", "no database"), ("mongodb://h/d", "no user")] {
+        for (address, wanted) in
+            [("mongodb://h:1", "no database"), ("mongodb://h/", "no database"), ("mongodb://h/d", "no user")]
+        {
             let failure = mongo_address(address, Some(&password), None).unwrap_err();
             assert!(failure.message.contains(wanted), "{}", failure.message);
         }

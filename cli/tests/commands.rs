@@ -184,3 +184,26 @@ fn wrong_specs_are_shown_in_every_format() {
     assert!(place.ok(&["explain", "spec/unknown-key"]).contains("spec/unknown-key"));
     assert!(place.ok(&["schema", "fetcher"]).contains("fetcher/v1"));
 }
+
+#[test]
+fn a_sealed_secret_opens_only_where_it_was_sealed() {
+    let place = Place::new();
+    let file = place.dir.path().join("keys");
+    let keys = calipso_vault::Keys::open_or_create(&file).expect("keys can be made");
+    let belongs = calipso_model::Place::role("x", "database").field("password");
+    let sealed = keys.seal(&belongs, &calipso_model::Secret::new("hidden-secret")).expect("it can be sealed");
+    let add = |environment: &str, key_file: &Path| {
+        let set = format!("database.password={sealed}");
+        let args = ["env", "add", environment, "--distribution", "Debian", "--release", "zed", "--set", &set];
+        let output = place.command(&args).env("CALIPSO_KEY_FILE", key_file).output().expect("the program runs");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert!(!add("x", &file).contains("database.password"), "{}", add("x", &file));
+    let text = add("y", &file);
+    assert!(text.contains("database.password") && text.contains("another place"), "{text}");
+    let other = place.dir.path().join("other");
+    calipso_vault::Keys::open_or_create(&other).expect("keys can be made");
+    let text = add("x", &other);
+    assert!(text.contains(&keys.sealing_id()) && text.contains("not among the keys"), "{text}");
+    assert!(!text.contains("hidden-secret") && !text.contains(&sealed), "{text}");
+}

@@ -88,7 +88,11 @@ impl Accounts {
                 .unwrap_or(Timestamp::MAX)
         };
         let lifetime = wanted.lifetime.unwrap_or(self.settings.token_lifetime);
-        let expires_at = after(now, lifetime).min(after(login_at, self.settings.login_lifetime));
+        let longest = match user.source {
+            Source::Local => self.settings.login_lifetime,
+            Source::Directory => self.settings.login_lifetime.min(self.settings.directory_lifetime),
+        };
+        let expires_at = after(now, lifetime).min(after(login_at, longest));
         if expires_at <= now {
             return Err(Problem::unauthenticated("the login is too long ago; log in with a password"));
         }
@@ -97,6 +101,7 @@ impl Accounts {
         let token = Token {
             user: user.name.clone(),
             user_created: user.created.clone(),
+            password_changed: user.password_changed.clone(),
             name: wanted.name.clone(),
             method: method.into(),
             issued_at: stamp(now.as_millisecond()),
@@ -126,9 +131,14 @@ impl Accounts {
         self.limiter
             .take(counted, address, now)
             .map_err(|seconds| Problem::too_many("too many logins failed; wait before the next one", seconds))?;
-        let found = self.checked(&name, password, now).await?;
-        self.limiter.give_back(counted, address);
-        Ok(found)
+        let checked = self.checked(&name, password, now).await;
+        let status = checked.as_ref().map_or_else(Problem::status, |_| 200);
+        // What was not the password's fault costs no attempt either.
+        if status != 401 {
+            self.limiter.give_back(counted, address);
+        }
+        metrics::counter!("calipso_logins", "status" => status.to_string()).increment(1);
+        checked
     }
 
     async fn checked(&self, name: &Str, password: &Secret, now: Timestamp) -> Result<Found, Problem> {

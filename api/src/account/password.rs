@@ -152,6 +152,8 @@ pub(crate) fn random() -> Result<Secret, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use calipso_model::Secret;
 
     use super::{Passwords, random, wrong};
@@ -176,6 +178,24 @@ mod tests {
         let done = futures::future::join_all(all).await;
         assert!(done[0].is_ok());
         assert!(done.iter().any(|result| result.as_ref().is_err_and(|problem| problem.status() == 429)));
+    }
+
+    #[tokio::test]
+    async fn nobody_takes_as_long_as_somebody() {
+        let passwords = Passwords::new(PasswordCost { memory_kib: 512, passes: 2, at_once: 1 });
+        let hash = passwords.hash(Secret::new("correct horse")).await.unwrap();
+        // The first one makes the hash that is checked in place of none.
+        passwords.check(Secret::new("a"), None).await.unwrap();
+        let mut fastest = [Duration::MAX; 2];
+        for _ in 0..20 {
+            for (hash, fastest) in [None, Some(hash.clone())].into_iter().zip(&mut fastest) {
+                let started = Instant::now();
+                passwords.check(Secret::new("wrong horse"), hash).await.unwrap();
+                *fastest = started.elapsed().min(*fastest);
+            }
+        }
+        let [nobody, somebody] = fastest;
+        assert!(nobody * 2 > somebody && somebody * 2 > nobody, "{nobody:?} and {somebody:?}");
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub struct Settings {
     pub token_lifetime: Duration,
     /// How long after a login with a password its tokens and their renewals end at the latest.
     pub login_lifetime: Duration,
+    /// The same for users of a directory, who may have been removed there since.
+    pub directory_lifetime: Duration,
     /// What hashing a password costs.
     pub password_cost: PasswordCost,
     /// How often a password may be tried.
@@ -22,6 +24,7 @@ impl Default for Settings {
         Self {
             token_lifetime: Duration::from_secs(24 * 3600),
             login_lifetime: Duration::from_secs(30 * 24 * 3600),
+            directory_lifetime: Duration::from_secs(24 * 3600),
             password_cost: PasswordCost::default(),
             attempts: Attempts::default(),
             trusted_proxies: Vec::new(),

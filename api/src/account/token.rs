@@ -10,7 +10,10 @@ use ring::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{account::Accounts, problem::Problem};
+use crate::{
+    account::{Accounts, user::User},
+    problem::Problem,
+};
 
 /// Before every token, so that it is recognised where it should not be.
 pub const PREFIX: &str = "cal_";
@@ -22,6 +25,9 @@ pub struct Token {
     pub user: Str,
     /// When that user was made: a later user of the same name is somebody else.
     pub user_created: Str,
+    /// When the user's password was set: a new one ends every login with the old.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_changed: Option<Str>,
     /// What its owner calls it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Str>,
@@ -43,6 +49,13 @@ impl Row for Token {
 }
 
 impl Token {
+    /// Whether it still speaks for a user.
+    #[must_use]
+    pub fn is_of(&self, user: &User) -> bool {
+        let is_same = user.name == self.user && user.created == self.user_created;
+        is_same && user.password_changed == self.password_changed && !user.disabled
+    }
+
     /// Whether it has ended.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {

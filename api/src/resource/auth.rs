@@ -34,6 +34,7 @@ pub fn routes() -> OpenApiRouter<Arc<Service>> {
 struct LoginBody {
     /// The form of the original.
     #[serde(default)]
+    #[schema(nullable = false)]
     auth: Option<Auth>,
     /// The user's name.
     #[serde(default)]
@@ -63,6 +64,7 @@ struct Auth {
     methods: Option<Vec<Method>>,
     /// For the method `credentials`.
     #[serde(default)]
+    #[schema(nullable = false)]
     credentials: Option<NameAndPassword>,
     /// For the method `token`: a token that is still good.
     #[serde(default)]

@@ -256,6 +256,18 @@ async fn a_directory_checks_passwords_and_gives_rights() {
 }
 
 #[tokio::test]
+async fn a_name_is_one_value_of_a_distinguished_name() {
+    let slapd = Slapd::start();
+    let settings = |template: &str| LdapSettings { users: Users::Template(template.into()), ..slapd.settings() };
+    let below_people = settings("uid={user},ou=people,dc=example,dc=org");
+    assert!(matches!(check(below_people, "anna", "directory password").await, Ok(DirectoryAnswer::Known(_))));
+    // Taken as it is, this name would lead to anna's entry.
+    let above = settings("uid={user},dc=example,dc=org");
+    let answer = check(above, "anna,ou=people", "directory password").await;
+    assert!(matches!(answer, Ok(DirectoryAnswer::Refused)), "{answer:?}");
+}
+
+#[tokio::test]
 async fn what_is_wrong_with_a_directory_is_no_answer_about_a_password() {
     let slapd = Slapd::start();
     let right = "directory password";

@@ -128,8 +128,10 @@ async fn every_way_to_say_who_one_is() {
 
 #[tokio::test]
 async fn no_answer_repeats_a_secret() {
-    let (server, accounts) = guarded(Settings::default());
+    let attempts = Attempts { burst: 1_000, ..Attempts::default() };
+    let (server, accounts) = guarded(Settings { attempts, ..Settings::default() });
     add(&accounts, "anna", |_| {}).await;
+    add(&accounts, "root", |user| user.administrator = true).await;
     let plants = ["PlantedPassword1", "cal_PlantedToken1", "PlantedName1"];
     let mut told = String::new();
     let planted = basic("PlantedName1", "PlantedPassword1");
@@ -147,8 +149,27 @@ async fn no_answer_repeats_a_secret() {
     for body in [
         json!({"username": "PlantedName1", "password": "PlantedPassword1"}),
         json!({"auth": {"methods": ["token"], "token": "cal_PlantedToken1"}}),
+        json!({"auth": {"methods": ["token"], "token": ["cal_PlantedToken1"]}}),
+        json!({"auth": {"methods": 7, "credentials": {"username": "PlantedName1", "password": "PlantedPassword1"}}}),
+        json!({"auth": {"methods": ["credentials"], "credentials": {"username": 1, "password": "PlantedPassword1"}}}),
+        json!({"auth": "PlantedPassword1"}),
+        json!({"username": "PlantedName1", "password": {"x": "PlantedPassword1"}}),
+        json!({"username": "PlantedName1", "password": "PlantedPassword1".repeat(100)}),
+        json!(["PlantedPassword1"]),
     ] {
         told.push_str(&post(&server, body).await.1.to_string());
+    }
+    let root = token(&server, "root").await;
+    for (path, body) in [
+        ("/api/v1/users", json!({"name": "b", "password": ["PlantedPassword1"]})),
+        ("/api/v1/users", json!({"name": "b", "password": "PlantedPassword1".repeat(100)})),
+        ("/api/v1/users", json!({"name": "PlantedName1", "password": "PlantedName1"})),
+        ("/api/v1/users/root/password", json!({"old": "PlantedPassword1", "new": "PlantedPassword1 and more"})),
+        ("/api/v1/users/anna/password", json!({"new": {"x": "PlantedPassword1"}})),
+    ] {
+        let answer = server.call("POST", path, &[("x-auth-token", &root)], Some(&body)).await;
+        assert!(answer.status.is_client_error(), "{}", answer.body);
+        told.push_str(&answer.body.to_string());
     }
     for plant in plants {
         assert!(!told.contains(plant), "{plant} in {told}");

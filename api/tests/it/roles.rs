@@ -16,7 +16,8 @@ use crate::{
 };
 
 /// The operations that ask for no login. Another one wants a reason, and then stands here.
-const PUBLIC: &[(&str, &str)] = &[("get", "/api/v1/version"), ("post", "/api/v1/auth/tokens")];
+const PUBLIC: &[(&str, &str)] =
+    &[("get", "/api/v1/health"), ("get", "/api/v1/version"), ("post", "/api/v1/auth/tokens")];
 
 /// The environment that requests name.
 const MINE: &str = "mine";
@@ -37,13 +38,15 @@ pub fn operations() -> Vec<Operation> {
     for (template, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let mut path = template.clone();
+            let right = operation["x-right"].as_str().unwrap_or("administer");
             let mut query = url::form_urlencoded::Serializer::new(String::new());
             for parameter in operation["parameters"].as_array().into_iter().flatten() {
                 let name = parameter["name"].as_str().unwrap();
                 let value = if name == "env_name" { MINE.to_owned() } else { example(parameter, &document) };
                 match parameter["in"].as_str() {
                     Some("path") => path = path.replace(&format!("{{{name}}}"), &value),
-                    Some("query") if name == "env_name" || parameter["required"] == true => {
+                    // What is public is so where no environment is asked for.
+                    Some("query") if parameter["required"] == true || (name == "env_name" && right != "public") => {
                         query.append_pair(name, &value);
                     }
                     _ => {}
@@ -63,7 +66,7 @@ pub fn operations() -> Vec<Operation> {
                 method: method.to_uppercase(),
                 template: template.clone(),
                 path: if query.is_empty() { path } else { format!("{path}?{query}") },
-                right: operation["x-right"].as_str().unwrap_or("administer").to_owned(),
+                right: right.to_owned(),
                 body,
             });
         }

@@ -8,8 +8,9 @@ use axum::{
     http::{Method, Request, StatusCode},
 };
 use calipso_api::{
-    Access, Accounts, Limits, Service,
+    Access, Accounts, Environments, Limits, Service,
     account::{Directory, Settings, settings::PasswordCost},
+    environments::Grants,
 };
 use calipso_store::{Backend, Embedded, Options};
 use serde_json::Value;
@@ -32,7 +33,12 @@ pub fn open() -> Server {
 
 /// A server with this access.
 pub fn with(access: Access) -> Server {
-    built(|_| access)
+    made(access, Environments::default())
+}
+
+/// A server with this access and these rules about environments.
+pub fn made(access: Access, environments: Environments) -> Server {
+    built(|_| (access, environments))
 }
 
 /// A server that asks for logins. Passwords are hashed cheaply.
@@ -51,7 +57,8 @@ pub fn guarded_with(settings: Settings, directory: Option<Arc<dyn Directory>>) -
         }
         let made = Arc::new(made);
         accounts = Some(Arc::clone(&made));
-        Access::Checked(made)
+        let environments = Environments { grants: Arc::clone(&made) as Arc<dyn Grants>, ..Environments::default() };
+        (Access::Checked(made), environments)
     });
     (server, accounts.unwrap())
 }
@@ -71,15 +78,23 @@ pub fn clock() -> jiff::Timestamp {
     jiff::Timestamp::now() + jiff::SignedDuration::from_secs(AHEAD.with(std::cell::Cell::get))
 }
 
-fn built(access: impl FnOnce(Arc<dyn Backend>) -> Access) -> Server {
+fn built(access: impl FnOnce(Arc<dyn Backend>) -> (Access, Environments)) -> Server {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let backend: Arc<dyn Backend> =
         Arc::new(Embedded::open(&folder.path().join("store.db"), Options::default()).expect("a store"));
     let layers = vec![calipso_spec::read_layer(std::path::Path::new("../specs")).expect("the specs")];
     let loaded = Arc::new(calipso_spec::load(&layers));
-    let access = access(Arc::clone(&backend));
-    let service =
-        Arc::new(Service { backend, layers, loaded, access, limits: Limits::default(), version: "0.0.0", clock });
+    let (access, environments) = access(Arc::clone(&backend));
+    let service = Arc::new(Service {
+        backend,
+        layers,
+        loaded,
+        access,
+        environments,
+        limits: Limits::default(),
+        version: "0.0.0",
+        clock,
+    });
     Server { router: calipso_api::router(Arc::clone(&service)), service, _folder: folder }
 }
 
@@ -91,6 +106,11 @@ pub struct Answer {
 }
 
 impl Server {
+    /// Where the store's files are.
+    pub fn folder(&self) -> &std::path::Path {
+        self._folder.path()
+    }
+
     /// Sends a request.
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.expect("a router never fails");

@@ -4,13 +4,14 @@ use std::{io::Write as _, sync::Arc};
 
 use calipso_model::{Place, Str};
 use calipso_pipeline::{connection::filled_in, test_connections};
+use calipso_spec::environment::to_value;
 use calipso_store::Expect;
 use calipso_transport::{Live, Once, Scrubber};
 
 use crate::{
     args::{self, Env},
     command::scan::planned,
-    environment::{from_args, to_value},
+    environment::from_args,
     failure::{Exit, Failure},
     output::{printable, table},
     secrets::References,

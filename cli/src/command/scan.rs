@@ -6,14 +6,16 @@ use calipso_model::{Environment, Map, ObjectKey, Str, Value};
 use calipso_pipeline::{
     NoSecrets, Observer, Phase, Plan, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan, scan,
 };
-use calipso_spec::Specs;
+use calipso_spec::{
+    Specs,
+    environment::{from_value, to_value},
+};
 use calipso_store::{Expect, Store, StoreError};
 use calipso_transport::{Door, Live, Meta, Once, Recorder, Recording, Replay, Scrubber};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     args::{self, Shape},
-    environment as environments,
     failure::{Exit, Failure},
     output::{printable, table},
     secrets::References,
@@ -109,7 +111,7 @@ pub async fn perform(
             let meta = Meta {
                 tool: format!("calipso {}", env!("CARGO_PKG_VERSION")),
                 started_at: now.to_string(),
-                about: [("environment", environments::to_value(environment, specs))].into_iter().collect::<Map>(),
+                about: [("environment", to_value(environment, specs))].into_iter().collect::<Map>(),
             };
             let inner = Arc::new(
                 Recorder::new(Arc::clone(&live), dir, meta, Arc::clone(&scrubber))
@@ -166,7 +168,8 @@ fn recorded_environment(dir: &Path, name: &str) -> Result<Environment, Failure> 
 pub fn environment_of(recording: &Recording, name: &str) -> Option<Environment> {
     let about = recording.meta();
     let value = about.get("environment").or_else(|| about.get("about")?.as_map()?.get("environment"))?;
-    let mut environment = environments::from_value(value).ok()?;
+    let (written, mistakes) = from_value(value, &Specs::default());
+    let mut environment = mistakes.is_empty().then_some(written.environment)?;
     environment.name = Str::from(name);
     for config in environment.connections.values_mut() {
         config.fields = referring(&config.fields);

@@ -4,14 +4,19 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum_server::{Handle, tls_rustls::RustlsConfig};
 use calipso_api::{
-    Access, Limits, Problem, Service,
+    Access, Environments, Limits, Problem, Service,
     account::{self, Accounts},
+    audit,
+    environments::{self, Grants, NoUsers},
 };
-use calipso_pipeline::work::{self, LayeredSpecs, Parts, Worker, live_doors};
+use calipso_pipeline::work::{self, Doors, LayeredSpecs, Parts, Worker, live_doors};
 use calipso_store::Backend;
+use calipso_transport::{Recording, Replay};
+use calipso_vault::Keys;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    directory::directory,
     failure::{Exit, Failure},
     metrics::{self, Readers},
     secrets::References,
@@ -41,24 +46,27 @@ pub async fn run(session: &Session) -> Result<(), Failure> {
     tokio::spawn(stop_on_signal(stop.clone()));
     let grace = Duration::from_secs(settings.number("stop_secs"));
 
+    let (doors, is_live) = doors(settings)?;
     let work = (scans > 0).then(|| {
         let parts = Parts {
             store: backend.clone(),
             specs: Arc::new(LayeredSpecs::new(layers.clone())),
             secrets: references.clone(),
-            doors: live_doors(),
+            doors,
             clock: Arc::new(jiff::Timestamp::now),
         };
-        let worker = Worker::new(worker_settings(settings, scans, grace), parts);
+        let worker = Worker::new(work::Settings { is_live, ..worker_settings(settings, scans, grace) }, parts);
         let stop = stop.clone();
         tokio::spawn(async move { worker.run(stop).await })
     });
     let served = if interface_wanted {
+        let (access, grants) = access(settings, address, &backend).await?;
         let service = Service {
-            access: access(settings, address, &backend).await?,
+            access,
             backend,
             layers,
             loaded: Arc::new(loaded),
+            environments: environments(settings, references.keys(true)?, grants),
             limits: limits(settings),
             version: env!("CARGO_PKG_VERSION"),
             clock: jiff::Timestamp::now,
@@ -76,6 +84,14 @@ pub async fn run(session: &Session) -> Result<(), Failure> {
         work.await.map_err(|error| Failure::new(Exit::Bug, format!("the worker ended: {error}")))?;
     }
     served
+}
+
+/// Who is asked, and whether that is the living world.
+fn doors(settings: &Settings) -> Result<(Doors, bool), Failure> {
+    let Some(folder) = settings.path("replay") else { return Ok((live_doors(), true)) };
+    let recording = Recording::read(&folder).map_err(|error| Failure::usage(error.to_string()))?;
+    eprintln!("every environment is answered by the recording in {}", folder.display());
+    Ok((Arc::new(move |_| Arc::new(Replay::new(recording.clone()))), false))
 }
 
 fn worker_settings(settings: &Settings, scans: usize, grace: Duration) -> work::Settings {
@@ -98,19 +114,46 @@ fn worker_settings(settings: &Settings, scans: usize, grace: Duration) -> work::
 }
 
 /// Who may come in. At the very first start an administrator is made, whose password is shown this once.
-async fn access(settings: &Settings, address: SocketAddr, backend: &Arc<dyn Backend>) -> Result<Access, Failure> {
+async fn access(
+    settings: &Settings,
+    address: SocketAddr,
+    backend: &Arc<dyn Backend>,
+) -> Result<(Access, Arc<dyn Grants>), Failure> {
     if settings.is_on("insecure_no_auth") {
         let open = Access::open_on(address.ip()).map_err(Failure::usage)?;
         eprintln!("warning: everybody who reaches {address} may do everything (insecure_no_auth)");
-        return Ok(open);
+        return Ok((open, Arc::new(NoUsers)));
     }
-    let accounts = Accounts::new(backend.clone(), account_settings(settings)?);
+    let mut accounts = Accounts::new(backend.clone(), account_settings(settings)?);
+    if let Some(directory) = directory(settings)? {
+        accounts = accounts.with_directory(directory);
+    }
     let first = accounts.first_administrator(jiff::Timestamp::now()).await.map_err(told)?;
     if let Some((name, password)) = first {
         eprintln!("first start: the administrator is `{name}`, with the password {}", password.reveal());
         eprintln!("it is shown this once; `calipso user password {name}` sets another");
     }
-    Ok(Access::Checked(Arc::new(accounts)))
+    let accounts = Arc::new(accounts);
+    tokio::spawn(keep_house(Arc::clone(&accounts), backend.clone(), settings.number("keep.audit_days")));
+    Ok((Access::Checked(accounts.clone()), accounts))
+}
+
+/// Once an hour removes tokens that have expired, and entries of the audit trail that are older than they have to be.
+async fn keep_house(accounts: Arc<Accounts>, backend: Arc<dyn Backend>, audit_days: u64) {
+    let mut hours = tokio::time::interval(Duration::from_secs(3600));
+    loop {
+        hours.tick().await;
+        let now = jiff::Timestamp::now();
+        let kept = i64::try_from(audit_days).ok().and_then(|days| days.checked_mul(24 * 3600));
+        let since = kept.and_then(|seconds| now.checked_sub(jiff::SignedDuration::from_secs(seconds)).ok());
+        let mut done = accounts.purge(now).await;
+        if let (Ok(_), Some(since)) = (&done, since) {
+            done = audit::retain(backend.as_ref(), since).await;
+        }
+        if let Err(problem) = done {
+            tracing::warn!(problem = problem.detail(), "Old tokens and audit entries could not be removed.");
+        }
+    }
 }
 
 /// How logins are handled.
@@ -149,6 +192,15 @@ fn listen_address(settings: &Settings) -> Result<SocketAddr, Failure> {
         Failure::usage(format!("the setting `listen` is an address and a port, not `{text}`"))
             .help("write for example 127.0.0.1:8747, 0.0.0.0:8747 or [::]:8747")
     })
+}
+
+/// What is allowed about environments.
+fn environments(settings: &Settings, keys: Arc<Keys>, grants: Arc<dyn Grants>) -> Environments {
+    let references = environments::References {
+        env_prefix: settings.text("secrets.env_prefix").unwrap_or_default().to_owned(),
+        folder: settings.path("secrets.folder"),
+    };
+    Environments { keys: Some(keys), references, grants, ..Environments::default() }
 }
 
 fn limits(settings: &Settings) -> Limits {

@@ -38,6 +38,12 @@ pub const SETTINGS: &[Setting] = &[
         "How many scans this process runs at once; 0: it serves the REST interface only.",
     ),
     setting("worker_only", Kind::Switch, "false", "This process only works, without the REST interface."),
+    setting(
+        "replay",
+        Kind::Path,
+        "",
+        "A recording that answers in place of the world, whatever the environment: to try the service out without a cloud.",
+    ),
     setting("lease_secs", Kind::Number, "60", "Seconds after which the work of a silent worker goes to another."),
     setting(
         "stop_secs",

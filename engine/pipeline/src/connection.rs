@@ -28,7 +28,7 @@ use crate::{
     world::{HttpAsk, RunAsk, SqlAsk, World},
 };
 
-pub use self::fields::{ConfigProblem, filled_in, form};
+pub use self::fields::{ConfigProblem, filled_in};
 
 pub(crate) use self::rules::{rewrite, rule_for};
 

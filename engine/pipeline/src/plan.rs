@@ -9,7 +9,8 @@ use std::{
 
 use calipso_model::{Environment, Map, Str};
 use calipso_spec::{
-    checked::{CommandRule, Connection, Distribution, Fetcher, Specs, Step, Variance, Verb},
+    checked::{CommandRule, Connection, Distribution, Fetcher, Specs, Variance},
+    environment::{covering, roles_of},
     schedule::{Because, Circle, schedule},
     select,
 };
@@ -114,7 +115,7 @@ pub struct Plan {
 pub fn plan(specs: &Arc<Specs>, environment: &Environment) -> Result<Plan, PlanError> {
     let distribution = distribution(specs, environment)?;
     let mut warnings = Vec::new();
-    let variance = variance(&distribution, environment);
+    let variance = covering(&distribution, environment).cloned();
     if variance.is_none() {
         warnings.push(format!(
             "no variance of {} {} covers mechanism drivers [{}] with type drivers [{}]",
@@ -148,7 +149,7 @@ pub fn plan(specs: &Arc<Specs>, environment: &Environment) -> Result<Plan, PlanE
     let mut fetchers = Vec::new();
     for (stage, name) in staged {
         let Some(fetcher) = by_name.get(name).map(|fetcher| Arc::clone(fetcher)) else { continue };
-        let roles = roles(&fetcher.steps);
+        let roles = roles_of(&fetcher.steps);
         for role in roles.iter().filter(|role| !connections.contains_key(*role)) {
             warnings.push(format!(
                 "the environment has no connection for the role {role}, which the fetcher {} needs",
@@ -228,39 +229,6 @@ fn distribution(specs: &Specs, environment: &Environment) -> Result<Arc<Distribu
         });
     }
     Ok(Arc::clone(distribution))
-}
-
-fn variance(distribution: &Distribution, environment: &Environment) -> Option<Variance> {
-    let covers = |wanted: &[Str], covered: &[Str]| wanted.iter().all(|driver| covered.contains(driver));
-    let found = distribution.variances.iter().find(|variance| {
-        let version = variance.versions.as_ref();
-        version.is_none_or(|condition| condition.holds(&environment.version, &distribution.versions))
-            && covers(&environment.mechanism_drivers, &variance.mechanism_drivers)
-            && covers(&environment.type_drivers, &variance.type_drivers)
-    });
-    found.cloned()
-}
-
-/// Roles that steps ask.
-fn roles(steps: &[Step]) -> BTreeSet<Str> {
-    let mut found = BTreeSet::new();
-    for step in steps {
-        match &step.verb {
-            Verb::Run(run) => {
-                found.insert(run.via.clone());
-            }
-            Verb::Http(http) => {
-                found.insert(http.via.clone());
-            }
-            Verb::Sql(sql) => {
-                found.insert(sql.via.clone());
-            }
-            Verb::Do(block) => found.extend(roles(&block.steps)),
-            Verb::FirstOf(blocks) => found.extend(blocks.iter().flat_map(|block| roles(&block.steps))),
-            _ => {}
-        }
-    }
-    found
 }
 
 /// Whether a type is the root of all objects.

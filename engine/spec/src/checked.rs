@@ -195,7 +195,7 @@ pub enum TransportName {
 }
 
 /// A kind of access. Layout begins with: `env`, `dist`, `config`, `target`, `session`, `answer`, `items`, `list`,
-/// `page_number`, `own`, `command`, `result`, `row`, then results and generators of its step lists.
+/// `page_number`, `own`, `command`, `result`, `row`, `given`, then results and generators of its step lists.
 #[derive(Clone, Debug)]
 pub struct Connection {
     /// Head.
@@ -208,6 +208,8 @@ pub struct Connection {
     pub fields: BTreeMap<Str, Field>,
     /// One of these must be given.
     pub require_any: Vec<Str>,
+    /// Names that configurations of the original use.
+    pub aliases: Aliases,
     /// What a step may choose.
     pub target: BTreeMap<Str, TargetField>,
     /// Run once per session.
@@ -244,6 +246,38 @@ pub struct Connection {
     pub layout: Arc<Layout>,
 }
 
+/// Names that configurations of the original use for a connection and its fields. `values` see `given`.
+#[derive(Clone, Debug, Default)]
+pub struct Aliases {
+    /// Names of sections.
+    pub sections: Vec<Str>,
+    /// Name in a section to the field that it means.
+    pub fields: BTreeMap<Str, Str>,
+    /// Fields that are made of what a section gives.
+    pub values: Vec<(Str, Tree)>,
+    /// Keys of sections that mean nothing here.
+    pub ignore: Vec<Str>,
+}
+
+impl Aliases {
+    fn keys(tree: &Tree) -> Vec<Str> {
+        tree.uses().into_iter().filter_map(|used| used.path.first().cloned()).collect()
+    }
+
+    /// Whether some value is made of a key of the section.
+    #[must_use]
+    pub fn reads(&self, key: &str) -> bool {
+        self.values.iter().any(|(_, tree)| Self::keys(tree).iter().any(|read| read.as_ref() == key))
+    }
+
+    /// The keys of which a field is made.
+    #[must_use]
+    pub fn needed(&self, field: &str) -> Vec<Str> {
+        let tree = self.values.iter().find(|(name, _)| name.as_ref() == field);
+        tree.map(|(_, tree)| Self::keys(tree)).unwrap_or_default()
+    }
+}
+
 /// Type of a connection field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldType {
@@ -255,6 +289,8 @@ pub enum FieldType {
     Host,
     /// 1 to 65535.
     Port,
+    /// Path of a file on the machine that scans.
+    Path,
     /// Whole number.
     Integer,
     /// true or false.

@@ -95,7 +95,8 @@ const CONTINUES: Key =
     may("continues", Text, "Regular expression: a line that matches is joined to the one before with one space.");
 const TYPES: Key = may("types", NamedTexts, "Group or column to `integer`, `number`, `bool`, `comma_list` or `words`.");
 const TAKE_WORDS: &[&str] = &["first", "last", "one", "all", "distinct"];
-const FIELD_WORDS: &[&str] = &["text", "url", "host", "port", "integer", "bool", "private_key", "certificates", "map"];
+const FIELD_WORDS: &[&str] =
+    &["text", "url", "host", "port", "path", "integer", "bool", "private_key", "certificates", "map"];
 const TYPE_WORDS: &[&str] = &["text", "integer", "number", "bool", "ip", "mac", "timestamp", "list", "map", "any"];
 const END: &[Key] = &[
     may("each", Each, "Generators over the end's own object."),
@@ -176,6 +177,7 @@ pub static BLOCKS: &[BlockKeys] = &[
             must("transport", Word(&["http", "sql", "ssh", "amqp"]), "What carries it."),
             may("fields", Named("a field"), "The form that an operator fills in."),
             may("require_any", Texts, "One of these fields must be given."),
+            may("aliases", Block("`aliases`"), "Names by which configurations of the original call it and its fields."),
             may("target", Named("a target field"), "What a step may choose with `target`."),
             may("login", Steps, "Run once per session."),
             may("refresh", Steps, "Run before `expires_at`; absent: `login` again."),
@@ -209,6 +211,19 @@ pub static BLOCKS: &[BlockKeys] = &[
             may("of", Named("a field"), "type map: the form of each value."),
             may("description", Text, "What it is."),
             may("example", Constant, "An example."),
+        ],
+    },
+    BlockKeys {
+        name: "`aliases`",
+        keys: &[
+            may("sections", Texts, "Names of sections that mean this connection."),
+            may("fields", NamedTexts, "Name in such a section to the field that it means."),
+            may(
+                "values",
+                Values,
+                "Fields that are made of what a section gives, read as `given`; it must give all that is read.",
+            ),
+            may("ignore", Texts, "Names in such a section that mean nothing here."),
         ],
     },
     BlockKeys {

@@ -2,6 +2,7 @@
 
 pub mod checked;
 pub mod diag;
+pub mod environment;
 pub mod keys;
 pub mod load;
 pub mod reference;
@@ -19,7 +20,7 @@ mod yaml;
 
 pub use checked::Specs;
 pub use diag::{Diagnostic, Severity};
-pub use load::{Layer, Loaded, load, read_layer};
+pub use load::{Glance, Layer, Loaded, glance, load, read_layer};
 pub use rows::{Misnamed, SpecText, layer_of};
 pub use select::EnvView;
 pub use spec_test::{SpecTest, TestCase, TestOf};

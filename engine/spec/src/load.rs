@@ -262,6 +262,29 @@ fn name_of(node: &Node) -> Option<Str> {
     }
 }
 
+/// What a text says of itself before anything of it is checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Glance {
+    /// Its `name`.
+    pub name: Option<Str>,
+    /// Whether it has the key `environment`.
+    pub selects: bool,
+    /// Whether keys can be added at its end: it is a map, a line for each key.
+    pub is_open: bool,
+}
+
+/// Looks at the text of one spec.
+#[must_use]
+pub fn glance(text: &str) -> Glance {
+    let Ok(node) = yaml::read(text) else { return Glance::default() };
+    let is_flow = text.trim_start().starts_with('{');
+    Glance {
+        name: name_of(&node),
+        selects: entry(&node, "environment").is_some(),
+        is_open: matches!(node.kind, NodeKind::Map(_)) && !is_flow,
+    }
+}
+
 pub(crate) fn name_range(node: &Node) -> std::ops::Range<usize> {
     entry(node, "name").map_or(0..0, |node| node.range.clone())
 }

@@ -1,5 +1,7 @@
 //! What sealing promises: only the key opens, only in its place, and nothing shows.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use calipso_vault::{Keys, Place, Secret, VaultError, is_sealed, key_of};

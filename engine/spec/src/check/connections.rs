@@ -18,6 +18,7 @@ pub(super) fn check(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
         pages(catalogue, connection, found);
         connect(catalogue, connection, found);
         defaults(catalogue, connection, found);
+        aliases(catalogue, connection, found);
         match roles.get(&connection.role) {
             None => {
                 roles.insert(&connection.role, connection);
@@ -91,6 +92,81 @@ fn secrets(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<D
             }
         }
     }
+}
+
+/// What an alias means is there and means nothing else, and no secret becomes part of a field that is none.
+fn aliases(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<Diagnostic>) {
+    let aliases = &connection.aliases;
+    let Some(inside) = catalogue.spot("connection", &connection.head.name).and_then(|spot| spot.inside("aliases"))
+    else {
+        return;
+    };
+    let (fields, values) = (inside.inside("fields"), inside.inside("values"));
+    let targets = aliases.fields.iter().filter_map(|(alias, field)| Some((fields?.value(alias), field)));
+    let computed = aliases.values.iter().filter_map(|(field, _)| Some((values?.key(field), field)));
+    for (place, field) in targets.chain(computed).filter(|(_, field)| !connection.fields.contains_key(*field)) {
+        let mut diagnostic = place.says(
+            "connection/unknown-field",
+            format!("the connection has no field `{field}`"),
+            "not declared under `fields`",
+        );
+        diagnostic.help = mean(field, connection.fields.keys());
+        found.push(diagnostic);
+    }
+    for alias in aliases.fields.keys().filter(|alias| connection.fields.contains_key(*alias)) {
+        if let Some(fields) = fields {
+            found.push(
+                fields
+                    .key(alias)
+                    .says("connection/alias-taken", format!("`{alias}` is a field itself"), "means two fields")
+                    .help("leave the alias out, or give the field another name"),
+            );
+        }
+    }
+    for alias in &aliases.sections {
+        let clash = catalogue.specs.connections.values().find(|other| {
+            let other_head = other.head.name != connection.head.name;
+            other_head && (other.head.name == *alias || other.role == *alias || other.aliases.sections.contains(alias))
+        });
+        if let Some(other) = clash {
+            found.push(
+                inside
+                    .element("sections", alias)
+                    .says(
+                        "connection/alias-taken",
+                        format!("`{alias}` means the connection `{}`, too", other.head.name),
+                        "means two connections",
+                    )
+                    .help("give one of them another alias"),
+            );
+        }
+    }
+    let mut secret: BTreeSet<Str> = aliases
+        .fields
+        .iter()
+        .filter(|(_, field)| is_secret(connection, field))
+        .map(|(alias, _)| alias.clone())
+        .collect();
+    secret.extend(connection.fields.keys().filter(|field| is_secret(connection, field)).cloned());
+    for (field, tree) in aliases.values.iter().filter(|(field, _)| !is_secret(connection, field)) {
+        for expr in tree.exprs() {
+            let leak = expr.uses().into_iter().find(|used| used.path.first().is_some_and(|key| secret.contains(key)));
+            let place = leak.and_then(|used| catalogue.expr(expr, used.start, used.end));
+            if let Some(place) = place {
+                found.push(
+                    place
+                        .says("connection/secret-leaks", format!("a secret becomes part of `{field}`"), "a secret")
+                        .help(format!(
+                            "`{field}` is shown; only fields that are `secret: true` may be made of secrets"
+                        )),
+                );
+            }
+        }
+    }
+}
+
+fn is_secret(connection: &Connection, field: &str) -> bool {
+    connection.fields.get(field).is_some_and(|field| field.secret)
 }
 
 fn session(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<Diagnostic>) {

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use calipso_model::Str;
 
 use crate::{
-    checked::{Connection, Field, FieldType, Jump, Limits, PageRule, SessionValue, TargetField, TransportName, Wrap},
+    checked::{
+        Aliases, Connection, Field, FieldType, Jump, Limits, PageRule, SessionValue, TargetField, TransportName, Wrap,
+    },
     decode::{Cx, Fields, help, list, map, names, scalar, text},
     lower::{
         head,
@@ -30,6 +32,7 @@ const ROOTS: &[&str] = &[
     "command",
     "result",
     "row",
+    "given",
 ];
 
 pub(crate) fn connection(cx: &mut Cx<'_>, node: &Node, parsers: &Named) -> Option<Connection> {
@@ -47,6 +50,9 @@ pub(crate) fn connection(cx: &mut Cx<'_>, node: &Node, parsers: &Named) -> Optio
     let form = fields.take("fields").map(|node| form(cx, node)).unwrap_or_default();
     let require_any = names(fields.texts(cx, "require_any"));
     let mut scope = Scope::new(ROOTS);
+    let aliases = scope.within(&["given"], |scope| {
+        fields.take("aliases").and_then(|node| aliases(cx, node, scope)).unwrap_or_default()
+    });
     scope.show(&["env", "dist", "config"]);
     let target = fields
         .take("target")
@@ -155,6 +161,7 @@ pub(crate) fn connection(cx: &mut Cx<'_>, node: &Node, parsers: &Named) -> Optio
         transport: transport?,
         fields: form,
         require_any,
+        aliases,
         target,
         login,
         refresh,
@@ -191,12 +198,13 @@ fn form(cx: &mut Cx<'_>, node: &Node) -> BTreeMap<Str, Field> {
 fn field(cx: &mut Cx<'_>, node: &Node) -> Option<Field> {
     let mut fields = Fields::open(cx, node, "a field")?;
     fields.need(cx, "type");
-    let words = ["text", "url", "host", "port", "integer", "bool", "private_key", "certificates", "map"];
+    let words = ["text", "url", "host", "port", "path", "integer", "bool", "private_key", "certificates", "map"];
     let field_type = match fields.word(cx, "type", &words).as_deref() {
         Some("text") => Some(FieldType::Text),
         Some("url") => Some(FieldType::Url),
         Some("host") => Some(FieldType::Host),
         Some("port") => Some(FieldType::Port),
+        Some("path") => Some(FieldType::Path),
         Some("integer") => Some(FieldType::Integer),
         Some("bool") => Some(FieldType::Bool),
         Some("private_key") => Some(FieldType::PrivateKey),
@@ -219,6 +227,22 @@ fn field(cx: &mut Cx<'_>, node: &Node) -> Option<Field> {
     let example = fields.take("example").map(|node| constant(cx, node));
     fields.finish(cx);
     Some(Field { field_type: field_type?, secret, optional, default, one_of, of, description, example })
+}
+
+fn aliases(cx: &mut Cx<'_>, node: &Node, scope: &Scope) -> Option<Aliases> {
+    let mut fields = Fields::open(cx, node, "`aliases`")?;
+    let sections = names(fields.texts(cx, "sections"));
+    let renamed = fields
+        .take("fields")
+        .and_then(|node| map(cx, node, "fields"))
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|(key, node)| Some((key.name.clone(), text(cx, node, "fields")?)))
+        .collect();
+    let values = trees(cx, fields.take("values"), "values", scope);
+    let ignore = names(fields.texts(cx, "ignore"));
+    fields.finish(cx);
+    Some(Aliases { sections, fields: renamed, values, ignore })
 }
 
 fn target_field(cx: &mut Cx<'_>, node: &Node, scope: &Scope) -> Option<TargetField> {

@@ -208,6 +208,20 @@ pub(super) const CODES: &[Code] = &[
         "transport: http\ntest:\n  - {http: GET /status, name: the service answers}",
     ),
     Code::error(
+        "connection/unknown-field",
+        "an alias of a field that the connection does not have",
+        "`aliases` says which field a name of the original means, and what fields are made of; both are fields of the same spec.",
+        "fields: {password: {type: text, secret: true}}\naliases: {fields: {pwd: pasword}}",
+        "fields: {password: {type: text, secret: true}}\naliases: {fields: {pwd: password}}",
+    ),
+    Code::error(
+        "connection/alias-taken",
+        "an alias that means something else already",
+        "A section is one connection, and a name in it one field; an alias must be no name, role or alias of another connection, and no field.",
+        "# two specs with\naliases: {sections: [CLI]}",
+        "# and only one of them\naliases: {sections: [CLI]}",
+    ),
+    Code::error(
         "connection/roles-differ",
         "connections of one role with different target fields",
         "Specs of one role are interchangeable: a step that chooses a target must be understood by each of them.",

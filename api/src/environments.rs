@@ -1,0 +1,55 @@
+//! Environments as the interface takes and gives them: checked against the specs, with secrets that come in and never go out.
+
+pub mod body;
+pub mod catalogue;
+pub mod grants;
+pub mod own_specs;
+pub mod removal;
+pub mod secrets;
+pub mod view;
+
+use std::{path::PathBuf, sync::Arc};
+
+use calipso_vault::Keys;
+
+pub use catalogue::Catalogues;
+pub use grants::{Grants, NoUsers};
+
+/// What this server allows and knows about environments.
+pub struct Environments {
+    /// Seals secrets; without, only references are taken.
+    pub keys: Option<Arc<Keys>>,
+    /// Which references are taken.
+    pub references: References,
+    /// The rights of users.
+    pub grants: Arc<dyn Grants>,
+    /// Catalogues with the specs of single environments.
+    pub catalogues: Catalogues,
+}
+
+impl Default for Environments {
+    fn default() -> Self {
+        Self {
+            keys: None,
+            references: References::default(),
+            grants: Arc::new(NoUsers),
+            catalogues: Catalogues::default(),
+        }
+    }
+}
+
+/// Which references to secrets are taken over REST. A worker follows them with its own rights, so whoever may edit an
+/// environment could otherwise read whatever the worker can.
+#[derive(Clone, Debug)]
+pub struct References {
+    /// Names of environment variables must begin with this; empty: none is taken.
+    pub env_prefix: String,
+    /// Files must lie below this folder; none: no file is taken.
+    pub folder: Option<PathBuf>,
+}
+
+impl Default for References {
+    fn default() -> Self {
+        Self { env_prefix: "CALIPSO_SECRET_".to_owned(), folder: None }
+    }
+}

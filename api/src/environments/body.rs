@@ -1,0 +1,203 @@
+//! A configuration that somebody sent, checked as a whole: every mistake with its place in the body.
+
+use std::collections::BTreeMap;
+
+use calipso_model::{Environment, Place, Str, Value};
+use calipso_spec::{
+    Specs,
+    environment::{self, Mistake, Written, below},
+};
+
+use crate::{
+    access::{EVERY, Grant},
+    environments::{Environments, secrets},
+    problem::{FieldError, Problem},
+};
+
+/// Longest name of an environment, in bytes.
+const LONGEST_NAME: usize = 100;
+
+/// A configuration that may be stored.
+#[derive(Debug)]
+pub struct Checked {
+    /// The environment, its secrets sealed.
+    pub environment: Environment,
+    /// Rights that were given with it.
+    pub rights: Option<BTreeMap<Str, Grant>>,
+}
+
+/// Checks a configuration, which may keep what it does not say of secrets from the former one.
+///
+/// # Errors
+/// 422 with everything that is wrong with it.
+pub async fn check(
+    environments: &Environments,
+    specs: &Specs,
+    body: &serde_json::Value,
+    name: Option<&str>,
+    former: Option<&Environment>,
+) -> Result<Checked, Problem> {
+    let value = Value::from_json(&body.to_string()).map_err(Problem::bug)?;
+    let (mut written, mut mistakes) = environment::from_value(&value, specs);
+    named(&mut written, name, &mut mistakes);
+    let required = ["distribution", "mechanism_drivers", "type_drivers"];
+    for key in required.into_iter().filter(|key| !has(&written, key)) {
+        mistakes.push(Mistake::new(below("", key), format!("`{key}` has to be given")));
+    }
+    if !has(&written, "version") && !has(&written, "distribution_version") {
+        mistakes.push(Mistake::new("/distribution_version", "`distribution_version` has to be given"));
+    }
+    let by_list = has(&written, "configuration");
+    if !has(&written, "connections") && !by_list {
+        mistakes.push(
+            Mistake::new("/connections", "`connections` has to be given")
+                .help("a map from role to `{spec: NAME, FIELD: VALUE …}`; GET /connection_types shows the forms"),
+        );
+    }
+    let drivers_known = required.iter().all(|key| has(&written, key));
+    if drivers_known && !written.environment.distribution.is_empty() && !written.environment.version.is_empty() {
+        platform(specs, &written, &value, &mut mistakes);
+        let mut features = vec![("scanning", "/distribution")];
+        let wants = |key: &str| written.environment.settings.get(key) == Some(&Value::Bool(true));
+        if wants("listen") {
+            features.push(("listening", "/listen"));
+        }
+        if wants("enable_monitoring") {
+            features.push(("monitoring", "/enable_monitoring"));
+        }
+        mistakes.extend(written.placed(environment::unsupported(specs, &written.environment, &features)));
+    }
+    connections(environments, specs, &mut written, former, &mut mistakes);
+    missing_roles(specs, &written, by_list, &mut mistakes);
+    let rights = rights(environments, &written, &mut mistakes).await?;
+    if mistakes.is_empty() {
+        return Ok(Checked { environment: written.environment, rights });
+    }
+    Err(rejected(mistakes))
+}
+
+/// 422 with mistakes, each once, by place.
+#[must_use]
+pub fn rejected(mut mistakes: Vec<Mistake>) -> Problem {
+    mistakes.sort();
+    mistakes.dedup();
+    Problem::rejected(mistakes.into_iter().map(field_error).collect())
+}
+
+/// A mistake in a body.
+#[must_use]
+pub fn field_error(mistake: Mistake) -> FieldError {
+    let error = FieldError::body(mistake.path, mistake.sentence);
+    match mistake.help {
+        Some(help) => error.help(help),
+        None => error,
+    }
+}
+
+fn has(written: &Written, key: &str) -> bool {
+    written.given.iter().any(|given| given.as_ref() == key)
+}
+
+fn named(written: &mut Written, name: Option<&str>, mistakes: &mut Vec<Mistake>) {
+    let given = has(written, "name");
+    if let Some(name) = name {
+        if given && written.environment.name.as_ref() != name {
+            mistakes.push(Mistake::new("/name", format!("the path names `{name}`; an environment keeps its name")));
+        }
+        written.environment.name = name.into();
+        return;
+    }
+    let name = written.environment.name.as_ref();
+    let usable = |c: char| !c.is_control() && !"/\\*?#%".contains(c);
+    if !given {
+        mistakes.push(Mistake::new("/name", "`name` has to be given"));
+    } else if name.trim().is_empty() || name.trim() != name {
+        mistakes.push(Mistake::new("/name", "a name is not empty and has no blanks around it"));
+    } else if name.len() > LONGEST_NAME {
+        mistakes.push(Mistake::new("/name", format!("a name has at most {LONGEST_NAME} bytes")));
+    } else if name == EVERY || name == "." || name == ".." || !name.chars().all(usable) {
+        mistakes.push(Mistake::new("/name", "a name has none of / \\ * ? # % and is not dots only"));
+    }
+}
+
+/// The platform follows from the distribution; who names it must name that one.
+fn platform(specs: &Specs, written: &Written, value: &Value, mistakes: &mut Vec<Mistake>) {
+    let given = value.as_map().and_then(|map| map.text("environment_type")).filter(|text| !text.is_empty());
+    let distribution = specs.distributions.get(&written.environment.distribution);
+    if let (Some(given), Some(distribution)) = (given, distribution)
+        && !given.eq_ignore_ascii_case(&distribution.platform)
+    {
+        let sentence = format!("{} is of the type {}", distribution.head.name, distribution.platform);
+        mistakes.push(Mistake::new("/environment_type", sentence));
+    }
+}
+
+fn connections(
+    environments: &Environments,
+    specs: &Specs,
+    written: &mut Written,
+    former: Option<&Environment>,
+    mistakes: &mut Vec<Mistake>,
+) {
+    if let Err(found) = environment::choose_specs(&mut written.environment, specs) {
+        mistakes.extend(written.placed(found));
+    }
+    let name = written.environment.name.clone();
+    let mut found = Vec::new();
+    for (role, config) in &mut written.environment.connections {
+        let Some(spec) = specs.connections.get(&config.spec).filter(|spec| spec.role == *role) else { continue };
+        let place = Place::role(name.clone(), role.clone());
+        let former = former.and_then(|former| former.connections.get(role));
+        match secrets::settled(environments, &place, spec, &config.fields, former) {
+            Ok(fields) => config.fields = fields,
+            Err(wrong) => {
+                let at = secrets::pointer(role);
+                found.extend(
+                    wrong.into_iter().map(|mistake| Mistake { path: format!("{at}{}", mistake.path), ..mistake }),
+                );
+            }
+        }
+    }
+    mistakes.extend(written.placed(found));
+}
+
+/// Roles without which the fetchers of this environment cannot do.
+fn missing_roles(specs: &Specs, written: &Written, by_list: bool, mistakes: &mut Vec<Mistake>) {
+    let known = &written.environment.connections;
+    for (role, need) in environment::needs(specs, &written.environment) {
+        if known.contains_key(&role) || written.unread.contains(&role) {
+            continue;
+        }
+        let serving: Vec<&str> =
+            specs.connections.values().filter(|spec| spec.role == role).map(|spec| spec.head.name.as_ref()).collect();
+        let by: Vec<&str> = need.by.iter().take(5).map(AsRef::as_ref).collect();
+        let more = if need.by.len() > by.len() { " and others" } else { "" };
+        let sentence = format!("there is no connection of the role {role}, which {}{more} need", by.join(", "));
+        let help = match (by_list, serving.is_empty()) {
+            (_, true) => "no spec serves this role".to_owned(),
+            (true, _) => format!("add a section named {}", serving.join(" or ")),
+            (false, _) => format!("add `{role}: {{spec: {}, …}}`", serving.join(" or ")),
+        };
+        mistakes.push(Mistake::new(if by_list { "/configuration" } else { "/connections" }, sentence).help(help));
+    }
+}
+
+/// Who may view and who may edit, as far as there are such users.
+async fn rights(
+    environments: &Environments,
+    written: &Written,
+    mistakes: &mut Vec<Mistake>,
+) -> Result<Option<BTreeMap<Str, Grant>>, Problem> {
+    let Some(auth) = &written.auth else { return Ok(None) };
+    let mut rights = BTreeMap::new();
+    for (key, users, grant) in [("view-env", &auth.view, Grant::View), ("edit-env", &auth.edit, Grant::Edit)] {
+        let unknown = if users.is_empty() { Vec::new() } else { environments.grants.unknown(users).await? };
+        for (place, user) in users.iter().enumerate() {
+            if unknown.contains(user) {
+                mistakes.push(Mistake::new(format!("/auth/{key}/{place}"), format!("there is no user `{user}`")));
+            }
+            rights.insert(user.clone(), grant);
+        }
+    }
+    Ok(Some(rights))
+}

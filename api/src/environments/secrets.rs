@@ -1,0 +1,221 @@
+//! Secrets that come in: sealed before they are stored, kept only where nothing else of their connection changes.
+
+use calipso_model::{ConnectionConfig, Map, Place, Secret, Str, Value};
+use calipso_spec::{
+    checked::{Connection, Field, FieldType},
+    environment::{
+        self, HIDDEN, Mistake, Secrets, Taken, below,
+        form::{is_absolute, is_reference, is_sealed, may_refer},
+        parts, walk,
+    },
+};
+
+use crate::environments::{Environments, References};
+
+/// Texts that stand for secrets are left as they are; keys are looked at as far as one can.
+struct Closed;
+
+impl Secrets for Closed {
+    fn take(&mut self, field: &Field, name: &str, _pointer: &str, text: &str) -> Result<Taken, String> {
+        if is_reference(text) || is_sealed(text) {
+            return Ok(Taken::Closed(Value::text(text)));
+        }
+        let is_pem = text.trim_start().starts_with("-----BEGIN ");
+        match field.field_type {
+            _ if text.is_empty() => Err(format!("{name} is empty")),
+            FieldType::PrivateKey if !is_pem => Err(format!("{name} needs a private key in PEM or OpenSSH form")),
+            FieldType::Certificates if !is_pem => Err(format!("{name} needs certificates in PEM form")),
+            _ => Ok(Taken::Open(Value::text(text))),
+        }
+    }
+}
+
+/// Whether a field holds a secret.
+fn is_secret(field: &Field) -> bool {
+    field.secret || field.field_type == FieldType::PrivateKey
+}
+
+/// The connection of one role as it was given, with what it keeps of the former one, and its secrets sealed.
+///
+/// # Shape
+/// Pointers of mistakes begin at the connection.
+/// # Errors
+/// Everything that is wrong with it.
+pub fn settled(
+    environments: &Environments,
+    place: &Place,
+    spec: &Connection,
+    given: &Map,
+    former: Option<&ConnectionConfig>,
+) -> Result<Map, Vec<Mistake>> {
+    let former = former.filter(|former| former.spec == spec.head.name).map(|former| &former.fields);
+    let (candidate, kept) = restored(spec, given, former);
+    let same = former.is_some_and(|former| is_same(spec, &candidate, former));
+    let mut mistakes = Vec::new();
+    for pointer in &kept {
+        let name = parts(pointer).pop().unwrap_or_default();
+        if former.is_none() {
+            mistakes.push(Mistake::new(pointer, format!("{name} is hidden here, and no secret is kept for it")));
+        } else if !same {
+            mistakes.push(
+                Mistake::new(pointer, format!("{name} has to be given again, because the connection changes")).help(
+                    "a secret is kept only while everything else of its connection stays as it is; null removes it",
+                ),
+            );
+        }
+    }
+    if !same {
+        let given_anew = |mistake: &Mistake| !kept.contains(&mistake.path);
+        mistakes.extend(refused(&environments.references, spec, &candidate).into_iter().filter(given_anew));
+    }
+    if let Err(found) = environment::fill(spec, &candidate, &mut Closed) {
+        // What is asked for again is not also missing.
+        mistakes.extend(found.into_iter().filter(|mistake| !kept.contains(&mistake.path)));
+    }
+    if !mistakes.is_empty() {
+        return Err(mistakes);
+    }
+    sealed(environments, place, spec, &candidate)
+}
+
+/// What was given, with the former secrets where `***` stands or nothing; and the pointers of those.
+fn restored(spec: &Connection, given: &Map, former: Option<&Map>) -> (Map, Vec<String>) {
+    let form = environment::form(spec);
+    let mut kept = Vec::new();
+    // A null stays until the absent ones are found, so that it is told from them.
+    let marked = walk(&form, given, &mut |pointer, field, value| {
+        let hidden = field.is_some_and(is_secret) && value.as_str() == Some(HIDDEN);
+        if !hidden {
+            return Some(value.clone());
+        }
+        kept.push(pointer.to_owned());
+        former.and_then(|former| at(former, pointer)).cloned()
+    });
+    let mut candidate = marked;
+    if let Some(former) = former {
+        walk(&form, former, &mut |pointer, field, value| {
+            if field.is_some_and(is_secret) && at(given, pointer).is_none() {
+                let path = parts(pointer);
+                // An inner form that is gone has no secret to keep.
+                let there = path.len() == 1 || at(given, &up(pointer)).is_some_and(|value| value.as_map().is_some());
+                if there {
+                    kept.push(pointer.to_owned());
+                    put(&mut candidate, &path, value.clone());
+                }
+            }
+            None
+        });
+    }
+    let candidate = walk(&form, &candidate, &mut |_, _, value| (!value.is_null()).then(|| value.clone()));
+    (candidate, kept)
+}
+
+fn at<'v>(map: &'v Map, pointer: &str) -> Option<&'v Value> {
+    let path = parts(pointer);
+    let (first, rest) = path.split_first()?;
+    rest.iter().try_fold(map.get(first)?, |value, part| value.as_map()?.get(part))
+}
+
+fn up(pointer: &str) -> String {
+    pointer.rsplit_once('/').map(|(parent, _)| parent.to_owned()).unwrap_or_default()
+}
+
+fn put(map: &mut Map, path: &[String], value: Value) {
+    match path {
+        [] => {}
+        [last] => map.insert(last.as_str(), value),
+        [first, rest @ ..] => {
+            let mut inner = map.get(first).and_then(Value::as_map).cloned().unwrap_or_default();
+            put(&mut inner, rest, value);
+            map.insert(first.as_str(), inner);
+        }
+    }
+}
+
+/// Whether two fillings of a form mean the same: a default that is written out is no change.
+fn is_same(spec: &Connection, one: &Map, other: &Map) -> bool {
+    match (environment::fill(spec, one, &mut Closed), environment::fill(spec, other, &mut Closed)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
+    }
+}
+
+/// References and files that this server does not take, sealed texts, and secrets that are no text.
+fn refused(references: &References, spec: &Connection, given: &Map) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    walk(&environment::form(spec), given, &mut |pointer, field, value| {
+        let (Some(field), Value::Str(text)) = (field, value) else { return None };
+        let name = parts(pointer).pop().unwrap_or_default();
+        let sentence = if field.field_type == FieldType::Path {
+            refuses_file(references, text)
+        } else if may_refer(field) && is_sealed(text) {
+            Some("is sealed; give the secret itself, the server seals it".to_owned())
+        } else if may_refer(field) {
+            refuses(references, text)
+        } else {
+            None
+        };
+        if let Some(sentence) = sentence {
+            mistakes.push(Mistake::new(pointer, format!("{name} {sentence}")));
+        }
+        None
+    });
+    mistakes
+}
+
+fn refuses(references: &References, text: &str) -> Option<String> {
+    if let Some(name) = text.strip_prefix("env:") {
+        let prefix = references.env_prefix.as_str();
+        let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        return match (prefix.is_empty(), name.strip_prefix(prefix)) {
+            (true, _) => Some("is a reference to an environment variable, and this server takes none".to_owned()),
+            (false, Some(rest)) if !rest.is_empty() && is_name => None,
+            (false, _) => {
+                Some(format!("is a reference to an environment variable, whose name must begin with {prefix}"))
+            }
+        };
+    }
+    refuses_file(references, text.strip_prefix("file:")?)
+}
+
+fn refuses_file(references: &References, path: &str) -> Option<String> {
+    let Some(folder) = &references.folder else {
+        return Some("is a file, and this server takes none".to_owned());
+    };
+    let inside = is_absolute(path) && std::path::Path::new(path).starts_with(folder) && folder.as_os_str() != path;
+    (!inside).then(|| "is a file, and must lie inside of the folder that the server's settings name".to_owned())
+}
+
+/// The same fields, with every secret sealed that is not closed already.
+fn sealed(environments: &Environments, place: &Place, spec: &Connection, fields: &Map) -> Result<Map, Vec<Mistake>> {
+    let mut mistakes = Vec::new();
+    let sealed = walk(&environment::form(spec), fields, &mut |pointer, field, value| {
+        let text = match (field, value) {
+            (Some(field), Value::Str(text)) if is_secret(field) && !is_reference(text) && !is_sealed(text) => text,
+            _ => return Some(value.clone()),
+        };
+        let path = parts(pointer).join(".");
+        let Some(keys) = &environments.keys else {
+            mistakes.push(
+                Mistake::new(pointer, format!("{path} cannot be kept: this server has no key to seal secrets with"))
+                    .help("give a reference to it (env:NAME, file:PATH), or have a key set"),
+            );
+            return None;
+        };
+        match keys.seal(&place.field(path.as_str()), &Secret::new(text.as_ref())) {
+            Ok(text) => Some(Value::from(text)),
+            Err(error) => {
+                tracing::error!(%error, "A secret cannot be sealed.");
+                mistakes.push(Mistake::new(pointer, format!("{path} cannot be sealed; the server's log says why")));
+                None
+            }
+        }
+    });
+    if mistakes.is_empty() { Ok(sealed) } else { Err(mistakes) }
+}
+
+/// The pointer of a connection in the data form.
+#[must_use]
+pub fn pointer(role: &Str) -> String {
+    below("/connections", role)
+}

@@ -1,0 +1,486 @@
+//! `/environment_configs`: how environments are reached, without their secrets.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use calipso_model::Environment;
+use calipso_spec::{Specs, environment::is_hidden};
+use calipso_store::{Expect, StoreError};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    access::{Caller, EVERY, Grant},
+    audit::Notes,
+    environments::{
+        body, catalogue, grants, removal,
+        view::{self, EnvironmentSummary, State as Known},
+    },
+    etag,
+    extract::{Body, Params},
+    listing,
+    problem::Problem,
+    service::Service,
+};
+
+/// The routes of this resource.
+pub fn routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(one, replace, patch, remove))
+}
+
+/// What a list is limited to.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Filter {
+    /// The one of this name, as a whole.
+    name: Option<String>,
+    /// Of this distribution.
+    distribution: Option<String>,
+    /// Of this version of a distribution.
+    distribution_version: Option<String>,
+    /// Of this platform.
+    environment_type: Option<String>,
+    /// With all of these mechanism drivers.
+    #[serde(default)]
+    mechanism_drivers: Vec<String>,
+    /// With all of these type drivers.
+    #[serde(default)]
+    type_drivers: Vec<String>,
+    /// Made by this user.
+    user: Option<String>,
+    /// Whether changes are listened to.
+    listen: Option<bool>,
+    /// Whether there is an inventory.
+    scanned: Option<bool>,
+    /// Whether only the inventory is left; left out: those with a configuration.
+    archived: Option<bool>,
+    /// State of the listener.
+    #[param(inline)]
+    operational: Option<ListenerState>,
+    /// Number of the page, from 0.
+    #[param(minimum = 0)]
+    page: Option<u64>,
+    /// Items of a page; 0: as many as the server allows.
+    #[param(minimum = 0)]
+    page_size: Option<u64>,
+}
+
+/// State of a listener.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum ListenerState {
+    Stopped,
+    Running,
+    Error,
+}
+
+impl ListenerState {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Running => "running",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// A list of environments.
+#[derive(Debug, Serialize, ToSchema)]
+struct EnvironmentList {
+    environment_configs: Vec<EnvironmentSummary>,
+}
+
+/// A configuration. The keys of the original are understood; those that follow from others are checked and not kept
+/// (`type`, `environment_type`, `app_path`, `operational`, `scanned`, `last_scanned`, `monitoring_setup_done`).
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub struct EnvironmentConfiguration {
+    /// Unique name, in answers and paths: at most 100 bytes, none of `/ \ * ? # %`.
+    pub name: Option<String>,
+    /// Name of a distribution.
+    pub distribution: Option<String>,
+    /// One of its versions.
+    pub distribution_version: Option<String>,
+    /// Mechanism drivers that one variance of the distribution covers together.
+    pub mechanism_drivers: Option<Vec<String>>,
+    /// Type drivers that the same variance covers; one text is a list of one.
+    #[schema(value_type = Option<TextOrList>)]
+    pub type_drivers: Option<Value>,
+    /// Switches that specs may ask for.
+    pub flags: Option<Vec<String>>,
+    /// Role to `{spec: CONNECTION, FIELD: VALUE …}`; `spec` may be left out where one connection serves the role. A secret is
+    /// given as it is (and sealed), or as a reference `env:NAME` or `file:PATH` as far as this server takes them. `"***"`, or
+    /// no value, keeps the former secret while nothing else of the connection changes; null removes it.
+    #[schema(value_type = Option<Object>)]
+    pub connections: Option<Value>,
+    /// The same as a list, as the original writes it: `{name: CONNECTION or ROLE or alias, FIELD: VALUE …}`.
+    #[schema(value_type = Option<Vec<Object>>)]
+    pub configuration: Option<Value>,
+    /// What it is.
+    #[schema(max_length = 1000)]
+    pub description: Option<String>,
+    /// Whether changes are listened to; the distribution must support it.
+    pub listen: Option<bool>,
+    /// Whether it is monitored; the distribution must support it.
+    pub enable_monitoring: Option<bool>,
+    /// Who may view and edit it, besides administrators and those who may do so everywhere.
+    #[schema(value_type = Option<Object>)]
+    pub auth: Option<Value>,
+}
+
+/// A text or a list of texts.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it stands in the document only")]
+enum TextOrList {
+    Text(String),
+    List(Vec<String>),
+}
+
+/// What was done.
+#[derive(Debug, Serialize, ToSchema)]
+struct EnvironmentMade {
+    /// A sentence.
+    message: String,
+    /// Name of the environment.
+    id: String,
+    /// Name of the environment.
+    name: String,
+}
+
+/// Which environment.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+struct Named {
+    /// Its name.
+    env_name: String,
+}
+
+/// What becomes of an inventory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Inventory {
+    /// It stays readable, with messages, specs and rights; the name can be used again.
+    Keep,
+    /// It goes, with everything that belongs to the environment.
+    Delete,
+}
+
+/// How much of an environment goes.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Removal {
+    /// What becomes of the inventory.
+    #[param(inline)]
+    inventory: Inventory,
+}
+
+/// Environments that the caller may view, by name; with `name` that one as a whole.
+#[utoipa::path(get, path = "/environment_configs", tag = "environments", params(Filter),
+    extensions(("x-right" = json!("login"))), responses((status = 200, body = EnvironmentList)))]
+async fn list(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    Params(filter): Params<Filter>,
+) -> Result<Response, Problem> {
+    if let Some(name) = &filter.name {
+        return shown(&service, &caller, name).await;
+    }
+    check(&filter, &service.loaded.specs)?;
+    let mut found = Vec::new();
+    for environment in service.backend.environments().await? {
+        if !caller.may_view(&environment.name) || !fits(&filter, &environment, &service.loaded.specs) {
+            continue;
+        }
+        let known = Known::of(service.backend.as_ref(), &environment.name).await?;
+        let summary = view::summary(&environment, &service.loaded.specs, known);
+        let state_fits = filter.scanned.is_none_or(|wanted| summary.scanned == wanted)
+            && filter.operational.is_none_or(|wanted| summary.operational == wanted.as_str());
+        if state_fits {
+            found.push(summary);
+        }
+    }
+    let page = listing::page(found, filter.page, filter.page_size, service.limits.page_size);
+    Ok(Json(EnvironmentList { environment_configs: page }).into_response())
+}
+
+/// Refuses words that no environment can have.
+fn check(filter: &Filter, specs: &Specs) -> Result<(), Problem> {
+    let mut errors = Vec::new();
+    let all = || specs.distributions.values();
+    let variances = || all().flat_map(|distribution| &distribution.variances);
+    let set = |texts: Vec<&calipso_model::Str>| texts.into_iter().map(ToString::to_string).collect::<BTreeSet<_>>();
+    let distributions = set(specs.distributions.keys().collect());
+    listing::known(&mut errors, "distribution", &filter.distribution, &distributions);
+    let versions = set(all().flat_map(|distribution| &distribution.versions).collect());
+    listing::known(&mut errors, "distribution_version", &filter.distribution_version, &versions);
+    let platforms: BTreeSet<String> = all().map(|distribution| distribution.platform.to_lowercase()).collect();
+    let platform = filter.environment_type.as_ref().map(|platform| platform.to_lowercase());
+    listing::known(&mut errors, "environment_type", &platform, &platforms);
+    let drivers = set(variances().flat_map(|variance| &variance.mechanism_drivers).collect());
+    listing::known(&mut errors, "mechanism_drivers", &filter.mechanism_drivers, &drivers);
+    let drivers = set(variances().flat_map(|variance| &variance.type_drivers).collect());
+    listing::known(&mut errors, "type_drivers", &filter.type_drivers, &drivers);
+    listing::fine(errors)
+}
+
+fn fits(filter: &Filter, environment: &Environment, specs: &Specs) -> bool {
+    let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
+    let has = |wanted: &[String], found: &[calipso_model::Str]| {
+        wanted.iter().all(|wanted| found.iter().any(|found| found.as_ref() == wanted))
+    };
+    let platform = specs.distributions.get(&environment.distribution).map_or("", |found| found.platform.as_ref());
+    let listens = environment.settings.get("listen") == Some(&calipso_model::Value::Bool(true));
+    is(&filter.distribution, &environment.distribution)
+        && is(&filter.distribution_version, &environment.version)
+        && filter.environment_type.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(platform))
+        && has(&filter.mechanism_drivers, &environment.mechanism_drivers)
+        && has(&filter.type_drivers, &environment.type_drivers)
+        && filter
+            .user
+            .as_ref()
+            .is_none_or(|user| environment.settings.text("user").is_some_and(|known| known.as_ref() == user))
+        && filter.listen.is_none_or(|wanted| wanted == listens)
+        && view::is_archived(environment) == filter.archived.unwrap_or(false)
+}
+
+/// One environment with its configuration; secrets read `***`. `ETag` tells its version.
+#[utoipa::path(get, path = "/environment_configs/{env_name}", tag = "environments", params(Named),
+    extensions(("x-right" = json!("view"))), responses((status = 200, body = Object)))]
+async fn one(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    Params(Named { env_name }): Params<Named>,
+) -> Result<Response, Problem> {
+    shown(&service, &caller, &env_name).await
+}
+
+async fn shown(service: &Service, caller: &Caller, name: &str) -> Result<Response, Problem> {
+    if !caller.may_view(name) {
+        return Err(Problem::forbidden("your rights do not reach this environment"));
+    }
+    let (environment, version) = service.backend.versioned_environment(name).await?;
+    answer(service, caller, &environment, version).await
+}
+
+async fn answer(
+    service: &Service,
+    caller: &Caller,
+    environment: &Environment,
+    version: u64,
+) -> Result<Response, Problem> {
+    let known = Known::of(service.backend.as_ref(), &environment.name).await?;
+    let rights = match caller.may_edit(&environment.name) {
+        true => Some(service.environments.grants.of(&environment.name).await?),
+        false => None,
+    };
+    let shown = view::whole(environment, &service.loaded.specs, known, rights.as_ref());
+    Ok(([etag::header(version)], Json(shown)).into_response())
+}
+
+/// Makes an environment, for those who may edit all environments. Whoever makes it may edit it.
+#[utoipa::path(post, path = "/environment_configs", tag = "environments", request_body = EnvironmentConfiguration,
+    extensions(("x-right" = json!("login"))), responses((status = 201, body = EnvironmentMade)))]
+async fn create(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    notes: Notes,
+    Body(sent): Body<Value>,
+) -> Result<Response, Problem> {
+    if !caller.may_edit(EVERY) {
+        return Err(Problem::forbidden("only those who may edit all environments make one"));
+    }
+    let loaded = &service.loaded;
+    let checked = body::check(&service.environments, &loaded.specs, &sent, None, None).await?;
+    let mut environment = checked.environment;
+    let name = environment.name.to_string();
+    notes.environment(&name);
+    let expect = match service.backend.versioned_environment(&name).await {
+        Err(StoreError::NotFound { .. }) => Expect::Nothing,
+        Err(error) => return Err(error.into()),
+        Ok((former, version)) if view::is_archived(&former) => Expect::Version(version),
+        Ok(_) => return Err(Problem::conflict(format!("there is an environment `{name}` already"))),
+    };
+    if environment.settings.text("user").is_none() {
+        environment.settings.insert("user", caller.user.clone());
+    }
+    let version = service.backend.put_environment(&environment, expect).await?;
+    let mut rights = checked.rights.unwrap_or_default();
+    rights.insert(caller.user.clone(), Grant::Edit);
+    for (user, grant) in &rights {
+        service.environments.grants.set(user, &name, Some(*grant)).await?;
+    }
+    tracing::info!(environment = %name, user = %caller.user, "An environment was made.");
+    let place = format!("{}/environment_configs/{}", crate::openapi::PREFIX, encoded(&name));
+    let done =
+        EnvironmentMade { message: format!("created environment configuration for {name}"), id: name.clone(), name };
+    Ok((StatusCode::CREATED, [etag::header(version), (header::LOCATION, place)], Json(done)).into_response())
+}
+
+/// A name as a part of a path.
+fn encoded(name: &str) -> String {
+    let mut url = url::Url::parse("http://h/").expect("this is a URL");
+    if let Ok(mut parts) = url.path_segments_mut() {
+        parts.clear().push(name);
+    }
+    url.path().trim_start_matches('/').to_owned()
+}
+
+/// Replaces a configuration.
+#[utoipa::path(put, path = "/environment_configs/{env_name}", tag = "environments", params(Named),
+    request_body = EnvironmentConfiguration, extensions(("x-right" = json!("edit"))), responses((status = 200, body = Object)))]
+async fn replace(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    headers: HeaderMap,
+    Params(Named { env_name }): Params<Named>,
+    Body(sent): Body<Value>,
+) -> Result<Response, Problem> {
+    let former = current(&service, &headers, &env_name).await?;
+    changed(&service, &caller, former, &sent).await
+}
+
+/// Changes parts of a configuration: a JSON merge patch (RFC 7396) to what a GET answers.
+#[utoipa::path(patch, path = "/environment_configs/{env_name}", tag = "environments", params(Named),
+    request_body = Object, extensions(("x-right" = json!("edit"))), responses((status = 200, body = Object)))]
+async fn patch(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    headers: HeaderMap,
+    Params(Named { env_name }): Params<Named>,
+    Body(sent): Body<Value>,
+) -> Result<Response, Problem> {
+    let former = current(&service, &headers, &env_name).await?;
+    let mut whole = view::configuration(&former.0, &service.loaded.specs);
+    if sent.get("configuration").is_some() {
+        // The list form replaces all connections.
+        if let Some(whole) = whole.as_object_mut() {
+            whole.remove("connections");
+        }
+    }
+    if sent.get("version").is_some()
+        && let Some(whole) = whole.as_object_mut()
+    {
+        whole.remove("distribution_version");
+    }
+    merged(&mut whole, &sent);
+    keep_removals(&mut whole, &sent, &former.0, &service.loaded.specs);
+    changed(&service, &caller, former, &whole).await
+}
+
+/// A merge patch laid over a document.
+fn merged(whole: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *whole = patch.clone();
+        return;
+    };
+    if !whole.is_object() {
+        *whole = json!({});
+    }
+    let Some(whole) = whole.as_object_mut() else { return };
+    for (key, value) in patch {
+        if value.is_null() {
+            whole.remove(key);
+        } else {
+            merged(whole.entry(key.clone()).or_insert(Value::Null), value);
+        }
+    }
+}
+
+/// A null removes a secret; in the merged document that must be told from one that is kept.
+fn keep_removals(whole: &mut Value, patch: &Value, former: &Environment, specs: &Specs) {
+    let Some(patched) = patch.get("connections").and_then(Value::as_object) else { return };
+    for (role, fields) in patched {
+        let form = former
+            .connections
+            .get(role.as_str())
+            .and_then(|config| specs.connections.get(&config.spec))
+            .map(|spec| calipso_spec::environment::form(spec))
+            .unwrap_or_default();
+        mark(whole.pointer_mut(&calipso_spec::environment::below("/connections", role)), fields, &form);
+    }
+}
+
+fn mark(
+    whole: Option<&mut Value>,
+    patch: &Value,
+    form: &std::collections::BTreeMap<calipso_model::Str, calipso_spec::checked::Field>,
+) {
+    let (Some(whole), Some(patch)) = (whole.and_then(Value::as_object_mut), patch.as_object()) else { return };
+    for (name, value) in patch {
+        let Some(field) = form.get(name.as_str()) else { continue };
+        let secret = is_hidden(Some(field), &calipso_model::Value::Null);
+        if value.is_null() && secret {
+            whole.insert(name.clone(), Value::Null);
+        } else if let (Some(entries), false) = (value.as_object(), field.of.is_empty()) {
+            for (entry, inner) in entries {
+                mark(whole.get_mut(name).and_then(|map| map.get_mut(entry)), inner, &field.of);
+            }
+        }
+    }
+}
+
+/// What is there, if it is what the caller believes.
+async fn current(service: &Service, headers: &HeaderMap, name: &str) -> Result<(Environment, u64), Problem> {
+    let (former, version) = service.backend.versioned_environment(name).await?;
+    etag::check(headers, version)?;
+    if view::is_archived(&former) {
+        let sentence = format!("of `{name}` only the inventory is left; POST makes its configuration again");
+        return Err(Problem::conflict(sentence));
+    }
+    Ok((former, version))
+}
+
+async fn changed(
+    service: &Service,
+    caller: &Caller,
+    (former, version): (Environment, u64),
+    sent: &Value,
+) -> Result<Response, Problem> {
+    let name = former.name.to_string();
+    let loaded = catalogue::of(service, Some(&name)).await?;
+    let checked = body::check(&service.environments, &loaded.specs, sent, Some(&name), Some(&former)).await?;
+    let mut environment = checked.environment;
+    // What this interface does not take is not lost.
+    for (key, value) in &former.settings {
+        let theirs = ["description", "listen", "enable_monitoring"].contains(&key.as_ref());
+        if !theirs && !environment.settings.contains_key(key) {
+            environment.settings.insert(key.clone(), value.clone());
+        }
+    }
+    let version = service.backend.put_environment(&environment, Expect::Version(version)).await?;
+    if let Some(rights) = &checked.rights {
+        grants::settle(service.environments.grants.as_ref(), &name, rights).await?;
+    }
+    tracing::info!(environment = %name, user = %caller.user, "The configuration of an environment was changed.");
+    answer(service, caller, &environment, version).await
+}
+
+/// Removes an environment: with `inventory=delete` with everything that belongs to it, with `inventory=keep` its
+/// configuration only. Refused while it is being scanned.
+#[utoipa::path(delete, path = "/environment_configs/{env_name}", tag = "environments", params(Named, Removal),
+    extensions(("x-right" = json!("edit"))), responses((status = 204)))]
+async fn remove(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    headers: HeaderMap,
+    Params(Named { env_name }): Params<Named>,
+    Params(Removal { inventory }): Params<Removal>,
+) -> Result<StatusCode, Problem> {
+    let (environment, version) = service.backend.versioned_environment(&env_name).await?;
+    etag::check(&headers, version)?;
+    let (backend, now) = (service.backend.as_ref(), service.now_millis());
+    match inventory {
+        Inventory::Delete => removal::everything(backend, &service.environments, &env_name, now).await?,
+        Inventory::Keep => removal::configuration(backend, &environment, version, now).await?,
+    }
+    tracing::info!(environment = %env_name, user = %caller.user, ?inventory, "An environment was removed.");
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,217 @@
+//! Specs of single environments, and specs that are only checked.
+
+use axum::http::Method;
+use calipso_store::{RecordQuery, work::row, work::spec::SpecRow};
+use serde_json::{Value, json};
+
+use crate::cloud::{configuration, errors, usual};
+
+const LINK: &str = "schema: link_type/v1
+name: vnic-host
+description: A card is on a host.
+source: a test
+from: vnic
+to: host
+rules:
+  - {name: by host, from: {key: '[from.host]'}, to: {key: '[to.id]'}}
+";
+
+fn link(text: &str) -> Value {
+    json!({"env_name": "cloud", "kind": "link_type", "text": text})
+}
+
+fn clique() -> Value {
+    json!({"env_name": "cloud", "name": "my_instances", "focal_point_type": "instance", "link_types": ["instance-vnic", "vnic-host"]})
+}
+
+#[tokio::test]
+async fn an_environment_has_link_types_of_its_own() {
+    let (server, _) = usual();
+    let server = server.with_cloud().await;
+    let mut other = configuration();
+    other["name"] = json!("other");
+    assert_eq!(server.post("root", "/environment_configs", &other).await.status, 201);
+
+    let answer = server.post("editor", "/specs", &link(LINK)).await;
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    assert_eq!((&answer.body["id"], &answer.body["version"]), (&json!("vnic-host"), &json!(1)));
+    assert!(answer.body["text"].as_str().unwrap().ends_with("environment: {name: {any_of: [\"cloud\"]}}\n"));
+    assert_eq!(server.post("editor", "/specs", &link(LINK)).await.status, 409);
+
+    let has = async |env_name: &str| {
+        let answer = server.see("root", &format!("/link_types?env_name={env_name}&name=vnic-host")).await;
+        answer.body["link_types"].as_array().unwrap().first().cloned()
+    };
+    assert_eq!(has("cloud").await.unwrap()["environment"], "cloud");
+    assert_eq!(has("other").await, None);
+
+    // The same as an object, changed by version.
+    let path = "/specs/link_type/vnic-host?env_name=cloud";
+    let spec = json!({
+        "schema": "link_type/v1", "name": "vnic-host", "description": "Another.", "source": "a test", "from": "vnic",
+        "to": "host", "rules": [{"name": "by host", "from": {"key": "[from.host]"}, "to": {"key": "[to.id]"}}],
+    });
+    let body = json!({"spec": spec});
+    assert_eq!(server.ask_if("editor", Method::PUT, path, Some(&body), Some("\"7\"")).await.status, 412);
+    let answer = server.ask_if("editor", Method::PUT, path, Some(&body), Some("\"1\"")).await;
+    assert_eq!((answer.status.as_u16(), &answer.body["version"]), (200, &json!(2)), "{}", answer.body);
+    assert_eq!(has("cloud").await.unwrap()["description"], "Another.", "the catalogue is made anew");
+    assert_eq!(server.see("viewer", path).await.headers["etag"], "\"2\"");
+
+    // A clique type on top of it; what it needs cannot go.
+    let answer = server.post("editor", "/clique_types", &clique()).await;
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    assert_eq!(answer.body["message"], "created a new clique_type");
+    let list = server.see("viewer", "/clique_types?env_name=cloud&focal_point_type=instance").await.body;
+    assert_eq!(list["clique_types"][0]["name"], "my_instances", "that of the environment is used first");
+    assert_eq!(list["clique_types"][0]["environment"], "cloud");
+    let answer = server.ask("editor", Method::DELETE, path, None).await;
+    assert_eq!(answer.status, 409, "{}", answer.body);
+    let mut second = clique();
+    second["name"] = json!("second");
+    assert_eq!(server.post("editor", "/clique_types", &second).await.status, 409);
+    let specs = server.see("viewer", "/specs?env_name=cloud").await.body;
+    assert_eq!(specs["specs"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        server.see("viewer", "/specs?env_name=cloud&kind=link_type").await.body["specs"].as_array().unwrap().len(),
+        1
+    );
+    let own = "/clique_types/my_instances?env_name=cloud";
+    assert_eq!(server.ask("viewer", Method::DELETE, own, None).await.status, 403);
+    assert_eq!(server.ask("editor", Method::DELETE, own, None).await.status, 204);
+    assert_eq!(server.ask("editor", Method::DELETE, own, None).await.status, 404);
+    assert_eq!(server.ask("editor", Method::DELETE, path, None).await.status, 204);
+    assert_eq!(server.see("viewer", path).await.status, 404);
+    assert_eq!(has("cloud").await, None);
+}
+
+#[tokio::test]
+async fn mistakes_in_specs_have_their_place() {
+    let (server, _) = usual();
+    let server = server.with_cloud().await;
+    let answer = server.post("editor", "/specs", &link(&LINK.replace("to: host", "to: hosst"))).await;
+    assert_eq!(answer.status, 422);
+    let first = &answer.body["errors"][1];
+    assert_eq!(
+        (&first["path"], &first["line"], &first["column"]),
+        (&json!("/text"), &json!(6), &json!(5)),
+        "{}",
+        answer.body
+    );
+    assert!(
+        first["code"].as_str().unwrap().contains('/') && first["help"].as_str().unwrap().contains("host"),
+        "{first}"
+    );
+
+    let cases: Vec<(Value, &str, &str)> = vec![
+        (link("a: [\n"), "/text", ""),
+        (link("[]"), "/text", ""),
+        (link(&LINK.replace("name: vnic-host", "name: 'vnic/host'")), "/text", "is named with"),
+        (link(&format!("{LINK}environment: {{name: {{any_of: [other]}}}}\n")), "/text", "must select the environment"),
+        (link(&format!("{LINK}environment: {{mechanism_drivers: {{any_of: [OVS]}}}}\n")), "/text", "must select"),
+        (link(&format!("{LINK}environment: {{name: {{any_of: [cloud, other]}}}}\n")), "/text", "must select"),
+        (link(&format!("{LINK}# {}", "x".repeat(64 << 10))), "/text", "at most 65536 bytes"),
+        (json!({"env_name": "cloud", "kind": "fetcher", "text": "a: b"}), "/kind", "what is asked of hosts"),
+        (json!({"env_name": "cloud", "kind": "connection", "text": "a: b"}), "/kind", "where secrets are sent"),
+        (json!({"env_name": "cloud", "kind": "thing", "text": "a: b"}), "/kind", "no kind of spec"),
+        (json!({"env_name": "cloud", "kind": "link_type"}), "/text", "one of `text` and `spec`"),
+        (json!({"env_name": "cloud", "kind": "link_type", "text": "a", "spec": {}}), "/text", "one of"),
+        (json!({"env_name": "cloud", "kind": "link_type", "spec": {"schema": "link_type/v1"}}), "/spec", ""),
+    ];
+    for (body, path, message) in cases {
+        let answer = server.post("editor", "/specs", &body).await;
+        assert_eq!(answer.status, 422, "{body}");
+        let found = errors(&answer);
+        assert!(found.iter().any(|(at, told)| at == path && told.contains(message)), "{body}: {found:?}");
+    }
+    let cases = [
+        ("/name", Value::Null, ""),
+        ("/link_types", json!("instance-vnic"), "/link_types"),
+        ("/link_types", json!([]), "/link_types"),
+        ("/link_types", json!(["instance-vnic", "instance-host"]), "/link_types/1"),
+        ("/focal_point_type", json!("instanze"), "/focal_point_type"),
+        ("/distribution", json!("Debian"), ""),
+        ("/environment", json!("other"), "/environment"),
+        ("/env_name", Value::Null, "/env_name"),
+        ("/name", json!("a b"), "/spec"),
+    ];
+    for (pointer, value, path) in cases {
+        let mut body = clique();
+        body["link_types"] = json!(["instance-vnic", "vnic-vedge"]);
+        match value {
+            Value::Null => drop(body.as_object_mut().unwrap().remove(&pointer[1..])),
+            value => body[&pointer[1..]] = value,
+        }
+        let answer = server.post("editor", "/clique_types", &body).await;
+        assert_eq!(answer.status, 422, "{body}: {}", answer.body);
+        assert!(errors(&answer).iter().any(|(at, _)| at == path), "{body}: {:?}", errors(&answer));
+    }
+    assert_eq!(server.post("viewer", "/specs", &link(LINK)).await.status, 403);
+    assert_eq!(server.post("viewer", "/clique_types", &clique()).await.status, 403);
+    assert_eq!(server.see("nobody", "/specs?env_name=cloud").await.status, 403);
+    assert_eq!(server.see("editor", "/specs?env_name=nothing").await.status, 404);
+    let left = server.service.backend.count(calipso_store::Collection::Specs, &RecordQuery::all()).await.unwrap();
+    assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn specs_that_became_wrong_do_not_hide_the_others() {
+    let (server, _) = usual();
+    let server = server.with_cloud().await;
+    let broken = SpecRow {
+        environment: "cloud".into(),
+        kind: "link_type".into(),
+        name: "a-b".into(),
+        text: "nonsense".into(),
+        ..SpecRow::default()
+    };
+    row::insert(server.service.backend.as_ref(), "cloud/link_type/a-b", broken).await.unwrap();
+    let links = server.see("viewer", "/link_types?env_name=cloud").await;
+    assert_eq!(links.status, 200);
+    assert!(links.body["link_types"].as_array().unwrap().len() > 5);
+}
+
+#[tokio::test]
+async fn files_are_checked_and_not_kept() {
+    let (server, _) = usual();
+    let check = async |files: Value| server.post("nobody", "/specs/check", &json!({"files": files})).await;
+    let answer = check(json!([{"path": "link_types/vnic-host.yaml", "text": LINK}])).await;
+    assert_eq!((answer.status.as_u16(), &answer.body["errors"]), (200, &json!(0)), "{}", answer.body);
+    let text = LINK.replace("to: host", "to: hosst");
+    let answer = check(json!([{"path": "mine/link_types/vnic-host.yaml", "text": text}])).await;
+    let first = &answer.body["diagnostics"][1];
+    assert_eq!(
+        (&first["file"], &first["line"]),
+        (&json!("mine/link_types/vnic-host.yaml"), &json!(6)),
+        "{}",
+        answer.body
+    );
+
+    // As the command line prints it.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("link_types")).unwrap();
+    std::fs::write(folder.path().join("link_types/vnic-host.yaml"), &text).unwrap();
+    let mut layers = server.service.layers.clone();
+    layers.push(calipso_spec::read_layer(folder.path()).unwrap());
+    let loaded = calipso_spec::load(&layers);
+    let printed = calipso_spec::diag::json(&loaded.diagnostics, &loaded.files);
+    let printed: Value = serde_json::from_str(&printed.replace(&format!("{}/", folder.path().display()), "")).unwrap();
+    assert_eq!(check(json!([{"path": "link_types/vnic-host.yaml", "text": text}])).await.body, printed);
+
+    for (files, status) in [
+        (json!([]), 422),
+        (json!([{"path": "../link_types/a.yaml", "text": ""}]), 422),
+        (json!([{"path": "/link_types/a.yaml", "text": ""}]), 422),
+        (json!([{"path": "a.yaml", "text": ""}]), 422),
+        (json!([{"path": "things/a.yaml", "text": ""}]), 422),
+        (json!(vec![json!({"path": "link_types/a.yaml", "text": ""}); 201]), 422),
+        (json!([{"path": "link_types/a.yaml", "text": "x".repeat(2 << 20)}]), 413),
+    ] {
+        assert_eq!(check(files).await.status, status);
+    }
+    let busy =
+        std::sync::Arc::clone(&server.service.environments.catalogues.checks).acquire_many_owned(2).await.unwrap();
+    let answer = check(json!([{"path": "link_types/a.yaml", "text": ""}])).await;
+    assert_eq!((answer.status.as_u16(), answer.headers["retry-after"].to_str().unwrap()), (429, "2"));
+    drop(busy);
+}
