@@ -1,14 +1,19 @@
 //! Requests, schedules, connection tests and messages, on a MongoDB: they behave as on every other store.
 #![cfg(feature = "mongo")]
 
+#[cfg(test)]
 #[path = "work/bench.rs"]
 mod bench;
+#[cfg(test)]
 #[path = "work/conntest.rs"]
 mod conntest;
+#[cfg(test)]
 #[path = "work/message.rs"]
 mod message;
+#[cfg(test)]
 #[path = "work/scan.rs"]
 mod scan;
+#[cfg(test)]
 #[path = "work/schedule.rs"]
 mod schedule;
 
@@ -41,5 +46,5 @@ impl Bench {
 }
 
 async fn open(database: &str) -> Mongo {
-    Mongo::connect(MongoOptions::new(Secret::new(mongod().uri()), database)).await.unwrap()
+    Mongo::connect(MongoOptions::new(Secret::new(mongod().uri()), database)).await.expect("the store answers")
 }
