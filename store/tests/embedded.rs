@@ -1,10 +1,14 @@
 //! The embedded store: the common suite, a model beside it, kills, and what is its own.
 #![cfg(feature = "embedded")]
 
+#[path = "both/model.rs"]
+mod both;
 #[path = "embedded/file.rs"]
 mod file;
 #[path = "embedded/kill.rs"]
 mod kill;
+#[path = "both/kill.rs"]
+mod killed;
 #[path = "embedded/model.rs"]
 mod model;
 

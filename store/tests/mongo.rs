@@ -1,6 +1,17 @@
 //! The store in a MongoDB: the common suite, a model beside it, kills, stalled writers, and what is its own.
 #![cfg(feature = "mongo")]
 
+#[path = "both/model.rs"]
+mod both;
+#[path = "mongo/kill.rs"]
+mod kill;
+#[path = "both/kill.rs"]
+mod killed;
+#[path = "mongo/model.rs"]
+mod model;
+#[path = "mongo/writers.rs"]
+mod writers;
+
 use std::sync::Arc;
 
 use calipso_model::Secret;

@@ -42,6 +42,10 @@ pub(super) async fn open(db: &Db, work: &Work<'_>, place: Place<'_>) -> Result<G
     let earlier: Vec<_> = state.unfinished.iter().copied().filter(|id| *id != place.commit).collect();
     // Whoever was here before may have had more lanes.
     let shut = if earlier.is_empty() { lanes.len() } else { MOST_LANES };
+    if !earlier.is_empty() {
+        let open = sessions(db, place.env).await?;
+        db.end_sessions(open).await;
+    }
     shut_gates(db, place, &lanes, shut, until).await?;
     if !earlier.is_empty() {
         sweep::sweep(db, &state, &earlier).await?;
@@ -115,10 +119,7 @@ async fn shut_gates(
             Ok(_) | Err(_) => {
                 let others: Vec<Document> =
                     before.into_iter().filter(|id| lanes.iter().all(|lane| lane.id() != id)).collect();
-                if !others.is_empty() {
-                    // Where the server does not allow this, it ends the transaction itself after a minute.
-                    db.client.database("admin").run_command(doc! { "killSessions": others }).await.ok();
-                }
+                db.end_sessions(others).await;
                 tokio::time::sleep(pause(turn)).await;
                 turn += 1;
             }
