@@ -14,7 +14,7 @@ mod model;
 
 use std::sync::Arc;
 
-use calipso_store::{Embedded, Options, Store};
+use calipso_store::{Backend, Embedded, Options};
 
 /// Every implementation behaves alike.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -24,7 +24,7 @@ async fn conformance() {
     calipso_store::conformance::run(&|| {
         let n = number.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let path = folder.path().join(format!("{n}.store"));
-        Box::pin(async move { Arc::new(Embedded::open(&path, Options::default()).unwrap()) as Arc<dyn Store> })
+        Box::pin(async move { Arc::new(Embedded::open(&path, Options::default()).unwrap()) as Arc<dyn Backend> })
     })
     .await;
 }

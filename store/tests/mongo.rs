@@ -15,7 +15,7 @@ mod writers;
 use std::sync::Arc;
 
 use calipso_model::Secret;
-use calipso_store::{Mongo, MongoOptions, Store};
+use calipso_store::{Backend, Mongo, MongoOptions};
 use calipso_testbed::mongod;
 use mongodb::{Client, bson::doc};
 
@@ -38,7 +38,7 @@ async fn conformance(change: fn(&mut MongoOptions)) {
     let database = mongod().database();
     let mut options = options(&database);
     change(&mut options);
-    let store: Arc<dyn Store> = Arc::new(Mongo::connect(options).await.unwrap());
+    let store: Arc<dyn Backend> = Arc::new(Mongo::connect(options).await.unwrap());
     let client = Client::with_uri_str(mongod().uri()).await.unwrap();
     calipso_store::conformance::run(&|| {
         let (store, client, database) = (Arc::clone(&store), client.clone(), database.clone());
