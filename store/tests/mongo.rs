@@ -9,6 +9,10 @@ mod kill;
 mod killed;
 #[path = "mongo/model.rs"]
 mod model;
+#[path = "mongo/plans.rs"]
+mod plans;
+#[path = "mongo/trouble.rs"]
+mod trouble;
 #[path = "mongo/writers.rs"]
 mod writers;
 

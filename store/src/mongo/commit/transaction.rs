@@ -118,10 +118,10 @@ impl Finish<'_> {
         loop {
             let failed = match db.within(async { Ok(self.attempt(db, session, tally, writes, begun).await) }).await {
                 Ok(Ok(())) => return Ok(done),
-                Ok(Err(Trouble::Driver(error))) if is_duplicate(&error) && turn == 0 => {
-                    return Err(error).doing(db, "commit");
+                // Of a revision of that number somebody else made the first; what is known below says who.
+                Ok(Err(Trouble::Driver(error))) if is_passing(&error) || (is_duplicate(&error) && turn < 3) => {
+                    Some(Err(error))
                 }
-                Ok(Err(Trouble::Driver(error))) if is_passing(&error) || is_duplicate(&error) => Some(Err(error)),
                 Ok(Err(Trouble::Driver(error))) => return Err(error).doing(db, "commit"),
                 Ok(Err(Trouble::Shut)) => None,
                 Err(error) => return Err(error),
