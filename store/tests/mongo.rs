@@ -31,9 +31,13 @@ fn options(database: &str) -> MongoOptions {
 /// Empties a database but for its counters: quicker than to make its collections and indexes anew.
 async fn empty(client: &Client, database: &str) {
     let database = client.database(database);
-    for collection in database.list_collection_names().await.unwrap() {
+    for collection in database.list_collection_names().await.expect("the server works") {
         if collection != "counters" && collection != "system.profile" {
-            database.collection::<mongodb::bson::Document>(&collection).delete_many(doc! {}).await.unwrap();
+            database
+                .collection::<mongodb::bson::Document>(&collection)
+                .delete_many(doc! {})
+                .await
+                .expect("the server works");
         }
     }
 }
@@ -42,8 +46,8 @@ async fn conformance(change: fn(&mut MongoOptions)) {
     let database = mongod().database();
     let mut options = options(&database);
     change(&mut options);
-    let store: Arc<dyn Backend> = Arc::new(Mongo::connect(options).await.unwrap());
-    let client = Client::with_uri_str(mongod().uri()).await.unwrap();
+    let store: Arc<dyn Backend> = Arc::new(Mongo::connect(options).await.expect("the server works"));
+    let client = Client::with_uri_str(mongod().uri()).await.expect("the server works");
     calipso_store::conformance::run(&|| {
         let (store, client, database) = (Arc::clone(&store), client.clone(), database.clone());
         Box::pin(async move {

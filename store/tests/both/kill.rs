@@ -161,24 +161,27 @@ pub type Open<'o> = &'o dyn Fn() -> Pin<Box<dyn Future<Output = Arc<dyn Store>>>
 /// again as the writer, `place` what it is told, and `open` opens the store and looks whether it is sound. Returns the
 /// revision that is current in the end.
 pub fn kill_again_and_again(kills: u32, test: &str, place: &dyn Fn(u32) -> String, open: Open<'_>) -> Revision {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("the store works");
     runtime.block_on(async {
         let environment = Environment { name: "e".into(), ..Environment::default() };
-        open().await.put_environment(&environment, Expect::Anything).await.unwrap();
+        open().await.put_environment(&environment, Expect::Anything).await.expect("the store works");
     });
     let mut seed = u64::from(std::process::id()) | 1;
     let mut reached = 0;
     let (mut grew, mut unheard) = (0, 0);
     let mut commit_micros = 20_000;
     for kill in 0..kills {
-        let mut writer = Command::new(std::env::current_exe().unwrap())
+        let mut writer = Command::new(std::env::current_exe().expect("the store works"))
             .args(["--exact", test, "--nocapture"])
             .env(WRITER, place(kill))
             .stdout(Stdio::piped())
             .spawn()
-            .unwrap();
+            .expect("the store works");
         // Killed some way into a commit, after none to three whole ones; every fifth while it still opens the file.
-        let mut lines = BufReader::new(writer.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let mut lines = BufReader::new(writer.stdout.take().expect("the store works"))
+            .lines()
+            .map(|line| line.expect("the writer speaks UTF-8"));
         let mut random = |below: u64| {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (seed >> 33) % below.max(1)
@@ -197,28 +200,28 @@ pub fn kill_again_and_again(kills: u32, test: &str, place: &dyn Fn(u32) -> Strin
         while start.elapsed() < wait {
             std::hint::spin_loop();
         }
-        assert_eq!(writer.try_wait().unwrap(), None, "the writer ended by itself");
-        writer.kill().unwrap();
-        writer.wait().unwrap();
+        assert_eq!(writer.try_wait().expect("the store works"), None, "the writer ended by itself");
+        writer.kill().expect("the store works");
+        writer.wait().expect("the store works");
         // What it said until the end.
         made = lines.filter_map(|line| number(&line)).last().unwrap_or(made);
 
         runtime.block_on(async {
             let store = open().await;
-            let current = store.current("e").await.unwrap();
+            let current = store.current("e").await.expect("the store works");
             assert!(current >= reached, "a revision was lost: {reached}, then {current}");
             assert!(current >= made, "revision {made} was acknowledged, but {current} is current");
             grew += u32::from(current > reached);
             unheard += u32::from(current > made.max(reached));
             reached = current;
-            let revisions = store.revisions("e").await.unwrap();
+            let revisions = store.revisions("e").await.expect("the store works");
             assert_eq!(revisions.last().map_or(0, |last| last.revision), current, "no revision beyond the current");
             assert!(store.object("e", Some(current + 1), &ObjectKey::new("thing", "t000")).await.is_err());
             for info in revisions.iter().rev().take(3) {
                 check(&*store, info.revision).await;
                 assert_eq!(*info.note, info.revision.to_string());
             }
-            let saved = store.scopes("e").await.unwrap();
+            let saved = store.scopes("e").await.expect("the store works");
             assert_eq!(saved, if current == 0 { Vec::new() } else { scopes(current).put }, "scopes at {current}");
         });
     }
@@ -226,7 +229,7 @@ pub fn kill_again_and_again(kills: u32, test: &str, place: &dyn Fn(u32) -> Strin
     println!("{kills} kills, {grew} after new revisions, {unheard} between a commit and its answer");
     runtime.block_on(async {
         let store = open().await;
-        store.prune("e", &Keep::Last(1)).await.unwrap();
+        store.prune("e", &Keep::Last(1)).await.expect("the store works");
         check(&*store, reached).await;
     });
     reached

@@ -17,14 +17,14 @@ const CASES: usize = 24;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn store_equals_model() {
     let database = mongod().database();
-    let whole = Mongo::connect(crate::options(&database)).await.unwrap();
+    let whole = Mongo::connect(crate::options(&database)).await.expect("the server works");
     let mut options = crate::options(&database);
     (options.at_once, options.batch, options.lanes) = (0, 3, 3);
-    let batches = Mongo::connect(options).await.unwrap();
-    let client = Client::with_uri_str(mongod().uri()).await.unwrap();
+    let batches = Mongo::connect(options).await.expect("the server works");
+    let client = Client::with_uri_str(mongod().uri()).await.expect("the server works");
     let mut runner = TestRunner::deterministic();
     for case in 0..CASES {
-        let steps = steps().new_tree(&mut runner).unwrap().current();
+        let steps = steps().new_tree(&mut runner).expect("the server works").current();
         println!("case {case}: {steps:?}");
         let store = if case % 2 == 0 { &whole } else { &batches };
         let (_, state) = both::check(store, &format!("e{case}"), steps).await;
@@ -34,7 +34,7 @@ async fn store_equals_model() {
         {
             let mine = doc! { "environment": format!("e{case}") };
             let found = client.database(&database).collection::<mongodb::bson::Document>(collection);
-            assert_eq!(found.count_documents(mine).await.unwrap(), expected as u64, "{collection}");
+            assert_eq!(found.count_documents(mine).await.expect("the server works"), expected as u64, "{collection}");
         }
     }
 }

@@ -62,8 +62,11 @@ fn clique(n: usize) -> Clique {
 
 /// Sixty revisions of everything that changes, so that history is in the way where it can be.
 async fn fill(store: &Mongo) {
-    store.put_environment(&Environment { name: "e".into(), ..Environment::default() }, Expect::Anything).await.unwrap();
-    let lease = store.acquire("e", "test", 0, std::time::Duration::from_secs(60)).await.unwrap();
+    store
+        .put_environment(&Environment { name: "e".into(), ..Environment::default() }, Expect::Anything)
+        .await
+        .expect("the server works");
+    let lease = store.acquire("e", "test", 0, std::time::Duration::from_secs(60)).await.expect("the server works");
     let info = CommitInfo { at: "2026-01-01T00:00:00Z".into(), note: "".into() };
     let scope = |n: usize| ScopeRecord {
         key: ScopeKey { fetcher: "f".into(), object_type: "disk".into(), parent: key(n), narrowing: Value::Null },
@@ -87,14 +90,14 @@ async fn fill(store: &Mongo) {
         ..Delta::default()
     };
     let scopes = ScopeChanges { put: (0..200).map(scope).collect(), remove: Vec::new() };
-    store.commit("e", 0, &lease, &delta, &scopes, &info).await.unwrap();
+    store.commit("e", 0, &lease, &delta, &scopes, &info).await.expect("the server works");
     for turn in 1..20_u64 {
         let delta = Delta { objects: (0..50).map(|n| object(n, turn as i64)).collect(), ..Delta::default() };
-        store.commit("e", turn, &lease, &delta, &ScopeChanges::default(), &info).await.unwrap();
+        store.commit("e", turn, &lease, &delta, &ScopeChanges::default(), &info).await.expect("the server works");
     }
     for n in 0..2_000_i64 {
         let doc = [("level", Value::Int(n % 3)), ("timestamp", Value::Int(n))].into_iter().collect();
-        store.insert(Collection::Messages, &format!("{n:05}"), &doc).await.unwrap();
+        store.insert(Collection::Messages, &format!("{n:05}"), &doc).await.expect("the server works");
         if n % 100 == 0 {
             tokio::task::yield_now().await;
         }
@@ -104,11 +107,11 @@ async fn fill(store: &Mongo) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_question_is_answered_by_an_index() {
     let name = mongod().database();
-    let store = Mongo::connect(crate::options(&name)).await.unwrap();
+    let store = Mongo::connect(crate::options(&name)).await.expect("the server works");
     fill(&store).await;
-    let client = Client::with_uri_str(mongod().uri()).await.unwrap();
+    let client = Client::with_uri_str(mongod().uri()).await.expect("the server works");
     let database = client.database(&name);
-    database.run_command(doc! { "profile": 2 }).await.unwrap();
+    database.run_command(doc! { "profile": 2 }).await.expect("the server works");
 
     // What is asked, and how many documents or index entries may be looked at for it at most.
     let mut asked: Vec<(&str, i64)> = Vec::new();
@@ -119,7 +122,7 @@ async fn every_question_is_answered_by_an_index() {
     let part = text[text.len() - 6..].to_owned();
     macro_rules! ask {
         ($what:expr, $most:expr, $call:expr) => {{
-            $call.await.unwrap();
+            $call.await.expect("the server works");
             asked.push(($what, $most));
             let seen = look(&database, &mut since).await;
             for (plan, looked) in &seen {
@@ -141,8 +144,8 @@ async fn every_question_is_answered_by_an_index() {
     ask!("a page of a host", 60, objects(Query { host: Some("h150".into()), ..query() }));
     ask!("a page of a parent", 60, objects(Query { parent: Some(ObjectKey::new("folder", "f300")), ..query() }));
     ask!("a page by text", 600, objects(Query { text: Some(part.as_str().into()), ..query() }));
-    let first = store.objects("e", None, &query(), &page).await.unwrap();
-    let far = Page::after(first.next.unwrap(), 20);
+    let first = store.objects("e", None, &query(), &page).await.expect("the server works");
+    let far = Page::after(first.next.expect("the server works"), 20);
     look(&database, &mut since).await;
     ask!("the page after a cursor", 60, store.objects("e", None, &query(), &far));
     ask!("children", 60, store.children("e", None, &ObjectKey::new("folder", "f300")));
@@ -188,10 +191,10 @@ async fn look(database: &mongodb::Database, since: &mut usize) -> Vec<(String, i
         .find(doc! { "ns": { "$not": { "$regex": "system\\.profile$" } } })
         .sort(doc! { "$natural": 1 })
         .await
-        .unwrap()
+        .expect("the server works")
         .try_collect()
         .await
-        .unwrap();
+        .expect("the server works");
     let number = |doc: &Document, field: &str| {
         doc.get(field).and_then(|n| n.as_i64().or_else(|| n.as_i32().map(i64::from))).unwrap_or(0)
     };

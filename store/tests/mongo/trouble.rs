@@ -39,7 +39,11 @@ fn sentence(error: &StoreError) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_used_says_what_to_do() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0")
+        .expect("the server works")
+        .local_addr()
+        .expect("the server works")
+        .port();
     let error = refused(&format!("mongodb://admin:s3cret@127.0.0.1:{nobody}/")).await;
     assert_eq!(
         sentence(&error),
@@ -101,9 +105,9 @@ async fn passwords_are_asked_for_and_never_shown() {
     );
     let options = MongoOptions::new(Secret::new(server.uri()), "calipso");
     assert!(!format!("{options:?}").contains("s3cret"), "{options:?}");
-    let store = Mongo::connect(options).await.unwrap();
+    let store = Mongo::connect(options).await.expect("the server works");
     assert_eq!(format!("{store:?}"), format!("Mongo(\"{place}\")"));
-    store.put_environment(&environment(), Expect::Nothing).await.unwrap();
+    store.put_environment(&environment(), Expect::Nothing).await.expect("the server works");
 }
 
 fn environment() -> Environment {
@@ -112,16 +116,19 @@ fn environment() -> Environment {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn indexes_are_made_and_others_are_refused() {
-    let client = Client::with_uri_str(mongod().uri()).await.unwrap();
+    let client = Client::with_uri_str(mongod().uri()).await.expect("the server works");
     let name = mongod().database();
-    drop(Mongo::connect(crate::options(&name)).await.unwrap());
+    drop(Mongo::connect(crate::options(&name)).await.expect("the server works"));
     let inventory = client.database(&name).collection::<Document>("inventory");
-    inventory.drop_index("by_host").await.unwrap();
-    drop(Mongo::connect(crate::options(&name)).await.unwrap());
-    assert!(inventory.list_index_names().await.unwrap().contains(&"by_host".to_owned()), "what is missing is made");
-    inventory.drop_index("by_host").await.unwrap();
+    inventory.drop_index("by_host").await.expect("the server works");
+    drop(Mongo::connect(crate::options(&name)).await.expect("the server works"));
+    assert!(
+        inventory.list_index_names().await.expect("the server works").contains(&"by_host".to_owned()),
+        "what is missing is made"
+    );
+    inventory.drop_index("by_host").await.expect("the server works");
     let command = doc! { "createIndexes": "inventory", "indexes": [{ "key": { "host": 1 }, "name": "by_host" }] };
-    client.database(&name).run_command(command).await.unwrap();
+    client.database(&name).run_command(command).await.expect("the server works");
     let error = Mongo::connect(crate::options(&name)).await.expect_err("another index is in the way");
     assert_eq!(
         whole(&error),
@@ -131,14 +138,14 @@ async fn indexes_are_made_and_others_are_refused() {
             mongod().port
         )
     );
-    inventory.drop_index("by_host").await.unwrap();
+    inventory.drop_index("by_host").await.expect("the server works");
     let newer = doc! { "$set": { "value": 99_i64 } };
     client
         .database(&name)
         .collection::<Document>("counters")
         .update_one(doc! { "_id": "format" }, newer)
         .await
-        .unwrap();
+        .expect("the server works");
     let error = Mongo::connect(crate::options(&name)).await.expect_err("a newer program was here");
     assert!(matches!(error, StoreError::VersionTooNew { found: 99, known: 1 }), "{error:?}");
 }
@@ -155,13 +162,12 @@ async fn a_primary_that_steps_down_leaves_no_half_revision() {
     let server = Mongod::replica_set();
     let mut options = MongoOptions::new(Secret::new(server.uri()), "calipso");
     (options.batch, options.at_once) = (50, 10);
-    let store = Mongo::connect(options).await.unwrap();
-    store.put_environment(&environment(), Expect::Nothing).await.unwrap();
-    let lease = store.acquire("e", "test", 0, Duration::from_secs(60)).await.unwrap();
-    let mut turn = 0;
-    for wait_millis in [30, 150, 400] {
-        let before = store.current("e").await.unwrap();
-        let delta = Delta { objects: (0..THINGS).map(|n| thing(n, turn + 1)).collect(), ..Delta::default() };
+    let store = Mongo::connect(options).await.expect("the server works");
+    store.put_environment(&environment(), Expect::Nothing).await.expect("the server works");
+    let lease = store.acquire("e", "test", 0, Duration::from_secs(60)).await.expect("the server works");
+    for (turn, wait_millis) in [(1, 30), (2, 150), (3, 400)] {
+        let before = store.current("e").await.expect("the server works");
+        let delta = Delta { objects: (0..THINGS).map(|n| thing(n, turn)).collect(), ..Delta::default() };
         let writer = tokio::spawn({
             let (store, lease) = (store.clone(), lease.clone());
             async move {
@@ -171,15 +177,18 @@ async fn a_primary_that_steps_down_leaves_no_half_revision() {
         });
         tokio::time::sleep(Duration::from_millis(wait_millis)).await;
         server.step_down(Duration::from_secs(1));
-        let answer = writer.await.unwrap();
+        let answer = writer.await.expect("the server works");
         server.wait_for_primary();
-        let current = store.current("e").await.unwrap();
+        let current = store.current("e").await.expect("the server works");
         match answer {
             Ok(revision) => assert_eq!((revision, current), (before + 1, before + 1)),
             Err(error) => panic!("the commit was not tried again: {}", whole(&error)),
         }
-        turn += 1;
-        let all = store.objects("e", None, &Query::default(), &Page::first(usize::MAX)).await.unwrap().items;
+        let all = store
+            .objects("e", None, &Query::default(), &Page::first(usize::MAX))
+            .await
+            .expect("the server works")
+            .items;
         assert_eq!(all.len(), THINGS);
         assert!(all.iter().all(|object| object.doc.get("turn") == Some(&Value::Int(turn))), "half a revision is seen");
     }
