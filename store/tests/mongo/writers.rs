@@ -68,7 +68,9 @@ fn a_stalled_writer_changes_nothing() {
             let mut said = String::new();
             writer.stderr.take().expect("the server works").read_to_string(&mut said).expect("the server works");
             assert!(!writer.wait().expect("the server works").success());
-            assert!(said.contains("LeaseLost"), "the writer ended otherwise: {said}");
+            // One that slept long finds its connections cut, and may hear that first.
+            let refused = said.contains("LeaseLost") || said.contains("the connection was lost");
+            assert!(refused, "the writer ended otherwise: {said}");
             unfinished += 1;
 
             assert_eq!(store.current("e").await.expect("the server works"), taken);

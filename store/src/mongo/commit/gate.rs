@@ -44,7 +44,14 @@ pub(super) async fn open(db: &Db, work: &Work<'_>, place: Place<'_>) -> Result<G
         let open = sessions(db, place.env).await?;
         db.end_sessions(open).await;
     }
-    shut_gates(db, work, place, &mut lanes, shut, until).await?;
+    // The session of the lease: whoever takes over knows it, and ends what is open in it.
+    let fence = to_db(work.lease.fence);
+    let mut session = db.lend(fence).await?;
+    let done = shut_gates(db, work, place, &mut session, &lanes, shut, until).await;
+    if !matches!(done, Err(StoreError::LeaseLost { .. })) {
+        db.keep(fence, session);
+    }
+    done?;
     if !earlier.is_empty() {
         sweep::sweep(db, &state, &earlier).await?;
     }
@@ -88,14 +95,14 @@ async fn shut_gates(
     db: &Db,
     work: &Work<'_>,
     place: Place<'_>,
-    lanes: &mut [ClientSession],
+    session: &mut ClientSession,
+    lanes: &[ClientSession],
     gates: usize,
     until: Instant,
 ) -> Result<(), StoreError> {
     let names: Vec<Bson> = (0..gates)
         .map(|lane| lanes.get(lane).map_or(Bson::Null, |session| Bson::Document(session.id().clone())))
         .collect();
-    let Some(session) = lanes.first_mut() else { return Err(StoreError::Busy) };
     let mut turn = 0;
     loop {
         session.start_transaction().await.doing(db, "begin a commit")?;
