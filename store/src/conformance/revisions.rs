@@ -86,6 +86,11 @@ async fn nothing_new(make: Make<'_>) {
     assert_eq!((&*listed[0].at, &*listed[0].note), ("2026-01-02T00:01:00Z", "commit 1"), "what was said of it");
     let gone = Delta { removed_objects: vec![key("d/1")], removed_cliques: vec![key("a/1")], ..Delta::default() };
     assert_eq!(case.commit(&gone).await, 3);
+    let after = async |after, limit| {
+        let found = case.store.revisions_after(HOME, after, limit).await.expect("listing works");
+        found.iter().map(|revision| revision.revision).collect::<Vec<_>>()
+    };
+    assert_eq!((after(0, 2).await, after(1, 9).await, after(3, 9).await), (vec![1, 2], vec![2, 3], vec![]));
     let removed = case.store.revisions(HOME).await.expect("listing works")[2].removed;
     assert_eq!((removed.objects, removed.links, removed.cliques), (1, 0, 1), "what went is counted");
 }
