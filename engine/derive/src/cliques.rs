@@ -67,9 +67,8 @@ impl<'a> View<'a> {
 
     /// The values that links of a clique must agree with, as (place of the constraint, value).
     pub(crate) fn limits(&self, plan: &Plan, focal: u32) -> Vec<(usize, Value)> {
-        let doc = self.nodes[plan.focal].doc(focal);
-        let value = |place: usize| self.rules.constraints.get(place).and_then(|name| doc.get(name)).cloned();
-        plan.constraints.iter().map(|place| (*place, value(*place).unwrap_or_default())).collect()
+        let record = self.nodes[plan.focal].record(focal);
+        plan.constraints.iter().map(|(place, number)| (*place, record[*number].clone().unwrap_or_default())).collect()
     }
 }
 
@@ -117,7 +116,7 @@ impl Found {
         let mut digest = Digest::new();
         for (_, value) in &self.limits {
             // Nulls would be the same as nothing.
-            digest.add(digests.key(std::slice::from_ref(value)));
+            digest.add(digests.value(value));
         }
         for (store, entry) in &self.links {
             let store = &view.stores[*store];

@@ -143,7 +143,7 @@ impl Profiles {
     /// The numbers of what a focal point allows.
     pub(crate) fn allowed(&self, limits: &[(usize, Value)]) -> Allowed {
         let known = |value: &Value| {
-            let same = self.values_by_hash.get(&self.seed.key(std::slice::from_ref(value)))?;
+            let same = self.values_by_hash.get(&self.seed.value(value))?;
             same.iter().copied().find(|number| self.values[*number as usize] == *value)
         };
         limits.iter().map(|(place, limit)| (*place, elements(limit).iter().filter_map(known).collect())).collect()
@@ -160,7 +160,7 @@ impl Profiles {
     }
 
     fn number_of_value(&mut self, value: &Value) -> u32 {
-        let same = self.values_by_hash.entry(self.seed.key(std::slice::from_ref(value))).or_default();
+        let same = self.values_by_hash.entry(self.seed.value(value)).or_default();
         if let Some(known) = same.iter().find(|number| self.values[**number as usize] == *value) {
             return *known;
         }

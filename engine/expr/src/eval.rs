@@ -10,8 +10,8 @@ use crate::{
     error::{EvalError, Fault},
     failed,
     fuel::Fuel,
-    layout::Frame,
-    ops::{compare, item, join_text, math, slice, truth},
+    ops::{compare, item, join_text, math, part_of_text, slice, truth},
+    scope::Scope,
     syntax::{Args, Bounds, Comparison, Kind, Node},
     table::{self, Trouble},
 };
@@ -47,7 +47,7 @@ type Boxed = Box<EvalError>;
 
 /// One evaluation.
 pub(crate) struct Run<'a, 'f> {
-    pub frame: &'a Frame,
+    pub scope: Scope<'a>,
     pub fuel: &'f mut Fuel,
     pub source: &'a Str,
 }
@@ -92,6 +92,9 @@ impl<'a> Run<'a, '_> {
     /// Evaluates a node; what is undefined is a fault.
     #[inline]
     pub(crate) fn value(&mut self, node: &'a Node) -> Result<Cow<'a, Value>, Boxed> {
+        if let Some(value) = self.direct(node) {
+            return Ok(Cow::Borrowed(value));
+        }
         match self.open(node)? {
             Out::Is(value) => Ok(value),
             Out::Missing(at, reason) => Err(self.missing(at, reason)),
@@ -105,10 +108,20 @@ impl<'a> Run<'a, '_> {
         }
         match &node.kind {
             Kind::Const(value) => Ok(Out::Is(Cow::Borrowed(value))),
-            Kind::Slot(slot) => match self.frame.get(*slot) {
+            Kind::Slot(slot) => match self.scope.get(*slot) {
                 Some(value) => self.seen(node, Cow::Borrowed(value)),
                 None => Ok(Out::Missing(node, Reason::Absent)),
             },
+            Kind::Field(_, _, column) => {
+                // It stands for two nodes.
+                if let Err(trouble) = self.fuel.burn(1) {
+                    return Err(self.trouble(node, trouble));
+                }
+                match self.scope.field(*column) {
+                    Some(value) => self.seen(node, Cow::Borrowed(value)),
+                    None => Ok(Out::Missing(node, Reason::Absent)),
+                }
+            }
             Kind::Attr(inner, name) => match self.open(inner)? {
                 Out::Is(Cow::Borrowed(Value::Map(map))) => match map.get(name) {
                     Some(value) => self.seen(node, Cow::Borrowed(value)),
@@ -204,6 +217,34 @@ impl<'a> Run<'a, '_> {
             Ok(value) => Ok(Out::made(value)),
             Err(trouble) => Err(self.trouble(node, trouble)),
         }
+    }
+
+    /// What a constant or a path of attributes leads to; nothing: see [`Run::open`], which also says why.
+    #[inline]
+    pub(crate) fn direct(&mut self, node: &'a Node) -> Option<&'a Value> {
+        match &node.kind {
+            Kind::Const(_) | Kind::Field(..) | Kind::Slot(_) | Kind::Attr(..) => {}
+            _ => return None,
+        }
+        let (value, nodes) = follow(self.scope, node)?;
+        self.fuel.burn(nodes).ok()?;
+        Some(value)
+    }
+
+    /// A part of a text without a copy of it, where a node is a slice with constant bounds; nothing: see [`Run::open`].
+    pub(crate) fn text_slice(&mut self, node: &'a Node) -> Option<&'a str> {
+        let Kind::Slice(inner, [start, stop, None]) = &node.kind else { return None };
+        let bound = |part: &Option<Box<Node>>| match part.as_deref().map(|part| &part.kind) {
+            None => Some(None),
+            Some(Kind::Const(Value::Int(number))) => Some(Some(*number)),
+            Some(_) => None,
+        };
+        let (start, stop) = (bound(start)?, bound(stop)?);
+        let (Value::Str(text), nodes) = follow(self.scope, inner)? else { return None };
+        if !text.is_ascii() || self.fuel.burn(nodes + 3).is_err() {
+            return None;
+        }
+        Some(part_of_text(text, start, stop))
     }
 
     fn compare(&mut self, node: &'a Node, first: &'a Node, ops: &'a [(Comparison, Node)]) -> Result<Out<'a>, Boxed> {
@@ -330,4 +371,19 @@ impl<'a> Run<'a, '_> {
             _ => self.value(node).map(Cow::into_owned),
         }
     }
+}
+
+/// Where a path of attributes leads to, and how many nodes it has.
+fn follow<'a>(scope: Scope<'a>, node: &'a Node) -> Option<(&'a Value, u64)> {
+    let (value, nodes) = match &node.kind {
+        Kind::Const(value) => return Some((value, 1)),
+        Kind::Field(_, _, column) => (scope.field(*column)?, 2),
+        Kind::Slot(slot) => (scope.get(*slot)?, 1),
+        Kind::Attr(inner, name) => {
+            let (Value::Map(map), nodes) = follow(scope, inner)? else { return None };
+            (map.get(name)?, nodes + 1)
+        }
+        _ => return None,
+    };
+    (!failed::is_marker(value)).then_some((value, nodes))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use calipso_model::{Str, Value};
+use calipso_model::Value;
 
 use super::{Graph, Work};
 use crate::{
@@ -45,69 +45,54 @@ impl Graph {
             let heard = self.update_rows(&rules, &indexes, &|_| Hear::Near, work);
             let near: BTreeMap<usize, Vec<u32>> =
                 indexes.into_iter().zip(heard).map(|(index, heard)| (index, heard.near)).collect();
-            // By type, so that all that is computed of one object is computed while its document is at hand.
-            let mut tasks: BTreeMap<usize, Vec<(u32, usize)>> = BTreeMap::new();
+            let mut tasks: Vec<(usize, Vec<u32>)> = Vec::new();
             let mut size = 0;
             for number in level {
                 let dirty = self.dirty(&rules, *number, &near);
                 size += dirty.len();
                 self.forget_faults(&rules, *number, &dirty);
-                let tasks = tasks.entry(rules.attributes[*number].type_id).or_default();
-                tasks.extend(dirty.into_iter().map(|object| (object, *number)));
+                tasks.push((*number, dirty));
             }
             work.attributes += size;
-            for (type_id, tasks) in &mut tasks {
-                let nodes = &self.nodes[*type_id];
-                tasks.sort_by(|a, b| nodes.order(a.0, b.0));
-            }
             let threads = par::threads_for(self.threads, size);
-            let pieces: Vec<&[(u32, usize)]> = tasks
-                .values()
-                .flat_map(|tasks| par::ranges(threads, tasks.len()).into_iter().map(|range| &tasks[range]))
+            let pieces: Vec<(usize, &[u32])> = tasks
+                .iter()
+                .flat_map(|(number, dirty)| {
+                    par::ranges(threads, dirty.len()).into_iter().map(|range| (*number, &dirty[range]))
+                })
                 .collect();
             let computed = par::run(
                 threads,
                 pieces,
                 || Evaluator::new(&rules, &self.nodes, &self.indexes),
-                |evaluator, tasks| {
-                    let mut changed: Vec<AttributeChange> = Vec::new();
-                    for (object, number) in tasks {
-                        let attribute = &rules.attributes[*number];
+                |evaluator, (number, objects)| {
+                    let attribute = &rules.attributes[number];
+                    let nodes = &self.nodes[attribute.type_id];
+                    let mut changed: Vec<(u32, Value)> = Vec::new();
+                    for object in objects {
                         let value = evaluator.attribute(attribute, *object);
-                        let doc = self.nodes[attribute.type_id].doc(*object);
-                        let known = doc.get_near(&attribute.name, &attribute.near).unwrap_or(&Value::Null);
-                        if same(known, &value) {
-                            continue;
-                        }
-                        let type_id = attribute.type_id;
-                        let bit = rules.types[type_id].bit(&attribute.name);
-                        let value = (attribute.name.clone(), Some(value).filter(|value| !value.is_null()));
-                        match changed.last_mut() {
-                            Some(change) if change.object == *object => {
-                                change.attributes.push(value);
-                                change.bits |= bit;
-                            }
-                            _ => {
-                                let attributes = vec![value];
-                                changed.push(AttributeChange { type_id, object: *object, attributes, bits: bit });
-                            }
+                        let known = nodes.record(*object)[attribute.number].as_ref().unwrap_or(&Value::Null);
+                        if !same(known, &value) {
+                            changed.push((*object, value));
                         }
                     }
-                    for change in &mut changed {
-                        change.attributes.sort_by(|a, b| a.0.cmp(&b.0));
-                    }
-                    (changed, std::mem::take(&mut evaluator.faults))
+                    (number, changed, std::mem::take(&mut evaluator.faults))
                 },
             );
-            for (changed, faults) in computed {
-                for change in changed {
-                    self.nodes[change.type_id].set_attributes(change.object, change.attributes, change.bits);
+            for (number, changed, faults) in computed {
+                let attribute = &rules.attributes[number];
+                let bit = rules.types[attribute.type_id].bit(&attribute.name);
+                for (object, value) in changed {
+                    self.nodes[attribute.type_id].set_derived(object, attribute.number, value, bit);
                 }
                 self.faults.add(faults);
             }
             for nodes in &mut self.nodes {
                 nodes.sort_touched();
             }
+        }
+        for (nodes, known) in self.nodes.iter_mut().zip(&rules.types) {
+            nodes.write_derived(known, self.threads);
         }
     }
 
@@ -207,9 +192,9 @@ impl Graph {
                 for touched in touched {
                     let mask = nodes[type_id].mask(touched.place);
                     for (end, drafted) in ends.iter().zip(&mut drafted).filter(|(end, _)| mask & end.reads != 0) {
-                        let before = drafted.drafts.list.len();
+                        let before = drafted.drafts.keys.len();
                         evaluator.rows(end.join, end.side, touched.place, seed, &mut drafted.drafts);
-                        drafted.objects.push((touched.place, (drafted.drafts.list.len() - before) as u32));
+                        drafted.objects.push((touched.place, (drafted.drafts.keys.len() - before) as u32));
                     }
                 }
                 (drafted, std::mem::take(&mut evaluator.faults))
@@ -250,14 +235,6 @@ impl Graph {
     }
 }
 
-/// Derived attributes of one object that are different now.
-struct AttributeChange {
-    type_id: usize,
-    object: u32,
-    attributes: Vec<(Str, Option<Value>)>,
-    bits: u64,
-}
-
 /// One end of an index that objects of a type have.
 struct KeyEnd {
     /// Place of the index among those that are updated.
@@ -288,24 +265,26 @@ fn keep_rows(index: &mut Index, ends: [&Nodes; 2], drafted: [Vec<Drafted>; 2], h
     let mut heard = Heard { near: Vec::new(), pairs: Vec::new() };
     for (side, pieces) in drafted.into_iter().enumerate() {
         let across = opposite(side);
-        index.reserve(side, ends[side].places(), pieces.iter().map(|piece| piece.drafts.list.len()).sum());
+        index.reserve(side, ends[side].places(), pieces.iter().map(|piece| piece.drafts.keys.len()).sum());
         for piece in pieces {
-            let Drafts { list, mut values } = piece.drafts;
+            let Drafts { keys, mut binds } = piece.drafts;
+            let width = binds.len().checked_div(keys.len()).unwrap_or(0);
             let mut start = 0;
             for (object, count) in piece.objects {
-                let own = &list[start..start + count as usize];
-                start += count as usize;
+                let end = start + count as usize;
+                let (own, binds) = (&keys[start..end], &mut binds[start * width..end * width]);
+                start = end;
                 let changed = match hear {
-                    Hear::Near if side == 0 => index.replace(side, object, own, &mut values, &mut |_, _| {}),
-                    Hear::Near => index.replace(side, object, own, &mut values, &mut |index, key| {
+                    Hear::Near if side == 0 => index.replace(side, object, own, binds, &mut |_, _| {}),
+                    Hear::Near => index.replace(side, object, own, binds, &mut |index, key| {
                         let met = index.rows_with(0, key).map(|row| index.row(0, row).object);
                         // What came or went itself is computed anyway.
                         heard.near.extend(met.filter(|near| ends[0].mask(*near) & EXISTENCE == 0));
                     }),
                     Hear::Pairs(full) if whole(side, object, full) => {
-                        index.replace(side, object, own, &mut values, &mut |_, _| {})
+                        index.replace(side, object, own, binds, &mut |_, _| {})
                     }
-                    Hear::Pairs(full) => index.replace(side, object, own, &mut values, &mut |index, key| {
+                    Hear::Pairs(full) => index.replace(side, object, own, binds, &mut |index, key| {
                         let met = index.rows_with(across, key).map(|row| index.row(across, row).object);
                         for other in met.filter(|other| !whole(across, *other, full)) {
                             heard.pairs.push(if side == 0 { (object, other) } else { (other, object) });
