@@ -1,8 +1,8 @@
 //! Evaluation of rules over objects: keys of an end, values and links of a pair.
 
-use std::cmp::Ordering;
+use std::{cell::OnceCell, cmp::Ordering};
 
-use calipso_expr::{Bound, EvalError, Frame, Fuel, Scope, Tree};
+use calipso_expr::{Bound, EvalError, Frame, Fuel, Scope, Slot, Tree};
 use calipso_model::{LinkState, Map, Str, Value};
 use calipso_spec::checked::Take;
 
@@ -22,6 +22,9 @@ pub(crate) struct Evaluator<'a> {
     pub(crate) indexes: &'a [Index],
     met: Vec<Met>,
     values: Vec<Value>,
+    /// By join: copies of the names of link attributes, where other threads work, too: counting references to one name
+    /// from two threads is slow.
+    names: Vec<OnceCell<Vec<Str>>>,
     /// What went wrong.
     pub(crate) faults: Vec<(FaultKey, String)>,
 }
@@ -37,8 +40,12 @@ struct Met {
 }
 
 impl<'a> Evaluator<'a> {
-    pub(crate) fn new(rules: &'a Rules, nodes: &'a [Nodes], indexes: &'a [Index]) -> Self {
-        Self { rules, nodes, indexes, met: Vec::new(), values: Vec::new(), faults: Vec::new() }
+    pub(crate) fn new(rules: &'a Rules, nodes: &'a [Nodes], indexes: &'a [Index], threads: usize) -> Self {
+        let mut names = Vec::new();
+        if threads > 1 {
+            names.resize_with(rules.joins.len(), OnceCell::new);
+        }
+        Self { rules, nodes, indexes, met: Vec::new(), values: Vec::new(), names, faults: Vec::new() }
     }
 
     fn fault(&mut self, rule: usize, part: Part, a: u32, b: u32, message: String) {
@@ -60,20 +67,25 @@ impl<'a> Evaluator<'a> {
 
     // ------------------------------------------------------------ rows
 
-    /// Adds the keys that an object has at one end of a join; none when it is gone.
-    pub(crate) fn rows(&mut self, join: usize, side: usize, object: u32, seed: KeySeed, drafts: &mut Drafts) {
+    /// Adds the keys that an object has at one end of a join, with the values of some names; none when it is gone. Gives
+    /// back what failed.
+    pub(crate) fn rows(
+        &self,
+        (join, side): (usize, usize),
+        object: u32,
+        seed: KeySeed,
+        binds: &[Slot],
+        drafts: &mut Drafts,
+    ) -> Vec<String> {
         let end = &self.rules.joins[join].ends[side];
-        let problems = self.each_key(join, side, object, &mut |scope, fuel| {
+        self.each_key(join, side, object, &mut |scope, fuel| {
             let mut hasher = seed.begin();
             if end.key.key_in(scope, fuel, &mut |part| hasher.add(part))? {
                 drafts.keys.push(hasher.finish());
-                drafts.binds.extend(end.binds.iter().map(|slot| scope.get(*slot).cloned().unwrap_or_default()));
+                drafts.binds.extend(binds.iter().map(|slot| scope.get(*slot).cloned().unwrap_or_default()));
             }
             Ok(())
-        });
-        for message in problems {
-            self.fault(join, Part::of_side(side), object, NIL, message);
-        }
+        })
     }
 
     /// The parts of the keys that an object has at one end of a join, in the order of its rows.
@@ -457,7 +469,11 @@ impl<'a> Evaluator<'a> {
                 .cloned(),
         };
         let mut attributes = Vec::with_capacity(parts.attributes.len());
-        for (key, tree) in &parts.attributes {
+        let names = self.names.get(join).map(|names| {
+            names.get_or_init(|| parts.attributes.iter().map(|(name, _)| Str::from(&**name)).collect())
+        });
+        for (place, (key, tree)) in parts.attributes.iter().enumerate() {
+            let key = names.map_or(key, |names| &names[place]);
             match tree.eval_in(scope, &mut Fuel::default()) {
                 Ok(Value::Null) => {}
                 Ok(value) => attributes.push((key.clone(), value)),

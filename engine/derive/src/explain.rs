@@ -202,7 +202,7 @@ impl Graph {
                 for place in nodes.in_order() {
                     let several = links.of(side, place);
                     if several.len() > 1 {
-                        let other = |number: &u32| others.key(links.entry(*number).ends[opposite(side)]);
+                        let other = |number: &u32| others.key(links.step(*number).ends[opposite(side)]);
                         found.push(Cardinality {
                             link_type: known.name.clone(),
                             at: known.at.clone(),
@@ -268,7 +268,7 @@ impl Graph {
             taken: count.taken,
             refused: count.refused,
         });
-        let constraints = found.limits.into_iter().map(|(place, value)| (rules.constraints[place].clone(), value));
+        let constraints = found.limits.into_iter().map(|limit| (rules.constraints[limit.place].clone(), limit.value));
         Some(CliqueExplanation {
             clique_type: plan.name.clone(),
             at: plan.at.clone(),
@@ -279,6 +279,6 @@ impl Graph {
     }
 
     fn evaluator(&self) -> Evaluator<'_> {
-        Evaluator::new(self.rules(), self.all_nodes(), self.all_indexes())
+        Evaluator::new(self.rules(), self.all_nodes(), self.all_indexes(), 1)
     }
 }

@@ -131,7 +131,7 @@ impl Index {
         side: usize,
         object: u32,
         keys: &[KeyHash],
-        binds: &mut [Value],
+        binds: &[Value],
         changed: &mut dyn FnMut(&Self, u32),
     ) -> bool {
         let width = self.sides[side].width;
@@ -157,7 +157,7 @@ impl Index {
         chain.extend_from_slice(&old[..front]);
         for place in front..new_end {
             let key = self.key(keys[place]);
-            let row = self.link(side, object, key, &mut binds[place * width..][..width]);
+            let row = self.link(side, object, key, &binds[place * width..][..width]);
             changed(self, key);
             chain.push(row);
         }
@@ -207,23 +207,20 @@ impl Index {
         place
     }
 
-    fn link(&mut self, side: usize, object: u32, key: u32, binds: &mut [Value]) -> u32 {
+    fn link(&mut self, side: usize, object: u32, key: u32, binds: &[Value]) -> u32 {
         let head = std::mem::replace(&mut self.keys[key as usize].heads[side], NIL);
         let end = &mut self.sides[side];
         let row = Row { object, key, order: 0, previous: NIL, next: head, sibling: NIL };
-        let binds = binds.iter_mut().map(std::mem::take);
         let place = match end.free.pop() {
             Some(place) => {
                 end.rows[place as usize] = row;
-                for (known, value) in end.binds[place as usize * end.width..].iter_mut().zip(binds) {
-                    *known = value;
-                }
+                end.binds[place as usize * end.width..][..end.width].clone_from_slice(binds);
                 place
             }
             None => {
                 let place = u32::try_from(end.rows.len()).expect("a join has fewer than 2^32 rows");
                 end.rows.push(row);
-                end.binds.extend(binds);
+                end.binds.extend_from_slice(binds);
                 place
             }
         };
@@ -296,7 +293,7 @@ mod tests {
     fn replace(index: &mut Index, side: usize, object: u32, keys: &[&str]) -> usize {
         let keys: Vec<KeyHash> = keys.iter().map(|key| hash(key)).collect();
         let mut heard = 0;
-        index.replace(side, object, &keys, &mut [], &mut |_, _| heard += 1);
+        index.replace(side, object, &keys, &[], &mut |_, _| heard += 1);
         heard
     }
 

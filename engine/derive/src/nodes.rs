@@ -214,7 +214,7 @@ impl Nodes {
 
     /// The derived attributes of an object as they are now, for its document.
     pub(crate) fn derived(&self, known: &TypeRules, place: u32) -> Vec<(Str, Option<Value>)> {
-        derived(known, self.record(place))
+        derived(&known.derived, self.record(place))
     }
 
     /// Writes derived attributes that are different now into the documents.
@@ -226,7 +226,7 @@ impl Nodes {
                 let place = touched.place as usize;
                 let slot = &mut self.slots[place];
                 if masks[place] & bits != 0 && slot.live {
-                    slot.doc.merge(derived(known, &records[place * width..][..width]));
+                    slot.doc.merge(derived(&known.derived, &records[place * width..][..width]));
                 }
             }
             return;
@@ -238,8 +238,8 @@ impl Nodes {
         par::run(
             threads,
             tasks,
-            || (),
-            |(), (start, slots)| {
+            || if threads > 1 { own_names(&known.derived) } else { known.derived.clone() },
+            |known, (start, slots)| {
                 for (place, slot) in slots.iter_mut().enumerate() {
                     let place = start + place;
                     if masks[place] & bits != 0 && slot.live {
@@ -291,6 +291,11 @@ impl Nodes {
     }
 }
 
-fn derived(known: &TypeRules, record: Record<'_>) -> Vec<(Str, Option<Value>)> {
-    known.derived.iter().map(|(name, number)| (name.clone(), record[*number].clone())).collect()
+/// Copies of names: counting references to one name from two threads is slow.
+fn own_names(names: &[(Str, usize)]) -> Vec<(Str, usize)> {
+    names.iter().map(|(name, number)| (Str::from(&**name), *number)).collect()
+}
+
+fn derived(known: &[(Str, usize)], record: Record<'_>) -> Vec<(Str, Option<Value>)> {
+    known.iter().map(|(name, number)| (name.clone(), record[*number].clone())).collect()
 }

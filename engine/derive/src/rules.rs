@@ -94,6 +94,12 @@ pub(crate) struct End {
     pub(crate) key: Expr,
     /// Generator slots that expressions on pairs read.
     pub(crate) binds: Vec<Slot>,
+    /// Number of its keys: ends with one number have the same keys.
+    pub(crate) keys: usize,
+    /// The names that generators bind, in order.
+    pub(crate) generators: Vec<Slot>,
+    /// What the keys are made of, in words that are equal where the keys are.
+    pub(crate) signature: String,
     /// Attributes that the keys depend on.
     pub(crate) reads: u64,
     /// Derived attributes that expressions over the whole document must not see.

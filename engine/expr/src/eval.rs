@@ -103,6 +103,9 @@ impl<'a> Run<'a, '_> {
 
     /// Evaluates a node; what is undefined is `Missing`.
     pub(crate) fn open(&mut self, node: &'a Node) -> Result<Out<'a>, Boxed> {
+        if let Some(value) = self.direct(node) {
+            return Ok(Out::Is(Cow::Borrowed(value)));
+        }
         if let Err(trouble) = self.fuel.burn(1) {
             return Err(self.trouble(node, trouble));
         }
@@ -241,13 +244,24 @@ impl<'a> Run<'a, '_> {
         };
         let (start, stop) = (bound(start)?, bound(stop)?);
         let (Value::Str(text), nodes) = follow(self.scope, inner)? else { return None };
-        if !text.is_ascii() || self.fuel.burn(nodes + 3).is_err() {
+        if !text.is_ascii() || self.fuel.burn(nodes + 3 + text.len() as u64 / 16).is_err() {
             return None;
         }
         Some(part_of_text(text, start, stop))
     }
 
     fn compare(&mut self, node: &'a Node, first: &'a Node, ops: &'a [(Comparison, Node)]) -> Result<Out<'a>, Boxed> {
+        // Whether a part of a text is one of some words: neither the part nor the words are copied.
+        if let [(op @ (Comparison::In | Comparison::NotIn), right)] = ops
+            && let Kind::Const(Value::List(words)) = &right.kind
+            && let Some(text) = self.text_slice(first)
+        {
+            if let Err(trouble) = self.fuel.burn(words.len() as u64) {
+                return Err(self.trouble(node, trouble));
+            }
+            let found = words.iter().any(|word| word.as_str() == Some(text));
+            return Ok(Out::made(found == (*op == Comparison::In)));
+        }
         let mut left = self.value(first)?;
         for (op, right) in ops {
             let right = self.value(right)?;
@@ -330,6 +344,10 @@ impl<'a> Run<'a, '_> {
             Kind::Concat(parts) => {
                 let mut text = String::new();
                 for part in parts {
+                    if let Some(piece) = self.text_slice(part) {
+                        text.push_str(piece);
+                        continue;
+                    }
                     let value = self.value(part)?;
                     join_text(&mut text, &value, self.fuel).map_err(|trouble| self.trouble(part, trouble))?;
                 }

@@ -12,6 +12,7 @@ use crate::{
     layout::{Frame, Names, Slot},
     ops::truth,
     scope::{Columns, Scope},
+    signature,
     syntax::{self, Kind, Node},
 };
 
@@ -271,6 +272,14 @@ impl Expr {
             Kind::Const(_) | Kind::Concat(_) => Some(1),
             _ => None,
         }
+    }
+
+    /// A text that is equal where two expressions do the same; `name` says what the name of a slot stands for.
+    #[must_use]
+    pub fn signature(&self, name: &dyn Fn(Slot) -> String) -> String {
+        let mut text = String::new();
+        signature::write(&self.0.root, name, &mut text);
+        text
     }
 
     /// Every path that it reads.

@@ -54,6 +54,7 @@ mod layout;
 mod ops;
 mod scope;
 pub mod shape;
+mod signature;
 mod sql;
 mod syntax;
 pub mod table;

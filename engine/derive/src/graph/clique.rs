@@ -81,7 +81,7 @@ fn build(
 ) -> Built {
     let plan = &view.rules.cliques[number];
     let one = |scratch: &mut Scratch, names: &Names, place: u32| {
-        let found = scratch.walk(view, number, place, None);
+        let mut found = scratch.walk(view, number, place, None);
         let print = found.fingerprint(view, digests);
         let known = prints.get(place as usize).copied().unwrap_or(0);
         let built = (print != known).then(|| {

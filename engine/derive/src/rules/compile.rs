@@ -28,7 +28,8 @@ pub(super) fn rules(specs: &Specs, environment: &Environment) -> Result<Rules, R
     let (attributes, levels) = compiler.attributes(specs, &derived)?;
     let link_types = compiler.link_types(specs)?;
     let (cliques, constraints) = compiler.cliques(specs, &link_types);
-    let Compiler { mut types, mut joins, own_rules, .. } = compiler;
+    let Compiler { mut types, mut joins, .. } = compiler;
+    number_keys(&mut joins);
     let indexes = share_indexes(&mut joins, &attributes, &levels);
     for (name, attributes) in derived {
         let type_id = types.id(&name);
@@ -46,7 +47,6 @@ pub(super) fn rules(specs: &Specs, environment: &Environment) -> Result<Rules, R
         levels,
         link_types,
         cliques,
-        own_rules,
         constraints,
         implicit,
     })
@@ -269,8 +269,8 @@ impl Compiler<'_> {
         let own_hides = hides(&own_reads, &own_pair, type_name);
         let other_hides = hides(&other_reads, &other_pair, other_name);
         let ends = [(own_slot, type_id), (other_slot, other_id)];
-        let mut own = self.end(&rule.own, 0, &ends, &own_reads, &pair_uses, &rule.at, &name)?;
-        let mut other = self.end(&rule.other, 1, &ends, &other_reads, &pair_uses, &rule.at, &name)?;
+        let mut own = self.end(&rule.own, 0, layout, &ends, &own_reads, &pair_uses, &rule.at, &name)?;
+        let mut other = self.end(&rule.other, 1, layout, &ends, &other_reads, &pair_uses, &rule.at, &name)?;
         let mut columns = self.types.columns(&ends);
         let when = rule.when.as_ref().map(|when| when.bind(&mut columns));
         let value = rule.value.bind(&mut columns);
@@ -295,6 +295,7 @@ impl Compiler<'_> {
         &mut self,
         end: &JoinEnd,
         side: usize,
+        layout: &Layout,
         ends: &[(Slot, usize); 2],
         reads: &Reads,
         pair_uses: &BTreeSet<Slot>,
@@ -302,8 +303,9 @@ impl Compiler<'_> {
         rule: &Str,
     ) -> Result<End, RulesError> {
         let no_key = || RulesError::NoKey { at: at.clone(), rule: rule.to_string() };
-        let generators = end.each.iter().flat_map(|each| &each.generators);
-        let bound = generators.flat_map(|generator| generator.key.into_iter().chain([generator.value]));
+        let each = end.each.iter().flat_map(|each| &each.generators);
+        let generators: Vec<Slot> =
+            each.flat_map(|generator| generator.key.into_iter().chain([generator.value])).collect();
         let (slot, type_id) = ends[side];
         let key = end.key.as_ref().ok_or_else(no_key)?;
         let reads_mask = reads.mask(&mut self.types, type_id);
@@ -315,7 +317,10 @@ impl Compiler<'_> {
             each: end.each.as_ref().map(|each| each.bind(&mut columns)),
             when: end.when.as_ref().map(|when| when.bind(&mut columns)),
             key: key.bind(&mut columns),
-            binds: bound.filter(|slot| pair_uses.contains(slot)).collect(),
+            binds: generators.iter().copied().filter(|slot| pair_uses.contains(slot)).collect(),
+            keys: 0,
+            signature: signature(end, slot, &generators, layout),
+            generators,
             reads: reads_mask,
             hides: Vec::new(),
         })
@@ -378,7 +383,7 @@ impl Compiler<'_> {
         for (side, end) in [&rule.from, &rule.to].into_iter().enumerate() {
             let mut reads = Reads::default();
             add_end(&mut reads, end, slots[side]);
-            let mut end = self.end(end, side, &bound, &reads, &pair_uses, &rule.at, &rule.name)?;
+            let mut end = self.end(end, side, layout, &bound, &reads, &pair_uses, &rule.at, &rule.name)?;
             end.whole |= pair_whole[side];
             sides.push(end);
         }
@@ -471,8 +476,9 @@ fn share_indexes(joins: &mut [Join], attributes: &[Attribute], levels: &[Vec<usi
         }
     }
     let mut makers: Vec<usize> = Vec::new();
-    let mut known: BTreeMap<String, usize> = BTreeMap::new();
-    let mut binds: Vec<[BTreeSet<Slot>; 2]> = Vec::new();
+    let mut known: BTreeMap<(usize, usize, usize), usize> = BTreeMap::new();
+    // By index and side: places among the names that generators bind, which may be called differently in each join.
+    let mut binds: Vec<[BTreeSet<usize>; 2]> = Vec::new();
     for (number, join) in joins.iter_mut().enumerate() {
         let makers = &mut makers;
         let mut make = || {
@@ -480,32 +486,44 @@ fn share_indexes(joins: &mut [Join], attributes: &[Attribute], levels: &[Vec<usi
             makers.len() - 1
         };
         join.index = match level_of.get(&number) {
-            Some(level) => *known.entry(format!("{level} {}", signature(&join.ends))).or_insert_with(make),
+            Some(level) => *known.entry((*level, join.ends[0].keys, join.ends[1].keys)).or_insert_with(make),
             None => make(),
         };
         binds.resize_with(makers.len(), Default::default);
         for (all, end) in binds[join.index].iter_mut().zip(&join.ends) {
-            all.extend(&end.binds);
+            all.extend((0..end.generators.len()).filter(|place| end.binds.contains(&end.generators[*place])));
         }
     }
     for join in joins {
         for (end, all) in join.ends.iter_mut().zip(&binds[join.index]) {
-            end.binds = all.iter().copied().collect();
+            end.binds = all.iter().map(|place| end.generators[*place]).collect();
         }
     }
     makers
 }
 
-/// Two pairs of ends with one signature have the same keys.
-fn signature(ends: &[End; 2]) -> String {
-    let end = |end: &End| {
-        let generators = end.each.iter().flat_map(|each| &each.generators);
-        let generators: Vec<_> =
-            generators.map(|generator| (generator.key, generator.value, generator.over.source())).collect();
-        let when = end.when.as_ref().map(calipso_expr::Expr::source);
-        format!("{:?}", (end.type_id, end.slot, generators, when, end.key.source(), &end.hides))
+/// Numbers the keys of all ends: ends that have the same keys get one number.
+fn number_keys(joins: &mut [Join]) {
+    let mut known: BTreeMap<(usize, String, Vec<Str>), usize> = BTreeMap::new();
+    for end in joins.iter_mut().flat_map(|join| &mut join.ends) {
+        let next = known.len();
+        let same = (end.type_id, end.signature.clone(), end.hides.clone());
+        end.keys = *known.entry(same).or_insert(next);
+    }
+}
+
+/// What the keys of an end are made of, whatever the object and what generators bind are called.
+fn signature(end: &JoinEnd, own: Slot, generators: &[Slot], layout: &Layout) -> String {
+    let name = |slot: Slot| match generators.iter().position(|bound| *bound == slot) {
+        Some(number) => format!("bound {number}"),
+        None if slot == own => "object".to_owned(),
+        None => format!("name {:?}", layout.name(slot)),
     };
-    format!("{} {}", end(&ends[0]), end(&ends[1]))
+    let each = end.each.iter().flat_map(|each| &each.generators);
+    let each: Vec<(bool, String)> =
+        each.map(|generator| (generator.key.is_some(), generator.over.signature(&name))).collect();
+    let of = |expression: &Option<calipso_expr::Expr>| expression.as_ref().map(|known| known.signature(&name));
+    format!("{each:?} {:?} {:?}", of(&end.when), of(&end.key))
 }
 
 fn slot(layout: &Arc<Layout>, name: &str) -> Slot {
