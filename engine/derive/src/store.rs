@@ -149,6 +149,8 @@ pub(crate) struct Profiles {
     values: Vec<Value>,
     /// By value: the next one with the same hash.
     same_hash: Vec<u32>,
+    /// By value: the profile that has it alone, where there is one constraint; 0: not known yet.
+    alone: Vec<u32>,
     values_by_hash: LookUp<u64, u32>,
 }
 
@@ -205,11 +207,25 @@ impl Profiles {
         }
         let number = self.values.len() as u32;
         self.values.push(value.clone());
+        self.alone.push(0);
         self.same_hash.push(self.values_by_hash.insert(hash, number).unwrap_or(NIL));
         number
     }
 
     fn number(&mut self, constraints: &[Str], attributes: &Map) -> u32 {
+        let value = match constraints {
+            [name] => attributes.get(name).filter(|value| !matches!(value, Value::List(_))),
+            _ => None,
+        };
+        let Some(value) = value else { return self.number_of_all(constraints, attributes) };
+        let place = self.number_of_value(value) as usize;
+        if self.alone[place] == 0 {
+            self.alone[place] = self.number_of_all(constraints, attributes);
+        }
+        self.alone[place]
+    }
+
+    fn number_of_all(&mut self, constraints: &[Str], attributes: &Map) -> u32 {
         let mut profile: Vec<Option<Box<[u32]>>> = Vec::with_capacity(constraints.len());
         for name in constraints {
             profile.push(attributes.get(name).map(|value| {

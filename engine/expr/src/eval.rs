@@ -106,9 +106,7 @@ impl<'a> Run<'a, '_> {
         if let Some(value) = self.direct(node) {
             return Ok(Out::Is(Cow::Borrowed(value)));
         }
-        if let Err(trouble) = self.fuel.burn(1) {
-            return Err(self.trouble(node, trouble));
-        }
+        self.pay(node)?;
         match &node.kind {
             Kind::Const(value) => Ok(Out::Is(Cow::Borrowed(value))),
             Kind::Slot(slot) => match self.scope.get(*slot) {
@@ -117,9 +115,7 @@ impl<'a> Run<'a, '_> {
             },
             Kind::Field(_, _, column) => {
                 // It stands for two nodes.
-                if let Err(trouble) = self.fuel.burn(1) {
-                    return Err(self.trouble(node, trouble));
-                }
+                self.pay(node)?;
                 match self.scope.field(*column) {
                     Some(value) => self.seen(node, Cow::Borrowed(value)),
                     None => Ok(Out::Missing(node, Reason::Absent)),
@@ -152,7 +148,7 @@ impl<'a> Run<'a, '_> {
                 there @ Out::Is(_) => Ok(there),
             },
             Kind::If(test, then, other) => {
-                if truth(&*self.value(test)?) {
+                if self.holds(test)? {
                     self.open(then)
                 } else {
                     match other {
@@ -161,7 +157,7 @@ impl<'a> Run<'a, '_> {
                     }
                 }
             }
-            Kind::Not(inner) => Ok(Out::made(!truth(&*self.value(inner)?))),
+            Kind::Not(inner) => Ok(Out::made(!self.holds(inner)?)),
             Kind::And(left, right) => {
                 let left = self.value(left)?;
                 Ok(Out::Is(if truth(&left) { self.value(right)? } else { left }))
@@ -170,8 +166,8 @@ impl<'a> Run<'a, '_> {
                 let left = self.value(left)?;
                 Ok(Out::Is(if truth(&left) { left } else { self.value(right)? }))
             }
-            Kind::Compare(first, ops) => self.compare(node, first, ops),
-            Kind::Test(entry, inner, arg) => self.test(node, entry, inner, arg.as_deref()),
+            Kind::Compare(first, ops) => self.compare(node, first, ops).map(Out::made),
+            Kind::Test(entry, inner, arg) => self.test(node, entry, inner, arg.as_deref()).map(Out::made),
             Kind::Filter(entry, inner, args) => self.filter(node, entry, inner, args),
             _ => self.make(node).map(Out::made),
         }
@@ -222,6 +218,38 @@ impl<'a> Run<'a, '_> {
         }
     }
 
+    /// Whether a node counts as true, without making the values of tests and comparisons.
+    pub(crate) fn holds(&mut self, node: &'a Node) -> Result<bool, Boxed> {
+        match &node.kind {
+            Kind::Not(inner) => {
+                self.pay(node)?;
+                self.holds(inner).map(|holds| !holds)
+            }
+            Kind::And(left, right) => {
+                self.pay(node)?;
+                Ok(self.holds(left)? && self.holds(right)?)
+            }
+            Kind::Or(left, right) => {
+                self.pay(node)?;
+                Ok(self.holds(left)? || self.holds(right)?)
+            }
+            Kind::Test(entry, inner, arg) => {
+                self.pay(node)?;
+                self.test(node, entry, inner, arg.as_deref())
+            }
+            Kind::Compare(first, ops) => {
+                self.pay(node)?;
+                self.compare(node, first, ops)
+            }
+            _ => self.value(node).map(|value| truth(&value)),
+        }
+    }
+
+    #[inline]
+    fn pay(&mut self, node: &'a Node) -> Result<(), Boxed> {
+        self.fuel.burn(1).map_err(|trouble| self.trouble(node, trouble))
+    }
+
     /// What a constant or a path of attributes leads to; nothing: see [`Run::open`], which also says why.
     #[inline]
     pub(crate) fn direct(&mut self, node: &'a Node) -> Option<&'a Value> {
@@ -229,7 +257,10 @@ impl<'a> Run<'a, '_> {
             Kind::Const(_) | Kind::Field(..) | Kind::Slot(_) | Kind::Attr(..) => {}
             _ => return None,
         }
-        let (value, nodes) = follow(self.scope, node)?;
+        let (value, nodes) = match &node.kind {
+            Kind::Field(_, _, column) => (self.scope.field(*column).filter(|value| !failed::is_marker(value))?, 2),
+            _ => follow(self.scope, node)?,
+        };
         self.fuel.burn(nodes).ok()?;
         Some(value)
     }
@@ -250,7 +281,7 @@ impl<'a> Run<'a, '_> {
         Some(part_of_text(text, start, stop))
     }
 
-    fn compare(&mut self, node: &'a Node, first: &'a Node, ops: &'a [(Comparison, Node)]) -> Result<Out<'a>, Boxed> {
+    fn compare(&mut self, node: &'a Node, first: &'a Node, ops: &'a [(Comparison, Node)]) -> Result<bool, Boxed> {
         // Whether a part of a text is one of some words: neither the part nor the words are copied.
         if let [(op @ (Comparison::In | Comparison::NotIn), right)] = ops
             && let Kind::Const(Value::List(words)) = &right.kind
@@ -260,18 +291,18 @@ impl<'a> Run<'a, '_> {
                 return Err(self.trouble(node, trouble));
             }
             let found = words.iter().any(|word| word.as_str() == Some(text));
-            return Ok(Out::made(found == (*op == Comparison::In)));
+            return Ok(found == (*op == Comparison::In));
         }
         let mut left = self.value(first)?;
         for (op, right) in ops {
             let right = self.value(right)?;
             match compare(*op, &left, &right, self.fuel) {
                 Ok(true) => left = right,
-                Ok(false) => return Ok(Out::made(false)),
+                Ok(false) => return Ok(false),
                 Err(trouble) => return Err(self.trouble(node, trouble)),
             }
         }
-        Ok(Out::made(true))
+        Ok(true)
     }
 
     fn test(
@@ -280,7 +311,7 @@ impl<'a> Run<'a, '_> {
         entry: &'static table::Test,
         inner: &'a Node,
         arg: Option<&'a Node>,
-    ) -> Result<Out<'a>, Boxed> {
+    ) -> Result<bool, Boxed> {
         let input = match self.open(inner)? {
             Out::Is(value) => Some(value),
             Out::Missing(..) if entry.open => None,
@@ -291,7 +322,7 @@ impl<'a> Run<'a, '_> {
             None => None,
         };
         match (entry.run)(input.as_deref(), arg.as_deref(), self.fuel) {
-            Ok(holds) => Ok(Out::made(holds)),
+            Ok(holds) => Ok(holds),
             Err(trouble) => Err(self.trouble(node, trouble)),
         }
     }

@@ -168,7 +168,7 @@ impl Expr {
     /// # Errors
     /// As [`Expr::eval`].
     pub fn holds_in(&self, scope: Scope<'_>, fuel: &mut Fuel) -> Result<bool, EvalError> {
-        self.value(scope, fuel).map(|value| truth(&value))
+        self.run(scope, fuel).holds(&self.0.root).map_err(|error| *error)
     }
 
     /// The parts of a key: a list's elements, or the one value. Nothing when a part is null, undefined or empty text.

@@ -32,6 +32,7 @@ pub struct Bound<'a> {
 impl<'a> Bound<'a> {
     /// Names in the order of their values, and all that a scope knows already.
     #[must_use]
+    #[inline]
     pub fn new(slots: &'a [Slot], values: &'a [Value], scope: Scope<'a>) -> Self {
         Self { slots, values, before: scope.bound }
     }
@@ -40,18 +41,21 @@ impl<'a> Bound<'a> {
 impl<'a> Scope<'a> {
     /// The names of a frame, and records.
     #[must_use]
+    #[inline]
     pub fn new(frame: &'a Frame, records: &'a [Record<'a>]) -> Self {
         Self { frame, records, bound: None }
     }
 
     /// With more names.
     #[must_use]
+    #[inline]
     pub fn with(self, bound: &'a Bound<'a>) -> Self {
         Self { bound: Some(bound), ..self }
     }
 
     /// The value of a name.
     #[must_use]
+    #[inline]
     pub fn get(self, slot: Slot) -> Option<&'a Value> {
         let mut next = self.bound;
         while let Some(bound) = next {
