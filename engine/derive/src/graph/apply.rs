@@ -96,7 +96,7 @@ impl Graph {
 
 fn upsert_group(known: Option<&TypeRules>, nodes: &mut Nodes, mut group: Vec<(Str, Map)>, digests: Seeded) {
     if !group.is_sorted_by(|a, b| a.0 < b.0) {
-        group.sort_by(|a, b| a.0.cmp(&b.0));
+        group = in_order(group);
         group.dedup_by(|later, kept| {
             let same = later.0 == kept.0;
             if same {
@@ -128,6 +128,24 @@ fn upsert_group(known: Option<&TypeRules>, nodes: &mut Nodes, mut group: Vec<(St
             nodes.set_doc(place, whole, changed);
         }
     }
+}
+
+/// Sorts by id; of equal ids the later ones stay behind. Most ids differ in their first bytes, so that comparing them
+/// reads no text.
+fn in_order(group: Vec<(Str, Map)>) -> Vec<(Str, Map)> {
+    let begin = |id: &str| {
+        let mut first = [0_u8; 16];
+        let len = id.len().min(16);
+        first[..len].copy_from_slice(&id.as_bytes()[..len]);
+        u128::from_be_bytes(first)
+    };
+    let mut order: Vec<(u128, usize)> =
+        group.iter().enumerate().map(|(number, (id, _))| (begin(id), number)).collect();
+    order.sort_unstable_by(|a, b| {
+        a.0.cmp(&b.0).then_with(|| group[a.1].0.cmp(&group[b.1].0)).then_with(|| a.1.cmp(&b.1))
+    });
+    let mut room: Vec<Option<(Str, Map)>> = group.into_iter().map(Some).collect();
+    order.into_iter().filter_map(|(_, number)| room[number].take()).collect()
 }
 
 /// The bits of the attributes in which two documents differ.
@@ -225,6 +243,17 @@ impl<'a> Shapes<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_come_in_order_whatever_they_begin_with() {
+        let ids = ["b", "", "a long common beginning 2", "a\0", "a long common beginning 10", "a", "ab", "a"];
+        let group = ids.iter().enumerate().map(|(number, id)| {
+            (Str::from(*id), Map::from_pairs(vec![("n".into(), Value::Int(number as i64))]))
+        });
+        let mut expected: Vec<(Str, Map)> = group.clone().collect();
+        expected.sort_by(|a, b| a.0.cmp(&b.0));
+        assert_eq!(in_order(group.collect()), expected);
+    }
 
     #[test]
     fn numbers_that_look_different_are_a_difference() {
