@@ -448,15 +448,12 @@ impl<'a> Evaluator<'a> {
                 LinkState::Up
             }
         };
-        let attribute = |side: usize, number: usize| {
-            match self.nodes[links.ends[side]].record(ends[side]).get(number) {
-                Some(Some(Value::Str(text))) => Some(text),
-                _ => None,
-            }
+        let attribute = |side: usize, number: usize| match self.nodes[links.ends[side]].record(ends[side]).get(number) {
+            Some(Some(Value::Str(text))) => Some(text),
+            _ => None,
         };
         let name = name.unwrap_or_else(|| {
-            let [from, to] =
-                [0, 1].map(|side| parts.names[side].iter().find_map(|number| attribute(side, *number)));
+            let [from, to] = [0, 1].map(|side| parts.names[side].iter().find_map(|number| attribute(side, *number)));
             let id = |side: usize| &self.nodes[links.ends[side]].slot(ends[side]).id;
             format!("{}-{}", from.unwrap_or_else(|| id(0)), to.unwrap_or_else(|| id(1))).into()
         });
@@ -469,9 +466,10 @@ impl<'a> Evaluator<'a> {
                 .cloned(),
         };
         let mut attributes = Vec::with_capacity(parts.attributes.len());
-        let names = self.names.get(join).map(|names| {
-            names.get_or_init(|| parts.attributes.iter().map(|(name, _)| Str::from(&**name)).collect())
-        });
+        let names = self
+            .names
+            .get(join)
+            .map(|names| names.get_or_init(|| parts.attributes.iter().map(|(name, _)| Str::from(&**name)).collect()));
         for (place, (key, tree)) in parts.attributes.iter().enumerate() {
             let key = names.map_or(key, |names| &names[place]);
             match tree.eval_in(scope, &mut Fuel::default()) {
@@ -551,13 +549,20 @@ impl<'a> Values<'a> {
                 }
                 Ok(list.pop().unwrap_or_default())
             }
-            Take::All => Ok(Value::list(list.drain(..).collect())),
+            Take::All => Ok(exact(list)),
             Take::Distinct => {
                 // Equal numbers of two kinds: the whole one stays.
                 list.sort_by(order);
                 list.dedup_by(|a, b| a.total_cmp(b) == Ordering::Equal || a == b);
-                Ok(Value::list(list.drain(..).collect()))
+                Ok(exact(list))
             }
         }
     }
+}
+
+/// A list without spare room; the room that it was collected in stays.
+fn exact(list: &mut Vec<Value>) -> Value {
+    let mut items = Vec::with_capacity(list.len());
+    items.append(list);
+    Value::list(items)
 }

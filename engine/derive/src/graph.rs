@@ -12,7 +12,15 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use calipso_model::{Delta, Object, ObjectKey, Str};
 
-use crate::{cliques::Scratch, faults::Faults, hash::{KeySeed, Seeded}, join::Index, nodes::Nodes, rules::Rules, store::Links};
+use crate::{
+    cliques::Scratch,
+    faults::Faults,
+    hash::{KeySeed, Seeded},
+    join::Index,
+    nodes::Nodes,
+    rules::Rules,
+    store::Links,
+};
 
 pub use read::Sizes;
 

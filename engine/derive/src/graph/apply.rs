@@ -139,8 +139,7 @@ fn in_order(group: Vec<(Str, Map)>) -> Vec<(Str, Map)> {
         first[..len].copy_from_slice(&id.as_bytes()[..len]);
         u128::from_be_bytes(first)
     };
-    let mut order: Vec<(u128, usize)> =
-        group.iter().enumerate().map(|(number, (id, _))| (begin(id), number)).collect();
+    let mut order: Vec<(u128, usize)> = group.iter().enumerate().map(|(number, (id, _))| (begin(id), number)).collect();
     order.sort_unstable_by(|a, b| {
         a.0.cmp(&b.0).then_with(|| group[a.1].0.cmp(&group[b.1].0)).then_with(|| a.1.cmp(&b.1))
     });
@@ -247,9 +246,10 @@ mod tests {
     #[test]
     fn ids_come_in_order_whatever_they_begin_with() {
         let ids = ["b", "", "a long common beginning 2", "a\0", "a long common beginning 10", "a", "ab", "a"];
-        let group = ids.iter().enumerate().map(|(number, id)| {
-            (Str::from(*id), Map::from_pairs(vec![("n".into(), Value::Int(number as i64))]))
-        });
+        let group = ids
+            .iter()
+            .enumerate()
+            .map(|(number, id)| (Str::from(*id), Map::from_pairs(vec![("n".into(), Value::Int(number as i64))])));
         let mut expected: Vec<(Str, Map)> = group.clone().collect();
         expected.sort_by(|a, b| a.0.cmp(&b.0));
         assert_eq!(in_order(group.collect()), expected);

@@ -218,7 +218,7 @@ impl Graph {
                 (rules.indexes[*index], known, drafts)
             })
             .collect();
-        let heard = par::run(
+        par::run(
             threads,
             tasks,
             || (),
@@ -226,8 +226,7 @@ impl Graph {
                 let ends = [0, 1].map(|side| &nodes[rules.joins[join].ends[side].type_id]);
                 keep_rows(index, ends, drafts, hear(join))
             },
-        );
-        heard
+        )
     }
 }
 
@@ -280,9 +279,8 @@ fn key_ends(rules: &Rules, indexes: &[usize], nodes: &[Nodes]) -> BTreeMap<usize
         known.binds = known.places.iter().map(|place| maker.generators[*place]).collect();
         for member in &mut known.members {
             let end = &rules.joins[member.join].ends[member.side];
-            let select: Vec<usize> = bound_places(end)
-                .filter_map(|place| known.places.iter().position(|kept| *kept == place))
-                .collect();
+            let select: Vec<usize> =
+                bound_places(end).filter_map(|place| known.places.iter().position(|kept| *kept == place)).collect();
             member.select = Some(select).filter(|select| !select.iter().copied().eq(0..known.places.len()));
         }
         by_type.entry(maker.type_id).or_default().push(known);
@@ -310,7 +308,12 @@ impl<'a> Drafted<'a> {
 }
 
 /// Puts the rows of some objects into an index.
-fn keep_rows(index: &mut Index, ends: [&Nodes; 2], drafted: [Vec<(&Drafted<'_>, &Member)>; 2], hear: Hear<'_>) -> Heard {
+fn keep_rows(
+    index: &mut Index,
+    ends: [&Nodes; 2],
+    drafted: [Vec<(&Drafted<'_>, &Member)>; 2],
+    hear: Hear<'_>,
+) -> Heard {
     let whole = |side: usize, object: u32, full: &[u64; 2]| ends[side].mask(object) & full[side] & !TOUCHED != 0;
     let mut heard = Heard { near: Vec::new(), pairs: Vec::new() };
     for (side, pieces) in drafted.into_iter().enumerate() {
@@ -324,7 +327,8 @@ fn keep_rows(index: &mut Index, ends: [&Nodes; 2], drafted: [Vec<(&Drafted<'_>, 
                 None => (&piece.drafts.binds, all),
                 Some(select) => {
                     let value = |key: usize, place: &usize| piece.drafts.binds[key * all + place].clone();
-                    selected = (0..keys.len()).flat_map(|key| select.iter().map(move |place| value(key, place))).collect();
+                    selected =
+                        (0..keys.len()).flat_map(|key| select.iter().map(move |place| value(key, place))).collect();
                     (&selected, select.len())
                 }
             };
