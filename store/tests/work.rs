@@ -1,51 +1,48 @@
 //! Requests, schedules, connection tests and messages, on the embedded store.
 #![cfg(feature = "embedded")]
 
+#[cfg(test)]
+#[path = "work/bench.rs"]
+mod bench;
+#[cfg(test)]
 #[path = "work/conntest.rs"]
 mod conntest;
+#[cfg(test)]
 #[path = "work/message.rs"]
 mod message;
+#[cfg(test)]
 #[path = "work/plan.rs"]
 mod plan;
+#[cfg(test)]
 #[path = "work/scan.rs"]
 mod scan;
+#[cfg(test)]
 #[path = "work/schedule.rs"]
 mod schedule;
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use calipso_model::Environment;
-use calipso_store::{Embedded, Expect, Options, Store, work::ScanTask};
+use bench::with_environments;
+pub use bench::{NOW, TTL, full};
+use calipso_store::{Backend, Embedded, Options};
 
-/// A moment.
-pub const NOW: i64 = 1_800_000_000_000;
-/// How long leases last here.
-pub const TTL: Duration = Duration::from_secs(30);
-
-/// A store in a temporary folder, with environments.
+/// A store in a temporary folder.
 pub struct Bench {
-    pub store: Embedded,
-    pub folder: tempfile::TempDir,
+    /// The store.
+    pub store: Arc<dyn Backend>,
+    folder: tempfile::TempDir,
 }
 
 impl Bench {
+    /// With environments of these names.
     pub async fn new(environments: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Embedded::open(&folder.path().join("a.store"), Options::default()).unwrap();
-        for name in environments {
-            let environment = Environment { name: (*name).into(), ..Environment::default() };
-            store.put_environment(&environment, Expect::Nothing).await.unwrap();
-        }
-        Self { store, folder }
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Embedded::open(&folder.path().join("a.store"), Options::default()).expect("the store opens");
+        Self { store: with_environments(store, environments).await, folder }
     }
 
-    /// The same file, opened once more, as another process would.
-    pub fn again(&self) -> Embedded {
-        Embedded::open(&self.folder.path().join("a.store"), Options::default()).unwrap()
+    /// The same store, opened once more, as another process would.
+    pub async fn again(&self) -> Arc<dyn Backend> {
+        Arc::new(Embedded::open(&self.folder.path().join("a.store"), Options::default()).expect("the store opens"))
     }
-}
-
-/// A request for a scan of everything.
-pub fn full(environment: &str) -> ScanTask {
-    ScanTask { environment: environment.into(), ..ScanTask::default() }
 }

@@ -11,14 +11,14 @@ use std::{
 };
 
 use async_trait::async_trait;
-use calipso_model::{ConnectionConfig, Environment, ObjectKey, Value};
+use calipso_model::{ConnectionConfig, Environment, ObjectKey, Secret, Value};
 use calipso_pipeline::{
     CancellationToken, Doors, LayeredSpecs, NoSecrets, Quiet, ScanError, ScanMode, ScanReport, ScanRequest, Settings,
     SpecSource, Worker, plan, scan, work::Parts,
 };
 use calipso_spec::Layer;
 use calipso_store::{
-    Backend, Collection, Embedded, Expect, Options,
+    Backend, Collection, Embedded, Expect, Mongo, MongoOptions, Options,
     work::{self, ScanStatus, ScanTask},
 };
 use calipso_transport::{Call, Door, FetchError, Once, Recording, Replay, Reply, Scrubber, SourceStats};
@@ -41,10 +41,15 @@ const LEASE: Duration = Duration::from_millis(2000);
 /// The environment.
 const SHOP: &str = "shop";
 
-/// The store at an address.
-fn open(address: &str) -> Arc<dyn Backend> {
-    match address.split_once(':') {
-        Some(("file", path)) => Arc::new(Embedded::open(Path::new(path), Options::default()).expect("the store opens")),
+/// The store at an address: `file PATH` or `mongo DATABASE URI`.
+async fn open(address: &str) -> Arc<dyn Backend> {
+    let words: Vec<&str> = address.split(' ').collect();
+    match words.as_slice() {
+        ["file", path] => Arc::new(Embedded::open(Path::new(path), Options::default()).expect("the store opens")),
+        ["mongo", database, uri] => {
+            let options = MongoOptions::new(Secret::new(*uri), *database);
+            Arc::new(Mongo::connect(options).await.expect("the store answers"))
+        }
         _ => panic!("`{address}` is no store that these tests know"),
     }
 }
@@ -142,7 +147,7 @@ fn process() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a run-time");
     runtime.block_on(async {
-        let store = open(&address);
+        let store = open(&address).await;
         if !text(ONE_SCAN).is_empty() {
             let outcome = scan_once(store, &name, Slow { inner: replay(fewer), delay, loud: true }).await;
             match outcome {
@@ -240,7 +245,7 @@ async fn ask(store: &dyn Backend) -> String {
 
 /// A new store with the shop.
 async fn furnished(address: &str) -> Arc<dyn Backend> {
-    let store = open(address);
+    let store = open(address).await;
     store.put_environment(&shop(), Expect::Nothing).await.expect("the store takes it");
     store
 }
@@ -332,23 +337,42 @@ async fn a_commit_that_comes_late_is_refused(address: &str) {
     assert!(!second_machine(&*store, 1).await);
 }
 
-/// Runs a scenario on a new embedded store.
-async fn embedded(scenario: impl AsyncFnOnce(&str)) {
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    scenario(&format!("file:{}", folder.path().join("it.store").display())).await;
+/// A new embedded store.
+fn file(folder: &tempfile::TempDir) -> String {
+    format!("file {}", folder.path().join("it.store").display())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sleeping() {
-    embedded(async |address| a_sleeper_is_followed_and_does_no_harm_when_it_wakes(address).await).await;
+/// A new database of the server that all tests share.
+fn mongo() -> String {
+    format!("mongo {} {}", calipso_testbed::mongod().database(), calipso_testbed::mongod().uri())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn dying() {
-    embedded(async |address| a_dead_worker_is_followed(address).await).await;
+/// Each scenario on each store.
+macro_rules! on_every_store {
+    ($($scenario:ident),+) => {
+        mod embedded {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $scenario() {
+                    let folder = tempfile::tempdir().expect("a temporary directory");
+                    super::$scenario(&super::file(&folder)).await;
+                }
+            )+
+        }
+
+        mod mongo {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $scenario() {
+                    super::$scenario(&super::mongo()).await;
+                }
+            )+
+        }
+    };
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn late() {
-    embedded(async |address| a_commit_that_comes_late_is_refused(address).await).await;
-}
+on_every_store!(
+    a_sleeper_is_followed_and_does_no_harm_when_it_wakes,
+    a_dead_worker_is_followed,
+    a_commit_that_comes_late_is_refused
+);

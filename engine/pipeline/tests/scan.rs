@@ -3,6 +3,7 @@
 #[cfg(test)]
 #[path = "scan/bench.rs"]
 mod bench;
+#[cfg(test)]
 #[path = "scan/work.rs"]
 mod work;
 

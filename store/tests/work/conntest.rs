@@ -29,7 +29,7 @@ async fn kept(store: &dyn Records, id: &str) -> ConnectionTest {
 #[tokio::test]
 async fn an_answer_takes_the_secrets_away_and_goes_after_a_day() {
     let bench = Bench::new(&[]).await;
-    let store = &bench.store;
+    let store = &*bench.store;
     let request = submit(store, asked(), NOW).await.unwrap();
     assert_eq!(request.row.status, TestStatus::Request);
     let mut task = claim(store, "w", NOW + 10, TTL).await.unwrap().unwrap();
@@ -49,7 +49,7 @@ async fn an_answer_takes_the_secrets_away_and_goes_after_a_day() {
 #[tokio::test]
 async fn a_lost_worker_is_followed_and_the_fourth_answers_that_it_is_no_use() {
     let bench = Bench::new(&[]).await;
-    let store = &bench.store;
+    let store = &*bench.store;
     let request = submit(store, asked(), NOW).await.unwrap();
     let mut first = claim(store, "w1", NOW, TTL).await.unwrap().unwrap();
     assert_eq!(beat(store, &mut first, NOW + 10_000, TTL).await.unwrap(), Beat::Go);

@@ -15,7 +15,7 @@ use crate::{Bench, NOW};
 #[tokio::test]
 async fn messages_are_found_by_level_and_time_and_forgotten() {
     let bench = Bench::new(&[]).await;
-    let store = &bench.store;
+    let store = &*bench.store;
     for n in 0..20 {
         let level = Level::ALL[n % 4];
         let message = Message {

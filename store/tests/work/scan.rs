@@ -20,7 +20,7 @@ async fn done(records: &dyn Records, task: &mut work::Task<ScanTask>, now: i64) 
 #[tokio::test]
 async fn a_request_goes_from_hand_to_hand() {
     let bench = Bench::new(&[]).await;
-    let store = &bench.store;
+    let store = &*bench.store;
     let asked = submit(store, full("a"), NOW).await.unwrap();
     assert_eq!(asked.id.len(), 24);
     assert_eq!(asked.row.status, ScanStatus::Pending);
@@ -49,7 +49,7 @@ async fn what_only_workers_write_cannot_be_asked_for() {
         log_level: "WARN".into(),
         ..full("a")
     };
-    let asked = submit(&bench.store, sly, NOW).await.unwrap();
+    let asked = submit(&*bench.store, sly, NOW).await.unwrap();
     assert_eq!(
         asked.row,
         ScanTask { log_level: "warning".into(), submit_timestamp: work::stamp(NOW), updated_millis: NOW, ..full("a") }
@@ -68,7 +68,7 @@ async fn what_only_workers_write_cannot_be_asked_for() {
             "does all parts",
         ),
     ] {
-        let error = submit(&bench.store, wrong, NOW).await.unwrap_err();
+        let error = submit(&*bench.store, wrong, NOW).await.unwrap_err();
         assert!(matches!(&error, StoreError::Invalid { what: said } if said.contains(what)), "{error}");
     }
 }
@@ -76,7 +76,7 @@ async fn what_only_workers_write_cannot_be_asked_for() {
 #[tokio::test]
 async fn the_oldest_whose_time_has_come_is_first() {
     let bench = Bench::new(&[]).await;
-    let store = &bench.store;
+    let store = &*bench.store;
     let late = submit(store, ScanTask { not_before_millis: NOW + 60_000, ..full("a") }, NOW).await.unwrap();
     let second = submit(store, full("b"), NOW + 1).await.unwrap();
     let third = submit(store, full("c"), NOW + 2).await.unwrap();
@@ -95,7 +95,7 @@ async fn the_oldest_whose_time_has_come_is_first() {
 #[tokio::test]
 async fn a_lost_worker_is_followed_and_refused_and_the_fourth_does_not_try() {
     let bench = Bench::new(&[]).await;
-    let store = &bench.store;
+    let store = &*bench.store;
     let asked = submit(store, full("a"), NOW).await.unwrap();
     let mut first = claim(store, "w1", NOW, TTL).await.unwrap().unwrap();
     assert!(claim(store, "w2", NOW + 29_999, TTL).await.unwrap().is_none());
@@ -119,7 +119,7 @@ async fn a_lost_worker_is_followed_and_refused_and_the_fourth_does_not_try() {
 #[tokio::test]
 async fn a_lease_that_ran_out_is_good_until_somebody_else_begins() {
     let bench = Bench::new(&[]).await;
-    let store = &bench.store;
+    let store = &*bench.store;
     submit(store, full("a"), NOW).await.unwrap();
     let mut first = claim(store, "w1", NOW, TTL).await.unwrap().unwrap();
     assert_eq!(beat(store, &mut first, Progress::default(), NOW + 50_000, TTL).await.unwrap(), Beat::Go);
@@ -138,7 +138,7 @@ async fn a_lease_that_ran_out_is_good_until_somebody_else_begins() {
 #[tokio::test]
 async fn cancelling_ends_what_waits_and_asks_what_runs() {
     let bench = Bench::new(&[]).await;
-    let store = &bench.store;
+    let store = &*bench.store;
     let waits = submit(store, full("a"), NOW).await.unwrap();
     let ended = cancel(store, &waits.id, "ann", NOW + 1).await.unwrap();
     assert_eq!((ended.status, ended.end_timestamp), (ScanStatus::Aborted, Some(work::stamp(NOW + 1))));
@@ -181,7 +181,7 @@ async fn cancelling_ends_what_waits_and_asks_what_runs() {
 #[tokio::test]
 async fn what_is_handed_back_waits_and_was_no_attempt() {
     let bench = Bench::new(&[]).await;
-    let store = &bench.store;
+    let store = &*bench.store;
     submit(store, full("a"), NOW).await.unwrap();
     for round in 0..5 {
         let now = NOW + round * 1000;
@@ -198,7 +198,7 @@ async fn what_is_handed_back_waits_and_was_no_attempt() {
 #[tokio::test]
 async fn a_partial_scan_does_not_make_an_environment_scanned() {
     let bench = Bench::new(&[]).await;
-    let store = &bench.store;
+    let store = &*bench.store;
     let end = async |task: ScanTask, status, now: i64| {
         submit(store, task, now).await.unwrap();
         let mut task = claim(store, "w", now, TTL).await.unwrap().unwrap();
@@ -233,7 +233,7 @@ async fn a_partial_scan_does_not_make_an_environment_scanned() {
 #[tokio::test]
 async fn a_scan_without_a_request_can_be_told_afterwards() {
     let bench = Bench::new(&[]).await;
-    let store = &bench.store;
+    let store = &*bench.store;
     assert!(record(store, full("a"), NOW).await.is_err(), "it has not ended");
     record(store, ScanTask { status: ScanStatus::Completed, ..full("a") }, NOW).await.unwrap();
     let known = state(store, "a").await.unwrap();
@@ -244,7 +244,7 @@ async fn a_scan_without_a_request_can_be_told_afterwards() {
 #[tokio::test]
 async fn history_is_kept_by_number_and_by_age() {
     let bench = Bench::new(&[]).await;
-    let store = &bench.store;
+    let store = &*bench.store;
     for (environment, number) in [("a", 10), ("b", 2)] {
         for n in 0..number {
             submit(store, full(environment), NOW + n * 1000).await.unwrap();
@@ -269,7 +269,7 @@ async fn however_many_claim_each_request_runs_once_and_one_of_an_environment_at_
     let environments = 5;
     let requests = 40;
     for n in 0..requests {
-        submit(&bench.store, full(&format!("e{}", n % environments)), NOW + n).await.unwrap();
+        submit(&*bench.store, full(&format!("e{}", n % environments)), NOW + n).await.unwrap();
     }
     let running: Arc<Mutex<BTreeMap<String, u32>>> = Arc::default();
     let runs: Arc<Mutex<BTreeMap<String, u32>>> = Arc::default();
@@ -278,10 +278,10 @@ async fn however_many_claim_each_request_runs_once_and_one_of_an_environment_at_
         let (bench, running, runs) = (Arc::clone(&bench), Arc::clone(&running), Arc::clone(&runs));
         workers.push(tokio::spawn(async move {
             // Half of them come through another connection, as another process would.
-            let store = if number % 2 == 0 { bench.store.clone() } else { bench.again() };
+            let store = if number % 2 == 0 { Arc::clone(&bench.store) } else { bench.again().await };
             let name = format!("w{number}");
             loop {
-                let Some(mut task) = claim(&store, &name, NOW + 1000, TTL).await.unwrap() else {
+                let Some(mut task) = claim(&*store, &name, NOW + 1000, TTL).await.unwrap() else {
                     let open = RecordQuery::all().equals("status", "pending");
                     if store.count(Collection::Scans, &open).await.unwrap() == 0 {
                         return;
@@ -297,9 +297,9 @@ async fn however_many_claim_each_request_runs_once_and_one_of_an_environment_at_
                     *here += 1;
                     assert_eq!(*here, 1, "two scans of {environment} at once");
                 }
-                assert_eq!(beat(&store, &mut task, Progress::default(), NOW + 1001, TTL).await.unwrap(), Beat::Go);
+                assert_eq!(beat(&*store, &mut task, Progress::default(), NOW + 1001, TTL).await.unwrap(), Beat::Go);
                 *running.lock().await.get_mut(&environment).unwrap() -= 1;
-                assert_eq!(done(&store, &mut task, NOW + 1002).await, Beat::Go);
+                assert_eq!(done(&*store, &mut task, NOW + 1002).await, Beat::Go);
             }
         }));
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use calipso_store::{
-    Collection, RecordQuery, Records, Store,
+    Collection, RecordQuery, Records,
     work::{
         self, Recurrence, ScanOnly, ScanStatus, ScanTask, Schedule, ScheduleStatus,
         scan::{claim, finish},
@@ -29,8 +29,8 @@ async fn kept(records: &dyn Records, id: &str) -> Schedule {
 }
 
 async fn end_the_scan(bench: &Bench, now: i64) {
-    let mut task = claim(&bench.store, "w", now, TTL).await.unwrap().unwrap();
-    let _ = finish(&bench.store, &mut task, ScanStatus::Completed, None, None, None, None, now).await.unwrap();
+    let mut task = claim(&*bench.store, "w", now, TTL).await.unwrap().unwrap();
+    let _ = finish(&*bench.store, &mut task, ScanStatus::Completed, None, None, None, None, now).await.unwrap();
 }
 
 async fn n_scans(records: &dyn Records) -> u64 {
@@ -40,7 +40,7 @@ async fn n_scans(records: &dyn Records) -> u64 {
 #[tokio::test]
 async fn each_planned_time_asks_once_and_what_was_missed_is_one_scan() {
     let bench = Bench::new(&["a"]).await;
-    let store = &bench.store;
+    let store = &*bench.store;
     let wanted = Schedule { only: Some(ScanOnly::Links), clear: true, log_level: "WARN".into(), ..hourly() };
     let made = create(store, wanted, NOW - 10).await.unwrap();
     assert_eq!((made.row.scheduled_timestamp.clone(), made.row.time_zone.as_ref()), (Some(work::stamp(NOW)), "UTC"));
@@ -71,7 +71,7 @@ async fn each_planned_time_asks_once_and_what_was_missed_is_one_scan() {
 #[tokio::test]
 async fn once_waits_for_its_environment_and_is_then_finished() {
     let bench = Bench::new(&["a"]).await;
-    let store = &bench.store;
+    let store = &*bench.store;
     let made = create(store, Schedule { recurrence: Recurrence::Once, ..hourly() }, NOW - 10).await.unwrap();
     work::scan::submit(store, full("a"), NOW - 5).await.unwrap();
     assert_eq!(due(store, NOW + 1).await.unwrap(), 0);
@@ -87,7 +87,7 @@ async fn once_waits_for_its_environment_and_is_then_finished() {
 #[tokio::test]
 async fn a_crash_between_asking_and_planning_asks_no_second_time() {
     let bench = Bench::new(&["a"]).await;
-    let store = &bench.store;
+    let store = &*bench.store;
     let made = create(store, hourly(), NOW - 10).await.unwrap();
     assert_eq!(due(store, NOW).await.unwrap(), 1);
     // As if the second write had not come to pass.
@@ -113,22 +113,22 @@ async fn a_crash_between_asking_and_planning_asks_no_second_time() {
 async fn many_workers_ask_once() {
     let bench = Arc::new(Bench::new(&["a", "b", "c"]).await);
     for environment in ["a", "b", "c"] {
-        create(&bench.store, Schedule { environment: environment.into(), ..hourly() }, NOW - 10).await.unwrap();
+        create(&*bench.store, Schedule { environment: environment.into(), ..hourly() }, NOW - 10).await.unwrap();
     }
     let mut workers = Vec::new();
     for number in 0..8 {
         let bench = Arc::clone(&bench);
         workers.push(tokio::spawn(async move {
-            let store = if number % 2 == 0 { bench.store.clone() } else { bench.again() };
-            due(&store, NOW + number).await.unwrap()
+            let store = if number % 2 == 0 { Arc::clone(&bench.store) } else { bench.again().await };
+            due(&*store, NOW + number).await.unwrap()
         }));
     }
     let mut asked = 0;
     for worker in workers {
         asked += worker.await.unwrap();
     }
-    assert_eq!((asked, n_scans(&bench.store).await), (3, 3));
-    for task in work::all::<Schedule>(&bench.store, &RecordQuery::all()).await.unwrap() {
+    assert_eq!((asked, n_scans(&*bench.store).await), (3, 3));
+    for task in work::all::<Schedule>(&*bench.store, &RecordQuery::all()).await.unwrap() {
         assert_eq!((task.row.missed, task.row.scheduled_timestamp), (0, Some(work::stamp(NOW + HOUR))));
     }
 }
@@ -136,7 +136,7 @@ async fn many_workers_ask_once() {
 #[tokio::test]
 async fn what_cannot_run_any_more_is_finished_and_says_why_and_stops_no_other() {
     let bench = Bench::new(&["a", "b"]).await;
-    let store = &bench.store;
+    let store = &*bench.store;
     let gone = create(store, hourly(), NOW - 10).await.unwrap();
     let broken = Schedule { time_zone: "Nowhere/Else".into(), scheduled_timestamp: Some(work::stamp(NOW)), ..hourly() };
     work::insert(store, "broken", Schedule { environment: "b".into(), ..broken }).await.unwrap();
