@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod account;
+pub mod answer;
 pub mod audit;
 pub mod catalogue;
 pub mod contract;
@@ -13,7 +14,11 @@ pub mod etag;
 pub mod extract;
 pub mod guard;
 pub mod listing;
+pub mod lookup;
+pub mod measure;
 pub mod openapi;
+pub mod paging;
+pub mod picture;
 pub mod problem;
 pub mod resource;
 pub mod service;
@@ -23,4 +28,4 @@ pub use account::Accounts;
 pub use environments::Environments;
 pub use openapi::{document, router};
 pub use problem::{FieldError, Problem};
-pub use service::{Limits, Service};
+pub use service::{Limits, Pace, Service};

@@ -118,6 +118,9 @@ pub struct FieldError {
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// Id of what stands in the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// Code of a diagnostic of a spec.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
@@ -145,7 +148,23 @@ impl FieldError {
     /// About any part.
     #[must_use]
     pub fn at(place: &'static str, path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { place, path: path.into(), message: message.into(), help: None, code: None, line: None, column: None }
+        Self {
+            place,
+            path: path.into(),
+            message: message.into(),
+            help: None,
+            id: None,
+            code: None,
+            line: None,
+            column: None,
+        }
+    }
+
+    /// Adds the id of what stands in the way.
+    #[must_use]
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
     }
 
     /// Adds what to do.
@@ -231,6 +250,13 @@ impl Problem {
     #[must_use]
     pub fn conflict(detail: impl Into<String>) -> Self {
         Self::new(409, detail)
+    }
+
+    /// Adds each place that it is about.
+    #[must_use]
+    pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.errors = errors;
+        self
     }
 
     /// 412.
@@ -356,7 +382,9 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match &error {
             StoreError::NotFound { .. } | StoreError::NoRevision { .. } => Self::not_found(error.to_string()),
-            StoreError::Exists { .. } | StoreError::LeaseHeld { .. } => Self::conflict(error.to_string()),
+            StoreError::Exists { .. } | StoreError::LeaseHeld { .. } | StoreError::Finished { .. } => {
+                Self::conflict(error.to_string())
+            }
             StoreError::Changed { .. } => Self::changed(error.to_string()),
             StoreError::Invalid { what } => Self::bad_request(vec![FieldError::query("", what.clone())]),
             StoreError::Busy | StoreError::Unavailable { .. } | StoreError::FullDisk { .. } => Self::store_away(error),

@@ -22,11 +22,43 @@ pub struct Limits {
     pub query_bytes: usize,
     /// How long an answer may take to begin.
     pub time: Duration,
+    /// Streams of events.
+    pub events: Pace,
+}
+
+/// How often streams of events do what they do again and again.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    /// The store is asked what is new: once for each environment, however many listen.
+    pub poll: Duration,
+    /// A silent stream says that it lives.
+    pub heartbeat: Duration,
+    /// The login is checked again: a stream ends with the token that opened it.
+    pub recheck: Duration,
+    /// So many streams may be open.
+    pub streams: usize,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            poll: Duration::from_secs(1),
+            heartbeat: Duration::from_secs(15),
+            recheck: Duration::from_secs(15),
+            streams: 2_000,
+        }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body_bytes: 1 << 20, page_size: 1_000, query_bytes: 16 << 10, time: Duration::from_secs(60) }
+        Self {
+            body_bytes: 1 << 20,
+            page_size: 1_000,
+            query_bytes: 16 << 10,
+            time: Duration::from_secs(60),
+            events: Pace::default(),
+        }
     }
 }
 

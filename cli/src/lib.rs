@@ -8,7 +8,6 @@ pub mod environment;
 pub mod failure;
 pub mod metrics;
 pub mod output;
-pub mod picture;
 pub mod secrets;
 pub mod session;
 pub mod settings;

@@ -4,6 +4,7 @@
 
 mod environments;
 mod reads;
+mod records;
 mod revisions;
 mod scopes;
 
@@ -15,12 +16,13 @@ use calipso_model::{
 
 use crate::{
     error::StoreError,
+    records::Backend,
     scope::ScopeChanges,
     store::{CommitInfo, Expect, Lease, Store},
 };
 
 /// Makes an empty store; stays alive until the case is over.
-pub type Make<'m> = &'m (dyn Fn() -> Pin<Box<dyn Future<Output = Arc<dyn Store>> + Send>> + Send + Sync);
+pub type Make<'m> = &'m (dyn Fn() -> Pin<Box<dyn Future<Output = Arc<dyn Backend>> + Send>> + Send + Sync);
 
 /// Runs every case, each on a store of its own.
 ///
@@ -31,6 +33,7 @@ pub async fn run(make: Make<'_>) {
     revisions::run(make).await;
     reads::run(make).await;
     scopes::run(make).await;
+    records::run(make).await;
 }
 
 /// Name of the environment that cases use.

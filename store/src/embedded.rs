@@ -224,7 +224,16 @@ impl Store for Embedded {
     }
 
     async fn revisions(&self, environment: &str) -> Result<Vec<RevisionInfo>, StoreError> {
-        self.ask(environment, read::revisions).await
+        self.ask(environment, |db, name| read::revisions(db, name, 0, usize::MAX)).await
+    }
+
+    async fn revisions_after(
+        &self,
+        environment: &str,
+        after: Revision,
+        limit: usize,
+    ) -> Result<Vec<RevisionInfo>, StoreError> {
+        self.ask(environment, move |db, name| read::revisions(db, name, after, limit)).await
     }
 
     async fn counts(&self, environment: &str, at: Option<Revision>) -> Result<CountsByType, StoreError> {
@@ -239,6 +248,16 @@ impl Store for Embedded {
     ) -> Result<Option<Object>, StoreError> {
         let key = key.clone();
         self.at(environment, at, move |view| read::object::get(view, &key)).await
+    }
+
+    async fn object_json(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        key: &ObjectKey,
+    ) -> Result<(Revision, Option<String>), StoreError> {
+        let key = key.clone();
+        self.at(environment, at, move |view| Ok((view.number(), read::object::text(view, &key)?))).await
     }
 
     async fn objects_by_key(
@@ -302,6 +321,19 @@ impl Store for Embedded {
     async fn link(&self, environment: &str, at: Option<Revision>, key: &LinkRef) -> Result<Option<Link>, StoreError> {
         let key = key.clone();
         self.at(environment, at, move |view| read::link::get(view, &key)).await
+    }
+
+    async fn links_by_key(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        keys: &[LinkRef],
+    ) -> Result<Vec<Link>, StoreError> {
+        let keys = keys.to_vec();
+        self.at(environment, at, move |view| {
+            keys.iter().filter_map(|key| read::link::get(view, key).transpose()).collect()
+        })
+        .await
     }
 
     async fn clique(
@@ -383,6 +415,11 @@ impl Store for Embedded {
     async fn scopes_of(&self, environment: &str, key: &ObjectKey) -> Result<Vec<ScopeRecord>, StoreError> {
         let key = key.clone();
         self.ask(environment, move |db, name| read::scope::of(db, name, &key)).await
+    }
+
+    async fn last_scanned(&self, environment: &str, keys: &[ObjectKey]) -> Result<Vec<Option<Str>>, StoreError> {
+        let keys = keys.to_vec();
+        self.ask(environment, move |db, name| read::scope::last_scanned(db, name, &keys)).await
     }
 
     async fn put_report(

@@ -129,6 +129,9 @@ struct Db {
     secrets: Vec<String>,
     /// One commit of an environment at a time in this process; other processes are told by the lease.
     turns: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    /// The session that each lease commits with, by its fencing number. The environment's document names it, so that whoever
+    /// takes over can end a transaction that a dead writer left open.
+    sessions: Mutex<BTreeMap<i64, ClientSession>>,
 }
 
 impl Db {
@@ -158,7 +161,7 @@ impl Db {
         let client = Client::with_options(client)
             .map_err(|_| refused("the address holds options that contradict each other"))?;
         let database = client.database(&options.database);
-        Ok(Self { client, database, place, options, secrets, turns: Mutex::default() })
+        Ok(Self { client, database, place, options, secrets, turns: Mutex::default(), sessions: Mutex::default() })
     }
 
     /// Refuses servers that cannot do what is needed.
@@ -233,6 +236,37 @@ impl Db {
             Arc::clone(turns.entry(environment.to_owned()).or_default())
         };
         turn.lock_owned().await
+    }
+
+    /// The session that a lease commits with; a new one where it was made by another process.
+    async fn lend(&self, fence: i64) -> Result<ClientSession, StoreError> {
+        let known = self.sessions.lock().unwrap_or_else(PoisonError::into_inner).remove(&fence);
+        match known {
+            Some(session) => Ok(session),
+            None => self.session().await,
+        }
+    }
+
+    /// Keeps the session of a lease.
+    fn keep(&self, fence: i64, session: ClientSession) {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).insert(fence, session);
+    }
+
+    /// Forgets the session of a lease.
+    fn forget(&self, fence: i64) {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).remove(&fence);
+    }
+
+    /// Ends what is open in sessions of writers that have lost their right. Where the server does not allow this, it ends a
+    /// transaction itself after a minute.
+    async fn end_sessions(&self, sessions: Vec<Document>) {
+        if !sessions.is_empty() {
+            let ended = self.client.database("admin").run_command(doc! { "killSessions": sessions }).await;
+            if let Err(error) = ended {
+                let error = self.scrub(&error.kind.to_string());
+                tracing::debug!(error, "The sessions of an earlier writer could not be ended.");
+            }
+        }
     }
 
     /// The next number of a counter.

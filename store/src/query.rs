@@ -1,6 +1,6 @@
 //! Questions to a store, and how their answers come page by page.
 
-use calipso_model::{LinkRef, ObjectKey, Revision, Str, Value};
+use calipso_model::{LinkRef, LinkState, ObjectKey, Revision, Str, Value};
 
 /// Where the next page starts, at which revision. Opaque: what one store made only that kind of store understands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,15 +67,26 @@ pub struct Paged<T> {
 pub struct Query {
     /// Of one of these types; any when empty.
     pub types: Vec<Str>,
+    /// With this id, of whatever type.
+    pub id: Option<Str>,
     /// Below this parent (its own children only).
     pub parent: Option<ObjectKey>,
+    /// Below a parent of this id, of whatever type.
+    pub parent_id: Option<Str>,
+    /// Whose `id_path` goes on after this path and a slash: all that is below an object, its children's children too.
+    /// Paths follow parents: the path of an object is that of its parent, a slash, and its id.
+    pub below: Option<Str>,
     /// With this `host`.
     pub host: Option<Str>,
     /// With fields that have these values: a field of the document, or a path into it with dots. A field that is not there
     /// equals null.
     pub equals: Vec<(Str, Value)>,
+    /// With fields that have one of these values each, named as in `equals`.
+    pub one_of: Vec<(Str, Vec<Value>)>,
     /// Whose `name` or `object_name` contains this text, in whatever case; of one or two characters: starts with it.
     pub text: Option<Str>,
+    /// Only these fields of the documents are of interest; a store may leave out all others. Everything when not given.
+    pub fields: Option<Vec<Str>>,
 }
 
 /// Which links; every part that is given must hold. Answers are ordered by source, link type, target.
@@ -91,6 +102,15 @@ pub struct LinkQuery {
     pub target: Option<ObjectKey>,
     /// With this `host`.
     pub host: Option<Str>,
+    /// With this name.
+    pub name: Option<Str>,
+    /// In this state.
+    pub state: Option<LinkState>,
+    /// Standing for a chain of others, or not.
+    pub implicit: Option<bool>,
+    /// With attributes that have one of these values each: an attribute, or a path into it with dots. One that is not there
+    /// equals null.
+    pub one_of: Vec<(Str, Vec<Value>)>,
 }
 
 impl LinkQuery {

@@ -234,6 +234,17 @@ pub trait Store: Send + Sync {
     /// All readable revisions, oldest first; the empty revision 0 is not listed.
     async fn revisions(&self, environment: &str) -> Result<Vec<RevisionInfo>, StoreError>;
 
+    /// The readable revisions after one, oldest first, at most so many.
+    async fn revisions_after(
+        &self,
+        environment: &str,
+        after: Revision,
+        limit: usize,
+    ) -> Result<Vec<RevisionInfo>, StoreError> {
+        let all = self.revisions(environment).await?;
+        Ok(all.into_iter().filter(|known| known.revision > after).take(limit).collect())
+    }
+
     /// How much there is at a revision, per object type, link type, and clique type.
     async fn counts(&self, environment: &str, at: Option<Revision>) -> Result<CountsByType, StoreError>;
 
@@ -252,6 +263,21 @@ pub trait Store: Send + Sync {
         at: Option<Revision>,
         keys: &[ObjectKey],
     ) -> Result<Vec<Object>, StoreError>;
+
+    /// The whole document of one object as JSON text, keys sorted; and the revision that was read.
+    async fn object_json(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        key: &ObjectKey,
+    ) -> Result<(Revision, Option<String>), StoreError> {
+        let revision = match at {
+            Some(revision) => revision,
+            None => self.current(environment).await?,
+        };
+        let object = self.object(environment, Some(revision), key).await?;
+        Ok((revision, object.map(|object| Value::Map(object.doc).to_json())))
+    }
 
     /// Objects by type, parent, host, fields or text.
     async fn objects(
@@ -281,6 +307,24 @@ pub trait Store: Send + Sync {
 
     /// One link.
     async fn link(&self, environment: &str, at: Option<Revision>, key: &LinkRef) -> Result<Option<Link>, StoreError>;
+
+    /// Several links at one revision, in the order asked; those that are not there are left out.
+    async fn links_by_key(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        keys: &[LinkRef],
+    ) -> Result<Vec<Link>, StoreError> {
+        let revision = match at {
+            Some(revision) => revision,
+            None => self.current(environment).await?,
+        };
+        let mut links = Vec::with_capacity(keys.len());
+        for key in keys {
+            links.extend(self.link(environment, Some(revision), key).await?);
+        }
+        Ok(links)
+    }
 
     /// The clique of a focal point.
     async fn clique(
@@ -346,6 +390,17 @@ pub trait Store: Send + Sync {
     /// Every scope that an object is a member of, by key, each with that object's members only.
     async fn scopes_of(&self, environment: &str, key: &ObjectKey) -> Result<Vec<ScopeRecord>, StoreError>;
 
+    /// When each of some objects was found last by a fetcher that asserts it, RFC 3339, in the order asked; nothing for one that
+    /// no complete scope asserts. Scopes are not versioned: this is what is known now.
+    async fn last_scanned(&self, environment: &str, keys: &[ObjectKey]) -> Result<Vec<Option<Str>>, StoreError> {
+        let mut times = Vec::with_capacity(keys.len());
+        for key in keys {
+            let scopes = self.scopes_of(environment, key).await?;
+            times.push(newest_scan(&scopes));
+        }
+        Ok(times)
+    }
+
     /// Keeps a report, and of the reports before it the newest `keep - 1`.
     async fn put_report(
         &self,
@@ -364,6 +419,16 @@ pub trait Store: Send + Sync {
 
     /// Makes old revisions unreadable and frees what only they held.
     async fn prune(&self, environment: &str, keep: &Keep) -> Result<Pruned, StoreError>;
+}
+
+/// When an object was found last, by the scopes that it is a member of.
+#[must_use]
+pub fn newest_scan(scopes: &[ScopeRecord]) -> Option<Str> {
+    scopes
+        .iter()
+        .filter(|scope| !scope.scanned_at.is_empty() && scope.members.iter().any(|member| member.asserts))
+        .map(|scope| scope.scanned_at.clone())
+        .max()
 }
 
 /// How much there is at a revision.

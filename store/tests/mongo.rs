@@ -1,10 +1,25 @@
 //! The store in a MongoDB: the common suite, a model beside it, kills, stalled writers, and what is its own.
 #![cfg(feature = "mongo")]
 
+#[path = "both/model.rs"]
+mod both;
+#[path = "mongo/kill.rs"]
+mod kill;
+#[path = "both/kill.rs"]
+mod killed;
+#[path = "mongo/model.rs"]
+mod model;
+#[path = "mongo/plans.rs"]
+mod plans;
+#[path = "mongo/trouble.rs"]
+mod trouble;
+#[path = "mongo/writers.rs"]
+mod writers;
+
 use std::sync::Arc;
 
 use calipso_model::Secret;
-use calipso_store::{Mongo, MongoOptions, Store};
+use calipso_store::{Backend, Mongo, MongoOptions};
 use calipso_testbed::mongod;
 use mongodb::{Client, bson::doc};
 
@@ -16,9 +31,13 @@ fn options(database: &str) -> MongoOptions {
 /// Empties a database but for its counters: quicker than to make its collections and indexes anew.
 async fn empty(client: &Client, database: &str) {
     let database = client.database(database);
-    for collection in database.list_collection_names().await.unwrap() {
+    for collection in database.list_collection_names().await.expect("the server works") {
         if collection != "counters" && collection != "system.profile" {
-            database.collection::<mongodb::bson::Document>(&collection).delete_many(doc! {}).await.unwrap();
+            database
+                .collection::<mongodb::bson::Document>(&collection)
+                .delete_many(doc! {})
+                .await
+                .expect("the server works");
         }
     }
 }
@@ -27,8 +46,8 @@ async fn conformance(change: fn(&mut MongoOptions)) {
     let database = mongod().database();
     let mut options = options(&database);
     change(&mut options);
-    let store: Arc<dyn Store> = Arc::new(Mongo::connect(options).await.unwrap());
-    let client = Client::with_uri_str(mongod().uri()).await.unwrap();
+    let store: Arc<dyn Backend> = Arc::new(Mongo::connect(options).await.expect("the server works"));
+    let client = Client::with_uri_str(mongod().uri()).await.expect("the server works");
     calipso_store::conformance::run(&|| {
         let (store, client, database) = (Arc::clone(&store), client.clone(), database.clone());
         Box::pin(async move {

@@ -35,7 +35,7 @@ pub struct Cloud {
     pub specs: Arc<Specs>,
     pub environment: Environment,
     pub store: Arc<dyn Store>,
-    _dir: TempDir,
+    _dir: Option<TempDir>,
 }
 
 impl Cloud {
@@ -43,10 +43,15 @@ impl Cloud {
     pub async fn new(specs: &Arc<Specs>, recording: &Recording) -> Self {
         let dir = TempDir::new().expect("a temporary directory");
         let store = Embedded::open(&dir.path().join("store.db"), Options::default()).expect("a new store");
+        Self { _dir: Some(dir), ..Self::within(specs, recording, Arc::new(store)).await }
+    }
+
+    /// The same within another store.
+    pub async fn within(specs: &Arc<Specs>, recording: &Recording, store: Arc<dyn Store>) -> Self {
         let environment =
             calipso_cli::command::scan::environment_of(recording, "cloud").expect("the recording tells of one");
         store.put_environment(&environment, Expect::Anything).await.expect("the store takes it");
-        Self { specs: Arc::clone(specs), environment, store: Arc::new(store), _dir: dir }
+        Self { specs: Arc::clone(specs), environment, store, _dir: None }
     }
 
     /// Scans through a door, at a time given in seconds since 1970.

@@ -1,5 +1,6 @@
 //! The one integration test binary.
 
+mod backends;
 mod cloud;
 mod faults;
 mod fencing;

@@ -5,7 +5,7 @@ use calipso_spec::{
     Loaded, Severity,
     checked::{ListCondition, Selector},
     environment::Mistake,
-    glance,
+    peek,
 };
 use calipso_store::{
     StoreError,
@@ -94,7 +94,7 @@ pub async fn keep(
 ) -> Result<Taken, Problem> {
     let folder = folder_of(&draft.kind)?;
     let (pointer, text) = text_of(&draft)?;
-    let name = match (glance(&text).name, &draft.name) {
+    let name = match (peek(&text).name, &draft.name) {
         (Some(found), Some(wanted)) if found != *wanted => {
             let sentence = format!("the path names `{wanted}`, the spec is named `{found}`");
             return Err(rejected(vec![Mistake::new(pointer, sentence)]));
@@ -206,9 +206,9 @@ fn text_of(draft: &Draft) -> Result<(&'static str, String), Problem> {
     let (pointer, text) = match &draft.content {
         Content::Text(text) => {
             too_long("/text", text)?;
-            let glance = glance(text);
+            let peek = peek(text);
             let mut text = text.clone();
-            if glance.is_open && !glance.selects {
+            if peek.is_open && !peek.selects {
                 if !text.ends_with('\n') {
                     text.push('\n');
                 }

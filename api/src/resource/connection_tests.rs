@@ -1,6 +1,9 @@
 //! `/connection_tests`: whether an environment, or a configuration that is not saved, can be reached. Workers find out.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use axum::{
     Json,
@@ -155,6 +158,10 @@ async fn create(
     }
     if !mistakes.is_empty() {
         return Err(rejected(mistakes));
+    }
+    if targets.is_empty() {
+        targets =
+            environment.connections.keys().chain(given.keys()).cloned().collect::<BTreeSet<_>>().into_iter().collect();
     }
     let configuration: Map = given
         .into_iter()

@@ -504,3 +504,36 @@ async fn without_a_key_only_references_are_taken() {
     assert_eq!(errors(&answer).len(), 4);
     assert!(!answer.body.to_string().contains(PLANTED));
 }
+
+#[tokio::test]
+async fn rights_are_kept_with_the_users() {
+    use calipso_api::{
+        account::{
+            Settings,
+            user::{Source, User},
+        },
+        environments::grants::settle,
+    };
+    let (server, accounts) = crate::support::guarded(Settings::default());
+    for name in ["anna", "boris", "clara"] {
+        accounts.add_user(User::new(name, Source::Directory, jiff::Timestamp::now()), None).await.unwrap();
+    }
+    let grants = server.service.environments.grants.as_ref();
+    assert_eq!(grants.unknown(&["Anna".into(), "ghost".into()]).await.unwrap(), ["ghost".into()]);
+    grants.set("Anna", "cloud", Some(Grant::View)).await.unwrap();
+    grants.set("anna", "other", Some(Grant::Edit)).await.unwrap();
+    grants.set("clara", "*", Some(Grant::Edit)).await.unwrap();
+    grants.set("ghost", "cloud", Some(Grant::Edit)).await.unwrap();
+    assert_eq!(grants.of("cloud").await.unwrap(), [("anna".into(), Grant::View)].into_iter().collect());
+    let wanted = [("boris".into(), Grant::Edit)].into_iter().collect();
+    settle(grants, "cloud", &wanted).await.unwrap();
+    assert_eq!(grants.of("cloud").await.unwrap(), wanted);
+    assert_eq!(grants.of("other").await.unwrap().len(), 1, "rights to others stay");
+    // Many at once lose nothing.
+    let names: Vec<String> = (0..4).map(|place| format!("env-{place}")).collect();
+    futures::future::join_all(names.iter().map(|name| grants.set("boris", name, Some(Grant::View))))
+        .await
+        .into_iter()
+        .for_each(|set| set.unwrap());
+    assert_eq!(accounts.read_user("boris").await.unwrap().user.grants.len(), 5);
+}

@@ -8,7 +8,7 @@ use axum::{
     http::{Method, Request, StatusCode},
 };
 use calipso_api::{
-    Access, Accounts, Environments, Limits, Service,
+    Access, Accounts, Environments, Limits, Pace, Service,
     account::{Directory, Settings, settings::PasswordCost},
     environments::Grants,
 };
@@ -38,7 +38,12 @@ pub fn with(access: Access) -> Server {
 
 /// A server with this access and these rules about environments.
 pub fn made(access: Access, environments: Environments) -> Server {
-    built(|_| (access, environments))
+    built(|_| (access, environments), Pace::default())
+}
+
+/// A server with this access, whose streams of events have this pace.
+pub fn paced(access: Access, events: Pace) -> Server {
+    built(|_| (access, Environments::default()), events)
 }
 
 /// A server that asks for logins. Passwords are hashed cheaply.
@@ -49,17 +54,20 @@ pub fn guarded(settings: Settings) -> (Server, Arc<Accounts>) {
 /// The same, with a directory.
 pub fn guarded_with(settings: Settings, directory: Option<Arc<dyn Directory>>) -> (Server, Arc<Accounts>) {
     let mut accounts = None;
-    let server = built(|backend| {
-        let cost = PasswordCost { memory_kib: 8, passes: 1, at_once: 2 };
-        let mut made = Accounts::new(backend, Settings { password_cost: cost, ..settings });
-        if let Some(directory) = directory {
-            made = made.with_directory(directory);
-        }
-        let made = Arc::new(made);
-        accounts = Some(Arc::clone(&made));
-        let environments = Environments { grants: Arc::clone(&made) as Arc<dyn Grants>, ..Environments::default() };
-        (Access::Checked(made), environments)
-    });
+    let server = built(
+        |backend| {
+            let cost = PasswordCost { memory_kib: 8, passes: 1, at_once: 2 };
+            let mut made = Accounts::new(backend, Settings { password_cost: cost, ..settings });
+            if let Some(directory) = directory {
+                made = made.with_directory(directory);
+            }
+            let made = Arc::new(made);
+            accounts = Some(Arc::clone(&made));
+            let environments = Environments { grants: Arc::clone(&made) as Arc<dyn Grants>, ..Environments::default() };
+            (Access::Checked(made), environments)
+        },
+        Pace::default(),
+    );
     (server, accounts.unwrap())
 }
 
@@ -78,7 +86,7 @@ pub fn clock() -> jiff::Timestamp {
     jiff::Timestamp::now() + jiff::SignedDuration::from_secs(AHEAD.with(std::cell::Cell::get))
 }
 
-fn built(access: impl FnOnce(Arc<dyn Backend>) -> (Access, Environments)) -> Server {
+fn built(access: impl FnOnce(Arc<dyn Backend>) -> (Access, Environments), events: Pace) -> Server {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let backend: Arc<dyn Backend> =
         Arc::new(Embedded::open(&folder.path().join("store.db"), Options::default()).expect("a store"));
@@ -91,7 +99,7 @@ fn built(access: impl FnOnce(Arc<dyn Backend>) -> (Access, Environments)) -> Ser
         loaded,
         access,
         environments,
-        limits: Limits::default(),
+        limits: Limits { events, ..Limits::default() },
         version: "0.0.0",
         clock,
     });

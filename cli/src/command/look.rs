@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use calipso_api::picture::{self, Line, Node, Picture};
 use calipso_model::{Link, LinkRef, Object, ObjectKey, Revision, Str, Value};
 use calipso_store::{CliqueQuery, LinkQuery, Page, Paged, Query, Store, StoreError};
 
@@ -9,7 +10,6 @@ use crate::{
     args::{self, Picture as PictureFormat, Shape},
     failure::{Exit, Failure},
     output::{json, printable, yaml},
-    picture::{self, Line, Node, Picture},
     session::{Session, find_object, store_failure},
     show,
 };

@@ -71,6 +71,7 @@ impl Map {
 
     /// The value of a key.
     #[must_use]
+    #[inline]
     pub fn get(&self, key: &str) -> Option<&Value> {
         // Most documents are small: comparing lengths one by one is then faster than jumping between keys.
         if self.0.len() <= SMALL {
@@ -107,6 +108,7 @@ impl Map {
 
     /// The text under a key, if it is text.
     #[must_use]
+    #[inline]
     pub fn text(&self, key: &str) -> Option<&Str> {
         match self.get(key) {
             Some(Value::Str(text)) => Some(text),
@@ -159,6 +161,7 @@ impl Map {
 
     /// How many keys there are.
     #[must_use]
+    #[inline]
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -170,6 +173,7 @@ impl Map {
     }
 
     /// Keys and values in key order.
+    #[inline]
     pub fn iter(&self) -> std::slice::Iter<'_, (Str, Value)> {
         self.0.iter()
     }

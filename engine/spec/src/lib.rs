@@ -20,7 +20,7 @@ mod yaml;
 
 pub use checked::Specs;
 pub use diag::{Diagnostic, Severity};
-pub use load::{Glance, Layer, Loaded, glance, load, read_layer};
+pub use load::{Layer, Loaded, Peek, load, peek, read_layer};
 pub use rows::{Misnamed, SpecText, layer_of};
 pub use select::EnvView;
 pub use spec_test::{SpecTest, TestCase, TestOf};

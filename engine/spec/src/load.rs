@@ -264,7 +264,7 @@ fn name_of(node: &Node) -> Option<Str> {
 
 /// What a text says of itself before anything of it is checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Glance {
+pub struct Peek {
     /// Its `name`.
     pub name: Option<Str>,
     /// Whether it has the key `environment`.
@@ -275,10 +275,10 @@ pub struct Glance {
 
 /// Looks at the text of one spec.
 #[must_use]
-pub fn glance(text: &str) -> Glance {
-    let Ok(node) = yaml::read(text) else { return Glance::default() };
+pub fn peek(text: &str) -> Peek {
+    let Ok(node) = yaml::read(text) else { return Peek::default() };
     let is_flow = text.trim_start().starts_with('{');
-    Glance {
+    Peek {
         name: name_of(&node),
         selects: entry(&node, "environment").is_some(),
         is_open: matches!(node.kind, NodeKind::Map(_)) && !is_flow,

@@ -40,6 +40,30 @@ async fn configurations(make: Make<'_>) {
     store.put_environment(&a, Expect::Anything).await.expect("saving again works");
     assert_eq!(store.environment("a").await.expect("it is there"), a, "the last configuration counts");
     assert_eq!(store.environments().await.expect("listing works"), [a, b], "environments come by name");
+    let expected =
+        async |environment: &calipso_model::Environment, expect| store.put_environment(environment, expect).await;
+    let c = environment("c");
+    assert!(matches!(expected(&c, Expect::Version(1)).await, Err(StoreError::Changed { what: "environment", .. })));
+    assert_eq!(expected(&c, Expect::Nothing).await.expect("its name is free"), 1, "versions start at 1");
+    assert!(matches!(expected(&c, Expect::Nothing).await, Err(StoreError::Exists { what: "environment", .. })));
+    assert_eq!(expected(&c, Expect::Version(1)).await.expect("that is its version"), 2, "versions grow");
+    assert!(
+        matches!(expected(&c, Expect::Version(1)).await, Err(StoreError::Changed { .. })),
+        "a stale version is refused"
+    );
+    assert!(matches!(expected(&c, Expect::Version(9)).await, Err(StoreError::Changed { .. })), "one to come is, too");
+    let mut odd = environment("c");
+    let odd_names = [("$set", Value::Int(1)), ("a.b", Value::text("$name")), ("", Value::Null)].into_iter().collect();
+    odd.settings.insert("$odd", Value::Map(odd_names));
+    odd.settings.insert("nul\0", Value::Int(2));
+    assert_eq!(expected(&odd, Expect::Anything).await.expect("saving works"), 3);
+    assert_eq!(
+        store.versioned_environment("c").await.expect("it is there"),
+        (odd, 3),
+        "names and values survive exactly"
+    );
+    assert_eq!(expected(&c, Expect::Anything).await.expect("saving works"), 4);
+    assert_eq!(store.versioned_environment("c").await.expect("it is there"), (c, 4), "nothing of before is left");
     let nameless = environment("");
     assert!(
         matches!(store.put_environment(&nameless, Expect::Anything).await, Err(StoreError::Invalid { .. })),

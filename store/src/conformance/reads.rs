@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use calipso_model::{Delta, Link, Object, Value};
+use calipso_model::{Delta, Link, LinkRef, LinkState, Object, Value};
 
 use super::{Case, HOME, Make, clique, key, keys, link, object, objects, reference};
 use crate::{
@@ -16,6 +16,7 @@ type Asked<'f, Q, T> = (&'static str, Q, &'f dyn Fn(&T) -> bool);
 /// All cases of this file.
 pub(super) async fn run(make: Make<'_>) {
     questions(make).await;
+    paths(make).await;
     pages(make).await;
     links(make).await;
     cliques(make).await;
@@ -90,6 +91,41 @@ async fn questions(make: Make<'_>) {
         assert_eq!(ask(Query { text: Some(text.into()), ..query() }).await, found, "text `{text}`");
     }
 
+    let one_of = |field: &str, values: Vec<Value>| Query { one_of: vec![(field.into(), values)], ..query() };
+    assert_eq!(ask(one_of("n", vec![Value::text("3"), Value::Int(3)])).await, ["host/h1", "host/h2"]);
+    assert_eq!(ask(one_of("deep.er", vec![Value::text("h2"), Value::text("h9")])).await, ["vm/db"]);
+    assert_eq!(ask(one_of("up", vec![Value::Null, Value::Bool(false)])).await.len(), 5, "null is what is not there");
+    assert_eq!(ask(one_of("up", Vec::new())).await, none, "no value is none of these");
+    let id = |id: &str| Query { id: Some(id.into()), ..query() };
+    assert_eq!(ask(id("h1")).await, ["host/h1"]);
+    assert_eq!(ask(id("h")).await, none, "an id is whole");
+    assert_eq!(ask(Query { types: vec!["vm".into()], ..id("h1") }).await, none);
+    assert_eq!(ask(Query { host: Some("h1".into()), ..id("web-1") }).await, ["vm/web-1"]);
+    assert_eq!(ask(Query { host: Some("h2".into()), ..id("web-1") }).await, none, "every part must hold");
+    assert_eq!(ask(Query { text: Some("EB-1".into()), ..id("web-1") }).await, ["vm/web-1"]);
+    assert_eq!(ask(Query { text: Some("we".into()), ..id("web-1") }).await, ["vm/web-1"]);
+    assert_eq!(ask(Query { text: Some("eb".into()), ..id("web-1") }).await, none, "two letters begin a name");
+    assert_eq!(ask(Query { parent_id: Some("h1".into()), ..id("web-1") }).await, ["vm/web-1"]);
+    let parent_id = |id: &str| Query { parent_id: Some(id.into()), ..query() };
+    assert_eq!(ask(parent_id("h1")).await, ["nic/eth0", "vm/web-1", "vm/web-2"]);
+    assert_eq!(ask(parent_id("h9")).await, none);
+    assert_eq!(
+        ask(Query { parent: Some(key("host/h1")), ..parent_id("h1") }).await,
+        ["nic/eth0", "vm/web-1", "vm/web-2"]
+    );
+    assert_eq!(ask(Query { parent: Some(key("host/h1")), ..parent_id("h2") }).await, none);
+    let some = Query { types: vec!["vm".into()], fields: Some(vec!["name".into(), "gone".into()]), ..query() };
+    let page = store.objects(HOME, None, &some, &Page::first(9)).await.expect("reading works");
+    assert_eq!(keys(&page.items), ["vm/db", "vm/web-1", "vm/web-2"]);
+    for object in &page.items {
+        assert_eq!(object.text("name"), Some(&*object.key.id), "a field that was asked for is there");
+    }
+
+    let text = r#"{"id":"h1","n":3,"object_name":"Ärger","type":"host","up":true}"#;
+    let found = store.object_json(HOME, None, &key("host/h1")).await.expect("reading works");
+    assert_eq!(found, (1, Some(text.to_owned())));
+    assert_eq!(store.object_json(HOME, Some(1), &key("host/h9")).await.expect("reading works"), (1, None));
+
     let children = store.children(HOME, None, &key("host/h1")).await.expect("reading works");
     assert_eq!(keys(&children), ["nic/eth0", "vm/web-1", "vm/web-2"]);
     let asked = ["vm/db", "vm/gone", "host/h1"].map(key);
@@ -102,6 +138,65 @@ async fn questions(make: Make<'_>) {
     assert_eq!(keys(&before), ["nic/eth0", "vm/web-1", "vm/web-2"]);
     let page = store.objects(HOME, Some(1), &Query { host: Some("h2".into()), ..query() }, &Page::first(9)).await;
     assert_eq!(keys(&page.expect("reading works").items), ["vm/db"]);
+}
+
+async fn paths(make: Make<'_>) {
+    let case = Case::new(make).await;
+    let store = &case.store;
+    let at = |text: &str, path: &str, parent: &str| {
+        let parent = key(parent);
+        object(
+            text,
+            &[
+                ("id_path", Value::text(path)),
+                ("parent_type", Value::Str(parent.object_type)),
+                ("parent_id", Value::Str(parent.id)),
+                ("name", Value::Str(key(text).id)),
+            ],
+        )
+    };
+    case.commit(&objects(&[
+        at("region/r", "/home/r", "environment/home"),
+        at("region/r2", "/home/r2", "environment/home"),
+        at("host/a/b", "/home/r/a/b", "region/r"),
+        at("host/c", "/home/r2/c", "region/r2"),
+        at("vm/1", "/home/r/a/b/1", "host/a/b"),
+        at("vm/%", "/home/r2/c/%", "host/c"),
+        at("vm/.", "/home/r2/c/.", "host/c"),
+    ]))
+    .await;
+    let below = async |path: &str, limit| {
+        let query = Query { below: Some(path.into()), ..Query::default() };
+        let (mut found, mut page) = (Vec::new(), Page::first(limit));
+        loop {
+            let answer = store.objects(HOME, None, &query, &page).await.expect("reading works");
+            found.extend(keys(&answer.items));
+            match answer.next {
+                Some(next) => page = Page::after(next, limit),
+                None => return found,
+            }
+        }
+    };
+    for limit in [1, 2, 100] {
+        assert_eq!(below("/home", limit).await.len(), 7, "all of it");
+        assert_eq!(below("/home/r", limit).await, ["host/a/b", "vm/1"], "not what is below `/home/r2`");
+        assert_eq!(below("/home/r/a/b", limit).await, ["vm/1"], "a slash may stand in an id");
+        assert_eq!(below("/home/r2/c", limit).await, ["vm/%", "vm/."]);
+        for none in ["/home/r/a/b/1", "/home/x", "%", "/home/r2/c/%", "home", "/home/r2/", ".*"] {
+            assert_eq!(below(none, limit).await, [""; 0], "nothing is below `{none}`");
+        }
+    }
+    let query = Query { below: Some("/home/r2".into()), types: vec!["vm".into()], ..Query::default() };
+    let page = store.objects(HOME, None, &query, &Page::first(9)).await.expect("reading works");
+    assert_eq!(keys(&page.items), ["vm/%", "vm/."], "every part must hold");
+    let query = Query { parent: Some(key("host/c")), text: Some("%".into()), ..query };
+    let page = store.objects(HOME, None, &query, &Page::first(9)).await.expect("reading works");
+    assert_eq!(keys(&page.items), ["vm/%"], "every part must hold");
+    case.commit(&Delta { removed_objects: vec![key("vm/%")], ..Delta::default() }).await;
+    assert_eq!(below("/home/r2/c", 100).await, ["vm/."]);
+    let query = Query { below: Some("/home/r2/c".into()), ..Query::default() };
+    let page = store.objects(HOME, Some(1), &query, &Page::first(9)).await.expect("reading works");
+    assert_eq!(keys(&page.items), ["vm/%", "vm/."], "what was there before is found there");
 }
 
 async fn pages(make: Make<'_>) {
@@ -182,7 +277,7 @@ async fn links(make: Make<'_>) {
     all[1].switch = Some("s1".into());
     case.commit(&Delta { links: all.clone(), ..Delta::default() }).await;
     all.sort_by(|a, b| (&a.source, &a.link_type, &a.target).cmp(&(&b.source, &b.link_type, &b.target)));
-    let queries: [Asked<'_, LinkQuery, Link>; 9] = [
+    let queries: [Asked<'_, LinkQuery, Link>; 15] = [
         ("all", LinkQuery::default(), &|_| true),
         ("a type", LinkQuery { types: vec!["up".into()], ..LinkQuery::default() }, &|link| &*link.link_type == "up"),
         ("no type", LinkQuery { types: vec!["gone".into()], ..LinkQuery::default() }, &|_| false),
@@ -202,6 +297,30 @@ async fn links(make: Make<'_>) {
             link.source == key("nic/1") && link.target == key("port/1")
         }),
         ("nothing", LinkQuery::touching(key("nic/9")), &|_| false),
+        ("a name", LinkQuery { name: Some("nic/1 to port/2".into()), ..LinkQuery::default() }, &|link| {
+            &*link.name == "nic/1 to port/2"
+        }),
+        ("down", LinkQuery { state: Some(LinkState::Down), ..LinkQuery::default() }, &|link| {
+            link.state == LinkState::Down
+        }),
+        ("up", LinkQuery { state: Some(LinkState::Up), ..LinkQuery::default() }, &|link| link.state == LinkState::Up),
+        ("implicit", LinkQuery { implicit: Some(true), ..LinkQuery::default() }, &|link| link.implicit),
+        (
+            "an attribute",
+            LinkQuery {
+                one_of: vec![("speed".into(), vec![Value::text("5"), Value::Int(5)])],
+                ..LinkQuery::touching(key("nic/1"))
+            },
+            &|link| {
+                let ends = [&link.source, &link.target];
+                ends.contains(&&key("nic/1")) && link.attributes.get("speed") == Some(&Value::Int(5))
+            },
+        ),
+        (
+            "no such attribute",
+            LinkQuery { one_of: vec![("gone".into(), vec![Value::text("5")])], ..LinkQuery::default() },
+            &|_| false,
+        ),
     ];
     for (what, query, fits) in queries {
         let expected: Vec<Link> = all.iter().filter(|link| fits(link)).cloned().collect();
@@ -219,6 +338,10 @@ async fn links(make: Make<'_>) {
             assert_eq!(found, expected, "{what}, {limit} at a time");
         }
     }
+    let mut asked: Vec<_> = all.iter().rev().map(reference).collect();
+    asked.insert(1, LinkRef { link_type: "gone".into(), ..asked[0].clone() });
+    let found = store.links_by_key(HOME, None, &asked).await.expect("reading works");
+    assert_eq!(found, all.iter().rev().cloned().collect::<Vec<_>>(), "in the order asked");
     let mut streamed = Vec::new();
     let mut take = |piece: Vec<Link>| {
         streamed.extend(piece);

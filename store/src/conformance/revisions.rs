@@ -13,6 +13,7 @@ use crate::{
 pub(super) async fn run(make: Make<'_>) {
     conflicts(make).await;
     nothing_new(make).await;
+    odd_names(make).await;
     time_travel(make).await;
     refused_deltas(make).await;
     clearing(make).await;
@@ -86,8 +87,61 @@ async fn nothing_new(make: Make<'_>) {
     assert_eq!((&*listed[0].at, &*listed[0].note), ("2026-01-02T00:01:00Z", "commit 1"), "what was said of it");
     let gone = Delta { removed_objects: vec![key("d/1")], removed_cliques: vec![key("a/1")], ..Delta::default() };
     assert_eq!(case.commit(&gone).await, 3);
+    let after = async |after, limit| {
+        let found = case.store.revisions_after(HOME, after, limit).await.expect("listing works");
+        found.iter().map(|revision| revision.revision).collect::<Vec<_>>()
+    };
+    assert_eq!((after(0, 2).await, after(1, 9).await, after(3, 9).await), (vec![1, 2], vec![2, 3], vec![]));
     let removed = case.store.revisions(HOME).await.expect("listing works")[2].removed;
     assert_eq!((removed.objects, removed.links, removed.cliques), (1, 0, 1), "what went is counted");
+}
+
+/// What a document holds comes back exactly, whatever its fields are called.
+async fn odd_names(make: Make<'_>) {
+    let case = Case::new(make).await;
+    let odd: calipso_model::Map = [
+        ("provider:id", Value::Int(1)),
+        ("a.b", Value::Float(1.0)),
+        ("$set", Value::text("$name")),
+        ("_id", Value::Int(i64::MAX)),
+        ("rev_to", Value::Bool(true)),
+        ("", Value::Null),
+        ("nul\0", Value::text("x\0y")),
+    ]
+    .into_iter()
+    .collect();
+    let text = Value::Map(odd.clone()).to_json();
+    let fields = [("doc", Value::Map(odd.clone())), ("list", Value::list(vec![Value::Map(odd.clone()), Value::Null]))];
+    let mut thing = object("odd/$1.2", &fields);
+    for (field, value) in &odd {
+        thing.doc.insert(field.clone(), value.clone());
+    }
+    let mut cable = link("a-b", "odd/$1.2", "odd/$1.2", 1);
+    cable.attributes = odd.clone();
+    let mut around = clique("odd/$1.2", &[], &[&cable]);
+    around.constraints = odd.clone();
+    case.commit(&Delta {
+        objects: vec![thing.clone()],
+        links: vec![cable.clone()],
+        cliques: vec![around.clone()],
+        ..Delta::default()
+    })
+    .await;
+    let read = case.store.object(HOME, None, &thing.key).await.expect("reading works").expect("it is there");
+    assert_eq!(Value::Map(read.doc).to_json(), Value::Map(thing.doc.clone()).to_json(), "to the last digit");
+    let read = case.store.link(HOME, None, &reference(&cable)).await.expect("reading works").expect("it is there");
+    assert_eq!(Value::Map(read.attributes).to_json(), text);
+    let read = case.store.clique(HOME, None, &thing.key).await.expect("reading works").expect("it is there");
+    assert_eq!(Value::Map(read.constraints).to_json(), text);
+    for (field, value) in &odd {
+        let query = Query { equals: vec![(field.clone(), value.clone())], ..Query::default() };
+        let found = case.store.objects(HOME, None, &query, &Page::first(9)).await.expect("reading works");
+        assert_eq!(found.items.len(), 1, "found by `{field}`");
+        let query = Query { equals: vec![(field.clone(), Value::text("other"))], ..Query::default() };
+        let found = case.store.objects(HOME, None, &query, &Page::first(9)).await.expect("reading works");
+        assert_eq!(found.items.len(), 0, "not found by `{field}`");
+    }
+    assert_eq!(case.commit(&objects(&[thing])).await, 1, "and the same again is none");
 }
 
 async fn time_travel(make: Make<'_>) {

@@ -72,6 +72,10 @@ async fn saved(make: Make<'_>) {
         [of_first, narrow.clone()],
         "where an object comes from"
     );
+    let asked = ["vm/1", "vm/9"].map(key);
+    let times = store.last_scanned(HOME, &asked).await.expect("reading works");
+    let expected = crate::store::newest_scan(&store.scopes_of(HOME, &key("vm/1")).await.expect("reading works"));
+    assert_eq!(times, [expected, None], "the newest complete answer that asserts it");
     // The times change without the members; the members change one by one.
     first.complete = false;
     first.tried_at = "2026-01-02T00:00:00Z".into();

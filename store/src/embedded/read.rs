@@ -3,6 +3,7 @@
 pub(super) mod clique;
 pub(super) mod count;
 pub(super) mod diff;
+mod field;
 pub(super) mod link;
 pub(super) mod object;
 pub(super) mod scope;
@@ -135,17 +136,40 @@ pub(super) fn keys_after(
     Ok(found)
 }
 
-/// The readable revisions, oldest first.
-pub(super) fn revisions(db: &Connection, name: &str) -> Result<Vec<RevisionInfo>, StoreError> {
+/// Every key of an id, whatever its type, by type.
+pub(super) fn keys_of_id(view: View<'_>, id: &str) -> Result<Vec<(i64, ObjectKey)>, StoreError> {
+    // One step into the index for each type, and one for the id in it.
+    let mut read = view
+        .db
+        .prepare_cached(
+            "WITH RECURSIVE known(type) AS (
+                 SELECT (SELECT type FROM key WHERE env = ?1 ORDER BY type LIMIT 1)
+                 UNION ALL SELECT (SELECT type FROM key WHERE env = ?1 AND type > known.type ORDER BY type LIMIT 1)
+                     FROM known WHERE known.type IS NOT NULL)
+             SELECT k.id, k.type FROM known CROSS JOIN key k ON k.env = ?1 AND k.type = known.type AND k.oid = ?2",
+        )
+        .doing("look up an id")?;
+    read.query_map(params![view.env, id], |row| Ok((row.get(0)?, ObjectKey::new(row.get::<_, String>(1)?, id))))
+        .and_then(Iterator::collect)
+        .doing("look up an id")
+}
+
+/// The readable revisions after one, oldest first, at most so many.
+pub(super) fn revisions(
+    db: &Connection,
+    name: &str,
+    after: Revision,
+    limit: usize,
+) -> Result<Vec<RevisionInfo>, StoreError> {
     let state = environment::state(db, name)?;
     let mut read = db
         .prepare_cached(
             "SELECT revision, at, note, written_objects, written_links, written_cliques, removed_objects, removed_links,
                  removed_cliques
-             FROM revision WHERE env = ?1 AND revision >= ?2 ORDER BY revision",
+             FROM revision WHERE env = ?1 AND revision >= ?2 AND revision > ?3 ORDER BY revision LIMIT ?4",
         )
         .doing("list revisions")?;
-    read.query_map(params![state.id, to_db(state.oldest)], |row| {
+    read.query_map(params![state.id, to_db(state.oldest), to_db(after), to_db(limit as u64)], |row| {
         let counts = |first: usize| -> rusqlite::Result<Counts> {
             Ok(Counts {
                 objects: from_db(row.get(first)?),

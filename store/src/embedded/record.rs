@@ -56,7 +56,9 @@ fn conditions(collection: Collection, query: &RecordQuery) -> Result<(String, Ve
             }
             Test::AnyOf(values) => {
                 let places = vec!["?"; values.len()].join(", ");
-                text.push_str(&format!(" AND {column} IN ({places})"));
+                // Nothing is equal to null in SQL.
+                let null = if values.contains(&Value::Null) { format!(" OR {column} IS NULL") } else { String::new() };
+                text.push_str(&format!(" AND ({column} IN ({places}){null})"));
                 for value in values {
                     bound.push(sql(value)?);
                 }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The format of the file that this program writes.
-pub(super) const FORMAT: i64 = 2;
+pub(super) const FORMAT: i64 = 3;
 
 /// Size of a page of the file; a document of a usual object fits into one with some others.
 const PAGE_BYTES: u64 = 8_192;
@@ -107,6 +107,13 @@ CREATE TABLE record(
     PRIMARY KEY(collection, id)) WITHOUT ROWID;
 ";
 
+/// What format 3 added: the types of objects that ever were focal points, so that cliques are listed in order without sorting.
+const FOCAL: &str = "
+CREATE TABLE focal(env INTEGER NOT NULL, type TEXT NOT NULL, PRIMARY KEY(env, type)) WITHOUT ROWID;
+INSERT INTO focal SELECT DISTINCT k.env, k.type FROM (SELECT key FROM clique UNION SELECT key FROM clique_past) c
+    JOIN key k ON k.id = c.key;
+";
+
 /// One index for each field of a collection that questions may name.
 fn record_indexes() -> String {
     let mut statements = String::new();
@@ -161,7 +168,8 @@ pub(super) fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Connect
     db.busy_timeout(busy_timeout).doing("set a time limit")?;
     set(&db, "query_only", true)?;
     set(&db, "cache_size", -(32 << 10))?;
-    set(&db, "mmap_size", 256_i64 << 20)?;
+    // As much as the database takes, about 2 GB: pages are then read where the system keeps them, without a call.
+    set(&db, "mmap_size", 1_i64 << 40)?;
     set(&db, "temp_store", "MEMORY")?;
     db.set_prepared_statement_cache_capacity(96);
     Ok(db)
@@ -185,17 +193,21 @@ fn prepare(db: &mut Connection, options: &Options) -> Result<(), StoreError> {
     }
     let change = db.transaction_with_behavior(TransactionBehavior::Immediate).doing("begin to make the tables")?;
     match format(&change)? {
-        found @ (0 | 1) => {
+        found @ 0..FORMAT => {
             if found == 0 {
                 change.execute_batch(TABLES).doing("make the tables")?;
                 set(&change, "application_id", APPLICATION)?;
-            } else {
+            }
+            if found == 1 {
                 change
                     .execute_batch("ALTER TABLE environment ADD COLUMN version INTEGER NOT NULL DEFAULT 1")
                     .doing("bring the tables up to date")?;
             }
-            change.execute_batch(RECORDS).doing("make the tables")?;
-            change.execute_batch(&record_indexes()).doing("make the tables")?;
+            if found < 2 {
+                change.execute_batch(RECORDS).doing("make the tables")?;
+                change.execute_batch(&record_indexes()).doing("make the tables")?;
+            }
+            change.execute_batch(FOCAL).doing("bring the tables up to date")?;
             set(&change, "user_version", FORMAT)?;
             change.commit().doing("make the tables")
         }

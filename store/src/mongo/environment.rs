@@ -41,6 +41,8 @@ pub(super) struct State {
     pub(super) holder: Option<String>,
     /// When it runs out.
     pub(super) until_millis: i64,
+    /// The session that the holder commits with.
+    session: Option<Document>,
     /// Commits that were begun and not finished.
     pub(super) unfinished: Vec<ObjectId>,
     /// The last one that was finished.
@@ -60,6 +62,7 @@ impl State {
             fence: codec::number(doc, "fence")?,
             holder: codec::some_text(doc, "holder").map(str::to_owned),
             until_millis: codec::number(doc, "until_millis")?,
+            session: doc.get_document("session").ok().and_then(|session| Document::try_from(session).ok()),
             unfinished: unfinished.into_iter().filter_map(|id| id.ok()?.as_object_id()).collect(),
             last_commit: codec::id(doc, "last_commit").ok(),
         })
@@ -255,19 +258,32 @@ pub(super) async fn acquire(
     ttl: Duration,
 ) -> Result<Lease, StoreError> {
     loop {
-        if let Some(held) = held(state(db, name).await?, name, now_millis) {
+        let state = state(db, name).await?;
+        // What a dead writer left open would keep everybody else from this document.
+        let dead = state.session.clone();
+        if let Some(held) = held(state, name, now_millis) {
             return Err(held);
         }
+        db.end_sessions(dead.into_iter().collect()).await;
+        let session = db.session().await?;
         let fence = db.next("fence").await?;
         let until_millis = until(now_millis, ttl);
         let mut filter = doc! { "_id": name };
         filter.extend(is_free(now_millis));
         let taken = db
             .at(ENVIRONMENTS)
-            .update_one(filter, doc! { "$set": { "fence": fence, "holder": holder, "until_millis": until_millis } })
+            .update_one(
+                filter,
+                doc! {
+                    "$set": {
+                        "fence": fence, "holder": holder, "until_millis": until_millis, "session": session.id().clone(),
+                    },
+                },
+            )
             .await
             .doing(db, "take a lease")?;
         if taken.matched_count == 1 {
+            db.keep(fence, session);
             let fence = u64::try_from(fence).unwrap_or(0);
             return Ok(Lease { environment: name.into(), holder: holder.into(), fence, until_millis });
         }
@@ -294,10 +310,11 @@ pub(super) async fn renew(db: &Db, lease: &Lease, now_millis: i64, ttl: Duration
 
 /// Gives a lease back, unless it is lost already.
 pub(super) async fn release(db: &Db, lease: &Lease) -> Result<(), StoreError> {
+    db.forget(to_db(lease.fence));
     db.at(ENVIRONMENTS)
         .update_one(
             doc! { "_id": &*lease.environment, "fence": to_db(lease.fence.max(1)) },
-            doc! { "$set": { "fence": 0_i64, "holder": null, "until_millis": 0_i64 } },
+            doc! { "$set": { "fence": 0_i64, "holder": null, "until_millis": 0_i64, "session": null } },
         )
         .await
         .doing(db, "give a lease back")

@@ -2,8 +2,8 @@
 
 use std::{path::Path, time::Duration};
 
-use calipso_model::{Delta, Environment, Object, ObjectKey};
-use calipso_store::{CommitInfo, Embedded, Expect, Options, ScopeChanges, Store, StoreError};
+use calipso_model::{Clique, Delta, Environment, Object, ObjectKey};
+use calipso_store::{CommitInfo, Embedded, Expect, Options, Page, ScopeChanges, Store, StoreError};
 
 fn open(path: &Path) -> Result<Embedded, StoreError> {
     Embedded::open(path, Options { busy_timeout: Duration::from_millis(50), ..Options::default() })
@@ -41,11 +41,42 @@ fn foreign_newer_and_damaged_files_are_refused() {
 
     drop(open(&at("newer")).unwrap());
     rusqlite::Connection::open(at("newer")).unwrap().pragma_update(None, "user_version", 7).unwrap();
-    assert!(matches!(open(&at("newer")), Err(StoreError::VersionTooNew { found: 7, known: 2 })));
+    assert!(matches!(open(&at("newer")), Err(StoreError::VersionTooNew { found: 7, known: 3 })));
 
     let nowhere = open(&at("no/such/folder")).unwrap_err();
     assert!(matches!(nowhere, StoreError::Unavailable { .. }), "{nowhere:?}");
     assert!(nowhere.to_string().contains("no/such/folder"), "{nowhere}");
+}
+
+#[tokio::test]
+async fn a_file_of_format_2_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("old.store");
+    let store = open(&path).unwrap();
+    store.put_environment(&Environment { name: "e".into(), ..Environment::default() }, Expect::Anything).await.unwrap();
+    let lease = store.acquire("e", "x", 0, Duration::from_secs(1)).await.unwrap();
+    let clique = |id: &str| Clique {
+        focal_point: ObjectKey::new("a", id),
+        clique_type: "round".into(),
+        constraints: Default::default(),
+        nodes: vec![ObjectKey::new("a", id)],
+        links: Vec::new(),
+    };
+    let info = CommitInfo { at: "2026-01-01T00:00:00Z".into(), note: "".into() };
+    let first = Delta { cliques: vec![clique("1"), clique("2")], ..Delta::default() };
+    store.commit("e", 0, &lease, &first, &ScopeChanges::default(), &info).await.unwrap();
+    let gone = Delta { removed_cliques: vec![ObjectKey::new("a", "1")], ..Delta::default() };
+    store.commit("e", 1, &lease, &gone, &ScopeChanges::default(), &info).await.unwrap();
+    drop(store);
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.execute_batch("DROP TABLE focal; PRAGMA user_version = 2").unwrap();
+    drop(file);
+    let store = open(&path).unwrap();
+    let found = async |at| {
+        let page = store.cliques("e", at, &Default::default(), &Page::first(9)).await.unwrap();
+        page.items.len()
+    };
+    assert_eq!((found(Some(1)).await, found(None).await), (2, 1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

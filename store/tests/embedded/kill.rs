@@ -1,241 +1,33 @@
-//! A writer is killed again and again, at whatever it is doing; each time exactly one whole revision is there.
+//! A writer of a file is killed again and again; what is in the file then.
 
-use std::{
-    io::{BufRead, BufReader},
-    path::Path,
-    process::{Command, Stdio},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
-};
+use std::{path::PathBuf, sync::Arc};
 
-use calipso_model::{Clique, Delta, Environment, Link, LinkRef, LinkState, Object, ObjectKey, Revision, Value};
-use calipso_store::{CommitInfo, Embedded, Expect, Keep, Member, Options, ScopeChanges, ScopeKey, ScopeRecord, Store};
+use calipso_store::{Embedded, Options, Store};
 
-/// Tells the test binary that it is the writer, and of which file.
-const WRITER: &str = "STORE_TEST_WRITER";
+use crate::killed::{N, WRITER, kill_again_and_again, write_for_ever};
 
 /// How often the writer is killed.
 const KILLS: u32 = 60;
 
-/// Objects per revision.
-const N: u64 = 60;
-
-/// What revision `revision` holds, whole. Two thirds of it differ from the revision before.
-fn content(revision: Revision) -> Delta {
-    let key = |n: u64| ObjectKey::new("thing", format!("t{n:03}"));
-    let mut delta = Delta::default();
-    for n in 0..N {
-        let turn = (revision + n) / 3;
-        let doc = [("name", Value::text(&format!("thing {n} turn {turn}"))), ("turn", Value::Int(turn as i64))];
-        delta.objects.push(Object { key: key(n), doc: doc.into_iter().collect() });
-        let link = Link {
-            link_type: "next".into(),
-            source: key(n),
-            target: key((n + revision) % N),
-            name: format!("at {revision}").into(),
-            state: LinkState::Up,
-            host: None,
-            switch: None,
-            attributes: [("turn", Value::Int(turn as i64))].into_iter().collect(),
-            implicit: false,
-            rule: "rule".into(),
-        };
-        let reference =
-            LinkRef { link_type: link.link_type.clone(), source: link.source.clone(), target: link.target.clone() };
-        if n % 4 == 0 {
-            delta.cliques.push(Clique {
-                focal_point: key(n),
-                clique_type: "round".into(),
-                constraints: [("revision", Value::Int(revision as i64))].into_iter().collect(),
-                nodes: vec![key(n)],
-                links: vec![reference],
-            });
-        }
-        delta.links.push(link);
-    }
-    // One object and one link come and go with every revision.
-    delta.objects.push(Object { key: ObjectKey::new("guest", revision.to_string()), doc: Default::default() });
-    delta
-}
-
-/// What leads from a revision to the next.
-fn delta(revision: Revision) -> Delta {
-    let mut delta = content(revision);
-    if revision > 1 {
-        let before = content(revision - 1);
-        delta.removed_objects = vec![ObjectKey::new("guest", (revision - 1).to_string())];
-        delta.removed_links = before
-            .links
-            .iter()
-            .filter(|old| !delta.links.iter().any(|new| new.source == old.source && new.target == old.target))
-            .map(|old| LinkRef {
-                link_type: old.link_type.clone(),
-                source: old.source.clone(),
-                target: old.target.clone(),
-            })
-            .collect();
-    }
-    delta
-}
-
-/// The scope that is saved with a revision.
-fn scopes(revision: Revision) -> ScopeChanges {
-    let member = |n: u64| Member {
-        key: ObjectKey::new("thing", format!("t{n:03}")),
-        contribution: [("revision", Value::Int(revision as i64))].into_iter().collect(),
-        asserts: true,
-        order: 0,
-        at: "f.yaml:1:1".into(),
-    };
-    let record = ScopeRecord {
-        key: ScopeKey {
-            fetcher: "f".into(),
-            object_type: "thing".into(),
-            parent: ObjectKey::new("top", "1"),
-            narrowing: Value::Null,
-        },
-        complete: true,
-        scanned_at: revision.to_string().into(),
-        tried_at: revision.to_string().into(),
-        stale_since: None,
-        problem: None,
-        members: (0..N).map(member).collect(),
-    };
-    ScopeChanges { put: vec![record], remove: Vec::new() }
-}
-
-fn now_millis() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is set").as_millis() as i64
-}
-
-/// The process that is killed: commits one revision after the other until then.
-async fn write_for_ever(path: &Path) {
-    let store = Embedded::open(path, Options::default()).expect("the store works");
-    // The writer before this one was killed, and its lease may run for another moment.
-    let give_up = now_millis() + 60_000;
-    let lease = loop {
-        match store.acquire("e", "writer", now_millis(), Duration::from_millis(1)).await {
-            Ok(lease) => break lease,
-            Err(error) => assert!(error.is_transient() && now_millis() < give_up, "{error}"),
-        }
-    };
-    println!("\nwriting");
-    loop {
-        let base = store.current("e").await.expect("the store works");
-        let info = CommitInfo { at: "2026-01-01T00:00:00Z".into(), note: format!("{}", base + 1).into() };
-        let made =
-            store.commit("e", base, &lease, &delta(base + 1), &scopes(base + 1), &info).await.expect("the store works");
-        assert_eq!(made, base + 1);
-        println!("made {made}");
-        if made % 16 == 0 {
-            store.prune("e", &Keep::Last(8)).await.expect("the store works");
-        }
-    }
-}
-
-/// The revision that a line of the writer tells.
-fn number(line: &str) -> Option<Revision> {
-    line.strip_prefix("made ").and_then(|number| number.parse().ok())
-}
-
-/// Everything that can be read at a revision is what its writer meant, and nothing else.
-async fn check(store: &Embedded, at: Revision) {
-    let mut expected = content(at);
-    if at == 0 {
-        expected = Delta::default();
-    }
-    expected.objects.sort_by(|a, b| a.key.cmp(&b.key));
-    let (mut objects, mut links, mut cliques) = (Vec::new(), Vec::new(), Vec::new());
-    fn take<T>(all: &mut Vec<T>, piece: Vec<T>) -> Result<(), calipso_store::StoreError> {
-        all.extend(piece);
-        Ok(())
-    }
-    store.stream_objects("e", Some(at), &mut |piece| take(&mut objects, piece)).await.expect("the store works");
-    store.stream_links("e", Some(at), &mut |piece| take(&mut links, piece)).await.expect("the store works");
-    store.stream_cliques("e", Some(at), &mut |piece| take(&mut cliques, piece)).await.expect("the store works");
-    assert_eq!(objects, expected.objects, "objects at {at}");
-    assert_eq!(links, expected.links, "links at {at}");
-    assert_eq!(cliques, expected.cliques, "cliques at {at}");
-}
-
 /// After every one of many kills the file is sound, and each revision it has is whole.
 #[test]
 fn one_whole_revision_after_every_kill() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     if let Some(path) = std::env::var_os(WRITER) {
-        return runtime.block_on(write_for_ever(Path::new(&path)));
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let store = Embedded::open(&PathBuf::from(path), Options::default()).unwrap();
+        return runtime.block_on(write_for_ever(&store));
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("killed.store");
-    {
-        let store = Embedded::open(&path, Options::default()).unwrap();
-        let environment = Environment { name: "e".into(), ..Environment::default() };
-        runtime.block_on(store.put_environment(&environment, Expect::Anything)).unwrap();
-    }
-    let mut seed = u64::from(std::process::id()) | 1;
-    let mut reached = 0;
-    let (mut grew, mut unheard) = (0, 0);
-    let mut commit_micros = 20_000;
-    for kill in 0..KILLS {
-        let mut writer = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "kill::one_whole_revision_after_every_kill", "--nocapture"])
-            .env(WRITER, &path)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // Killed some way into a commit, after none to three whole ones; every fifth while it still opens the file.
-        let mut lines = BufReader::new(writer.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let mut random = |below: u64| {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (seed >> 33) % below.max(1)
-        };
-        let mut made = 0;
-        if kill % 5 != 0 {
-            assert!(lines.any(|line| line == "writing"), "the writer did not come up");
-            for _ in 0..random(4) {
-                let start = Instant::now();
-                made = lines.find_map(|line| number(&line)).expect("the writer goes on until it is killed");
-                commit_micros = start.elapsed().as_micros() as u64;
-            }
-        }
-        let wait = Duration::from_micros(random(commit_micros * 5 / 4));
-        let start = Instant::now();
-        while start.elapsed() < wait {
-            std::hint::spin_loop();
-        }
-        assert_eq!(writer.try_wait().unwrap(), None, "the writer ended by itself");
-        writer.kill().unwrap();
-        writer.wait().unwrap();
-        // What it said until the end.
-        made = lines.filter_map(|line| number(&line)).last().unwrap_or(made);
-
-        runtime.block_on(async {
+    kill_again_and_again(KILLS, "kill::one_whole_revision_after_every_kill", &|_| path.display().to_string(), &|| {
+        let path = path.clone();
+        Box::pin(async move {
             let store = Embedded::open(&path, Options::default()).unwrap();
             store.verify().await.unwrap();
-            let current = store.current("e").await.unwrap();
-            assert!(current >= reached, "a revision was lost: {reached}, then {current}");
-            assert!(current >= made, "revision {made} was acknowledged, but {current} is current");
-            grew += u32::from(current > reached);
-            unheard += u32::from(current > made.max(reached));
-            reached = current;
-            let revisions = store.revisions("e").await.unwrap();
-            assert_eq!(revisions.last().map_or(0, |last| last.revision), current, "no revision beyond the current");
-            assert!(store.object("e", Some(current + 1), &ObjectKey::new("thing", "t000")).await.is_err());
-            for info in revisions.iter().rev().take(3) {
-                check(&store, info.revision).await;
-                assert_eq!(*info.note, info.revision.to_string());
-            }
-            let saved = store.scopes("e").await.unwrap();
-            assert_eq!(saved, if current == 0 { Vec::new() } else { scopes(current).put }, "scopes at {current}");
-        });
-    }
-    assert!(grew > KILLS / 3, "the writer was killed before it wrote, mostly: {grew} of {KILLS}");
-    println!("{KILLS} kills, {grew} after new revisions, {unheard} between a commit and its answer");
-    // No garbage: with all but the current revision pruned the file holds that one and nothing else.
-    runtime.block_on(async {
-        let store = Embedded::open(&path, Options::default()).unwrap();
-        store.prune("e", &Keep::Last(1)).await.unwrap();
-        check(&store, reached).await;
+            Arc::new(store) as Arc<dyn Store>
+        })
     });
+    // No garbage: with all but the current revision pruned the file holds that one and nothing else.
     let file = rusqlite::Connection::open(&path).unwrap();
     let count = |table: &str| -> u64 {
         let count: i64 = file.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap();

@@ -25,6 +25,9 @@ use crate::free_port;
 /// on the other end kills the server and removes its directory.
 const WATCHED: &str = r#"dir=$1; shift; "$@" & server=$!; read -r _; kill -9 $server; wait $server; rm -rf "$dir""#;
 
+/// The cache of a server for tests, in gigabytes.
+const SMALL: &str = "0.25";
+
 /// So long a server may take until it is usable.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -78,7 +81,15 @@ impl Mongod {
     /// A replica set of one server.
     #[must_use]
     pub fn replica_set() -> Self {
-        let server = Self::start(&["--replSet", "rs0"], |_| Vec::new());
+        let server = Self::start(&["--replSet", "rs0"], SMALL, |_| Vec::new());
+        server.initiate();
+        server
+    }
+
+    /// A replica set of one server with a cache of so many gigabytes, for measuring.
+    #[must_use]
+    pub fn with_cache(gigabytes: &str) -> Self {
+        let server = Self::start(&["--replSet", "rs0"], gigabytes, |_| Vec::new());
         server.initiate();
         server
     }
@@ -86,13 +97,13 @@ impl Mongod {
     /// A server that belongs to no replica set.
     #[must_use]
     pub fn standalone() -> Self {
-        Self::start(&[], |_| Vec::new())
+        Self::start(&[], SMALL, |_| Vec::new())
     }
 
     /// A replica set of one server that asks for a password.
     #[must_use]
     pub fn with_login(user: &str, password: &str) -> Self {
-        let mut server = Self::start(&["--replSet", "rs0", "--auth"], |dir| {
+        let mut server = Self::start(&["--replSet", "rs0", "--auth"], SMALL, |dir| {
             let key = dir.join("key");
             let mut file = fs::File::create(&key).expect("the directory can be written");
             file.write_all(b"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=").expect("the directory can be written");
@@ -110,7 +121,7 @@ impl Mongod {
         server
     }
 
-    fn start(options: &[&str], more: impl Fn(&Path) -> Vec<String>) -> Self {
+    fn start(options: &[&str], cache: &str, more: impl Fn(&Path) -> Vec<String>) -> Self {
         let mut log = String::new();
         for _ in 0..5 {
             // The shell removes it: this process may end without a chance to.
@@ -123,7 +134,7 @@ impl Mongod {
                 .arg("--dbpath")
                 .arg(&dir)
                 .args(["--port", &port.to_string(), "--bind_ip", "127.0.0.1", "--nounixsocket"])
-                .args(["--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "200"])
+                .args(["--wiredTigerCacheSizeGB", cache, "--oplogSize", "200"])
                 .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
                 .arg("--logpath")
                 .arg(dir.join("log"))

@@ -169,7 +169,11 @@ impl Filling<'_> {
             match value {
                 None if field.optional => {}
                 None => {
-                    let sentence = format!("{name} has to be given ({})", field.description);
+                    let about = field.description.as_ref();
+                    let sentence = match about.is_empty() {
+                        true => format!("{name} has to be given"),
+                        false => format!("{name} has to be given ({about})"),
+                    };
                     self.mistakes.push(Mistake::new(at, sentence));
                 }
                 Some(value) => match self.value(&at, name, field, value) {

@@ -1,5 +1,7 @@
 //! Cliques of a commit.
 
+use std::collections::BTreeSet;
+
 use calipso_model::{Clique, Delta};
 use rusqlite::{OptionalExtension, params};
 
@@ -38,7 +40,16 @@ pub(in crate::embedded) fn write(
             tally.removed.cliques += 1;
         }
     }
+    let mut focal_types: BTreeSet<&str> = BTreeSet::new();
     for (key, clique) in cliques {
+        let object_type = &*clique.focal_point.object_type;
+        if focal_types.insert(object_type) {
+            place
+                .db
+                .prepare_cached("INSERT INTO focal(env, type) VALUES(?1, ?2) ON CONFLICT DO NOTHING")
+                .and_then(|mut note| note.execute(params![place.env, object_type]))
+                .doing("note a type of focal points")?;
+        }
         let clique_type = numbers.word(&clique.clique_type)?;
         let body = Body::of(clique, numbers)?.encode();
         let same = place

@@ -1,12 +1,12 @@
 //! Cliques at a revision.
 
-use calipso_model::{Clique, ObjectKey, Str, Value};
+use calipso_model::{Clique, ObjectKey, Str};
 use rusqlite::{OptionalExtension, params};
 
 use crate::{
     embedded::{
         codec::Body,
-        fault::{Doing, to_db},
+        fault::Doing,
         key::{Names, find, find_word},
         read::View,
     },
@@ -46,6 +46,59 @@ pub(in crate::embedded) fn get(view: View<'_>, focal_point: &ObjectKey) -> Resul
     Body::decode(&body)?.name(focal_point.clone(), clique_type, &mut Names::new(view.db)).map(Some)
 }
 
+/// The conditions of a query, looked up.
+struct Wanted {
+    clique_types: Option<Vec<i64>>,
+    containing: Option<i64>,
+    containing_link: Option<(i64, i64, i64)>,
+}
+
+impl Wanted {
+    /// Looks up what a query names; nothing when something in it does not exist at all.
+    fn of(view: View<'_>, query: &CliqueQuery) -> Result<Option<Self>, StoreError> {
+        let mut wanted = Self { clique_types: None, containing: None, containing_link: None };
+        if let Some(key) = &query.containing {
+            let Some(id) = find(view.db, view.env, key)? else { return Ok(None) };
+            wanted.containing = Some(id);
+        }
+        if let Some(link) = &query.containing_link {
+            let (Some(link_type), Some(source), Some(target)) = (
+                find_word(view.db, view.env, &link.link_type)?,
+                find(view.db, view.env, &link.source)?,
+                find(view.db, view.env, &link.target)?,
+            ) else {
+                return Ok(None);
+            };
+            wanted.containing_link = Some((link_type, source, target));
+        }
+        if !query.clique_types.is_empty() {
+            let mut types = Vec::new();
+            for name in &query.clique_types {
+                types.extend(find_word(view.db, view.env, name)?);
+            }
+            if types.is_empty() {
+                return Ok(None);
+            }
+            wanted.clique_types = Some(types);
+        }
+        Ok(Some(wanted))
+    }
+
+    fn fits(&self, clique_type: i64, body: &Body) -> bool {
+        self.clique_types.as_ref().is_none_or(|types| types.contains(&clique_type))
+            && self.containing.is_none_or(|node| body.nodes.binary_search(&node).is_ok())
+            && self.containing_link.is_none_or(|link| body.links.contains(&link))
+    }
+}
+
+/// The types of objects that ever were focal points, in order.
+fn focal_types(view: View<'_>) -> Result<Vec<String>, StoreError> {
+    view.db
+        .prepare_cached("SELECT type FROM focal WHERE env = ?1 ORDER BY type")
+        .and_then(|mut read| read.query_map([view.env], |row| row.get(0))?.collect())
+        .doing("list types of focal points")
+}
+
 /// One page of cliques.
 pub(in crate::embedded) fn page(
     view: View<'_>,
@@ -54,96 +107,53 @@ pub(in crate::embedded) fn page(
     page: &Page,
 ) -> Result<Paged<Clique>, StoreError> {
     let mut answer = Paged { revision: view.number(), items: Vec::new(), next: None };
+    let Some(wanted) = Wanted::of(view, query)? else { return Ok(answer) };
     let limit = page.limit.max(1);
-    let containing = match &query.containing {
-        Some(key) => match find(view.db, view.env, key)? {
-            Some(id) => Some(id),
-            None => return Ok(answer),
-        },
-        None => None,
-    };
-    let containing_link = match &query.containing_link {
-        Some(link) => match (
-            find_word(view.db, view.env, &link.link_type)?,
-            find(view.db, view.env, &link.source)?,
-            find(view.db, view.env, &link.target)?,
-        ) {
-            (Some(link_type), Some(source), Some(target)) => Some((link_type, source, target)),
-            _ => return Ok(answer),
-        },
-        None => None,
-    };
-    let mut clique_types = Vec::new();
-    for name in &query.clique_types {
-        clique_types.extend(find_word(view.db, view.env, name)?);
-    }
-    if clique_types.is_empty() && !query.clique_types.is_empty() {
-        return Ok(answer);
-    }
-
-    let statement = format!(
-        "SELECT k.id, k.type, k.oid FROM ({}) c JOIN key k ON k.id = c.key
-         WHERE (:all OR (k.type, k.oid) > (:after_type, :after_id))
-             AND (:any_type OR k.type IN (SELECT value FROM json_each(:types)))
-             AND (:any_clique_type OR c.type IN (SELECT value FROM json_each(:clique_types)))
-         ORDER BY k.type, k.oid",
-        at(view, "env = :env")
-    );
-    let (after_type, after_id) = match &after {
-        Some(place) => (place.first().map_or("", |part| part), place.get(1).map_or("", |part| part)),
-        None => ("", ""),
-    };
-    let types = Value::list(query.types.iter().cloned().map(Value::Str).collect()).to_json();
-    let clique_type_ids = Value::list(clique_types.iter().copied().map(Value::Int).collect()).to_json();
-    let filtered = containing.is_some() || containing_link.is_some();
-    let statement = if filtered { statement } else { format!("{statement} LIMIT :limit OFFSET :skip") };
-    let mut read = view.db.prepare_cached(&statement).doing("find cliques")?;
-    let values: &[(&str, &dyn rusqlite::ToSql)] = rusqlite::named_params! {
-        ":env": view.env,
-        ":revision": view.revision,
-        ":all": after.is_none(),
-        ":after_type": after_type,
-        ":after_id": after_id,
-        ":any_type": query.types.is_empty(),
-        ":types": types,
-        ":any_clique_type": query.clique_types.is_empty(),
-        ":clique_types": clique_type_ids,
-        ":limit": to_db(limit.saturating_add(1) as u64),
-        ":skip": to_db(page.skip as u64),
-    };
-    for (name, value) in values {
-        // Without a limit in the statement there is no place for it.
-        if let Some(place) = read.parameter_index(name).doing("find cliques")? {
-            read.raw_bind_parameter(place, value).doing("find cliques")?;
-        }
-    }
-    let mut rows = read.raw_query();
+    let mut skip = page.skip;
+    let after: Option<[Str; 2]> = after.and_then(|place| place.try_into().ok());
+    let (after_type, after_id) = after.as_ref().map_or(("", ""), |[object_type, id]| (&**object_type, &**id));
     let mut names = Names::new(view.db);
-    // Where nothing is left out here, the statement passes over them itself.
-    let mut skip = if filtered { page.skip } else { 0 };
-    while let Some(row) = rows.next().doing("find cliques")? {
-        let (id, object_type, oid): (i64, String, String) =
-            row.get(0).and_then(|id| Ok((id, row.get(1)?, row.get(2)?))).doing("find cliques")?;
-        let Some((clique_type, bytes)) = stored(view, id)? else { continue };
-        let body = Body::decode(&bytes)?;
-        if containing.is_some_and(|node| body.nodes.binary_search(&node).is_err())
-            || containing_link.is_some_and(|link| !body.links.contains(&link))
-        {
+    // Most objects of a type that has cliques have one, so that walking their keys in order meets few without.
+    for object_type in focal_types(view)? {
+        let wants = query.types.is_empty() || query.types.iter().any(|wanted| **wanted == *object_type);
+        if !wants || *object_type < *after_type {
             continue;
         }
-        if skip > 0 {
-            skip -= 1;
-            continue;
+        let (sign, start) = if after.is_some() && object_type == after_type { (">", after_id) } else { (">=", "") };
+        let (columns, join) =
+            if view.current { (", c.type, c.body", "CROSS JOIN clique c ON c.key = k.id") } else { ("", "") };
+        let statement = format!(
+            "SELECT k.id, k.oid{columns} FROM key k {join} WHERE k.env = ?1 AND k.type = ?2 AND k.oid {sign} ?3 ORDER BY k.oid"
+        );
+        let mut read = view.db.prepare_cached(&statement).doing("find cliques")?;
+        let mut rows = read.query(params![view.env, object_type, start]).doing("find cliques")?;
+        while let Some(row) = rows.next().doing("find cliques")? {
+            let id: i64 = row.get(0).doing("find cliques")?;
+            let (clique_type, body) = if view.current {
+                let bytes = row.get_ref(3).and_then(|body| Ok(body.as_blob()?)).doing("find cliques")?;
+                (row.get(2).doing("find cliques")?, Body::decode(bytes)?)
+            } else {
+                let Some((clique_type, bytes)) = stored(view, id)? else { continue };
+                (clique_type, Body::decode(&bytes)?)
+            };
+            if !wanted.fits(clique_type, &body) {
+                continue;
+            }
+            if skip > 0 {
+                skip -= 1;
+                continue;
+            }
+            if answer.items.len() == limit {
+                answer.next = answer
+                    .items
+                    .last()
+                    .map(|last: &Clique| cursor(view.number(), &[&last.focal_point.object_type, &last.focal_point.id]));
+                return Ok(answer);
+            }
+            let oid: String = row.get(1).doing("find cliques")?;
+            let focal_point = ObjectKey { object_type: names.shared(&object_type), id: oid.into() };
+            answer.items.push(body.name(focal_point, clique_type, &mut names)?);
         }
-        if answer.items.len() == limit {
-            answer.next = answer
-                .items
-                .last()
-                .map(|last: &Clique| cursor(view.number(), &[&last.focal_point.object_type, &last.focal_point.id]));
-            break;
-        }
-        let focal_point = ObjectKey { object_type: names.shared(&object_type), id: oid.into() };
-        answer.items.push(body.name(focal_point, clique_type, &mut names)?);
     }
     Ok(answer)
 }

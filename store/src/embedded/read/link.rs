@@ -9,7 +9,7 @@ use crate::{
     embedded::{
         fault::Doing,
         key::{Names, find, find_word},
-        read::{View, keys_after},
+        read::{View, field::Field, keys_after},
         row,
     },
     error::StoreError,
@@ -126,9 +126,13 @@ pub(in crate::embedded) fn sort(links: &mut [Link]) {
 
 /// The conditions of a query, looked up.
 #[derive(Default)]
-struct Wanted {
+struct Wanted<'q> {
     types: Option<BTreeSet<i64>>,
     host: Option<i64>,
+    name: Option<&'q str>,
+    down: Option<bool>,
+    implicit: Option<bool>,
+    fields: Vec<Field<'q>>,
     ends: Vec<End>,
 }
 
@@ -140,10 +144,16 @@ enum End {
     Either(i64),
 }
 
-impl Wanted {
+impl<'q> Wanted<'q> {
     /// Looks up what a query names; nothing when something in it does not exist at all.
-    fn of(view: View<'_>, query: &LinkQuery) -> Result<Option<Self>, StoreError> {
-        let mut wanted = Self::default();
+    fn of(view: View<'_>, query: &'q LinkQuery) -> Result<Option<Self>, StoreError> {
+        let mut wanted = Self {
+            name: query.name.as_deref(),
+            down: query.state.map(|state| state == LinkState::Down),
+            implicit: query.implicit,
+            fields: query.one_of.iter().map(Field::one_of).collect(),
+            ..Self::default()
+        };
         if !query.types.is_empty() {
             let mut types = BTreeSet::new();
             for name in &query.types {
@@ -168,9 +178,24 @@ impl Wanted {
         Ok(Some(wanted))
     }
 
-    fn fits(&self, link: &Stored) -> bool {
+    fn fits(&self, link: &Stored) -> Result<bool, StoreError> {
+        Ok(self.fits_outside(link) && (self.fields.is_empty() || self.fits_inside(&link.attributes)?))
+    }
+
+    fn fits_inside(&self, attributes: &str) -> Result<bool, StoreError> {
+        if !self.fields.iter().all(|field| field.may_fit(attributes)) {
+            return Ok(false);
+        }
+        let attributes = if attributes.is_empty() { Map::new() } else { row::map_from(attributes)? };
+        Ok(self.fields.iter().all(|field| field.holds(&attributes)))
+    }
+
+    fn fits_outside(&self, link: &Stored) -> bool {
         self.types.as_ref().is_none_or(|types| types.contains(&link.link_type))
             && self.host.is_none_or(|host| link.host == Some(host))
+            && self.name.is_none_or(|name| link.name == name)
+            && self.down.is_none_or(|down| link.down == down)
+            && self.implicit.is_none_or(|implicit| link.implicit == implicit)
             && self.ends.iter().all(|end| match *end {
                 End::Source(id) => link.source == id,
                 End::Target(id) => link.target == id,
@@ -216,11 +241,12 @@ pub(in crate::embedded) fn page(
     let mut names = Names::new(view.db);
     let mut skip = page.skip;
     let mut add = |found: Vec<Stored>, answer: &mut Paged<Link>| -> Result<bool, StoreError> {
-        let mut links = found
-            .iter()
-            .filter(|link| wanted.fits(link))
-            .map(|link| link.name(&mut names))
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut links = Vec::new();
+        for link in &found {
+            if wanted.fits(link)? {
+                links.push(link.name(&mut names)?);
+            }
+        }
         sort(&mut links);
         for link in links {
             if after.as_ref().is_some_and(|after| place(&link) <= *after) {

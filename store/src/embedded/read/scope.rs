@@ -1,6 +1,6 @@
 //! Scopes and their members.
 
-use calipso_model::{ObjectKey, Value};
+use calipso_model::{ObjectKey, Str, Value};
 use rusqlite::{Connection, params};
 
 use crate::{
@@ -56,6 +56,29 @@ pub(in crate::embedded) fn of(
     let state = environment::state(db, environment)?;
     let Some(object) = find(db, state.id, key)? else { return Ok(Vec::new()) };
     records(db, state.id, "id IN (SELECT scope FROM member WHERE object = ?2)", object, Members::Of(object))
+}
+
+/// When each of some objects was found last by a fetcher that asserts it.
+pub(in crate::embedded) fn last_scanned(
+    db: &Connection,
+    environment: &str,
+    keys: &[ObjectKey],
+) -> Result<Vec<Option<Str>>, StoreError> {
+    let state = environment::state(db, environment)?;
+    let mut read = db
+        .prepare_cached(
+            "SELECT max(s.scanned_at) FROM member m JOIN scope s ON s.id = m.scope
+             WHERE m.object = ?1 AND m.asserts AND s.scanned_at <> ''",
+        )
+        .doing("look for the last scan of an object")?;
+    keys.iter()
+        .map(|key| {
+            let Some(id) = find(db, state.id, key)? else { return Ok(None) };
+            read.query_row([id], |row| row.get::<_, Option<String>>(0))
+                .map(|time| time.map(Str::from))
+                .doing("look for the last scan of an object")
+        })
+        .collect()
 }
 
 fn records(

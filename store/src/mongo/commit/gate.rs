@@ -1,7 +1,8 @@
 //! The gates that all batches of a large commit pass, so that none comes through once somebody else commits.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use futures::TryStreamExt;
 use mongodb::{
     ClientSession,
     bson::{Bson, Document, doc},
@@ -23,9 +24,6 @@ use crate::{
     },
 };
 
-/// So long a gate may be held by a batch of an earlier commit before its transaction is ended from here.
-const HELD: Duration = Duration::from_millis(1_500);
-
 /// The gates of one commit, each with the session that goes through it.
 pub(super) struct Gates {
     lanes: Vec<Mutex<ClientSession>>,
@@ -42,7 +40,18 @@ pub(super) async fn open(db: &Db, work: &Work<'_>, place: Place<'_>) -> Result<G
     let earlier: Vec<_> = state.unfinished.iter().copied().filter(|id| *id != place.commit).collect();
     // Whoever was here before may have had more lanes.
     let shut = if earlier.is_empty() { lanes.len() } else { MOST_LANES };
-    shut_gates(db, place, &lanes, shut, until).await?;
+    if !earlier.is_empty() {
+        let open = sessions(db, place.env).await?;
+        db.end_sessions(open).await;
+    }
+    // The session of the lease: whoever takes over knows it, and ends what is open in it.
+    let fence = to_db(work.lease.fence);
+    let mut session = db.lend(fence).await?;
+    let done = shut_gates(db, work, place, &mut session, &lanes, shut, until).await;
+    if !matches!(done, Err(StoreError::LeaseLost { .. })) {
+        db.keep(fence, session);
+    }
+    done?;
     if !earlier.is_empty() {
         sweep::sweep(db, &state, &earlier).await?;
     }
@@ -79,56 +88,84 @@ async fn begin(db: &Db, work: &Work<'_>, place: Place<'_>, until: Instant) -> Re
     }
 }
 
-/// Puts the id of this commit into the gates. A batch of an earlier one that is on its way through is waited for, and its
-/// transaction is ended if it takes long: its writer may have been stopped in the middle.
+/// Puts the id of this commit into the gates, on condition that it still is the one that may finish: a writer that was
+/// stopped right before this must not open them again for itself when it wakes up. A batch of an earlier commit that is on
+/// its way through is waited for, and its transaction is ended: its writer may have been stopped in the middle.
 async fn shut_gates(
     db: &Db,
+    work: &Work<'_>,
     place: Place<'_>,
+    session: &mut ClientSession,
     lanes: &[ClientSession],
     gates: usize,
     until: Instant,
 ) -> Result<(), StoreError> {
-    let updates: Vec<Document> = (0..gates)
-        .map(|lane| {
-            let session = lanes.get(lane).map_or(Bson::Null, |session| Bson::Document(session.id().clone()));
-            doc! {
-                "q": { "_id": gate(place.env, lane) },
-                "u": { "$set": { "commit": place.commit, "session": session } },
-                "upsert": true,
-            }
-        })
+    let names: Vec<Bson> = (0..gates)
+        .map(|lane| lanes.get(lane).map_or(Bson::Null, |session| Bson::Document(session.id().clone())))
         .collect();
-    let held = i64::try_from(HELD.as_millis()).unwrap_or(i64::MAX);
     let mut turn = 0;
     loop {
-        let command = doc! {
-            "update": GATES, "updates": updates.clone(), "ordered": false, "maxTimeMS": held,
-            "writeConcern": { "w": "majority" },
+        session.start_transaction().await.doing(db, "begin a commit")?;
+        let answer = match put_id(db, session, work, place, &names).await {
+            Ok(()) => settle(session).await.map_err(Trouble::Driver),
+            Err(trouble) => {
+                session.abort_transaction().await.ok();
+                Err(trouble)
+            }
         };
-        let before = sessions(db, place.env).await.unwrap_or_default();
-        match db.database.run_command(command).await {
-            Ok(reply) if !reply.contains_key("writeErrors") && !reply.contains_key("writeConcernError") => {
-                return Ok(());
+        match answer {
+            Ok(()) => return Ok(()),
+            Err(Trouble::Shut) => {
+                let state = environment::state(db, work.environment).await?;
+                environment::guard(&state, work.environment, work.base, work.lease)?;
+                return Err(StoreError::Busy);
             }
-            Err(error) if !is_passing(&error) => return Err(error).doing(db, "shut the gates of an earlier commit"),
-            Ok(_) | Err(_) if Instant::now() >= until => return Err(StoreError::Busy),
-            Ok(_) | Err(_) => {
-                let others: Vec<Document> =
-                    before.into_iter().filter(|id| lanes.iter().all(|lane| lane.id() != id)).collect();
-                if !others.is_empty() {
-                    // Where the server does not allow this, it ends the transaction itself after a minute.
-                    db.client.database("admin").run_command(doc! { "killSessions": others }).await.ok();
+            Err(Trouble::Driver(error)) if is_passing(&error) || is_duplicate(&error) => {
+                if Instant::now() >= until {
+                    return Err(error).doing(db, "shut the gates of an earlier commit");
                 }
-                tokio::time::sleep(pause(turn)).await;
-                turn += 1;
+                let open = sessions(db, place.env).await.unwrap_or_default();
+                db.end_sessions(open.into_iter().filter(|id| !names.contains(&Bson::Document(id.clone()))).collect())
+                    .await;
             }
+            Err(Trouble::Driver(error)) => return Err(error).doing(db, "shut the gates of an earlier commit"),
         }
+        tokio::time::sleep(pause(turn)).await;
+        turn += 1;
     }
+}
+
+async fn put_id(
+    db: &Db,
+    session: &mut ClientSession,
+    work: &Work<'_>,
+    place: Place<'_>,
+    names: &[Bson],
+) -> Result<(), Trouble> {
+    for (lane, name) in names.iter().enumerate() {
+        db.at(GATES)
+            .update_one(
+                doc! { "_id": gate(place.env, lane) },
+                doc! { "$set": { "commit": place.commit, "session": name } },
+            )
+            .upsert(true)
+            .session(&mut *session)
+            .await?;
+    }
+    // It is written, not only read: so it cannot be true in this transaction and false in one at the same time.
+    let mine = db
+        .at(ENVIRONMENTS)
+        .update_one(
+            doc! { "_id": work.environment, "env": place.env, "writer": place.commit },
+            doc! { "$set": { "gates": i64::try_from(names.len()).unwrap_or(i64::MAX), "gates_of": place.commit } },
+        )
+        .session(&mut *session)
+        .await?;
+    if mine.matched_count == 1 { Ok(()) } else { Err(Trouble::Shut) }
 }
 
 /// The sessions that went through the gates last.
 async fn sessions(db: &Db, env: i64) -> Result<Vec<Document>, StoreError> {
-    use futures::TryStreamExt;
     let names: Vec<Document> = (0..MOST_LANES).map(|lane| gate(env, lane)).collect();
     let found: Vec<Document> = db
         .database

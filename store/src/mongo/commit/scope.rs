@@ -59,7 +59,7 @@ pub(super) async fn prepare(db: &Db, place: Place<'_>, item: Item<'_>) -> Result
         }
         Item::Put(record) => {
             let mut wanted: Vec<(Doc, [u8; 16])> = record.members.iter().map(member).collect();
-            wanted.sort_by(|a, b| a.1.cmp(&b.1));
+            wanted.sort_by_key(|(_, digest)| *digest);
             let mut all = ring::digest::Context::new(&ring::digest::SHA256);
             wanted.iter().for_each(|(_, digest)| all.update(digest));
             let all = all.finish();

@@ -93,17 +93,35 @@ impl Finish<'_> {
         writes: &[Writes],
         begun: Option<ObjectId>,
     ) -> Result<Revision, StoreError> {
+        let fence = to_db(self.work.lease.fence);
+        let mut session = db.lend(fence).await?;
+        let answer = self.tries(db, &mut session, tally, writes, begun).await;
+        // A lost lease needs none any more.
+        if !matches!(answer, Err(StoreError::LeaseLost { .. })) {
+            db.keep(fence, session);
+        }
+        answer
+    }
+
+    async fn tries(
+        &self,
+        db: &Db,
+        session: &mut ClientSession,
+        tally: Tally,
+        writes: &[Writes],
+        begun: Option<ObjectId>,
+    ) -> Result<Revision, StoreError> {
         let until = Instant::now() + db.options.patience;
         let moves = tally != Tally::default();
         let done = if moves { self.work.base + 1 } else { self.work.base };
         let mut turn = 0;
         loop {
-            let failed = match db.within(async { Ok(self.attempt(db, tally, writes, begun).await) }).await {
+            let failed = match db.within(async { Ok(self.attempt(db, session, tally, writes, begun).await) }).await {
                 Ok(Ok(())) => return Ok(done),
-                Ok(Err(Trouble::Driver(error))) if is_duplicate(&error) && turn == 0 => {
-                    return Err(error).doing(db, "commit");
+                // Of a revision of that number somebody else made the first; what is known below says who.
+                Ok(Err(Trouble::Driver(error))) if is_passing(&error) || (is_duplicate(&error) && turn < 3) => {
+                    Some(Err(error))
                 }
-                Ok(Err(Trouble::Driver(error))) if is_passing(&error) || is_duplicate(&error) => Some(Err(error)),
                 Ok(Err(Trouble::Driver(error))) => return Err(error).doing(db, "commit"),
                 Ok(Err(Trouble::Shut)) => None,
                 Err(error) => return Err(error),
@@ -131,16 +149,22 @@ impl Finish<'_> {
         }
     }
 
-    async fn attempt(&self, db: &Db, tally: Tally, writes: &[Writes], begun: Option<ObjectId>) -> Result<(), Trouble> {
-        let mut session = db.client.start_session().await?;
+    async fn attempt(
+        &self,
+        db: &Db,
+        session: &mut ClientSession,
+        tally: Tally,
+        writes: &[Writes],
+        begun: Option<ObjectId>,
+    ) -> Result<(), Trouble> {
         session.start_transaction().await?;
-        let answer = self.body(db, &mut session, tally, writes, begun).await;
+        let answer = self.body(db, session, tally, writes, begun).await;
         if answer.is_err() {
             // The server ends it by itself when it does not hear this.
             session.abort_transaction().await.ok();
             return answer;
         }
-        settle(&mut session).await.map_err(Trouble::Driver)
+        settle(session).await.map_err(Trouble::Driver)
     }
 
     async fn body(
@@ -168,10 +192,6 @@ impl Finish<'_> {
             }
             None => drop(filter.insert("unfinished", doc! { "$size": 0 })),
         }
-        let moved = db.at(ENVIRONMENTS).update_one(filter, update).session(&mut *session).await?;
-        if moved.matched_count != 1 {
-            return Err(Trouble::Shut);
-        }
         if tally != Tally::default() {
             let revision = doc! {
                 "_id": place.commit, "environment": work.environment, "env": place.env, "revision": place.revision,
@@ -182,6 +202,11 @@ impl Finish<'_> {
         }
         for writes in writes {
             write(db, session, place, writes).await?;
+        }
+        // Last, for nobody else can write this document until the transaction ends.
+        let moved = db.at(ENVIRONMENTS).update_one(filter, update).session(&mut *session).await?;
+        if moved.matched_count != 1 {
+            return Err(Trouble::Shut);
         }
         Ok(())
     }

@@ -1,10 +1,11 @@
 //! Links at a revision.
 
-use calipso_model::{Link, LinkRef, ObjectKey, Str};
+use calipso_model::{Link, LinkRef, ObjectKey, Str, Value};
 use mongodb::bson::{Document, doc};
 
 use crate::{
     error::StoreError,
+    form,
     mongo::{
         commit::link::read,
         index::LINKS,
@@ -61,6 +62,18 @@ pub(in crate::mongo) async fn page(
     let mut filter = view.visible();
     let mut all = Vec::new();
     let mut hint = "by_source";
+    let compares =
+        query.name.is_some() || query.state.is_some() || query.implicit.is_some() || !query.one_of.is_empty();
+    let fits = |link: &Link| {
+        query.name.as_ref().is_none_or(|name| link.name == *name)
+            && query.state.is_none_or(|state| link.state == state)
+            && query.implicit.is_none_or(|implicit| link.implicit == implicit)
+            && query
+                .one_of
+                .iter()
+                .all(|(field, values)| values.contains(form::at_path(&link.attributes, field).unwrap_or(&Value::Null)))
+    };
+    let fits: Option<&(dyn Fn(&Link) -> bool + Sync)> = if compares { Some(&fits) } else { None };
     if !query.types.is_empty() {
         filter.insert("link_type", doc! { "$in": query.types.iter().map(|name| &**name).collect::<Vec<_>>() });
     }
@@ -85,7 +98,7 @@ pub(in crate::mongo) async fn page(
             let filter = doc! { "$or": [from, to] };
             let ask =
                 Ask { collection: LINKS, filter, hint: None, order: ORDER, in_order: false, projection: fields() };
-            return view.paged(ask, after, page, read, None, place).await;
+            return view.paged(ask, after, page, read, fits, place).await;
         }
         all.push(doc! { "$or": [starts(key), ends(key)] });
     }
@@ -94,5 +107,5 @@ pub(in crate::mongo) async fn page(
     }
     let in_order = hint == "by_source";
     let ask = Ask { collection: LINKS, filter, hint: Some(hint), order: ORDER, in_order, projection: fields() };
-    view.paged(ask, after, page, read, None, place).await
+    view.paged(ask, after, page, read, fits, place).await
 }

@@ -85,10 +85,23 @@ pub(in crate::mongo) async fn page(
         filter.insert("host", &**host);
         hint = "by_host";
     }
+    let mut also: Vec<Document> = Vec::new();
+    if let Some(id) = &query.parent_id {
+        also.push(doc! { "parent_id": &**id });
+        hint = "by_parent";
+    }
     if let Some(parent) = &query.parent {
         filter.insert("parent_id", &*parent.id);
         filter.insert("parent_type", &*parent.object_type);
         hint = "by_parent";
+    }
+    if let Some(id) = &query.id {
+        filter.insert("id", &**id);
+        if query.types.is_empty() {
+            // With its type a key is found at once.
+            filter.insert("type", doc! { "$in": view.distinct(INVENTORY, "type").await? });
+        }
+        hint = "by_key";
     }
     let needle = query.text.as_deref().and_then(form::contained);
     if let Some(needle) = &needle {
@@ -101,22 +114,40 @@ pub(in crate::mongo) async fn page(
             }
         }
     }
-    let also: Vec<Document> = query.equals.iter().filter_map(|(field, value)| may_hold(field, value)).collect();
+    also.extend(query.equals.iter().filter_map(|(field, value)| may_hold(field, value)));
+    for (field, values) in &query.one_of {
+        let each: Option<Vec<Document>> = values.iter().map(|value| may_hold(field, value)).collect();
+        also.extend(each.filter(|each| !each.is_empty()).map(|each| doc! { "$or": each }));
+    }
+    let below = query.below.as_ref().map(|path| format!("{path}/"));
+    if let Some(path) = &below {
+        // The sign after the slash is the first that no such path has there.
+        let until = format!("{}0", path.strip_suffix('/').unwrap_or(path));
+        let begins = doc! { "doc.id_path": { "$gte": path, "$lt": until } };
+        also.push(doc! { "$or": [begins, { "doc_json": { "$exists": true } }] });
+    }
     if !also.is_empty() {
         filter.insert("$and", also);
     }
     let fits = |object: &Object| {
-        query.equals.iter().all(|(field, value)| at_path(&object.doc, field).unwrap_or(&Value::Null) == value)
+        let at = |field: &Str| at_path(&object.doc, field).unwrap_or(&Value::Null);
+        query.equals.iter().all(|(field, value)| at(field) == value)
+            && query.one_of.iter().all(|(field, values)| values.contains(at(field)))
+            && below.as_ref().is_none_or(|path| {
+                object.text("id_path").is_some_and(|found| found.len() > path.len() && found.starts_with(path.as_str()))
+            })
     };
     let ask = Ask {
         collection: INVENTORY,
         filter,
         hint: Some(hint),
         order: ORDER,
-        in_order: hint != "by_letters",
+        // Below parents of several types children do not come in order.
+        in_order: hint != "by_letters" && (hint != "by_parent" || query.parent.is_some()),
         projection: fields(),
     };
-    let fits: Option<&(dyn Fn(&Object) -> bool + Sync)> = if query.equals.is_empty() { None } else { Some(&fits) };
+    let fits: Option<&(dyn Fn(&Object) -> bool + Sync)> =
+        if query.equals.is_empty() && query.one_of.is_empty() && below.is_none() { None } else { Some(&fits) };
     view.paged(ask, after, page, read, fits, |object| vec![&object.key.object_type, &object.key.id]).await
 }
 

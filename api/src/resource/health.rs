@@ -1,0 +1,125 @@
+//! `/health`: whether the service can work, and how an environment is.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, request::Parts},
+    response::{IntoResponse, Response},
+};
+use calipso_model::Environment;
+use calipso_store::work::{self, scan::EnvironmentState};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    access::Caller,
+    extract::Params,
+    problem::{Problem, ProblemBody},
+    resource::timezone::Timezone,
+    service::Service,
+};
+
+/// The routes of this resource.
+pub fn routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(health))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct HealthQuery {
+    /// An environment: how it is. Needs a login that may view it.
+    #[param(min_length = 1, max_length = 256)]
+    env_name: Option<String>,
+}
+
+/// How an environment is.
+#[derive(Debug, Serialize, ToSchema)]
+struct EnvironmentHealth {
+    /// Whether a scan of all of it was ever completed.
+    scanned: bool,
+    #[schema(inline)]
+    timezone: Timezone,
+    /// Version of its distribution.
+    version: String,
+    /// How the newest scan of all of it that ended did so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_scan_status: Option<&'static str>,
+    /// When the newest completed one ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_scanned: Option<String>,
+    /// Whether it is being scanned.
+    running: bool,
+    /// How many scans wait.
+    pending: u64,
+    /// Its current revision.
+    revision: u64,
+}
+
+/// Whether the service can work.
+#[derive(Debug, Serialize, ToSchema)]
+struct Health {
+    /// Version of the program.
+    version: &'static str,
+    /// Whether the store can be read: `ok` or `away`.
+    store: &'static str,
+    #[schema(inline)]
+    timezone: Timezone,
+    /// The environments that the caller may view; none without a login.
+    environments: BTreeMap<String, EnvironmentHealth>,
+}
+
+/// Whether the service can work; with a login how the environments are that it may view, or one of them.
+#[utoipa::path(get, path = "/health", tag = "service", security(()), extensions(("x-right" = json!("public"))),
+    params(HealthQuery),
+    responses((status = 200, body = inline(Health)), (status = 503, body = inline(Health)),
+        (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
+async fn health(
+    State(service): State<Arc<Service>>,
+    Params(query): Params<HealthQuery>,
+    parts: Parts,
+) -> Result<Response, Problem> {
+    let now = (service.clock)();
+    if let Some(name) = query.env_name {
+        let caller = service.access.caller(&parts, now).await?;
+        let caller = caller.ok_or_else(|| Problem::unauthenticated("log in to see how an environment is"))?;
+        if !caller.may_view(&name) {
+            return Err(Problem::forbidden("your rights do not reach this environment"));
+        }
+        let environment = service.backend.environment(&name).await?;
+        return Ok(Json(of(&service, &environment, now).await?).into_response());
+    }
+    let known = service.backend.environments().await;
+    let store = if known.is_ok() { "ok" } else { "away" };
+    let mut environments = BTreeMap::new();
+    if let Ok(known) = known {
+        // Whoever asks with a wrong login is told as little as one without.
+        let caller = service.access.caller(&parts, now).await.ok().flatten().unwrap_or_default();
+        for environment in known.iter().filter(|environment| sees(&caller, environment)) {
+            environments.insert(environment.name.to_string(), of(&service, environment, now).await?);
+        }
+    }
+    let status = if store == "ok" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = Health { version: service.version, store, timezone: Timezone::server(), environments };
+    Ok((status, Json(body)).into_response())
+}
+
+fn sees(caller: &Caller, environment: &Environment) -> bool {
+    caller.may_view(&environment.name)
+}
+
+async fn of(service: &Service, environment: &Environment, now: jiff::Timestamp) -> Result<EnvironmentHealth, Problem> {
+    let state: EnvironmentState = work::scan::state(&*service.backend, &environment.name).await?;
+    Ok(EnvironmentHealth {
+        scanned: state.scanned,
+        timezone: Timezone::of(environment, now),
+        version: environment.version.to_string(),
+        last_scan_status: state.last_scan_status.map(|status| status.as_str()),
+        last_scanned: state.last_scanned.map(|time| time.to_string()),
+        running: state.running,
+        pending: state.pending,
+        revision: service.backend.current(&environment.name).await?,
+    })
+}

@@ -1,0 +1,324 @@
+//! The REST interface under load: a server on a socket of this process, over a seeded store, and clients that keep asking.
+//!
+//! `cargo run --release -p calipso-bench --bin api -- [--store PATH] [--seconds N] OBJECTS…`
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use calipso_api::{Access, Limits, Service};
+use calipso_model::{Clique, Delta, Environment, Link, LinkRef, LinkState, Map, Object, ObjectKey, Value};
+use calipso_store::{
+    CommitInfo, Embedded, Expect, Member, Options, ScopeChanges, ScopeKey, ScopeRecord, Store, StoreError,
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+/// Children of one parent, and objects on one host in a row.
+const GROUP: usize = 25;
+
+/// How many clients ask at once.
+const CLIENTS: usize = 32;
+
+/// Requests a second of all clients together, where they are paced.
+const PACED: usize = 1_000;
+
+const TYPES: [&str; 4] = ["host_pnic", "instance", "port", "vnic"];
+
+fn main() -> Result<()> {
+    let (mut sizes, mut path, mut seconds) = (Vec::new(), None, 10);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--store" => path = Some(PathBuf::from(arguments.next().context("--store needs a path")?)),
+            "--seconds" => seconds = arguments.next().context("--seconds needs a number")?.parse()?,
+            size => sizes.push(size.parse::<usize>()?),
+        }
+    }
+    if sizes.is_empty() {
+        sizes = vec![100_000, 1_000_000];
+    }
+    for size in sizes {
+        let folder = tempfile::tempdir()?;
+        let path = path.clone().unwrap_or_else(|| folder.path().join("bench.store"));
+        measure(size, &path, Duration::from_secs(seconds))?;
+    }
+    Ok(())
+}
+
+fn key(n: usize) -> ObjectKey {
+    ObjectKey::new(TYPES[n % 4], format!("host-{:04}-{n:08x}", n / GROUP % 2_000))
+}
+
+fn name(n: usize) -> String {
+    format!("{}-{:016x}", TYPES[n % 4], (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+/// An object of about 700 bytes.
+fn object(n: usize) -> Object {
+    let key = key(n);
+    let parent = ObjectKey::new("folder", format!("folder-{:06}", n / GROUP));
+    let host = format!("host-{:04}", n / GROUP % 2_000);
+    let name = name(n);
+    let doc = [
+        ("environment", Value::text("bench")),
+        ("type", Value::Str(key.object_type.clone())),
+        ("id", Value::Str(key.id.clone())),
+        ("name", Value::text(&name)),
+        ("object_name", Value::text(&name)),
+        ("parent_type", Value::Str(parent.object_type)),
+        ("parent_id", Value::Str(parent.id.clone())),
+        ("id_path", Value::text(&format!("/bench/regions/one/{}/{host}/{}", parent.id, key.id))),
+        ("name_path", Value::text(&format!("/bench/Regions/one/{}/{host}/{name}", parent.id))),
+        ("host", Value::text(&host)),
+        ("show_in_tree", Value::Bool(true)),
+        ("mac_address", Value::text(&format!("fa:16:3e:{:02x}:{:02x}:{:02x}", n >> 16 & 255, n >> 8 & 255, n & 255))),
+        ("status", Value::text("ACTIVE")),
+        ("description", Value::text(&name.repeat(8))),
+    ];
+    Object { key, doc: doc.into_iter().collect() }
+}
+
+/// Two links of an object: to a neighbour, and across.
+fn links(n: usize, size: usize) -> [Link; 2] {
+    [(n + 1) % size, n.wrapping_mul(7_919) % size].map(|target| Link {
+        link_type: if target == (n + 1) % size { "vnic-port".into() } else { "port-vnic".into() },
+        source: key(n),
+        target: key(target),
+        name: format!("net-{:05}", n % 5_000).into(),
+        state: LinkState::Up,
+        host: Some(format!("host-{:04}", n / GROUP % 2_000).into()),
+        switch: None,
+        attributes: [("source_label", Value::text("eth0")), ("network", Value::text("n1"))].into_iter().collect(),
+        implicit: false,
+        rule: "link_types/x.yaml:12:3".into(),
+    })
+}
+
+/// A clique around every instance: it and its eight neighbours.
+fn clique(n: usize, size: usize) -> Clique {
+    let mut nodes: Vec<ObjectKey> = (n..n + 9).map(|n| key(n % size)).collect();
+    nodes.sort();
+    let links = (n..n + 8).map(|n| {
+        let [link, _] = links(n % size, size);
+        LinkRef { link_type: link.link_type, source: link.source, target: link.target }
+    });
+    Clique {
+        focal_point: key(n),
+        clique_type: "instance".into(),
+        constraints: Map::new(),
+        nodes,
+        links: links.collect(),
+    }
+}
+
+/// One scope for each group of objects.
+fn scope(group: usize, size: usize) -> ScopeRecord {
+    let member = |n: usize| Member {
+        key: key(n),
+        contribution: Map::new(),
+        asserts: true,
+        order: 0,
+        at: "fetchers/x.yaml:12:3".into(),
+    };
+    ScopeRecord {
+        key: ScopeKey {
+            fetcher: "list".into(),
+            object_type: "port".into(),
+            parent: ObjectKey::new("folder", format!("folder-{group:06}")),
+            narrowing: Value::Null,
+        },
+        complete: true,
+        scanned_at: "2026-01-01T00:00:00Z".into(),
+        tried_at: "2026-01-01T00:00:00Z".into(),
+        stale_since: None,
+        problem: None,
+        members: (group * GROUP..((group + 1) * GROUP).min(size)).map(member).collect(),
+    }
+}
+
+async fn seed(store: &Embedded, size: usize) -> Result<(), StoreError> {
+    if store.current("bench").await.is_ok_and(|revision| revision > 0) {
+        return Ok(());
+    }
+    store.put_environment(&Environment { name: "bench".into(), ..Environment::default() }, Expect::Anything).await?;
+    let lease = store.acquire("bench", "bench", 0, Duration::from_secs(60)).await?;
+    let info = CommitInfo { at: "2026-01-01T00:00:00Z".into(), note: "seed".into() };
+    let parts = [
+        (Delta { objects: (0..size).map(object).collect(), ..Delta::default() }, ScopeChanges::default()),
+        (
+            Delta { links: (0..size).flat_map(|n| links(n, size)).collect(), ..Delta::default() },
+            ScopeChanges::default(),
+        ),
+        (
+            Delta { cliques: (1..size).step_by(4).map(|n| clique(n, size)).collect(), ..Delta::default() },
+            ScopeChanges { put: (0..size / GROUP).map(|group| scope(group, size)).collect(), remove: Vec::new() },
+        ),
+    ];
+    for (base, (delta, scopes)) in parts.iter().enumerate() {
+        store.commit("bench", base as u64, &lease, delta, scopes, &info).await?;
+    }
+    store.release(&lease).await
+}
+
+/// What is asked, with the path of the n-th request.
+type Question = (&'static str, fn(usize, usize) -> String);
+
+const QUESTIONS: &[Question] = &[
+    ("one object, by type and id", |n, size| {
+        let key = key(scattered(n, size));
+        format!("/inventory/bench/{}/{}", key.object_type, key.id)
+    }),
+    ("one object, by id", |n, size| format!("/inventory?env_name=bench&id={}", key(scattered(n, size)).id)),
+    ("inventory, 50 of a host", |n, size| {
+        format!("/inventory?env_name=bench&page_size=50&host=host-{:04}", scattered(n, size) / GROUP % 2_000)
+    }),
+    ("inventory, children of a parent", |n, size| {
+        format!("/inventory?env_name=bench&parent_id=folder-{:06}", scattered(n, size) / GROUP)
+    }),
+    ("inventory, page of 100 of a type", |n, _| {
+        format!("/inventory?env_name=bench&page_size=100&type={}", TYPES[n % 4])
+    }),
+    ("inventory, page of 1000", |_, _| "/inventory?env_name=bench".to_owned()),
+    ("links of an object", |n, size| {
+        let key = key(scattered(n, size));
+        format!("/links?env_name=bench&source_id={}&source_type={}", key.id, key.object_type)
+    }),
+    ("links, page of 100 of a type", |_, _| "/links?env_name=bench&page_size=100&link_type=port-vnic".to_owned()),
+    ("cliques, page of 100", |_, _| "/cliques?env_name=bench&page_size=100".to_owned()),
+    ("one clique, whole", |n, size| {
+        let id = calipso_api::lookup::clique_id(&key(scattered(n, size) / 4 * 4 + 1));
+        format!("/cliques?env_name=bench&id={id}")
+    }),
+    ("search, 8 letters of a name", |n, size| {
+        let name = name(scattered(n, size));
+        format!("/search?env_name=bench&limit=20&query={}", &name[name.len() - 12..name.len() - 4])
+    }),
+];
+
+fn scattered(n: usize, size: usize) -> usize {
+    n.wrapping_mul(104_729) % (size - 9)
+}
+
+fn measure(size: usize, path: &std::path::Path, time: Duration) -> Result<()> {
+    let threads = |name: &str| {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name(name).enable_all().build()
+    };
+    let (servers, clients) = (threads("server")?, threads("client")?);
+    let store = Embedded::open(path, Options::default())?;
+    let start = Instant::now();
+    servers.block_on(seed(&store, size))?;
+    println!("{size:>8}  seeded in {:.1?}", start.elapsed());
+    let layers = vec![calipso_spec::read_layer(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../specs"))?];
+    let service = Arc::new(Service {
+        environments: calipso_api::Environments::default(),
+        backend: Arc::new(store),
+        loaded: Arc::new(calipso_spec::load(&layers)),
+        layers,
+        access: Access::Open,
+        limits: Limits::default(),
+        version: "bench",
+        clock: jiff::Timestamp::now,
+    });
+    let address = servers.block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let router = calipso_api::router(service);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        anyhow::Ok(address)
+    })?;
+    for (what, question) in QUESTIONS {
+        let question = *question;
+        // Pages of the file come into memory before anything is measured.
+        clients.block_on(load(address, size, question, time / 10, None))?;
+        for (how, pause) in [("flat out", None), ("1000/s", Some(Duration::from_secs(CLIENTS as u64) / PACED as u32))] {
+            let (mut taken, bytes) = clients.block_on(load(address, size, question, time, pause))?;
+            taken.sort_unstable();
+            let at = |part: usize| taken.get(taken.len() * part / 1_000).copied().unwrap_or_default();
+            println!(
+                "{size:>8}  {what:<34} {how:<8} {:>8.0}/s {:>9.2?} median {:>9.2?} 99% {:>9.2?} 99.9% {:>8} bytes",
+                taken.len() as f64 / time.as_secs_f64(),
+                at(500),
+                at(990),
+                at(999),
+                bytes / taken.len().max(1)
+            );
+        }
+    }
+    servers.shutdown_background();
+    Ok(())
+}
+
+/// How long each answer took, and the bytes of all answers.
+async fn load(
+    address: SocketAddr,
+    size: usize,
+    question: fn(usize, usize) -> String,
+    time: Duration,
+    pause: Option<Duration>,
+) -> Result<(Vec<Duration>, usize)> {
+    let all = Arc::new(Mutex::new((Vec::new(), 0)));
+    let end = Instant::now() + time;
+    let mut tasks = Vec::new();
+    for client in 0..CLIENTS {
+        let all = Arc::clone(&all);
+        tasks.push(tokio::spawn(async move {
+            let mut stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            let mut buffer = Vec::new();
+            let (mut taken, mut bytes, mut n) = (Vec::new(), 0, client);
+            // Clients do not ask in step.
+            let mut due = Instant::now() + pause.unwrap_or_default() * client as u32 / CLIENTS as u32;
+            while Instant::now() < end {
+                if let Some(pause) = pause {
+                    tokio::time::sleep_until(due.into()).await;
+                    due += pause;
+                }
+                let request = format!("GET /api/v1{} HTTP/1.1\r\nhost: bench\r\n\r\n", question(n, size));
+                n += CLIENTS;
+                let start = Instant::now();
+                stream.write_all(request.as_bytes()).await?;
+                bytes += answer(&mut stream, &mut buffer).await?;
+                taken.push(start.elapsed());
+            }
+            let mut all = all.lock().map_err(|_| anyhow::anyhow!("another client failed"))?;
+            all.0.extend(taken);
+            all.1 += bytes;
+            anyhow::Ok(())
+        }));
+    }
+    for task in tasks {
+        task.await??;
+    }
+    let mut all = all.lock().map_err(|_| anyhow::anyhow!("a client failed"))?;
+    Ok(std::mem::take(&mut *all))
+}
+
+/// Reads one answer with a length; returns the bytes of its body.
+async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<usize> {
+    buffer.clear();
+    loop {
+        if let Some(end) = buffer.windows(4).position(|four| four == b"\r\n\r\n") {
+            let head = std::str::from_utf8(&buffer[..end])?.to_ascii_lowercase();
+            ensure!(head.starts_with("http/1.1 200"), "{}", String::from_utf8_lossy(buffer));
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).context("no length")?;
+            let length: usize = length.parse()?;
+            while buffer.len() < end + 4 + length {
+                more(stream, buffer).await?;
+            }
+            return Ok(length);
+        }
+        more(stream, buffer).await?;
+    }
+}
+
+async fn more(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<()> {
+    ensure!(stream.read_buf(buffer).await? > 0, "the server closed the connection");
+    Ok(())
+}
