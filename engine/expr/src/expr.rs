@@ -307,22 +307,23 @@ pub(crate) fn walk(node: &Node, guarded: bool, found: &mut Vec<Use>) {
     };
     match &node.kind {
         Kind::Const(_) => {}
-        Kind::Field(slot, name, _) => found.push(Use {
-            slot: *slot,
-            path: vec![name.clone()],
-            start: node.start as usize,
-            end: node.end as usize,
-            guarded,
-        }),
-        Kind::Slot(_) | Kind::Attr(..) => {
+        Kind::Slot(_) | Kind::Field(..) | Kind::Attr(..) => {
             let mut path = Vec::new();
             let mut here = node;
             while let Kind::Attr(inner, name) = &here.kind {
                 path.push(name.clone());
                 here = inner;
             }
+            let slot = match &here.kind {
+                Kind::Slot(slot) => Some(slot),
+                Kind::Field(slot, name, _) => {
+                    path.push(name.clone());
+                    Some(slot)
+                }
+                _ => None,
+            };
             path.reverse();
-            if let Kind::Slot(slot) = &here.kind {
+            if let Some(slot) = slot {
                 found.push(Use { slot: *slot, path, start: here.start as usize, end: node.end as usize, guarded });
             } else {
                 walk(here, guarded, found);

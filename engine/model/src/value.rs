@@ -1,13 +1,6 @@
 //! The one dynamic value of the system: what an answer holds, what an expression yields, what a document is made of.
 
-use std::{
-    cmp::Ordering,
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering as AtomicOrdering},
-    },
-};
+use std::{cmp::Ordering, fmt, sync::Arc};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -78,32 +71,6 @@ impl Map {
             return self.0.iter().find(|(known, _)| known.as_ref() == key).map(|(_, value)| value);
         }
         self.position(key).ok().map(|found| &self.0[found].1)
-    }
-
-    /// The value of a key, looked for first where the last look-up with this `near` ended: documents of one type have
-    /// most of their keys at the same places.
-    #[must_use]
-    pub fn get_near(&self, key: &str, near: &AtomicU32) -> Option<&Value> {
-        let guess = near.load(AtomicOrdering::Relaxed) as usize;
-        if let Some((known, value)) = self.0.get(guess) {
-            match known.as_ref().cmp(key) {
-                Ordering::Equal => return Some(value),
-                // Between two neighbours there is no other key.
-                Ordering::Greater
-                    if guess
-                        .checked_sub(1)
-                        .and_then(|before| self.0.get(before))
-                        .is_none_or(|before| *before.0 < *key) =>
-                {
-                    return None;
-                }
-                _ => {}
-            }
-        }
-        let found = self.position(key);
-        let (Ok(place) | Err(place)) = found;
-        near.store(u32::try_from(place).unwrap_or(0), AtomicOrdering::Relaxed);
-        found.ok().and_then(|place| self.0.get(place)).map(|(_, value)| value)
     }
 
     /// The text under a key, if it is text.
