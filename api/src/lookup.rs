@@ -12,7 +12,10 @@ use crate::{
 /// So many objects of one id are told apart.
 const NAMESAKES: usize = 50;
 
-/// The objects of an id: one, unless several types have it.
+/// What of an object is read to tell it apart and to call it by its name.
+const FIELDS: &[&str] = &["host", "id_path", "name", "object_name", "text"];
+
+/// The objects of an id, with the fields that name them: one, unless several types have it.
 ///
 /// # Errors
 /// Those of the store.
@@ -23,12 +26,16 @@ pub async fn namesakes(
     id: &str,
     object_type: Option<&str>,
 ) -> Result<Paged<Object>, Problem> {
-    let query =
-        Query { id: Some(id.into()), types: object_type.into_iter().map(Str::from).collect(), ..Query::default() };
+    let query = Query {
+        id: Some(id.into()),
+        types: object_type.into_iter().map(Str::from).collect(),
+        fields: Some(FIELDS.iter().copied().map(Str::from).collect()),
+        ..Query::default()
+    };
     Ok(service.backend.objects(environment, at, &query, &Page::first(NAMESAKES)).await?)
 }
 
-/// The one object of an id and the revision that was read.
+/// The one object of an id, with the fields that name it, and the revision that was read.
 ///
 /// # Errors
 /// 404; 409 with each candidate when several types have the id.

@@ -65,3 +65,62 @@ pub fn all() -> OpenApiRouter<Arc<Service>> {
         .merge(users::routes())
         .merge(version::routes())
 }
+
+/// Refuses object types that neither the catalogue nor the environment knows.
+///
+/// # Errors
+/// 400 with each of them.
+async fn known_types(service: &Service, environment: &str, parameter: &str, types: &[Str]) -> Result<(), Problem> {
+    let mut errors = Vec::new();
+    for object_type in types {
+        if service.loaded.specs.object_types.contains_key(object_type) {
+            continue;
+        }
+        let query = Query { types: vec![object_type.clone()], ..Query::default() };
+        let found = service.backend.objects(environment, None, &query, &Page::first(1)).await?;
+        if found.items.is_empty() {
+            errors.push(FieldError::query(parameter, format!("`{object_type}` is not the type of any object")));
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Problem::bad_request(errors)) }
+}
+
+/// Refuses link types that neither the catalogue nor the environment knows.
+///
+/// # Errors
+/// 400 with each of them.
+async fn known_link_types(service: &Service, environment: &str, parameter: &str, types: &[Str]) -> Result<(), Problem> {
+    let specs = &service.loaded.specs;
+    let mut errors = Vec::new();
+    for link_type in types {
+        // A link may be stored the other way round than its type is written.
+        let known = specs.link_types.contains_key(link_type)
+            || specs.link_types.values().any(|known| format!("{}-{}", known.to, known.from) == **link_type);
+        if known {
+            continue;
+        }
+        let query = LinkQuery { types: vec![link_type.clone()], ..LinkQuery::default() };
+        let found = service.backend.links(environment, None, &query, &Page::first(1)).await?;
+        if found.items.is_empty() {
+            errors.push(FieldError::query(parameter, format!("`{link_type}` is not the type of any link")));
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Problem::bad_request(errors)) }
+}
+
+/// Which ids are meant; nothing when all are.
+///
+/// # Errors
+/// 400 unless exactly one of both is said.
+fn some_or_all(ids: Option<&str>, all: Option<bool>) -> Result<Option<Vec<&str>>, Problem> {
+    match (ids, all) {
+        (None, Some(true)) => Ok(None),
+        (Some(ids), None | Some(false)) => {
+            Ok(Some(ids.split(',').map(str::trim).filter(|id| !id.is_empty()).collect()))
+        }
+        (Some(_), Some(true)) => {
+            Err(Problem::bad_request(vec![FieldError::query("all", "stands beside `ids`; say one of them")]))
+        }
+        (None, _) => Err(Problem::bad_request(vec![FieldError::query("ids", "is needed, or `all=true`")])),
+    }
+}

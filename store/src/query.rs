@@ -132,4 +132,6 @@ pub struct CliqueQuery {
     pub containing: Option<ObjectKey>,
     /// That hold this link.
     pub containing_link: Option<LinkRef>,
+    /// Only focal point and clique type are of interest; a store may leave out constraints, nodes and links.
+    pub brief: bool,
 }

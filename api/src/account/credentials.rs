@@ -36,7 +36,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// # Errors
 /// 401 for what cannot be read. No text of the header is repeated.
 /// # Source
-/// RFC 7617, RFC 6750; `reference/api.md` section 4.1 for `X-Auth-Token`.
+/// RFC 7617, RFC 6750; the original takes a token in `X-Auth-Token`.
 pub(crate) fn of(headers: &HeaderMap) -> Result<Credentials, Problem> {
     let refused = |detail: &str| Err(Problem::unauthenticated(detail));
     let token = only(headers, "x-auth-token")?.filter(|token| !token.is_empty());

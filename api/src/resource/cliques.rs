@@ -258,6 +258,8 @@ impl CliquesQuery {
             clique_types: self.clique_type.iter().map(|name| Str::from(name.as_str())).collect(),
             containing: None,
             containing_link,
+            // A list shows neither nodes nor links.
+            brief: self.link_type.is_none(),
         };
         self.pages(service, paging, asked, &question).await
     }

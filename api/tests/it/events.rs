@@ -156,11 +156,8 @@ async fn what_happens_is_told_and_nothing_is_lost() {
     }
     server.service.backend.remove_environment("a", i64::MAX).await.unwrap();
     client.text.clear();
-    loop {
-        match client.next().await {
-            Some(event) => assert_eq!(event.name, "gone"),
-            None => break,
-        }
+    while let Some(event) = client.next().await {
+        assert_eq!(event.name, "gone");
     }
     environment(&server, "c").await;
     change(&server, "c", 1).await;

@@ -36,7 +36,7 @@ pub fn with(access: Access) -> Server {
     made(access, Environments::default())
 }
 
-/// A server with this access and these rights about environments.
+/// A server with this access and these rules about environments.
 pub fn made(access: Access, environments: Environments) -> Server {
     built(|_| (access, environments), Pace::default())
 }
@@ -54,18 +54,20 @@ pub fn guarded(settings: Settings) -> (Server, Arc<Accounts>) {
 /// The same, with a directory.
 pub fn guarded_with(settings: Settings, directory: Option<Arc<dyn Directory>>) -> (Server, Arc<Accounts>) {
     let mut accounts = None;
-    let made = |backend| {
-        let cost = PasswordCost { memory_kib: 8, passes: 1, at_once: 2 };
-        let mut made = Accounts::new(backend, Settings { password_cost: cost, ..settings });
-        if let Some(directory) = directory {
-            made = made.with_directory(directory);
-        }
-        let made = Arc::new(made);
-        accounts = Some(Arc::clone(&made));
-        let environments = Environments { grants: Arc::clone(&made) as Arc<dyn Grants>, ..Environments::default() };
-        (Access::Checked(made), environments)
-    };
-    let server = built(made, Pace::default());
+    let server = built(
+        |backend| {
+            let cost = PasswordCost { memory_kib: 8, passes: 1, at_once: 2 };
+            let mut made = Accounts::new(backend, Settings { password_cost: cost, ..settings });
+            if let Some(directory) = directory {
+                made = made.with_directory(directory);
+            }
+            let made = Arc::new(made);
+            accounts = Some(Arc::clone(&made));
+            let environments = Environments { grants: Arc::clone(&made) as Arc<dyn Grants>, ..Environments::default() };
+            (Access::Checked(made), environments)
+        },
+        Pace::default(),
+    );
     (server, accounts.unwrap())
 }
 
@@ -91,9 +93,16 @@ fn built(access: impl FnOnce(Arc<dyn Backend>) -> (Access, Environments), events
     let layers = vec![calipso_spec::read_layer(std::path::Path::new("../specs")).expect("the specs")];
     let loaded = Arc::new(calipso_spec::load(&layers));
     let (access, environments) = access(Arc::clone(&backend));
-    let limits = Limits { events, ..Limits::default() };
-    let service =
-        Arc::new(Service { backend, layers, loaded, access, environments, limits, version: "0.0.0", clock });
+    let service = Arc::new(Service {
+        backend,
+        layers,
+        loaded,
+        access,
+        environments,
+        limits: Limits { events, ..Limits::default() },
+        version: "0.0.0",
+        clock,
+    });
     Server { router: calipso_api::router(Arc::clone(&service)), service, _folder: folder }
 }
 

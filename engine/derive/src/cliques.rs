@@ -11,7 +11,7 @@ use crate::{
     hash::{Digest, Seeded},
     nodes::Nodes,
     rules::{Plan, Rules},
-    store::Links,
+    store::{Limit, Links},
 };
 
 pub(crate) use affected::affected;
@@ -65,11 +65,11 @@ impl<'a> View<'a> {
         Self { rules, nodes, stores, steps, by_name }
     }
 
-    /// The values that links of a clique must agree with, as (place of the constraint, value).
-    pub(crate) fn limits(&self, plan: &Plan, focal: u32) -> Vec<(usize, Value)> {
-        let doc = self.nodes[plan.focal].doc(focal);
-        let value = |place: usize| self.rules.constraints.get(place).and_then(|name| doc.get(name)).cloned();
-        plan.constraints.iter().map(|place| (*place, value(*place).unwrap_or_default())).collect()
+    /// The values that links of a clique must agree with.
+    pub(crate) fn limits(&self, plan: &Plan, focal: u32) -> Vec<Limit> {
+        let record = self.nodes[plan.focal].record(focal);
+        let limit = |(place, number): &(usize, usize)| Limit::new(*place, record[*number].clone().unwrap_or_default());
+        plan.constraints.iter().map(limit).collect()
     }
 }
 
@@ -105,7 +105,7 @@ pub(crate) struct Found {
     pub(crate) members: Vec<Vec<u32>>,
     /// Store and entry, in the order they were found.
     pub(crate) links: Vec<(usize, u32)>,
-    pub(crate) limits: Vec<(usize, Value)>,
+    pub(crate) limits: Vec<Limit>,
 }
 
 impl Found {
@@ -115,14 +115,14 @@ impl Found {
             return 0;
         }
         let mut digest = Digest::new();
-        for (_, value) in &self.limits {
+        for limit in &self.limits {
             // Nulls would be the same as nothing.
-            digest.add(digests.key(std::slice::from_ref(value)));
+            digest.add(digests.value(&limit.value));
         }
         for (store, entry) in &self.links {
             let store = &view.stores[*store];
             digest.add(((store.ends[0] as u64) << 32) | store.ends[1] as u64);
-            let ends = store.links.entry(*entry).ends;
+            let ends = store.links.step(*entry).ends;
             for (type_id, place) in store.ends.iter().zip(ends) {
                 digest.add(view.nodes[*type_id].slot(place).digest);
             }
@@ -131,25 +131,22 @@ impl Found {
     }
 
     /// The clique as others see it.
-    pub(crate) fn clique(&self, view: &View<'_>, names: &Names, plan: &Plan, focal: u32) -> Clique {
+    pub(crate) fn clique(&mut self, view: &View<'_>, names: &Names, plan: &Plan, focal: u32) -> Clique {
         let key = |type_id: usize, place: u32| ObjectKey {
             object_type: names.types[type_id].clone(),
             id: view.nodes[type_id].slot(place).id.clone(),
         };
         let mut nodes = Vec::with_capacity(self.members.iter().map(Vec::len).sum());
         for type_id in &view.by_name {
-            let members = &self.members[*type_id];
+            let members = &mut self.members[*type_id];
             if members.len() > 1 {
-                let mut members = members.clone();
                 members.sort_unstable_by(|a, b| view.nodes[*type_id].order(*a, *b));
-                nodes.extend(members.into_iter().map(|place| key(*type_id, place)));
-            } else {
-                nodes.extend(members.iter().map(|place| key(*type_id, *place)));
             }
+            nodes.extend(members.iter().map(|place| key(*type_id, *place)));
         }
         let links = self.links.iter().map(|(store, entry)| {
             let known = &view.stores[*store];
-            let [source, target] = known.links.entry(*entry).ends;
+            let [source, target] = known.links.step(*entry).ends;
             LinkRef {
                 link_type: names.stores[*store].clone(),
                 source: key(known.ends[0], source),
@@ -161,7 +158,7 @@ impl Found {
             focal_point: key(plan.focal, focal),
             clique_type: plan.name.clone(),
             constraints: Map::from_pairs(
-                self.limits.iter().map(|(place, value)| (name(*place), value.clone())).collect(),
+                self.limits.iter().map(|limit| (name(limit.place), limit.value.clone())).collect(),
             ),
             nodes,
             links: links.collect(),

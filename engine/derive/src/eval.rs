@@ -1,27 +1,30 @@
 //! Evaluation of rules over objects: keys of an end, values and links of a pair.
 
-use std::cmp::Ordering;
+use std::{cell::OnceCell, cmp::Ordering};
 
-use calipso_expr::{EvalError, Frame, Fuel, Tree};
+use calipso_expr::{Bound, EvalError, Frame, Fuel, Scope, Slot, Tree};
 use calipso_model::{LinkState, Map, Str, Value};
 use calipso_spec::checked::Take;
 
 use crate::{
     faults::{FaultKey, Part},
-    join::{Drafts, Index, KeyHash, opposite},
+    hash::KeySeed,
+    join::{Drafts, Index, opposite},
     nodes::{NIL, Nodes},
     rules::{Attribute, AttributeRule, End, LinkParts, LinkRules, Own, Rules, Yield},
     store::Body,
 };
 
-/// What evaluation reads, and the frames it works in. One per thread.
+/// What evaluation reads. One per thread.
 pub(crate) struct Evaluator<'a> {
     pub(crate) rules: &'a Rules,
     pub(crate) nodes: &'a [Nodes],
     pub(crate) indexes: &'a [Index],
-    frames: Vec<Option<Frame>>,
-    parts: Vec<Value>,
     met: Vec<Met>,
+    values: Vec<Value>,
+    /// By join: copies of the names of link attributes, where other threads work, too: counting references to one name
+    /// from two threads is slow.
+    names: Vec<OnceCell<Vec<Str>>>,
     /// What went wrong.
     pub(crate) faults: Vec<(FaultKey, String)>,
 }
@@ -31,90 +34,158 @@ pub(crate) struct Evaluator<'a> {
 struct Met {
     /// The object at the other side than where the search began.
     other: u32,
-    join: usize,
+    join: u32,
     rows: [u32; 2],
     orders: [u32; 2],
 }
 
 impl<'a> Evaluator<'a> {
-    pub(crate) fn new(rules: &'a Rules, nodes: &'a [Nodes], indexes: &'a [Index]) -> Self {
-        Self { rules, nodes, indexes, frames: Vec::new(), parts: Vec::new(), met: Vec::new(), faults: Vec::new() }
-    }
-
-    fn take_frame(&mut self, join: usize) -> Frame {
-        if self.frames.len() <= join {
-            self.frames.resize_with(self.rules.joins.len() + self.rules.own_rules, || None);
+    pub(crate) fn new(rules: &'a Rules, nodes: &'a [Nodes], indexes: &'a [Index], threads: usize) -> Self {
+        let mut names = Vec::new();
+        if threads > 1 {
+            names.resize_with(rules.joins.len(), OnceCell::new);
         }
-        self.frames[join].take().unwrap_or_else(|| self.rules.joins[join].frame.clone())
+        Self { rules, nodes, indexes, met: Vec::new(), values: Vec::new(), names, faults: Vec::new() }
     }
 
     fn fault(&mut self, rule: usize, part: Part, a: u32, b: u32, message: String) {
         self.faults.push((FaultKey { rule, part, a, b }, message));
     }
 
-    // ------------------------------------------------------------ rows
-
-    /// Adds the keys that an object has at one end of a join; none when it is gone.
-    pub(crate) fn rows(&mut self, join: usize, side: usize, object: u32, seed: KeyHash, drafts: &mut Drafts) {
-        let rules = self.rules;
-        let end = &rules.joins[join].ends[side];
-        if !self.nodes[end.type_id].is_live(object) {
-            return;
-        }
-        let mut frame = self.take_frame(join);
-        frame.set(end.slot, self.document(end, object));
-        let mut problems = Vec::new();
-        let parts = &mut self.parts;
-        let mut row = |frame: &mut Frame, fuel: &mut Fuel| match key(end, frame, fuel, parts) {
-            Ok(true) => {
-                let binds = end.binds.iter().map(|slot| frame.get(*slot).cloned().unwrap_or_default());
-                drafts.push(seed, parts, binds);
-            }
-            Ok(false) => {}
-            Err(error) => problems.push(error.to_string()),
-        };
-        let mut fuel = Fuel::default();
-        match &end.each {
-            None => row(&mut frame, &mut fuel),
-            Some(each) => {
-                let done = each.for_each(None, &mut frame, &mut fuel, &mut |frame, fuel| {
-                    row(frame, fuel);
-                    Ok(())
-                });
-                if let Err(error) = done {
-                    problems.push(error.to_string());
-                }
+    /// The document of an object as rules see it: with the derived attributes as they are now, without hidden ones.
+    fn document(&self, type_id: usize, object: u32, hides: &[Str]) -> Value {
+        let nodes = &self.nodes[type_id];
+        let mut doc = nodes.doc(object).clone();
+        doc.merge(nodes.derived(&self.rules.types[type_id], object));
+        for name in hides {
+            if doc.contains_key(name) {
+                doc.remove(name);
             }
         }
-        for message in problems {
-            self.fault(join, Part::of_side(side), object, NIL, message);
-        }
-        self.frames[join] = Some(frame);
+        Value::Map(doc)
     }
 
-    fn document(&self, end: &End, object: u32) -> Value {
-        Value::Map(without(self.nodes[end.type_id].doc(object), &end.hides))
+    // ------------------------------------------------------------ rows
+
+    /// Adds the keys that an object has at one end of a join, with the values of some names; none when it is gone. Gives
+    /// back what failed.
+    pub(crate) fn rows(
+        &self,
+        (join, side): (usize, usize),
+        object: u32,
+        seed: KeySeed,
+        binds: &[Slot],
+        drafts: &mut Drafts,
+    ) -> Vec<String> {
+        let end = &self.rules.joins[join].ends[side];
+        self.each_key(join, side, object, &mut |scope, fuel| {
+            let mut hasher = seed.begin();
+            if end.key.key_in(scope, fuel, &mut |part| hasher.add(part))? {
+                drafts.keys.push(hasher.finish());
+                drafts.binds.extend(binds.iter().map(|slot| scope.get(*slot).cloned().unwrap_or_default()));
+            }
+            Ok(())
+        })
+    }
+
+    /// The parts of the keys that an object has at one end of a join, in the order of its rows.
+    pub(crate) fn keys(&self, join: usize, side: usize, object: u32) -> Vec<Vec<Value>> {
+        let end = &self.rules.joins[join].ends[side];
+        let mut keys = Vec::new();
+        self.each_key(join, side, object, &mut |scope, fuel| {
+            let mut parts = Vec::new();
+            if end.key.key_in(scope, fuel, &mut |part| parts.push(part.to_value()))? {
+                keys.push(parts);
+            }
+            Ok(())
+        });
+        keys
+    }
+
+    /// Hands on the scope of every key of an object at one end that its `when` lets through; gives back what failed.
+    fn each_key(
+        &self,
+        join: usize,
+        side: usize,
+        object: u32,
+        key: &mut dyn FnMut(Scope<'_>, &mut Fuel) -> Result<(), EvalError>,
+    ) -> Vec<String> {
+        let rule = &self.rules.joins[join];
+        let end = &rule.ends[side];
+        let nodes = &self.nodes[end.type_id];
+        let mut problems = Vec::new();
+        if !nodes.is_live(object) {
+            return problems;
+        }
+        let mut records: [&[Option<Value>]; 2] = [&[], &[]];
+        records[side] = nodes.record(object);
+        let own_frame = end.whole.then(|| self.frame(&rule.frame, end, object));
+        let scope = Scope::new(own_frame.as_ref().unwrap_or(&rule.frame), &records);
+        let mut fuel = Fuel::default();
+        let mut row = |scope: Scope<'_>, fuel: &mut Fuel| {
+            let holds = end.when.as_ref().map_or(Ok(true), |when| when.holds_in(scope, fuel));
+            let done = holds.and_then(|holds| if holds { key(scope, fuel) } else { Ok(()) });
+            if let Err(error) = done {
+                problems.push(error.to_string());
+            }
+        };
+        let done = match &end.each {
+            None => {
+                row(scope, &mut fuel);
+                Ok(())
+            }
+            Some(each) => each.run_in(scope, &mut fuel, &mut |scope, fuel| {
+                row(scope, fuel);
+                Ok(())
+            }),
+        };
+        if let Err(error) = done {
+            problems.push(error.to_string());
+        }
+        problems
+    }
+
+    /// A frame with the whole document of an object.
+    fn frame(&self, frame: &Frame, end: &End, object: u32) -> Frame {
+        let mut frame = frame.clone();
+        frame.set(end.slot, self.document(end.type_id, object, &end.hides));
+        frame
     }
 
     // ------------------------------------------------------------ pairs
 
-    /// Brings the two objects and the generators of a pair into the frame, and asks the rule's `when`.
-    fn pair_holds(&mut self, join: usize, frame: &mut Frame, rows: [u32; 2]) -> Result<bool, EvalError> {
+    /// Brings the two objects and the generators of a pair into scope, and, where the rule's `when` holds, evaluates.
+    fn pair<T>(
+        &self,
+        join: usize,
+        rows: [u32; 2],
+        evaluate: impl FnOnce(Scope<'_>) -> Result<T, EvalError>,
+    ) -> Result<Option<T>, EvalError> {
         let rule = &self.rules.joins[join];
-        for (side, end) in rule.ends.iter().enumerate() {
-            let row = self.indexes[rule.index].row(side, rows[side]);
-            frame.set(end.slot, self.document(end, row.object));
-            for (slot, value) in end.binds.iter().zip(row.binds.iter()) {
-                frame.set(*slot, value.clone());
-            }
+        let index = &self.indexes[rule.index];
+        let [near, far] = &rule.ends;
+        let objects = [0, 1].map(|side| index.row(side, rows[side]).object);
+        let records = [self.nodes[near.type_id].record(objects[0]), self.nodes[far.type_id].record(objects[1])];
+        let mut own_frame: Option<Frame> = None;
+        for (end, object) in rule.ends.iter().zip(objects).filter(|(end, _)| end.whole) {
+            own_frame = Some(self.frame(own_frame.as_ref().unwrap_or(&rule.frame), end, object));
         }
-        rule.when.as_ref().map_or(Ok(true), |when| when.holds(frame, &mut Fuel::default()))
+        let scope = Scope::new(own_frame.as_ref().unwrap_or(&rule.frame), &records);
+        let of_near = Bound::new(&near.binds, index.binds(0, rows[0]), scope);
+        let scope = if near.binds.is_empty() { scope } else { scope.with(&of_near) };
+        let of_far = Bound::new(&far.binds, index.binds(1, rows[1]), scope);
+        let scope = if far.binds.is_empty() { scope } else { scope.with(&of_far) };
+        if let Some(when) = &rule.when
+            && !when.holds_in(scope, &mut Fuel::default())?
+        {
+            return Ok(None);
+        }
+        evaluate(scope).map(Some)
     }
 
     /// Whether two rows that have one key meet.
-    pub(crate) fn meets(&mut self, join: usize, rows: [u32; 2]) -> bool {
-        let mut frame = self.take_frame(join);
-        self.pair_holds(join, &mut frame, rows).unwrap_or(false)
+    pub(crate) fn meets(&self, join: usize, rows: [u32; 2]) -> bool {
+        matches!(self.pair(join, rows, |_| Ok(())), Ok(Some(())))
     }
 
     /// Pairs of one object in one join, unsorted.
@@ -130,7 +201,7 @@ impl<'a> Evaluator<'a> {
                 } else {
                     ([other_row, row], [there.order, here.order])
                 };
-                into.push(Met { other: there.object, join, rows, orders });
+                into.push(Met { other: there.object, join: join as u32, rows, orders });
             }
         }
     }
@@ -165,35 +236,37 @@ impl<'a> Evaluator<'a> {
 
     fn own_value(&mut self, own: &Own, type_id: usize, object: u32) -> Value {
         let rule = self.rules.joins.len() + own.number;
-        if self.frames.len() <= rule {
-            self.frames.resize_with(self.rules.joins.len() + self.rules.own_rules, || None);
-        }
-        let mut frame = self.frames[rule].take().unwrap_or_else(|| own.frame.clone());
-        frame.set(own.slot, Value::Map(without(self.nodes[type_id].doc(object), &own.hides)));
-        let mut values = Values::new(own.take);
+        let own_frame = own.whole.then(|| {
+            let mut frame = own.frame.clone();
+            frame.set(own.slot, self.document(type_id, object, &own.hides));
+            frame
+        });
+        let records = [self.nodes[type_id].record(object)];
+        let scope = Scope::new(own_frame.as_ref().unwrap_or(&own.frame), &records);
+        let mut values = Values::new(own.take, &mut self.values);
         let mut problems = Vec::new();
-        let mut element = |frame: &mut Frame, fuel: &mut Fuel| {
+        let mut element = |scope: Scope<'_>, fuel: &mut Fuel| {
             if values.full() {
                 return;
             }
             for when in &own.when {
-                match when.holds(frame, fuel) {
+                match when.holds_in(scope, fuel) {
                     Ok(true) => {}
                     Ok(false) => return,
                     Err(error) => return problems.push(error.to_string()),
                 }
             }
-            match own.value.eval(frame, fuel) {
+            match own.value.eval_in(scope, fuel) {
                 Ok(value) => values.push(value),
                 Err(error) => problems.push(error.to_string()),
             }
         };
         let mut fuel = Fuel::default();
         match &own.each {
-            None => element(&mut frame, &mut fuel),
+            None => element(scope, &mut fuel),
             Some(each) => {
-                let done = each.for_each(None, &mut frame, &mut fuel, &mut |frame, fuel| {
-                    element(frame, fuel);
+                let done = each.run_in(scope, &mut fuel, &mut |scope, fuel| {
+                    element(scope, fuel);
                     Ok(())
                 });
                 if let Err(error) = done {
@@ -201,7 +274,6 @@ impl<'a> Evaluator<'a> {
                 }
             }
         }
-        self.frames[rule] = Some(frame);
         let value = values.finish().unwrap_or_else(|message| {
             problems.push(message);
             Value::Null
@@ -229,25 +301,22 @@ impl<'a> Evaluator<'a> {
         if *take != Take::Distinct {
             self.sort(rule.ends[1].type_id, &mut met);
         }
-        let mut values = Values::new(*take);
-        let mut frame = self.take_frame(join);
+        let mut room = std::mem::take(&mut self.values);
+        let mut values = Values::new(*take, &mut room);
         for pair in &met {
             if values.full() {
                 break;
             }
-            let value = match self.pair_holds(join, &mut frame, pair.rows) {
-                Ok(true) => tree.eval(&frame, &mut Fuel::default()),
-                Ok(false) => continue,
-                Err(error) => Err(error),
-            };
-            match value {
-                Ok(value) => values.push(value),
+            match self.pair(join, pair.rows, |scope| tree.eval_in(scope, &mut Fuel::default())) {
+                Ok(Some(value)) => values.push(value),
+                Ok(None) => {}
                 Err(error) => self.fault(join, Part::Pair, object, pair.other, error.to_string()),
             }
         }
-        self.frames[join] = Some(frame);
         self.met = met;
-        values.finish().unwrap_or_else(|message| {
+        let value = values.finish();
+        self.values = room;
+        value.unwrap_or_else(|message| {
             self.fault(join, Part::Own, object, NIL, message);
             Value::Null
         })
@@ -265,8 +334,10 @@ impl<'a> Evaluator<'a> {
         skip: &dyn Fn(u32) -> bool,
         found: &mut Vec<(u32, Body)>,
     ) {
-        let mut met = Vec::new();
+        let mut met = std::mem::take(&mut self.met);
+        met.clear();
         let across = links.ends[opposite(side)];
+        let start = found.len();
         for (number, join) in links.joins.iter().enumerate() {
             self.meetings(*join, side, object, &mut met);
             let last = number + 1 == links.joins.len();
@@ -275,11 +346,12 @@ impl<'a> Evaluator<'a> {
             }
             self.sort(across, &mut met);
             self.first_that_holds(links, side, object, &met, skip, found);
-            if links.first && !found.is_empty() {
-                return;
+            if links.first && found.len() > start {
+                break;
             }
             met.clear();
         }
+        self.met = met;
     }
 
     /// The link of one pair, by the first rule that makes it. Only where all rules contribute.
@@ -295,7 +367,7 @@ impl<'a> Evaluator<'a> {
                     if index.row(opposite(side), other).object == there {
                         let rows = if side == 0 { [row, other] } else { [other, row] };
                         let orders = [index.row(0, rows[0]).order, index.row(1, rows[1]).order];
-                        met.push(Met { other: to, join: *join, rows, orders });
+                        met.push(Met { other: to, join: *join as u32, rows, orders });
                     }
                 }
             }
@@ -320,31 +392,38 @@ impl<'a> Evaluator<'a> {
             if pair.other == done || skip(pair.other) {
                 continue;
             }
-            let mut frame = self.take_frame(pair.join);
-            let (from, to) = if side == 0 { (object, pair.other) } else { (pair.other, object) };
-            match self.pair_holds(pair.join, &mut frame, pair.rows) {
-                Ok(true) => {
-                    let body = self.body(links, pair.join, &frame, [from, to]);
+            let join = pair.join as usize;
+            let ends = if side == 0 { [object, pair.other] } else { [pair.other, object] };
+            let mut problems = Vec::new();
+            match self.pair(join, pair.rows, |scope| Ok(self.body(links, join, scope, ends, &mut problems))) {
+                Ok(Some(body)) => {
                     found.push((pair.other, body));
                     done = pair.other;
                 }
-                Ok(false) => {}
-                Err(error) => self.fault(pair.join, Part::Pair, from, to, error.to_string()),
+                Ok(None) => {}
+                Err(error) => problems.push(error.to_string()),
             }
-            self.frames[pair.join] = Some(frame);
+            if !problems.is_empty() {
+                self.fault(join, Part::Pair, ends[0], ends[1], problems.join("; "));
+            }
         }
     }
 
     /// What the rule says of the link; a part that cannot be evaluated is reported and takes its default.
-    fn body(&mut self, links: &LinkRules, join: usize, frame: &Frame, ends: [u32; 2]) -> Body {
-        let rules = self.rules;
-        let Yield::Link(parts) = &rules.joins[join].yields else {
+    fn body(
+        &self,
+        links: &LinkRules,
+        join: usize,
+        scope: Scope<'_>,
+        ends: [u32; 2],
+        problems: &mut Vec<String>,
+    ) -> Body {
+        let Yield::Link(parts) = &self.rules.joins[join].yields else {
             return Body::default();
         };
         let parts: &LinkParts = parts;
-        let docs = [0, 1].map(|side| self.nodes[links.ends[side]].doc(ends[side]));
-        let mut problems = Vec::new();
-        let mut text = |tree: &Option<Tree>, what: &str| match tree.as_ref()?.eval(frame, &mut Fuel::default()) {
+        let mut text = |tree: &Option<Tree>, what: &str| match tree.as_ref()?.eval_in(scope, &mut Fuel::default()) {
+            Ok(Value::Str(text)) => Some(text).filter(|text| !text.is_empty()),
             Ok(value) => match plain(&value) {
                 Some(text) => text,
                 None => {
@@ -369,49 +448,38 @@ impl<'a> Evaluator<'a> {
                 LinkState::Up
             }
         };
+        let attribute = |side: usize, number: usize| match self.nodes[links.ends[side]].record(ends[side]).get(number) {
+            Some(Some(Value::Str(text))) => Some(text),
+            _ => None,
+        };
         let name = name.unwrap_or_else(|| {
-            let [from, to] = [0, 1].map(|side| {
-                let id = &self.nodes[links.ends[side]].slot(ends[side]).id;
-                [docs[side].text("object_name"), docs[side].text("name")].into_iter().flatten().next().unwrap_or(id)
-            });
-            format!("{from}-{to}").into()
+            let [from, to] = [0, 1].map(|side| parts.names[side].iter().find_map(|number| attribute(side, *number)));
+            let id = |side: usize| &self.nodes[links.ends[side]].slot(ends[side]).id;
+            format!("{}-{}", from.unwrap_or_else(|| id(0)), to.unwrap_or_else(|| id(1))).into()
         });
         let host = match &parts.host {
             Some(_) => host,
-            None => docs.iter().filter_map(|doc| doc.text("host")).find(|host| !host.is_empty()).cloned(),
+            None => [0, 1]
+                .into_iter()
+                .filter_map(|side| attribute(side, parts.hosts[side]))
+                .find(|host| !host.is_empty())
+                .cloned(),
         };
         let mut attributes = Vec::with_capacity(parts.attributes.len());
-        for (key, tree) in &parts.attributes {
-            match tree.eval(frame, &mut Fuel::default()) {
+        let names = self
+            .names
+            .get(join)
+            .map(|names| names.get_or_init(|| parts.attributes.iter().map(|(name, _)| Str::from(&**name)).collect()));
+        for (place, (key, tree)) in parts.attributes.iter().enumerate() {
+            let key = names.map_or(key, |names| &names[place]);
+            match tree.eval_in(scope, &mut Fuel::default()) {
                 Ok(Value::Null) => {}
                 Ok(value) => attributes.push((key.clone(), value)),
                 Err(error) => problems.push(format!("{key}: {error}")),
             }
         }
-        if !problems.is_empty() {
-            self.fault(join, Part::Pair, ends[0], ends[1], problems.join("; "));
-        }
         Body { name, state, host, switch, attributes: Map::from_pairs(attributes), rule: Some(join as u32) }
     }
-}
-
-fn key(end: &End, frame: &Frame, fuel: &mut Fuel, parts: &mut Vec<Value>) -> Result<bool, EvalError> {
-    if let Some(when) = &end.when
-        && !when.holds(frame, fuel)?
-    {
-        return Ok(false);
-    }
-    end.key.eval_key_into(frame, fuel, parts)
-}
-
-fn without(doc: &Map, hidden: &[Str]) -> Map {
-    let mut doc = doc.clone();
-    for name in hidden {
-        if doc.contains_key(name) {
-            doc.remove(name);
-        }
-    }
-    doc
 }
 
 /// Text of a scalar; nothing for null and empty text; `None` for lists and maps.
@@ -437,52 +505,64 @@ fn fewer(mut a: impl Iterator<Item = u32>, mut b: impl Iterator<Item = u32>) -> 
 }
 
 /// Collects values as `take` says. Nulls count as no value.
-struct Values {
+struct Values<'a> {
     take: Take,
-    list: Vec<Value>,
+    /// The value of `first` and `last`.
+    one: Value,
+    list: &'a mut Vec<Value>,
 }
 
-impl Values {
-    fn new(take: Take) -> Self {
-        Self { take, list: Vec::new() }
+impl<'a> Values<'a> {
+    /// `list` is room that is used again and again.
+    fn new(take: Take, list: &'a mut Vec<Value>) -> Self {
+        list.clear();
+        Self { take, one: Value::Null, list }
     }
 
     /// Whether further values would change nothing.
     fn full(&self) -> bool {
-        self.take == Take::First && !self.list.is_empty()
+        self.take == Take::First && !self.one.is_null()
     }
 
     fn push(&mut self, value: Value) {
-        if value.is_null() {
-            return;
+        match self.take {
+            _ if value.is_null() => {}
+            Take::First if self.one.is_null() => self.one = value,
+            Take::First => {}
+            Take::Last => self.one = value,
+            Take::One | Take::All | Take::Distinct => self.list.push(value),
         }
-        if self.take == Take::Last {
-            self.list.clear();
-        }
-        self.list.push(value);
     }
 
     /// The value, or what is wrong with several.
-    fn finish(mut self) -> Result<Value, String> {
+    fn finish(self) -> Result<Value, String> {
+        let order = |a: &Value, b: &Value| a.total_cmp(b).then_with(|| a.kind().cmp(b.kind()));
+        let list = self.list;
         match self.take {
-            Take::First => Ok(self.list.into_iter().next().unwrap_or_default()),
-            Take::Last => Ok(self.list.pop().unwrap_or_default()),
+            Take::First | Take::Last => Ok(self.one),
             Take::One => {
-                self.list.sort_by(|a, b| a.total_cmp(b).then_with(|| a.kind().cmp(b.kind())));
-                self.list.dedup();
-                if self.list.len() > 1 {
-                    let values: Vec<String> = self.list.iter().map(Value::to_json).collect();
+                list.sort_by(order);
+                list.dedup();
+                if list.len() > 1 {
+                    let values: Vec<String> = list.iter().map(Value::to_json).collect();
                     return Err(format!("{} values where one is expected: {}", values.len(), values.join(", ")));
                 }
-                Ok(self.list.pop().unwrap_or_default())
+                Ok(list.pop().unwrap_or_default())
             }
-            Take::All => Ok(Value::list(self.list)),
+            Take::All => Ok(exact(list)),
             Take::Distinct => {
                 // Equal numbers of two kinds: the whole one stays.
-                self.list.sort_by(|a, b| a.total_cmp(b).then_with(|| a.kind().cmp(b.kind())));
-                self.list.dedup_by(|a, b| a.total_cmp(b) == Ordering::Equal || a == b);
-                Ok(Value::list(self.list))
+                list.sort_by(order);
+                list.dedup_by(|a, b| a.total_cmp(b) == Ordering::Equal || a == b);
+                Ok(exact(list))
             }
         }
     }
+}
+
+/// A list without spare room; the room that it was collected in stays.
+fn exact(list: &mut Vec<Value>) -> Value {
+    let mut items = Vec::with_capacity(list.len());
+    items.append(list);
+    Value::list(items)
 }

@@ -155,6 +155,7 @@ impl Graph {
     ) {
         let rule = &self.rules().joins[join];
         let index = self.index(join);
+        let evaluator = self.evaluator();
         for side in 0..2 {
             let type_id = rule.ends[side].type_id;
             let nodes = self.nodes_of(type_id);
@@ -164,7 +165,9 @@ impl Graph {
                 None => nodes.in_order(),
             };
             for place in places {
+                let mut keys: Option<Vec<Vec<Value>>> = None;
                 for row in index.rows_of(side, place).filter(|row| !index.meets(side, *row)) {
+                    let keys = keys.get_or_insert_with(|| evaluator.keys(join, side, place));
                     if found.len() >= limit {
                         return;
                     }
@@ -176,7 +179,7 @@ impl Graph {
                         end: if side == 0 { End::Near } else { End::Far },
                         object: nodes.key(place),
                         wanted: self.nodes_of(rule.ends[opposite(side)].type_id).name.clone(),
-                        key: index.parts(index.row(side, row).key).to_vec(),
+                        key: keys.get(index.row(side, row).order as usize).cloned().unwrap_or_default(),
                         linked_otherwise: match link_type {
                             Some(number) => !self.links_at(number).of(side, place).is_empty(),
                             None => index.rows_of(side, place).any(|row| index.meets(side, row)),
@@ -199,7 +202,7 @@ impl Graph {
                 for place in nodes.in_order() {
                     let several = links.of(side, place);
                     if several.len() > 1 {
-                        let other = |number: &u32| others.key(links.entry(*number).ends[opposite(side)]);
+                        let other = |number: &u32| others.key(links.step(*number).ends[opposite(side)]);
                         found.push(Cardinality {
                             link_type: known.name.clone(),
                             at: known.at.clone(),
@@ -226,14 +229,16 @@ impl Graph {
         let mut uses: Vec<(bool, RuleUse)> = Vec::new();
         for join in &known.joins {
             let index = self.index(*join);
+            let evaluator = self.evaluator();
+            let all = evaluator.keys(*join, 0, entry.ends[0]);
             let mut keys = Vec::new();
             for row in index.rows_of(0, entry.ends[0]) {
                 let key = index.row(0, row).key;
                 let met = index.rows_with(1, key).find(|other| index.row(1, *other).object == entry.ends[1]);
                 if let Some(other) = met
-                    && self.evaluator().meets(*join, [row, other])
+                    && evaluator.meets(*join, [row, other])
                 {
-                    keys.push(index.parts(key).to_vec());
+                    keys.extend(all.get(index.row(0, row).order as usize).cloned());
                 }
             }
             if !keys.is_empty() {
@@ -263,7 +268,7 @@ impl Graph {
             taken: count.taken,
             refused: count.refused,
         });
-        let constraints = found.limits.into_iter().map(|(place, value)| (rules.constraints[place].clone(), value));
+        let constraints = found.limits.into_iter().map(|limit| (rules.constraints[limit.place].clone(), limit.value));
         Some(CliqueExplanation {
             clique_type: plan.name.clone(),
             at: plan.at.clone(),
@@ -274,6 +279,6 @@ impl Graph {
     }
 
     fn evaluator(&self) -> Evaluator<'_> {
-        Evaluator::new(self.rules(), self.all_nodes(), self.all_indexes())
+        Evaluator::new(self.rules(), self.all_nodes(), self.all_indexes(), 1)
     }
 }

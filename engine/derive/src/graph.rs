@@ -12,7 +12,15 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use calipso_model::{Delta, Object, ObjectKey, Str};
 
-use crate::{cliques::Scratch, faults::Faults, hash::Seeded, join::Index, nodes::Nodes, rules::Rules, store::Links};
+use crate::{
+    cliques::Scratch,
+    faults::Faults,
+    hash::{KeySeed, Seeded},
+    join::Index,
+    nodes::Nodes,
+    rules::Rules,
+    store::Links,
+};
 
 pub use read::Sizes;
 
@@ -71,7 +79,7 @@ pub struct Graph {
     fingerprints: Vec<Vec<u128>>,
     faults: Faults,
     threads: usize,
-    key_seed: Seeded,
+    key_seed: KeySeed,
     digest_seed: Seeded,
     scratch: Vec<Scratch>,
 }
@@ -87,9 +95,10 @@ impl Graph {
     /// An empty graph that uses so many threads for large changes.
     #[must_use]
     pub fn with_threads(rules: Arc<Rules>, threads: usize) -> Self {
-        let nodes = rules.types.iter().map(|known| Nodes::new(known.name.clone())).collect();
+        let nodes = rules.types.iter().map(|known| Nodes::new(known.name.clone(), known.numbers.len())).collect();
         let type_ids = rules.type_ids.clone();
-        let indexes = rules.indexes.iter().map(|_| Index::default()).collect();
+        let widths = |join: &usize| [0, 1].map(|side| rules.joins[*join].ends[side].binds.len());
+        let indexes = rules.indexes.iter().map(|join| Index::new(widths(join))).collect();
         let links = rules.link_types.iter().map(|_| Links::default()).collect();
         let fingerprints = rules.cliques.iter().map(|_| Vec::new()).collect();
         Self {
@@ -102,7 +111,7 @@ impl Graph {
             fingerprints,
             faults: Faults::default(),
             threads: threads.max(1),
-            key_seed: Seeded::random(),
+            key_seed: KeySeed::random(),
             digest_seed: Seeded::fixed(DIGEST_SEED),
             scratch: Vec::new(),
         }
@@ -119,7 +128,7 @@ impl Graph {
             return *id;
         }
         let id = self.nodes.len();
-        self.nodes.push(Nodes::new(name.clone()));
+        self.nodes.push(Nodes::new(name.clone(), 0));
         self.type_ids.insert(name.clone(), id);
         id
     }

@@ -3,64 +3,17 @@
 use calipso_model::Value;
 
 use crate::{
-    hash::{LookUp, Seeded},
+    hash::{KeyHash, LookUp},
     nodes::NIL,
     same::same_list,
 };
 
-/// One key that an object has at one end, before it is in the index. Its parts, then the generator values that later
-/// expressions read, stand among the values of its [`Drafts`].
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Draft {
-    pub(crate) hash: u64,
-    start: u32,
-    parts: u16,
-    binds: u16,
-}
-
-/// Keys of some objects at one end.
+/// Keys of some objects at one end, before they are in the index: their hashes, and for each the generator values that
+/// later expressions read.
 #[derive(Debug, Default)]
 pub(crate) struct Drafts {
-    pub(crate) list: Vec<Draft>,
-    pub(crate) values: Vec<Value>,
-}
-
-impl Drafts {
-    /// Adds a key.
-    pub(crate) fn push(&mut self, seed: KeyHash, parts: &mut Vec<Value>, binds: impl Iterator<Item = Value>) {
-        let start = self.values.len();
-        let hash = seed.key(parts);
-        self.values.append(parts);
-        let after = self.values.len();
-        self.values.extend(binds);
-        self.list.push(Draft {
-            hash,
-            start: u32::try_from(start).expect("one task drafts fewer than 2^32 values"),
-            parts: u16::try_from(after - start).expect("a key is written in a spec and has few parts"),
-            binds: u16::try_from(self.values.len() - after).expect("a rule binds few names"),
-        });
-    }
-}
-
-impl Draft {
-    fn parts(self, values: &[Value]) -> &[Value] {
-        &values[self.start as usize..][..usize::from(self.parts)]
-    }
-
-    fn binds(self, values: &[Value]) -> &[Value] {
-        &values[self.start as usize + usize::from(self.parts)..][..usize::from(self.binds)]
-    }
-
-    /// Takes the generator values out.
-    fn take_binds(self, values: &mut [Value]) -> Box<[Value]> {
-        let binds = &mut values[self.start as usize + usize::from(self.parts)..][..usize::from(self.binds)];
-        binds.iter_mut().map(std::mem::take).collect()
-    }
-
-    /// Takes the key out.
-    fn take_parts(self, values: &mut [Value]) -> Box<[Value]> {
-        values[self.start as usize..][..usize::from(self.parts)].iter_mut().map(std::mem::take).collect()
-    }
+    pub(crate) keys: Vec<KeyHash>,
+    pub(crate) binds: Vec<Value>,
 }
 
 /// One key that an object has at one end.
@@ -74,15 +27,13 @@ pub(crate) struct Row {
     next: u32,
     /// Next row of the same object.
     sibling: u32,
-    pub(crate) binds: Box<[Value]>,
 }
 
 #[derive(Debug)]
 struct Key {
-    parts: Box<[Value]>,
-    hash: u64,
-    /// Next key with the same hash.
-    same_hash: u32,
+    hash: KeyHash,
+    /// Next key with the same lower half of the hash.
+    same_low: u32,
     heads: [u32; 2],
 }
 
@@ -92,12 +43,16 @@ struct Side {
     free: Vec<u32>,
     /// First row of each object.
     heads: Vec<u32>,
+    /// By row: the generator values that later expressions read.
+    binds: Vec<Value>,
+    /// How many there are of each row.
+    width: usize,
 }
 
 /// The index of one join.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    by_hash: LookUp<u64, u32>,
+    by_low: LookUp<u64, u32>,
     keys: Vec<Key>,
     free_keys: Vec<u32>,
     sides: [Side; 2],
@@ -111,6 +66,18 @@ pub(crate) fn opposite(side: usize) -> usize {
 }
 
 impl Index {
+    /// An empty index with so many generator values for each row of an end.
+    pub(crate) fn new(widths: [usize; 2]) -> Self {
+        let sides = widths.map(|width| Side { width, ..Side::default() });
+        Self { sides, ..Self::default() }
+    }
+
+    /// Generator values of a row.
+    pub(crate) fn binds(&self, side: usize, row: u32) -> &[Value] {
+        let Side { binds, width, .. } = &self.sides[side];
+        &binds[row as usize * width..][..*width]
+    }
+
     pub(crate) fn row(&self, side: usize, row: u32) -> &Row {
         &self.sides[side].rows[row as usize]
     }
@@ -141,11 +108,6 @@ impl Index {
         self.keys[key as usize].heads[opposite(side)] != NIL
     }
 
-    /// The parts of a key.
-    pub(crate) fn parts(&self, key: u32) -> &[Value] {
-        &self.keys[key as usize].parts
-    }
-
     /// Makes room for `rows` more rows at an end of `places` objects.
     pub(crate) fn reserve(&mut self, side: usize, places: usize, rows: usize) {
         let end = &mut self.sides[side];
@@ -154,36 +116,34 @@ impl Index {
         }
         if rows > 1_000 {
             end.rows.reserve(rows);
+            end.binds.reserve(rows * end.width);
             let missing = rows.saturating_sub(self.keys.len());
             self.keys.reserve(missing);
-            self.by_hash.reserve(missing);
+            self.by_low.reserve(missing);
         }
     }
 
-    /// Gives an object the rows that it has now, taken out of `values`; `changed` hears the key of every row that came
-    /// or went, while the key is still there. Rows at the beginning and the end that stay equal are left alone.
+    /// Gives an object the rows that it has now, with the generator values of all of them; `changed` hears the key of
+    /// every row that came or went, while the key is still there. Rows at the beginning and the end that stay equal are
+    /// left alone.
     pub(crate) fn replace(
         &mut self,
         side: usize,
         object: u32,
-        drafts: &[Draft],
-        values: &mut [Value],
+        keys: &[KeyHash],
+        binds: &[Value],
         changed: &mut dyn FnMut(&Self, u32),
     ) -> bool {
+        let width = self.sides[side].width;
         let old: Vec<u32> = self.rows_of(side, object).collect();
-        let same = |index: &Self, row: u32, draft: &Draft| {
-            let row = index.row(side, row);
-            let key = &index.keys[row.key as usize];
-            key.hash == draft.hash && *key.parts == *draft.parts(values) && same_list(&row.binds, draft.binds(values))
+        let same = |row: u32, place: usize| {
+            self.keys[self.row(side, row).key as usize].hash == keys[place]
+                && same_list(self.binds(side, row), &binds[place * width..][..width])
         };
-        let front = old.iter().zip(drafts).take_while(|(row, draft)| same(self, **row, draft)).count();
-        let back = old[front..]
-            .iter()
-            .rev()
-            .zip(drafts[front..].iter().rev())
-            .take_while(|(row, draft)| same(self, **row, draft))
-            .count();
-        if front + back == old.len() && front + back == drafts.len() {
+        let front = old.iter().zip(0..keys.len()).take_while(|(row, place)| same(**row, *place)).count();
+        let rest = (front..keys.len()).rev();
+        let back = old[front..].iter().rev().zip(rest).take_while(|(row, place)| same(**row, *place)).count();
+        if front + back == old.len() && front + back == keys.len() {
             return false;
         }
         let old_end = old.len() - back;
@@ -192,12 +152,12 @@ impl Index {
             changed(self, key);
             self.unlink(side, *row);
         }
-        let new_end = drafts.len() - back;
+        let new_end = keys.len() - back;
         let mut chain = std::mem::take(&mut self.chained);
         chain.extend_from_slice(&old[..front]);
-        for draft in &drafts[front..new_end] {
-            let key = self.key(*draft, values);
-            let row = self.link(side, object, key, draft.take_binds(values));
+        for place in front..new_end {
+            let key = self.key(keys[place]);
+            let row = self.link(side, object, key, &binds[place * width..][..width]);
             changed(self, key);
             chain.push(row);
         }
@@ -222,17 +182,16 @@ impl Index {
         }
     }
 
-    fn key(&mut self, draft: Draft, values: &mut [Value]) -> u32 {
-        let hash = draft.hash;
-        let first = self.by_hash.get(&hash).copied().unwrap_or(NIL);
-        let mut next = first;
+    fn key(&mut self, hash: KeyHash) -> u32 {
+        let first = self.by_low.entry(hash.low).or_insert(NIL);
+        let mut next = *first;
         while let Some(key) = self.keys.get(next as usize) {
-            if *key.parts == *draft.parts(values) {
+            if key.hash == hash {
                 return next;
             }
-            next = key.same_hash;
+            next = key.same_low;
         }
-        let key = Key { parts: draft.take_parts(values), hash, same_hash: first, heads: [NIL; 2] };
+        let key = Key { hash, same_low: *first, heads: [NIL; 2] };
         let place = match self.free_keys.pop() {
             Some(place) => {
                 self.keys[place as usize] = key;
@@ -244,22 +203,24 @@ impl Index {
                 place
             }
         };
-        self.by_hash.insert(hash, place);
+        *first = place;
         place
     }
 
-    fn link(&mut self, side: usize, object: u32, key: u32, binds: Box<[Value]>) -> u32 {
-        let head = self.keys[key as usize].heads[side];
+    fn link(&mut self, side: usize, object: u32, key: u32, binds: &[Value]) -> u32 {
+        let head = std::mem::replace(&mut self.keys[key as usize].heads[side], NIL);
         let end = &mut self.sides[side];
-        let row = Row { object, key, order: 0, previous: NIL, next: head, sibling: NIL, binds };
+        let row = Row { object, key, order: 0, previous: NIL, next: head, sibling: NIL };
         let place = match end.free.pop() {
             Some(place) => {
                 end.rows[place as usize] = row;
+                end.binds[place as usize * end.width..][..end.width].clone_from_slice(binds);
                 place
             }
             None => {
                 let place = u32::try_from(end.rows.len()).expect("a join has fewer than 2^32 rows");
                 end.rows.push(row);
+                end.binds.extend_from_slice(binds);
                 place
             }
         };
@@ -274,8 +235,8 @@ impl Index {
         let end = &mut self.sides[side];
         let row = &mut end.rows[place as usize];
         let (key, previous, next) = (row.key, row.previous, row.next);
-        row.binds = Box::default();
         row.object = NIL;
+        end.binds[place as usize * end.width..][..end.width].fill(Value::Null);
         if let Some(after) = end.rows.get_mut(next as usize) {
             after.previous = previous;
         }
@@ -291,45 +252,48 @@ impl Index {
 
     fn drop_key(&mut self, place: u32) {
         let key = &mut self.keys[place as usize];
-        let (hash, after) = (key.hash, key.same_hash);
-        key.parts = Box::default();
-        let first = self.by_hash.get(&hash).copied().unwrap_or(NIL);
+        let (hash, after) = (key.hash.low, key.same_low);
+        let first = self.by_low.get(&hash).copied().unwrap_or(NIL);
         if first == place {
             if after == NIL {
-                self.by_hash.remove(&hash);
+                self.by_low.remove(&hash);
             } else {
-                self.by_hash.insert(hash, after);
+                self.by_low.insert(hash, after);
             }
         } else {
             let mut before = first;
             while let Some(key) = self.keys.get_mut(before as usize) {
-                if key.same_hash == place {
-                    key.same_hash = after;
+                if key.same_low == place {
+                    key.same_low = after;
                     break;
                 }
-                before = key.same_hash;
+                before = key.same_low;
             }
         }
         self.free_keys.push(place);
     }
 }
 
-/// The hash of join keys: one seed per process.
-pub(crate) type KeyHash = Seeded;
-
 #[cfg(test)]
 mod tests {
+    use calipso_expr::KeyPart;
+
     use super::*;
+    use crate::hash::KeySeed;
+
+    fn hash(key: &str) -> KeyHash {
+        use std::sync::LazyLock;
+        static SEED: LazyLock<KeySeed> = LazyLock::new(KeySeed::random);
+        let mut hasher = SEED.begin();
+        hasher.add(KeyPart::Text(key));
+        // One lower half for all: keys have to be told apart by the upper one.
+        KeyHash { low: 1, ..hasher.finish() }
+    }
 
     fn replace(index: &mut Index, side: usize, object: u32, keys: &[&str]) -> usize {
-        let mut drafts = Drafts::default();
-        for key in keys {
-            drafts.push(Seeded::fixed(1), &mut vec![Value::text(key)], std::iter::empty());
-        }
-        // One hash for all: collisions have to be resolved by the parts.
-        drafts.list.iter_mut().for_each(|draft| draft.hash = 1);
+        let keys: Vec<KeyHash> = keys.iter().map(|key| hash(key)).collect();
         let mut heard = 0;
-        index.replace(side, object, &drafts.list, &mut drafts.values, &mut |_, _| heard += 1);
+        index.replace(side, object, &keys, &[], &mut |_, _| heard += 1);
         heard
     }
 
@@ -377,6 +341,6 @@ mod tests {
             replace(&mut index, 0, 0, &[&format!("k{round}"), &format!("l{round}")]);
         }
         assert!(index.keys.len() <= 4);
-        assert_eq!(index.by_hash.len(), 1);
+        assert_eq!(index.by_low.len(), 1);
     }
 }

@@ -1,10 +1,15 @@
-//! Objects of one type: documents by place, ids to places, and what the current change touched.
+//! Objects of one type: documents and records by place, ids to places, and what the current change touched.
 
 use std::cmp::Ordering;
 
+use calipso_expr::Record;
 use calipso_model::{Map, ObjectKey, Str, Value};
 
-use crate::hash::{LookUp, Seeded};
+use crate::{
+    hash::{LookUp, Seeded},
+    par,
+    rules::TypeRules,
+};
 
 /// No place.
 pub(crate) const NIL: u32 = u32::MAX;
@@ -48,6 +53,10 @@ pub(crate) struct Nodes {
     pub(crate) name: Str,
     ids: LookUp<Str, u32>,
     slots: Vec<Slot>,
+    /// The attributes that rules read, by place and number: what expressions see.
+    records: Vec<Option<Value>>,
+    /// How many attributes a record has.
+    width: usize,
     /// Places below this one are in the order of their ids; they keep their id for ever.
     ordered: u32,
     free: Vec<u32>,
@@ -57,11 +66,13 @@ pub(crate) struct Nodes {
 }
 
 impl Nodes {
-    pub(crate) fn new(name: Str) -> Self {
+    pub(crate) fn new(name: Str, width: usize) -> Self {
         Self {
             name,
             ids: LookUp::default(),
             slots: Vec::new(),
+            records: Vec::new(),
+            width,
             ordered: 0,
             free: Vec::new(),
             live: 0,
@@ -90,6 +101,17 @@ impl Nodes {
 
     pub(crate) fn doc(&self, place: u32) -> &Map {
         &self.slots[place as usize].doc
+    }
+
+    /// The numbered attributes of an object.
+    pub(crate) fn record(&self, place: u32) -> Record<'_> {
+        let start = place as usize * self.width;
+        &self.records[start..start + self.width]
+    }
+
+    fn record_mut(&mut self, place: u32) -> &mut [Option<Value>] {
+        let start = place as usize * self.width;
+        &mut self.records[start..start + self.width]
     }
 
     pub(crate) fn is_live(&self, place: u32) -> bool {
@@ -121,10 +143,11 @@ impl Nodes {
     pub(crate) fn reserve(&mut self, more: usize) {
         self.ids.reserve(more);
         self.slots.reserve(more);
+        self.records.reserve(more * self.width);
         self.masks.reserve(more);
     }
 
-    /// Adds an object that is not there.
+    /// Adds an object that is not there, without a record.
     pub(crate) fn insert(&mut self, id: Str, doc: Map, digests: Seeded) -> u32 {
         let place = if let Some(place) = self.ids.get(&id).copied() {
             let slot = &mut self.slots[place as usize];
@@ -144,6 +167,7 @@ impl Nodes {
                         self.ordered += 1;
                     }
                     self.slots.push(slot);
+                    self.records.resize(self.slots.len() * self.width, None);
                     self.masks.push(0);
                     place
                 }
@@ -161,6 +185,7 @@ impl Nodes {
         let slot = &mut self.slots[place as usize];
         slot.live = false;
         let before = std::mem::take(&mut slot.doc);
+        self.record_mut(place).fill(None);
         self.live -= 1;
         self.touch(place, ALL, Some(before));
     }
@@ -171,13 +196,58 @@ impl Nodes {
         self.touch(place, changed, Some(before));
     }
 
-    /// Sets or drops attributes of a live object; they are in the order of their names.
-    pub(crate) fn set_attributes(&mut self, place: u32, attributes: Vec<(Str, Option<Value>)>, changed: u64) {
+    /// Sets numbered attributes of an object's record only.
+    pub(crate) fn set_record<'v>(&mut self, place: u32, values: impl Iterator<Item = (usize, Option<&'v Value>)>) {
+        let record = self.record_mut(place);
+        for (number, value) in values {
+            record[number] = value.cloned();
+        }
+    }
+
+    /// Sets or drops a derived attribute of a live object; its document follows with [`Nodes::write_derived`].
+    pub(crate) fn set_derived(&mut self, place: u32, number: usize, value: Value, changed: u64) {
+        self.record_mut(place)[number] = Some(value).filter(|value| !value.is_null());
         let seen = self.mask(place) & TOUCHED != 0;
-        let slot = &mut self.slots[place as usize];
-        let before = if seen { None } else { Some(slot.doc.clone()) };
-        slot.doc.merge(attributes);
+        let before = if seen { None } else { Some(self.slots[place as usize].doc.clone()) };
         self.touch(place, changed, before);
+    }
+
+    /// The derived attributes of an object as they are now, for its document.
+    pub(crate) fn derived(&self, known: &TypeRules, place: u32) -> Vec<(Str, Option<Value>)> {
+        derived(&known.derived, self.record(place))
+    }
+
+    /// Writes derived attributes that are different now into the documents.
+    pub(crate) fn write_derived(&mut self, known: &TypeRules, threads: usize) {
+        let bits = known.derived_bits();
+        let (width, masks, records) = (self.width, &self.masks, &self.records);
+        if self.touched.len() < self.slots.len() / 4 || bits == 0 {
+            for touched in &self.touched {
+                let place = touched.place as usize;
+                let slot = &mut self.slots[place];
+                if masks[place] & bits != 0 && slot.live {
+                    slot.doc.merge(derived(&known.derived, &records[place * width..][..width]));
+                }
+            }
+            return;
+        }
+        let threads = par::threads_for(threads, self.slots.len());
+        let step = par::step(threads, self.slots.len());
+        let tasks: Vec<(usize, &mut [Slot])> =
+            self.slots.chunks_mut(step).enumerate().map(|(number, slots)| (number * step, slots)).collect();
+        par::run(
+            threads,
+            tasks,
+            || if threads > 1 { own_names(&known.derived) } else { known.derived.clone() },
+            |known, (start, slots)| {
+                for (place, slot) in slots.iter_mut().enumerate() {
+                    let place = start + place;
+                    if masks[place] & bits != 0 && slot.live {
+                        slot.doc.merge(derived(known, &records[place * width..][..width]));
+                    }
+                }
+            },
+        );
     }
 
     fn touch(&mut self, place: u32, changed: u64, before: Option<Map>) {
@@ -219,4 +289,13 @@ impl Nodes {
             }
         }
     }
+}
+
+/// Copies of names: counting references to one name from two threads is slow.
+fn own_names(names: &[(Str, usize)]) -> Vec<(Str, usize)> {
+    names.iter().map(|(name, number)| (Str::from(&**name), *number)).collect()
+}
+
+fn derived(known: &[(Str, usize)], record: Record<'_>) -> Vec<(Str, Option<Value>)> {
+    known.iter().map(|(name, number)| (name.clone(), record[*number].clone())).collect()
 }

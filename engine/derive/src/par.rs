@@ -13,10 +13,15 @@ pub(crate) fn threads_for(allowed: usize, work: usize) -> usize {
     if work < WORTH_A_THREAD { 1 } else { allowed.max(1) }
 }
 
+/// How many of `len` things are one piece for `threads` threads.
+pub(crate) fn step(threads: usize, len: usize) -> usize {
+    let pieces = if threads <= 1 { 1 } else { threads * 8 };
+    len.div_ceil(pieces).max(256)
+}
+
 /// Splits `len` things into ranges for `threads` threads, several for each so that uneven ones even out.
 pub(crate) fn ranges(threads: usize, len: usize) -> Vec<std::ops::Range<usize>> {
-    let pieces = if threads <= 1 { 1 } else { threads * 8 };
-    let step = len.div_ceil(pieces).max(256);
+    let step = step(threads, len);
     (0..len).step_by(step).map(|start| start..(start + step).min(len)).collect()
 }
 

@@ -4,7 +4,7 @@ mod choose;
 mod compile;
 mod order;
 
-use std::{collections::BTreeMap, sync::atomic::AtomicU32};
+use std::collections::BTreeMap;
 
 use calipso_expr::{Each, Expr, Frame, Slot, Tree};
 use calipso_model::{Environment, Str};
@@ -54,8 +54,6 @@ pub struct Rules {
     pub(crate) link_types: Vec<LinkRules>,
     /// One per focal point type, in the order of the types' names.
     pub(crate) cliques: Vec<Plan>,
-    /// How many rules compute from an object alone.
-    pub(crate) own_rules: usize,
     /// Every attribute that constrains cliques.
     pub(crate) constraints: Vec<Str>,
     pub(crate) implicit: bool,
@@ -65,16 +63,21 @@ pub struct Rules {
 #[derive(Debug)]
 pub(crate) struct TypeRules {
     pub(crate) name: Str,
-    /// Attribute to its bit in masks.
-    pub(crate) bits: BTreeMap<Str, u64>,
-    /// Names of its derived attributes, sorted.
-    pub(crate) derived: Vec<Str>,
+    /// Attributes that rules read or derive, to their numbers: places in records, and bits in masks.
+    pub(crate) numbers: BTreeMap<Str, usize>,
+    /// Its derived attributes with their numbers, in the order of their names.
+    pub(crate) derived: Vec<(Str, usize)>,
 }
 
 impl TypeRules {
     /// The bit of an attribute; those that no rule names share one.
     pub(crate) fn bit(&self, attribute: &str) -> u64 {
-        self.bits.get(attribute).copied().unwrap_or_else(|| attribute_bit(usize::MAX))
+        attribute_bit(self.numbers.get(attribute).copied().unwrap_or(usize::MAX))
+    }
+
+    /// The bits of its derived attributes.
+    pub(crate) fn derived_bits(&self) -> u64 {
+        self.derived.iter().fold(0, |bits, (_, number)| bits | attribute_bit(*number))
     }
 }
 
@@ -84,11 +87,19 @@ pub(crate) struct End {
     pub(crate) type_id: usize,
     /// Where the object stands in the frame.
     pub(crate) slot: Slot,
+    /// Whether expressions read the whole document; else they read numbered attributes only.
+    pub(crate) whole: bool,
     pub(crate) each: Option<Each>,
     pub(crate) when: Option<Expr>,
     pub(crate) key: Expr,
     /// Generator slots that expressions on pairs read.
     pub(crate) binds: Vec<Slot>,
+    /// Number of its keys: ends with one number have the same keys.
+    pub(crate) keys: usize,
+    /// The names that generators bind, in order.
+    pub(crate) generators: Vec<Slot>,
+    /// What the keys are made of, in words that are equal where the keys are.
+    pub(crate) signature: String,
     /// Attributes that the keys depend on.
     pub(crate) reads: u64,
     /// Derived attributes that expressions over the whole document must not see.
@@ -108,8 +119,12 @@ pub(crate) enum Yield {
 #[derive(Debug)]
 pub(crate) struct LinkParts {
     pub(crate) name: Option<Tree>,
+    /// By side: numbers of the attributes that name the link where the rule gives no name.
+    pub(crate) names: [[usize; 2]; 2],
     pub(crate) state: Option<Tree>,
     pub(crate) host: Option<Tree>,
+    /// By side: number of the attribute that tells the host where the rule does not.
+    pub(crate) hosts: [usize; 2],
     pub(crate) switch: Option<Tree>,
     pub(crate) attributes: Vec<(Str, Tree)>,
 }
@@ -136,6 +151,8 @@ pub(crate) struct Join {
 pub(crate) struct Own {
     pub(crate) at: At,
     pub(crate) slot: Slot,
+    /// Whether expressions read the whole document; else they read numbered attributes only.
+    pub(crate) whole: bool,
     /// Number among the rules of this kind.
     pub(crate) number: usize,
     /// `type.attribute`.
@@ -163,8 +180,8 @@ pub(crate) enum AttributeRule {
 pub(crate) struct Attribute {
     pub(crate) type_id: usize,
     pub(crate) name: Str,
-    /// Where it was in the last document.
-    pub(crate) near: AtomicU32,
+    /// Its number in the type.
+    pub(crate) number: usize,
     pub(crate) rules: Vec<AttributeRule>,
 }
 
@@ -207,8 +224,8 @@ pub(crate) struct Plan {
     pub(crate) name: Str,
     pub(crate) focal: usize,
     pub(crate) steps: Vec<PathStep>,
-    /// Places in [`Rules::constraints`].
-    pub(crate) constraints: Vec<usize>,
+    /// Places in [`Rules::constraints`], and numbers of these attributes in the focal type.
+    pub(crate) constraints: Vec<(usize, usize)>,
     /// Bits of the constraint attributes on the focal type.
     pub(crate) reads: u64,
     pub(crate) implicit: bool,
@@ -256,6 +273,6 @@ impl Rules {
     pub fn is_derived(&self, object_type: &str, attribute: &str) -> bool {
         self.type_ids
             .get(object_type)
-            .is_some_and(|type_id| self.types[*type_id].derived.iter().any(|derived| **derived == *attribute))
+            .is_some_and(|type_id| self.types[*type_id].derived.iter().any(|(derived, _)| **derived == *attribute))
     }
 }

@@ -31,13 +31,19 @@ impl Body {
     }
 }
 
-/// One link.
-#[derive(Debug)]
-pub(crate) struct Entry {
+/// What walks read of a link: kept apart from what is said of it, so that many fit into a cache.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
     pub(crate) ends: [u32; 2],
     /// Number of its combination of constraint attributes; 0: it has none.
     pub(crate) profile: u32,
-    pub(crate) body: Body,
+}
+
+/// One link.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry<'a> {
+    pub(crate) ends: [u32; 2],
+    pub(crate) body: &'a Body,
 }
 
 /// A few numbers, mostly one.
@@ -108,9 +114,28 @@ impl Changed {
     }
 }
 
-/// What a clique's focal point allows, in the numbers of one [`Profiles`]: place of the constraint, and the numbers of
-/// the values.
+/// What a clique's focal point allows, in the numbers of one [`Profiles`]: by constraint of the focal point, the place
+/// of the constraint and the numbers of the values.
 pub(crate) type Allowed = Vec<(usize, Vec<u32>)>;
+
+/// A value that a focal point has for a constraint: the place of the constraint, the value, and the hashes of its elements.
+#[derive(Clone, Debug)]
+pub(crate) struct Limit {
+    pub(crate) place: usize,
+    pub(crate) value: Value,
+    hashes: Vec<u64>,
+}
+
+/// Seed of the hashes by which values of constraints are found.
+const VALUE_SEED: u64 = 0x2545_f491_4f6c_dd1d;
+
+impl Limit {
+    pub(crate) fn new(place: usize, value: Value) -> Self {
+        let seed = Seeded::fixed(VALUE_SEED);
+        let hashes = elements(&value).iter().map(|value| seed.value(value)).collect();
+        Self { place, value, hashes }
+    }
+}
 
 /// By constraint: sorted numbers of values; none: the links do not have the attribute.
 type Profile = Box<[Option<Box<[u32]>>]>;
@@ -122,8 +147,11 @@ pub(crate) struct Profiles {
     list: Vec<Profile>,
     by_hash: LookUp<u64, Vec<u32>>,
     values: Vec<Value>,
-    values_by_hash: LookUp<u64, Vec<u32>>,
-    seed: Seeded,
+    /// By value: the next one with the same hash.
+    same_hash: Vec<u32>,
+    /// By value: the profile that has it alone, where there is one constraint; 0: not known yet.
+    alone: Vec<u32>,
+    values_by_hash: LookUp<u64, u32>,
 }
 
 /// The elements of a list; else the value itself.
@@ -140,13 +168,26 @@ impl Profiles {
         self.list.len() + 1
     }
 
-    /// The numbers of what a focal point allows.
-    pub(crate) fn allowed(&self, limits: &[(usize, Value)]) -> Allowed {
-        let known = |value: &Value| {
-            let same = self.values_by_hash.get(&self.seed.key(std::slice::from_ref(value)))?;
-            same.iter().copied().find(|number| self.values[*number as usize] == *value)
-        };
-        limits.iter().map(|(place, limit)| (*place, elements(limit).iter().filter_map(known).collect())).collect()
+    /// The numbers of what a focal point allows, into room that is used again and again.
+    pub(crate) fn allowed(&self, limits: &[Limit], allowed: &mut Allowed) {
+        allowed.resize_with(limits.len(), Default::default);
+        for (limit, (place, numbers)) in limits.iter().zip(allowed) {
+            *place = limit.place;
+            numbers.clear();
+            let values = elements(&limit.value).iter().zip(&limit.hashes);
+            numbers.extend(values.filter_map(|(value, hash)| self.find_value(value, *hash)));
+        }
+    }
+
+    fn find_value(&self, value: &Value, hash: u64) -> Option<u32> {
+        let mut next = self.values_by_hash.get(&hash).copied()?;
+        while let Some(known) = self.values.get(next as usize) {
+            if known == value {
+                return Some(next);
+            }
+            next = self.same_hash[next as usize];
+        }
+        None
     }
 
     /// Whether links with a profile agree with what is allowed: each constraint attribute that they have has a value,
@@ -160,17 +201,31 @@ impl Profiles {
     }
 
     fn number_of_value(&mut self, value: &Value) -> u32 {
-        let same = self.values_by_hash.entry(self.seed.key(std::slice::from_ref(value))).or_default();
-        if let Some(known) = same.iter().find(|number| self.values[**number as usize] == *value) {
-            return *known;
+        let hash = Seeded::fixed(VALUE_SEED).value(value);
+        if let Some(known) = self.find_value(value, hash) {
+            return known;
         }
         let number = self.values.len() as u32;
         self.values.push(value.clone());
-        same.push(number);
+        self.alone.push(0);
+        self.same_hash.push(self.values_by_hash.insert(hash, number).unwrap_or(NIL));
         number
     }
 
     fn number(&mut self, constraints: &[Str], attributes: &Map) -> u32 {
+        let value = match constraints {
+            [name] => attributes.get(name).filter(|value| !matches!(value, Value::List(_))),
+            _ => None,
+        };
+        let Some(value) = value else { return self.number_of_all(constraints, attributes) };
+        let place = self.number_of_value(value) as usize;
+        if self.alone[place] == 0 {
+            self.alone[place] = self.number_of_all(constraints, attributes);
+        }
+        self.alone[place]
+    }
+
+    fn number_of_all(&mut self, constraints: &[Str], attributes: &Map) -> u32 {
         let mut profile: Vec<Option<Box<[u32]>>> = Vec::with_capacity(constraints.len());
         for name in constraints {
             profile.push(attributes.get(name).map(|value| {
@@ -202,7 +257,8 @@ impl Profiles {
 /// All links of one type.
 #[derive(Debug, Default)]
 pub(crate) struct Links {
-    entries: Vec<Entry>,
+    steps: Vec<Step>,
+    bodies: Vec<Body>,
     free: Vec<u32>,
     /// Entries that the current change left; free after it.
     freed: Vec<u32>,
@@ -221,11 +277,15 @@ impl Links {
 
     /// How many entries there are, free ones included.
     pub(crate) fn places(&self) -> usize {
-        self.entries.len()
+        self.steps.len()
     }
 
-    pub(crate) fn entry(&self, entry: u32) -> &Entry {
-        &self.entries[entry as usize]
+    pub(crate) fn step(&self, entry: u32) -> Step {
+        self.steps[entry as usize]
+    }
+
+    pub(crate) fn entry(&self, entry: u32) -> Entry<'_> {
+        Entry { ends: self.step(entry).ends, body: &self.bodies[entry as usize] }
     }
 
     /// Links of an object at one side, in the order of the other objects' ids.
@@ -243,7 +303,7 @@ impl Links {
     fn place(&self, nodes: [&Nodes; 2], side: usize, ends: [u32; 2]) -> Result<usize, usize> {
         let across = 1 - side;
         let known = self.of(side, ends[side]);
-        let other = |entry: u32| self.entry(entry).ends[across];
+        let other = |entry: u32| self.step(entry).ends[across];
         // What comes in order is the common case.
         match known.last() {
             None => return Err(0),
@@ -256,7 +316,8 @@ impl Links {
     /// Makes room.
     pub(crate) fn reserve(&mut self, more: usize) {
         if more > 1_000 {
-            self.entries.reserve(more);
+            self.steps.reserve(more);
+            self.bodies.reserve(more);
         }
     }
 
@@ -273,15 +334,17 @@ impl Links {
     fn insert(&mut self, nodes: [&Nodes; 2], constraints: &[Str], ends: [u32; 2], body: Body) {
         let profile = self.profiles.number(constraints, &body.attributes);
         let places = [0, 1].map(|side| self.place(nodes, side, ends).unwrap_or_else(|place| place));
-        let entry = Entry { ends, profile, body };
+        let step = Step { ends, profile };
         let number = match self.free.pop() {
             Some(number) => {
-                self.entries[number as usize] = entry;
+                self.steps[number as usize] = step;
+                self.bodies[number as usize] = body;
                 number
             }
             None => {
-                let number = u32::try_from(self.entries.len()).expect("a link type has fewer than 2^32 links");
-                self.entries.push(entry);
+                let number = u32::try_from(self.steps.len()).expect("a link type has fewer than 2^32 links");
+                self.steps.push(step);
+                self.bodies.push(body);
                 number
             }
         };
@@ -298,26 +361,25 @@ impl Links {
     }
 
     fn update(&mut self, constraints: &[Str], number: u32, body: Body) {
-        if self.entries[number as usize].body.same(&body) {
+        if self.bodies[number as usize].same(&body) {
             return;
         }
         let profile = self.profiles.number(constraints, &body.attributes);
-        let entry = &mut self.entries[number as usize];
-        self.changed.other.push((number, entry.profile));
-        entry.profile = profile;
-        entry.body = body;
+        let step = &mut self.steps[number as usize];
+        self.changed.other.push((number, step.profile));
+        step.profile = profile;
+        self.bodies[number as usize] = body;
     }
 
     fn remove(&mut self, nodes: [&Nodes; 2], number: u32) {
-        let entry = &self.entries[number as usize];
-        let (ends, profile) = (entry.ends, entry.profile);
+        let Step { ends, profile } = self.step(number);
         for side in 0..2 {
             if let Ok(place) = self.place(nodes, side, ends) {
                 self.by_end[side][ends[side] as usize].remove(place);
             }
         }
-        self.entries[number as usize].body = Body::default();
-        self.entries[number as usize].ends = [NIL; 2];
+        self.bodies[number as usize] = Body::default();
+        self.steps[number as usize].ends = [NIL; 2];
         self.freed.push(number);
         self.live -= 1;
         self.changed.gone.push(Gone { ends, profile });
@@ -331,14 +393,14 @@ impl Links {
         constraints: &[Str],
         side: usize,
         object: u32,
-        wanted: Vec<(u32, Body)>,
+        wanted: impl Iterator<Item = (u32, Body)>,
         skip: &dyn Fn(u32) -> bool,
     ) {
         let across = 1 - side;
         let known: Vec<u32> = self.of(side, object).to_vec();
-        let mut wanted = wanted.into_iter().peekable();
+        let mut wanted = wanted.peekable();
         for number in known {
-            let other = self.entry(number).ends[across];
+            let other = self.step(number).ends[across];
             if skip(other) {
                 continue;
             }
@@ -358,7 +420,7 @@ impl Links {
     }
 
     /// Every link, in the order of source id and target id.
-    pub(crate) fn in_order(&self, sources: &Nodes) -> impl Iterator<Item = &Entry> {
+    pub(crate) fn in_order(&self, sources: &Nodes) -> impl Iterator<Item = Entry<'_>> {
         let sources = if self.live == 0 { Vec::new() } else { sources.in_order() };
         sources.into_iter().flat_map(|source| self.of(0, source)).map(|entry| self.entry(*entry))
     }

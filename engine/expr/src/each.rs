@@ -9,6 +9,7 @@ use crate::{
     expr::{Expr, Use},
     fuel::Fuel,
     layout::{BindNames, Frame, Slot},
+    scope::{Bound, Columns, Scope},
     table::Trouble,
 };
 
@@ -54,7 +55,17 @@ impl Generator {
 
     fn source(&self, frame: &Frame, fuel: &mut Fuel) -> Result<Source, EvalError> {
         let over = self.over.eval(frame, fuel)?;
-        let paid = match &over {
+        self.fits(&over, fuel)?;
+        match over {
+            Value::Map(map) => Ok(Source::Map(map)),
+            Value::List(items) => Ok(Source::List(items)),
+            _ => Err(self.wrong(&over)),
+        }
+    }
+
+    /// Whether it can run over a value, and pays for it.
+    fn fits(&self, over: &Value, fuel: &mut Fuel) -> Result<(), EvalError> {
+        let paid = match over {
             Value::List(items) => fuel.list(items.len()),
             Value::Map(map) => fuel.list(map.len()),
             _ => Ok(()),
@@ -63,12 +74,18 @@ impl Generator {
             return Err(EvalError { fault: Fault::Limit, ..self.over.fault(message) });
         }
         match (over, self.key) {
-            (Value::List(items), None) => Ok(Source::List(items)),
-            (Value::Map(map), Some(_)) => Ok(Source::Map(map)),
-            (Value::Map(_), None) => Err(self.over.fault("this is a map; write `key, value in …`")),
-            (Value::List(_), Some(_)) => Err(self.over.fault("this is a list; write `element in …`")),
-            (other, _) => {
-                Err(self.over.fault(format!("{} cannot be run over; use `| default([])` or `| as_list`", other.kind())))
+            (Value::List(_), None) | (Value::Map(_), Some(_)) => Ok(()),
+            _ => Err(self.wrong(over)),
+        }
+    }
+
+    #[cold]
+    fn wrong(&self, over: &Value) -> EvalError {
+        match over {
+            Value::Map(_) => self.over.fault("this is a map; write `key, value in …`"),
+            Value::List(_) => self.over.fault("this is a list; write `element in …`"),
+            other => {
+                self.over.fault(format!("{} cannot be run over; use `| default([])` or `| as_list`", other.kind()))
             }
         }
     }
@@ -160,11 +177,64 @@ impl Each {
         result
     }
 
+    /// Runs over all combinations in order, binding by reference.
+    ///
+    /// # Errors
+    /// Of the generators, of `f`.
+    pub fn run_in(
+        &self,
+        scope: Scope<'_>,
+        fuel: &mut Fuel,
+        f: &mut dyn FnMut(Scope<'_>, &mut Fuel) -> Result<(), EvalError>,
+    ) -> Result<(), EvalError> {
+        run_in(&self.generators, scope, fuel, f)
+    }
+
+    /// The same generators that read attributes from records, where `columns` says that they are there.
+    #[must_use]
+    pub fn bind(&self, columns: Columns<'_>) -> Self {
+        let generators = self.generators.iter();
+        let bound = generators.map(|generator| Generator { over: generator.over.bind(columns), ..generator.clone() });
+        Self { generators: bound.collect() }
+    }
+
     /// Every path that its expressions read.
     #[must_use]
     pub fn uses(&self) -> Vec<Use> {
         self.generators.iter().flat_map(|generator| generator.over.uses()).collect()
     }
+}
+
+fn run_in(
+    generators: &[Generator],
+    scope: Scope<'_>,
+    fuel: &mut Fuel,
+    f: &mut dyn FnMut(Scope<'_>, &mut Fuel) -> Result<(), EvalError>,
+) -> Result<(), EvalError> {
+    let Some((generator, rest)) = generators.split_first() else {
+        return f(scope, fuel);
+    };
+    let over = generator.over.value(scope, fuel)?;
+    generator.fits(&over, fuel)?;
+    let slots = [generator.value];
+    match (over.as_ref(), generator.key) {
+        (Value::List(items), _) => {
+            for item in items.iter() {
+                let bound = Bound::new(&slots, std::slice::from_ref(item), scope);
+                run_in(rest, scope.with(&bound), fuel, f)?;
+            }
+        }
+        (Value::Map(map), Some(key_slot)) => {
+            for (key, value) in map {
+                let both = [Value::Str(key.clone()), value.clone()];
+                let slots = [key_slot, generator.value];
+                let bound = Bound::new(&slots, &both, scope);
+                run_in(rest, scope.with(&bound), fuel, f)?;
+            }
+        }
+        (other, _) => return Err(generator.wrong(other)),
+    }
+    Ok(())
 }
 
 fn run(

@@ -10,8 +10,8 @@ use crate::{
     error::{EvalError, Fault},
     failed,
     fuel::Fuel,
-    layout::Frame,
-    ops::{compare, item, join_text, math, slice, truth},
+    ops::{compare, item, join_text, math, part_of_text, slice, truth},
+    scope::Scope,
     syntax::{Args, Bounds, Comparison, Kind, Node},
     table::{self, Trouble},
 };
@@ -47,7 +47,7 @@ type Boxed = Box<EvalError>;
 
 /// One evaluation.
 pub(crate) struct Run<'a, 'f> {
-    pub frame: &'a Frame,
+    pub scope: Scope<'a>,
     pub fuel: &'f mut Fuel,
     pub source: &'a Str,
 }
@@ -92,6 +92,9 @@ impl<'a> Run<'a, '_> {
     /// Evaluates a node; what is undefined is a fault.
     #[inline]
     pub(crate) fn value(&mut self, node: &'a Node) -> Result<Cow<'a, Value>, Boxed> {
+        if let Some(value) = self.direct(node) {
+            return Ok(Cow::Borrowed(value));
+        }
         match self.open(node)? {
             Out::Is(value) => Ok(value),
             Out::Missing(at, reason) => Err(self.missing(at, reason)),
@@ -100,15 +103,24 @@ impl<'a> Run<'a, '_> {
 
     /// Evaluates a node; what is undefined is `Missing`.
     pub(crate) fn open(&mut self, node: &'a Node) -> Result<Out<'a>, Boxed> {
-        if let Err(trouble) = self.fuel.burn(1) {
-            return Err(self.trouble(node, trouble));
+        if let Some(value) = self.direct(node) {
+            return Ok(Out::Is(Cow::Borrowed(value)));
         }
+        self.pay(node)?;
         match &node.kind {
             Kind::Const(value) => Ok(Out::Is(Cow::Borrowed(value))),
-            Kind::Slot(slot) => match self.frame.get(*slot) {
+            Kind::Slot(slot) => match self.scope.get(*slot) {
                 Some(value) => self.seen(node, Cow::Borrowed(value)),
                 None => Ok(Out::Missing(node, Reason::Absent)),
             },
+            Kind::Field(_, _, column) => {
+                // It stands for two nodes.
+                self.pay(node)?;
+                match self.scope.field(*column) {
+                    Some(value) => self.seen(node, Cow::Borrowed(value)),
+                    None => Ok(Out::Missing(node, Reason::Absent)),
+                }
+            }
             Kind::Attr(inner, name) => match self.open(inner)? {
                 Out::Is(Cow::Borrowed(Value::Map(map))) => match map.get(name) {
                     Some(value) => self.seen(node, Cow::Borrowed(value)),
@@ -136,7 +148,7 @@ impl<'a> Run<'a, '_> {
                 there @ Out::Is(_) => Ok(there),
             },
             Kind::If(test, then, other) => {
-                if truth(&*self.value(test)?) {
+                if self.holds(test)? {
                     self.open(then)
                 } else {
                     match other {
@@ -145,7 +157,7 @@ impl<'a> Run<'a, '_> {
                     }
                 }
             }
-            Kind::Not(inner) => Ok(Out::made(!truth(&*self.value(inner)?))),
+            Kind::Not(inner) => Ok(Out::made(!self.holds(inner)?)),
             Kind::And(left, right) => {
                 let left = self.value(left)?;
                 Ok(Out::Is(if truth(&left) { self.value(right)? } else { left }))
@@ -154,8 +166,8 @@ impl<'a> Run<'a, '_> {
                 let left = self.value(left)?;
                 Ok(Out::Is(if truth(&left) { left } else { self.value(right)? }))
             }
-            Kind::Compare(first, ops) => self.compare(node, first, ops),
-            Kind::Test(entry, inner, arg) => self.test(node, entry, inner, arg.as_deref()),
+            Kind::Compare(first, ops) => self.compare(node, first, ops).map(Out::made),
+            Kind::Test(entry, inner, arg) => self.test(node, entry, inner, arg.as_deref()).map(Out::made),
             Kind::Filter(entry, inner, args) => self.filter(node, entry, inner, args),
             _ => self.make(node).map(Out::made),
         }
@@ -206,17 +218,91 @@ impl<'a> Run<'a, '_> {
         }
     }
 
-    fn compare(&mut self, node: &'a Node, first: &'a Node, ops: &'a [(Comparison, Node)]) -> Result<Out<'a>, Boxed> {
+    /// Whether a node counts as true, without making the values of tests and comparisons.
+    pub(crate) fn holds(&mut self, node: &'a Node) -> Result<bool, Boxed> {
+        match &node.kind {
+            Kind::Not(inner) => {
+                self.pay(node)?;
+                self.holds(inner).map(|holds| !holds)
+            }
+            Kind::And(left, right) => {
+                self.pay(node)?;
+                Ok(self.holds(left)? && self.holds(right)?)
+            }
+            Kind::Or(left, right) => {
+                self.pay(node)?;
+                Ok(self.holds(left)? || self.holds(right)?)
+            }
+            Kind::Test(entry, inner, arg) => {
+                self.pay(node)?;
+                self.test(node, entry, inner, arg.as_deref())
+            }
+            Kind::Compare(first, ops) => {
+                self.pay(node)?;
+                self.compare(node, first, ops)
+            }
+            _ => self.value(node).map(|value| truth(&value)),
+        }
+    }
+
+    #[inline]
+    fn pay(&mut self, node: &'a Node) -> Result<(), Boxed> {
+        self.fuel.burn(1).map_err(|trouble| self.trouble(node, trouble))
+    }
+
+    /// What a constant or a path of attributes leads to; nothing: see [`Run::open`], which also says why.
+    #[inline]
+    pub(crate) fn direct(&mut self, node: &'a Node) -> Option<&'a Value> {
+        match &node.kind {
+            Kind::Const(_) | Kind::Field(..) | Kind::Slot(_) | Kind::Attr(..) => {}
+            _ => return None,
+        }
+        let (value, nodes) = match &node.kind {
+            Kind::Field(_, _, column) => (self.scope.field(*column).filter(|value| !failed::is_marker(value))?, 2),
+            _ => follow(self.scope, node)?,
+        };
+        self.fuel.burn(nodes).ok()?;
+        Some(value)
+    }
+
+    /// A part of a text without a copy of it, where a node is a slice with constant bounds; nothing: see [`Run::open`].
+    pub(crate) fn text_slice(&mut self, node: &'a Node) -> Option<&'a str> {
+        let Kind::Slice(inner, [start, stop, None]) = &node.kind else { return None };
+        let bound = |part: &Option<Box<Node>>| match part.as_deref().map(|part| &part.kind) {
+            None => Some(None),
+            Some(Kind::Const(Value::Int(number))) => Some(Some(*number)),
+            Some(_) => None,
+        };
+        let (start, stop) = (bound(start)?, bound(stop)?);
+        let (Value::Str(text), nodes) = follow(self.scope, inner)? else { return None };
+        if !text.is_ascii() || self.fuel.burn(nodes + 3 + text.len() as u64 / 16).is_err() {
+            return None;
+        }
+        Some(part_of_text(text, start, stop))
+    }
+
+    fn compare(&mut self, node: &'a Node, first: &'a Node, ops: &'a [(Comparison, Node)]) -> Result<bool, Boxed> {
+        // Whether a part of a text is one of some words: neither the part nor the words are copied.
+        if let [(op @ (Comparison::In | Comparison::NotIn), right)] = ops
+            && let Kind::Const(Value::List(words)) = &right.kind
+            && let Some(text) = self.text_slice(first)
+        {
+            if let Err(trouble) = self.fuel.burn(words.len() as u64) {
+                return Err(self.trouble(node, trouble));
+            }
+            let found = words.iter().any(|word| word.as_str() == Some(text));
+            return Ok(found == (*op == Comparison::In));
+        }
         let mut left = self.value(first)?;
         for (op, right) in ops {
             let right = self.value(right)?;
             match compare(*op, &left, &right, self.fuel) {
                 Ok(true) => left = right,
-                Ok(false) => return Ok(Out::made(false)),
+                Ok(false) => return Ok(false),
                 Err(trouble) => return Err(self.trouble(node, trouble)),
             }
         }
-        Ok(Out::made(true))
+        Ok(true)
     }
 
     fn test(
@@ -225,7 +311,7 @@ impl<'a> Run<'a, '_> {
         entry: &'static table::Test,
         inner: &'a Node,
         arg: Option<&'a Node>,
-    ) -> Result<Out<'a>, Boxed> {
+    ) -> Result<bool, Boxed> {
         let input = match self.open(inner)? {
             Out::Is(value) => Some(value),
             Out::Missing(..) if entry.open => None,
@@ -236,7 +322,7 @@ impl<'a> Run<'a, '_> {
             None => None,
         };
         match (entry.run)(input.as_deref(), arg.as_deref(), self.fuel) {
-            Ok(holds) => Ok(Out::made(holds)),
+            Ok(holds) => Ok(holds),
             Err(trouble) => Err(self.trouble(node, trouble)),
         }
     }
@@ -289,6 +375,10 @@ impl<'a> Run<'a, '_> {
             Kind::Concat(parts) => {
                 let mut text = String::new();
                 for part in parts {
+                    if let Some(piece) = self.text_slice(part) {
+                        text.push_str(piece);
+                        continue;
+                    }
                     let value = self.value(part)?;
                     join_text(&mut text, &value, self.fuel).map_err(|trouble| self.trouble(part, trouble))?;
                 }
@@ -330,4 +420,19 @@ impl<'a> Run<'a, '_> {
             _ => self.value(node).map(Cow::into_owned),
         }
     }
+}
+
+/// Where a path of attributes leads to, and how many nodes it has.
+fn follow<'a>(scope: Scope<'a>, node: &'a Node) -> Option<(&'a Value, u64)> {
+    let (value, nodes) = match &node.kind {
+        Kind::Const(value) => return Some((value, 1)),
+        Kind::Field(_, _, column) => (scope.field(*column)?, 2),
+        Kind::Slot(slot) => (scope.get(*slot)?, 1),
+        Kind::Attr(inner, name) => {
+            let (Value::Map(map), nodes) = follow(scope, inner)? else { return None };
+            (map.get(name)?, nodes + 1)
+        }
+        _ => return None,
+    };
+    (!failed::is_marker(value)).then_some((value, nodes))
 }

@@ -1,6 +1,6 @@
 //! Bare expressions, and what they read.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use calipso_model::{Str, Value};
 
@@ -11,6 +11,8 @@ use crate::{
     fuel::Fuel,
     layout::{Frame, Names, Slot},
     ops::truth,
+    scope::{Columns, Scope},
+    signature,
     syntax::{self, Kind, Node},
 };
 
@@ -38,6 +40,26 @@ pub struct Use {
     pub end: usize,
     /// Whether it may break off: it stands below `default`, `is defined`, `is undefined` or `is none`.
     pub guarded: bool,
+}
+
+/// A part of a key.
+#[derive(Clone, Copy, Debug)]
+pub enum KeyPart<'a> {
+    /// Any value.
+    Value(&'a Value),
+    /// A piece of a text.
+    Text(&'a str),
+}
+
+impl KeyPart<'_> {
+    /// The part as a value of its own.
+    #[must_use]
+    pub fn to_value(self) -> Value {
+        match self {
+            Self::Value(value) => value.clone(),
+            Self::Text(text) => Value::text(text),
+        }
+    }
 }
 
 impl Expr {
@@ -72,8 +94,17 @@ impl Expr {
         &self.0.root
     }
 
-    fn run<'a, 'f>(&'a self, frame: &'a Frame, fuel: &'f mut Fuel) -> Run<'a, 'f> {
-        Run { frame, fuel, source: &self.0.source }
+    fn run<'a, 'f>(&'a self, scope: impl Into<Scope<'a>>, fuel: &'f mut Fuel) -> Run<'a, 'f> {
+        Run { scope: scope.into(), fuel, source: &self.0.source }
+    }
+
+    /// The same expression that reads attributes from records, where `columns` says that they are there.
+    #[must_use]
+    pub fn bind(&self, columns: Columns<'_>) -> Self {
+        let Inner { source, offset, root } = self.0.as_ref();
+        let mut root = root.clone();
+        root.bind(columns);
+        Self(Arc::new(Inner { source: source.clone(), offset: *offset, root }))
     }
 
     /// A fault of the whole expression.
@@ -101,6 +132,14 @@ impl Expr {
         }
     }
 
+    /// Evaluates, without a copy where a path ends at a value.
+    ///
+    /// # Errors
+    /// As [`Expr::eval`].
+    pub fn value<'a>(&'a self, scope: Scope<'a>, fuel: &mut Fuel) -> Result<Cow<'a, Value>, EvalError> {
+        self.run(scope, fuel).value(&self.0.root).map_err(|error| *error)
+    }
+
     /// Evaluates; nothing when the outermost path breaks off.
     ///
     /// # Errors
@@ -124,6 +163,14 @@ impl Expr {
         }
     }
 
+    /// As [`Expr::holds`].
+    ///
+    /// # Errors
+    /// As [`Expr::eval`].
+    pub fn holds_in(&self, scope: Scope<'_>, fuel: &mut Fuel) -> Result<bool, EvalError> {
+        self.run(scope, fuel).holds(&self.0.root).map_err(|error| *error)
+    }
+
     /// The parts of a key: a list's elements, or the one value. Nothing when a part is null, undefined or empty text.
     ///
     /// # Errors
@@ -139,7 +186,10 @@ impl Expr {
     /// As [`Expr::eval_key`].
     pub fn eval_key_into(&self, frame: &Frame, fuel: &mut Fuel, parts: &mut Vec<Value>) -> Result<bool, EvalError> {
         parts.clear();
-        let mut run = self.run(frame, fuel);
+        self.key_of_run(self.run(frame, fuel), parts)
+    }
+
+    fn key_of_run<'a>(&'a self, mut run: Run<'a, '_>, parts: &mut Vec<Value>) -> Result<bool, EvalError> {
         let root = &self.0.root;
         if let Kind::List(nodes) = &root.kind {
             for node in nodes {
@@ -170,6 +220,49 @@ impl Expr {
         }
     }
 
+    /// As [`Expr::eval_key`]: hands each part on without a copy. False when there is no key; then what was handed on
+    /// means nothing.
+    ///
+    /// # Errors
+    /// As [`Expr::eval_key`].
+    pub fn key_in(
+        &self,
+        scope: Scope<'_>,
+        fuel: &mut Fuel,
+        take: &mut impl FnMut(KeyPart<'_>),
+    ) -> Result<bool, EvalError> {
+        let mut run = self.run(scope, fuel);
+        let root = &self.0.root;
+        let Kind::List(nodes) = &root.kind else {
+            let mut parts = Vec::new();
+            let there = self.key_of_run(run, &mut parts)?;
+            parts.iter().for_each(|part| take(KeyPart::Value(part)));
+            return Ok(there);
+        };
+        for node in nodes {
+            if let Some(text) = run.text_slice(node) {
+                if text.is_empty() {
+                    return Ok(false);
+                }
+                take(KeyPart::Text(text));
+                continue;
+            }
+            if let Some(value) = run.direct(node) {
+                if blank(value) {
+                    return Ok(false);
+                }
+                take(KeyPart::Value(value));
+                continue;
+            }
+            match run.open(node) {
+                Ok(Out::Is(value)) if !blank(&value) => take(KeyPart::Value(&value)),
+                Ok(_) => return Ok(false),
+                Err(error) => return Err(*error),
+            }
+        }
+        Ok(true)
+    }
+
     /// How many parts its key has, if the text tells.
     #[must_use]
     pub fn key_size(&self) -> Option<usize> {
@@ -179,6 +272,14 @@ impl Expr {
             Kind::Const(_) | Kind::Concat(_) => Some(1),
             _ => None,
         }
+    }
+
+    /// A text that is equal where two expressions do the same; `name` says what the name of a slot stands for.
+    #[must_use]
+    pub fn signature(&self, name: &dyn Fn(Slot) -> String) -> String {
+        let mut text = String::new();
+        signature::write(&self.0.root, name, &mut text);
+        text
     }
 
     /// Every path that it reads.
@@ -206,15 +307,23 @@ pub(crate) fn walk(node: &Node, guarded: bool, found: &mut Vec<Use>) {
     };
     match &node.kind {
         Kind::Const(_) => {}
-        Kind::Slot(_) | Kind::Attr(..) => {
+        Kind::Slot(_) | Kind::Field(..) | Kind::Attr(..) => {
             let mut path = Vec::new();
             let mut here = node;
             while let Kind::Attr(inner, name) = &here.kind {
                 path.push(name.clone());
                 here = inner;
             }
+            let slot = match &here.kind {
+                Kind::Slot(slot) => Some(slot),
+                Kind::Field(slot, name, _) => {
+                    path.push(name.clone());
+                    Some(slot)
+                }
+                _ => None,
+            };
             path.reverse();
-            if let Kind::Slot(slot) = &here.kind {
+            if let Some(slot) = slot {
                 found.push(Use { slot: *slot, path, start: here.start as usize, end: node.end as usize, guarded });
             } else {
                 walk(here, guarded, found);

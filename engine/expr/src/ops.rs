@@ -51,6 +51,21 @@ pub(crate) fn item<'v>(holder: &'v Value, index: &Value) -> Option<Cow<'v, Value
     }
 }
 
+/// First place and the place behind the last of a slice.
+fn range(start: Option<i64>, stop: Option<i64>, len: usize) -> (usize, usize) {
+    let clamp = |bound: i64| {
+        if bound < 0 { place(bound, len).unwrap_or(0) } else { place(bound, len).unwrap_or(len).min(len) }
+    };
+    let start = start.map_or(0, clamp);
+    (start, stop.map_or(len, clamp).max(start))
+}
+
+/// A slice of a text that is ASCII.
+pub(crate) fn part_of_text(text: &str, start: Option<i64>, stop: Option<i64>) -> &str {
+    let (start, stop) = range(start, stop, text.len());
+    text.get(start..stop).unwrap_or_default()
+}
+
 pub(crate) fn slice(holder: &Value, bounds: [Option<i64>; 3], fuel: &mut Fuel) -> Result<Value, Trouble> {
     let [start, stop, step] = bounds;
     let step = match step {
@@ -60,13 +75,7 @@ pub(crate) fn slice(holder: &Value, bounds: [Option<i64>; 3], fuel: &mut Fuel) -
             .filter(|step| *step > 0)
             .ok_or_else(|| Trouble::says("the step of a slice is a positive number"))?,
     };
-    let range = |len: usize| {
-        let clamp = |bound: i64| {
-            if bound < 0 { place(bound, len).unwrap_or(0) } else { place(bound, len).unwrap_or(len).min(len) }
-        };
-        let start = start.map_or(0, clamp);
-        (start, stop.map_or(len, clamp).max(start))
-    };
+    let range = |len: usize| range(start, stop, len);
     match holder {
         Value::Str(text) if step == 1 && text.is_ascii() => {
             let (start, stop) = range(text.len());

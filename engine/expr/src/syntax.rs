@@ -14,6 +14,7 @@ use regex::Regex;
 use crate::{
     error::{ExprError, ExprErrorKind, nearest},
     layout::{Names, Slot},
+    scope::{Column, Columns},
     table::{Filter, Function, Test},
 };
 
@@ -25,6 +26,51 @@ pub(crate) struct Node {
     pub end: u32,
 }
 
+impl Node {
+    /// Reads attributes of names from records, where `columns` says that they are there.
+    pub(crate) fn bind(&mut self, columns: Columns<'_>) {
+        if let Kind::Attr(inner, name) = &self.kind
+            && let Kind::Slot(slot) = &inner.kind
+            && let Some(column) = columns(*slot, name)
+        {
+            self.kind = Kind::Field(*slot, name.clone(), column);
+            return;
+        }
+        for child in self.children() {
+            child.bind(columns);
+        }
+    }
+
+    fn children(&mut self) -> Vec<&mut Node> {
+        match &mut self.kind {
+            Kind::Const(_) | Kind::Slot(_) | Kind::Field(..) => Vec::new(),
+            Kind::Attr(inner, _) | Kind::Not(inner) | Kind::Neg(inner) => vec![inner],
+            Kind::Item(left, right) | Kind::And(left, right) | Kind::Or(left, right) | Kind::Math(_, left, right) => {
+                vec![left, right]
+            }
+            Kind::Slice(inner, parts) => {
+                [&mut **inner].into_iter().chain(parts.iter_mut().flatten().map(AsMut::as_mut)).collect()
+            }
+            Kind::Concat(parts) | Kind::List(parts) | Kind::Function(_, parts) => parts.iter_mut().collect(),
+            Kind::Compare(left, ops) => {
+                [&mut **left].into_iter().chain(ops.iter_mut().map(|(_, right)| right)).collect()
+            }
+            Kind::If(test, then, other) => {
+                [&mut **test, &mut **then].into_iter().chain(other.iter_mut().map(AsMut::as_mut)).collect()
+            }
+            Kind::Default(inner, other) | Kind::Test(_, inner, other) => {
+                [&mut **inner].into_iter().chain(other.iter_mut().map(AsMut::as_mut)).collect()
+            }
+            Kind::Filter(_, inner, args) => [&mut **inner]
+                .into_iter()
+                .chain(&mut args.positional)
+                .chain(args.named.iter_mut().map(|(_, arg)| arg))
+                .collect(),
+            Kind::Map(entries) => entries.iter_mut().flat_map(|(key, value)| [key, value]).collect(),
+        }
+    }
+}
+
 /// Start, stop and step of a slice.
 pub(crate) type Bounds = [Option<Box<Node>>; 3];
 
@@ -34,6 +80,8 @@ pub(crate) enum Kind {
     Const(Value),
     Slot(Slot),
     Attr(Box<Node>, Str),
+    /// An attribute of a name that stands in a record; never made by the parser.
+    Field(Slot, Str, Column),
     Item(Box<Node>, Box<Node>),
     Slice(Box<Node>, Bounds),
     Not(Box<Node>),

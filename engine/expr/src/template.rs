@@ -1,6 +1,6 @@
 //! Texts with `{{ … }}`, and trees of them.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use calipso_model::{Map, Str, Value};
 
@@ -10,6 +10,7 @@ use crate::{
     fuel::Fuel,
     layout::{Frame, Names},
     ops::join_text,
+    scope::{Columns, Scope},
     table::Trouble,
 };
 
@@ -134,22 +135,52 @@ impl Tree {
     /// # Errors
     /// As [`Expr::eval`]; maps, lists and null cannot be joined into text.
     pub fn eval(&self, frame: &Frame, fuel: &mut Fuel) -> Result<Value, EvalError> {
+        self.eval_in(frame.into(), fuel)
+    }
+
+    /// As [`Tree::eval`].
+    ///
+    /// # Errors
+    /// As [`Tree::eval`].
+    pub fn eval_in(&self, scope: Scope<'_>, fuel: &mut Fuel) -> Result<Value, EvalError> {
         match self {
             Self::Const(value) => Ok(value.clone()),
-            Self::Expr(expr) => expr.eval(frame, fuel),
-            Self::Text(parts) => text(parts, frame, fuel).map(Value::from),
+            Self::Expr(expr) => expr.value(scope, fuel).map(Cow::into_owned),
+            Self::Text(parts) => text(parts, scope, fuel).map(Value::from),
             Self::List(items) => {
-                items.iter().map(|item| item.eval(frame, fuel)).collect::<Result<Vec<_>, _>>().map(Value::list)
+                items.iter().map(|item| item.eval_in(scope, fuel)).collect::<Result<Vec<_>, _>>().map(Value::list)
             }
             Self::Map(entries) => {
                 let mut pairs = Vec::with_capacity(entries.len());
                 for (key, tree) in entries {
-                    let value = tree.eval(frame, fuel)?;
+                    let value = tree.eval_in(scope, fuel)?;
                     if !value.is_null() {
                         pairs.push((key.clone(), value));
                     }
                 }
                 Ok(Value::Map(Map::from_pairs(pairs)))
+            }
+        }
+    }
+
+    /// The same tree that reads attributes from records, where `columns` says that they are there.
+    #[must_use]
+    pub fn bind(&self, columns: Columns<'_>) -> Self {
+        match self {
+            Self::Const(value) => Self::Const(value.clone()),
+            Self::Expr(expr) => Self::Expr(expr.bind(columns)),
+            Self::Text(parts) => Self::Text(
+                parts
+                    .iter()
+                    .map(|part| match part {
+                        Part::Literal(text) => Part::Literal(text.clone()),
+                        Part::Expr(expr, offset) => Part::Expr(expr.bind(columns), *offset),
+                    })
+                    .collect(),
+            ),
+            Self::List(items) => Self::List(items.iter().map(|item| item.bind(columns)).collect()),
+            Self::Map(entries) => {
+                Self::Map(entries.iter().map(|(key, tree)| (key.clone(), tree.bind(columns))).collect())
             }
         }
     }
@@ -204,14 +235,17 @@ impl Part {
     }
 }
 
+/// Most texts are not longer.
+const SHORT: usize = 64;
+
 /// Joins the parts of a text.
-pub(crate) fn text(parts: &[Part], frame: &Frame, fuel: &mut Fuel) -> Result<String, EvalError> {
-    let mut text = String::new();
+pub(crate) fn text(parts: &[Part], scope: Scope<'_>, fuel: &mut Fuel) -> Result<String, EvalError> {
+    let mut text = String::with_capacity(SHORT);
     for part in parts {
         match part {
             Part::Literal(literal) => text.push_str(literal),
             Part::Expr(expr, _) => {
-                let value = expr.eval(frame, fuel)?;
+                let value = expr.value(scope, fuel)?;
                 join_text(&mut text, &value, fuel).map_err(|trouble| match trouble {
                     Trouble::Says(message) => expr.fault(message),
                     Trouble::Limit(message) => EvalError { fault: Fault::Limit, ..expr.fault(message) },

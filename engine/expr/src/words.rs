@@ -106,7 +106,7 @@ impl Words {
                     value => words.push(scalar(expr, &value)?),
                 }
             } else {
-                words.push(text(parts, frame, fuel)?);
+                words.push(text(parts, frame.into(), fuel)?);
             }
         }
         if words.iter().any(|word| word.contains('\0')) {

@@ -1,13 +1,6 @@
 //! The one dynamic value of the system: what an answer holds, what an expression yields, what a document is made of.
 
-use std::{
-    cmp::Ordering,
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering as AtomicOrdering},
-    },
-};
+use std::{cmp::Ordering, fmt, sync::Arc};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -71,6 +64,7 @@ impl Map {
 
     /// The value of a key.
     #[must_use]
+    #[inline]
     pub fn get(&self, key: &str) -> Option<&Value> {
         // Most documents are small: comparing lengths one by one is then faster than jumping between keys.
         if self.0.len() <= SMALL {
@@ -79,34 +73,9 @@ impl Map {
         self.position(key).ok().map(|found| &self.0[found].1)
     }
 
-    /// The value of a key, looked for first where the last look-up with this `near` ended: documents of one type have
-    /// most of their keys at the same places.
-    #[must_use]
-    pub fn get_near(&self, key: &str, near: &AtomicU32) -> Option<&Value> {
-        let guess = near.load(AtomicOrdering::Relaxed) as usize;
-        if let Some((known, value)) = self.0.get(guess) {
-            match known.as_ref().cmp(key) {
-                Ordering::Equal => return Some(value),
-                // Between two neighbours there is no other key.
-                Ordering::Greater
-                    if guess
-                        .checked_sub(1)
-                        .and_then(|before| self.0.get(before))
-                        .is_none_or(|before| *before.0 < *key) =>
-                {
-                    return None;
-                }
-                _ => {}
-            }
-        }
-        let found = self.position(key);
-        let (Ok(place) | Err(place)) = found;
-        near.store(u32::try_from(place).unwrap_or(0), AtomicOrdering::Relaxed);
-        found.ok().and_then(|place| self.0.get(place)).map(|(_, value)| value)
-    }
-
     /// The text under a key, if it is text.
     #[must_use]
+    #[inline]
     pub fn text(&self, key: &str) -> Option<&Str> {
         match self.get(key) {
             Some(Value::Str(text)) => Some(text),
@@ -159,6 +128,7 @@ impl Map {
 
     /// How many keys there are.
     #[must_use]
+    #[inline]
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -170,6 +140,7 @@ impl Map {
     }
 
     /// Keys and values in key order.
+    #[inline]
     pub fn iter(&self) -> std::slice::Iter<'_, (Str, Value)> {
         self.0.iter()
     }

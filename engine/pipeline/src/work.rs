@@ -173,6 +173,10 @@ impl Worker {
             running.hurry.cancel();
             running.ended().await;
         }
+        // What ended since the last look is not running any more: a figure that nobody corrects would stay wrong.
+        if let Err(error) = meter::queues(self.shared.store()).await {
+            tracing::warn!(%error, worker = %settings.name, "The queues could not be counted once more.");
+        }
     }
 
     /// Looks for work once, and begins what there is room for.

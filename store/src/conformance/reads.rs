@@ -390,6 +390,12 @@ async fn cliques(make: Make<'_>) {
             assert_eq!(found, expected, "{what}, {limit} at a time");
         }
     }
+    let brief = CliqueQuery { brief: true, ..CliqueQuery::default() };
+    let page = store.cliques(HOME, None, &brief, &Page::first(9)).await.expect("reading works");
+    let names = |cliques: &[calipso_model::Clique]| -> Vec<_> {
+        cliques.iter().map(|clique| (clique.focal_point.clone(), clique.clique_type.clone())).collect()
+    };
+    assert_eq!(names(&page.items), names(&all), "what is brief names the same");
     let mut streamed = Vec::new();
     let mut take = |piece: Vec<_>| {
         streamed.extend(piece);

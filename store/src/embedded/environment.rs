@@ -142,6 +142,7 @@ pub(super) fn remove(db: &mut Connection, name: &str, now_millis: i64) -> Result
         "DELETE FROM clique WHERE env = ?1",
         "DELETE FROM clique_past WHERE env = ?1",
         "DELETE FROM focal WHERE env = ?1",
+        "DELETE FROM leads WHERE env = ?1",
         "DELETE FROM member WHERE scope IN (SELECT id FROM scope WHERE env = ?1)",
         "DELETE FROM scope WHERE env = ?1",
         "DELETE FROM report WHERE env = ?1",

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The format of the file that this program writes.
-pub(super) const FORMAT: i64 = 3;
+pub(super) const FORMAT: i64 = 4;
 
 /// Size of a page of the file; a document of a usual object fits into one with some others.
 const PAGE_BYTES: u64 = 8_192;
@@ -114,6 +114,18 @@ INSERT INTO focal SELECT DISTINCT k.env, k.type FROM (SELECT key FROM clique UNI
     JOIN key k ON k.id = c.key;
 ";
 
+/// What format 4 added: which types of objects links of a type start at, so that links are listed without looking at objects
+/// that have none; and links by host.
+const LEADS: &str = "
+CREATE TABLE leads(
+    env INTEGER NOT NULL, source_type TEXT NOT NULL, link_type INTEGER NOT NULL,
+    PRIMARY KEY(env, source_type, link_type)) WITHOUT ROWID;
+INSERT INTO leads SELECT DISTINCT k.env, k.type, l.type
+    FROM (SELECT source, type FROM link UNION SELECT source, type FROM link_past) l JOIN key k ON k.id = l.source;
+CREATE INDEX link_host ON link(host) WHERE host IS NOT NULL;
+CREATE INDEX link_past_host ON link_past(host) WHERE host IS NOT NULL;
+";
+
 /// One index for each field of a collection that questions may name.
 fn record_indexes() -> String {
     let mut statements = String::new();
@@ -207,7 +219,10 @@ fn prepare(db: &mut Connection, options: &Options) -> Result<(), StoreError> {
                 change.execute_batch(RECORDS).doing("make the tables")?;
                 change.execute_batch(&record_indexes()).doing("make the tables")?;
             }
-            change.execute_batch(FOCAL).doing("bring the tables up to date")?;
+            if found < 3 {
+                change.execute_batch(FOCAL).doing("bring the tables up to date")?;
+            }
+            change.execute_batch(LEADS).doing("bring the tables up to date")?;
             set(&change, "user_version", FORMAT)?;
             change.commit().doing("make the tables")
         }

@@ -2,8 +2,8 @@
 
 use std::{path::Path, time::Duration};
 
-use calipso_model::{Clique, Delta, Environment, Object, ObjectKey};
-use calipso_store::{CommitInfo, Embedded, Expect, Options, Page, ScopeChanges, Store, StoreError};
+use calipso_model::{Clique, Delta, Environment, Link, LinkRef, LinkState, Object, ObjectKey};
+use calipso_store::{CommitInfo, Embedded, Expect, LinkQuery, Options, Page, ScopeChanges, Store, StoreError};
 
 fn open(path: &Path) -> Result<Embedded, StoreError> {
     Embedded::open(path, Options { busy_timeout: Duration::from_millis(50), ..Options::default() })
@@ -41,7 +41,7 @@ fn foreign_newer_and_damaged_files_are_refused() {
 
     drop(open(&at("newer")).unwrap());
     rusqlite::Connection::open(at("newer")).unwrap().pragma_update(None, "user_version", 7).unwrap();
-    assert!(matches!(open(&at("newer")), Err(StoreError::VersionTooNew { found: 7, known: 3 })));
+    assert!(matches!(open(&at("newer")), Err(StoreError::VersionTooNew { found: 7, known: 4 })));
 
     let nowhere = open(&at("no/such/folder")).unwrap_err();
     assert!(matches!(nowhere, StoreError::Unavailable { .. }), "{nowhere:?}");
@@ -49,7 +49,7 @@ fn foreign_newer_and_damaged_files_are_refused() {
 }
 
 #[tokio::test]
-async fn a_file_of_format_2_is_brought_up_to_date() {
+async fn an_older_file_is_brought_up_to_date() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("old.store");
     let store = open(&path).unwrap();
@@ -63,20 +63,42 @@ async fn a_file_of_format_2_is_brought_up_to_date() {
         links: Vec::new(),
     };
     let info = CommitInfo { at: "2026-01-01T00:00:00Z".into(), note: "".into() };
-    let first = Delta { cliques: vec![clique("1"), clique("2")], ..Delta::default() };
+    let link = |source: &str| Link {
+        link_type: "a-a".into(),
+        source: ObjectKey::new("a", source),
+        target: ObjectKey::new("a", "9"),
+        name: source.into(),
+        state: LinkState::Up,
+        host: Some("h".into()),
+        switch: None,
+        attributes: Default::default(),
+        implicit: false,
+        rule: "".into(),
+    };
+    let links = vec![link("1"), link("2")];
+    let first = Delta { cliques: vec![clique("1"), clique("2")], links, ..Delta::default() };
     store.commit("e", 0, &lease, &first, &ScopeChanges::default(), &info).await.unwrap();
-    let gone = Delta { removed_cliques: vec![ObjectKey::new("a", "1")], ..Delta::default() };
+    let removed =
+        LinkRef { link_type: "a-a".into(), source: ObjectKey::new("a", "1"), target: ObjectKey::new("a", "9") };
+    let gone =
+        Delta { removed_cliques: vec![ObjectKey::new("a", "1")], removed_links: vec![removed], ..Delta::default() };
     store.commit("e", 1, &lease, &gone, &ScopeChanges::default(), &info).await.unwrap();
     drop(store);
     let file = rusqlite::Connection::open(&path).unwrap();
-    file.execute_batch("DROP TABLE focal; PRAGMA user_version = 2").unwrap();
+    file.execute_batch(
+        "DROP TABLE focal; DROP TABLE leads; DROP INDEX link_host; DROP INDEX link_past_host; PRAGMA user_version = 2",
+    )
+    .unwrap();
     drop(file);
     let store = open(&path).unwrap();
     let found = async |at| {
-        let page = store.cliques("e", at, &Default::default(), &Page::first(9)).await.unwrap();
-        page.items.len()
+        let cliques = store.cliques("e", at, &Default::default(), &Page::first(9)).await.unwrap();
+        let links = store.links("e", at, &Default::default(), &Page::first(9)).await.unwrap();
+        let host = LinkQuery { host: Some("h".into()), ..LinkQuery::default() };
+        let of_host = store.links("e", at, &host, &Page::first(9)).await.unwrap();
+        (cliques.items.len(), links.items.len(), of_host.items.len())
     };
-    assert_eq!((found(Some(1)).await, found(None).await), (2, 1));
+    assert_eq!((found(Some(1)).await, found(None).await), ((2, 2, 2), (1, 1, 1)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -217,6 +217,7 @@ fn measure(size: usize, path: &std::path::Path, time: Duration) -> Result<()> {
     println!("{size:>8}  seeded in {:.1?}", start.elapsed());
     let layers = vec![calipso_spec::read_layer(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../specs"))?];
     let service = Arc::new(Service {
+        environments: calipso_api::Environments::default(),
         backend: Arc::new(store),
         loaded: Arc::new(calipso_spec::load(&layers)),
         layers,

@@ -113,9 +113,9 @@ impl Hub {
         };
         let mut known = self.known.lock().await;
         for name in names(service, only).await? {
-            if !known.revisions.contains_key(&name) {
-                let revision = service.backend.current(&name).await?;
-                known.revisions.insert(name, revision);
+            if let std::collections::btree_map::Entry::Vacant(place) = known.revisions.entry(name) {
+                let revision = service.backend.current(place.key()).await?;
+                place.insert(revision);
             }
         }
         if !known.running {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Scratch, View};
+use crate::store::Allowed;
 
 /// Beyond this many different combinations of constraint attributes among the changed links, one search serves all.
 const MAX_SEARCHES: usize = 64;
@@ -26,23 +27,26 @@ pub(crate) fn affected(view: &View<'_>, plan_number: usize, scratch: &mut Scratc
     let focal_points = &view.nodes[plan.focal];
     // By store, profile, and the profile before where the link has another one now.
     let mut groups: BTreeMap<(usize, u32, Option<u32>), Vec<Change>> = BTreeMap::new();
-    let mut total = 0;
+    let changes = walked.iter().map(|store| {
+        let changed = &view.stores[*store].links.changed;
+        changed.came.len() + changed.other.len() + changed.gone.len()
+    });
+    let total: usize = changes.sum();
+    if total > 256 && total > focal_points.live() / 2 {
+        return None;
+    }
     for store in walked {
         let links = view.stores[store].links;
         let changed = &links.changed;
-        let came = changed.came.iter().map(|number| links.entry(*number));
+        let came = changed.came.iter().map(|number| links.step(*number));
         let came = came.map(|entry| (entry.ends, entry.profile, None));
         let gone = changed.gone.iter().map(|gone| (gone.ends, gone.profile, None));
-        let other = changed.other.iter().map(|(number, before)| (links.entry(*number), *before));
+        let other = changed.other.iter().map(|(number, before)| (links.step(*number), *before));
         let other = other.filter(|(entry, before)| entry.profile != *before);
         let other = other.map(|(entry, before)| (entry.ends, entry.profile, Some(before)));
         for (ends, profile, before) in came.chain(gone).chain(other) {
-            total += 1;
             groups.entry((store, profile, before)).or_default().push(Change { store, ends });
         }
-    }
-    if total > 256 && total > focal_points.live() / 2 {
-        return None;
     }
     let mut found = BTreeSet::new();
     if groups.len() > MAX_SEARCHES {
@@ -51,8 +55,9 @@ pub(crate) fn affected(view: &View<'_>, plan_number: usize, scratch: &mut Scratc
     } else {
         for ((store, profile, before), changes) in groups {
             let profiles = &view.stores[store].links.profiles;
+            let mut allowed = Allowed::new();
             for focal in search(view, plan_number, &changes, scratch) {
-                let allowed = profiles.allowed(&view.limits(plan, focal));
+                profiles.allowed(&view.limits(plan, focal), &mut allowed);
                 let passes = profiles.passes(profile, &allowed);
                 let matters = match before {
                     None => passes,
@@ -78,7 +83,7 @@ fn search(view: &View<'_>, plan_number: usize, changes: &[Change], scratch: &mut
             for (store, side) in ways() {
                 let links = view.stores[*store].links;
                 for number in links.of(1 - *side, *place) {
-                    let near = links.entry(*number).ends[*side];
+                    let near = links.step(*number).ends[*side];
                     if scratch.enter(view, step.from, near) {
                         reached.push(near);
                     }

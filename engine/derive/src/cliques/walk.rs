@@ -1,9 +1,7 @@
 //! One walk along a path.
 
-use calipso_model::Value;
-
 use super::{Found, View};
-use crate::store::Allowed;
+use crate::store::{Allowed, Limit};
 
 /// What a step of a walk did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +26,7 @@ pub(crate) struct Scratch {
     /// Room for what a walk finds.
     members: Vec<Vec<u32>>,
     reached: Vec<u32>,
+    found: Vec<(usize, u32)>,
 }
 
 impl Scratch {
@@ -54,7 +53,7 @@ impl Scratch {
         mark(&mut self.links[store], view.stores[store].links.places(), entry, self.walk)
     }
 
-    fn passes(&mut self, view: &View<'_>, store: usize, profile: u32, limits: &[(usize, Value)]) -> bool {
+    fn passes(&mut self, view: &View<'_>, store: usize, profile: u32, limits: &[Limit]) -> bool {
         if profile == 0 || limits.is_empty() {
             return true;
         }
@@ -69,7 +68,8 @@ impl Scratch {
         let profiles = &view.stores[store].links.profiles;
         let allowed = &mut self.allowed[store];
         if allowed.0 != self.walk {
-            *allowed = (self.walk, profiles.allowed(limits));
+            allowed.0 = self.walk;
+            profiles.allowed(limits, &mut allowed.1);
         }
         let passes = profiles.passes(profile, &allowed.1);
         *mark = (u64::from(self.walk) << 1) | u64::from(passes);
@@ -79,6 +79,7 @@ impl Scratch {
     /// Gives the room of a walk back.
     pub(crate) fn reuse(&mut self, found: Found) {
         self.members = found.members;
+        self.found = found.links;
     }
 
     /// Walks the path of a plan from one focal point.
@@ -95,7 +96,8 @@ impl Scratch {
         let mut members = std::mem::take(&mut self.members);
         members.resize_with(view.nodes.len(), Vec::new);
         members.iter_mut().for_each(Vec::clear);
-        let mut links = Vec::new();
+        let mut links = std::mem::take(&mut self.found);
+        links.clear();
         let mut reached = std::mem::take(&mut self.reached);
         self.enter(view, plan.focal, focal);
         members[plan.focal].push(focal);
@@ -112,13 +114,13 @@ impl Scratch {
                     for (store, side) in ways {
                         let known = view.stores[*store].links;
                         for number in known.of(*side, *place) {
-                            let entry = known.entry(*number);
-                            if !self.passes(view, *store, entry.profile, &limits) {
+                            let link = known.step(*number);
+                            if !self.passes(view, *store, link.profile, &limits) {
                                 counted.refused += 1;
                             } else if self.take(view, *store, *number) {
                                 counted.taken += 1;
                                 links.push((*store, *number));
-                                let other = entry.ends[1 - *side];
+                                let other = link.ends[1 - *side];
                                 if self.enter(view, step.to, other) {
                                     reached.push(other);
                                 }

@@ -1,6 +1,6 @@
 //! One change: take in the objects, then derive what follows, then say what is different.
 
-use std::{collections::BTreeSet, sync::atomic::AtomicU32};
+use std::collections::BTreeSet;
 
 use calipso_model::{Map, Object, ObjectKey, Str, Value};
 
@@ -96,7 +96,7 @@ impl Graph {
 
 fn upsert_group(known: Option<&TypeRules>, nodes: &mut Nodes, mut group: Vec<(Str, Map)>, digests: Seeded) {
     if !group.is_sorted_by(|a, b| a.0 < b.0) {
-        group.sort_by(|a, b| a.0.cmp(&b.0));
+        group = in_order(group);
         group.dedup_by(|later, kept| {
             let same = later.0 == kept.0;
             if same {
@@ -106,31 +106,45 @@ fn upsert_group(known: Option<&TypeRules>, nodes: &mut Nodes, mut group: Vec<(St
         });
     }
     nodes.reserve(group.len());
-    let mut names = Names::default();
-    let near: Vec<AtomicU32> = known.iter().flat_map(|known| &known.derived).map(|_| AtomicU32::new(0)).collect();
+    let mut shapes = Shapes::new(known);
     for (id, doc) in group {
-        let mut doc = names.shared(doc);
-        let derived = known.map_or(&[][..], |known| &known.derived);
-        for (name, near) in derived.iter().zip(&near) {
-            if doc.get_near(name, near).is_some() {
-                doc.remove(name);
-            }
-        }
+        let (doc, shape) = shapes.shared(doc);
+        let fetched = shape.numbers.iter().map(|(number, place)| {
+            let value = place.and_then(|place| doc.iter().as_slice().get(place));
+            (*number, value.map(|(_, value)| value))
+        });
         let Some(place) = nodes.find(&id) else {
-            nodes.insert(id, doc, digests);
+            let place = nodes.insert(id, doc.clone(), digests);
+            nodes.set_record(place, fetched);
             continue;
         };
-        let before = nodes.doc(place);
-        for name in derived {
-            if let Some(value) = before.get(name) {
-                doc.insert(name.clone(), value.clone());
-            }
+        let mut whole = doc.clone();
+        if let Some(known) = known {
+            whole.merge(nodes.derived(known, place));
         }
-        let changed = difference(known, before, &doc);
+        let changed = difference(known, nodes.doc(place), &whole);
         if changed != 0 {
-            nodes.set_doc(place, doc, changed);
+            nodes.set_record(place, fetched);
+            nodes.set_doc(place, whole, changed);
         }
     }
+}
+
+/// Sorts by id; of equal ids the later ones stay behind. Most ids differ in their first bytes, so that comparing them
+/// reads no text.
+fn in_order(group: Vec<(Str, Map)>) -> Vec<(Str, Map)> {
+    let begin = |id: &str| {
+        let mut first = [0_u8; 16];
+        let len = id.len().min(16);
+        first[..len].copy_from_slice(&id.as_bytes()[..len]);
+        u128::from_be_bytes(first)
+    };
+    let mut order: Vec<(u128, usize)> = group.iter().enumerate().map(|(number, (id, _))| (begin(id), number)).collect();
+    order.sort_unstable_by(|a, b| {
+        a.0.cmp(&b.0).then_with(|| group[a.1].0.cmp(&group[b.1].0)).then_with(|| a.1.cmp(&b.1))
+    });
+    let mut room: Vec<Option<(Str, Map)>> = group.into_iter().map(Some).collect();
+    order.into_iter().filter_map(|(_, number)| room[number].take()).collect()
 }
 
 /// The bits of the attributes in which two documents differ.
@@ -150,36 +164,96 @@ fn difference(known: Option<&TypeRules>, before: &Map, after: &Map) -> u64 {
     old.fold(changed, |changed, (gone, _)| changed | bit(gone))
 }
 
-/// Attribute names met in one group: one copy of each.
-#[derive(Default)]
-struct Names {
-    known: LookUp<Str, Str>,
-    latest: Option<Map>,
+/// The attribute names of documents, and where the numbered ones stand.
+struct Shape {
+    /// The names, each with a null: names without values, as a shared document would have to be copied when attributes
+    /// are derived.
+    names: Map,
+    /// Numbers of fetched attributes, and their places in the document.
+    numbers: Vec<(usize, Option<usize>)>,
 }
 
-impl Names {
-    /// The same document with shared attribute names.
-    fn shared(&mut self, doc: Map) -> Map {
-        let same = |latest: &Map| {
-            latest.len() == doc.len() && latest.keys().zip(doc.keys()).all(|(known, key)| Str::ptr_eq(known, key))
-        };
-        if self.latest.as_ref().is_some_and(same) {
-            return doc;
+/// The shapes of the documents of one group: documents of one shape share the texts of their attribute names.
+struct Shapes<'a> {
+    known: Option<&'a TypeRules>,
+    names: LookUp<Str, Str>,
+    shapes: Vec<Shape>,
+    latest: usize,
+}
+
+/// So many shapes are told apart.
+const MAX_SHAPES: usize = 16;
+
+impl<'a> Shapes<'a> {
+    fn new(known: Option<&'a TypeRules>) -> Self {
+        Self { known, names: LookUp::default(), shapes: Vec::new(), latest: 0 }
+    }
+
+    /// The same document with shared attribute names and without derived attributes.
+    fn shared(&mut self, doc: Map) -> (Map, &Shape) {
+        if let Some(place) = self.place(&doc) {
+            self.latest = place;
+            return (doc, &self.shapes[place]);
         }
-        let pairs = doc.iter().map(|(key, value)| {
-            let name = self.known.entry(key.clone()).or_insert_with(|| key.clone()).clone();
+        let derived = self.known.map_or(&[][..], |known| &known.derived);
+        let fetched = doc.iter().filter(|(name, _)| derived.binary_search_by(|known| known.0.cmp(name)).is_err());
+        let pairs = fetched.map(|(key, value)| {
+            let name = self.names.entry(key.clone()).or_insert_with(|| key.clone()).clone();
             (name, value.clone())
         });
         let doc = Map::from_pairs(pairs.collect());
-        // Names without values: a shared document would have to be copied when attributes are derived.
-        self.latest = Some(Map::from_pairs(doc.keys().map(|key| (key.clone(), Value::Null)).collect()));
-        doc
+        self.latest = match self.place(&doc) {
+            Some(place) => place,
+            None => {
+                if self.shapes.len() >= MAX_SHAPES {
+                    self.shapes.clear();
+                }
+                self.shapes.push(self.shape(&doc));
+                self.shapes.len() - 1
+            }
+        };
+        (doc, &self.shapes[self.latest])
+    }
+
+    /// The shape of a document that has these very names.
+    fn place(&self, doc: &Map) -> Option<usize> {
+        let same = |place: &usize| {
+            let names = &self.shapes[*place].names;
+            names.len() == doc.len() && names.keys().zip(doc.keys()).all(|(known, key)| Str::ptr_eq(known, key))
+        };
+        if self.latest < self.shapes.len() && same(&self.latest) {
+            return Some(self.latest);
+        }
+        (0..self.shapes.len()).find(same)
+    }
+
+    fn shape(&self, doc: &Map) -> Shape {
+        let names = Map::from_pairs(doc.keys().map(|key| (key.clone(), Value::Null)).collect());
+        let fetched = self.known.iter().flat_map(|known| {
+            let is_derived = |number: usize| known.derived.iter().any(|(_, derived)| *derived == number);
+            known.numbers.iter().filter(move |(_, number)| !is_derived(**number))
+        });
+        let place = |name: &Str| names.keys().position(|key| key == name);
+        let numbers = fetched.map(|(name, number)| (*number, place(name))).collect();
+        Shape { names, numbers }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_come_in_order_whatever_they_begin_with() {
+        let ids = ["b", "", "a long common beginning 2", "a\0", "a long common beginning 10", "a", "ab", "a"];
+        let group = ids
+            .iter()
+            .enumerate()
+            .map(|(number, id)| (Str::from(*id), Map::from_pairs(vec![("n".into(), Value::Int(number as i64))])));
+        let mut expected: Vec<(Str, Map)> = group.clone().collect();
+        expected.sort_by(|a, b| a.0.cmp(&b.0));
+        assert_eq!(in_order(group.collect()), expected);
+    }
 
     #[test]
     fn numbers_that_look_different_are_a_difference() {

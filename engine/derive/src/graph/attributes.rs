@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use calipso_model::{Str, Value};
+use calipso_expr::Slot;
+use calipso_model::Value;
 
 use super::{Graph, Work};
 use crate::{
     eval::Evaluator,
     faults::{FaultKey, Part},
     join::{Drafts, Index, opposite},
-    nodes::{EXISTENCE, Nodes, TOUCHED, Touched},
+    nodes::{EXISTENCE, NIL, Nodes, TOUCHED, Touched},
     par,
-    rules::{AttributeRule, Rules},
+    rules::{AttributeRule, End, Rules},
     same::same,
 };
 
@@ -45,69 +46,54 @@ impl Graph {
             let heard = self.update_rows(&rules, &indexes, &|_| Hear::Near, work);
             let near: BTreeMap<usize, Vec<u32>> =
                 indexes.into_iter().zip(heard).map(|(index, heard)| (index, heard.near)).collect();
-            // By type, so that all that is computed of one object is computed while its document is at hand.
-            let mut tasks: BTreeMap<usize, Vec<(u32, usize)>> = BTreeMap::new();
+            let mut tasks: Vec<(usize, Vec<u32>)> = Vec::new();
             let mut size = 0;
             for number in level {
                 let dirty = self.dirty(&rules, *number, &near);
                 size += dirty.len();
                 self.forget_faults(&rules, *number, &dirty);
-                let tasks = tasks.entry(rules.attributes[*number].type_id).or_default();
-                tasks.extend(dirty.into_iter().map(|object| (object, *number)));
+                tasks.push((*number, dirty));
             }
             work.attributes += size;
-            for (type_id, tasks) in &mut tasks {
-                let nodes = &self.nodes[*type_id];
-                tasks.sort_by(|a, b| nodes.order(a.0, b.0));
-            }
             let threads = par::threads_for(self.threads, size);
-            let pieces: Vec<&[(u32, usize)]> = tasks
-                .values()
-                .flat_map(|tasks| par::ranges(threads, tasks.len()).into_iter().map(|range| &tasks[range]))
+            let pieces: Vec<(usize, &[u32])> = tasks
+                .iter()
+                .flat_map(|(number, dirty)| {
+                    par::ranges(threads, dirty.len()).into_iter().map(|range| (*number, &dirty[range]))
+                })
                 .collect();
             let computed = par::run(
                 threads,
                 pieces,
-                || Evaluator::new(&rules, &self.nodes, &self.indexes),
-                |evaluator, tasks| {
-                    let mut changed: Vec<AttributeChange> = Vec::new();
-                    for (object, number) in tasks {
-                        let attribute = &rules.attributes[*number];
+                || Evaluator::new(&rules, &self.nodes, &self.indexes, threads),
+                |evaluator, (number, objects)| {
+                    let attribute = &rules.attributes[number];
+                    let nodes = &self.nodes[attribute.type_id];
+                    let mut changed: Vec<(u32, Value)> = Vec::new();
+                    for object in objects {
                         let value = evaluator.attribute(attribute, *object);
-                        let doc = self.nodes[attribute.type_id].doc(*object);
-                        let known = doc.get_near(&attribute.name, &attribute.near).unwrap_or(&Value::Null);
-                        if same(known, &value) {
-                            continue;
-                        }
-                        let type_id = attribute.type_id;
-                        let bit = rules.types[type_id].bit(&attribute.name);
-                        let value = (attribute.name.clone(), Some(value).filter(|value| !value.is_null()));
-                        match changed.last_mut() {
-                            Some(change) if change.object == *object => {
-                                change.attributes.push(value);
-                                change.bits |= bit;
-                            }
-                            _ => {
-                                let attributes = vec![value];
-                                changed.push(AttributeChange { type_id, object: *object, attributes, bits: bit });
-                            }
+                        let known = nodes.record(*object)[attribute.number].as_ref().unwrap_or(&Value::Null);
+                        if !same(known, &value) {
+                            changed.push((*object, value));
                         }
                     }
-                    for change in &mut changed {
-                        change.attributes.sort_by(|a, b| a.0.cmp(&b.0));
-                    }
-                    (changed, std::mem::take(&mut evaluator.faults))
+                    (number, changed, std::mem::take(&mut evaluator.faults))
                 },
             );
-            for (changed, faults) in computed {
-                for change in changed {
-                    self.nodes[change.type_id].set_attributes(change.object, change.attributes, change.bits);
+            for (number, changed, faults) in computed {
+                let attribute = &rules.attributes[number];
+                let bit = rules.types[attribute.type_id].bit(&attribute.name);
+                for (object, value) in changed {
+                    self.nodes[attribute.type_id].set_derived(object, attribute.number, value, bit);
                 }
                 self.faults.add(faults);
             }
             for nodes in &mut self.nodes {
                 nodes.sort_touched();
             }
+        }
+        for (nodes, known) in self.nodes.iter_mut().zip(&rules.types) {
+            nodes.write_derived(known, self.threads);
         }
     }
 
@@ -175,21 +161,10 @@ impl Graph {
         hear: &(dyn Fn(usize) -> Hear<'a> + Sync),
         work: &mut Work,
     ) -> Vec<Heard> {
-        // All ends that one type has, so that all keys of one object are evaluated while its document is at hand.
-        let mut by_type: BTreeMap<usize, Vec<KeyEnd>> = BTreeMap::new();
-        for (place, index) in indexes.iter().enumerate() {
-            let join = rules.indexes[*index];
-            for (side, end) in rules.joins[join].ends.iter().enumerate() {
-                let end = KeyEnd { place, join, side, reads: end.reads & !TOUCHED };
-                by_type.entry(rules.joins[join].ends[side].type_id).or_default().push(end);
-            }
-        }
-        let mut size = 0;
-        let mut pieces: Vec<(usize, &[KeyEnd], &[Touched])> = Vec::new();
-        for (type_id, ends) in &by_type {
-            size += self.nodes[*type_id].touched.len() * ends.len();
-        }
+        let by_type = key_ends(rules, indexes, &self.nodes);
+        let size = by_type.iter().map(|(type_id, ends)| self.nodes[*type_id].touched.len() * ends.len()).sum();
         let threads = par::threads_for(self.threads, size);
+        let mut pieces: Vec<(usize, &[KeyEnd], &[Touched])> = Vec::new();
         for (type_id, ends) in &by_type {
             let touched = &self.nodes[*type_id].touched;
             let ranges = par::ranges(threads, touched.len()).into_iter();
@@ -201,30 +176,37 @@ impl Graph {
         let drafted = par::run(
             threads,
             pieces,
-            || Evaluator::new(rules, nodes, known_indexes),
+            || Evaluator::new(rules, nodes, known_indexes, threads),
             |evaluator, (type_id, ends, touched)| {
-                let mut drafted: Vec<Drafted> = ends.iter().map(Drafted::new).collect();
+                let mut drafted: Vec<Drafted<'_>> = ends.iter().map(Drafted::new).collect();
                 for touched in touched {
                     let mask = nodes[type_id].mask(touched.place);
-                    for (end, drafted) in ends.iter().zip(&mut drafted).filter(|(end, _)| mask & end.reads != 0) {
-                        let before = drafted.drafts.list.len();
-                        evaluator.rows(end.join, end.side, touched.place, seed, &mut drafted.drafts);
-                        drafted.objects.push((touched.place, (drafted.drafts.list.len() - before) as u32));
+                    for drafted in drafted.iter_mut().filter(|drafted| mask & drafted.end.reads != 0) {
+                        let Drafted { end, objects, drafts, problems } = drafted;
+                        let before = drafts.keys.len();
+                        let wrong = evaluator.rows(end.maker, touched.place, seed, &end.binds, drafts);
+                        problems.extend(wrong.into_iter().map(|message| (touched.place, message)));
+                        objects.push((touched.place, (drafts.keys.len() - before) as u32));
                     }
                 }
-                (drafted, std::mem::take(&mut evaluator.faults))
+                drafted
             },
         );
-        let mut faults: Vec<(FaultKey, String)> = Vec::new();
-        let mut by_index: Vec<[Vec<Drafted>; 2]> = indexes.iter().map(|_| [Vec::new(), Vec::new()]).collect();
-        for (drafted, mut found) in drafted {
-            faults.append(&mut found);
-            for drafted in drafted.into_iter().filter(|drafted| !drafted.objects.is_empty()) {
-                work.keys += drafted.objects.len();
+        let drafted: Vec<Drafted<'_>> =
+            drafted.into_iter().flatten().filter(|drafted| !drafted.objects.is_empty()).collect();
+        let mut by_index: Vec<[Vec<(&Drafted<'_>, &Member)>; 2]> =
+            indexes.iter().map(|_| [Vec::new(), Vec::new()]).collect();
+        for drafted in &drafted {
+            work.keys += drafted.objects.len();
+            for member in &drafted.end.members {
+                let part = Part::of_side(member.side);
                 for (object, _) in &drafted.objects {
-                    self.faults.forget(drafted.join, Part::of_side(drafted.side), *object);
+                    self.faults.forget(member.join, part, *object);
                 }
-                by_index[drafted.place][drafted.side].push(drafted);
+                let key = |object: u32| FaultKey { rule: member.join, part, a: object, b: NIL };
+                let problems = drafted.problems.iter();
+                self.faults.add(problems.map(|(object, message)| (key(*object), message.clone())).collect());
+                by_index[member.place][member.side].push((drafted, member));
             }
         }
         let mut known: Vec<Option<&mut Index>> = self.indexes.iter_mut().map(Some).collect();
@@ -236,7 +218,7 @@ impl Graph {
                 (rules.indexes[*index], known, drafts)
             })
             .collect();
-        let heard = par::run(
+        par::run(
             threads,
             tasks,
             || (),
@@ -244,68 +226,129 @@ impl Graph {
                 let ends = [0, 1].map(|side| &nodes[rules.joins[join].ends[side].type_id]);
                 keep_rows(index, ends, drafts, hear(join))
             },
-        );
-        self.faults.add(faults);
-        heard
+        )
     }
 }
 
-/// Derived attributes of one object that are different now.
-struct AttributeChange {
-    type_id: usize,
-    object: u32,
-    attributes: Vec<(Str, Option<Value>)>,
-    bits: u64,
+/// Keys that objects of a type have, at one end of some indexes.
+struct KeyEnd {
+    /// The join and side by which they are evaluated.
+    maker: (usize, usize),
+    reads: u64,
+    /// Generator values that are kept, as names of the maker, and their places among the names that generators bind.
+    binds: Vec<Slot>,
+    places: Vec<usize>,
+    members: Vec<Member>,
 }
 
-/// One end of an index that objects of a type have.
-struct KeyEnd {
+/// An end of an index that has the keys.
+struct Member {
     /// Place of the index among those that are updated.
     place: usize,
     join: usize,
     side: usize,
-    reads: u64,
+    /// Places, among the generator values that are kept, of those that this index keeps; none: it keeps all.
+    select: Option<Vec<usize>>,
 }
 
-/// Keys of some objects at one end: how many of the drafts each object has.
-struct Drafted {
-    place: usize,
-    join: usize,
-    side: usize,
+/// The keys to evaluate by type, so that all keys of one object are evaluated while it is at hand; only types of which
+/// something is touched.
+fn key_ends(rules: &Rules, indexes: &[usize], nodes: &[Nodes]) -> BTreeMap<usize, Vec<KeyEnd>> {
+    let mut by_keys: BTreeMap<usize, KeyEnd> = BTreeMap::new();
+    for (place, index) in indexes.iter().enumerate() {
+        let join = rules.indexes[*index];
+        for (side, end) in rules.joins[join].ends.iter().enumerate() {
+            if nodes[end.type_id].touched.is_empty() {
+                continue;
+            }
+            let known = by_keys.entry(end.keys).or_insert_with(|| KeyEnd {
+                maker: (join, side),
+                reads: 0,
+                binds: Vec::new(),
+                places: Vec::new(),
+                members: Vec::new(),
+            });
+            known.reads |= end.reads & !TOUCHED;
+            known.places.extend(bound_places(end).filter(|place| !known.places.contains(place)).collect::<Vec<_>>());
+            known.members.push(Member { place, join, side, select: None });
+        }
+    }
+    let mut by_type: BTreeMap<usize, Vec<KeyEnd>> = BTreeMap::new();
+    for mut known in by_keys.into_values() {
+        let maker = &rules.joins[known.maker.0].ends[known.maker.1];
+        known.binds = known.places.iter().map(|place| maker.generators[*place]).collect();
+        for member in &mut known.members {
+            let end = &rules.joins[member.join].ends[member.side];
+            let select: Vec<usize> =
+                bound_places(end).filter_map(|place| known.places.iter().position(|kept| *kept == place)).collect();
+            member.select = Some(select).filter(|select| !select.iter().copied().eq(0..known.places.len()));
+        }
+        by_type.entry(maker.type_id).or_default().push(known);
+    }
+    by_type
+}
+
+/// Places of the generator values that an end keeps among the names that its generators bind.
+fn bound_places(end: &End) -> impl Iterator<Item = usize> + '_ {
+    end.binds.iter().filter_map(|slot| end.generators.iter().position(|bound| bound == slot))
+}
+
+/// Keys of some objects: how many of the drafts each object has, and what failed.
+struct Drafted<'a> {
+    end: &'a KeyEnd,
     objects: Vec<(u32, u32)>,
     drafts: Drafts,
+    problems: Vec<(u32, String)>,
 }
 
-impl Drafted {
-    fn new(end: &KeyEnd) -> Self {
-        Self { place: end.place, join: end.join, side: end.side, objects: Vec::new(), drafts: Drafts::default() }
+impl<'a> Drafted<'a> {
+    fn new(end: &'a KeyEnd) -> Self {
+        Self { end, objects: Vec::new(), drafts: Drafts::default(), problems: Vec::new() }
     }
 }
 
 /// Puts the rows of some objects into an index.
-fn keep_rows(index: &mut Index, ends: [&Nodes; 2], drafted: [Vec<Drafted>; 2], hear: Hear<'_>) -> Heard {
+fn keep_rows(
+    index: &mut Index,
+    ends: [&Nodes; 2],
+    drafted: [Vec<(&Drafted<'_>, &Member)>; 2],
+    hear: Hear<'_>,
+) -> Heard {
     let whole = |side: usize, object: u32, full: &[u64; 2]| ends[side].mask(object) & full[side] & !TOUCHED != 0;
     let mut heard = Heard { near: Vec::new(), pairs: Vec::new() };
     for (side, pieces) in drafted.into_iter().enumerate() {
         let across = opposite(side);
-        index.reserve(side, ends[side].places(), pieces.iter().map(|piece| piece.drafts.list.len()).sum());
-        for piece in pieces {
-            let Drafts { list, mut values } = piece.drafts;
+        index.reserve(side, ends[side].places(), pieces.iter().map(|(piece, _)| piece.drafts.keys.len()).sum());
+        for (piece, member) in pieces {
+            let keys = &piece.drafts.keys;
+            let all = piece.end.binds.len();
+            let selected: Vec<Value>;
+            let (binds, width) = match &member.select {
+                None => (&piece.drafts.binds, all),
+                Some(select) => {
+                    let value = |key: usize, place: &usize| piece.drafts.binds[key * all + place].clone();
+                    selected =
+                        (0..keys.len()).flat_map(|key| select.iter().map(move |place| value(key, place))).collect();
+                    (&selected, select.len())
+                }
+            };
             let mut start = 0;
-            for (object, count) in piece.objects {
-                let own = &list[start..start + count as usize];
-                start += count as usize;
+            for (object, count) in &piece.objects {
+                let object = *object;
+                let end = start + *count as usize;
+                let (own, binds) = (&keys[start..end], &binds[start * width..end * width]);
+                start = end;
                 let changed = match hear {
-                    Hear::Near if side == 0 => index.replace(side, object, own, &mut values, &mut |_, _| {}),
-                    Hear::Near => index.replace(side, object, own, &mut values, &mut |index, key| {
+                    Hear::Near if side == 0 => index.replace(side, object, own, binds, &mut |_, _| {}),
+                    Hear::Near => index.replace(side, object, own, binds, &mut |index, key| {
                         let met = index.rows_with(0, key).map(|row| index.row(0, row).object);
                         // What came or went itself is computed anyway.
                         heard.near.extend(met.filter(|near| ends[0].mask(*near) & EXISTENCE == 0));
                     }),
                     Hear::Pairs(full) if whole(side, object, full) => {
-                        index.replace(side, object, own, &mut values, &mut |_, _| {})
+                        index.replace(side, object, own, binds, &mut |_, _| {})
                     }
-                    Hear::Pairs(full) => index.replace(side, object, own, &mut values, &mut |index, key| {
+                    Hear::Pairs(full) => index.replace(side, object, own, binds, &mut |index, key| {
                         let met = index.rows_with(across, key).map(|row| index.row(across, row).object);
                         for other in met.filter(|other| !whole(across, *other, full)) {
                             heard.pairs.push(if side == 0 { (object, other) } else { (other, object) });

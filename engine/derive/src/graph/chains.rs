@@ -31,7 +31,7 @@ struct Chain {
 /// A step that a chain can take.
 struct Hop<'a> {
     to: Node,
-    entry: &'a Entry,
+    entry: Entry<'a>,
 }
 
 impl Graph {
@@ -57,14 +57,14 @@ impl Graph {
             let nodes = [&self.nodes[*from], &self.nodes[*to]];
             let mut wanted = wanted.get(&(*from, *to)).cloned().unwrap_or_default();
             let known: BTreeSet<u32> = (0..links.places() as u32)
-                .map(|number| links.entry(number).ends[0])
+                .map(|number| links.step(number).ends[0])
                 .filter(|place| *place != crate::nodes::NIL)
                 .collect();
             let sources: BTreeSet<u32> = wanted.keys().copied().chain(known).collect();
             for source in sources {
                 let mut bodies = wanted.remove(&source).unwrap_or_default();
                 bodies.sort_by(|a, b| nodes[1].order(a.0, b.0));
-                links.replace(nodes, &rules.constraints, 0, source, bodies, &|_| false);
+                links.replace(nodes, &rules.constraints, 0, source, bodies.into_iter(), &|_| false);
             }
         }
         self.implicit = stores;
@@ -182,8 +182,8 @@ fn identity(carried: &Carried) -> String {
 }
 
 /// The chain with one more link; none when they carry different values.
-fn longer(chain: &Chain, link: &Entry, constraints: &[Str]) -> Option<Chain> {
-    let body = &link.body;
+fn longer(chain: &Chain, link: Entry<'_>, constraints: &[Str]) -> Option<Chain> {
+    let body = link.body;
     let mut all = carried(&body.attributes, constraints);
     for (name, value) in &chain.carried {
         if let Some(other) = all.get(name)

@@ -80,8 +80,9 @@ fn build(
     scratch: &mut Vec<Scratch>,
 ) -> Built {
     let plan = &view.rules.cliques[number];
+    let near = by_neighbours(view, number, dirty);
     let one = |scratch: &mut Scratch, names: &Names, place: u32| {
-        let found = scratch.walk(view, number, place, None);
+        let mut found = scratch.walk(view, number, place, None);
         let print = found.fingerprint(view, digests);
         let known = prints.get(place as usize).copied().unwrap_or(0);
         let built = (print != known).then(|| {
@@ -96,15 +97,35 @@ fn build(
     if threads <= 1 {
         let mut own = scratch.pop().unwrap_or_default();
         let names = Names::new(view);
-        let built = dirty.iter().filter_map(|place| one(&mut own, &names, *place)).collect();
+        let mut built: Built = near.iter().filter_map(|place| one(&mut own, &names, *place)).collect();
         scratch.push(own);
+        in_order(view, plan.focal, &mut built);
         return built;
     }
     let step = dirty.len().div_ceil(threads * 16).max(1);
-    let pieces: Vec<&[u32]> = dirty.chunks(step).collect();
+    let pieces: Vec<&[u32]> = near.chunks(step).collect();
     let state = || (Scratch::default(), Names::new(view));
     let built = par::run(threads, pieces, state, |(scratch, names), piece| {
         piece.iter().filter_map(|place| one(scratch, names, *place)).collect::<Built>()
     });
-    built.into_iter().flatten().collect()
+    let mut built: Built = built.into_iter().flatten().collect();
+    in_order(view, plan.focal, &mut built);
+    built
+}
+
+/// Focal points in the order of what their first links lead to: neighbours lie beside each other in the store, and often
+/// belong together, so that walks from them pass the same objects while those are at hand.
+fn by_neighbours(view: &View<'_>, number: usize, focal_points: &[u32]) -> Vec<u32> {
+    let mut ways = view.steps[number].iter().flat_map(|step| &step.ways);
+    let Some((store, side)) = ways.next() else { return focal_points.to_vec() };
+    let links = view.stores[*store].links;
+    let neighbour = |place: &u32| links.of(*side, *place).first().map(|link| links.step(*link).ends[1 - *side]);
+    let mut near: Vec<(Option<u32>, u32)> = focal_points.iter().map(|place| (neighbour(place), *place)).collect();
+    near.sort_unstable();
+    near.into_iter().map(|(_, place)| place).collect()
+}
+
+fn in_order(view: &View<'_>, focal: usize, built: &mut Built) {
+    let nodes = &view.nodes[focal];
+    built.sort_unstable_by(|a, b| nodes.order(a.0, b.0));
 }

@@ -35,8 +35,8 @@ impl<'a> LinkMaker<'a> {
         ObjectKey { object_type: self.type_names[side].clone(), id: self.ends[side].slot(place).id.clone() }
     }
 
-    pub(super) fn link(&mut self, entry: &Entry) -> Link {
-        let body = &entry.body;
+    pub(super) fn link(&mut self, entry: Entry<'_>) -> Link {
+        let body = entry.body;
         Link {
             link_type: self.name.clone(),
             source: self.key(0, entry.ends[0]),
@@ -137,7 +137,7 @@ fn link_changes(mut maker: LinkMaker<'_>, links: &Links) -> LinkChanges {
     let changed = &links.changed;
     let mut numbers: Vec<u32> =
         changed.came.iter().copied().chain(changed.other.iter().map(|(number, _)| *number)).collect();
-    let order = |a: &u32, b: &u32| maker.order(links.entry(*a).ends, links.entry(*b).ends);
+    let order = |a: &u32, b: &u32| maker.order(links.step(*a).ends, links.step(*b).ends);
     if !numbers.is_sorted_by(|a, b| order(a, b).is_le()) {
         numbers.sort_by(order);
     }

@@ -6,7 +6,7 @@ use crate::{
     faults::{FaultKey, Part},
     nodes::TOUCHED,
     par,
-    rules::Rules,
+    rules::{LinkRules, Rules},
     store::{Body, Links},
 };
 
@@ -18,11 +18,29 @@ struct Dirty {
     pairs: Vec<(u32, u32)>,
 }
 
+/// What one piece of work found.
 enum Found {
-    /// All links of one object at one side.
-    Of(usize, u32, Vec<(u32, Body)>),
-    /// The link of one pair.
-    Pair([u32; 2], Option<Body>),
+    /// All links of objects at one side: of each object, how many of the links are its.
+    Of { side: usize, objects: Vec<(u32, u32)>, links: Vec<(u32, Body)> },
+    /// The links of single pairs.
+    Pairs(Vec<([u32; 2], Option<Body>)>),
+}
+
+impl Found {
+    /// How many links were compared.
+    fn len(&self) -> usize {
+        match self {
+            Self::Of { links, .. } => links.len(),
+            Self::Pairs(pairs) => pairs.len(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Of { objects, .. } => objects.is_empty(),
+            Self::Pairs(pairs) => pairs.is_empty(),
+        }
+    }
 }
 
 type Faulty = Vec<(FaultKey, String)>;
@@ -54,14 +72,7 @@ impl Graph {
         }
         let (found, faults) = self.find_links(&rules, &dirty);
         self.faults.add(faults);
-        work.links += found
-            .iter()
-            .flatten()
-            .map(|found| match found {
-                Found::Of(_, _, links) => links.len(),
-                Found::Pair(..) => 1,
-            })
-            .sum::<usize>();
+        work.links += found.iter().flatten().map(Found::len).sum::<usize>();
         self.keep_links(&rules, found);
     }
 
@@ -80,7 +91,7 @@ impl Graph {
         let fresh = |source: &u32| from.mask(*source) & links.pair_reads[0] & !TOUCHED == 0;
         let mut more: Vec<u32> = pairs.into_iter().map(|(source, _)| source).filter(fresh).collect();
         for target in targets {
-            more.extend(known.of(1, target).iter().map(|entry| known.entry(*entry).ends[0]).filter(fresh));
+            more.extend(known.of(1, target).iter().map(|entry| known.step(*entry).ends[0]).filter(fresh));
             for join in &links.joins {
                 let index = self.index(*join);
                 for row in index.rows_of(1, target) {
@@ -99,8 +110,7 @@ impl Graph {
     }
 
     /// Whether all links of a source are looked at anyway.
-    fn is_full(&self, rules: &Rules, number: usize, source: u32) -> bool {
-        let links = &rules.link_types[number];
+    fn is_full(&self, links: &LinkRules, source: u32) -> bool {
         self.nodes[links.ends[0]].mask(source) & links.pair_reads[0] & !TOUCHED != 0
     }
 
@@ -111,7 +121,7 @@ impl Graph {
                 faults.forget(*join, Part::Pair, *source);
             }
             for target in &dirty.full[1] {
-                faults.forget_second(*join, *target, &|source| self.is_full(rules, number, source));
+                faults.forget_second(*join, *target, &|source| self.is_full(&rules.link_types[number], source));
             }
             for (source, target) in &dirty.pairs {
                 faults.forget_pair(*join, *source, *target);
@@ -144,28 +154,27 @@ impl Graph {
         let done = par::run(
             threads,
             pieces,
-            || Evaluator::new(rules, &self.nodes, &self.indexes),
+            || Evaluator::new(rules, &self.nodes, &self.indexes, threads),
             |evaluator, piece| {
-                let mut found = Vec::new();
-                let number = match piece {
-                    Piece::Of(number, side, objects) => {
-                        let links = &rules.link_types[number];
-                        for object in objects {
-                            let mut of = Vec::new();
-                            let skip = |other: u32| side == 1 && self.is_full(rules, number, other);
-                            evaluator.links(links, side, *object, &skip, &mut of);
-                            if !of.is_empty() || !self.links[number].of(side, *object).is_empty() {
-                                found.push(Found::Of(side, *object, of));
+                let (number, found) = match piece {
+                    Piece::Of(number, side, all) => {
+                        let rules = &rules.link_types[number];
+                        let skip = |other: u32| side == 1 && self.is_full(rules, other);
+                        let (mut objects, mut links) = (Vec::new(), Vec::new());
+                        for object in all {
+                            let before = links.len();
+                            evaluator.links(rules, side, *object, &skip, &mut links);
+                            let count = (links.len() - before) as u32;
+                            if count > 0 || !self.links[number].of(side, *object).is_empty() {
+                                objects.push((*object, count));
                             }
                         }
-                        number
+                        (number, Found::Of { side, objects, links })
                     }
                     Piece::Pairs(number, pairs) => {
                         let links = &rules.link_types[number];
-                        found.extend(
-                            pairs.iter().map(|(from, to)| Found::Pair([*from, *to], evaluator.link(links, *from, *to))),
-                        );
-                        number
+                        let pair = |(from, to): &(u32, u32)| ([*from, *to], evaluator.link(links, *from, *to));
+                        (number, Found::Pairs(pairs.iter().map(pair).collect()))
                     }
                 };
                 (number, found, std::mem::take(&mut evaluator.faults))
@@ -173,15 +182,17 @@ impl Graph {
         );
         let mut by_type: Vec<Vec<Found>> = dirty.iter().map(|_| Vec::new()).collect();
         let mut faults = Vec::new();
-        for (number, mut found, mut faulty) in done {
-            by_type[number].append(&mut found);
+        for (number, found, mut faulty) in done {
+            if !found.is_empty() {
+                by_type[number].push(found);
+            }
             faults.append(&mut faulty);
         }
         (by_type, faults)
     }
 
     fn keep_links(&mut self, rules: &Rules, found: Vec<Vec<Found>>) {
-        let size = found.iter().map(Vec::len).sum();
+        let size = found.iter().flatten().map(Found::len).sum();
         let nodes = &self.nodes;
         let tasks: Vec<(usize, &mut Links, Vec<Found>)> = self
             .links
@@ -199,15 +210,22 @@ impl Graph {
                 let known = &rules.link_types[number];
                 let ends = known.ends.map(|type_id| &nodes[type_id]);
                 let fully = |source: u32| ends[0].mask(source) & known.pair_reads[0] & !TOUCHED != 0;
-                let more = found.iter().map(|found| if let Found::Of(_, _, of) = found { of.len() } else { 1 }).sum();
-                links.reserve(more);
+                links.reserve(found.iter().map(Found::len).sum());
                 for found in found {
                     match found {
-                        Found::Of(side, object, wanted) => {
+                        Found::Of { side, objects, links: wanted } => {
                             let skip = |other: u32| side == 1 && fully(other);
-                            links.replace(ends, &rules.constraints, side, object, wanted, &skip);
+                            let mut wanted = wanted.into_iter();
+                            for (object, count) in objects {
+                                let of = wanted.by_ref().take(count as usize);
+                                links.replace(ends, &rules.constraints, side, object, of, &skip);
+                            }
                         }
-                        Found::Pair(pair, body) => links.set(ends, &rules.constraints, pair, body),
+                        Found::Pairs(pairs) => {
+                            for (pair, body) in pairs {
+                                links.set(ends, &rules.constraints, pair, body);
+                            }
+                        }
                     }
                 }
             },

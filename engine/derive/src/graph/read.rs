@@ -101,7 +101,7 @@ impl Graph {
         Some(LinkMaker::new(&self.rules, &self.nodes, ends).link(entry))
     }
 
-    pub(crate) fn entry(&self, link: &LinkRef) -> Option<(&Entry, [usize; 2])> {
+    pub(crate) fn entry(&self, link: &LinkRef) -> Option<(Entry<'_>, [usize; 2])> {
         let (from, source) = self.locate(&link.source)?;
         let (to, target) = self.locate(&link.target)?;
         if *link.link_type != *format!("{}-{}", self.nodes[from].name, self.nodes[to].name) {
@@ -142,7 +142,7 @@ impl Graph {
         let (type_id, place) = self.locate(focal_point)?;
         let number = self.rules.cliques.iter().position(|plan| plan.focal == type_id)?;
         let view = self.view();
-        let found = Scratch::default().walk(&view, number, place, None);
+        let mut found = Scratch::default().walk(&view, number, place, None);
         (!found.links.is_empty()).then(|| found.clique(&view, &Names::new(&view), &self.rules.cliques[number], place))
     }
 
@@ -155,7 +155,7 @@ impl Graph {
         let mut all = Vec::new();
         for (number, plan) in self.rules.cliques.iter().enumerate() {
             for place in self.nodes[plan.focal].in_order() {
-                let found = scratch.walk(&view, number, place, None);
+                let mut found = scratch.walk(&view, number, place, None);
                 if !found.links.is_empty() {
                     all.push(found.clique(&view, &names, plan, place));
                 }

@@ -2,10 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, atomic::AtomicU32},
+    sync::Arc,
 };
 
-use calipso_expr::{Frame, Layout, Slot, Use};
+use calipso_expr::{Column, Frame, Layout, Slot, Tree, Use};
 use calipso_model::{Environment, Str};
 use calipso_spec::{
     Specs,
@@ -28,11 +28,14 @@ pub(super) fn rules(specs: &Specs, environment: &Environment) -> Result<Rules, R
     let (attributes, levels) = compiler.attributes(specs, &derived)?;
     let link_types = compiler.link_types(specs)?;
     let (cliques, constraints) = compiler.cliques(specs, &link_types);
-    let Compiler { mut types, mut joins, own_rules, .. } = compiler;
+    let Compiler { mut types, mut joins, .. } = compiler;
+    number_keys(&mut joins);
     let indexes = share_indexes(&mut joins, &attributes, &levels);
     for (name, attributes) in derived {
         let type_id = types.id(&name);
-        types.list[type_id].derived = attributes.into_iter().collect();
+        let number = |name: Str| (name.clone(), types.number(type_id, &name));
+        let numbered = attributes.into_iter().map(number).collect();
+        types.list[type_id].derived = numbered;
     }
     let implicit = cliques.iter().any(|plan| plan.implicit);
     Ok(Rules {
@@ -44,7 +47,6 @@ pub(super) fn rules(specs: &Specs, environment: &Environment) -> Result<Rules, R
         levels,
         link_types,
         cliques,
-        own_rules,
         constraints,
         implicit,
     })
@@ -73,19 +75,31 @@ impl Types {
             return *id;
         }
         let id = self.list.len();
-        self.list.push(TypeRules { name: name.clone(), bits: BTreeMap::new(), derived: Vec::new() });
+        self.list.push(TypeRules { name: name.clone(), numbers: BTreeMap::new(), derived: Vec::new() });
         self.ids.insert(name.clone(), id);
         id
     }
 
-    fn bit(&mut self, type_id: usize, attribute: &str) -> u64 {
-        let bits = &mut self.list[type_id].bits;
-        if let Some(bit) = bits.get(attribute) {
-            return *bit;
+    fn number(&mut self, type_id: usize, attribute: &str) -> usize {
+        let numbers = &mut self.list[type_id].numbers;
+        if let Some(number) = numbers.get(attribute) {
+            return *number;
         }
-        let bit = attribute_bit(bits.len());
-        bits.insert(attribute.into(), bit);
-        bit
+        let number = numbers.len();
+        numbers.insert(attribute.into(), number);
+        number
+    }
+
+    fn bit(&mut self, type_id: usize, attribute: &str) -> u64 {
+        attribute_bit(self.number(type_id, attribute))
+    }
+
+    /// Gives attributes of the objects at the ends of a rule their places in records; record 0 is that of the first end.
+    fn columns<'a>(&'a mut self, ends: &'a [(Slot, usize)]) -> impl FnMut(Slot, &Str) -> Option<Column> + 'a {
+        move |slot, name| {
+            let record = ends.iter().position(|(known, _)| *known == slot)?;
+            Some((record, self.number(ends[record].1, name)))
+        }
     }
 }
 
@@ -161,7 +175,7 @@ impl Compiler<'_> {
                     attributes.push(Attribute {
                         type_id,
                         name: rule.attribute.clone(),
-                        near: AtomicU32::new(0),
+                        number: self.types.number(type_id, &rule.attribute),
                         rules: Vec::new(),
                     });
                     waits.push(Waits::new());
@@ -208,19 +222,27 @@ impl Compiler<'_> {
         let Some(other_name) = &rule.from else {
             own_reads.names.extend(own_pair.names);
             own_reads.whole |= own_pair.whole;
+            let reads = own_reads.mask(&mut self.types, type_id);
+            let ends = [(own_slot, type_id)];
+            let mut columns = self.types.columns(&ends);
+            let each = rule.own.each.as_ref().map(|each| each.bind(&mut columns));
+            let when = rule.own.when.iter().chain(&rule.when).map(|when| when.bind(&mut columns)).collect();
+            let value = rule.value.bind(&mut columns);
+            drop(columns);
             return Ok(AttributeRule::Own(Box::new(Own {
                 at: rule.at.clone(),
                 slot: own_slot,
-                each: rule.own.each.clone(),
+                whole: own_reads.whole,
+                each,
                 number: {
                     self.own_rules += 1;
                     self.own_rules - 1
                 },
                 name: format!("{type_name}.{}", rule.attribute).into(),
-                when: rule.own.when.iter().chain(&rule.when).cloned().collect(),
-                value: rule.value.clone(),
+                when,
+                value,
                 take: rule.take,
-                reads: own_reads.mask(&mut self.types, type_id),
+                reads,
                 hides: own_reads.hides(derived.get(type_name)),
                 frame: self.frame(layout),
             })));
@@ -246,8 +268,13 @@ impl Compiler<'_> {
         };
         let own_hides = hides(&own_reads, &own_pair, type_name);
         let other_hides = hides(&other_reads, &other_pair, other_name);
-        let mut own = self.end(&rule.own, type_id, own_slot, &own_reads, &pair_uses, &rule.at, &name)?;
-        let mut other = self.end(&rule.other, other_id, other_slot, &other_reads, &pair_uses, &rule.at, &name)?;
+        let ends = [(own_slot, type_id), (other_slot, other_id)];
+        let mut own = self.end(&rule.own, 0, layout, &ends, &own_reads, &pair_uses, &rule.at, &name)?;
+        let mut other = self.end(&rule.other, 1, layout, &ends, &other_reads, &pair_uses, &rule.at, &name)?;
+        let mut columns = self.types.columns(&ends);
+        let when = rule.when.as_ref().map(|when| when.bind(&mut columns));
+        let value = rule.value.bind(&mut columns);
+        drop(columns);
         own.hides = own_hides;
         other.hides = other_hides;
         self.joins.push(Join {
@@ -255,9 +282,9 @@ impl Compiler<'_> {
             name,
             index: 0,
             ends: [own, other],
-            when: rule.when.clone(),
+            when,
             pair_reads,
-            yields: Yield::Value(rule.value.clone(), rule.take),
+            yields: Yield::Value(value, rule.take),
             frame: self.frame(layout),
         });
         Ok(AttributeRule::Join(self.joins.len() - 1))
@@ -267,24 +294,34 @@ impl Compiler<'_> {
     fn end(
         &mut self,
         end: &JoinEnd,
-        type_id: usize,
-        slot: Slot,
+        side: usize,
+        layout: &Layout,
+        ends: &[(Slot, usize); 2],
         reads: &Reads,
         pair_uses: &BTreeSet<Slot>,
         at: &At,
         rule: &Str,
     ) -> Result<End, RulesError> {
         let no_key = || RulesError::NoKey { at: at.clone(), rule: rule.to_string() };
-        let generators = end.each.iter().flat_map(|each| &each.generators);
-        let bound = generators.flat_map(|generator| generator.key.into_iter().chain([generator.value]));
+        let each = end.each.iter().flat_map(|each| &each.generators);
+        let generators: Vec<Slot> =
+            each.flat_map(|generator| generator.key.into_iter().chain([generator.value])).collect();
+        let (slot, type_id) = ends[side];
+        let key = end.key.as_ref().ok_or_else(no_key)?;
+        let reads_mask = reads.mask(&mut self.types, type_id);
+        let mut columns = self.types.columns(ends);
         Ok(End {
             type_id,
             slot,
-            each: end.each.clone(),
-            when: end.when.clone(),
-            key: end.key.clone().ok_or_else(no_key)?,
-            binds: bound.filter(|slot| pair_uses.contains(slot)).collect(),
-            reads: reads.mask(&mut self.types, type_id),
+            whole: reads.whole,
+            each: end.each.as_ref().map(|each| each.bind(&mut columns)),
+            when: end.when.as_ref().map(|when| when.bind(&mut columns)),
+            key: key.bind(&mut columns),
+            binds: generators.iter().copied().filter(|slot| pair_uses.contains(slot)).collect(),
+            keys: 0,
+            signature: signature(end, slot, &generators, layout),
+            generators,
+            reads: reads_mask,
             hides: Vec::new(),
         })
     }
@@ -329,23 +366,47 @@ impl Compiler<'_> {
         }
         let pair_uses: BTreeSet<Slot> = trees.iter().map(|used| used.slot).collect();
         let mut pair_reads = [0; 2];
+        let mut pair_whole = [false; 2];
         for side in 0..2 {
             let mut reads = Reads::default();
             reads.add(trees.clone(), slots[side]);
-            if rule.link_name.is_none() {
-                reads.names.extend(["object_name".into(), "name".into()]);
-            }
+            // Also where the rule says a name: it may come out empty.
+            reads.names.extend(["object_name".into(), "name".into()]);
             if rule.host.is_none() {
                 reads.names.insert("host".into());
             }
             pair_reads[side] = reads.mask(&mut self.types, ends[side]);
+            pair_whole[side] = reads.whole;
         }
+        let bound = [(slots[0], ends[0]), (slots[1], ends[1])];
         let mut sides = Vec::new();
         for (side, end) in [&rule.from, &rule.to].into_iter().enumerate() {
             let mut reads = Reads::default();
             add_end(&mut reads, end, slots[side]);
-            sides.push(self.end(end, ends[side], slots[side], &reads, &pair_uses, &rule.at, &rule.name)?);
+            let mut end = self.end(end, side, layout, &bound, &reads, &pair_uses, &rule.at, &rule.name)?;
+            end.whole |= pair_whole[side];
+            sides.push(end);
         }
+        let (mut names, mut hosts) = ([[0; 2]; 2], [0; 2]);
+        for side in 0..2 {
+            names[side] = ["object_name", "name"].map(|name| self.types.number(ends[side], name));
+            if rule.host.is_none() {
+                hosts[side] = self.types.number(ends[side], "host");
+            }
+        }
+        let mut columns = self.types.columns(&bound);
+        let mut tree = |tree: &Option<Tree>| tree.as_ref().map(|tree| tree.bind(&mut columns));
+        let parts = LinkParts {
+            name: tree(&rule.link_name),
+            names,
+            state: tree(&rule.state),
+            host: tree(&rule.host),
+            hosts,
+            switch: tree(&rule.switch),
+            attributes: rule.attributes.iter().map(|(key, tree)| (key.clone(), tree.bind(&mut columns))).collect(),
+        };
+        let when = rule.when.as_ref().map(|when| when.bind(&mut columns));
+        drop(columns);
         let ends = <[End; 2]>::try_from(sides)
             .map_err(|_| RulesError::NoKey { at: rule.at.clone(), rule: rule.name.to_string() })?;
         self.joins.push(Join {
@@ -353,15 +414,9 @@ impl Compiler<'_> {
             name: rule.name.clone(),
             index: 0,
             ends,
-            when: rule.when.clone(),
+            when,
             pair_reads,
-            yields: Yield::Link(Box::new(LinkParts {
-                name: rule.link_name.clone(),
-                state: rule.state.clone(),
-                host: rule.host.clone(),
-                switch: rule.switch.clone(),
-                attributes: rule.attributes.clone(),
-            })),
+            yields: Yield::Link(Box::new(parts)),
             frame: self.frame(layout),
         });
         Ok(self.joins.len() - 1)
@@ -379,7 +434,7 @@ impl Compiler<'_> {
                     constraints.push(name.clone());
                     constraints.len() - 1
                 });
-                places.push(place);
+                places.push((place, self.types.number(focal, name)));
                 reads |= self.types.bit(focal, name);
             }
             let steps = clique_type.path.iter().filter_map(|step| {
@@ -421,8 +476,9 @@ fn share_indexes(joins: &mut [Join], attributes: &[Attribute], levels: &[Vec<usi
         }
     }
     let mut makers: Vec<usize> = Vec::new();
-    let mut known: BTreeMap<String, usize> = BTreeMap::new();
-    let mut binds: Vec<[BTreeSet<Slot>; 2]> = Vec::new();
+    let mut known: BTreeMap<(usize, usize, usize), usize> = BTreeMap::new();
+    // By index and side: places among the names that generators bind, which may be called differently in each join.
+    let mut binds: Vec<[BTreeSet<usize>; 2]> = Vec::new();
     for (number, join) in joins.iter_mut().enumerate() {
         let makers = &mut makers;
         let mut make = || {
@@ -430,32 +486,44 @@ fn share_indexes(joins: &mut [Join], attributes: &[Attribute], levels: &[Vec<usi
             makers.len() - 1
         };
         join.index = match level_of.get(&number) {
-            Some(level) => *known.entry(format!("{level} {}", signature(&join.ends))).or_insert_with(make),
+            Some(level) => *known.entry((*level, join.ends[0].keys, join.ends[1].keys)).or_insert_with(make),
             None => make(),
         };
         binds.resize_with(makers.len(), Default::default);
         for (all, end) in binds[join.index].iter_mut().zip(&join.ends) {
-            all.extend(&end.binds);
+            all.extend((0..end.generators.len()).filter(|place| end.binds.contains(&end.generators[*place])));
         }
     }
     for join in joins {
         for (end, all) in join.ends.iter_mut().zip(&binds[join.index]) {
-            end.binds = all.iter().copied().collect();
+            end.binds = all.iter().map(|place| end.generators[*place]).collect();
         }
     }
     makers
 }
 
-/// Two pairs of ends with one signature have the same keys.
-fn signature(ends: &[End; 2]) -> String {
-    let end = |end: &End| {
-        let generators = end.each.iter().flat_map(|each| &each.generators);
-        let generators: Vec<_> =
-            generators.map(|generator| (generator.key, generator.value, generator.over.source())).collect();
-        let when = end.when.as_ref().map(calipso_expr::Expr::source);
-        format!("{:?}", (end.type_id, end.slot, generators, when, end.key.source(), &end.hides))
+/// Numbers the keys of all ends: ends that have the same keys get one number.
+fn number_keys(joins: &mut [Join]) {
+    let mut known: BTreeMap<(usize, String, Vec<Str>), usize> = BTreeMap::new();
+    for end in joins.iter_mut().flat_map(|join| &mut join.ends) {
+        let next = known.len();
+        let same = (end.type_id, end.signature.clone(), end.hides.clone());
+        end.keys = *known.entry(same).or_insert(next);
+    }
+}
+
+/// What the keys of an end are made of, whatever the object and what generators bind are called.
+fn signature(end: &JoinEnd, own: Slot, generators: &[Slot], layout: &Layout) -> String {
+    let name = |slot: Slot| match generators.iter().position(|bound| *bound == slot) {
+        Some(number) => format!("bound {number}"),
+        None if slot == own => "object".to_owned(),
+        None => format!("name {:?}", layout.name(slot)),
     };
-    format!("{} {}", end(&ends[0]), end(&ends[1]))
+    let each = end.each.iter().flat_map(|each| &each.generators);
+    let each: Vec<(bool, String)> =
+        each.map(|generator| (generator.key.is_some(), generator.over.signature(&name))).collect();
+    let of = |expression: &Option<calipso_expr::Expr>| expression.as_ref().map(|known| known.signature(&name));
+    format!("{each:?} {:?} {:?}", of(&end.when), of(&end.key))
 }
 
 fn slot(layout: &Arc<Layout>, name: &str) -> Slot {

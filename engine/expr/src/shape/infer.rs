@@ -156,6 +156,10 @@ impl Judge<'_> {
                 let holder = self.node(inner, guarded);
                 self.attribute(node, &holder, name, guarded || self.is_known(node))
             }
+            Kind::Field(slot, name, _) => {
+                let holder = (self.at)(*slot);
+                self.attribute(node, &holder, name, guarded || self.is_known(node))
+            }
             Kind::Item(inner, index) => {
                 let holder = self.node(inner, guarded);
                 self.node(index, guarded);

@@ -25,6 +25,7 @@ pub fn proven(condition: &Expr, outcome: bool) -> Vec<Known> {
 pub(super) fn path_of(node: &Node) -> Option<Known> {
     match &node.kind {
         Kind::Slot(slot) => Some((*slot, Vec::new())),
+        Kind::Field(slot, name, _) => Some((*slot, vec![name.clone()])),
         Kind::Attr(inner, name) => {
             let (slot, mut path) = path_of(inner)?;
             path.push(name.clone());
@@ -36,7 +37,7 @@ pub(super) fn path_of(node: &Node) -> Option<Known> {
 
 pub(super) fn prove(node: &Node, outcome: bool, known: &mut Vec<Known>) {
     match &node.kind {
-        Kind::Slot(_) | Kind::Attr(..) => known.extend(path_of(node)),
+        Kind::Slot(_) | Kind::Attr(..) | Kind::Field(..) => known.extend(path_of(node)),
         Kind::Not(inner) => prove(inner, !outcome, known),
         Kind::And(left, right) if outcome => {
             prove(left, true, known);

@@ -7,4 +7,5 @@ mod contexts;
 mod expressions;
 mod filters;
 mod limits;
+mod records;
 mod shapes;

@@ -1,5 +1,7 @@
 //! Links of a commit.
 
+use std::collections::BTreeSet;
+
 use calipso_model::{Delta, Link, LinkState};
 use rusqlite::{OptionalExtension, params};
 
@@ -65,6 +67,15 @@ pub(in crate::embedded) fn write(
         if end(place, triple)? {
             tally.removed.links += 1;
         }
+    }
+    let leads: BTreeSet<(&str, i64)> =
+        links.iter().map(|((_, link_type, _), link)| (&*link.source.object_type, *link_type)).collect();
+    for (source_type, link_type) in leads {
+        place
+            .db
+            .prepare_cached("INSERT INTO leads(env, source_type, link_type) VALUES(?1, ?2, ?3) ON CONFLICT DO NOTHING")
+            .and_then(|mut note| note.execute(params![place.env, source_type, link_type]))
+            .doing("note where links start")?;
     }
     let before: bool = place
         .db

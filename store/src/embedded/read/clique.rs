@@ -152,6 +152,7 @@ pub(in crate::embedded) fn page(
             }
             let oid: String = row.get(1).doing("find cliques")?;
             let focal_point = ObjectKey { object_type: names.shared(&object_type), id: oid.into() };
+            let body = if query.brief { Body { constraints: "{}".to_owned(), ..Body::default() } } else { body };
             answer.items.push(body.name(focal_point, clique_type, &mut names)?);
         }
     }

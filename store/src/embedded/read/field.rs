@@ -43,7 +43,7 @@ impl<'q> Field<'q> {
     /// Whether a document fits.
     pub(super) fn holds(&self, doc: &Map) -> bool {
         let found = at_path(doc, self.path).unwrap_or(&Value::Null);
-        self.values.iter().any(|value| found == *value)
+        self.values.contains(&found)
     }
 }
 

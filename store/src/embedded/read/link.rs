@@ -7,7 +7,7 @@ use rusqlite::{Row, params};
 
 use crate::{
     embedded::{
-        fault::Doing,
+        fault::{Doing, to_db},
         key::{Names, find, find_word},
         read::{View, field::Field, keys_after},
         row,
@@ -19,6 +19,9 @@ use crate::{
 
 /// How many sources are looked at in one go.
 const BATCH: usize = 512;
+
+/// More links of one host than this are not sorted for each page.
+const OF_HOST: usize = 20_000;
 
 /// The columns of a link, in the order of [`Stored`].
 const COLUMNS: &str = "source, type, target, name, down, host, switch, implicit, rule, attributes";
@@ -220,6 +223,41 @@ fn of_end(view: View<'_>, end: End) -> Result<Vec<Stored>, StoreError> {
     }
 }
 
+/// The links of one host; nothing when they are so many that a page of them is rather found in the order of answers.
+fn of_host(view: View<'_>, host: i64) -> Result<Option<Vec<Stored>>, StoreError> {
+    let past = if view.current {
+        String::new()
+    } else {
+        format!("UNION ALL SELECT {COLUMNS} FROM link_past WHERE host = ?1 AND +rev_from <= ?2 AND +rev_to > ?2")
+    };
+    let statement = format!("SELECT {COLUMNS} FROM link WHERE host = ?1 AND +rev_from <= ?2 {past} LIMIT ?3");
+    let mut read = view.db.prepare_cached(&statement).doing("find links of a host")?;
+    let found: Vec<Stored> = read
+        .query_map(params![host, view.revision, to_db(OF_HOST as u64 + 1)], Stored::of)
+        .and_then(Iterator::collect)
+        .doing("find links of a host")?;
+    Ok(Some(found).filter(|found| found.len() <= OF_HOST))
+}
+
+/// The types of objects at which links of some types (of any, when none is named) ever started, in order.
+fn source_types(view: View<'_>, types: Option<&BTreeSet<i64>>) -> Result<Vec<Str>, StoreError> {
+    let mut read = view
+        .db
+        .prepare_cached("SELECT source_type, link_type FROM leads WHERE env = ?1 ORDER BY source_type")
+        .doing("look up where links start")?;
+    let mut rows = read.query([view.env]).doing("look up where links start")?;
+    let mut found: Vec<Str> = Vec::new();
+    while let Some(row) = rows.next().doing("look up where links start")? {
+        let (source_type, link_type): (String, i64) =
+            row.get(0).and_then(|name| Ok((name, row.get(1)?))).doing("look up where links start")?;
+        let wanted = types.is_none_or(|types| types.contains(&link_type));
+        if wanted && found.last().is_none_or(|last| **last != *source_type) {
+            found.push(source_type.into());
+        }
+    }
+    Ok(found)
+}
+
 /// One page of links.
 pub(in crate::embedded) fn page(
     view: View<'_>,
@@ -273,11 +311,23 @@ pub(in crate::embedded) fn page(
         add(of_end(view, *end)?, &mut answer)?;
         return Ok(answer);
     }
+    if let Some(host) = wanted.host
+        && let Some(links) = of_host(view, host)?
+    {
+        add(links, &mut answer)?;
+        return Ok(answer);
+    }
+    // Most objects of a type at which links start have some, so that walking their keys in order meets few without.
+    let types = source_types(view, wanted.types.as_ref())?;
+    if types.is_empty() {
+        return Ok(answer);
+    }
     let mut start = after.as_ref().map(|(source, _, _)| source.clone());
     let mut inclusive = true;
+    let batch = limit.saturating_add(1).min(BATCH);
     loop {
-        let keys = keys_after(view, &[], start.as_ref(), inclusive, BATCH)?;
-        let last = keys.len() < BATCH;
+        let keys = keys_after(view, &types, start.as_ref(), inclusive, batch)?;
+        let last = keys.len() < batch;
         for (id, key) in keys {
             if add(of_end(view, End::Source(id))?, &mut answer)? {
                 return Ok(answer);

@@ -14,6 +14,9 @@ use crate::{
     scope::{Member, ScopeKey, ScopeRecord},
 };
 
+/// The condition that every scope meets.
+const ALL: &str = "1";
+
 /// Which members are read.
 #[derive(Clone, Copy)]
 enum Members {
@@ -24,7 +27,7 @@ enum Members {
 /// All scopes, by key.
 pub(in crate::embedded) fn all(db: &Connection, environment: &str) -> Result<Vec<ScopeRecord>, StoreError> {
     let state = environment::state(db, environment)?;
-    records(db, state.id, "1", 0, Members::All)
+    records(db, state.id, ALL, 0, Members::All)
 }
 
 /// One scope.
@@ -131,10 +134,12 @@ impl Header {
 }
 
 fn headers(db: &Connection, env: i64, condition: &str, value: i64) -> Result<Vec<(i64, Header)>, StoreError> {
+    // What picks scopes picks few of all; a plus then keeps the planner from the index on the environment.
+    let env_column = if condition == ALL { "env" } else { "+env" };
     let mut read = db
         .prepare_cached(&format!(
             "SELECT id, fetcher, object_type, parent, narrowing, complete, scanned_at, tried_at, stale_since, problem
-             FROM scope WHERE env = ?1 AND ?2 IS NOT NULL AND {condition}"
+             FROM scope WHERE {env_column} = ?1 AND ?2 IS NOT NULL AND {condition}"
         ))
         .doing("read scopes")?;
     read.query_map(params![env, value], |row| {

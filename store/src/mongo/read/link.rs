@@ -68,9 +68,10 @@ pub(in crate::mongo) async fn page(
         query.name.as_ref().is_none_or(|name| link.name == *name)
             && query.state.is_none_or(|state| link.state == state)
             && query.implicit.is_none_or(|implicit| link.implicit == implicit)
-            && query.one_of.iter().all(|(field, values)| {
-                values.contains(form::at_path(&link.attributes, field).unwrap_or(&Value::Null))
-            })
+            && query
+                .one_of
+                .iter()
+                .all(|(field, values)| values.contains(form::at_path(&link.attributes, field).unwrap_or(&Value::Null)))
     };
     let fits: Option<&(dyn Fn(&Link) -> bool + Sync)> = if compares { Some(&fits) } else { None };
     if !query.types.is_empty() {
