@@ -92,7 +92,8 @@ mod tests {
         assert_eq!(statuses("get", &public), [400, 500, 503]);
         let viewed = json!({ "x-right": "view", "parameters": [{ "in": "query", "name": "env_name" }] });
         assert_eq!(statuses("get", &viewed), [400, 500, 503, 401, 403, 429, 404]);
-        let changed = json!({ "x-right": "administer", "requestBody": {}, "parameters": [{ "in": "path", "name": "name" }] });
+        let changed =
+            json!({ "x-right": "administer", "requestBody": {}, "parameters": [{ "in": "path", "name": "name" }] });
         assert_eq!(statuses("put", &changed), [400, 500, 503, 401, 403, 429, 404, 413, 415, 422, 409, 412]);
     }
 }

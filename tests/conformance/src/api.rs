@@ -125,7 +125,8 @@ impl Api {
         if status != now.status {
             let mut other = None;
             for rule in self.rules.rules.iter().filter(|rule| rule.keys.contains_key("status")) {
-                if rule.holds(&names)? && rule.eval("status", &names)?.and_then(|value| value.as_int()) == Some(status) {
+                if rule.holds(&names)? && rule.eval("status", &names)?.and_then(|value| value.as_int()) == Some(status)
+                {
                     other = Some(rule);
                     break;
                 }

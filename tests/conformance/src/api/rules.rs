@@ -122,9 +122,7 @@ impl Rule {
         match value {
             Value::Str(text) => self.replace.get(text).cloned().unwrap_or_else(|| value.clone()),
             Value::List(items) => Value::list(items.iter().map(|item| self.replaced(item)).collect()),
-            Value::Map(map) => {
-                Value::Map(map.iter().map(|(key, value)| (key.clone(), self.replaced(value))).collect())
-            }
+            Value::Map(map) => Value::Map(map.iter().map(|(key, value)| (key.clone(), self.replaced(value))).collect()),
             other => other.clone(),
         }
     }

@@ -95,7 +95,9 @@ mod tests {
 
     #[test]
     fn documents_are_completed_and_others_stand_before_them() {
-        let seed = Value::from_json(r#"{"x": [{"record": {"id": "{{ n }}", "doc": "{{ doc }}", "filler": "{{ filler }}"}}]}"#).unwrap();
+        let seed =
+            Value::from_json(r#"{"x": [{"record": {"id": "{{ n }}", "doc": "{{ doc }}", "filler": "{{ filler }}"}}]}"#)
+                .unwrap();
         let given = r#"{"store": [{"collection": "x", "filter": {"a": 1, "b": {"$all": ["c"]}, "environment": "e"},
             "page": 1, "page_size": 1, "answer": [{"a": 2, "environment": "other"}]}, {"collection": "y", "answer": []}]}"#;
         let names = [("given", Value::from_json(given).unwrap())];

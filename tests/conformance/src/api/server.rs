@@ -1,29 +1,21 @@
 //! A server on a socket of its own, with a store of its own, for one request.
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use calipso_api::{
     Access, Accounts, Environments, Limits, Service,
-    environments::References,
     account::{
         Wanted,
         settings::{PasswordCost, Settings},
     },
+    environments::References,
 };
 use calipso_it::{Answer, Request, send};
 use calipso_model::{Clique, Delta, Environment, Link, LinkRef, LinkState, Map, Object, ObjectKey, Str, Value};
 use calipso_spec::{Layer, Loaded, Severity, load, read_layer};
+use calipso_store::{Backend, Collection, CommitInfo, Durability, Embedded, Expect, Options, ScopeChanges};
 use calipso_vault::Keys;
-use calipso_store::{
-    Backend, Collection, CommitInfo, Durability, Embedded, Expect, Options, ScopeChanges,
-};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
