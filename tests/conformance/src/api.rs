@@ -139,10 +139,10 @@ impl Api {
             // What a rule says of the answer's body takes the place of what the case says.
             now.body = rule.eval("instead", &names)?;
         }
-        if status >= 400 {
-            if let Some(wrong) = problem(answer, &got, status) {
-                return Ok(Verdict::Fail(wrong));
-            }
+        if status >= 400
+            && let Some(wrong) = problem(answer, &got, status)
+        {
+            return Ok(Verdict::Fail(wrong));
         }
         let described = case.expect.text("mode").is_some_and(|mode| &**mode == "status");
         let (Some(expected), false) = (now.body, described && !now.used.iter().any(|name| self.rules.says_body(name)))
