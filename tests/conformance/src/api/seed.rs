@@ -106,8 +106,8 @@ mod tests {
         assert_eq!(
             found,
             [
-                r#"{"doc":{"a":1,"b":["c"],"environment":"e"},"filler":true,"id":"0"}"#,
-                r#"{"doc":{"a":2,"b":["c"],"environment":"e"},"filler":false,"id":"1"}"#,
+                r#"{"doc":{"a":1,"b":["c"],"environment":"e"},"filler":true,"id":0}"#,
+                r#"{"doc":{"a":2,"b":["c"],"environment":"e"},"filler":false,"id":1}"#,
             ]
         );
     }
