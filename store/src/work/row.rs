@@ -1,5 +1,7 @@
 //! Typed documents: one trait between a type and its record, and how they are read and changed.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use calipso_model::{Map, Str};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -118,18 +120,27 @@ pub async fn all<T: Row>(records: &dyn Records, query: &RecordQuery) -> Result<V
     }
 }
 
-/// A new id: 24 hexadecimal digits, the first eight of them the seconds since 1970, the others random.
+/// How many ids this process made: what was made first comes first, also within a millisecond.
+static MADE: AtomicU32 = AtomicU32::new(0);
+
+/// A new id: 24 hexadecimal digits. Eight are the seconds since 1970, three the milliseconds, five count the ids of this
+/// process (round and round, a million long), and eight are random. It is no secret.
 ///
+/// # Shape
+/// Documents of one moment are ordered by their ids: messages, entries of the audit trail and requests of one process so stand
+/// in the order in which they were made. Between processes the order within a millisecond is any.
 /// # Errors
 /// [`StoreError::Io`] when the system has no random numbers.
 pub fn new_id(now_millis: i64) -> Result<Str, StoreError> {
     use ring::rand::SecureRandom as _;
-    let mut random = [0_u8; 8];
+    let mut random = [0_u8; 4];
     ring::rand::SystemRandom::new()
         .fill(&mut random)
         .map_err(|_| StoreError::Io { action: "make a random id", source: "no random numbers".into() })?;
     let seconds = u32::try_from(now_millis.div_euclid(1000)).unwrap_or(u32::MAX);
-    Ok(format!("{seconds:08x}{:016x}", u64::from_be_bytes(random)).into())
+    let millis = now_millis.rem_euclid(1000);
+    let made = MADE.fetch_add(1, Ordering::Relaxed) & 0xf_ffff;
+    Ok(format!("{seconds:08x}{millis:03x}{made:05x}{:08x}", u32::from_be_bytes(random)).into())
 }
 
 /// A time as documents hold it: RFC 3339 in UTC with three digits of a second. Years outside 1 to 9999 become the nearest
@@ -158,4 +169,17 @@ pub(crate) fn later(now_millis: i64, by: std::time::Duration) -> i64 {
 /// So much earlier.
 pub(crate) fn earlier(now_millis: i64, by: std::time::Duration) -> i64 {
     now_millis.saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::new_id;
+
+    #[test]
+    fn ids_of_one_moment_stand_in_the_order_in_which_they_were_made() {
+        let ids: Vec<_> = (0..1_000).map(|_| new_id(1_234_567_890_123).unwrap()).collect();
+        assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "{ids:?}");
+        assert!(ids.iter().all(|id| id.len() == 24 && id.starts_with("499602d207b")), "{}", ids[0]);
+        assert!(new_id(1_234_567_890_124).unwrap() > ids[999]);
+    }
 }
