@@ -277,7 +277,6 @@ fn names(case: &Case) -> Vec<(&'static str, Value)> {
     environments.dedup();
     let list = |texts: Vec<Str>| Value::list(texts.into_iter().map(Value::from).collect());
     vec![
-        ("id", Value::from(case.id.clone())),
         ("given", case.given.clone().into()),
         ("expect", case.expect.clone().into()),
         ("original", request.into()),

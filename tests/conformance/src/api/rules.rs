@@ -20,7 +20,7 @@ use super::eval;
 ///   of a list, or of the one document;
 /// - `compare`: `any-order`, `more` (fields that are not expected do not count).
 ///
-/// Expressions may read `id`, `given`, `expect`, `original` (the request as the case has it), `request`, `status`, `body`,
+/// Expressions may read `given`, `expect`, `original` (the request as the case has it), `request`, `status`, `body`,
 /// `answer`; `asked` (what the case's store is asked first), its `filter` and its `fields`; `single` (one document is asked
 /// for), `environments` (those that are there), `unknown_environment` (one is asked for that is not). `{opaque: [TEXT, …]}` is an id that stands for these texts.
 pub struct Rule {

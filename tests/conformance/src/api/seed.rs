@@ -8,22 +8,22 @@ use super::eval;
 
 /// One thing to put in the store: exactly one key, which says what it is.
 pub struct Thing {
-    /// `environment`, `object`, `link`, `clique`, `record`, `layer`, `request`.
+    /// `environment`, `object`, `link`, `clique`, `record`, `layer`, `instead_of`, `request`.
     pub kind: Str,
     pub value: Map,
 }
 
-/// Evaluates `seed` for a case: `always` first, `features` where the case says what is supported, then each collection's entry with each of its documents. Expressions may read
-/// `doc`, `n` (the place in the collection), `filler` (one of the others), `n_docs`.
+/// What every case gets, whatever it says of its store.
+const ONCE: &[&str] = &["always", "features", "scanned"];
+
+/// Evaluates `seed` for a case: `always`, `features` and `scanned`, then the entry of each collection that the case speaks of,
+/// with each of its documents. Expressions may read `doc`, `n` (the place in the collection), `filler` (one of the others),
+/// `n_docs`. `instead_of` names the folder of specs whose place the documents of a collection take.
 pub fn read(seed: &Map, names: &[(&str, Value)]) -> Result<Vec<Thing>> {
     let mut things = Vec::new();
     let given = names.iter().rev().find(|(name, _)| *name == "given").and_then(|(_, given)| given.as_map());
-    let mut once = vec!["always"];
-    if given.is_some_and(|given| given.contains_key("supported_features")) {
-        once.push("features");
-    }
-    for key in once {
-        if let Some(written) = seed.get(key) {
+    for key in ONCE {
+        if let Some(written) = seed.get(*key) {
             add(&mut things, &eval(written, names).with_context(|| format!("`seed.{key}`"))?)?;
         }
     }
@@ -31,6 +31,12 @@ pub fn read(seed: &Map, names: &[(&str, Value)]) -> Result<Vec<Thing>> {
     for asked in store.and_then(Value::as_list).unwrap_or_default() {
         let asked = asked.as_map().context("`store` is a list of maps")?;
         let collection = asked.text("collection").context("`store` names a collection")?;
+        if let Some(folder) =
+            seed.get("instead_of").and_then(Value::as_map).and_then(|folders| folders.text(collection))
+        {
+            let value = [("folder", Value::from(folder.clone()))].into_iter().collect();
+            things.push(Thing { kind: "instead_of".into(), value });
+        }
         let Some(written) = seed.get(collection) else { continue };
         let docs = documents(asked);
         let n_docs = Value::from(i64::try_from(docs.len())?);

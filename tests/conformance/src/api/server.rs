@@ -74,16 +74,21 @@ impl Server {
         }))
     }
 
-    /// The catalogue with the specs of a case. Where these are clique types, there are no others.
+    /// The catalogue with the specs of a case, which take the place of all in the folders that the case speaks of.
     fn catalogue(&self, seed: &[Thing]) -> Result<(Vec<Layer>, Arc<Loaded>)> {
         let mut layers = vec![self.layer.clone()];
         let specs = seed.iter().filter(|thing| &*thing.kind == "layer").flat_map(|thing| &thing.value);
         let files: Vec<(Str, Str)> = specs.map(|(path, spec)| (path.clone(), spec.to_json().into())).collect();
-        if files.is_empty() {
+        let folders: Vec<&Str> = seed
+            .iter()
+            .filter(|thing| &*thing.kind == "instead_of")
+            .filter_map(|thing| thing.value.text("folder"))
+            .collect();
+        if files.is_empty() && folders.is_empty() {
             return Ok((layers, Arc::clone(&self.loaded)));
         }
-        if files.iter().any(|(path, _)| path.starts_with("clique_types/")) {
-            layers[0].files.retain(|(path, _)| !path.starts_with("clique_types/"));
+        for folder in folders {
+            layers[0].files.retain(|(path, _)| !path.starts_with(&**folder));
         }
         layers.push(Layer { name: "conformance".into(), files: files.into_iter().collect() });
         let loaded = load(&layers);
@@ -115,7 +120,7 @@ impl Server {
         for Thing { kind, value } in seed {
             let text = |key: &str| value.text(key).cloned().with_context(|| format!("a seeded {kind} needs `{key}`"));
             match &**kind {
-                "layer" => {}
+                "layer" | "instead_of" => {}
                 "environment" => {
                     self.runtime.block_on(backend.put_environment(&environment(value)?, Expect::Anything))?;
                 }
