@@ -279,7 +279,7 @@ pub struct Scan {
     #[arg(long, value_name = "DIR")]
     pub replay: Option<PathBuf>,
     /// Only this object (`TYPE/ID`, id or name) and what is under it.
-    #[arg(long, value_name = "OBJECT")]
+    #[arg(long, value_name = "OBJECT", conflicts_with_all = ["links_only", "cliques_only"])]
     pub object: Option<String>,
     /// Only fetch objects.
     #[arg(long, group = "only")]

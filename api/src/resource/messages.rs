@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use calipso_model::Str;
+use calipso_spec::Specs;
 use calipso_store::{
     Collection, RecordQuery,
     work::{self, Level, Message, MessageFilter, row::Task},
@@ -18,7 +19,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     answer,
+    environments::catalogue,
     extract::Params,
+    listing,
     paging::{self, Paging},
     problem::{FieldError, Problem, ProblemBody},
     resource::some_or_all,
@@ -58,7 +61,7 @@ struct MessagesQuery {
     /// Not before this time (RFC 3339).
     #[param(min_length = 1, max_length = 64)]
     start_time: Option<String>,
-    /// Before this time (RFC 3339).
+    /// Not after this time (RFC 3339).
     #[param(min_length = 1, max_length = 64)]
     end_time: Option<String>,
 }
@@ -133,7 +136,8 @@ async fn messages(
         doc["id"] = (*task.id).into();
         return Ok(Json(doc).into_response());
     }
-    let filter = query.filter()?;
+    let loaded = catalogue::of(&service, Some(&query.env_name)).await?;
+    let filter = query.filter(&loaded.specs)?;
     let asked = paging.asked(&service.limits, None)?;
     let (found, next) = work::message::list(&*service.backend, &filter, &asked.page)
         .await
@@ -146,8 +150,10 @@ async fn messages(
 }
 
 impl MessagesQuery {
-    fn filter(&self) -> Result<MessageFilter, Problem> {
+    fn filter(&self, specs: &Specs) -> Result<MessageFilter, Problem> {
         let mut errors = Vec::new();
+        let types = specs.object_types.keys().map(ToString::to_string).collect();
+        listing::known(&mut errors, "related_object_type", &self.related_object_type, &types);
         let text = |value: &Option<String>| value.as_deref().map(Str::from);
         let mut time = |parameter: &str, value: &Option<String>| {
             let text = value.as_ref()?;
@@ -156,9 +162,11 @@ impl MessagesQuery {
             if millis.is_none() {
                 errors.push(FieldError::query(parameter, "is not a time such as 2026-01-31T12:00:00.000Z"));
             }
-            millis.map(work::stamp)
+            millis
         };
-        let (from, until) = (time("start_time", &self.start_time), time("end_time", &self.end_time));
+        let from = time("start_time", &self.start_time).map(work::stamp);
+        // The store's bound is not part of the range, and times have milliseconds.
+        let until = time("end_time", &self.end_time).map(|millis| work::stamp(millis.saturating_add(1)));
         let at_least = self.level.as_ref().and_then(|name| {
             let level = Level::from_name(name);
             if level.is_none() {

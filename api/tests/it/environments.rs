@@ -224,6 +224,7 @@ async fn sections_of_the_original_are_understood() {
             {"name": "mysql", "host": "10.56.20.239", "pwd": format!("{PLANTED}-1"), "port": "3307", "user": "root"},
             {"name": "OpenStack", "host": "2001:db8::1", "admin_token": "x", "port": "5000", "user": "admin", "pwd": format!("{PLANTED}-2")},
             {"name": "CLI", "host": "10.56.20.239", "key": "/run/secrets/id_rsa", "user": "root"},
+            {"name": "AMQP", "host": "10.56.20.239", "pwd": format!("{PLANTED}-3"), "port": "5673", "user": "nova"},
         ],
     });
     let answer = server.post("editor", "/environment_configs", &body).await;
@@ -232,6 +233,8 @@ async fn sections_of_the_original_are_understood() {
     assert_eq!(one["connections"]["openstack"]["auth_url"], "http://[2001:db8::1]:5000/v3");
     assert_eq!(one["connections"]["hosts"]["private_key"], "file:/run/secrets/id_rsa");
     assert_eq!(one["connections"]["database"]["password"], "***");
+    assert_eq!(one["connections"]["amqp"]["port"], 5673);
+    assert_eq!(one["connections"]["amqp"]["password"], "***");
     assert_eq!(one["type_drivers"], json!(["vxlan"]));
 
     body["name"] = json!("old2");
@@ -248,9 +251,9 @@ async fn sections_of_the_original_are_understood() {
         "/configuration/1/host",
         "/configuration/2/pwd",
         "/configuration/2/sudoo",
-        "/configuration/3/name",
-        "/configuration/4",
-        "/configuration/5/name",
+        "/configuration/4/name",
+        "/configuration/5",
+        "/configuration/6/name",
     ];
     assert_eq!(paths, wanted, "{}", answer.body);
 }

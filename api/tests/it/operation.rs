@@ -43,6 +43,9 @@ async fn messages_are_listed_and_removed() {
         ("&start_time=2026-01-01T12:00:00.000%2B0000", vec![&second]),
         ("&start_time=2026-01-01T12:00:00+00:00", vec![&second]),
         ("&end_time=2026-01-01T12:00:00.000Z", vec![&first]),
+        ("&end_time=2026-01-01T00:00:00.000Z", vec![&first]),
+        ("&end_time=2025-12-31T23:59:59.999Z", vec![]),
+        ("&start_time=2026-01-02T00:00:00.000Z&end_time=2026-01-02T00:00:00.000Z", vec![&second]),
         ("&related_object=h1&related_object_type=host", vec![&second, &first]),
         ("&related_object=h2", vec![]),
         ("&source_system=Calipso", vec![&second, &first]),
@@ -55,7 +58,13 @@ async fn messages_are_listed_and_removed() {
             answer.body["messages"].as_array().unwrap().iter().map(|message| message["id"].as_str().unwrap()).collect();
         assert_eq!(ids, found, "{query}");
     }
-    for query in ["env_name=lab&level=loud", "env_name=lab&start_time=yesterday", "env_name=lab&invalid=x", ""] {
+    for query in [
+        "env_name=lab&level=loud",
+        "env_name=lab&start_time=yesterday",
+        "env_name=lab&related_object_type=hsot",
+        "env_name=lab&invalid=x",
+        "",
+    ] {
         assert_eq!(server.get(&format!("/api/v1/messages?{query}")).await.status, 400, "{query}");
     }
     assert_eq!(server.get("/api/v1/messages?env_name=elsewhere").await.status, 404);
@@ -93,6 +102,11 @@ async fn scans_are_asked_for_once() {
     assert_eq!((again.status.as_u16(), &again.body["errors"][0]["id"]), (409, &json!(id)), "{}", again.body);
     let other = post(&server, "scans", &json!({"env_name": "lab", "object_id": "h1"})).await;
     assert_eq!(other.status, 201, "another scan is no conflict: {}", other.body);
+    let body = json!({"env_name": "lab", "object_id": "h1", "scan_only_inventory": true});
+    let other = post(&server, "scans", &body).await;
+    assert_eq!(other.status, 201, "{}", other.body);
+    let cancelled = format!("/api/v1/scans/{}/cancel", other.body["id"].as_str().unwrap());
+    assert_eq!(server.send(Request::post(cancelled).body(Body::empty()).unwrap()).await.status, 200);
     for (body, status, path) in [
         (json!({"env_name": "lab", "scan_only_links": true, "scan_only_cliques": true}), 422, "/scan_only_links"),
         (json!({"env_name": "lab", "scan_only_links": "perhaps"}), 422, "/scan_only_links"),
@@ -118,7 +132,7 @@ async fn scans_are_asked_for_once() {
     let list = server.get("/api/v1/scans?env_name=lab&status=pending").await;
     assert_eq!(list.body["scans"].as_array().unwrap().len(), 2, "{}", list.body);
     let list = server.get("/api/v1/scans?env_name=lab&base_object=h1").await;
-    assert_eq!(list.body["scans"].as_array().unwrap().len(), 1, "{}", list.body);
+    assert_eq!(list.body["scans"].as_array().unwrap().len(), 2, "{}", list.body);
     let latest = server.get("/api/v1/scans?env_name=lab&latest=true").await;
     assert_eq!(latest.body["scans"][0]["progress"]["steps_done"], 0, "{}", latest.body);
     for (query, status) in [

@@ -41,7 +41,8 @@ pub async fn run(session: &Session, args: &args::Scan) -> Result<(), Failure> {
         (_, Err(error)) => return Err(store_failure(error)),
     };
     let mode = if let Some(text) = &args.object {
-        ScanMode::Partial(find_object(store.as_ref(), &args.environment, None, text).await?.key)
+        let object = find_object(store.as_ref(), &args.environment, None, text).await?.key;
+        if args.inventory_only { ScanMode::PartialInventory(object) } else { ScanMode::Partial(object) }
     } else if args.inventory_only {
         ScanMode::Inventory
     } else if args.links_only {

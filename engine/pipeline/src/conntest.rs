@@ -78,6 +78,11 @@ pub(crate) async fn lines_of(sessions: &Sessions, access: &Access) -> Vec<TestLi
         sentence: problem.unwrap_or_else(|| "it works".to_owned()),
         kind,
     };
+    if spec.login.is_empty() && spec.test.is_empty() {
+        // Nothing was asked, so nothing works as far as anybody knows.
+        let sentence = format!("nothing tries the connection {}; it is kept as it was given", spec.head.name);
+        return vec![line(&"the connection can be tried".into(), Some(sentence), None)];
+    }
     let mut lines = Vec::new();
     // A login that looks at its target, or a connection to hosts, opens with the first step instead.
     if !spec.login.is_empty() {

@@ -24,6 +24,8 @@ pub enum ScanMode {
     Full,
     /// One object and what is under it.
     Partial(ObjectKey),
+    /// One object and what is under it, without what is derived: links and cliques stay, except those of objects that are gone.
+    PartialInventory(ObjectKey),
     /// Objects only; links and cliques stay, except those of objects that are gone.
     Inventory,
     /// Links only, derived anew from what is known.
@@ -36,7 +38,7 @@ impl ScanMode {
     /// Whether anything outside is asked.
     #[must_use]
     pub fn fetches(&self) -> bool {
-        matches!(self, Self::Full | Self::Partial(_) | Self::Inventory)
+        matches!(self, Self::Full | Self::Partial(_) | Self::PartialInventory(_) | Self::Inventory)
     }
 
     /// Its name in reports.
@@ -45,6 +47,7 @@ impl ScanMode {
         match self {
             Self::Full => "full",
             Self::Partial(_) => "partial",
+            Self::PartialInventory(_) => "partial inventory",
             Self::Inventory => "inventory",
             Self::Links => "links",
             Self::Cliques => "cliques",

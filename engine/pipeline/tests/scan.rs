@@ -163,8 +163,10 @@ fn a_partial_scan_touches_one_object_and_what_is_below() {
         bench.scan(&gone, ScanMode::Partial(ObjectKey::new("machine", "m2"))).await;
         assert!(!bench.has("machine", "m2").await);
         assert!(!bench.has("card", "m2|c3").await);
-        let unknown = bench.try_scan(&gone, ScanMode::Partial(ObjectKey::new("machine", "m9"))).await;
-        assert!(unknown.unwrap_err().to_string().contains("machine/m9"));
+        for mode in [ScanMode::Partial, ScanMode::PartialInventory] {
+            let unknown = bench.try_scan(&gone, mode(ObjectKey::new("machine", "m9"))).await;
+            assert!(unknown.unwrap_err().to_string().contains("machine/m9"));
+        }
     });
 }
 
@@ -180,6 +182,14 @@ fn modes_write_only_what_they_name() {
         assert_eq!(bench.counts().await, (true, true, false));
         bench.scan(&answers(), ScanMode::Cliques).await;
         assert_eq!(bench.counts().await, (true, true, true));
+        // One object, and nothing that is derived.
+        let fresh = Bench::new().await;
+        fresh.scan(&answers(), ScanMode::Inventory).await;
+        let changed = Value::from_json(&answers().to_json().replace("speed 10", "speed 99").replace("speed 20", "speed 77"));
+        fresh.scan(&changed.unwrap(), ScanMode::PartialInventory(ObjectKey::new("machine", "m1"))).await;
+        assert_eq!(fresh.document("card", "m1|c/1").await.get("speed"), Some(&Value::Int(99)));
+        assert_eq!(fresh.document("card", "m2|c3").await.get("speed"), Some(&Value::Int(20)), "a neighbour stays");
+        assert_eq!(fresh.counts().await, (true, false, false));
         // What is gone takes its links and cliques along, whatever the mode.
         bench.scan(&answers_without_second_machine(), ScanMode::Inventory).await;
         let keys = keys(&bench.state().await);

@@ -72,7 +72,7 @@ pub(super) struct ScanRequest {
     /// Only cliques.
     #[serde(default)]
     scan_only_cliques: bool,
-    /// Only the object of this id, and what is under it.
+    /// Only the object of this id, and what is under it; not together with `scan_only_links` or `scan_only_cliques`.
     #[schema(min_length = 1, max_length = 4_096)]
     object_id: Option<String>,
     /// Type of that object, where several have the id.
@@ -116,8 +116,9 @@ impl ScanRequest {
             }
             return Ok(task);
         };
-        if only.is_some() {
-            return Err(rejected("/object_id", "a scan of one object does all parts; leave out `scan_only_…`"));
+        if matches!(only, Some(ScanOnly::Links | ScanOnly::Cliques)) {
+            let sentence = "links and cliques are derived for the whole environment; leave out the object";
+            return Err(rejected("/object_id", sentence));
         }
         let found = lookup::namesakes(service, &self.env_name, None, id, self.object_type.as_deref()).await?;
         match found.items.as_slice() {

@@ -91,7 +91,7 @@ pub(super) async fn difference(
 ) -> Result<Delta, StoreError> {
     let State { mut objects, mut links, mut cliques } = state;
     let mut delta = Delta::default();
-    if matches!(mode, ScanMode::Full | ScanMode::Partial(_) | ScanMode::Inventory) {
+    if mode.fetches() {
         store
             .stream_objects(environment, None, &mut |chunk| {
                 for stored in chunk {

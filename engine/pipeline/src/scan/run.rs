@@ -96,8 +96,12 @@ pub(super) async fn stages(
     let ids = Identities::new(&plan.specs, plan.values(), &plan.environment.name);
     let shared = Arc::new(Shared { plan: Arc::clone(plan), sessions, ids, waits: request.is_live });
     let mut subtree = match &request.mode {
-        ScanMode::Partial(object) if !inventory.exists(object) => return Err(ScanError::NoObject(object.clone())),
-        ScanMode::Partial(object) => Some(Subtree::new(object.clone(), &shared.ids, inventory)),
+        ScanMode::Partial(object) | ScanMode::PartialInventory(object) if !inventory.exists(object) => {
+            return Err(ScanError::NoObject(object.clone()));
+        }
+        ScanMode::Partial(object) | ScanMode::PartialInventory(object) => {
+            Some(Subtree::new(object.clone(), &shared.ids, inventory))
+        }
         _ => {
             withdraw_unplanned(plan, inventory);
             None

@@ -110,7 +110,10 @@ async fn perform(
 
 fn mode(wanted: &ScanTask) -> ScanMode {
     match (&wanted.object_type, &wanted.object_id, wanted.only) {
-        (Some(object_type), Some(id), _) => ScanMode::Partial(ObjectKey::new(object_type.clone(), id.clone())),
+        (Some(object_type), Some(id), only) => {
+            let object = ObjectKey::new(object_type.clone(), id.clone());
+            if only == Some(ScanOnly::Inventory) { ScanMode::PartialInventory(object) } else { ScanMode::Partial(object) }
+        }
         (_, _, Some(ScanOnly::Inventory)) => ScanMode::Inventory,
         (_, _, Some(ScanOnly::Links)) => ScanMode::Links,
         (_, _, Some(ScanOnly::Cliques)) => ScanMode::Cliques,
@@ -123,6 +126,7 @@ fn about(wanted: &ScanTask) -> String {
     match mode(wanted) {
         ScanMode::Full => wanted.environment.to_string(),
         ScanMode::Partial(object) => format!("{object} in {}", wanted.environment),
+        ScanMode::PartialInventory(object) => format!("{object} in {} (inventory only)", wanted.environment),
         only => format!("{} ({} only)", wanted.environment, only.as_str()),
     }
 }

@@ -23,7 +23,7 @@ pub fn read(seed: &Map, names: &[(&str, Value)]) -> Result<Vec<Thing>> {
     let mut things = Vec::new();
     let given = names.iter().rev().find(|(name, _)| *name == "given").and_then(|(_, given)| given.as_map());
     for key in ONCE {
-        if let Some(written) = seed.get(*key) {
+        if let Some(written) = seed.get(key) {
             add(&mut things, &eval(written, names).with_context(|| format!("`seed.{key}`"))?)?;
         }
     }
