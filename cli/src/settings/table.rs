@@ -72,6 +72,12 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("token_secs", Kind::Number, "86400", "Seconds that a login lasts."),
     setting("token_max_secs", Kind::Number, "2592000", "Seconds that a login can be made to last, renewals included."),
+    setting(
+        "login_attempts",
+        Kind::Number,
+        "10",
+        "Wrong passwords in a row for one user, and five times as many from one address, before only one in 6 seconds is tried.",
+    ),
     setting("trusted_proxies", Kind::List, "", "Addresses of reverse proxies whose X-Forwarded-For is believed."),
     setting("cors.origins", Kind::List, "", "Origins of web pages on other servers that may use the REST interface."),
     setting("body_bytes", Kind::Number, "1048576", "The largest body of a request, in bytes."),
