@@ -7,6 +7,9 @@ mod fencing;
 mod fuzz;
 mod house;
 mod live;
+#[path = "../../engine/transport/tests/it/plant.rs"]
+mod plant;
 mod replay;
+mod secrets;
 mod serve;
 mod transcript;

@@ -177,6 +177,17 @@ impl Server {
         body["token"].as_str().expect("a login gives a token").to_owned()
     }
 
+    /// Stops it in an orderly way.
+    pub fn stop(&mut self) {
+        let signal = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill runs");
+        assert!(signal.success());
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.child.try_wait().expect("the child can be asked").is_none() {
+            assert!(Instant::now() < deadline, "the server does not stop: {}", self.said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// What it printed so far.
     pub fn said(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
