@@ -11,6 +11,9 @@ use crate::{access::Right, problem::FieldError};
 /// At most this many mistakes are listed.
 const MOST_ERRORS: usize = 50;
 
+/// Below this, a floating point number holds every whole number: 2 to the 53rd.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// How the text of a parameter becomes a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
@@ -249,7 +252,20 @@ impl Operation {
         let value: Value = serde_json::from_slice(bytes)
             .map_err(|error| BodyFault::Unreadable(vec![FieldError::body("", format!("is not JSON: {error}"))]))?;
         let errors = mistakes(&body.validator, &value, "body");
-        if errors.is_empty() { Ok(Some(value)) } else { Err(BodyFault::Wrong(errors)) }
+        if errors.is_empty() { Ok(Some(whole(value))) } else { Err(BodyFault::Wrong(errors)) }
+    }
+}
+
+/// The same value with every number that is whole written as such: to JSON Schema, `7.0` is an integer.
+fn whole(value: Value) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(whole).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, field)| (name, whole(field))).collect(),
+        Value::Number(number) if number.is_f64() => {
+            let exact = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < EXACT);
+            exact.map_or(Value::Number(number), |float| Value::from(float as i64))
+        }
+        other => other,
     }
 }
 
@@ -335,4 +351,18 @@ fn typed(shape: Shape, text: &str) -> Option<Value> {
 /// Names and values of a query string, decoded.
 fn form_urlencoded(text: &str) -> impl Iterator<Item = (String, String)> {
     url::form_urlencoded::parse(text.as_bytes()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::whole;
+
+    #[test]
+    fn whole_numbers_are_integers() {
+        let sent = json!({ "a": [267.0, -3.0, 2.5], "b": 1e300, "c": 9_007_199_254_740_993_i64, "d": "1.0" });
+        let read = whole(sent);
+        assert_eq!(read, json!({ "a": [267, -3, 2.5], "b": 1e300, "c": 9_007_199_254_740_993_i64, "d": "1.0" }));
+    }
 }

@@ -42,10 +42,21 @@ impl Default for Environments {
 /// environment could otherwise read whatever the worker can.
 #[derive(Clone, Debug)]
 pub struct References {
-    /// Names of environment variables must begin with this; empty: none is taken.
+    /// Names of environment variables must begin with this and the environment's name; empty: none is taken.
     pub env_prefix: String,
-    /// Files must lie below this folder; none: no file is taken.
+    /// Files must lie below this folder, those with secrets in the environment's own folder there; none: no file is taken.
     pub folder: Option<PathBuf>,
+}
+
+impl References {
+    /// What the names of an environment's variables begin with: `CALIPSO_SECRET_MY_CLOUD__` for `my-cloud`. Two underscores end
+    /// the name of the environment, which has none, so that no name is the beginning of another.
+    #[must_use]
+    pub fn variables_of(&self, environment: &str) -> String {
+        let words = environment.split(|letter: char| !letter.is_ascii_alphanumeric());
+        let words: Vec<String> = words.filter(|word| !word.is_empty()).map(str::to_ascii_uppercase).collect();
+        format!("{}{}__", self.env_prefix, words.join("_"))
+    }
 }
 
 impl Default for References {

@@ -1,5 +1,6 @@
 //! The document, and the router that is made with it.
 
+mod one;
 mod problems;
 
 use std::sync::Arc;
@@ -63,6 +64,7 @@ pub fn document() -> Value {
 
 fn written(document: &utoipa::openapi::OpenApi) -> Value {
     let mut document = serde_json::to_value(document).expect("a document has text keys and finite numbers only");
+    one::declare(&mut document);
     problems::declare(&mut document);
     document
 }

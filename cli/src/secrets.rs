@@ -10,8 +10,8 @@ use calipso_pipeline::SecretSource;
 use calipso_vault::{Keys, VaultError, is_sealed};
 
 use crate::{
-    failure::{Exit, Failure},
-    session::data_folder,
+    failure::Failure,
+    session::{data_folder, make_folder},
     settings::Settings,
 };
 
@@ -53,9 +53,7 @@ impl References {
             }
             None if make => {
                 if let Some(folder) = self.file.parent() {
-                    std::fs::create_dir_all(folder).map_err(|error| {
-                        Failure::new(Exit::Store, format!("cannot make the folder `{}`: {error}", folder.display()))
-                    })?;
+                    make_folder(folder)?;
                 }
                 Keys::open_or_create(&self.file).map_err(refused)?
             }

@@ -97,10 +97,8 @@ impl Session {
             Place::Mongo(address) => return self.mongo(&address).await,
         };
         if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(|error| {
-                Failure::new(Exit::Store, format!("cannot make the folder `{}`: {error}", folder.display()))
-                    .help("name another place with `--store FILE` or CALIPSO_STORE")
-            })?;
+            make_folder(folder)
+                .map_err(|failure| failure.help("name another place with `--store FILE` or CALIPSO_STORE"))?;
         }
         Ok(Arc::new(Embedded::open(&file, calipso_store::embedded::Options::default()).map_err(store_failure)?))
     }
@@ -154,6 +152,18 @@ impl Session {
 pub fn read_layer(dir: &Path) -> Result<Layer, Failure> {
     calipso_spec::read_layer(dir)
         .map_err(|error| Failure::usage(format!("cannot read the specs in `{}`: {error}", dir.display())))
+}
+
+/// Makes a folder that only its owner may look into, unless it is there.
+///
+/// # Errors
+/// It cannot be made.
+pub fn make_folder(folder: &Path) -> Result<(), Failure> {
+    let mut builder = std::fs::DirBuilder::new();
+    std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
+    builder
+        .create(folder)
+        .map_err(|error| Failure::new(Exit::Store, format!("cannot make the folder `{}`: {error}", folder.display())))
 }
 
 /// The user's folder for data.

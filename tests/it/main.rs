@@ -4,6 +4,12 @@ mod backends;
 mod cloud;
 mod faults;
 mod fencing;
+mod fuzz;
 mod house;
 mod live;
+#[path = "../../engine/transport/tests/it/plant.rs"]
+mod plant;
 mod replay;
+mod secrets;
+mod serve;
+mod transcript;

@@ -1,5 +1,7 @@
 //! Secrets that come in: sealed before they are stored, kept only where nothing else of their connection changes.
 
+use std::path::{Component, Path};
+
 use calipso_model::{ConnectionConfig, Map, Place, Secret, Str, Value};
 use calipso_spec::{
     checked::{Connection, Field, FieldType},
@@ -66,7 +68,7 @@ pub fn settled(
     }
     if !same {
         let given_anew = |mistake: &Mistake| !kept.contains(&mistake.path);
-        mistakes.extend(refused(&environments.references, spec, &candidate).into_iter().filter(given_anew));
+        mistakes.extend(refused(&environments.references, place, spec, &candidate).into_iter().filter(given_anew));
     }
     if let Err(found) = environment::fill(spec, &candidate, &mut Closed) {
         // What is asked for again is not also missing.
@@ -141,17 +143,17 @@ fn is_same(spec: &Connection, one: &Map, other: &Map) -> bool {
 }
 
 /// References and files that this server does not take, sealed texts, and secrets that are no text.
-fn refused(references: &References, spec: &Connection, given: &Map) -> Vec<Mistake> {
+fn refused(references: &References, place: &Place, spec: &Connection, given: &Map) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     walk(&environment::form(spec), given, &mut |pointer, field, value| {
         let (Some(field), Value::Str(text)) = (field, value) else { return None };
         let name = parts(pointer).pop().unwrap_or_default();
         let sentence = if field.field_type == FieldType::Path {
-            refuses_file(references, text)
+            refuses_file(references.folder.as_deref(), text)
         } else if may_refer(field) && is_sealed(text) {
             Some("is sealed; give the secret itself, the server seals it".to_owned())
         } else if may_refer(field) {
-            refuses(references, text)
+            refuses(references, &place.environment, text)
         } else {
             None
         };
@@ -163,27 +165,32 @@ fn refused(references: &References, spec: &Connection, given: &Map) -> Vec<Mista
     mistakes
 }
 
-fn refuses(references: &References, text: &str) -> Option<String> {
+/// Why a reference is not taken. A secret belongs to one environment: whoever may edit another must not have it sent to a
+/// server of their own.
+fn refuses(references: &References, environment: &str, text: &str) -> Option<String> {
     if let Some(name) = text.strip_prefix("env:") {
-        let prefix = references.env_prefix.as_str();
+        if references.env_prefix.is_empty() {
+            return Some("is a reference to an environment variable, and this server takes none".to_owned());
+        }
+        let prefix = references.variables_of(environment);
         let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        return match (prefix.is_empty(), name.strip_prefix(prefix)) {
-            (true, _) => Some("is a reference to an environment variable, and this server takes none".to_owned()),
-            (false, Some(rest)) if !rest.is_empty() && is_name => None,
-            (false, _) => {
-                Some(format!("is a reference to an environment variable, whose name must begin with {prefix}"))
-            }
+        return match name.strip_prefix(&prefix) {
+            Some(rest) if !rest.is_empty() && is_name => None,
+            _ => Some(format!("is a reference to an environment variable, whose name must begin with {prefix}")),
         };
     }
-    refuses_file(references, text.strip_prefix("file:")?)
+    let path = text.strip_prefix("file:")?;
+    let is_folder_name = matches!(Path::new(environment).components().collect::<Vec<_>>()[..], [Component::Normal(_)]);
+    let folder = references.folder.as_ref().filter(|_| is_folder_name).map(|folder| folder.join(environment));
+    refuses_file(folder.as_deref(), path)
 }
 
-fn refuses_file(references: &References, path: &str) -> Option<String> {
-    let Some(folder) = &references.folder else {
+fn refuses_file(folder: Option<&Path>, path: &str) -> Option<String> {
+    let Some(folder) = folder else {
         return Some("is a file, and this server takes none".to_owned());
     };
-    let inside = is_absolute(path) && std::path::Path::new(path).starts_with(folder) && folder.as_os_str() != path;
-    (!inside).then(|| "is a file, and must lie inside of the folder that the server's settings name".to_owned())
+    let inside = is_absolute(path) && Path::new(path).starts_with(folder) && folder.as_os_str() != path;
+    (!inside).then(|| format!("is a file, and must lie inside of {}", folder.display()))
 }
 
 /// The same fields, with every secret sealed that is not closed already.

@@ -9,9 +9,16 @@ pub(super) fn declare(document: &mut Value) {
     for item in document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut) {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
             let statuses = statuses(method, operation);
+            let takes_text = operation["parameters"].as_array().is_some_and(|known| !known.is_empty());
             let Some(operation) = operation.as_object_mut() else { continue };
             let responses = operation.entry("responses").or_insert_with(|| json!({}));
             let Some(responses) = responses.as_object_mut() else { continue };
+            if takes_text {
+                // Nothing of ours is asked then: the protocol itself refuses.
+                responses
+                    .entry("414")
+                    .or_insert_with(|| json!({ "description": "The address is longer than 65,534 bytes." }));
+            }
             for kind in KINDS {
                 let status = kind.status.to_string();
                 if statuses.contains(&kind.status) {
@@ -37,16 +44,17 @@ fn statuses(method: &str, operation: &Value) -> Vec<u16> {
     let parameters = operation["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
     let named = |wanted: &dyn Fn(&Value) -> bool| parameters.iter().any(wanted);
     let in_path = named(&|parameter| parameter["in"] == "path");
-    let one =
-        named(&|parameter| parameter["in"] == "query" && ["id", "name"].iter().any(|name| parameter["name"] == *name));
+    let one = named(&|parameter| {
+        parameter["in"] == "query" && ["id", "name", "env_name"].iter().any(|name| parameter["name"] == *name)
+    });
     let conditional = in_path && ["put", "patch", "delete"].contains(&method);
     let right = operation["x-right"].as_str().unwrap_or_default();
     let body = operation.get("requestBody").is_some();
     let mut statuses = vec![400, 500, 503];
-    if right != "public" {
+    if right != "public" || body {
         statuses.extend([401, 403, 429]);
     }
-    if in_path || one || ["view", "edit"].contains(&right) {
+    if in_path || one || body || ["view", "edit"].contains(&right) {
         statuses.push(404);
     }
     if body {

@@ -15,7 +15,7 @@ use axum::{
 use calipso_model::Str;
 use futures::StreamExt as _;
 use serde::Deserialize;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -42,10 +42,22 @@ struct EventsQuery {
     last_event_id: Option<String>,
 }
 
+/// One event of the stream; `:` lines in between keep the connection open.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "it stands in the document only")]
+struct ServerSentEvent {
+    /// `ready`, `revision`, `scan` or `gone`.
+    event: String,
+    /// Where the stream is: what `Last-Event-ID` takes.
+    id: String,
+    /// What happened, as JSON.
+    data: String,
+}
+
 /// A stream of server-sent events: `revision` for each one that is committed, `scan` whenever one changes, `gone` when an
 /// environment is removed; first of all `ready` with the current revisions.
 #[utoipa::path(get, path = "/events", tag = "operation", extensions(("x-right" = json!("login"))), params(EventsQuery),
-    responses((status = 200, body = String, content_type = "text/event-stream"), (status = 403, body = ProblemBody),
+    responses((status = 200, body = inline(ServerSentEvent), content_type = "text/event-stream"), (status = 403, body = ProblemBody),
         (status = 404, body = ProblemBody), (status = 429, body = ProblemBody)))]
 async fn events(
     State(service): State<Arc<Service>>,

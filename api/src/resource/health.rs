@@ -71,10 +71,19 @@ struct Health {
     environments: BTreeMap<String, EnvironmentHealth>,
 }
 
+/// How the service is, or one environment.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it stands in the document only")]
+enum HealthOfOne {
+    Service(Health),
+    Environment(EnvironmentHealth),
+}
+
 /// Whether the service can work; with a login how the environments are that it may view, or one of them.
 #[utoipa::path(get, path = "/health", tag = "service", security(()), extensions(("x-right" = json!("public"))),
     params(HealthQuery),
-    responses((status = 200, body = inline(Health)), (status = 503, body = inline(Health)),
+    responses((status = 200, body = inline(HealthOfOne)), (status = 503, body = inline(Health)),
         (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
 async fn health(
     State(service): State<Arc<Service>>,

@@ -141,9 +141,21 @@ async fn every_mistake_has_its_place() {
         ("/connections/database/password", json!("env:PATH"), "/connections/database/password", "must begin with"),
         (
             "/connections/database/password",
-            json!("env:CALIPSO_SECRET_"),
+            json!("env:CALIPSO_SECRET_CLOUD__"),
             "/connections/database/password",
             "must begin",
+        ),
+        (
+            "/connections/database/password",
+            json!("env:CALIPSO_SECRET_OTHER__DB"),
+            "/connections/database/password",
+            "must begin with CALIPSO_SECRET_CLOUD__",
+        ),
+        (
+            "/connections/database/password",
+            json!("file:/run/secrets/other/db"),
+            "/connections/database/password",
+            "must lie inside of /run/secrets/cloud",
         ),
         (
             "/connections/database/password",
@@ -335,7 +347,7 @@ async fn references_of_others_stay_where_they_are() {
     shown["connections"]["database"]["host"] = json!("evil.example");
     let answer = server.ask("editor", Method::PUT, CLOUD, Some(&shown)).await;
     assert_eq!(errors(&answer)[0].0, "/connections/database/password");
-    for good in ["env:CALIPSO_SECRET_DB", "file:/run/secrets/db"] {
+    for good in ["env:CALIPSO_SECRET_CLOUD__DB", "file:/run/secrets/cloud/db"] {
         shown["connections"]["database"]["password"] = json!(good);
         let answer = server.ask("editor", Method::PUT, CLOUD, Some(&shown)).await;
         assert_eq!(answer.body["connections"]["database"]["password"], good, "{}", answer.body);

@@ -27,7 +27,8 @@ pub async fn run(session: &Session, what: &Key) -> Result<(), Failure> {
             let id = keys.rotate().map_err(|error| Failure::usage(error.to_string()))?;
             let n_sealed = seal_again(backend.as_ref(), &keys).await?;
             println!("key {id} seals from now on; {n_sealed} secrets were sealed again with it");
-            println!("restart the processes that use the old keys; old backups of the store still need them");
+            println!("processes that run open them too, and seal with the new key after their next start");
+            println!("keep the old keys: old backups of the store still need them");
             Ok(())
         }
         Key::List(out) => {

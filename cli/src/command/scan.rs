@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc};
 use calipso_model::{Environment, Map, ObjectKey, Str, Value};
 use calipso_pipeline::{
     NoSecrets, Observer, Phase, Plan, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan, scan,
+    test_connections,
 };
 use calipso_spec::{
     Specs,
@@ -125,6 +126,10 @@ pub async fn perform(
     };
     let references = References::new(&session.settings);
     let secrets: &dyn SecretSource = if wanted.replay.is_some() { &NoSecrets } else { &references };
+    if recorder.is_some() {
+        // So that a replay can try the connections too. What does not work is not a failure of the scan, which says it itself.
+        test_connections(&plan, None, Arc::clone(&door), secrets, Arc::clone(&scrubber), now).await;
+    }
     let request = ScanRequest {
         plan,
         door,

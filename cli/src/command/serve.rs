@@ -172,6 +172,10 @@ pub fn account_settings(settings: &Settings) -> Result<account::Settings, Failur
     Ok(account::Settings {
         token_lifetime: seconds("token_secs"),
         login_lifetime: seconds("token_max_secs"),
+        attempts: account::settings::Attempts {
+            burst: settings.number("login_attempts").clamp(1, u64::from(u32::MAX)) as u32,
+            ..account::settings::Attempts::default()
+        },
         trusted_proxies,
         ..account::Settings::default()
     })

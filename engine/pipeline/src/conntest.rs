@@ -109,7 +109,7 @@ pub(crate) async fn lines_of(sessions: &Sessions, access: &Access) -> Vec<TestLi
     };
     for (place, step) in spec.test.iter().enumerate() {
         let Done { binds, run, .. } = machine.step(step, frame.clone()).await;
-        let ran = !binds.is_empty() || !run.failures.is_empty() || run.stopped.is_some() || reached(step, &frame);
+        let ran = !run.failures.is_empty() || run.stopped.is_some() || reached(&machine, step, &frame);
         for (slot, value) in binds {
             frame.set(slot, value);
         }
@@ -143,8 +143,12 @@ pub(crate) async fn lines_of(sessions: &Sessions, access: &Access) -> Vec<TestLi
     lines
 }
 
-/// Whether a step without `each` ran at all: its `when` holds.
-fn reached(step: &Step, frame: &calipso_expr::Frame) -> bool {
+/// Whether a step did anything: its `when` holds, or its `each` ranges over something.
+fn reached(machine: &Machine<'_>, step: &Step, frame: &calipso_expr::Frame) -> bool {
+    if let Some(each) = &step.each {
+        let mut n_elements = 0;
+        let walked = machine.walk(step, each, &mut frame.clone(), &mut |_, _| n_elements += 1);
+        return walked.is_err() || n_elements > 0;
+    }
     step.when.as_ref().is_none_or(|when| when.holds(frame, &mut calipso_expr::Fuel::default()).unwrap_or(false))
-        || step.each.is_some()
 }

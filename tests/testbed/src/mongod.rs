@@ -35,6 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Mongod {
     shell: Child,
+    /// Where its files are.
+    pub folder: PathBuf,
     /// Its port on 127.0.0.1.
     pub port: u16,
     /// User and password, where it asks for them.
@@ -94,6 +96,16 @@ impl Mongod {
         server
     }
 
+    /// A replica set of one server whose files hold documents as they are, for looking into them.
+    #[must_use]
+    pub fn uncompressed() -> Self {
+        let plain = ["--wiredTigerCollectionBlockCompressor", "none", "--wiredTigerJournalCompressor", "none"];
+        let index = ["--wiredTigerIndexPrefixCompression", "false"];
+        let server = Self::start(&[&["--replSet", "rs0"], &plain[..], &index[..]].concat(), SMALL, |_| Vec::new());
+        server.initiate();
+        server
+    }
+
     /// A server that belongs to no replica set.
     #[must_use]
     pub fn standalone() -> Self {
@@ -145,7 +157,7 @@ impl Mongod {
                 .stderr(Stdio::null())
                 .spawn()
                 .expect("a shell starts");
-            let server = Self { shell, port, login: None, databases: AtomicU32::new(0) };
+            let server = Self { shell, folder: dir.clone(), port, login: None, databases: AtomicU32::new(0) };
             let deadline = Instant::now() + PATIENCE;
             while Instant::now() < deadline {
                 if server.admin(doc! { "hello": 1 }).is_ok() {
@@ -165,6 +177,14 @@ impl Mongod {
         self.admin(doc! { "replSetInitiate": { "_id": "rs0", "members": [member] } })
             .expect("a replica set can be made");
         self.wait_for_primary();
+    }
+
+    /// Has the server write everything into its files.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    pub fn write_down(&self) {
+        self.admin(doc! { "fsync": 1 }).expect("the server writes everything down");
     }
 
     /// Waits until the server takes writes.
