@@ -185,7 +185,8 @@ fn modes_write_only_what_they_name() {
         // One object, and nothing that is derived.
         let fresh = Bench::new().await;
         fresh.scan(&answers(), ScanMode::Inventory).await;
-        let changed = Value::from_json(&answers().to_json().replace("speed 10", "speed 99").replace("speed 20", "speed 77"));
+        let changed =
+            Value::from_json(&answers().to_json().replace("speed 10", "speed 99").replace("speed 20", "speed 77"));
         fresh.scan(&changed.unwrap(), ScanMode::PartialInventory(ObjectKey::new("machine", "m1"))).await;
         assert_eq!(fresh.document("card", "m1|c/1").await.get("speed"), Some(&Value::Int(99)));
         assert_eq!(fresh.document("card", "m2|c3").await.get("speed"), Some(&Value::Int(20)), "a neighbour stays");

@@ -220,8 +220,8 @@ pub async fn submit_as(
     if task.object_type.is_some() != task.object_id.is_some() {
         return Err(StoreError::invalid("an object is named by its type and its id, not by one of them"));
     }
-    if task.object_id.is_some() && task.only.is_some() {
-        return Err(StoreError::invalid("a scan of one object does all parts; leave out which part to do"));
+    if task.object_id.is_some() && matches!(task.only, Some(ScanOnly::Links | ScanOnly::Cliques)) {
+        return Err(StoreError::invalid("links and cliques are derived for a whole environment; leave out the object"));
     }
     if !task.log_level.is_empty() && Level::from_name(&task.log_level).is_none() {
         return Err(StoreError::invalid(format!("`{}` is no level of messages", task.log_level)));

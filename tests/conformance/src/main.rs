@@ -40,7 +40,9 @@ fn main() -> Result<ExitCode> {
     let cases = cases::read(&folder)?;
     let engine = Engine::new(&map)?;
     let api = cases.iter().any(Api::knows).then(|| Api::new(&api)).transpose()?;
-    for pattern in rules.rules.iter().flat_map(|rule| rule.idle(&cases)) {
+    // Who runs cases of the interface only has no use for what stands about others.
+    let others = cases.iter().any(|case| !Api::knows(case));
+    for pattern in rules.rules.iter().filter(|_| others).flat_map(|rule| rule.idle(&cases)) {
         eprintln!("no case is called `{pattern}`");
     }
     let (mut passed, mut failed, mut not_applicable) = (0, 0, 0);

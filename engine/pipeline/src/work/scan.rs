@@ -112,7 +112,11 @@ fn mode(wanted: &ScanTask) -> ScanMode {
     match (&wanted.object_type, &wanted.object_id, wanted.only) {
         (Some(object_type), Some(id), only) => {
             let object = ObjectKey::new(object_type.clone(), id.clone());
-            if only == Some(ScanOnly::Inventory) { ScanMode::PartialInventory(object) } else { ScanMode::Partial(object) }
+            if only == Some(ScanOnly::Inventory) {
+                ScanMode::PartialInventory(object)
+            } else {
+                ScanMode::Partial(object)
+            }
         }
         (_, _, Some(ScanOnly::Inventory)) => ScanMode::Inventory,
         (_, _, Some(ScanOnly::Links)) => ScanMode::Links,
