@@ -5,6 +5,7 @@ use std::{
     process::{Command, Output},
 };
 
+use calipso_store::{Embedded, Options, RecordQuery, work};
 use tempfile::TempDir;
 
 fn recording(name: &str) -> PathBuf {
@@ -85,6 +86,20 @@ fn what_was_scanned_can_be_read_in_every_shape() {
     assert!(place.ok(&["get", "reports", "cloud"]).contains("REPORT"));
     assert!(place.ok(&["env", "list"]).contains("cloud"));
     assert!(place.ok(&["completions", "bash"]).contains("calipso"));
+}
+
+#[test]
+fn a_scan_by_command_is_in_the_history() {
+    let place = Place::new();
+    place.scan("ovs", "cloud");
+    place.ok(&["scan", "cloud", "--links-only"]);
+    let store = Embedded::open(&place.dir.path().join("store.db"), Options::default()).expect("the store opens");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a run-time");
+    let state = runtime.block_on(work::scan::state(&store, "cloud")).expect("the history can be read");
+    assert!(state.scanned && !state.running && state.pending == 0);
+    let scans = runtime.block_on(work::all::<work::ScanTask>(&store, &RecordQuery::all())).expect("it can be read");
+    let told: Vec<_> = scans.iter().map(|scan| (scan.row.status.as_str(), scan.row.only, scan.row.revision)).collect();
+    assert_eq!(told, [("completed", None, Some(1)), ("completed", Some(work::ScanOnly::Links), Some(1))]);
 }
 
 #[test]

@@ -493,6 +493,7 @@ async fn an_environment_goes_with_all_that_is_its_own() {
     assert_eq!(count(calipso_store::Collection::ScheduledScans).await, 0);
     assert_eq!(server.ask("editor", Method::PATCH, CLOUD, Some(&json!({"description": "x"}))).await.status, 409);
     assert_eq!(server.post("editor", "/connection_tests", &test).await.status, 409);
+    assert_eq!(server.post("editor", "/scans", &json!({"env_name": "cloud"})).await.status, 409);
     // The name can be used again, and the lease is free.
     assert_eq!(server.post("editor", "/environment_configs", &configuration()).await.status, 201);
     assert_eq!(server.see("root", CLOUD).await.body["archived"], json!(false));

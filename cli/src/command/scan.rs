@@ -5,13 +5,13 @@ use std::{path::Path, sync::Arc};
 use calipso_model::{Environment, Map, ObjectKey, Str, Value};
 use calipso_pipeline::{
     NoSecrets, Observer, Phase, Plan, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan, scan,
-    test_connections,
+    test_connections, work,
 };
 use calipso_spec::{
     Specs,
     environment::{from_value, to_value},
 };
-use calipso_store::{Expect, Store, StoreError};
+use calipso_store::{Backend, Expect, Store, StoreError};
 use calipso_transport::{Door, Live, Meta, Once, Recorder, Recording, Replay, Scrubber};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -95,7 +95,7 @@ pub fn planned(specs: &Arc<Specs>, environment: &Environment) -> Result<Arc<Plan
 pub async fn perform(
     session: &Session,
     specs: &Arc<Specs>,
-    store: Arc<dyn Store>,
+    store: Arc<dyn Backend>,
     environment: &Environment,
     wanted: &Wanted<'_>,
 ) -> Result<ScanReport, Failure> {
@@ -133,7 +133,7 @@ pub async fn perform(
     let request = ScanRequest {
         plan,
         door,
-        store,
+        store: Arc::clone(&store) as Arc<dyn Store>,
         secrets,
         scrubber,
         mode: wanted.mode.clone(),
@@ -153,6 +153,10 @@ pub async fn perform(
         ScanError::Store(error) => store_failure(error),
         other => Failure::usage(other.to_string()),
     })?;
+    let ended = work::ended(&report, &wanted.mode, wanted.clear, "calipso scan");
+    calipso_store::work::scan::record(store.as_ref(), ended, jiff::Timestamp::now().as_millisecond())
+        .await
+        .map_err(store_failure)?;
     if let Some(recorder) = recorder {
         recorder.finish().map_err(|error| Failure::new(Exit::Findings, error.to_string()))?;
         eprintln!("recorded into {}", wanted.record.unwrap_or(Path::new(".")).display());

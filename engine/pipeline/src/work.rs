@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::{
     meter::describe_metrics,
     retention::{KeepRevisions, Retention},
+    scan::ended,
     specs::{LayeredSpecs, Mistakes, SpecSource, SpecsError},
 };
 use crate::SecretSource;

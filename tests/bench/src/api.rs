@@ -1,6 +1,7 @@
-//! The REST interface under load: a server on a socket of this process, over a seeded store, and clients that keep asking.
+//! The REST interface under load: a server on a socket of this process, over a seeded store of each kind, and clients that
+//! keep asking.
 //!
-//! `cargo run --release -p calipso-bench --bin api -- [--store PATH] [--seconds N] OBJECTS…`
+//! `cargo run --release -p calipso-bench --bin api -- [--only embedded|mongodb] [--seconds N] OBJECTS…`
 
 use std::{
     net::SocketAddr,
@@ -11,13 +12,16 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use calipso_api::{Access, Limits, Service};
-use calipso_model::{Clique, Delta, Environment, Link, LinkRef, LinkState, Map, Object, ObjectKey, Value};
+use calipso_model::{Clique, Delta, Environment, Link, LinkRef, LinkState, Map, Object, ObjectKey, Secret, Value};
 use calipso_store::{
-    CommitInfo, Embedded, Expect, Member, Options, ScopeChanges, ScopeKey, ScopeRecord, Store, StoreError,
+    Backend, CommitInfo, Embedded, Expect, Member, Mongo, MongoOptions, Options, ScopeChanges, ScopeKey, ScopeRecord,
+    StoreError,
 };
+use calipso_testbed::Mongod;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    runtime::Runtime,
 };
 
 /// Children of one parent, and objects on one host in a row.
@@ -32,11 +36,11 @@ const PACED: usize = 1_000;
 const TYPES: [&str; 4] = ["host_pnic", "instance", "port", "vnic"];
 
 fn main() -> Result<()> {
-    let (mut sizes, mut path, mut seconds) = (Vec::new(), None, 10);
+    let (mut sizes, mut only, mut seconds) = (Vec::new(), None, 10);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--store" => path = Some(PathBuf::from(arguments.next().context("--store needs a path")?)),
+            "--only" => only = Some(arguments.next().context("--only needs `embedded` or `mongodb`")?),
             "--seconds" => seconds = arguments.next().context("--seconds needs a number")?.parse()?,
             size => sizes.push(size.parse::<usize>()?),
         }
@@ -45,11 +49,27 @@ fn main() -> Result<()> {
         sizes = vec![100_000, 1_000_000];
     }
     for size in sizes {
-        let folder = tempfile::tempdir()?;
-        let path = path.clone().unwrap_or_else(|| folder.path().join("bench.store"));
-        measure(size, &path, Duration::from_secs(seconds))?;
+        let time = Duration::from_secs(seconds);
+        if only.as_deref() != Some("mongodb") {
+            let folder = tempfile::tempdir()?;
+            let store = Embedded::open(&folder.path().join("bench.store"), Options::default())?;
+            measure(size, "embedded", Arc::new(store), &threads("server")?, time)?;
+        }
+        if only.as_deref() != Some("embedded") {
+            let server = Mongod::with_cache("4");
+            // The driver belongs to the run-time that it was made in.
+            let servers = threads("server")?;
+            let options = MongoOptions::new(Secret::new(server.uri()), server.database());
+            let store = servers.block_on(Mongo::connect(options))?;
+            measure(size, "mongodb", Arc::new(store), &servers, time)?;
+            servers.shutdown_background();
+        }
     }
     Ok(())
+}
+
+fn threads(name: &str) -> Result<Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name(name).enable_all().build()?)
 }
 
 fn key(n: usize) -> ObjectKey {
@@ -143,10 +163,7 @@ fn scope(group: usize, size: usize) -> ScopeRecord {
     }
 }
 
-async fn seed(store: &Embedded, size: usize) -> Result<(), StoreError> {
-    if store.current("bench").await.is_ok_and(|revision| revision > 0) {
-        return Ok(());
-    }
+async fn seed(store: &dyn Backend, size: usize) -> Result<(), StoreError> {
     store.put_environment(&Environment { name: "bench".into(), ..Environment::default() }, Expect::Anything).await?;
     let lease = store.acquire("bench", "bench", 0, Duration::from_secs(60)).await?;
     let info = CommitInfo { at: "2026-01-01T00:00:00Z".into(), note: "seed".into() };
@@ -206,19 +223,15 @@ fn scattered(n: usize, size: usize) -> usize {
     n.wrapping_mul(104_729) % (size - 9)
 }
 
-fn measure(size: usize, path: &std::path::Path, time: Duration) -> Result<()> {
-    let threads = |name: &str| {
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name(name).enable_all().build()
-    };
-    let (servers, clients) = (threads("server")?, threads("client")?);
-    let store = Embedded::open(path, Options::default())?;
+fn measure(size: usize, kind: &str, store: Arc<dyn Backend>, servers: &Runtime, time: Duration) -> Result<()> {
+    let clients = threads("client")?;
     let start = Instant::now();
-    servers.block_on(seed(&store, size))?;
-    println!("{size:>8}  seeded in {:.1?}", start.elapsed());
+    servers.block_on(seed(&*store, size))?;
+    println!("{size:>8}  {kind}: seeded in {:.1?}", start.elapsed());
     let layers = vec![calipso_spec::read_layer(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../specs"))?];
     let service = Arc::new(Service {
         environments: calipso_api::Environments::default(),
-        backend: Arc::new(store),
+        backend: store,
         loaded: Arc::new(calipso_spec::load(&layers)),
         layers,
         access: Access::Open,
@@ -242,7 +255,7 @@ fn measure(size: usize, path: &std::path::Path, time: Duration) -> Result<()> {
             taken.sort_unstable();
             let at = |part: usize| taken.get(taken.len() * part / 1_000).copied().unwrap_or_default();
             println!(
-                "{size:>8}  {what:<34} {how:<8} {:>8.0}/s {:>9.2?} median {:>9.2?} 99% {:>9.2?} 99.9% {:>8} bytes",
+                "{size:>8}  {kind:<8} {what:<34} {how:<8} {:>8.0}/s {:>9.2?} median {:>9.2?} 99% {:>9.2?} 99.9% {:>8} bytes",
                 taken.len() as f64 / time.as_secs_f64(),
                 at(500),
                 at(990),
@@ -251,7 +264,6 @@ fn measure(size: usize, path: &std::path::Path, time: Duration) -> Result<()> {
             );
         }
     }
-    servers.shutdown_background();
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::{
+    environments::view,
     lookup,
     problem::{FieldError, Problem},
     service::Service,
@@ -100,8 +101,10 @@ impl ScanRequest {
     /// The task for workers: environment and object are there.
     pub(super) async fn task(&self, service: &Service, user: &Str) -> Result<ScanTask, Problem> {
         let only = only(self.scan_only_inventory, self.scan_only_links, self.scan_only_cliques)?;
-        // Whether there is such an environment.
-        service.backend.current(&self.env_name).await?;
+        let environment = service.backend.environment(&self.env_name).await?;
+        if view::is_archived(&environment) {
+            return Err(Problem::conflict(format!("of `{}` only the inventory is left", self.env_name)));
+        }
         let mut task = ScanTask {
             environment: self.env_name.as_str().into(),
             only,

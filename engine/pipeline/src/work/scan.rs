@@ -8,6 +8,7 @@ use calipso_store::{
     work::{
         Beat, Level, ScanOnly, ScanStatus, ScanTask, Task,
         scan::{finish, hand_back},
+        stamp,
     },
 };
 use calipso_transport::{Once, Scrubber};
@@ -222,11 +223,7 @@ async fn keep(
     why: Why,
     report: &ScanReport,
 ) -> Result<(), StoreError> {
-    let status = if report.is_complete() && report.failures.is_empty() {
-        ScanStatus::Completed
-    } else {
-        ScanStatus::CompletedWithErrors
-    };
+    let status = status(report);
     let summary = summary(report);
     let (revision, now) = (Some(report.revision_after), shared.now());
     if finish(shared.store(), &mut task, status, None, report.id, revision, Some(summary.clone()), now).await?
@@ -259,6 +256,42 @@ async fn keep(
     let told = format!("The scan of {} is done in {:.1} s: {revision}; {failures}", about(&task.row), report.seconds);
     voice.say(level, &told, None, summary).await;
     Ok(())
+}
+
+fn status(report: &ScanReport) -> ScanStatus {
+    if report.is_complete() && report.failures.is_empty() {
+        ScanStatus::Completed
+    } else {
+        ScanStatus::CompletedWithErrors
+    }
+}
+
+/// A scan that nobody asked a worker for, as the history keeps it: [`calipso_store::work::scan::record`].
+#[must_use]
+pub fn ended(report: &ScanReport, mode: &ScanMode, clear: bool, by: &str) -> ScanTask {
+    let (object, only) = match mode {
+        ScanMode::Full => (None, None),
+        ScanMode::Partial(object) => (Some(object), None),
+        ScanMode::PartialInventory(object) => (Some(object), Some(ScanOnly::Inventory)),
+        ScanMode::Inventory => (None, Some(ScanOnly::Inventory)),
+        ScanMode::Links => (None, Some(ScanOnly::Links)),
+        ScanMode::Cliques => (None, Some(ScanOnly::Cliques)),
+    };
+    let started = report.at.parse::<jiff::Timestamp>().ok();
+    ScanTask {
+        environment: report.environment.clone(),
+        status: status(report),
+        only,
+        clear,
+        object_type: object.map(|object| object.object_type.clone()),
+        object_id: object.map(|object| object.id.clone()),
+        submitted_by: by.into(),
+        start_timestamp: started.map(|time| stamp(time.as_millisecond())),
+        report_id: report.id,
+        revision: Some(report.revision_after),
+        summary: Some(summary(report)),
+        ..ScanTask::default()
+    }
 }
 
 /// Figures of a report.

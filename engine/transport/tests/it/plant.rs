@@ -65,7 +65,7 @@ fn backslashes(text: &[u8]) -> Vec<u8> {
 fn entities(text: &[u8]) -> Vec<u8> {
     let mut text = String::from_utf8_lossy(text).into_owned();
     for code in 1..256_u32 {
-        let char = char::from_u32(code).unwrap().to_string();
+        let char = char::from_u32(code).expect("below 256").to_string();
         text = text.replace(&format!("&#{code};"), &char).replace(&format!("&#x{code:x};"), &char);
         text = text.replace(&format!("&#x{code:X};"), &char);
     }
@@ -88,7 +88,14 @@ fn hex(text: &[u8]) -> Vec<Vec<u8>> {
     for run in runs(text, |byte| byte.is_ascii_hexdigit(), 8) {
         for start in 0..2 {
             let pairs = run[start..].chunks_exact(2);
-            found.push(pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect());
+            found.push(
+                pairs
+                    .map(|pair| {
+                        u8::from_str_radix(std::str::from_utf8(pair).expect("digits are text"), 16)
+                            .expect("these are digits")
+                    })
+                    .collect(),
+            );
         }
     }
     found
@@ -115,11 +122,11 @@ fn base64(text: &[u8]) -> Vec<Vec<u8>> {
         for start in 0..4.min(run.len()) {
             let (mut bits, mut n_bits, mut out) = (0_u32, 0, Vec::new());
             for byte in &run[start..] {
-                bits = bits << 6 | digit(*byte).unwrap();
+                bits = bits << 6 | digit(*byte).expect("only digits are in a run");
                 n_bits += 6;
                 if n_bits >= 8 {
                     n_bits -= 8;
-                    out.push(u8::try_from(bits >> n_bits & 0xff).unwrap());
+                    out.push(u8::try_from(bits >> n_bits & 0xff).expect("eight bits"));
                 }
             }
             found.push(out);
