@@ -235,7 +235,7 @@ async fn sections_of_the_original_are_understood() {
         "configuration": [
             {"name": "mysql", "host": "10.56.20.239", "pwd": format!("{PLANTED}-1"), "port": "3307", "user": "root"},
             {"name": "OpenStack", "host": "2001:db8::1", "admin_token": "x", "port": "5000", "user": "admin", "pwd": format!("{PLANTED}-2")},
-            {"name": "CLI", "host": "10.56.20.239", "key": "/run/secrets/id_rsa", "user": "root"},
+            {"name": "CLI", "host": "10.56.20.239", "key": "/run/secrets/old/id_rsa", "user": "root"},
             {"name": "AMQP", "host": "10.56.20.239", "pwd": format!("{PLANTED}-3"), "port": "5673", "user": "nova"},
         ],
     });
@@ -243,9 +243,9 @@ async fn sections_of_the_original_are_understood() {
     assert_eq!(answer.status, 201, "{}", answer.body);
     let one = server.see("editor", "/environment_configs/old").await.body;
     assert_eq!(one["connections"]["openstack"]["auth_url"], "http://[2001:db8::1]:5000/v3");
-    assert_eq!(one["connections"]["hosts"]["private_key"], "file:/run/secrets/id_rsa");
+    assert_eq!(one["connections"]["hosts"]["private_key"], "file:/run/secrets/old/id_rsa");
     assert_eq!(one["connections"]["database"]["password"], "***");
-    assert_eq!(one["connections"]["amqp"]["port"], 5673);
+    assert_eq!(one["connections"]["amqp"]["port"], "5673");
     assert_eq!(one["connections"]["amqp"]["password"], "***");
     assert_eq!(one["type_drivers"], json!(["vxlan"]));
 

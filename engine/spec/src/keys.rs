@@ -197,7 +197,7 @@ pub static BLOCKS: &[BlockKeys] = &[
             may("wrap", Blocks("`wrap`"), "ssh: around each command, outermost last."),
             may("identifiers", Values, "sql: the only identifiers in queries, read as `schema.NAME`."),
             may("limits", Block("`limits`"), "The budget."),
-            must("test", Steps, "Each named step is a line of the report of `env test`."),
+            may("test", Steps, "Each named step is a line of the report of `env test`; needed for all but amqp."),
         ],
     },
     BlockKeys {

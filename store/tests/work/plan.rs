@@ -246,8 +246,8 @@ proptest! {
                 prop_assert!(here.day() == begun.day().min(here.days_in_month()), "{begun} became {here}");
             }
         }
-        // Only changes of clocks move the time of day, and only on their day.
-        prop_assert!(off_clock <= 4, "{off_clock} of 40 at another time of the day");
+        // Only changes of clocks move the time of day, and only on their day; once a year in their week, one time in seven meets it.
+        prop_assert!(off_clock <= 8, "{off_clock} of 40 at another time of the day");
     }
 
     #[test]

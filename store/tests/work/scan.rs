@@ -65,7 +65,7 @@ async fn what_only_workers_write_cannot_be_asked_for() {
                 only: Some(ScanOnly::Links),
                 ..full("a")
             },
-            "does all parts",
+            "for a whole environment",
         ),
     ] {
         let error = submit(&*bench.store, wrong, NOW).await.unwrap_err();
