@@ -1,7 +1,8 @@
 //! The REST interface under load: a server on a socket of this process, over a seeded store of each kind, and clients that
 //! keep asking.
 //!
-//! `cargo run --release -p calipso-bench --bin api -- [--only embedded|mongodb] [--seconds N] OBJECTS…`
+//! `cargo run --release -p calipso-bench --bin api -- [--only embedded|mongodb] [--about TEXT] [--seconds N]
+//! OBJECTS…`; `--about` asks only what has this text in its name.
 
 use std::{
     net::SocketAddr,
@@ -36,11 +37,12 @@ const PACED: usize = 1_000;
 const TYPES: [&str; 4] = ["host_pnic", "instance", "port", "vnic"];
 
 fn main() -> Result<()> {
-    let (mut sizes, mut only, mut seconds) = (Vec::new(), None, 10);
+    let (mut sizes, mut only, mut about, mut seconds) = (Vec::new(), None, String::new(), 10);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--only" => only = Some(arguments.next().context("--only needs `embedded` or `mongodb`")?),
+            "--about" => about = arguments.next().context("--about needs a text")?,
             "--seconds" => seconds = arguments.next().context("--seconds needs a number")?.parse()?,
             size => sizes.push(size.parse::<usize>()?),
         }
@@ -53,7 +55,7 @@ fn main() -> Result<()> {
         if only.as_deref() != Some("mongodb") {
             let folder = tempfile::tempdir()?;
             let store = Embedded::open(&folder.path().join("bench.store"), Options::default())?;
-            measure(size, "embedded", Arc::new(store), &threads("server")?, time)?;
+            measure(size, "embedded", Arc::new(store), &threads("server")?, &about, time)?;
         }
         if only.as_deref() != Some("embedded") {
             let server = Mongod::with_cache("4");
@@ -61,7 +63,7 @@ fn main() -> Result<()> {
             let servers = threads("server")?;
             let options = MongoOptions::new(Secret::new(server.uri()), server.database());
             let store = servers.block_on(Mongo::connect(options))?;
-            measure(size, "mongodb", Arc::new(store), &servers, time)?;
+            measure(size, "mongodb", Arc::new(store), &servers, &about, time)?;
             servers.shutdown_background();
         }
     }
@@ -223,7 +225,14 @@ fn scattered(n: usize, size: usize) -> usize {
     n.wrapping_mul(104_729) % (size - 9)
 }
 
-fn measure(size: usize, kind: &str, store: Arc<dyn Backend>, servers: &Runtime, time: Duration) -> Result<()> {
+fn measure(
+    size: usize,
+    kind: &str,
+    store: Arc<dyn Backend>,
+    servers: &Runtime,
+    about: &str,
+    time: Duration,
+) -> Result<()> {
     let clients = threads("client")?;
     let start = Instant::now();
     servers.block_on(seed(&*store, size))?;
@@ -246,7 +255,7 @@ fn measure(size: usize, kind: &str, store: Arc<dyn Backend>, servers: &Runtime, 
         tokio::spawn(async move { axum::serve(listener, router).await });
         anyhow::Ok(address)
     })?;
-    for (what, question) in QUESTIONS {
+    for (what, question) in QUESTIONS.iter().filter(|(what, _)| what.contains(about)) {
         let question = *question;
         // Pages of the file come into memory before anything is measured.
         clients.block_on(load(address, size, question, time / 10, None))?;
