@@ -46,12 +46,26 @@ pub async fn object(
     id: &str,
     object_type: Option<&str>,
 ) -> Result<(Revision, Object), Problem> {
-    let mut found = namesakes(service, environment, at, id, object_type).await?;
-    match (found.items.pop(), found.items.is_empty()) {
-        (Some(object), true) => Ok((found.revision, object)),
+    let found = namesakes(service, environment, at, id, object_type).await?;
+    Ok((found.revision, only(found.items, environment, id, object_type, |object| &object.key)?))
+}
+
+/// The one thing of an id.
+///
+/// # Errors
+/// 404; 409 with each candidate when several types have the id.
+pub(crate) fn only<T>(
+    mut found: Vec<T>,
+    environment: &str,
+    id: &str,
+    object_type: Option<&str>,
+    key: fn(&T) -> &ObjectKey,
+) -> Result<T, Problem> {
+    match (found.pop(), found.is_empty()) {
+        (Some(object), true) => Ok(object),
         (Some(last), false) => {
-            found.items.push(last);
-            Err(ambiguous("type", id, &found.items))
+            found.push(last);
+            Err(ambiguous("type", id, found.iter().map(key)))
         }
         (None, _) => Err(Problem::not_found(match object_type {
             Some(object_type) => format!("environment `{environment}` has no `{object_type}` of the id `{id}`"),
@@ -79,14 +93,14 @@ pub async fn filter(
     match found.as_slice() {
         [] => Ok(None),
         [only] => Ok(Some(only.key.clone())),
-        several => Err(ambiguous(type_parameter, id, several)),
+        several => Err(ambiguous(type_parameter, id, several.iter().map(|object| &object.key))),
     }
 }
 
-fn ambiguous(parameter: &str, id: &str, candidates: &[Object]) -> Problem {
+fn ambiguous<'k>(parameter: &str, id: &str, candidates: impl Iterator<Item = &'k ObjectKey>) -> Problem {
     let errors = candidates
-        .iter()
-        .map(|object| FieldError::query(parameter, format!("could be `{}`", object.key.object_type)))
+        .take(NAMESAKES)
+        .map(|key| FieldError::query(parameter, format!("could be `{}`", key.object_type)))
         .collect();
     Problem::conflict(format!("several objects have the id `{id}`; name `{parameter}`, too")).with_errors(errors)
 }

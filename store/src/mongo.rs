@@ -14,6 +14,7 @@ mod read;
 mod record;
 mod records;
 mod report;
+mod round;
 mod store;
 
 use std::{
@@ -24,18 +25,21 @@ use std::{
     time::Duration,
 };
 
-use calipso_model::Secret;
+use calipso_model::{Revision, Secret, Str};
 use mongodb::{
     Client, ClientSession, Collection, Database,
-    bson::{Document, RawDocumentBuf, doc},
+    bson::{Document, RawDocumentBuf, Timestamp, doc},
     options::{
-        Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, SessionOptions, WriteConcern,
+        Acknowledgment, ClientOptions, CollectionOptions, ReadConcern, ReadPreference, SelectionCriteria, SessionOptions, WriteConcern,
     },
 };
 
 use crate::{
     error::StoreError,
-    mongo::fault::{Doing, Reason},
+    mongo::{
+        fault::{Doing, Reason},
+        round::Rounds,
+    },
 };
 
 /// The oldest server that is understood: MongoDB 5.0, the first that reads from snapshots.
@@ -132,6 +136,10 @@ struct Db {
     /// The session that each lease commits with, by its fencing number. The environment's document names it, so that whoever
     /// takes over can end a transaction that a dead writer left open.
     sessions: Mutex<BTreeMap<i64, ClientSession>>,
+    /// Look-ups that are asked together.
+    rounds: Rounds,
+    /// The types of objects that environments have, and the current revision when that was so.
+    types: Mutex<BTreeMap<i64, (Revision, Arc<[Str]>)>>,
 }
 
 impl Db {
@@ -161,7 +169,17 @@ impl Db {
         let client = Client::with_options(client)
             .map_err(|_| refused("the address holds options that contradict each other"))?;
         let database = client.database(&options.database);
-        Ok(Self { client, database, place, options, secrets, turns: Mutex::default(), sessions: Mutex::default() })
+        Ok(Self {
+            client,
+            database,
+            place,
+            options,
+            secrets,
+            turns: Mutex::default(),
+            sessions: Mutex::default(),
+            rounds: Rounds::default(),
+            types: Mutex::default(),
+        })
     }
 
     /// Refuses servers that cannot do what is needed.
@@ -194,11 +212,18 @@ impl Db {
         self.database.collection(collection)
     }
 
-    /// A session whose reads all see the same moment.
-    async fn snapshot(&self) -> Result<ClientSession, StoreError> {
+    /// A collection for sessions of [`Self::snapshot`]. The driver does not say that a snapshot is meant where something else
+    /// is said already, as it is for all other reads.
+    fn seen(&self, collection: &str) -> Collection<RawDocumentBuf> {
+        let options = CollectionOptions::builder().read_concern(ReadConcern::snapshot()).build();
+        self.database.collection_with_options(collection, options)
+    }
+
+    /// A session whose reads all see the same moment: that of the first one if none is named.
+    async fn snapshot(&self, time: Option<Timestamp>) -> Result<ClientSession, StoreError> {
         self.client
             .start_session()
-            .with_options(SessionOptions::builder().snapshot(true).build())
+            .with_options(SessionOptions::builder().snapshot(true).snapshot_time(time).build())
             .await
             .doing(self, "begin to read")
     }

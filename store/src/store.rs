@@ -84,6 +84,17 @@ pub struct Change<T> {
     pub after: Option<T>,
 }
 
+/// An object with all that is known of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WholeObject {
+    /// Its key.
+    pub key: ObjectKey,
+    /// Its whole document as JSON text, keys sorted.
+    pub json: String,
+    /// The scopes that it is a member of, by key, each with this object's members only.
+    pub scopes: Vec<ScopeRecord>,
+}
+
 /// Everything that differs between two revisions, each list in key order (links by source, link type, target).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Diff {
@@ -277,6 +288,47 @@ pub trait Store: Send + Sync {
         };
         let object = self.object(environment, Some(revision), key).await?;
         Ok((revision, object.map(|object| Value::Map(object.doc).to_json())))
+    }
+
+    /// The objects of an id, whole, with the scopes that each is a member of: one, unless several types have it and none is
+    /// named; by type. Scopes are not versioned: they are what is known now. Returns the revision that was read, too.
+    async fn whole_objects(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        id: &str,
+        object_type: Option<&str>,
+    ) -> Result<(Revision, Vec<WholeObject>), StoreError> {
+        let (mut revision, mut keys) = (at, Vec::new());
+        match object_type {
+            Some(object_type) => keys.push(ObjectKey::new(object_type, id)),
+            None => {
+                let query = Query { id: Some(id.into()), fields: Some(Vec::new()), ..Query::default() };
+                let mut page = Page::first(1_000);
+                loop {
+                    let found = self.objects(environment, revision, &query, &page).await?;
+                    revision = Some(found.revision);
+                    keys.extend(found.items.into_iter().map(|object| object.key));
+                    match found.next {
+                        Some(next) => page = Page::after(next, page.limit),
+                        None => break,
+                    }
+                }
+            }
+        }
+        let mut objects = Vec::with_capacity(keys.len());
+        for key in keys {
+            let (read, json) = self.object_json(environment, revision, &key).await?;
+            revision = Some(read);
+            if let Some(json) = json {
+                let scopes = self.scopes_of(environment, &key).await?;
+                objects.push(WholeObject { key, json, scopes });
+            }
+        }
+        match revision {
+            Some(revision) => Ok((revision, objects)),
+            None => Ok((self.current(environment).await?, objects)),
+        }
     }
 
     /// Objects by type, parent, host, fields or text.

@@ -11,6 +11,8 @@ mod killed;
 mod model;
 #[path = "mongo/plans.rs"]
 mod plans;
+#[path = "mongo/rounds.rs"]
+mod rounds;
 #[path = "mongo/trouble.rs"]
 mod trouble;
 #[path = "mongo/writers.rs"]

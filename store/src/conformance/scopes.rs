@@ -11,6 +11,7 @@ use crate::{
 /// All cases of this file.
 pub(super) async fn run(make: Make<'_>) {
     saved(make).await;
+    whole(make).await;
     not_saved(make).await;
 }
 
@@ -87,6 +88,38 @@ async fn saved(make: Make<'_>) {
     let revision = store.clear(HOME, 0, &case.lease, &info(1)).await.expect("clearing works");
     assert_eq!(revision, 0);
     assert!(store.scopes(HOME).await.expect("reading works").is_empty(), "clearing forgets the scopes");
+}
+
+async fn whole(make: Make<'_>) {
+    let case = Case::new(make).await;
+    let store = &case.store;
+    let members = vec![member("vm/1", 0, 2), member("vm/2", 0, 4), member("disk/1", 0, 6)];
+    let changes = ScopeChanges { put: vec![scope("list", "host/h1", members)], remove: vec![] };
+    let delta = objects(&[object("vm/1", &[("b", Value::Int(1)), ("a", Value::Null)]), object("vm/2", &[])]);
+    store.commit(HOME, 0, &case.lease, &delta, &changes, &info(1)).await.expect("saving works");
+    case.commit(&objects(&[object("disk/1", &[]), object("vm/2", &[("new", Value::Bool(true))])])).await;
+
+    let of = async |at, id, object_type| {
+        let (revision, found) = store.whole_objects(HOME, at, id, object_type).await.expect("reading works");
+        for object in &found {
+            let json = store.object_json(HOME, Some(revision), &object.key).await.expect("reading works");
+            assert_eq!(json, (revision, Some(object.json.clone())), "the same document");
+            let scopes = store.scopes_of(HOME, &object.key).await.expect("reading works");
+            assert_eq!(scopes, object.scopes, "the scopes that are known now");
+            assert_eq!(scopes.len(), 1);
+        }
+        (revision, found.iter().map(|object| object.key.to_string()).collect::<Vec<_>>().join(" "))
+    };
+    assert_eq!(of(None, "1", Some("vm")).await, (2, "vm/1".to_owned()));
+    assert_eq!(of(None, "1", None).await, (2, "disk/1 vm/1".to_owned()), "every type, in order");
+    assert_eq!(of(Some(1), "1", None).await, (1, "vm/1".to_owned()), "at that revision");
+    assert_eq!(of(Some(1), "2", Some("vm")).await, (1, "vm/2".to_owned()));
+    assert_eq!(of(None, "3", None).await, (2, String::new()));
+    assert_eq!(of(None, "2", Some("disk")).await, (2, String::new()));
+    let gone = store.whole_objects("nowhere", None, "1", None).await;
+    assert!(matches!(gone, Err(StoreError::NotFound { .. })), "{gone:?}");
+    let gone = store.whole_objects(HOME, Some(3), "1", Some("vm")).await;
+    assert!(matches!(gone, Err(StoreError::NoRevision { .. })), "{gone:?}");
 }
 
 async fn not_saved(make: Make<'_>) {

@@ -322,6 +322,23 @@ pub(super) fn map(doc: &RawDocument, key: &str) -> Result<Map, StoreError> {
     }
 }
 
+/// Some fields of what [`Doc::map`] wrote.
+pub(super) fn some_of_map(doc: &RawDocument, key: &str, fields: &[Str]) -> Result<Map, StoreError> {
+    let Ok(Some(RawBsonRef::Document(found))) = doc.get(key) else { return map(doc, key) };
+    let mut pairs: Vec<(Str, Value)> = Vec::with_capacity(fields.len());
+    for element in found {
+        let (name, value) = element.map_err(no_bson)?;
+        if let Some(field) = fields.iter().find(|field| ***field == *name.as_str()) {
+            pairs.push((field.clone(), value_of(value)?));
+        }
+    }
+    Ok(Map::from_pairs(pairs))
+}
+
+fn no_bson(error: mongodb::bson::error::Error) -> StoreError {
+    StoreError::Corrupt { what: "a document is no BSON".to_owned(), source: Some(error.into()) }
+}
+
 fn value_of(found: RawBsonRef<'_>) -> Result<Value, StoreError> {
     Ok(match found {
         RawBsonRef::Null => Value::Null,
@@ -352,10 +369,7 @@ fn value_of(found: RawBsonRef<'_>) -> Result<Value, StoreError> {
 fn map_of(doc: &RawDocument) -> Result<Map, StoreError> {
     let mut pairs: Vec<(Str, Value)> = Vec::new();
     for element in doc {
-        let (key, value) = element.map_err(|error| StoreError::Corrupt {
-            what: "a document is no BSON".to_owned(),
-            source: Some(error.into()),
-        })?;
+        let (key, value) = element.map_err(no_bson)?;
         pairs.push((key.as_str().into(), value_of(value)?));
     }
     Ok(Map::from_pairs(pairs))

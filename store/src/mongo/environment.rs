@@ -67,6 +67,16 @@ impl State {
             last_commit: codec::id(doc, "last_commit").ok(),
         })
     }
+
+    /// A revision that can be read; the current one if none is named.
+    pub(super) fn revision(&self, name: &str, at: Option<Revision>) -> Result<Revision, StoreError> {
+        let revision = at.unwrap_or(self.current);
+        if revision < self.oldest || revision > self.current {
+            let (oldest, current) = (self.oldest, self.current);
+            return Err(StoreError::NoRevision { environment: name.into(), revision, oldest, current });
+        }
+        Ok(revision)
+    }
 }
 
 /// What is read of an environment's document where the configuration does not matter.

@@ -4,7 +4,10 @@ use std::fmt;
 
 use mongodb::error::{CommandError, Error, ErrorKind, WriteFailure};
 
-use crate::{error::StoreError, mongo::Db};
+use crate::{
+    error::{Cause, StoreError},
+    mongo::Db,
+};
 
 /// A sentence of ours, and below it what the driver said, without secrets.
 #[derive(Debug)]
@@ -17,6 +20,11 @@ impl Reason {
     /// A sentence.
     pub(super) fn new(what: impl Into<String>) -> Self {
         Self { what: what.into(), below: None }
+    }
+
+    /// What an error says, and what is below it.
+    fn of(error: &(dyn std::error::Error + 'static)) -> Self {
+        Self { what: error.to_string(), below: error.source().map(|below| Box::new(Self::of(below))) }
     }
 
     /// A sentence and what is below it.
@@ -34,6 +42,25 @@ impl fmt::Display for Reason {
 impl std::error::Error for Reason {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.below.as_ref().map(|below| &**below as _)
+    }
+}
+
+/// The same error once more, for another who made the same call.
+pub(super) fn again(error: &StoreError) -> StoreError {
+    let reason = |cause: &Cause| Cause::from(Reason::of(&**cause));
+    match error {
+        StoreError::NotFound { what, name } => StoreError::NotFound { what, name: name.clone() },
+        StoreError::Invalid { what } => StoreError::Invalid { what: what.clone() },
+        StoreError::Corrupt { what, source } => {
+            StoreError::Corrupt { what: what.clone(), source: source.as_ref().map(reason) }
+        }
+        StoreError::FullDisk { source } => StoreError::FullDisk { source: reason(source) },
+        StoreError::Busy => StoreError::Busy,
+        StoreError::Unavailable { place, source } => {
+            StoreError::Unavailable { place: place.clone(), source: reason(source) }
+        }
+        StoreError::Io { action, source } => StoreError::Io { action, source: reason(source) },
+        other => StoreError::Io { action: "read together", source: Reason::of(other).into() },
     }
 }
 

@@ -8,7 +8,12 @@ pub(super) mod object;
 pub(super) mod scope;
 pub(super) mod search;
 
-use calipso_model::{Revision, Str};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, PoisonError},
+};
+
+use calipso_model::{ObjectKey, Revision, Str};
 use mongodb::{
     ClientSession,
     bson::{Bson, Document, RawDocument, doc},
@@ -20,9 +25,10 @@ use crate::{
     form::{cursor, open_cursor},
     mongo::{
         Db, codec,
-        environment::{State, to_db, without_config},
+        environment::to_db,
         fault::Doing,
-        index::{ENVIRONMENTS, REVISIONS},
+        index::{INVENTORY, REVISIONS},
+        round::{self, Moment},
     },
     query::{Page, Paged},
     store::{Counts, RevisionInfo},
@@ -30,6 +36,12 @@ use crate::{
 
 /// So many documents come in one answer of the server.
 const PIECE: u32 = 2_000;
+
+/// So many keys are looked for with one question.
+const KEYS: usize = 1_000;
+
+/// Of so many environments the types of objects are remembered.
+const REMEMBERED: usize = 100;
 
 /// An environment at one revision.
 pub(super) struct View<'d> {
@@ -41,7 +53,7 @@ pub(super) struct View<'d> {
     /// The revision.
     pub(super) revision: Revision,
     /// What is known of the environment.
-    pub(super) state: State,
+    pub(super) moment: Arc<Moment>,
 }
 
 /// Which documents of a collection, in which order.
@@ -61,31 +73,27 @@ pub(super) struct Ask {
 }
 
 impl<'d> View<'d> {
+    /// Looks at a revision of an environment as it was at a moment.
+    pub(super) async fn new(db: &'d Db, moment: &Arc<Moment>, revision: Revision) -> Result<Self, StoreError> {
+        let session = db.snapshot(Some(moment.time)).await?;
+        Ok(Self { db, session, env: moment.state.env, revision, moment: Arc::clone(moment) })
+    }
+
     /// Looks at an environment, at its current revision.
-    pub(super) async fn of(db: &'d Db, name: &str) -> Result<Self, StoreError> {
-        let mut session = db.snapshot().await?;
-        let found = db
-            .at(ENVIRONMENTS)
-            .find_one(doc! { "_id": name })
-            .projection(without_config())
-            .session(&mut session)
-            .await
-            .doing(db, "look up an environment")?
-            .ok_or_else(|| StoreError::no_environment(name))?;
-        let state = State::of(&found)?;
-        Ok(Self { db, session, env: state.env, revision: state.current, state })
+    pub(super) async fn of(db: &'d Arc<Db>, name: &str) -> Result<Self, StoreError> {
+        Self::at(db, name, None).await
     }
 
     /// Looks at a revision; the current one if none is named.
-    pub(super) async fn at(db: &'d Db, name: &str, at: Option<Revision>) -> Result<Self, StoreError> {
-        let mut view = Self::of(db, name).await?;
-        view.go(name, at.unwrap_or(view.revision))?;
-        Ok(view)
+    pub(super) async fn at(db: &'d Arc<Db>, name: &str, at: Option<Revision>) -> Result<Self, StoreError> {
+        let moment = round::moment(db, name).await?;
+        let revision = moment.state.revision(name, at)?;
+        Self::new(db, &moment, revision).await
     }
 
     /// Looks at the revision of a page: the one its cursor names.
     pub(super) async fn page(
-        db: &'d Db,
+        db: &'d Arc<Db>,
         name: &str,
         at: Option<Revision>,
         page: &Page,
@@ -103,15 +111,7 @@ impl<'d> View<'d> {
 
     /// Looks at another revision of the same environment.
     pub(super) fn go(&mut self, name: &str, revision: Revision) -> Result<(), StoreError> {
-        if revision < self.state.oldest || revision > self.state.current {
-            return Err(StoreError::NoRevision {
-                environment: name.into(),
-                revision,
-                oldest: self.state.oldest,
-                current: self.state.current,
-            });
-        }
-        self.revision = revision;
+        self.revision = self.moment.state.revision(name, Some(revision))?;
         Ok(())
     }
 
@@ -123,7 +123,8 @@ impl<'d> View<'d> {
 
     /// Which scopes and members are current.
     pub(super) fn current_scopes(&self) -> Document {
-        doc! { "env": self.env, "seq_from": { "$lte": self.state.seq }, "seq_to": { "$gt": self.state.seq } }
+        let seq = self.moment.state.seq;
+        doc! { "env": self.env, "seq_from": { "$lte": seq }, "seq_to": { "$gt": seq } }
     }
 
     /// Hands over the documents that are found, until `take` wants no more.
@@ -136,7 +137,7 @@ impl<'d> View<'d> {
     ) -> Result<(), StoreError> {
         let action = "find documents";
         let db = self.db;
-        let collection = db.at(ask.collection);
+        let collection = db.seen(ask.collection);
         let mut find = collection.find(ask.filter.clone()).projection(ask.projection.clone());
         if !ask.order.is_empty() {
             find = find.sort(ask.order.iter().map(|field| ((*field).to_owned(), Bson::Int32(1))).collect::<Document>());
@@ -169,7 +170,7 @@ impl<'d> View<'d> {
         ask: Ask,
         after: Option<Vec<Str>>,
         page: &Page,
-        read: fn(&RawDocument) -> Result<T, StoreError>,
+        read: &(dyn Fn(&RawDocument) -> Result<T, StoreError> + Sync),
         fits: Option<&(dyn Fn(&T) -> bool + Sync)>,
         place: fn(&T) -> Vec<&Str>,
     ) -> Result<Paged<T>, StoreError> {
@@ -209,18 +210,62 @@ impl<'d> View<'d> {
         Ok(Paged { revision: self.revision, items, next })
     }
 
-    /// The values that a field has in an environment.
-    pub(super) async fn distinct(&mut self, collection: &str, field: &str) -> Result<Vec<String>, StoreError> {
+    /// The types that objects of an environment have, at whatever revision, and perhaps more; sorted.
+    pub(super) async fn types(&mut self) -> Result<Arc<[Str]>, StoreError> {
+        let (env, current) = (self.env, self.moment.state.current);
+        // While the revision stays, no type is added.
+        let known = self.db.types.lock().unwrap_or_else(PoisonError::into_inner).get(&env).cloned();
+        if let Some((_, types)) = known.filter(|(revision, _)| *revision == current) {
+            return Ok(types);
+        }
         let found = self
             .db
-            .at(collection)
-            .distinct(field, doc! { "env": self.env })
+            .seen(INVENTORY)
+            .distinct("type", doc! { "env": env })
             .session(&mut self.session)
             .await
             .doing(self.db, "list types")?;
-        let mut names: Vec<String> = found.into_iter().filter_map(|name| name.as_str().map(str::to_owned)).collect();
-        names.sort_unstable();
-        Ok(names)
+        let mut types: Vec<Str> = found.iter().filter_map(Bson::as_str).map(Str::from).collect();
+        types.sort_unstable();
+        let types = Arc::from(types);
+        let mut all = self.db.types.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= REMEMBERED {
+            all.clear();
+        }
+        all.insert(env, (current, Arc::clone(&types)));
+        Ok(types)
+    }
+
+    /// Hands over the documents whose type and id are among some keys; others, too, whose type one key has and whose id
+    /// another.
+    pub(super) async fn each_of(
+        &mut self,
+        ask: Ask,
+        [object_type, id]: [&str; 2],
+        keys: &BTreeSet<&ObjectKey>,
+        take: &mut (dyn FnMut(&RawDocument) -> Result<bool, StoreError> + Send),
+    ) -> Result<(), StoreError> {
+        let keys: Vec<&ObjectKey> = keys.iter().copied().collect();
+        for keys in keys.chunks(KEYS) {
+            let mut ids: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+            for key in keys {
+                ids.entry(&key.object_type).or_default().push(&key.id);
+            }
+            let mut types: BTreeMap<Vec<&str>, Vec<&str>> = BTreeMap::new();
+            for (object_type, ids) in ids {
+                types.entry(ids).or_default().push(object_type);
+            }
+            // Each branch names all its conditions, so that the index finds it.
+            let branches = types.into_iter().map(|(ids, types)| {
+                let mut filter = ask.filter.clone();
+                filter.insert(object_type, one_of(&types));
+                filter.insert(id, one_of(&ids));
+                filter
+            });
+            let filter = any_of(branches.collect());
+            self.each(&Ask { filter, projection: ask.projection.clone(), ..ask }, None, 0, take).await?;
+        }
+        Ok(())
     }
 
     /// The answers of a pipeline.
@@ -232,7 +277,7 @@ impl<'d> View<'d> {
     ) -> Result<Vec<Document>, StoreError> {
         let mut found = self
             .db
-            .at(collection)
+            .seen(collection)
             .aggregate(pipeline)
             .hint(Hint::Name(hint.to_owned()))
             .session(&mut self.session)
@@ -243,6 +288,22 @@ impl<'d> View<'d> {
             all.push(doc.doing(self.db, "count")?);
         }
         Ok(all)
+    }
+}
+
+/// A condition that a text is one of some.
+pub(super) fn one_of(texts: &[&str]) -> Bson {
+    match texts {
+        [text] => Bson::from(*text),
+        texts => Bson::Document(doc! { "$in": texts }),
+    }
+}
+
+/// The condition that one of some holds.
+pub(super) fn any_of(mut branches: Vec<Document>) -> Document {
+    match branches.len() {
+        1 => branches.remove(0),
+        _ => doc! { "$or": branches },
     }
 }
 
@@ -279,11 +340,11 @@ fn follow(ask: Ask, after: &[Str]) -> Vec<Ask> {
 }
 
 /// The readable revisions, oldest first.
-pub(super) async fn revisions(db: &Db, name: &str) -> Result<Vec<RevisionInfo>, StoreError> {
+pub(super) async fn revisions(db: &Arc<Db>, name: &str) -> Result<Vec<RevisionInfo>, StoreError> {
     let mut view = View::of(db, name).await?;
     let ask = Ask {
         collection: REVISIONS,
-        filter: doc! { "env": view.env, "revision": { "$gte": to_db(view.state.oldest) } },
+        filter: doc! { "env": view.env, "revision": { "$gte": to_db(view.moment.state.oldest) } },
         hint: Some("by_number"),
         order: &["revision"],
         in_order: true,

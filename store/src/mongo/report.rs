@@ -1,5 +1,7 @@
 //! Scan reports.
 
+use std::sync::Arc;
+
 use calipso_model::{Revision, Value};
 use mongodb::bson::doc;
 
@@ -68,7 +70,7 @@ pub(super) async fn put(
 }
 
 /// The reports, newest first.
-pub(super) async fn list(db: &Db, name: &str) -> Result<Vec<ReportEntry>, StoreError> {
+pub(super) async fn list(db: &Arc<Db>, name: &str) -> Result<Vec<ReportEntry>, StoreError> {
     let mut view = View::of(db, name).await?;
     let ask = Ask {
         collection: REPORTS,

@@ -1,9 +1,9 @@
 //! The trait for environments and their inventory, each call on the server.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
-use calipso_model::{Clique, Delta, Environment, Link, LinkRef, Object, ObjectKey, Revision, Value};
+use calipso_model::{Clique, Delta, Environment, Link, LinkRef, Object, ObjectKey, Revision, Str, Value};
 
 use crate::{
     error::StoreError,
@@ -13,11 +13,13 @@ use crate::{
         environment, prune,
         read::{self, View},
         report,
+        round::{self, Named, Sighting, Wanted, Wish},
     },
     query::{CliqueQuery, LinkQuery, Page, Paged, Query},
     scope::{ScopeChanges, ScopeKey, ScopeRecord},
     store::{
         CommitInfo, CountsByType, Diff, Expect, Keep, Lease, Pruned, ReportEntry, ReportId, RevisionInfo, Sink, Store,
+        WholeObject, newest_scan,
     },
 };
 
@@ -26,6 +28,9 @@ const PIECE: usize = 4_096;
 
 /// So often a question is asked again that the server could not answer at that moment.
 const TURNS: u32 = 12;
+
+/// Who looks for more keys than this asks alone, and keeps nobody waiting.
+const SHARED: usize = 100;
 
 /// Asks, and asks again while the server is busy for a moment: a snapshot that is not there yet, two writers in each
 /// other's way.
@@ -80,6 +85,27 @@ macro_rules! stream {
             }
         }
     }};
+}
+
+/// Asks together with others who ask for something by key.
+macro_rules! together {
+    ($self:ident, $environment:ident, $wish:ident, $at:ident, $keys:expr) => {
+        ask!(
+            $self,
+            round::ask(&$self.db, $environment, |reply| Wish::$wish(Wanted { at: $at, keys: $keys, reply }))
+        )
+    };
+}
+
+impl Mongo {
+    async fn scopes_of_each(
+        &self,
+        environment: &str,
+        keys: &[ObjectKey],
+    ) -> Result<BTreeMap<ObjectKey, Vec<ScopeRecord>>, StoreError> {
+        let keys = keys.iter().collect();
+        ask!(self, async { read::scope::by_object(&mut View::of(&self.db, environment).await?, &keys).await })
+    }
 }
 
 #[async_trait]
@@ -141,7 +167,7 @@ impl Store for Mongo {
     }
 
     async fn current(&self, environment: &str) -> Result<Revision, StoreError> {
-        ask!(self, async { Ok(environment::state(&self.db, environment).await?.current) })
+        ask!(self, async { Ok(round::moment(&self.db, environment).await?.state.current) })
     }
 
     async fn revisions(&self, environment: &str) -> Result<Vec<RevisionInfo>, StoreError> {
@@ -158,8 +184,7 @@ impl Store for Mongo {
         at: Option<Revision>,
         key: &ObjectKey,
     ) -> Result<Option<Object>, StoreError> {
-        let keys = std::slice::from_ref(key);
-        Ok(at!(self, environment, at, |view| read::object::by_key(&mut view, keys))?.pop())
+        Ok(self.objects_by_key(environment, at, std::slice::from_ref(key)).await?.pop())
     }
 
     async fn objects_by_key(
@@ -168,7 +193,37 @@ impl Store for Mongo {
         at: Option<Revision>,
         keys: &[ObjectKey],
     ) -> Result<Vec<Object>, StoreError> {
-        at!(self, environment, at, |view| read::object::by_key(&mut view, keys))
+        if keys.len() > SHARED {
+            return at!(self, environment, at, |view| read::object::in_order(&mut view, keys));
+        }
+        Ok(together!(self, environment, Objects, at, keys.to_vec())?.1)
+    }
+
+    async fn object_json(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        key: &ObjectKey,
+    ) -> Result<(Revision, Option<String>), StoreError> {
+        let (revision, mut found) = together!(self, environment, Objects, at, vec![key.clone()])?;
+        Ok((revision, found.pop().map(|object| Value::Map(object.doc).to_json())))
+    }
+
+    async fn whole_objects(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        id: &str,
+        object_type: Option<&str>,
+    ) -> Result<(Revision, Vec<WholeObject>), StoreError> {
+        let named = || Named { id: id.into(), object_type: object_type.map(Into::into) };
+        let (revision, found) = together!(self, environment, Sightings, at, named())?;
+        let whole = |(object, scopes): Sighting| WholeObject {
+            key: object.key,
+            json: Value::Map(object.doc).to_json(),
+            scopes,
+        };
+        Ok((revision, found.into_iter().map(whole).collect()))
     }
 
     async fn objects(
@@ -204,7 +259,19 @@ impl Store for Mongo {
     }
 
     async fn link(&self, environment: &str, at: Option<Revision>, key: &LinkRef) -> Result<Option<Link>, StoreError> {
-        at!(self, environment, at, |view| read::link::get(&mut view, key))
+        Ok(self.links_by_key(environment, at, std::slice::from_ref(key)).await?.pop())
+    }
+
+    async fn links_by_key(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        keys: &[LinkRef],
+    ) -> Result<Vec<Link>, StoreError> {
+        if keys.len() > SHARED {
+            return at!(self, environment, at, |view| read::link::in_order(&mut view, keys));
+        }
+        Ok(together!(self, environment, Links, at, keys.to_vec())?.1)
     }
 
     async fn clique(
@@ -213,7 +280,7 @@ impl Store for Mongo {
         at: Option<Revision>,
         focal_point: &ObjectKey,
     ) -> Result<Option<Clique>, StoreError> {
-        at!(self, environment, at, |view| read::clique::get(&mut view, focal_point))
+        Ok(together!(self, environment, Clique, at, focal_point.clone())?.1)
     }
 
     async fn cliques(
@@ -276,7 +343,13 @@ impl Store for Mongo {
     }
 
     async fn scopes_of(&self, environment: &str, key: &ObjectKey) -> Result<Vec<ScopeRecord>, StoreError> {
-        ask!(self, async { read::scope::of(&mut View::of(&self.db, environment).await?, key).await })
+        let mut found = self.scopes_of_each(environment, std::slice::from_ref(key)).await?;
+        Ok(found.remove(key).unwrap_or_default())
+    }
+
+    async fn last_scanned(&self, environment: &str, keys: &[ObjectKey]) -> Result<Vec<Option<Str>>, StoreError> {
+        let found = self.scopes_of_each(environment, keys).await?;
+        Ok(keys.iter().map(|key| found.get(key).and_then(|scopes| newest_scan(scopes))).collect())
     }
 
     async fn put_report(

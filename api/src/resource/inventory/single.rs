@@ -1,8 +1,8 @@
 //! One object, whole, with when and by whom it was found.
 
 use axum::{http::HeaderMap, response::Response};
-use calipso_model::{ObjectKey, Revision, Str};
-use calipso_store::{ScopeRecord, store::newest_scan};
+use calipso_model::{Revision, Str};
+use calipso_store::{ScopeRecord, WholeObject, store::newest_scan};
 use serde::Serialize;
 
 use crate::{
@@ -78,16 +78,9 @@ pub(super) async fn answer(
     id: &str,
     object_type: Option<&str>,
 ) -> Result<Response, Problem> {
-    let object_type: Str = match object_type {
-        Some(object_type) => object_type.into(),
-        None => lookup::object(service, environment, at, id, None).await?.1.key.object_type,
-    };
-    let key = ObjectKey { object_type, id: id.into() };
-    let (revision, doc) = service.backend.object_json(environment, at, &key).await?;
-    let Some(doc) = doc else {
-        return Err(Problem::not_found(format!("environment `{environment}` has no object `{key}`")));
-    };
-    let scopes = service.backend.scopes_of(environment, &key).await?;
+    let (revision, found) = service.backend.whole_objects(environment, at, id, object_type).await?;
+    let WholeObject { json: doc, scopes, .. } =
+        lookup::only(found, environment, id, object_type, |object| &object.key)?;
     let beside =
         Beside { last_scanned: newest_scan(&scopes), provenance: scopes.iter().map(provenance).collect(), revision };
     let beside = answer::json(&beside)?;

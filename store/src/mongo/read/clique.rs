@@ -1,11 +1,14 @@
 //! Cliques at a revision.
 
-use calipso_model::{Clique, ObjectKey, Str};
-use mongodb::bson::{Document, doc};
+use std::collections::{BTreeMap, BTreeSet};
+
+use calipso_model::{Clique, Map, ObjectKey, Str};
+use mongodb::bson::{Document, RawDocument, doc};
 
 use crate::{
     error::StoreError,
     mongo::{
+        codec,
         commit::clique::{link_number, node_number, read},
         index::CLIQUES,
         read::{Ask, View},
@@ -21,19 +24,40 @@ pub(super) fn fields() -> Document {
     doc! { "_id": 0, "environment": 0, "digest": 0, "commit": 0, "ended_by": 0, "holds": 0 }
 }
 
-/// The clique of a focal point.
-pub(in crate::mongo) async fn get(view: &mut View<'_>, focal_point: &ObjectKey) -> Result<Option<Clique>, StoreError> {
-    let mut filter = view.visible();
-    filter.extend(doc! { "focal_point_type": &*focal_point.object_type, "focal_point_id": &*focal_point.id });
-    let ask =
-        Ask { collection: CLIQUES, filter, hint: Some("by_key"), order: &[], in_order: true, projection: fields() };
-    let mut found = None;
-    view.each(&ask, Some(1), 0, &mut |doc| {
-        found = Some(read(doc)?);
-        Ok(false)
+/// The cliques of some focal points, or what is wrong with each; others may be among them.
+pub(in crate::mongo) async fn by_key(
+    view: &mut View<'_>,
+    keys: &BTreeSet<&ObjectKey>,
+) -> Result<BTreeMap<ObjectKey, Result<Clique, StoreError>>, StoreError> {
+    let ask = Ask {
+        collection: CLIQUES,
+        filter: view.visible(),
+        hint: Some("by_key"),
+        order: &[],
+        in_order: true,
+        projection: fields(),
+    };
+    let mut found = BTreeMap::new();
+    view.each_of(ask, ["focal_point_type", "focal_point_id"], keys, &mut |doc| {
+        found.insert(focal_point(doc)?, read(doc));
+        Ok(true)
     })
     .await?;
     Ok(found)
+}
+
+fn focal_point(doc: &RawDocument) -> Result<ObjectKey, StoreError> {
+    Ok(ObjectKey::new(codec::text(doc, "focal_point_type")?, codec::text(doc, "focal_point_id")?))
+}
+
+fn read_brief(doc: &RawDocument) -> Result<Clique, StoreError> {
+    Ok(Clique {
+        focal_point: focal_point(doc)?,
+        clique_type: codec::text(doc, "clique_type")?.into(),
+        constraints: Map::new(),
+        nodes: Vec::new(),
+        links: Vec::new(),
+    })
 }
 
 /// One page of cliques.
@@ -64,13 +88,19 @@ pub(in crate::mongo) async fn page(
             && query.containing_link.as_ref().is_none_or(|link| clique.links.contains(link))
     };
     let fits: Option<&(dyn Fn(&Clique) -> bool + Sync)> = if by_content { Some(&fits) } else { None };
+    // The index alone answers what is brief.
+    let (projection, read): (_, &(dyn Fn(&RawDocument) -> _ + Sync)) = if query.brief && !by_content {
+        (doc! { "_id": 0, "focal_point_type": 1, "focal_point_id": 1, "clique_type": 1 }, &read_brief)
+    } else {
+        (fields(), &read)
+    };
     let ask = Ask {
         collection: CLIQUES,
         filter,
         hint: Some(if by_content { "by_content" } else { "by_key" }),
         order: ORDER,
         in_order: !by_content,
-        projection: fields(),
+        projection,
     };
     view.paged(ask, after, page, read, fits, |clique| vec![&clique.focal_point.object_type, &clique.focal_point.id])
         .await

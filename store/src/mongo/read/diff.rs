@@ -1,6 +1,6 @@
 //! What differs between two revisions.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use calipso_model::Revision;
 use mongodb::bson::{Document, RawDocument, doc};
@@ -19,7 +19,7 @@ use crate::{
 
 /// Everything that differs.
 pub(in crate::mongo) async fn diff(
-    db: &Db,
+    db: &Arc<Db>,
     environment: &str,
     from: Revision,
     to: Revision,

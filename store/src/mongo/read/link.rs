@@ -1,18 +1,25 @@
 //! Links at a revision.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use calipso_model::{Link, LinkRef, ObjectKey, Str, Value};
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Document, RawDocument, doc};
 
 use crate::{
     error::StoreError,
     form,
     mongo::{
+        codec,
         commit::link::read,
+        fault::again,
         index::LINKS,
-        read::{Ask, View},
+        read::{Ask, View, any_of, one_of},
     },
     query::{LinkQuery, Page, Paged},
 };
+
+/// So many links are looked for with one question.
+const KEYS: usize = 500;
 
 /// The order of answers.
 pub(super) const ORDER: &[&str] = &["source_type", "source_id", "link_type", "target_type", "target_id"];
@@ -35,21 +42,57 @@ fn ends(key: &ObjectKey) -> Document {
     doc! { "target_type": &*key.object_type, "target_id": &*key.id }
 }
 
-/// One link.
-pub(in crate::mongo) async fn get(view: &mut View<'_>, key: &LinkRef) -> Result<Option<Link>, StoreError> {
-    let mut filter = view.visible();
-    filter.extend(starts(&key.source));
-    filter.insert("link_type", &*key.link_type);
-    filter.extend(ends(&key.target));
-    let ask =
-        Ask { collection: LINKS, filter, hint: Some("by_source"), order: &[], in_order: true, projection: fields() };
-    let mut found = None;
-    view.each(&ask, Some(1), 0, &mut |doc| {
-        found = Some(read(doc)?);
-        Ok(false)
-    })
-    .await?;
+/// Several links, or what is wrong with each; others may be among them.
+pub(in crate::mongo) async fn by_key(
+    view: &mut View<'_>,
+    keys: &BTreeSet<&LinkRef>,
+) -> Result<BTreeMap<LinkRef, Result<Link, StoreError>>, StoreError> {
+    let keys: Vec<&LinkRef> = keys.iter().copied().collect();
+    let mut found = BTreeMap::new();
+    for keys in keys.chunks(KEYS) {
+        let mut types: BTreeMap<[&str; 3], [BTreeSet<&str>; 2]> = BTreeMap::new();
+        for key in keys {
+            let [sources, targets] =
+                types.entry([&key.link_type, &key.source.object_type, &key.target.object_type]).or_default();
+            sources.insert(&key.source.id);
+            targets.insert(&key.target.id);
+        }
+        let branches = types.into_iter().map(|([link_type, source_type, target_type], [sources, targets])| {
+            let mut filter = view.visible();
+            filter.insert("source_type", source_type);
+            filter.insert("source_id", one_of(&Vec::from_iter(sources)));
+            filter.insert("link_type", link_type);
+            filter.insert("target_type", target_type);
+            filter.insert("target_id", one_of(&Vec::from_iter(targets)));
+            filter
+        });
+        let filter = any_of(branches.collect());
+        let ask =
+            Ask { collection: LINKS, filter, hint: Some("by_source"), order: &[], in_order: true, projection: fields() };
+        view.each(&ask, None, 0, &mut |doc| {
+            found.insert(key(doc)?, read(doc));
+            Ok(true)
+        })
+        .await?;
+    }
     Ok(found)
+}
+
+/// Several links in the order asked; those that are not there are left out.
+pub(in crate::mongo) async fn in_order(view: &mut View<'_>, keys: &[LinkRef]) -> Result<Vec<Link>, StoreError> {
+    let found = by_key(view, &keys.iter().collect()).await?;
+    keys.iter().filter_map(|key| found.get(key)).map(|found| found.as_ref().cloned().map_err(again)).collect()
+}
+
+fn key(doc: &RawDocument) -> Result<LinkRef, StoreError> {
+    let end = |object_type: &str, id: &str| -> Result<ObjectKey, StoreError> {
+        Ok(ObjectKey::new(codec::text(doc, object_type)?, codec::text(doc, id)?))
+    };
+    Ok(LinkRef {
+        link_type: codec::text(doc, "link_type")?.into(),
+        source: end("source_type", "source_id")?,
+        target: end("target_type", "target_id")?,
+    })
 }
 
 /// One page of links.
@@ -98,7 +141,7 @@ pub(in crate::mongo) async fn page(
             let filter = doc! { "$or": [from, to] };
             let ask =
                 Ask { collection: LINKS, filter, hint: None, order: ORDER, in_order: false, projection: fields() };
-            return view.paged(ask, after, page, read, fits, place).await;
+            return view.paged(ask, after, page, &read, fits, place).await;
         }
         all.push(doc! { "$or": [starts(key), ends(key)] });
     }
@@ -107,5 +150,5 @@ pub(in crate::mongo) async fn page(
     }
     let in_order = hint == "by_source";
     let ask = Ask { collection: LINKS, filter, hint: Some(hint), order: ORDER, in_order, projection: fields() };
-    view.paged(ask, after, page, read, fits, place).await
+    view.paged(ask, after, page, &read, fits, place).await
 }

@@ -1,6 +1,6 @@
 //! Objects at a revision.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use calipso_model::{Object, ObjectKey, Str, Value};
 use mongodb::bson::{Bson, Document, RawDocument, doc};
@@ -10,6 +10,7 @@ use crate::{
     form::{self, at_path},
     mongo::{
         codec,
+        fault::again,
         index::INVENTORY,
         read::{Ask, View, search},
     },
@@ -18,9 +19,6 @@ use crate::{
 
 /// The order of answers.
 pub(super) const ORDER: &[&str] = &["type", "id"];
-
-/// So many keys are looked up with one question.
-const KEYS: usize = 1_000;
 
 /// Up to this number of whole numbers floating point knows each one.
 const EXACT: i64 = 1 << 53;
@@ -38,35 +36,39 @@ pub(super) fn read(doc: &RawDocument) -> Result<Object, StoreError> {
     Ok(Object { key: ObjectKey::new(codec::text(doc, "type")?, codec::text(doc, "id")?), doc: codec::map(doc, "doc")? })
 }
 
+/// The object in a document, with some fields only.
+fn read_some(doc: &RawDocument, fields: Option<&[Str]>) -> Result<Object, StoreError> {
+    let Some(fields) = fields else { return read(doc) };
+    let key = ObjectKey::new(codec::text(doc, "type")?, codec::text(doc, "id")?);
+    Ok(Object { key, doc: codec::some_of_map(doc, "doc", fields)? })
+}
+
+/// Several objects, or what is wrong with each; others may be among them.
+pub(in crate::mongo) async fn by_key(
+    view: &mut View<'_>,
+    keys: &BTreeSet<&ObjectKey>,
+) -> Result<BTreeMap<ObjectKey, Result<Object, StoreError>>, StoreError> {
+    let ask = Ask {
+        collection: INVENTORY,
+        filter: view.visible(),
+        hint: Some("by_key"),
+        order: &[],
+        in_order: true,
+        projection: fields(),
+    };
+    let mut found = BTreeMap::new();
+    view.each_of(ask, ["type", "id"], keys, &mut |doc| {
+        found.insert(ObjectKey::new(codec::text(doc, "type")?, codec::text(doc, "id")?), read(doc));
+        Ok(true)
+    })
+    .await?;
+    Ok(found)
+}
+
 /// Several objects in the order asked; those that are not there are left out.
-pub(in crate::mongo) async fn by_key(view: &mut View<'_>, keys: &[ObjectKey]) -> Result<Vec<Object>, StoreError> {
-    let mut types: BTreeMap<&Str, Vec<&str>> = BTreeMap::new();
-    for key in keys {
-        types.entry(&key.object_type).or_default().push(&key.id);
-    }
-    let mut found: BTreeMap<ObjectKey, Object> = BTreeMap::new();
-    for (object_type, ids) in types {
-        for ids in ids.chunks(KEYS) {
-            let mut filter = view.visible();
-            filter.insert("type", &**object_type);
-            filter.insert("id", if let [id] = ids { Bson::from(*id) } else { Bson::Document(doc! { "$in": ids }) });
-            let ask = Ask {
-                collection: INVENTORY,
-                filter,
-                hint: Some("by_key"),
-                order: &[],
-                in_order: true,
-                projection: fields(),
-            };
-            view.each(&ask, None, 0, &mut |doc| {
-                let object = read(doc)?;
-                found.insert(object.key.clone(), object);
-                Ok(true)
-            })
-            .await?;
-        }
-    }
-    Ok(keys.iter().filter_map(|key| found.get(key).cloned()).collect())
+pub(in crate::mongo) async fn in_order(view: &mut View<'_>, keys: &[ObjectKey]) -> Result<Vec<Object>, StoreError> {
+    let found = by_key(view, &keys.iter().collect()).await?;
+    keys.iter().filter_map(|key| found.get(key)).map(|found| found.as_ref().cloned().map_err(again)).collect()
 }
 
 /// One page of objects.
@@ -99,7 +101,8 @@ pub(in crate::mongo) async fn page(
         filter.insert("id", &**id);
         if query.types.is_empty() {
             // With its type a key is found at once.
-            filter.insert("type", doc! { "$in": view.distinct(INVENTORY, "type").await? });
+            let types = view.types().await?;
+            filter.insert("type", doc! { "$in": types.iter().map(|name| &**name).collect::<Vec<_>>() });
         }
         hint = "by_key";
     }
@@ -148,7 +151,10 @@ pub(in crate::mongo) async fn page(
     };
     let fits: Option<&(dyn Fn(&Object) -> bool + Sync)> =
         if query.equals.is_empty() && query.one_of.is_empty() && below.is_none() { None } else { Some(&fits) };
-    view.paged(ask, after, page, read, fits, |object| vec![&object.key.object_type, &object.key.id]).await
+    // What is compared here needs all fields.
+    let shown = query.fields.as_deref().filter(|_| fits.is_none());
+    let read = |doc: &RawDocument| read_some(doc, shown);
+    view.paged(ask, after, page, &read, fits, |object| vec![&object.key.object_type, &object.key.id]).await
 }
 
 /// A condition that every document meets whose field has a value; others may meet it too. Nothing where the server cannot

@@ -1,6 +1,6 @@
 //! Scopes and their members.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use calipso_model::{ObjectKey, Value};
 use mongodb::bson::{Document, RawDocument, doc, oid::ObjectId};
@@ -15,6 +15,9 @@ use crate::{
     },
     scope::{Member, ScopeKey, ScopeRecord},
 };
+
+/// So many scopes are looked for with one question.
+const SCOPES_AT_ONCE: usize = 1_000;
 
 /// All scopes, by key.
 pub(in crate::mongo) async fn all(view: &mut View<'_>) -> Result<Vec<ScopeRecord>, StoreError> {
@@ -35,11 +38,39 @@ pub(in crate::mongo) async fn get(view: &mut View<'_>, key: &ScopeKey) -> Result
     Ok(Some(record))
 }
 
-/// The scopes that an object is a member of.
-pub(in crate::mongo) async fn of(view: &mut View<'_>, key: &ObjectKey) -> Result<Vec<ScopeRecord>, StoreError> {
-    let members = members(view, doc! { "type": &*key.object_type, "id": &*key.id }, "by_object").await?;
+/// The scopes that some objects are members of, each with that object's members only, by key. Other objects may be among
+/// them.
+pub(in crate::mongo) async fn by_object(
+    view: &mut View<'_>,
+    keys: &BTreeSet<&ObjectKey>,
+) -> Result<BTreeMap<ObjectKey, Vec<ScopeRecord>>, StoreError> {
+    let ask = Ask {
+        collection: MEMBERS,
+        filter: view.current_scopes(),
+        hint: Some("by_object"),
+        order: &[],
+        in_order: true,
+        projection: fields(),
+    };
+    let mut members: BTreeMap<ObjectId, BTreeMap<ObjectKey, Vec<Member>>> = BTreeMap::new();
+    view.each_of(ask, ["type", "id"], keys, &mut |doc| {
+        let member = read_member(doc)?;
+        members.entry(codec::id(doc, "scope")?).or_default().entry(member.key.clone()).or_default().push(member);
+        Ok(true)
+    })
+    .await?;
+    let mut found: BTreeMap<ObjectKey, Vec<ScopeRecord>> = BTreeMap::new();
     let scopes: Vec<ObjectId> = members.keys().copied().collect();
-    records(view, doc! { "scope": { "$in": scopes } }, "by_scope", members).await
+    for scopes in scopes.chunks(SCOPES_AT_ONCE) {
+        for (scope, record) in headers(view, doc! { "scope": { "$in": scopes } }, "by_scope").await? {
+            for (key, mut members) in members.remove(&scope).unwrap_or_default() {
+                sort(&mut members);
+                found.entry(key).or_default().push(ScopeRecord { members, ..record.clone() });
+            }
+        }
+    }
+    found.values_mut().for_each(|records| records.sort_by(|a, b| a.key.cmp(&b.key)));
+    Ok(found)
 }
 
 async fn records(
@@ -110,6 +141,10 @@ async fn members(
     Ok(found)
 }
 
+fn fields() -> Document {
+    doc! { "environment": 0, "commit": 0, "digest": 0 }
+}
+
 async fn each(
     view: &mut View<'_>,
     collection: &'static str,
@@ -125,7 +160,7 @@ async fn each(
         hint: Some(hint),
         order: &[],
         in_order: true,
-        projection: doc! { "environment": 0, "commit": 0, "digest": 0 },
+        projection: fields(),
     };
     view.each(&ask, None, 0, take).await
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use calipso_model::{Object, ObjectKey};
+use calipso_model::{Object, ObjectKey, Str};
 use futures::future::try_join_all;
 use mongodb::bson::{Document, doc};
 
@@ -69,7 +69,7 @@ pub(in crate::mongo) async fn search(view: &mut View<'_>, text: &str, limit: usi
     if text.is_empty() || limit == 0 {
         return Ok(Vec::new());
     }
-    let types = view.distinct(INVENTORY, "type").await?;
+    let types = view.types().await?;
     let mut hits: Vec<ObjectKey> = Vec::new();
     let mut seen: BTreeSet<ObjectKey> = BTreeSet::new();
     let mut add = |found: Vec<ObjectKey>| {
@@ -84,7 +84,7 @@ pub(in crate::mongo) async fn search(view: &mut View<'_>, text: &str, limit: usi
         add(named(view, &needle).await?);
     }
     hits.truncate(limit);
-    object::by_key(view, &hits).await
+    object::in_order(view, &hits).await
 }
 
 fn key_of(doc: &mongodb::bson::RawDocument) -> Result<ObjectKey, StoreError> {
@@ -94,12 +94,12 @@ fn key_of(doc: &mongodb::bson::RawDocument) -> Result<ObjectKey, StoreError> {
 /// Keys whose id fits, by type and id.
 async fn by_id(
     view: &mut View<'_>,
-    types: &[String],
+    types: &[Str],
     id: Document,
     limit: usize,
 ) -> Result<Vec<ObjectKey>, StoreError> {
     let mut filter = view.visible();
-    filter.insert("type", doc! { "$in": types });
+    filter.insert("type", doc! { "$in": types.iter().map(|name| &**name).collect::<Vec<_>>() });
     filter.insert("id", id);
     let ask = Ask {
         collection: INVENTORY,
