@@ -95,6 +95,17 @@ pub struct WholeObject {
     pub scopes: Vec<ScopeRecord>,
 }
 
+/// A clique with all that it names, in its order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WholeClique {
+    /// The clique.
+    pub clique: Clique,
+    /// Its links; those that are not there are left out.
+    pub links: Vec<Link>,
+    /// Its objects; those that are not there are left out.
+    pub objects: Vec<Object>,
+}
+
 /// Everything that differs between two revisions, each list in key order (links by source, link type, target).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Diff {
@@ -385,6 +396,25 @@ pub trait Store: Send + Sync {
         at: Option<Revision>,
         focal_point: &ObjectKey,
     ) -> Result<Option<Clique>, StoreError>;
+
+    /// The clique of a focal point with all its links and objects. Returns the revision that was read, too.
+    async fn whole_clique(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        focal_point: &ObjectKey,
+    ) -> Result<(Revision, Option<WholeClique>), StoreError> {
+        let revision = match at {
+            Some(revision) => revision,
+            None => self.current(environment).await?,
+        };
+        let Some(clique) = self.clique(environment, Some(revision), focal_point).await? else {
+            return Ok((revision, None));
+        };
+        let links = self.links_by_key(environment, Some(revision), &clique.links).await?;
+        let objects = self.objects_by_key(environment, Some(revision), &clique.nodes).await?;
+        Ok((revision, Some(WholeClique { clique, links, objects })))
+    }
 
     /// Cliques by type or content.
     async fn cliques(

@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use calipso_model::{Clique, Map, ObjectKey, Revision, Str};
-use calipso_store::{CliqueQuery, Page, Paged};
+use calipso_store::{CliqueQuery, Page, Paged, WholeClique};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -173,17 +173,9 @@ async fn single(
     at: Option<Revision>,
     focal_point: &ObjectKey,
 ) -> Result<Response, Problem> {
-    let backend = &service.backend;
-    let revision = match at {
-        Some(revision) => revision,
-        None => backend.current(environment).await?,
-    };
-    let clique = backend
-        .clique(environment, Some(revision), focal_point)
-        .await?
+    let (revision, found) = service.backend.whole_clique(environment, at, focal_point).await?;
+    let WholeClique { clique, links, objects } = found
         .ok_or_else(|| Problem::not_found(format!("`{focal_point}` has no clique in environment `{environment}`")))?;
-    let links = backend.links_by_key(environment, Some(revision), &clique.links).await?;
-    let objects = backend.objects_by_key(environment, Some(revision), &clique.nodes).await?;
     let body = answer::json(&FullClique {
         id: lookup::clique_id(focal_point),
         environment,

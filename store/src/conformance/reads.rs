@@ -390,6 +390,17 @@ async fn cliques(make: Make<'_>) {
             assert_eq!(found, expected, "{what}, {limit} at a time");
         }
     }
+    let things = ["vm/1", "nic/1", "net/1"].map(|name| object(name, &[]));
+    case.commit(&Delta { objects: things.to_vec(), links: vec![first, second.clone()], ..Delta::default() }).await;
+    for (at, links, nodes) in [(None, 2, "net/1 nic/1 vm/1"), (Some(1), 0, "")] {
+        let (revision, found) = store.whole_clique(HOME, at, &key("vm/1")).await.expect("reading works");
+        let found = found.expect("the clique is there");
+        assert_eq!((revision, &found.clique), (at.unwrap_or(2), &all[1]));
+        assert_eq!(found.links.len(), links, "what is not there is left out");
+        assert!(links == 0 || found.links[0] == second, "in the order of the clique");
+        assert_eq!(keys(&found.objects).join(" "), nodes);
+    }
+    assert_eq!(store.whole_clique(HOME, None, &key("vm/7")).await.expect("reading works"), (2, None));
     let brief = CliqueQuery { brief: true, ..CliqueQuery::default() };
     let page = store.cliques(HOME, None, &brief, &Page::first(9)).await.expect("reading works");
     let names = |cliques: &[calipso_model::Clique]| -> Vec<_> {

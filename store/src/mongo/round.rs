@@ -1,6 +1,6 @@
 //! Look-ups that many make at the same time, asked together.
 //!
-//! Whoever comes while rounds run waits for the next one, which begins later and is shared with all who came meanwhile: each
+//! Whoever comes while a round runs waits for the next one, which begins later and is shared with all who came meanwhile: each
 //! answer is as fresh as if it had been asked for alone.
 
 use std::{
@@ -25,11 +25,11 @@ use crate::{
     scope::ScopeRecord,
 };
 
-/// So many rounds of one environment run at once.
-const LANES: usize = 2;
-
 /// A round looks for keys of at most so many bytes, or for those of one wish.
 const MOST_BYTES: usize = 512 * 1024;
+
+/// A round that takes longer keeps nobody else waiting.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// An environment as it was at one moment.
 #[derive(Debug)]
@@ -109,18 +109,13 @@ fn send<T>(reply: Reply<T>, answer: Result<T, StoreError>) {
     drop(reply.send(answer));
 }
 
-/// Who waits, by the name of the environment.
+/// Who waits, by the name of the environment; of each that is here rounds run.
 #[derive(Default)]
-pub(super) struct Rounds(Mutex<BTreeMap<String, Queue>>);
+pub(super) struct Rounds(Mutex<BTreeMap<String, VecDeque<Wish>>>);
 
-#[derive(Default)]
-struct Queue {
-    waiting: VecDeque<Wish>,
-    running: usize,
-}
 
 impl Rounds {
-    fn queues(&self) -> MutexGuard<'_, BTreeMap<String, Queue>> {
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<String, VecDeque<Wish>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -128,15 +123,14 @@ impl Rounds {
 /// Asks in the next round.
 pub(super) async fn ask<T>(db: &Arc<Db>, name: &str, wish: impl FnOnce(Reply<T>) -> Wish) -> Result<T, StoreError> {
     let (reply, answer) = oneshot::channel();
-    {
-        let mut queues = db.rounds.queues();
-        let queue = queues.entry(name.to_owned()).or_default();
-        queue.waiting.push_back(wish(reply));
-        if queue.running < LANES {
-            queue.running += 1;
-            // Not a part of this call, which may be dropped while others wait for the same round.
-            tokio::spawn(Lane { db: Arc::clone(db), name: name.to_owned(), ended: false }.work());
-        }
+    let begins = {
+        let mut all = db.rounds.waiting();
+        let begins = !all.contains_key(name);
+        all.entry(name.to_owned()).or_default().push_back(wish(reply));
+        begins
+    };
+    if begins {
+        begin(Arc::clone(db), name.into());
     }
     // A round ends without an answer only with its run-time.
     answer.await.unwrap_or(Err(StoreError::Busy))
@@ -147,57 +141,63 @@ pub(super) async fn moment(db: &Arc<Db>, name: &str) -> Result<Arc<Moment>, Stor
     ask(db, name, Wish::Moment).await
 }
 
-/// What runs rounds of an environment, one after the other, while somebody waits.
+/// Runs rounds of an environment while somebody waits. Not as a part of a call, which may be dropped while others wait for the
+/// same round.
+fn begin(db: Arc<Db>, name: Str) {
+    tokio::spawn(Lane { db, name, ended: false }.work());
+}
+
+/// One round after the other.
 struct Lane {
     db: Arc<Db>,
-    name: String,
+    name: Str,
     ended: bool,
 }
 
 impl Lane {
     async fn work(mut self) {
-        // Whoever waits has given up before this.
-        let time = self.db.options.answer_timeout + Duration::from_secs(1);
-        while let Some(wishes) = self.next() {
-            drop(tokio::time::timeout(time, run(&self.db, &self.name, wishes)).await);
+        loop {
+            // Callers that are about to ask, too, come first.
+            tokio::task::yield_now().await;
+            let Some(wishes) = self.next() else { return };
+            let (db, name) = (Arc::clone(&self.db), Arc::clone(&self.name));
+            let mut round = std::pin::pin!(run(&db, &name, wishes));
+            if tokio::time::timeout(SLOW, &mut round).await.is_err() {
+                self.ended = true;
+                begin(Arc::clone(&db), Arc::clone(&name));
+                // Whoever waits for this one has given up before.
+                let time = db.options.answer_timeout;
+                return drop(tokio::time::timeout(time, round).await);
+            }
         }
     }
 
     fn next(&mut self) -> Option<Vec<Wish>> {
-        let mut queues = self.db.rounds.queues();
-        let queue = queues.get_mut(&self.name)?;
+        let mut all = self.db.rounds.waiting();
+        let waiting = all.get_mut(&*self.name)?;
         let (mut wishes, mut bytes) = (Vec::new(), 0);
-        while let Some(wish) = queue.waiting.pop_front() {
+        while let Some(wish) = waiting.pop_front() {
             bytes += wish.bytes();
             if bytes > MOST_BYTES && !wishes.is_empty() {
-                queue.waiting.push_front(wish);
+                waiting.push_front(wish);
                 break;
             }
             wishes.push(wish);
         }
         if wishes.is_empty() {
             self.ended = true;
-            leave(&mut queues, &self.name);
+            all.remove(&*self.name);
             return None;
         }
         Some(wishes)
     }
 }
 
-/// However it ends, others can begin.
+/// However it ends, others can begin; whoever still waits asks again.
 impl Drop for Lane {
     fn drop(&mut self) {
         if !self.ended {
-            leave(&mut self.db.rounds.queues(), &self.name);
-        }
-    }
-}
-
-fn leave(queues: &mut BTreeMap<String, Queue>, name: &str) {
-    if let Some(queue) = queues.get_mut(name) {
-        queue.running = queue.running.saturating_sub(1);
-        if queue.running == 0 {
-            queues.remove(name);
+            self.db.rounds.waiting().remove(&*self.name);
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     scope::{ScopeChanges, ScopeKey, ScopeRecord},
     store::{
         CommitInfo, CountsByType, Diff, Expect, Keep, Lease, Pruned, ReportEntry, ReportId, RevisionInfo, Sink, Store,
-        WholeObject, newest_scan,
+        WholeClique, WholeObject, newest_scan,
     },
 };
 
@@ -281,6 +281,21 @@ impl Store for Mongo {
         focal_point: &ObjectKey,
     ) -> Result<Option<Clique>, StoreError> {
         Ok(together!(self, environment, Clique, at, focal_point.clone())?.1)
+    }
+
+    async fn whole_clique(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        focal_point: &ObjectKey,
+    ) -> Result<(Revision, Option<WholeClique>), StoreError> {
+        let (revision, clique) = together!(self, environment, Clique, at, focal_point.clone())?;
+        let Some(clique) = clique else { return Ok((revision, None)) };
+        let (links, objects) = tokio::try_join!(
+            self.links_by_key(environment, Some(revision), &clique.links),
+            self.objects_by_key(environment, Some(revision), &clique.nodes),
+        )?;
+        Ok((revision, Some(WholeClique { clique, links, objects })))
     }
 
     async fn cliques(
