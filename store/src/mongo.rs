@@ -30,7 +30,8 @@ use mongodb::{
     Client, ClientSession, Collection, Database,
     bson::{Document, RawDocumentBuf, Timestamp, doc},
     options::{
-        Acknowledgment, ClientOptions, CollectionOptions, ReadConcern, ReadPreference, SelectionCriteria, SessionOptions, WriteConcern,
+        Acknowledgment, ClientOptions, CollectionOptions, ReadConcern, ReadPreference, SelectionCriteria,
+        SessionOptions, WriteConcern,
     },
 };
 
@@ -38,6 +39,7 @@ use crate::{
     error::StoreError,
     mongo::{
         fault::{Doing, Reason},
+        read::search::Counts,
         round::Rounds,
     },
 };
@@ -140,6 +142,8 @@ struct Db {
     rounds: Rounds,
     /// The types of objects that environments have, and the current revision when that was so.
     types: Mutex<BTreeMap<i64, (Revision, Arc<[Str]>)>>,
+    /// How many names hold some letters.
+    letters: Mutex<Counts>,
 }
 
 impl Db {
@@ -179,6 +183,7 @@ impl Db {
             sessions: Mutex::default(),
             rounds: Rounds::default(),
             types: Mutex::default(),
+            letters: Mutex::default(),
         })
     }
 

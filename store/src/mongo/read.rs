@@ -14,6 +14,7 @@ use std::{
 };
 
 use calipso_model::{ObjectKey, Revision, Str};
+use futures::StreamExt;
 use mongodb::{
     ClientSession,
     bson::{Bson, Document, RawDocument, doc},
@@ -155,10 +156,15 @@ impl<'d> View<'d> {
             find = find.allow_disk_use(true);
         }
         let piece = limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(PIECE).clamp(1, PIECE);
-        let mut found = find.batch_size(piece).session(&mut self.session).await.doing(db, action)?;
-        while found.advance(&mut self.session).await.doing(db, action)? {
-            if !take(found.current())? {
-                break;
+        let mut found = find.batch_size(piece).session(&mut self.session).batch().await.doing(db, action)?;
+        let mut pieces = found.stream(&mut self.session);
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.doing(db, action)?;
+            for doc in piece.doc_slices().doing(db, action)? {
+                let doc = doc.ok().and_then(|doc| doc.as_document()).ok_or_else(|| codec::damaged("cursor"))?;
+                if !take(doc)? {
+                    return Ok(());
+                }
             }
         }
         Ok(())

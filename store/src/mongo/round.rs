@@ -113,7 +113,6 @@ fn send<T>(reply: Reply<T>, answer: Result<T, StoreError>) {
 #[derive(Default)]
 pub(super) struct Rounds(Mutex<BTreeMap<String, VecDeque<Wish>>>);
 
-
 impl Rounds {
     fn waiting(&self) -> MutexGuard<'_, BTreeMap<String, VecDeque<Wish>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -90,10 +90,7 @@ macro_rules! stream {
 /// Asks together with others who ask for something by key.
 macro_rules! together {
     ($self:ident, $environment:ident, $wish:ident, $at:ident, $keys:expr) => {
-        ask!(
-            $self,
-            round::ask(&$self.db, $environment, |reply| Wish::$wish(Wanted { at: $at, keys: $keys, reply }))
-        )
+        ask!($self, round::ask(&$self.db, $environment, |reply| Wish::$wish(Wanted { at: $at, keys: $keys, reply })))
     };
 }
 

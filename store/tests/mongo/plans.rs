@@ -137,6 +137,8 @@ async fn every_question_is_answered_by_an_index() {
     ask!("one object", 10, store.object("e", None, &mid));
     ask!("one object of an earlier revision", 60, store.object("e", Some(3), &key(7)));
     ask!("objects by key", 60, store.objects_by_key("e", None, &(0..20).map(|n| key(n + 500)).collect::<Vec<_>>()));
+    ask!("an object whole", 10, store.whole_objects("e", None, &mid.id, Some(&*mid.object_type)));
+    ask!("an object whole, of any type", 30, store.whole_objects("e", None, &mid.id, None));
     ask!("a page of all", 60, objects(query()));
     ask!("a page of a type", 60, objects(Query { types: vec!["port".into()], ..query() }));
     ask!("a page of two types", 60, objects(Query { types: vec!["port".into(), "disk".into()], ..query() }));
@@ -152,6 +154,8 @@ async fn every_question_is_answered_by_an_index() {
     ask!("search for part of a name", 1_500, store.search("e", None, &part, 20));
     ask!("search for the beginning of an id", 1_500, store.search("e", None, "id-0300", 20));
     ask!("one link", 10, store.link("e", None, &reference(&link(3_000))));
+    let some: Vec<LinkRef> = (0..20).map(|n| reference(&link(n + 500))).collect();
+    ask!("links by key", 120, store.links_by_key("e", None, &some));
     let links = async |query: LinkQuery| store.links("e", None, &query, &page).await;
     ask!("links of an end", 20, links(LinkQuery::touching(mid.clone())));
     ask!("links from", 20, links(LinkQuery { source: Some(mid.clone()), ..LinkQuery::default() }));
@@ -160,6 +164,12 @@ async fn every_question_is_answered_by_an_index() {
     ask!("links of a type", 60, links(LinkQuery { types: vec!["next".into()], ..LinkQuery::default() }));
     ask!("all links", 60, links(LinkQuery::default()));
     ask!("one clique", 10, store.clique("e", None, &mid));
+    ask!("one clique, whole", 10, store.whole_clique("e", None, &mid));
+    ask!(
+        "a brief page of cliques",
+        60,
+        store.cliques("e", None, &CliqueQuery { brief: true, ..CliqueQuery::default() }, &page)
+    );
     let cliques = async |query: CliqueQuery| store.cliques("e", None, &query, &page).await;
     ask!(
         "cliques with an object",
@@ -173,6 +183,7 @@ async fn every_question_is_answered_by_an_index() {
     ask!("counts", 20_000, store.counts("e", None));
     ask!("revisions", 60, store.revisions("e"));
     ask!("scopes of an object", 20, store.scopes_of("e", &key(7)));
+    ask!("last scans", 60, store.last_scanned("e", &(0..20).map(key).collect::<Vec<_>>()));
     ask!("all scopes", 500, store.scopes("e"));
     ask!("environments", 10, store.environments());
     let messages = async |query: RecordQuery| store.records(Collection::Messages, &query, &page).await;

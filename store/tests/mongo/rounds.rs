@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use calipso_model::{Clique, Delta, Environment, Link, LinkRef, LinkState, Map, Object, ObjectKey, Revision, Secret, Value};
+use calipso_model::{
+    Clique, Delta, Environment, Link, LinkRef, LinkState, Map, Object, ObjectKey, Revision, Secret, Value,
+};
 use calipso_store::{
     CommitInfo, Expect, Keep, Lease, LinkQuery, Member, Mongo, MongoOptions, Page, Query, ScopeChanges, ScopeKey,
     ScopeRecord, Store, StoreError,
@@ -51,13 +53,8 @@ fn turn(turn: Revision) -> (Delta, ScopeChanges) {
         nodes: vec![key(n)],
         links: vec![reference(n)],
     };
-    let member = |n: usize| Member {
-        key: key(n),
-        contribution: of_turn(),
-        asserts: true,
-        order: 0,
-        at: "a.yaml:1:1".into(),
-    };
+    let member =
+        |n: usize| Member { key: key(n), contribution: of_turn(), asserts: true, order: 0, at: "a.yaml:1:1".into() };
     let scope = ScopeRecord {
         key: ScopeKey { fetcher: "f".into(), object_type: "disk".into(), parent: key(0), narrowing: Value::Null },
         complete: true,

@@ -137,24 +137,29 @@ pub(super) async fn prepare(db: &Db, place: Place<'_>, items: &[Item<'_>]) -> Re
 
 /// The clique in a document.
 pub(in crate::mongo) fn read(doc: &RawDocument) -> Result<Clique, StoreError> {
-    let key = |doc: &RawDocument, object_type: &str, id: &str| -> Result<ObjectKey, StoreError> {
-        Ok(ObjectKey::new(codec::text(doc, object_type)?, codec::text(doc, id)?))
+    let text = codec::picked_text;
+    let key = |doc: &RawDocument, names: [&str; 2]| -> Result<ObjectKey, StoreError> {
+        let [object_type, id] = codec::pick(doc, names)?;
+        Ok(ObjectKey::new(text(object_type, names[0])?, text(id, names[1])?))
+    };
+    let link = |doc: &RawDocument| -> Result<LinkRef, StoreError> {
+        let names = ["link_type", "source_type", "source_id", "target_type", "target_id"];
+        let [link_type, source_type, source_id, target_type, target_id] = codec::pick(doc, names)?;
+        Ok(LinkRef {
+            link_type: text(link_type, "link_type")?.into(),
+            source: ObjectKey::new(text(source_type, "source_type")?, text(source_id, "source_id")?),
+            target: ObjectKey::new(text(target_type, "target_type")?, text(target_id, "target_id")?),
+        })
     };
     Ok(Clique {
-        focal_point: key(doc, "focal_point_type", "focal_point_id")?,
+        focal_point: key(doc, ["focal_point_type", "focal_point_id"])?,
         clique_type: codec::text(doc, "clique_type")?.into(),
         constraints: codec::map(doc, "constraints")?,
-        nodes: codec::docs(doc, "nodes")?.into_iter().map(|node| key(node, "type", "id")).collect::<Result<_, _>>()?,
-        links: codec::docs(doc, "links")?
+        nodes: codec::docs(doc, "nodes")?
             .into_iter()
-            .map(|link| {
-                Ok(LinkRef {
-                    link_type: codec::text(link, "link_type")?.into(),
-                    source: key(link, "source_type", "source_id")?,
-                    target: key(link, "target_type", "target_id")?,
-                })
-            })
-            .collect::<Result<_, StoreError>>()?,
+            .map(|node| key(node, ["type", "id"]))
+            .collect::<Result<_, _>>()?,
+        links: codec::docs(doc, "links")?.into_iter().map(link).collect::<Result<_, _>>()?,
     })
 }
 

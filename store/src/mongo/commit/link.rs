@@ -107,22 +107,40 @@ pub(super) async fn prepare(db: &Db, place: Place<'_>, items: &[Item<'_>]) -> Re
     Ok(writes)
 }
 
+/// The fields that a link is read from, in the order that they are written in.
+pub(in crate::mongo) const FIELDS: [&str; 13] = [
+    "link_type",
+    "source_type",
+    "source_id",
+    "target_type",
+    "target_id",
+    "link_name",
+    "state",
+    "host",
+    "switch",
+    "implicit",
+    "rule",
+    "attributes",
+    "attributes_json",
+];
+
 /// The link in a document.
 pub(in crate::mongo) fn read(doc: &mongodb::bson::RawDocument) -> Result<Link, StoreError> {
-    let end = |object_type: &str, id: &str| -> Result<ObjectKey, StoreError> {
-        Ok(ObjectKey::new(codec::text(doc, object_type)?, codec::text(doc, id)?))
-    };
+    let found = codec::pick(doc, FIELDS)?;
+    let [link_type, source_type, source_id, target_type, target_id, ..] = found;
+    let [.., name, state, host, switch, implicit, rule, attributes, as_text] = found;
+    let text = codec::picked_text;
     Ok(Link {
-        link_type: codec::text(doc, "link_type")?.into(),
-        source: end("source_type", "source_id")?,
-        target: end("target_type", "target_id")?,
-        name: codec::text(doc, "link_name")?.into(),
-        state: if codec::text(doc, "state")? == LinkState::Down.as_str() { LinkState::Down } else { LinkState::Up },
-        host: codec::some_text(doc, "host").map(Into::into),
-        switch: codec::some_text(doc, "switch").map(Into::into),
-        attributes: codec::map(doc, "attributes")?,
-        implicit: codec::flag(doc, "implicit")?,
-        rule: codec::text(doc, "rule")?.into(),
+        link_type: text(link_type, "link_type")?.into(),
+        source: ObjectKey::new(text(source_type, "source_type")?, text(source_id, "source_id")?),
+        target: ObjectKey::new(text(target_type, "target_type")?, text(target_id, "target_id")?),
+        name: text(name, "link_name")?.into(),
+        state: if text(state, "state")? == LinkState::Down.as_str() { LinkState::Down } else { LinkState::Up },
+        host: host.and_then(|host| host.as_str()).map(Into::into),
+        switch: switch.and_then(|switch| switch.as_str()).map(Into::into),
+        attributes: codec::picked_map(attributes, as_text, "attributes")?,
+        implicit: implicit.and_then(|flag| flag.as_bool()).ok_or_else(|| codec::damaged("implicit"))?,
+        rule: text(rule, "rule")?.into(),
     })
 }
 

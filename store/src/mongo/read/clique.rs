@@ -19,9 +19,12 @@ use crate::{
 /// The order of answers.
 const ORDER: &[&str] = &["focal_point_type", "focal_point_id"];
 
-/// What of a clique's document nobody needs.
+/// What is read of a clique.
 pub(super) fn fields() -> Document {
-    doc! { "_id": 0, "environment": 0, "digest": 0, "commit": 0, "ended_by": 0, "holds": 0 }
+    doc! {
+        "_id": 0, "focal_point_type": 1, "focal_point_id": 1, "clique_type": 1, "constraints": 1, "constraints_json": 1,
+        "nodes": 1, "links": 1,
+    }
 }
 
 /// The cliques of some focal points, or what is wrong with each; others may be among them.
@@ -39,7 +42,9 @@ pub(in crate::mongo) async fn by_key(
     };
     let mut found = BTreeMap::new();
     view.each_of(ask, ["focal_point_type", "focal_point_id"], keys, &mut |doc| {
-        found.insert(focal_point(doc)?, read(doc));
+        let clique = read(doc);
+        let key = clique.as_ref().map_or_else(|_| focal_point(doc), |clique| Ok(clique.focal_point.clone()))?;
+        found.insert(key, clique);
         Ok(true)
     })
     .await?;

@@ -10,7 +10,7 @@ use crate::{
     form,
     mongo::{
         codec,
-        commit::link::read,
+        commit::link::{FIELDS, read},
         fault::again,
         index::LINKS,
         read::{Ask, View, any_of, one_of},
@@ -24,9 +24,11 @@ const KEYS: usize = 500;
 /// The order of answers.
 pub(super) const ORDER: &[&str] = &["source_type", "source_id", "link_type", "target_type", "target_id"];
 
-/// What of a link's document nobody needs.
+/// What is read of a link.
 pub(super) fn fields() -> Document {
-    doc! { "_id": 0, "environment": 0, "digest": 0, "commit": 0, "ended_by": 0 }
+    let mut fields = doc! { "_id": 0 };
+    fields.extend(FIELDS.iter().map(|field| ((*field).to_owned(), 1.into())));
+    fields
 }
 
 fn place(link: &Link) -> Vec<&Str> {
@@ -67,10 +69,17 @@ pub(in crate::mongo) async fn by_key(
             filter
         });
         let filter = any_of(branches.collect());
-        let ask =
-            Ask { collection: LINKS, filter, hint: Some("by_source"), order: &[], in_order: true, projection: fields() };
+        let ask = Ask {
+            collection: LINKS,
+            filter,
+            hint: Some("by_source"),
+            order: &[],
+            in_order: true,
+            projection: fields(),
+        };
         view.each(&ask, None, 0, &mut |doc| {
-            found.insert(key(doc)?, read(doc));
+            let link = read(doc);
+            found.insert(link.as_ref().map_or_else(|_| key(doc), |link| Ok(reference(link)))?, link);
             Ok(true)
         })
         .await?;
@@ -82,6 +91,10 @@ pub(in crate::mongo) async fn by_key(
 pub(in crate::mongo) async fn in_order(view: &mut View<'_>, keys: &[LinkRef]) -> Result<Vec<Link>, StoreError> {
     let found = by_key(view, &keys.iter().collect()).await?;
     keys.iter().filter_map(|key| found.get(key)).map(|found| found.as_ref().cloned().map_err(again)).collect()
+}
+
+fn reference(link: &Link) -> LinkRef {
+    LinkRef { link_type: link.link_type.clone(), source: link.source.clone(), target: link.target.clone() }
 }
 
 fn key(doc: &RawDocument) -> Result<LinkRef, StoreError> {

@@ -20,6 +20,9 @@ use crate::{
 /// The order of answers.
 pub(super) const ORDER: &[&str] = &["type", "id"];
 
+/// The server picks so many fields at most.
+const FEW: usize = 20;
+
 /// Up to this number of whole numbers floating point knows each one.
 const EXACT: i64 = 1 << 53;
 
@@ -31,16 +34,34 @@ pub(super) fn fields() -> Document {
     doc! { "_id": 0, "type": 1, "id": 1, "doc": 1, "doc_json": 1 }
 }
 
+/// What is read of an object of which some fields are of interest.
+fn some_fields(wanted: &[Str]) -> Document {
+    // The server takes other names for paths and operators.
+    if wanted.len() > FEW || !wanted.iter().all(|field| is_plain(field)) {
+        return fields();
+    }
+    let mut fields = doc! { "_id": 0, "type": 1, "id": 1, "doc_json": 1, "doc.type": 1 };
+    fields.extend(wanted.iter().map(|field| (format!("doc.{field}"), 1.into())));
+    fields
+}
+
+fn is_plain(field: &str) -> bool {
+    !field.is_empty() && !field.starts_with('$') && !field.contains(['.', '\0'])
+}
+
 /// The object in a document.
 pub(super) fn read(doc: &RawDocument) -> Result<Object, StoreError> {
-    Ok(Object { key: ObjectKey::new(codec::text(doc, "type")?, codec::text(doc, "id")?), doc: codec::map(doc, "doc")? })
+    Ok(Object { key: key(doc)?, doc: codec::map(doc, "doc")? })
+}
+
+fn key(doc: &RawDocument) -> Result<ObjectKey, StoreError> {
+    Ok(ObjectKey::new(codec::text(doc, "type")?, codec::text(doc, "id")?))
 }
 
 /// The object in a document, with some fields only.
 fn read_some(doc: &RawDocument, fields: Option<&[Str]>) -> Result<Object, StoreError> {
     let Some(fields) = fields else { return read(doc) };
-    let key = ObjectKey::new(codec::text(doc, "type")?, codec::text(doc, "id")?);
-    Ok(Object { key, doc: codec::some_of_map(doc, "doc", fields)? })
+    Ok(Object { key: key(doc)?, doc: codec::some_of_map(doc, "doc", fields)? })
 }
 
 /// Several objects, or what is wrong with each; others may be among them.
@@ -58,7 +79,8 @@ pub(in crate::mongo) async fn by_key(
     };
     let mut found = BTreeMap::new();
     view.each_of(ask, ["type", "id"], keys, &mut |doc| {
-        found.insert(ObjectKey::new(codec::text(doc, "type")?, codec::text(doc, "id")?), read(doc));
+        let object = read(doc);
+        found.insert(object.as_ref().map_or_else(|_| key(doc), |object| Ok(object.key.clone()))?, object);
         Ok(true)
     })
     .await?;
@@ -140,6 +162,10 @@ pub(in crate::mongo) async fn page(
                 object.text("id_path").is_some_and(|found| found.len() > path.len() && found.starts_with(path.as_str()))
             })
     };
+    let fits: Option<&(dyn Fn(&Object) -> bool + Sync)> =
+        if query.equals.is_empty() && query.one_of.is_empty() && below.is_none() { None } else { Some(&fits) };
+    // What is compared here needs all fields.
+    let shown = query.fields.as_deref().filter(|_| fits.is_none());
     let ask = Ask {
         collection: INVENTORY,
         filter,
@@ -147,12 +173,8 @@ pub(in crate::mongo) async fn page(
         order: ORDER,
         // Below parents of several types children do not come in order.
         in_order: hint != "by_letters" && (hint != "by_parent" || query.parent.is_some()),
-        projection: fields(),
+        projection: shown.map_or_else(fields, some_fields),
     };
-    let fits: Option<&(dyn Fn(&Object) -> bool + Sync)> =
-        if query.equals.is_empty() && query.one_of.is_empty() && below.is_none() { None } else { Some(&fits) };
-    // What is compared here needs all fields.
-    let shown = query.fields.as_deref().filter(|_| fits.is_none());
     let read = |doc: &RawDocument| read_some(doc, shown);
     view.paged(ask, after, page, &read, fits, |object| vec![&object.key.object_type, &object.key.id]).await
 }
@@ -160,7 +182,6 @@ pub(in crate::mongo) async fn page(
 /// A condition that every document meets whose field has a value; others may meet it too. Nothing where the server cannot
 /// be asked in its own words.
 fn may_hold(field: &str, value: &Value) -> Option<Document> {
-    let is_plain = !field.is_empty() && !field.starts_with('$') && !field.contains(['.', '\0']);
     let value = match value {
         Value::Null => Bson::Null,
         Value::Bool(flag) => Bson::Boolean(*flag),
@@ -169,7 +190,7 @@ fn may_hold(field: &str, value: &Value) -> Option<Document> {
         Value::Str(text) => Bson::String(text.to_string()),
         _ => return None,
     };
-    is_plain.then(|| {
+    is_plain(field).then(|| {
         // Equality by its name, for a value that is a document of operators cannot come this way.
         doc! { "$or": [{ format!("doc.{field}"): { "$eq": value } }, { "doc_json": { "$exists": true } }] }
     })

@@ -142,7 +142,7 @@ async fn members(
 }
 
 fn fields() -> Document {
-    doc! { "environment": 0, "commit": 0, "digest": 0 }
+    doc! { "_id": 0, "environment": 0, "commit": 0, "digest": 0 }
 }
 
 async fn each(
@@ -154,13 +154,6 @@ async fn each(
 ) -> Result<(), StoreError> {
     let mut all = view.current_scopes();
     all.extend(filter);
-    let ask = Ask {
-        collection,
-        filter: all,
-        hint: Some(hint),
-        order: &[],
-        in_order: true,
-        projection: fields(),
-    };
+    let ask = Ask { collection, filter: all, hint: Some(hint), order: &[], in_order: true, projection: fields() };
     view.each(&ask, None, 0, take).await
 }

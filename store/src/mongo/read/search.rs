@@ -1,6 +1,10 @@
 //! Search for names and ids, by the groups of three letters that names hold.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use calipso_model::{Object, ObjectKey, Str};
 use futures::future::try_join_all;
@@ -10,7 +14,7 @@ use crate::{
     error::StoreError,
     form,
     mongo::{
-        codec,
+        Db, codec,
         fault::Doing,
         index::INVENTORY,
         read::{
@@ -28,6 +32,12 @@ const WEIGHED: usize = 16;
 
 /// Nobody counts further to find out which letters are rarest.
 const RARE: i64 = 20_000;
+
+/// So long a count is good enough to choose by.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// So many counts are remembered.
+const REMEMBERED: usize = 20_000;
 
 /// The numbers of all groups of three letters in a text, each once. Other groups may have the same number.
 pub(in crate::mongo) fn letters(text: &str) -> Vec<i32> {
@@ -49,16 +59,34 @@ pub(super) fn holds(needle: &str) -> Document {
     doc! { "$gte": [{ "$indexOfBytes": ["$names", { "$literal": needle }] }, 0_i32] }
 }
 
+/// How many names hold some letters, and when they were counted.
+pub(in crate::mongo) type Counts = BTreeMap<(i64, i32), (u64, Instant)>;
+
+fn counts(db: &Db) -> MutexGuard<'_, Counts> {
+    db.letters.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Of the letters of a text those that fewest names hold, and how many, as far as was counted.
 pub(super) async fn rarest(view: &View<'_>, needle: &str) -> Result<(i32, u64), StoreError> {
     let all = letters(needle);
     let counted = all.iter().take(WEIGHED).map(async |group| -> Result<(u64, i32), StoreError> {
+        let place = (view.env, *group);
+        let remembered = counts(view.db).get(&place).filter(|(_, at)| at.elapsed() < FRESH).map(|(number, _)| *number);
+        if let Some(number) = remembered {
+            return Ok((number, *group));
+        }
         let command = doc! {
             "count": INVENTORY, "query": { "env": view.env, "letters": *group }, "limit": RARE, "hint": "by_letters",
         };
         let reply = view.db.database.run_command(command).await.doing(view.db, "search names")?;
         let number = reply.get_i32("n").map(i64::from).or_else(|_| reply.get_i64("n")).unwrap_or(RARE);
-        Ok((u64::try_from(number).unwrap_or(0), *group))
+        let number = u64::try_from(number).unwrap_or(0);
+        let mut counts = counts(view.db);
+        if counts.len() >= REMEMBERED {
+            counts.clear();
+        }
+        counts.insert(place, (number, Instant::now()));
+        Ok((number, *group))
     });
     let best = try_join_all(counted).await?.into_iter().min();
     Ok(best.map_or((0, u64::MAX), |(number, group)| (group, number)))
@@ -92,12 +120,7 @@ fn key_of(doc: &mongodb::bson::RawDocument) -> Result<ObjectKey, StoreError> {
 }
 
 /// Keys whose id fits, by type and id.
-async fn by_id(
-    view: &mut View<'_>,
-    types: &[Str],
-    id: Document,
-    limit: usize,
-) -> Result<Vec<ObjectKey>, StoreError> {
+async fn by_id(view: &mut View<'_>, types: &[Str], id: Document, limit: usize) -> Result<Vec<ObjectKey>, StoreError> {
     let mut filter = view.visible();
     filter.insert("type", doc! { "$in": types.iter().map(|name| &**name).collect::<Vec<_>>() });
     filter.insert("id", id);
