@@ -291,7 +291,10 @@ impl<'d> Place<'d> {
 
 /// One that was found by its key, unless it is damaged.
 fn copy<T: Clone>(found: &Result<T, StoreError>) -> Result<T, StoreError> {
-    found.as_ref().map(T::clone).map_err(again)
+    match found {
+        Ok(found) => Ok(found.clone()),
+        Err(error) => Err(again(error)),
+    }
 }
 
 async fn objects(place: Place<'_>, wanted: Vec<Wanted<Vec<ObjectKey>, Vec<Object>>>) {
