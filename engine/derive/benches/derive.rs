@@ -14,6 +14,10 @@ use std::{path::Path, sync::Arc, time::Instant};
 use calipso_derive::{Changes, Graph, Rules};
 use calipso_model::{Environment, Object, Str, Value};
 
+/// The same as in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const SEED: u64 = 7;
 
 fn main() {

@@ -25,6 +25,10 @@ use tokio::{
     runtime::Runtime,
 };
 
+/// The same as in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Children of one parent, and objects on one host in a row.
 const GROUP: usize = 25;
 

@@ -16,6 +16,10 @@ use calipso_derive::{Changes, Graph, Rules};
 use calipso_model::{Delta, Environment, Object, ObjectKey};
 use calipso_store::{CommitInfo, Embedded, Expect, Lease, Options, ScopeChanges, Store};
 
+/// The same as in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const SEED: u64 = 7;
 const ROUNDS: usize = 100;
 

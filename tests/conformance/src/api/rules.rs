@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, bail};
 use calipso_model::{Map, Str, Value};
 use calipso_parse::{Parser, ParserSpec};
+use regex::Regex;
 
 use super::eval;
 
@@ -14,7 +15,8 @@ use super::eval;
 /// - `everywhere: true`: it holds for every case, and is not named at each;
 /// - `not_applicable: true`: its cases cannot run;
 /// - `request`: parts of the request in our words: `path`, `query`, `headers`, `body`;
-/// - `replace`: text to text, wherever it stands as a whole: in the request, in what is given, in what is expected;
+/// - `replace`: pattern of a whole text to text, wherever it stands: in the request, in what is given, in what is expected;
+///   `${1}` is the pattern's first group;
 /// - `status`: a status that is as good as the expected one; `instead`: the body that is then expected;
 /// - `body`, `answer`: the expected and the given body in words that can be compared; `item`: the same of each expected `item`
 ///   of a list, or of the one document;
@@ -29,8 +31,8 @@ pub struct Rule {
     pub because: Str,
     pub everywhere: bool,
     pub not_applicable: bool,
-    /// Text to text.
-    pub replace: Map,
+    /// Whole texts to text.
+    pub replace: Vec<(Regex, Str)>,
     /// The keys above, as written.
     pub keys: Map,
 }
@@ -78,13 +80,17 @@ fn rule(written: &Value) -> Result<Rule> {
     }
     let text = |key: &str| keys.text(key).cloned().with_context(|| format!("a rule needs `{key}`: {written}"));
     let flag = |key: &str| keys.get(key) == Some(&Value::Bool(true));
-    let replace = keys.get("replace").and_then(Value::as_map).cloned().unwrap_or_default();
+    let replace = keys.get("replace").and_then(Value::as_map).into_iter().flatten();
+    let replace = replace.map(|(pattern, with)| {
+        let with = with.as_str().with_context(|| format!("`{pattern}` is replaced by a text: {written}"))?;
+        Ok((Regex::new(&format!("^(?:{pattern})$"))?, with.into()))
+    });
     Ok(Rule {
         name: text("name")?,
         because: text("because")?,
         everywhere: flag("everywhere"),
         not_applicable: flag("not_applicable"),
-        replace,
+        replace: replace.collect::<Result<_>>()?,
         keys,
     })
 }
@@ -120,7 +126,10 @@ impl Rule {
             return value.clone();
         }
         match value {
-            Value::Str(text) => self.replace.get(text).cloned().unwrap_or_else(|| value.clone()),
+            Value::Str(text) => {
+                let found = self.replace.iter().find(|(pattern, _)| pattern.is_match(text));
+                found.map_or_else(|| value.clone(), |(pattern, with)| Value::text(&pattern.replace(text, &**with)))
+            }
             Value::List(items) => Value::list(items.iter().map(|item| self.replaced(item)).collect()),
             Value::Map(map) => Value::Map(map.iter().map(|(key, value)| (key.clone(), self.replaced(value))).collect()),
             other => other.clone(),
@@ -146,5 +155,13 @@ mod tests {
         let value = Value::from_json(r#"{"agent": ["agent", {"x": "agent"}, "agents"]}"#).unwrap();
         let expected = r#"{"agent":["network_agent",{"x":"network_agent"},"agents"]}"#;
         assert_eq!(rules.rules[0].replaced(&value).to_json(), expected);
+    }
+
+    #[test]
+    fn groups_of_a_pattern_stay() {
+        let rules = read("rules: [{name: a, because: b, replace: {'/k/(.+)-(id_[a-z]+)': '/k/${1}/${2}'}}]").unwrap();
+        let value = Value::from_json(r#"["/k/my-cloud-id_rsa", "/k/id_rsa", "x/k/a-id_rsa"]"#).unwrap();
+        assert_eq!(rules.rules[0].replaced(&value).to_json(), r#"["/k/my-cloud/id_rsa","/k/id_rsa","x/k/a-id_rsa"]"#);
+        assert!(read("rules: [{name: a, because: b, replace: {'(': x}}]").is_err());
     }
 }
