@@ -97,6 +97,9 @@ pub(super) fn is_duplicate(error: &Error) -> bool {
     code(error) == Some(11_000)
 }
 
+/// Somebody ended the session or the question.
+const INTERRUPTED: i32 = 11_601;
+
 /// Whether a server that is no primary, or none any more, was asked to write.
 fn is_no_primary(code: i32) -> bool {
     matches!(code, 91 | 189 | 10_058 | 10_107 | 11_600 | 11_602 | 13_435 | 13_436)
@@ -110,7 +113,8 @@ pub(super) fn is_passing(error: &Error) -> bool {
             *error.kind,
             ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. } | ErrorKind::ServerSelection { .. }
         )
-        || code(error).is_some_and(|code| is_no_primary(code) || is_moment(code))
+        // Whoever takes over a lease interrupts what is open in the sessions of the writer before.
+        || code(error).is_some_and(|code| code == INTERRUPTED || is_no_primary(code) || is_moment(code))
 }
 
 /// Conflicts, snapshots that are not there yet, transactions that were ended by somebody else.
