@@ -259,6 +259,8 @@ async fn host_keys_are_verified() {
     assert_eq!(stdout(with(known(&file, &line)).await), "hello\n");
     // By the name of the host as well, as operators keep them.
     assert_eq!(stdout(with(known(&file, &format!("[host-1]:{port} {right}"))).await), "hello\n");
+    // An address and a name in one line, as the README has them.
+    assert_eq!(stdout(with(known(&file, &format!("[10.20.0.11]:{port},[host-1]:{port} {right}"))).await), "hello\n");
 
     let error = with(known(&file, &format!("[127.0.0.1]:{port} {other}"))).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::HostKey);
