@@ -34,6 +34,7 @@ use crate::{
     scope::{ScopeChanges, ScopeKey, ScopeRecord},
     store::{
         CommitInfo, CountsByType, Diff, Expect, Keep, Lease, Pruned, ReportEntry, ReportId, RevisionInfo, Sink, Store,
+        WholeClique, WholeObject,
     },
 };
 
@@ -250,14 +251,16 @@ impl Store for Embedded {
         self.at(environment, at, move |view| read::object::get(view, &key)).await
     }
 
-    async fn object_json(
+    async fn whole_objects(
         &self,
         environment: &str,
         at: Option<Revision>,
-        key: &ObjectKey,
-    ) -> Result<(Revision, Option<String>), StoreError> {
-        let key = key.clone();
-        self.at(environment, at, move |view| Ok((view.number(), read::object::text(view, &key)?))).await
+        id: &str,
+        object_type: Option<&str>,
+    ) -> Result<(Revision, Vec<WholeObject>), StoreError> {
+        let (id, object_type) = (Str::from(id), object_type.map(Str::from));
+        self.at(environment, at, move |view| Ok((view.number(), read::object::whole(view, &id, object_type.as_ref())?)))
+            .await
     }
 
     async fn objects_by_key(
@@ -267,10 +270,7 @@ impl Store for Embedded {
         keys: &[ObjectKey],
     ) -> Result<Vec<Object>, StoreError> {
         let keys = keys.to_vec();
-        self.at(environment, at, move |view| {
-            keys.iter().filter_map(|key| read::object::get(view, key).transpose()).collect()
-        })
-        .await
+        self.at(environment, at, move |view| read::object::by_key(view, &keys)).await
     }
 
     async fn objects(
@@ -330,10 +330,7 @@ impl Store for Embedded {
         keys: &[LinkRef],
     ) -> Result<Vec<Link>, StoreError> {
         let keys = keys.to_vec();
-        self.at(environment, at, move |view| {
-            keys.iter().filter_map(|key| read::link::get(view, key).transpose()).collect()
-        })
-        .await
+        self.at(environment, at, move |view| read::link::by_key(view, &keys)).await
     }
 
     async fn clique(
@@ -344,6 +341,22 @@ impl Store for Embedded {
     ) -> Result<Option<Clique>, StoreError> {
         let focal_point = focal_point.clone();
         self.at(environment, at, move |view| read::clique::get(view, &focal_point)).await
+    }
+
+    async fn whole_clique(
+        &self,
+        environment: &str,
+        at: Option<Revision>,
+        focal_point: &ObjectKey,
+    ) -> Result<(Revision, Option<WholeClique>), StoreError> {
+        let focal_point = focal_point.clone();
+        self.at(environment, at, move |view| {
+            let Some(clique) = read::clique::get(view, &focal_point)? else { return Ok((view.number(), None)) };
+            let links = read::link::by_key(view, &clique.links)?;
+            let objects = read::object::by_key(view, &clique.nodes)?;
+            Ok((view.number(), Some(WholeClique { clique, links, objects })))
+        })
+        .await
     }
 
     async fn cliques(

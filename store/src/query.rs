@@ -111,6 +111,8 @@ pub struct LinkQuery {
     /// With attributes that have one of these values each: an attribute, or a path into it with dots. One that is not there
     /// equals null.
     pub one_of: Vec<(Str, Vec<Value>)>,
+    /// Only ends, type, name and host are of interest; a store may leave out all else.
+    pub brief: bool,
 }
 
 impl LinkQuery {

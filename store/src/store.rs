@@ -286,21 +286,6 @@ pub trait Store: Send + Sync {
         keys: &[ObjectKey],
     ) -> Result<Vec<Object>, StoreError>;
 
-    /// The whole document of one object as JSON text, keys sorted; and the revision that was read.
-    async fn object_json(
-        &self,
-        environment: &str,
-        at: Option<Revision>,
-        key: &ObjectKey,
-    ) -> Result<(Revision, Option<String>), StoreError> {
-        let revision = match at {
-            Some(revision) => revision,
-            None => self.current(environment).await?,
-        };
-        let object = self.object(environment, Some(revision), key).await?;
-        Ok((revision, object.map(|object| Value::Map(object.doc).to_json())))
-    }
-
     /// The objects of an id, whole, with the scopes that each is a member of: one, unless several types have it and none is
     /// named; by type. Scopes are not versioned: they are what is known now. Returns the revision that was read, too.
     async fn whole_objects(
@@ -309,38 +294,7 @@ pub trait Store: Send + Sync {
         at: Option<Revision>,
         id: &str,
         object_type: Option<&str>,
-    ) -> Result<(Revision, Vec<WholeObject>), StoreError> {
-        let (mut revision, mut keys) = (at, Vec::new());
-        match object_type {
-            Some(object_type) => keys.push(ObjectKey::new(object_type, id)),
-            None => {
-                let query = Query { id: Some(id.into()), fields: Some(Vec::new()), ..Query::default() };
-                let mut page = Page::first(1_000);
-                loop {
-                    let found = self.objects(environment, revision, &query, &page).await?;
-                    revision = Some(found.revision);
-                    keys.extend(found.items.into_iter().map(|object| object.key));
-                    match found.next {
-                        Some(next) => page = Page::after(next, page.limit),
-                        None => break,
-                    }
-                }
-            }
-        }
-        let mut objects = Vec::with_capacity(keys.len());
-        for key in keys {
-            let (read, json) = self.object_json(environment, revision, &key).await?;
-            revision = Some(read);
-            if let Some(json) = json {
-                let scopes = self.scopes_of(environment, &key).await?;
-                objects.push(WholeObject { key, json, scopes });
-            }
-        }
-        match revision {
-            Some(revision) => Ok((revision, objects)),
-            None => Ok((self.current(environment).await?, objects)),
-        }
-    }
+    ) -> Result<(Revision, Vec<WholeObject>), StoreError>;
 
     /// Objects by type, parent, host, fields or text.
     async fn objects(
@@ -377,17 +331,7 @@ pub trait Store: Send + Sync {
         environment: &str,
         at: Option<Revision>,
         keys: &[LinkRef],
-    ) -> Result<Vec<Link>, StoreError> {
-        let revision = match at {
-            Some(revision) => revision,
-            None => self.current(environment).await?,
-        };
-        let mut links = Vec::with_capacity(keys.len());
-        for key in keys {
-            links.extend(self.link(environment, Some(revision), key).await?);
-        }
-        Ok(links)
-    }
+    ) -> Result<Vec<Link>, StoreError>;
 
     /// The clique of a focal point.
     async fn clique(
@@ -403,18 +347,7 @@ pub trait Store: Send + Sync {
         environment: &str,
         at: Option<Revision>,
         focal_point: &ObjectKey,
-    ) -> Result<(Revision, Option<WholeClique>), StoreError> {
-        let revision = match at {
-            Some(revision) => revision,
-            None => self.current(environment).await?,
-        };
-        let Some(clique) = self.clique(environment, Some(revision), focal_point).await? else {
-            return Ok((revision, None));
-        };
-        let links = self.links_by_key(environment, Some(revision), &clique.links).await?;
-        let objects = self.objects_by_key(environment, Some(revision), &clique.nodes).await?;
-        Ok((revision, Some(WholeClique { clique, links, objects })))
-    }
+    ) -> Result<(Revision, Option<WholeClique>), StoreError>;
 
     /// Cliques by type or content.
     async fn cliques(

@@ -278,6 +278,7 @@ impl LinksQuery {
                 .flatten()
                 .map(|(name, value)| (name.as_str().into(), meant(value)))
                 .collect(),
+            brief: true,
             ..LinkQuery::default()
         };
         let ends = [

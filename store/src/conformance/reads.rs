@@ -122,9 +122,8 @@ async fn questions(make: Make<'_>) {
     }
 
     let text = r#"{"id":"h1","n":3,"object_name":"Ärger","type":"host","up":true}"#;
-    let found = store.object_json(HOME, None, &key("host/h1")).await.expect("reading works");
-    assert_eq!(found, (1, Some(text.to_owned())));
-    assert_eq!(store.object_json(HOME, Some(1), &key("host/h9")).await.expect("reading works"), (1, None));
+    let (revision, found) = store.whole_objects(HOME, None, "h1", Some("host")).await.expect("reading works");
+    assert_eq!((revision, found.iter().map(|object| &*object.json).collect::<Vec<_>>()), (1, vec![text]));
 
     let children = store.children(HOME, None, &key("host/h1")).await.expect("reading works");
     assert_eq!(keys(&children), ["nic/eth0", "vm/web-1", "vm/web-2"]);
@@ -337,6 +336,12 @@ async fn links(make: Make<'_>) {
             }
             assert_eq!(found, expected, "{what}, {limit} at a time");
         }
+        let listed = |links: &[Link]| -> Vec<_> {
+            links.iter().map(|link| (reference(link), link.name.clone(), link.host.clone())).collect()
+        };
+        let brief = LinkQuery { brief: true, ..query };
+        let page = store.links(HOME, None, &brief, &Page::first(9)).await.expect("reading works");
+        assert_eq!(listed(&page.items), listed(&expected), "{what}, in brief");
     }
     let mut asked: Vec<_> = all.iter().rev().map(reference).collect();
     asked.insert(1, LinkRef { link_type: "gone".into(), ..asked[0].clone() });

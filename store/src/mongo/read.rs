@@ -27,7 +27,7 @@ use crate::{
     mongo::{
         Db, codec,
         environment::to_db,
-        fault::Doing,
+        fault::{Doing, again},
         index::{INVENTORY, REVISIONS},
         round::{self, Moment},
     },
@@ -71,6 +71,36 @@ pub(super) struct Ask {
     pub(super) in_order: bool,
     /// Fields that are not needed, or those that are.
     pub(super) projection: Document,
+}
+
+/// What was found by key: each thing, or what is wrong with it. Others than those asked for may be among them.
+pub(super) struct Found<K, T>(BTreeMap<K, Result<T, StoreError>>);
+
+impl<K: Ord, T: Clone> Found<K, T> {
+    fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    /// Reads what lies in a document. Only one whose key cannot be read ends the search.
+    fn take(
+        &mut self,
+        doc: &RawDocument,
+        key: fn(&RawDocument) -> Result<K, StoreError>,
+        read: fn(&RawDocument) -> Result<T, StoreError>,
+    ) -> Result<bool, StoreError> {
+        self.0.insert(key(doc)?, read(doc));
+        Ok(true)
+    }
+
+    /// One of them.
+    pub(super) fn get(&self, key: &K) -> Option<Result<T, StoreError>> {
+        self.0.get(key).map(|found| found.as_ref().cloned().map_err(again))
+    }
+
+    /// Several in the order asked; those that are not there are left out.
+    pub(super) fn in_order(&self, keys: &[K]) -> Result<Vec<T>, StoreError> {
+        keys.iter().filter_map(|key| self.get(key)).collect()
+    }
 }
 
 impl<'d> View<'d> {

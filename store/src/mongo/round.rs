@@ -289,14 +289,6 @@ impl<'d> Place<'d> {
     }
 }
 
-/// One that was found by its key, unless it is damaged.
-fn copy<T: Clone>(found: &Result<T, StoreError>) -> Result<T, StoreError> {
-    match found {
-        Ok(found) => Ok(found.clone()),
-        Err(error) => Err(again(error)),
-    }
-}
-
 async fn objects(place: Place<'_>, wanted: Vec<Wanted<Vec<ObjectKey>, Vec<Object>>>) {
     if wanted.is_empty() {
         return;
@@ -306,7 +298,7 @@ async fn objects(place: Place<'_>, wanted: Vec<Wanted<Vec<ObjectKey>, Vec<Object
         object::by_key(&mut place.view().await?, &keys).await
     };
     let found = found.await;
-    place.hand_out(found, wanted, |found, keys| keys.iter().filter_map(|key| found.get(key)).map(copy).collect());
+    place.hand_out(found, wanted, |found, keys| found.in_order(keys));
 }
 
 async fn links(place: Place<'_>, wanted: Vec<Wanted<Vec<LinkRef>, Vec<Link>>>) {
@@ -318,7 +310,7 @@ async fn links(place: Place<'_>, wanted: Vec<Wanted<Vec<LinkRef>, Vec<Link>>>) {
         link::by_key(&mut place.view().await?, &keys).await
     };
     let found = found.await;
-    place.hand_out(found, wanted, |found, keys| keys.iter().filter_map(|key| found.get(key)).map(copy).collect());
+    place.hand_out(found, wanted, |found, keys| found.in_order(keys));
 }
 
 async fn cliques(place: Place<'_>, wanted: Vec<Wanted<ObjectKey, Option<Clique>>>) {
@@ -330,7 +322,7 @@ async fn cliques(place: Place<'_>, wanted: Vec<Wanted<ObjectKey, Option<Clique>>
         clique::by_key(&mut place.view().await?, &keys).await
     };
     let found = found.await;
-    place.hand_out(found, wanted, |found, key| found.get(key).map(copy).transpose());
+    place.hand_out(found, wanted, |found, key| found.get(key).transpose());
 }
 
 /// Objects by id, and the scopes that they are members of. Scopes are not versioned: those of the moment are read.
@@ -351,7 +343,7 @@ async fn sightings(place: Place<'_>, wanted: Vec<Wanted<Named, Vec<Sighting>>>) 
     let found = found.await;
     place.hand_out(found, wanted, |(types, objects, scopes), named| {
         let sighting = |key: ObjectKey| {
-            let object = copy(objects.get(&key)?);
+            let object = objects.get(&key)?;
             Some(object.map(|object| (object, scopes.get(&key).cloned().unwrap_or_default())))
         };
         named.meant(types).filter_map(sighting).collect()

@@ -191,19 +191,10 @@ impl Store for Mongo {
         keys: &[ObjectKey],
     ) -> Result<Vec<Object>, StoreError> {
         if keys.len() > SHARED {
-            return at!(self, environment, at, |view| read::object::in_order(&mut view, keys));
+            let wanted = keys.iter().collect();
+            return at!(self, environment, at, |view| read::object::by_key(&mut view, &wanted))?.in_order(keys);
         }
         Ok(together!(self, environment, Objects, at, keys.to_vec())?.1)
-    }
-
-    async fn object_json(
-        &self,
-        environment: &str,
-        at: Option<Revision>,
-        key: &ObjectKey,
-    ) -> Result<(Revision, Option<String>), StoreError> {
-        let (revision, mut found) = together!(self, environment, Objects, at, vec![key.clone()])?;
-        Ok((revision, found.pop().map(|object| Value::Map(object.doc).to_json())))
     }
 
     async fn whole_objects(
@@ -266,7 +257,8 @@ impl Store for Mongo {
         keys: &[LinkRef],
     ) -> Result<Vec<Link>, StoreError> {
         if keys.len() > SHARED {
-            return at!(self, environment, at, |view| read::link::in_order(&mut view, keys));
+            let wanted = keys.iter().collect();
+            return at!(self, environment, at, |view| read::link::by_key(&mut view, &wanted))?.in_order(keys);
         }
         Ok(together!(self, environment, Links, at, keys.to_vec())?.1)
     }

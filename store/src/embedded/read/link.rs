@@ -57,8 +57,8 @@ impl Stored {
         })
     }
 
-    /// The link itself.
-    pub(in crate::embedded) fn name(&self, names: &mut Names<'_>) -> Result<Link, StoreError> {
+    /// The link without what takes looking up or reading: switch, attributes and rule.
+    fn brief(&self, names: &mut Names<'_>) -> Result<Link, StoreError> {
         Ok(Link {
             link_type: names.word(self.link_type)?,
             source: names.key(self.source)?,
@@ -66,10 +66,20 @@ impl Stored {
             name: self.name.as_str().into(),
             state: if self.down { LinkState::Down } else { LinkState::Up },
             host: names.word_of(self.host)?,
+            switch: None,
+            attributes: Map::new(),
+            implicit: self.implicit,
+            rule: Str::default(),
+        })
+    }
+
+    /// The link itself.
+    pub(in crate::embedded) fn name(&self, names: &mut Names<'_>) -> Result<Link, StoreError> {
+        Ok(Link {
             switch: names.word_of(self.switch)?,
             attributes: if self.attributes.is_empty() { Map::new() } else { row::map_from(&self.attributes)? },
-            implicit: self.implicit,
             rule: names.word(self.rule)?,
+            ..self.brief(names)?
         })
     }
 }
@@ -113,6 +123,11 @@ pub(in crate::embedded) fn get(view: View<'_>, key: &LinkRef) -> Result<Option<L
     };
     let mut names = Names::new(view.db);
     stored(view, (source, link_type, target))?.map(|link| link.name(&mut names)).transpose()
+}
+
+/// Several links in the order asked; those that are not there are left out.
+pub(in crate::embedded) fn by_key(view: View<'_>, keys: &[LinkRef]) -> Result<Vec<Link>, StoreError> {
+    keys.iter().filter_map(|key| get(view, key).transpose()).collect()
 }
 
 /// The place of a link in the order of answers.
@@ -282,7 +297,7 @@ pub(in crate::embedded) fn page(
         let mut links = Vec::new();
         for link in &found {
             if wanted.fits(link)? {
-                links.push(link.name(&mut names)?);
+                links.push(if query.brief { link.brief(&mut names)? } else { link.name(&mut names)? });
             }
         }
         sort(&mut links);

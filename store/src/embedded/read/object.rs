@@ -10,14 +10,16 @@ use crate::{
         fault::Doing,
         key::find,
         read::{
-            View,
+            View, keys_of_id,
             object::wanted::{Start, Wanted},
+            scope,
         },
         row,
     },
     error::StoreError,
     form::cursor,
     query::{Page, Paged, Query},
+    store::WholeObject,
 };
 
 /// How many keys are looked at in one go while most of them may not fit.
@@ -41,15 +43,37 @@ pub(in crate::embedded) fn doc(view: View<'_>, key: i64) -> Result<Option<String
     .doing("read an object")
 }
 
-/// The text of the document of one object.
-pub(in crate::embedded) fn text(view: View<'_>, key: &ObjectKey) -> Result<Option<String>, StoreError> {
-    let Some(id) = find(view.db, view.env, key)? else { return Ok(None) };
-    doc(view, id)
-}
-
 /// One object.
 pub(in crate::embedded) fn get(view: View<'_>, key: &ObjectKey) -> Result<Option<Object>, StoreError> {
-    text(view, key)?.map(|doc| row::object_from(key.clone(), &doc)).transpose()
+    let Some(id) = find(view.db, view.env, key)? else { return Ok(None) };
+    doc(view, id)?.map(|doc| row::object_from(key.clone(), &doc)).transpose()
+}
+
+/// Several objects in the order asked; those that are not there are left out.
+pub(in crate::embedded) fn by_key(view: View<'_>, keys: &[ObjectKey]) -> Result<Vec<Object>, StoreError> {
+    keys.iter().filter_map(|key| get(view, key).transpose()).collect()
+}
+
+/// The objects of an id, of one type or of any, whole.
+pub(in crate::embedded) fn whole(
+    view: View<'_>,
+    id: &Str,
+    object_type: Option<&Str>,
+) -> Result<Vec<WholeObject>, StoreError> {
+    let keys = match object_type {
+        Some(object_type) => {
+            let key = ObjectKey { object_type: object_type.clone(), id: id.clone() };
+            find(view.db, view.env, &key)?.map(|number| (number, key)).into_iter().collect()
+        }
+        None => keys_of_id(view, id)?,
+    };
+    let mut objects = Vec::with_capacity(keys.len());
+    for (number, key) in keys {
+        if let Some(json) = doc(view, number)? {
+            objects.push(WholeObject { key, json, scopes: scope::of_number(view.db, view.env, number)? });
+        }
+    }
+    Ok(objects)
 }
 
 /// One page of objects.

@@ -57,8 +57,15 @@ pub(in crate::embedded) fn of(
     key: &ObjectKey,
 ) -> Result<Vec<ScopeRecord>, StoreError> {
     let state = environment::state(db, environment)?;
-    let Some(object) = find(db, state.id, key)? else { return Ok(Vec::new()) };
-    records(db, state.id, "id IN (SELECT scope FROM member WHERE object = ?2)", object, Members::Of(object))
+    match find(db, state.id, key)? {
+        Some(object) => of_number(db, state.id, object),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// The scopes that the object of a number is a member of.
+pub(super) fn of_number(db: &Connection, env: i64, object: i64) -> Result<Vec<ScopeRecord>, StoreError> {
+    records(db, env, "id IN (SELECT scope FROM member WHERE object = ?2)", object, Members::Of(object))
 }
 
 /// When each of some objects was found last by a fetcher that asserts it.

@@ -1,6 +1,6 @@
 //! Cliques at a revision.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use calipso_model::{Clique, Map, ObjectKey, Str};
 use mongodb::bson::{Document, RawDocument, doc};
@@ -11,7 +11,7 @@ use crate::{
         codec,
         commit::clique::{link_number, node_number, read},
         index::CLIQUES,
-        read::{Ask, View},
+        read::{Ask, Found, View},
     },
     query::{CliqueQuery, Page, Paged},
 };
@@ -27,11 +27,11 @@ pub(super) fn fields() -> Document {
     }
 }
 
-/// The cliques of some focal points, or what is wrong with each; others may be among them.
+/// The cliques of some focal points.
 pub(in crate::mongo) async fn by_key(
     view: &mut View<'_>,
     keys: &BTreeSet<&ObjectKey>,
-) -> Result<BTreeMap<ObjectKey, Result<Clique, StoreError>>, StoreError> {
+) -> Result<Found<ObjectKey, Clique>, StoreError> {
     let ask = Ask {
         collection: CLIQUES,
         filter: view.visible(),
@@ -40,14 +40,9 @@ pub(in crate::mongo) async fn by_key(
         in_order: true,
         projection: fields(),
     };
-    let mut found = BTreeMap::new();
-    view.each_of(ask, ["focal_point_type", "focal_point_id"], keys, &mut |doc| {
-        let clique = read(doc);
-        let key = clique.as_ref().map_or_else(|_| focal_point(doc), |clique| Ok(clique.focal_point.clone()))?;
-        found.insert(key, clique);
-        Ok(true)
-    })
-    .await?;
+    let mut found = Found::new();
+    view.each_of(ask, ["focal_point_type", "focal_point_id"], keys, &mut |doc| found.take(doc, focal_point, read))
+        .await?;
     Ok(found)
 }
 

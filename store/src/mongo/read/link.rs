@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use calipso_model::{Link, LinkRef, ObjectKey, Str, Value};
+use calipso_model::{Link, LinkRef, LinkState, Map, ObjectKey, Str, Value};
 use mongodb::bson::{Document, RawDocument, doc};
 
 use crate::{
@@ -11,9 +11,8 @@ use crate::{
     mongo::{
         codec,
         commit::link::{FIELDS, read},
-        fault::again,
         index::LINKS,
-        read::{Ask, View, any_of, one_of},
+        read::{Ask, Found, View, any_of, one_of},
     },
     query::{LinkQuery, Page, Paged},
 };
@@ -31,6 +30,31 @@ pub(super) fn fields() -> Document {
     fields
 }
 
+/// What is read of a link in a list.
+fn brief_fields() -> Document {
+    doc! {
+        "_id": 0, "link_type": 1, "source_type": 1, "source_id": 1, "target_type": 1, "target_id": 1, "link_name": 1,
+        "host": 1,
+    }
+}
+
+/// The link of which only the fields of a list were read.
+fn read_brief(doc: &RawDocument) -> Result<Link, StoreError> {
+    let LinkRef { link_type, source, target } = key(doc)?;
+    Ok(Link {
+        link_type,
+        source,
+        target,
+        name: codec::text(doc, "link_name")?.into(),
+        state: LinkState::Up,
+        host: codec::some_text(doc, "host").map(Into::into),
+        switch: None,
+        attributes: Map::new(),
+        implicit: false,
+        rule: Str::default(),
+    })
+}
+
 fn place(link: &Link) -> Vec<&Str> {
     let (source, target) = (&link.source, &link.target);
     vec![&source.object_type, &source.id, &link.link_type, &target.object_type, &target.id]
@@ -44,13 +68,13 @@ fn ends(key: &ObjectKey) -> Document {
     doc! { "target_type": &*key.object_type, "target_id": &*key.id }
 }
 
-/// Several links, or what is wrong with each; others may be among them.
+/// Several links.
 pub(in crate::mongo) async fn by_key(
     view: &mut View<'_>,
     keys: &BTreeSet<&LinkRef>,
-) -> Result<BTreeMap<LinkRef, Result<Link, StoreError>>, StoreError> {
+) -> Result<Found<LinkRef, Link>, StoreError> {
     let keys: Vec<&LinkRef> = keys.iter().copied().collect();
-    let mut found = BTreeMap::new();
+    let mut found = Found::new();
     for keys in keys.chunks(KEYS) {
         let mut types: BTreeMap<[&str; 3], [BTreeSet<&str>; 2]> = BTreeMap::new();
         for key in keys {
@@ -77,24 +101,9 @@ pub(in crate::mongo) async fn by_key(
             in_order: true,
             projection: fields(),
         };
-        view.each(&ask, None, 0, &mut |doc| {
-            let link = read(doc);
-            found.insert(link.as_ref().map_or_else(|_| key(doc), |link| Ok(reference(link)))?, link);
-            Ok(true)
-        })
-        .await?;
+        view.each(&ask, None, 0, &mut |doc| found.take(doc, key, read)).await?;
     }
     Ok(found)
-}
-
-/// Several links in the order asked; those that are not there are left out.
-pub(in crate::mongo) async fn in_order(view: &mut View<'_>, keys: &[LinkRef]) -> Result<Vec<Link>, StoreError> {
-    let found = by_key(view, &keys.iter().collect()).await?;
-    keys.iter().filter_map(|key| found.get(key)).map(|found| found.as_ref().cloned().map_err(again)).collect()
-}
-
-fn reference(link: &Link) -> LinkRef {
-    LinkRef { link_type: link.link_type.clone(), source: link.source.clone(), target: link.target.clone() }
 }
 
 fn key(doc: &RawDocument) -> Result<LinkRef, StoreError> {
@@ -130,6 +139,8 @@ pub(in crate::mongo) async fn page(
                 .all(|(field, values)| values.contains(form::at_path(&link.attributes, field).unwrap_or(&Value::Null)))
     };
     let fits: Option<&(dyn Fn(&Link) -> bool + Sync)> = if compares { Some(&fits) } else { None };
+    let (projection, read): (_, fn(&RawDocument) -> _) =
+        if query.brief && !compares { (brief_fields(), read_brief) } else { (fields(), read) };
     if !query.types.is_empty() {
         filter.insert("link_type", doc! { "$in": query.types.iter().map(|name| &**name).collect::<Vec<_>>() });
     }
@@ -152,8 +163,7 @@ pub(in crate::mongo) async fn page(
             from.extend(starts(key));
             to.extend(ends(key));
             let filter = doc! { "$or": [from, to] };
-            let ask =
-                Ask { collection: LINKS, filter, hint: None, order: ORDER, in_order: false, projection: fields() };
+            let ask = Ask { collection: LINKS, filter, hint: None, order: ORDER, in_order: false, projection };
             return view.paged(ask, after, page, &read, fits, place).await;
         }
         all.push(doc! { "$or": [starts(key), ends(key)] });
@@ -162,6 +172,6 @@ pub(in crate::mongo) async fn page(
         filter.insert("$and", all);
     }
     let in_order = hint == "by_source";
-    let ask = Ask { collection: LINKS, filter, hint: Some(hint), order: ORDER, in_order, projection: fields() };
+    let ask = Ask { collection: LINKS, filter, hint: Some(hint), order: ORDER, in_order, projection };
     view.paged(ask, after, page, &read, fits, place).await
 }

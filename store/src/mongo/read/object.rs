@@ -1,6 +1,6 @@
 //! Objects at a revision.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use calipso_model::{Object, ObjectKey, Str, Value};
 use mongodb::bson::{Bson, Document, RawDocument, doc};
@@ -10,9 +10,8 @@ use crate::{
     form::{self, at_path},
     mongo::{
         codec,
-        fault::again,
         index::INVENTORY,
-        read::{Ask, View, search},
+        read::{Ask, Found, View, search},
     },
     query::{Page, Paged, Query},
 };
@@ -64,11 +63,11 @@ fn read_some(doc: &RawDocument, fields: Option<&[Str]>) -> Result<Object, StoreE
     Ok(Object { key: key(doc)?, doc: codec::some_of_map(doc, "doc", fields)? })
 }
 
-/// Several objects, or what is wrong with each; others may be among them.
+/// Several objects.
 pub(in crate::mongo) async fn by_key(
     view: &mut View<'_>,
     keys: &BTreeSet<&ObjectKey>,
-) -> Result<BTreeMap<ObjectKey, Result<Object, StoreError>>, StoreError> {
+) -> Result<Found<ObjectKey, Object>, StoreError> {
     let ask = Ask {
         collection: INVENTORY,
         filter: view.visible(),
@@ -77,20 +76,9 @@ pub(in crate::mongo) async fn by_key(
         in_order: true,
         projection: fields(),
     };
-    let mut found = BTreeMap::new();
-    view.each_of(ask, ["type", "id"], keys, &mut |doc| {
-        let object = read(doc);
-        found.insert(object.as_ref().map_or_else(|_| key(doc), |object| Ok(object.key.clone()))?, object);
-        Ok(true)
-    })
-    .await?;
+    let mut found = Found::new();
+    view.each_of(ask, ["type", "id"], keys, &mut |doc| found.take(doc, key, read)).await?;
     Ok(found)
-}
-
-/// Several objects in the order asked; those that are not there are left out.
-pub(in crate::mongo) async fn in_order(view: &mut View<'_>, keys: &[ObjectKey]) -> Result<Vec<Object>, StoreError> {
-    let found = by_key(view, &keys.iter().collect()).await?;
-    keys.iter().filter_map(|key| found.get(key)).map(|found| found.as_ref().cloned().map_err(again)).collect()
 }
 
 /// One page of objects.

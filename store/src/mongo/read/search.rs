@@ -112,7 +112,7 @@ pub(in crate::mongo) async fn search(view: &mut View<'_>, text: &str, limit: usi
         add(named(view, &needle).await?);
     }
     hits.truncate(limit);
-    object::in_order(view, &hits).await
+    object::by_key(view, &hits.iter().collect()).await?.in_order(&hits)
 }
 
 fn key_of(doc: &mongodb::bson::RawDocument) -> Result<ObjectKey, StoreError> {
