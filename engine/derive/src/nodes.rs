@@ -127,6 +127,11 @@ impl Nodes {
         if a < self.ordered && b < self.ordered { a.cmp(&b) } else { self.slot(a).id.cmp(&self.slot(b).id) }
     }
 
+    /// Whether every object came with the current change.
+    pub(crate) fn all_new(&self) -> bool {
+        self.touched.len() >= self.live && self.masks.iter().all(|mask| mask & EXISTENCE != 0)
+    }
+
     /// What changed of an object in the current change.
     pub(crate) fn mask(&self, place: u32) -> u64 {
         self.masks.get(place as usize).copied().unwrap_or(0)
@@ -213,7 +218,7 @@ impl Nodes {
     }
 
     /// The derived attributes of an object as they are now, for its document.
-    pub(crate) fn derived(&self, known: &TypeRules, place: u32) -> Vec<(Str, Option<Value>)> {
+    pub(crate) fn derived<'a>(&'a self, known: &'a TypeRules, place: u32) -> impl Iterator<Item = Derived<'a>> + Clone {
         derived(&known.derived, self.record(place))
     }
 
@@ -296,6 +301,9 @@ fn own_names(names: &[(Str, usize)]) -> Vec<(Str, usize)> {
     names.iter().map(|(name, number)| (Str::from(&**name), *number)).collect()
 }
 
-fn derived(known: &[(Str, usize)], record: Record<'_>) -> Vec<(Str, Option<Value>)> {
-    known.iter().map(|(name, number)| (name.clone(), record[*number].clone())).collect()
+/// A derived attribute and its value, if it has one.
+type Derived<'a> = (&'a Str, Option<&'a Value>);
+
+fn derived<'a>(known: &'a [(Str, usize)], record: Record<'a>) -> impl Iterator<Item = Derived<'a>> + Clone {
+    known.iter().map(|(name, number)| (name, record[*number].as_ref()))
 }

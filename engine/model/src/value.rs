@@ -100,24 +100,28 @@ impl Map {
     }
 
     /// Sets some keys and removes those without a value, all at once and without spare room. `changes` is in key order.
-    pub fn merge(&mut self, changes: Vec<(Str, Option<Value>)>) {
-        let known = std::mem::take(&mut self.0);
-        let known = Arc::try_unwrap(known).unwrap_or_else(|shared| shared.as_ref().clone());
-        let mut merged = Vec::with_capacity(known.len() + changes.len());
-        let mut changes = changes.into_iter().peekable();
+    pub fn merge<'c>(&mut self, changes: impl Iterator<Item = (&'c Str, Option<&'c Value>)> + Clone) {
+        if changes.clone().all(|(key, value)| value.is_none() && !self.contains_key(key)) {
+            return;
+        }
+        let more = changes.clone().filter(|(_, value)| value.is_some()).count();
+        let entries = Arc::make_mut(&mut self.0);
+        let known = std::mem::take(entries);
+        let mut merged = Vec::with_capacity(known.len() + more);
+        let own = |(key, value): (&Str, Option<&Value>)| Some((key.clone(), value?.clone()));
+        let mut changes = changes.peekable();
         for entry in known {
-            while let Some((key, value)) = changes.next_if(|(key, _)| *key < entry.0) {
-                merged.extend(value.map(|value| (key, value)));
+            let mut stays = true;
+            while let Some(change) = changes.next_if(|(key, _)| stays && **key <= entry.0) {
+                stays = *change.0 != entry.0;
+                merged.extend(own(change));
             }
-            match changes.next_if(|(key, _)| *key == entry.0) {
-                Some((_, value)) => merged.extend(value.map(|value| (entry.0, value))),
-                None => merged.push(entry),
+            if stays {
+                merged.push(entry);
             }
         }
-        for (key, value) in changes {
-            merged.extend(value.map(|value| (key, value)));
-        }
-        self.0 = Arc::new(merged);
+        merged.extend(changes.filter_map(own));
+        *entries = merged;
     }
 
     /// Removes a key and returns what it held.
@@ -457,6 +461,39 @@ impl<'de> Deserialize<'de> for Map {
         match Value::deserialize(input)? {
             Value::Map(map) => Ok(map),
             other => Err(serde::de::Error::custom(format!("expected a map, found {}", other.kind()))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merging_is_setting_and_removing_one_by_one() {
+        let names: Vec<Str> = ["a", "b", "c", "d"].map(Str::from).to_vec();
+        // Each name is there or not, and is set, removed, or not spoken of.
+        for case in 0..(2 * 3_usize).pow(4) {
+            let of = |place: usize| case / 6_usize.pow(place as u32) % 6;
+            let there = |place: &usize| of(*place) % 2 == 1;
+            let pair = |place: usize| (names[place].clone(), Value::Int(place as i64));
+            let known = Map::from_pairs((0..4).filter(there).map(pair).collect());
+            let new = Value::text("new");
+            let changes = (0..4).filter_map(|place| match of(place) / 2 {
+                0 => None,
+                1 => Some((&names[place], None)),
+                _ => Some((&names[place], Some(&new))),
+            });
+            let (mut merged, mut expected) = (known.clone(), known.clone());
+            merged.merge(changes.clone());
+            for (name, value) in changes {
+                match value {
+                    Some(value) => expected.insert(name.clone(), value.clone()),
+                    None => drop(expected.remove(name)),
+                }
+            }
+            assert_eq!(merged, expected, "case {case}");
+            assert_eq!(known.len(), (0..4).filter(there).count(), "whoever shares the map still has the old one");
         }
     }
 }

@@ -316,6 +316,7 @@ fn keep_rows(
 ) -> Heard {
     let whole = |side: usize, object: u32, full: &[u64; 2]| ends[side].mask(object) & full[side] & !TOUCHED != 0;
     let mut heard = Heard { near: Vec::new(), pairs: Vec::new() };
+    let deaf = matches!(hear, Hear::Near) && ends[0].all_new();
     for (side, pieces) in drafted.into_iter().enumerate() {
         let across = opposite(side);
         index.reserve(side, ends[side].places(), pieces.iter().map(|(piece, _)| piece.drafts.keys.len()).sum());
@@ -339,7 +340,7 @@ fn keep_rows(
                 let (own, binds) = (&keys[start..end], &binds[start * width..end * width]);
                 start = end;
                 let changed = match hear {
-                    Hear::Near if side == 0 => index.replace(side, object, own, binds, &mut |_, _| {}),
+                    Hear::Near if side == 0 || deaf => index.replace(side, object, own, binds, &mut |_, _| {}),
                     Hear::Near => index.replace(side, object, own, binds, &mut |index, key| {
                         let met = index.rows_with(0, key).map(|row| index.row(0, row).object);
                         // What came or went itself is computed anyway.

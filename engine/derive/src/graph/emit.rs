@@ -4,7 +4,7 @@ use calipso_model::{Delta, Link, LinkRef, Object, ObjectKey, Str};
 
 use super::{Graph, clique::CliqueChanges};
 use crate::{
-    nodes::Nodes,
+    nodes::{Nodes, Touched},
     par,
     rules::Rules,
     same::same_map,
@@ -72,26 +72,34 @@ impl<'a> LinkMaker<'a> {
 
 type LinkChanges = (Str, Vec<Link>, Vec<LinkRef>);
 
+type ObjectChanges = (Vec<Object>, Vec<ObjectKey>);
+
 impl Graph {
-    pub(super) fn emit(&mut self, cliques: CliqueChanges) -> Delta {
-        let mut delta = Delta::default();
+    fn emit_objects(&self, delta: &mut Delta) {
         let mut by_name: Vec<&Nodes> = self.nodes.iter().collect();
         by_name.sort_by(|a, b| a.name.cmp(&b.name));
+        let threads = par::threads_for(self.threads, by_name.iter().map(|nodes| nodes.touched.len()).sum());
+        let mut pieces: Vec<(&Nodes, &[Touched])> = Vec::new();
         for nodes in by_name {
-            for touched in &nodes.touched {
-                let place = touched.place;
-                if !nodes.is_live(place) {
-                    if touched.before.is_some() {
-                        delta.removed_objects.push(nodes.key(place));
-                    }
-                    continue;
-                }
-                let doc = nodes.doc(place);
-                if !touched.before.as_ref().is_some_and(|before| same_map(before, doc)) {
-                    delta.objects.push(Object { key: nodes.key(place), doc: doc.clone() });
-                }
-            }
+            let ranges = par::ranges(threads, nodes.touched.len()).into_iter();
+            pieces.extend(ranges.map(|range| (nodes, &nodes.touched[range])));
         }
+        let parts = par::run(
+            threads,
+            pieces,
+            || (),
+            |(), (nodes, touched)| object_changes(nodes, &Str::from(&*nodes.name), touched),
+        );
+        delta.objects.reserve_exact(parts.iter().map(|(changed, _)| changed.len()).sum());
+        for (mut changed, mut removed) in parts {
+            delta.objects.append(&mut changed);
+            delta.removed_objects.append(&mut removed);
+        }
+    }
+
+    pub(super) fn emit(&mut self, cliques: CliqueChanges) -> Delta {
+        let mut delta = Delta::default();
+        self.emit_objects(&mut delta);
         let explicit = self.links.iter().zip(&self.rules.link_types).map(|(links, known)| (links, known.ends));
         let implicit = self.implicit.iter().map(|((from, to), links)| (links, [*from, *to]));
         let changed: Vec<(&Links, [usize; 2])> =
@@ -131,6 +139,23 @@ impl Graph {
         delta.removed_cliques.sort();
         delta
     }
+}
+
+/// What some objects of a type add to the changes, with a name of its own for the type.
+fn object_changes(nodes: &Nodes, name: &Str, touched: &[Touched]) -> ObjectChanges {
+    let (mut changed, mut removed) = (Vec::with_capacity(touched.len()), Vec::new());
+    for Touched { place, before } in touched {
+        let key = || ObjectKey { object_type: name.clone(), id: nodes.slot(*place).id.clone() };
+        if nodes.is_live(*place) {
+            let doc = nodes.doc(*place);
+            if !before.as_ref().is_some_and(|before| same_map(before, doc)) {
+                changed.push(Object { key: key(), doc: doc.clone() });
+            }
+        } else if before.is_some() {
+            removed.push(key());
+        }
+    }
+    (changed, removed)
 }
 
 fn link_changes(mut maker: LinkMaker<'_>, links: &Links) -> LinkChanges {
