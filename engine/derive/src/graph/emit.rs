@@ -113,6 +113,7 @@ impl Graph {
             |(), (links, ends)| link_changes(LinkMaker::new(rules, nodes, ends), links),
         );
         parts.sort_by(|a, b| a.0.cmp(&b.0));
+        delta.links.reserve_exact(parts.iter().map(|(_, links, _)| links.len()).sum());
         let mut before: Option<Str> = None;
         for (name, mut links, mut removed) in parts {
             // Explicit and implicit links of one type stand in one order; a link that turned from one into the other
