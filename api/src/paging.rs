@@ -74,6 +74,17 @@ impl Paging {
     }
 }
 
+/// A page of what has no revisions, as accounts: after a cursor, or the first one.
+///
+/// # Errors
+/// A cursor that no answer gave.
+pub fn after(cursor: Option<&str>, limit: usize) -> Result<Page, Problem> {
+    Ok(match cursor {
+        Some(cursor) => Page::after(decode(cursor)?.1, limit),
+        None => Page::first(limit),
+    })
+}
+
 fn wrong(parameter: &str, sentence: &str) -> Problem {
     Problem::bad_request(vec![FieldError::query(parameter, sentence)])
 }

@@ -7,7 +7,6 @@ pub mod catalogue;
 pub mod clique_types;
 pub mod cliques;
 pub mod connection_tests;
-mod cursor;
 pub mod diff;
 pub mod environment_configs;
 pub mod events;

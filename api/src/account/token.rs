@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     account::{Accounts, user::User},
+    paging,
     problem::Problem,
 };
 
@@ -86,7 +87,8 @@ impl Accounts {
         if let Some(user) = user {
             query = query.equals("user", user);
         }
-        Ok(self.backend.records(Collection::ApiTokens, &query, page).await?)
+        let found = self.backend.records(Collection::ApiTokens, &query, page).await;
+        found.map_err(|error| paging::problem(error, page))
     }
 
     /// One token.

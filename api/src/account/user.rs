@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     access::{Caller, Grant},
     account::{Accounts, directory::DirectoryRights, password},
+    paging,
     problem::{FieldError, Problem},
 };
 
@@ -132,7 +133,8 @@ impl Accounts {
     /// # Errors
     /// The store cannot be used.
     pub async fn users(&self, page: &Page) -> Result<RecordPage, Problem> {
-        Ok(self.backend.records(Collection::Users, &RecordQuery::all(), page).await?)
+        let found = self.backend.records(Collection::Users, &RecordQuery::all(), page).await;
+        found.map_err(|error| paging::problem(error, page))
     }
 
     /// A user as the store has it now.

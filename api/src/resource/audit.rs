@@ -12,8 +12,8 @@ use crate::{
     account::user::folded,
     audit::Entry,
     extract::Params,
+    paging,
     problem::{FieldError, Problem},
-    resource::cursor,
     service::Service,
 };
 
@@ -104,14 +104,14 @@ async fn list(State(service): State<Arc<Service>>, Params(which): Params<Which>)
         query = query.and("timestamp", Test::Below(until));
     }
     let limit = which.page_size.unwrap_or(service.limits.page_size).min(service.limits.page_size);
-    let page = cursor::page(which.cursor.as_deref(), limit)?;
-    let found = service.backend.records(Collection::Audit, &query, &page).await.map_err(Problem::from);
-    let found = cursor::mended(found, &page)?;
+    let page = paging::after(which.cursor.as_deref(), limit)?;
+    let found = service.backend.records(Collection::Audit, &query, &page).await;
+    let found = found.map_err(|error| paging::problem(error, &page))?;
     let mut entries = Vec::new();
     for record in &found.items {
         entries.push(view(record.id.to_string(), Entry::from_record(record)?));
     }
-    Ok(Json(Entries { entries, next: found.next.as_ref().map(cursor::encode) }))
+    Ok(Json(Entries { entries, next: found.next.map(|next| paging::encode(None, &next)) }))
 }
 
 fn time(name: &str, text: Option<&str>) -> Result<Option<calipso_model::Value>, Problem> {

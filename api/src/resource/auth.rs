@@ -18,8 +18,8 @@ use crate::{
     account::{Login, Wanted, token::Token, user::folded},
     audit::Notes,
     extract::{Body, Params},
+    paging,
     problem::{FieldError, Problem},
-    resource::cursor,
     service::Service,
 };
 
@@ -314,8 +314,8 @@ async fn list(
         return Err(Problem::forbidden("only administrators may see the tokens of others"));
     }
     let limit = whose.page_size.unwrap_or(service.limits.page_size).min(service.limits.page_size);
-    let page = cursor::page(whose.cursor.as_deref(), limit)?;
-    let found = cursor::mended(service.accounts().tokens(Some(&user), &page).await, &page)?;
+    let page = paging::after(whose.cursor.as_deref(), limit)?;
+    let found = service.accounts().tokens(Some(&user), &page).await?;
     let now = (service.clock)();
     let mut tokens = Vec::new();
     for record in &found.items {
@@ -324,7 +324,7 @@ async fn list(
             tokens.push(view(record, token, &caller));
         }
     }
-    Ok(Json(Tokens { tokens, next: found.next.as_ref().map(cursor::encode) }))
+    Ok(Json(Tokens { tokens, next: found.next.map(|next| paging::encode(None, &next)) }))
 }
 
 fn view(record: &Record, token: Token, caller: &Caller) -> TokenView {

@@ -19,8 +19,9 @@ use crate::{
     account::user::{Found, Source, User, folded},
     audit::Notes,
     extract::{Body, Params},
+    paging,
     problem::{FieldError, Problem},
-    resource::{auth::texts, cursor},
+    resource::auth::texts,
     service::Service,
 };
 
@@ -139,13 +140,13 @@ struct Users {
     responses((status = 200, body = Users)))]
 async fn list(State(service): State<Arc<Service>>, Params(which): Params<Which>) -> Result<Json<Users>, Problem> {
     let limit = which.page_size.unwrap_or(service.limits.page_size).min(service.limits.page_size);
-    let page = cursor::page(which.cursor.as_deref(), limit)?;
-    let found = cursor::mended(service.accounts().users(&page).await, &page)?;
+    let page = paging::after(which.cursor.as_deref(), limit)?;
+    let found = service.accounts().users(&page).await?;
     let mut users = Vec::new();
     for record in &found.items {
         users.push(view(&Found { user: User::from_record(record)?, version: record.version }));
     }
-    Ok(Json(Users { users, next: found.next.as_ref().map(cursor::encode) }))
+    Ok(Json(Users { users, next: found.next.map(|next| paging::encode(None, &next)) }))
 }
 
 /// A new user.

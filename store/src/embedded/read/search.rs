@@ -43,9 +43,12 @@ impl Needle {
 
     fn of(folded: String) -> Self {
         let letters: Vec<char> = folded.chars().collect();
+        // Three letters after three, and the last three: each letter counts, and the text itself is compared afterwards.
         let trigrams: BTreeSet<String> = letters
             .windows(3)
+            .step_by(3)
             .take(TRIGRAMS)
+            .chain(letters.windows(3).last())
             .map(|letters| letters.iter().collect::<String>().replace('"', "\"\""))
             .collect();
         let trigrams = trigrams.into_iter().map(|letters| format!("\"{letters}\"")).collect::<Vec<_>>().join(" AND ");
