@@ -124,12 +124,17 @@ impl<'c> Names<'c> {
             .doing("read a key")?
             .ok_or_else(|| StoreError::corrupt(format!("key {id} has no name")))?;
         let key = ObjectKey { object_type: self.shared(&object_type), id: oid.into() };
+        self.learn(id, key.clone());
+        Ok(key)
+    }
+
+    /// Takes note of a key that was read elsewhere.
+    pub(super) fn learn(&mut self, id: i64, key: ObjectKey) {
         // Bounded, for a stream meets every key there is.
         if self.keys.len() >= 65_536 {
             self.keys.clear();
         }
-        self.keys.insert(id, key.clone());
-        Ok(key)
+        self.keys.insert(id, key);
     }
 
     /// A name that many share, kept once.

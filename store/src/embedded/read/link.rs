@@ -273,6 +273,51 @@ fn source_types(view: View<'_>, types: Option<&BTreeSet<i64>>) -> Result<Vec<Str
     Ok(found)
 }
 
+/// The current links of each object of some types, from an object on, in the order of the objects, until `take` has enough.
+fn in_order(
+    view: View<'_>,
+    types: &[Str],
+    start: Option<&ObjectKey>,
+    take: &mut dyn FnMut((i64, ObjectKey), Vec<Stored>) -> Result<bool, StoreError>,
+) -> Result<(), StoreError> {
+    let columns = COLUMNS.replace(", ", ", l.");
+    // `CROSS` keeps the planner from sorting.
+    let statement = format!(
+        "SELECT l.{columns}, k.oid FROM key k CROSS JOIN link l ON l.source = k.id
+             WHERE k.env = ?1 AND k.type = ?2 AND k.oid >= ?3 ORDER BY k.oid"
+    );
+    let mut read = view.db.prepare_cached(&statement).doing("list links")?;
+    for object_type in types {
+        let first = match start {
+            Some(start) if *object_type < start.object_type => continue,
+            Some(start) if *object_type == start.object_type => &*start.id,
+            _ => "",
+        };
+        let mut rows = read.query(params![view.env, object_type, first]).doing("list links")?;
+        let mut of: Option<(i64, ObjectKey)> = None;
+        let mut links = Vec::new();
+        while let Some(row) = rows.next().doing("list links")? {
+            let link = Stored::of(row).doing("list links")?;
+            if of.as_ref().is_none_or(|(id, _)| *id != link.source) {
+                let id = row.get_ref(10).and_then(|id| Ok(Str::from(id.as_str()?))).doing("list links")?;
+                let next = (link.source, ObjectKey { object_type: object_type.clone(), id });
+                if let Some(before) = of.replace(next)
+                    && take(before, std::mem::take(&mut links))?
+                {
+                    return Ok(());
+                }
+            }
+            links.push(link);
+        }
+        if let Some(last) = of
+            && take(last, links)?
+        {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
 /// One page of links.
 pub(in crate::embedded) fn page(
     view: View<'_>,
@@ -293,7 +338,10 @@ pub(in crate::embedded) fn page(
     });
     let mut names = Names::new(view.db);
     let mut skip = page.skip;
-    let mut add = |found: Vec<Stored>, answer: &mut Paged<Link>| -> Result<bool, StoreError> {
+    let mut add = |found: Vec<Stored>, of: Option<(i64, ObjectKey)>, answer: &mut Paged<Link>| {
+        if let Some((id, source)) = of {
+            names.learn(id, source);
+        }
         let mut links = Vec::new();
         for link in &found {
             if wanted.fits(link)? {
@@ -315,7 +363,7 @@ pub(in crate::embedded) fn page(
                     let parts = [&source.object_type, &source.id, &link.link_type, &target.object_type, &target.id];
                     cursor(view.number(), &parts)
                 });
-                return Ok(true);
+                return Ok::<bool, StoreError>(true);
             }
             answer.items.push(link);
         }
@@ -323,13 +371,13 @@ pub(in crate::embedded) fn page(
     };
     // A source picks fewest links as a rule, then a target, then either; the other ends are compared.
     if let Some(end) = wanted.ends.first() {
-        add(of_end(view, *end)?, &mut answer)?;
+        add(of_end(view, *end)?, None, &mut answer)?;
         return Ok(answer);
     }
     if let Some(host) = wanted.host
         && let Some(links) = of_host(view, host)?
     {
-        add(links, &mut answer)?;
+        add(links, None, &mut answer)?;
         return Ok(answer);
     }
     // Most objects of a type at which links start have some, so that walking their keys in order meets few without.
@@ -338,16 +386,21 @@ pub(in crate::embedded) fn page(
         return Ok(answer);
     }
     let mut start = after.as_ref().map(|(source, _, _)| source.clone());
+    if view.current {
+        let mut each = |source, links: Vec<Stored>| add(links, Some(source), &mut answer);
+        in_order(view, &types, start.as_ref(), &mut each)?;
+        return Ok(answer);
+    }
     let mut inclusive = true;
     let batch = limit.saturating_add(1).min(BATCH);
     loop {
         let keys = keys_after(view, &types, start.as_ref(), inclusive, batch)?;
         let last = keys.len() < batch;
         for (id, key) in keys {
-            if add(of_end(view, End::Source(id))?, &mut answer)? {
+            start = Some(key.clone());
+            if add(of_end(view, End::Source(id))?, Some((id, key)), &mut answer)? {
                 return Ok(answer);
             }
-            start = Some(key);
         }
         if last {
             return Ok(answer);
