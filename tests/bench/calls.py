@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Counts what a recording asked: calls.py DIR."""
+"""Counts what a recorded scan asked, the test of the connections before it left out: calls.py DIR."""
 
+import json
 import pathlib
 import statistics
 import sys
@@ -9,10 +10,11 @@ folder = pathlib.Path(sys.argv[1])
 
 
 def count(file):
-    return sum(1 for line in file.read_text().splitlines() if line.strip()) if file.exists() else 0
+    lines = file.read_text().splitlines() if file.exists() else []
+    return sum(1 for line in lines if line.strip() and json.loads(line).get("stage") != "test")
 
 
-hosts = [count(file) for file in sorted((folder / "hosts").glob("*.jsonl"))]
+hosts = [calls for file in sorted((folder / "hosts").glob("*.jsonl")) if (calls := count(file))]
 print(
     f"{len(hosts)} hosts, {sum(hosts)} commands: {statistics.mean(hosts):.1f} a host (fewest {min(hosts)}, most {max(hosts)});"
     f" {count(folder / 'http.jsonl')} HTTP and {count(folder / 'sql.jsonl')} SQL calls for all"
