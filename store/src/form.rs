@@ -52,6 +52,11 @@ pub(crate) fn whole(text: &str) -> String {
     format!("{START}{START}{}{END}", fold(text))
 }
 
+/// What comes after every text that begins with a text.
+pub(crate) fn after_all(text: &str) -> String {
+    format!("{text}{}", "\u{10ffff}".repeat(4))
+}
+
 /// The parent that a document names.
 pub(crate) fn parent(doc: &Map) -> Option<ObjectKey> {
     let id = doc.text("parent_id").filter(|id| !id.is_empty())?;

@@ -146,14 +146,17 @@ fn with_prefix(
     let mut read = view
         .db
         .prepare_cached(
-            "SELECT id, oid FROM key WHERE env = ?1 AND type = ?2 AND oid >= ?3
+            "SELECT id, oid FROM key WHERE env = ?1 AND type = ?2 AND oid >= ?3 AND oid < ?6
                  AND (EXISTS(SELECT 1 FROM object WHERE key = id AND rev_from <= ?5)
                      OR EXISTS(SELECT 1 FROM object_past WHERE key = id AND rev_from <= ?5 AND rev_to > ?5))
              ORDER BY oid LIMIT ?4",
         )
         .doing("search ids")?;
-    let mut rows =
-        read.query(params![view.env, &**object_type, text, to_db(limit as u64), view.revision]).doing("search ids")?;
+    // Where objects of this type are gone or were never there, their keys would else be looked at to the last.
+    let end = form::after_all(text);
+    let mut rows = read
+        .query(params![view.env, &**object_type, text, to_db(limit as u64), view.revision, end])
+        .doing("search ids")?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().doing("search ids")? {
         let (id, oid): (i64, String) = row.get(0).and_then(|id| Ok((id, row.get(1)?))).doing("search ids")?;

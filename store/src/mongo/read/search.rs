@@ -104,7 +104,7 @@ pub(in crate::mongo) async fn search(view: &mut View<'_>, text: &str, limit: usi
         hits.extend(found.into_iter().filter(|key| seen.insert(key.clone())));
         hits.len() >= limit
     };
-    let beginning = doc! { "$gte": text, "$lt": format!("{text}{}", "\u{10ffff}".repeat(4)) };
+    let beginning = doc! { "$gte": text, "$lt": form::after_all(text) };
     let full = add(by_id(view, &types, doc! { "$eq": text }, limit).await?)
         || add(named(view, &form::whole(text)).await?)
         || add(by_id(view, &types, beginning, limit).await?);
