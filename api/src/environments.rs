@@ -51,16 +51,36 @@ pub struct References {
 impl References {
     /// What the names of an environment's variables begin with: `CALIPSO_SECRET_MY_CLOUD__` for `my-cloud`. Two underscores end
     /// the name of the environment, which has none, so that no name is the beginning of another.
+    ///
+    /// Nothing for a name with letters or digits beyond ASCII, or without any of ASCII: variables have no room for those, and
+    /// two such names would have the same.
     #[must_use]
-    pub fn variables_of(&self, environment: &str) -> String {
+    pub fn variables_of(&self, environment: &str) -> Option<String> {
+        if environment.chars().any(|letter| !letter.is_ascii() && letter.is_alphanumeric()) {
+            return None;
+        }
         let words = environment.split(|letter: char| !letter.is_ascii_alphanumeric());
         let words: Vec<String> = words.filter(|word| !word.is_empty()).map(str::to_ascii_uppercase).collect();
-        format!("{}{}__", self.env_prefix, words.join("_"))
+        (!words.is_empty()).then(|| format!("{}{}__", self.env_prefix, words.join("_")))
     }
 }
 
 impl Default for References {
     fn default() -> Self {
         Self { env_prefix: "CALIPSO_SECRET_".to_owned(), folder: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::References;
+
+    #[test]
+    fn environments_do_not_share_their_variables() {
+        let of = |name: &str| References::default().variables_of(name);
+        assert_eq!(of("my-cloud.2").as_deref(), Some("CALIPSO_SECRET_MY_CLOUD_2__"));
+        for name in ["北京", "上海", "müller", "---", ""] {
+            assert_eq!(of(name), None, "{name}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 use axum::{
     body::{Body, Bytes, to_bytes},
     extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State},
-    http::{HeaderValue, header, request::Parts},
+    http::{HeaderValue, Method, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -143,8 +143,12 @@ async fn checked(
 }
 
 async fn read_body(gate: &Gate, headers: &axum::http::HeaderMap, body: Body) -> Result<Bytes, Problem> {
-    let limit = gate.service.limits.body_bytes;
-    let bytes = to_bytes(body, limit).await.map_err(|_| Problem::too_large(limit))?;
+    let limits = &gate.service.limits;
+    // What is left of the time is for the answer.
+    let time = limits.time / 2;
+    let read = tokio::time::timeout(time, to_bytes(body, limits.body_bytes)).await;
+    let read = read.map_err(|_| Problem::too_slow(time))?;
+    let bytes = read.map_err(|_| Problem::too_large(limits.body_bytes))?;
     if !bytes.is_empty() && !is_json(headers) {
         return Err(Problem::unsupported_media_type());
     }
@@ -179,6 +183,15 @@ fn allow(right: Right, caller: &Caller, named: &[String], is_sound: bool) -> Res
     if may { Ok(()) } else { Err(Problem::forbidden("your rights do not reach this environment")) }
 }
 
+/// Ends what takes too long.
+pub async fn in_time(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let limit = gate.service.limits.time;
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::overdue(limit).into_response(),
+    }
+}
+
 /// Gives every request an id, measures it, and writes problems with that id.
 pub async fn observe(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -207,9 +220,15 @@ pub async fn observe(State(gate): State<Gate>, mut request: Request, next: Next)
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     let status = response.status().as_u16().to_string();
-    metrics::histogram!("calipso_http_request_seconds", "method" => method.to_string(), "path" => template, "status" => status)
+    metrics::histogram!("calipso_http_request_seconds", "method" => label(&method), "path" => template, "status" => status)
         .record(started.elapsed().as_secs_f64());
     response
+}
+
+/// A method as metrics name it. Clients may make up as many as they like; metrics may not have as many.
+fn label(method: &Method) -> &'static str {
+    let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    known.into_iter().find(|name| *name == method.as_str()).unwrap_or("other")
 }
 
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
@@ -230,4 +249,19 @@ pub async fn nowhere() -> Response {
 /// Where the method does not fit.
 pub async fn wrong_method() -> Response {
     Problem::method_not_allowed().into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Method;
+
+    use super::label;
+
+    #[test]
+    fn metrics_know_a_few_methods_only() {
+        assert_eq!(label(&Method::PATCH), "PATCH");
+        for made_up in ["A1", "get", "TRACE"] {
+            assert_eq!(label(&Method::from_bytes(made_up.as_bytes()).unwrap()), "other");
+        }
+    }
 }

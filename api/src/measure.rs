@@ -31,15 +31,16 @@ pub async fn collect(backend: &dyn Backend) -> Result<(), StoreError> {
     }
     let environments = backend.environments().await?;
     gauge!("calipso_environments").set(environments.len() as f64);
+    let mut revisions = 0;
     for environment in environments {
         // One that is removed meanwhile has no revision any more.
         match backend.current(&environment.name).await {
-            Ok(revision) => {
-                gauge!("calipso_revision", "environment" => environment.name.to_string()).set(revision as f64)
-            }
+            Ok(revision) => revisions += revision,
             Err(StoreError::NotFound { .. }) => {}
             Err(error) => return Err(error),
         }
     }
+    // Whoever may read the metrics need not know which environments there are.
+    gauge!("calipso_revisions").set(revisions as f64);
     Ok(())
 }

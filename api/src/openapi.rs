@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::{Json, Router, middleware, routing::get};
 use serde_json::Value;
-use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, timeout::TimeoutLayer};
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
 use utoipa::{
     Modify, OpenApi,
     openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
@@ -84,7 +84,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .layer(CatchPanicLayer::custom(|_| {
             axum::response::IntoResponse::into_response(Problem::bug("a handler panicked"))
         }))
-        .layer(TimeoutLayer::with_status_code(axum::http::StatusCode::SERVICE_UNAVAILABLE, service.limits.time))
+        .layer(middleware::from_fn_with_state(gate.clone(), guard::in_time))
         .layer(middleware::from_fn_with_state(gate, guard::observe))
         .layer(CompressionLayer::new().gzip(true))
         .with_state(service)

@@ -1,6 +1,6 @@
 //! What API users see when something is wrong: problem details (RFC 9457).
 
-use std::{error::Error, sync::Arc};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -41,6 +41,12 @@ pub const KINDS: &[Kind] = &[
         slug: "method-not-allowed",
         title: "The method does not fit",
         about: "The path is there, but does not take this method; `Allow` lists those that it takes.",
+    },
+    Kind {
+        status: 408,
+        slug: "too-slow",
+        title: "The body came too slowly",
+        about: "A request has to be there whole within a time that stands in the detail.",
     },
     Kind {
         status: 409,
@@ -266,6 +272,12 @@ impl Problem {
         Self::new(412, detail)
     }
 
+    /// 408.
+    #[must_use]
+    pub fn too_slow(limit: Duration) -> Self {
+        Self::new(408, format!("the body was not there within {} s", limit.as_secs()))
+    }
+
     /// 413.
     #[must_use]
     pub fn too_large(limit_bytes: usize) -> Self {
@@ -307,6 +319,18 @@ impl Problem {
             cause: Some(Arc::from(cause.into())),
             retry_after_secs: Some(5),
             ..Self::new(503, "the store is busy or out of reach; try again")
+        }
+    }
+
+    /// 503 of an answer that took too long.
+    #[must_use]
+    pub fn overdue(limit: Duration) -> Self {
+        Self {
+            retry_after_secs: Some(5),
+            ..Self::new(
+                503,
+                format!("the answer was not ready within {} s; ask for less, or try again", limit.as_secs()),
+            )
         }
     }
 

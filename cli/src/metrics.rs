@@ -76,6 +76,7 @@ async fn show(State(exporter): State<Exporter>, request: Request) -> Result<Resp
             return Err(Problem::unauthenticated("the metrics are for users; send a token"));
         }
     }
+    calipso_api::measure::collect(exporter.service.backend.as_ref()).await?;
     let text = exporter.handle.render();
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }

@@ -10,6 +10,7 @@ use calipso_spec::{
 
 use crate::{
     access::{EVERY, Grant},
+    account::user::folded,
     environments::{Environments, secrets},
     problem::{FieldError, Problem},
 };
@@ -196,7 +197,7 @@ async fn rights(
             if unknown.contains(user) {
                 mistakes.push(Mistake::new(format!("/auth/{key}/{place}"), format!("there is no user `{user}`")));
             }
-            rights.insert(user.clone(), grant);
+            rights.insert(folded(user), grant);
         }
     }
     Ok(Some(rights))

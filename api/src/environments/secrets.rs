@@ -172,7 +172,12 @@ fn refuses(references: &References, environment: &str, text: &str) -> Option<Str
         if references.env_prefix.is_empty() {
             return Some("is a reference to an environment variable, and this server takes none".to_owned());
         }
-        let prefix = references.variables_of(environment);
+        let Some(prefix) = references.variables_of(environment) else {
+            return Some(
+                "is a reference to an environment variable; only environments whose name is of ASCII have those"
+                    .to_owned(),
+            );
+        };
         let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         return match name.strip_prefix(&prefix) {
             Some(rest) if !rest.is_empty() && is_name => None,

@@ -118,6 +118,15 @@ pub fn configuration(environment: &Environment, specs: &Specs) -> serde_json::Va
     shown
 }
 
+/// Who may view an environment and who may edit it.
+#[must_use]
+pub fn auth(rights: &BTreeMap<Str, Grant>) -> serde_json::Value {
+    let of = |wanted: Grant| -> Vec<&Str> {
+        rights.iter().filter(|(_, grant)| **grant == wanted).map(|(user, _)| user).collect()
+    };
+    json!({"view-env": of(Grant::View), "edit-env": of(Grant::Edit)})
+}
+
 /// One environment with its whole configuration; rights are shown to those who may edit it.
 #[must_use]
 pub fn whole(
@@ -134,10 +143,7 @@ pub fn whole(
         }
         shown.insert("type".to_owned(), json!("environment"));
         if let Some(rights) = rights {
-            let of = |wanted: Grant| -> Vec<&Str> {
-                rights.iter().filter(|(_, grant)| **grant == wanted).map(|(user, _)| user).collect()
-            };
-            shown.insert("auth".to_owned(), json!({"view-env": of(Grant::View), "edit-env": of(Grant::Edit)}));
+            shown.insert("auth".to_owned(), auth(rights));
         }
     }
     shown

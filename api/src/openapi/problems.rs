@@ -58,7 +58,7 @@ fn statuses(method: &str, operation: &Value) -> Vec<u16> {
         statuses.push(404);
     }
     if body {
-        statuses.extend([413, 415, 422]);
+        statuses.extend([408, 413, 415, 422]);
     }
     if method != "get" {
         statuses.push(409);
@@ -102,6 +102,6 @@ mod tests {
         assert_eq!(statuses("get", &viewed), [400, 500, 503, 401, 403, 429, 404]);
         let changed =
             json!({ "x-right": "administer", "requestBody": {}, "parameters": [{ "in": "path", "name": "name" }] });
-        assert_eq!(statuses("put", &changed), [400, 500, 503, 401, 403, 429, 404, 413, 415, 422, 409, 412]);
+        assert_eq!(statuses("put", &changed), [400, 500, 503, 401, 403, 429, 404, 408, 413, 415, 422, 409, 412]);
     }
 }

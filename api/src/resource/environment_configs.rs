@@ -359,6 +359,9 @@ async fn patch(
 ) -> Result<Response, Problem> {
     let former = current(&service, &headers, &env_name).await?;
     let mut whole = view::configuration(&former.0, &service.loaded.specs);
+    if sent.get("auth").is_some_and(Value::is_object) {
+        whole["auth"] = view::auth(&service.environments.grants.of(&env_name).await?);
+    }
     if sent.get("configuration").is_some() {
         // The list form replaces all connections.
         if let Some(whole) = whole.as_object_mut() {

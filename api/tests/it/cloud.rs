@@ -62,7 +62,7 @@ impl Grants for Users {
 
     async fn unknown(&self, users: &[Str]) -> Result<Vec<Str>, Problem> {
         let known = self.0.lock().unwrap();
-        Ok(users.iter().filter(|user| !known.contains_key(*user)).cloned().collect())
+        Ok(users.iter().filter(|user| !known.contains_key(user.to_lowercase().as_str())).cloned().collect())
     }
 
     async fn set(&self, user: &str, environment: &str, grant: Option<Grant>) -> Result<(), Problem> {

@@ -93,6 +93,14 @@ async fn who_may_what() {
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert_eq!(answer.body["auth"], json!({"view-env": ["nobody"], "edit-env": ["viewer"]}));
     assert_eq!(users.grants("viewer").get("cloud"), Some(&Grant::Edit));
+    // What a patch does not name stays; names of users are told apart whatever their case.
+    let body = json!({"auth": {"edit-env": ["Viewer", "EDITOR"]}});
+    for _ in 0..2 {
+        let answer = server.ask("viewer", Method::PATCH, CLOUD, Some(&body)).await;
+        assert_eq!(answer.body["auth"], json!({"view-env": ["nobody"], "edit-env": ["editor", "viewer"]}));
+    }
+    let answer = server.ask("viewer", Method::PATCH, CLOUD, Some(&json!({"auth": {}}))).await;
+    assert_eq!(answer.body["auth"], json!({"view-env": ["nobody"], "edit-env": ["editor", "viewer"]}));
     let body = json!({"auth": {"view-env": ["ghost"]}});
     let answer = server.ask("editor", Method::PATCH, CLOUD, Some(&body)).await;
     assert_eq!(errors(&answer), [("/auth/view-env/0".to_owned(), "there is no user `ghost`".to_owned())]);

@@ -1,9 +1,36 @@
 //! What every request passes before its handler.
 
-use axum::http::Method;
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::{Body, Bytes},
+    http::{Method, Request},
+};
+use calipso_api::{Access, Environments, Limits, Service};
 use serde_json::json;
+use tower::ServiceExt as _;
 
 use crate::support::open;
+
+#[tokio::test]
+async fn a_body_that_never_comes_is_not_waited_for() {
+    let server = open();
+    let service = Service {
+        backend: Arc::clone(&server.service.backend),
+        layers: Vec::new(),
+        loaded: Arc::clone(&server.service.loaded),
+        access: Access::Open,
+        environments: Environments::default(),
+        limits: Limits { time: Duration::from_millis(400), ..Limits::default() },
+        version: "0.0.0",
+        clock: jiff::Timestamp::now,
+    };
+    let body = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
+    let request = Request::post("/api/v1/specs/check").header("content-type", "application/json").body(body).unwrap();
+    let answer = calipso_api::router(Arc::new(service)).oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), 408);
+    assert_eq!(answer.headers()["content-type"], "application/problem+json");
+}
 
 #[tokio::test]
 async fn what_the_document_does_not_know_is_refused() {

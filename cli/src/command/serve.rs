@@ -212,6 +212,9 @@ fn limits(settings: &Settings) -> Limits {
     Limits { body_bytes: size("body_bytes"), page_size: size("page_size"), ..Limits::default() }
 }
 
+/// Whoever takes longer to send the head of a request is gone.
+const HEAD_TIME: Duration = Duration::from_secs(30);
+
 /// Serves until told to stop, then lets open requests end.
 async fn interface(
     settings: &Settings,
@@ -239,14 +242,20 @@ async fn interface(
         Some(tls) => {
             eprintln!("calipso listens on https://{bound}");
             match axum_server::from_tcp_rustls(listener, tls) {
-                Ok(server) => server.handle(handle).serve(router).await,
+                Ok(mut server) => {
+                    server.http_builder().http1().header_read_timeout(HEAD_TIME);
+                    server.handle(handle).serve(router).await
+                }
                 Err(error) => Err(error),
             }
         }
         None => {
             eprintln!("calipso listens on http://{bound}");
             match axum_server::from_tcp(listener) {
-                Ok(server) => server.handle(handle).serve(router).await,
+                Ok(mut server) => {
+                    server.http_builder().http1().header_read_timeout(HEAD_TIME);
+                    server.handle(handle).serve(router).await
+                }
                 Err(error) => Err(error),
             }
         }

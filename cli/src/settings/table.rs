@@ -79,7 +79,6 @@ pub const SETTINGS: &[Setting] = &[
         "Wrong passwords in a row for one user, and five times as many from one address, before only one in 6 seconds is tried.",
     ),
     setting("trusted_proxies", Kind::List, "", "Addresses of reverse proxies whose X-Forwarded-For is believed."),
-    setting("cors.origins", Kind::List, "", "Origins of web pages on other servers that may use the REST interface."),
     setting("body_bytes", Kind::Number, "1048576", "The largest body of a request, in bytes."),
     setting("page_size", Kind::Number, "1000", "The largest page of a list."),
     setting(

@@ -135,12 +135,53 @@ pub(crate) enum Comparison {
 /// Deepest nesting of an expression.
 const MAX_DEPTH: usize = 64;
 
+/// Longest expression, in bytes. What the parser makes of a longer one could be so deep that taking it apart again, one call
+/// for each level, would overflow the stack.
+const MAX_BYTES: usize = 4_096;
+
 /// Parses a bare expression.
 pub(crate) fn parse(source: &str, names: &dyn Names) -> Result<Node, Vec<ExprError>> {
+    if source.len() > MAX_BYTES {
+        let message = format!("this expression has {} bytes; {MAX_BYTES} are the most", source.len());
+        let error = ExprError::new(ExprErrorKind::NotAllowed, 0, source.len(), message);
+        return Err(vec![error.help("derive a part of it as an attribute of its own")]);
+    }
+    if let Some(place) = too_many_signs(source) {
+        let message = "this expression is nested too deeply";
+        return Err(vec![ExprError::new(ExprErrorKind::NotAllowed, place, place + 1, message)]);
+    }
     let tree = parse_expr(source).map_err(|error| vec![unparsed(source, &error)])?;
     let mut reader = Reader { source, names, errors: Vec::new(), depth: 0 };
     let node = reader.node(&tree);
     if reader.errors.is_empty() { Ok(node) } else { Err(reader.errors) }
+}
+
+/// Where more `-` and `not` follow one another than may nest: the parser would call itself for each.
+fn too_many_signs(source: &str) -> Option<usize> {
+    let (mut signs, mut quote) = (0, None);
+    let mut rest = source.char_indices();
+    while let Some((place, char)) = rest.next() {
+        match (quote, char) {
+            (Some(_), '\\') => drop(rest.next()),
+            (Some(open), close) if open == close => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => {
+                quote = Some(char);
+                signs = 0;
+            }
+            (None, '-') => signs += 1,
+            (None, 'n') if source[place..].starts_with("not") => {
+                signs += 1;
+                rest.nth(1);
+            }
+            (None, char) if char.is_whitespace() => {}
+            (None, _) => signs = 0,
+        }
+        if signs > MAX_DEPTH {
+            return Some(place);
+        }
+    }
+    None
 }
 
 fn unparsed(source: &str, error: &minijinja::Error) -> ExprError {

@@ -87,3 +87,31 @@ fn generators_are_bounded() {
     let error = product.for_each(None, &mut frame, &mut Fuel::default(), &mut |_, _| Ok(())).expect_err("too many");
     assert!(error.is_limit());
 }
+
+/// As many of one sign as fit into a file; on a stack as small as those of threads are.
+#[test]
+fn no_expression_is_too_deep_for_the_stack() {
+    let parse = |source: String| {
+        let thread = std::thread::Builder::new().stack_size(2 << 20);
+        let parsed = thread.spawn(move || Expr::parse(&source, &Layout::new(&["a"])).map(drop));
+        parsed.expect("a thread starts").join().expect("parsing ends")
+    };
+    for (sign, operand) in
+        [("-", "1"), ("not ", "a"), ("- -\n", "1"), ("not\tnot  ", "a"), ("(", ""), ("[", ""), ("{1:", "")]
+    {
+        for times in [500, 300_000] {
+            parse(format!("{}{operand}", sign.repeat(times))).expect_err(sign);
+        }
+    }
+    for more in [".b", "+1", "|int", "[0]", "~a", " and a", " if a else a", " is none", "**a", "()"] {
+        let most = 4_000 / more.len();
+        // Some of these are one list of parts, however long they are.
+        drop(parse(format!("a{}", more.repeat(most))));
+        parse(format!("a{}", more.repeat(300_000))).expect_err(more);
+    }
+    // Many that do not nest are no harm.
+    parse(format!("[{}]", "-1, ".repeat(500))).expect("a list of numbers is an expression");
+    parse(format!("'{}' ~ \"{}\" ~ a - -1", "-".repeat(500), "not ".repeat(300))).expect("texts may hold anything");
+    let error = parse(format!("a{}", " ".repeat(4_096))).expect_err("it is too long");
+    assert!(error[0].message.contains("4096"), "{error:?}");
+}
