@@ -63,6 +63,18 @@ struct Scope {
     members: Members,
 }
 
+impl Scope {
+    /// Notes that it could not be read.
+    fn doubt(&mut self, problem: String, now: &Str) {
+        self.complete = false;
+        self.tried_at = now.clone();
+        self.problem = Some(problem.into());
+        if self.stale_since.is_none() {
+            self.stale_since = Some(if self.scanned_at.is_empty() { now.clone() } else { self.scanned_at.clone() });
+        }
+    }
+}
+
 /// All scopes of one environment.
 #[derive(Debug, Default)]
 pub(crate) struct Inventory {
@@ -168,16 +180,32 @@ impl Inventory {
             order,
             members: Members::new(),
         });
+        scope.order = order;
         match answer {
             Answered::Whole(Complete(members)) => {
                 scope.members.retain(|key, _| !is_below(key));
                 scope.members.extend(members.into_iter().filter(|(key, _)| is_below(key)));
             }
-            Answered::Part(Incomplete { members, .. }) => {
+            Answered::Part(Incomplete { members, problem }) => {
                 scope.members.extend(members.into_iter().filter(|(key, _)| is_below(key)));
+                scope.doubt(problem, now);
             }
         }
         self.put(key, scope);
+    }
+
+    /// Keeps what is known of a scope, as something that may be out of date.
+    pub(crate) fn doubt(&mut self, key: &ScopeKey, problem: String, now: &Str) {
+        let key = Arc::new(key.clone());
+        if let Some(mut scope) = self.take(&key) {
+            scope.doubt(problem, now);
+            self.put(key, scope);
+        }
+    }
+
+    /// Whether something is not known of a scope that `which` picks.
+    pub(crate) fn is_doubtful(&self, which: &dyn Fn(&ScopeKey) -> bool) -> bool {
+        self.scopes.iter().any(|(key, scope)| !scope.complete && which(key))
     }
 
     /// Starts without anything that another inventory knows; its scopes go when this one is saved.
@@ -413,6 +441,20 @@ mod tests {
         assert_eq!(ids(&inventory), ["a"]);
         inventory.apply(scope("f"), 0, Answered::new(Members::new(), None), &now);
         assert!(ids(&inventory).is_empty());
+    }
+
+    #[test]
+    fn a_part_that_could_not_be_read_makes_its_scope_stale() {
+        let now: Str = "2024-01-01T00:00:00Z".into();
+        let later: Str = "2024-01-02T00:00:00Z".into();
+        let mut inventory = Inventory::default();
+        inventory.apply(scope("f"), 0, Answered::new(members(&["a", "b"], true), None), &now);
+        let below = |key: &ObjectKey| &*key.id == "a";
+        inventory.apply_below(scope("f"), 3, Answered::new(Members::new(), None), &below, &later);
+        assert!(ids(&inventory) == ["b"] && inventory.stale().is_empty());
+        inventory.apply_below(scope("f"), 3, Answered::new(Members::new(), Some("cut".into())), &below, &later);
+        let stale = inventory.stale();
+        assert_eq!((ids(&inventory), &stale[0].since, &*stale[0].problem), (vec!["b".to_owned()], &now, "cut"));
     }
 
     #[test]

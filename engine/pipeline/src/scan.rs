@@ -146,8 +146,11 @@ pub async fn scan(request: &ScanRequest<'_>, observer: &dyn Observer) -> Result<
     lease.give_back().await;
     let mut report = scanned?;
     let body = report.to_value();
-    let id = request.store.put_report(environment, &report.at, report.revision_after, &body, REPORTS_KEPT).await?;
-    report.id = Some(id);
+    // The scan is committed, whatever becomes of its report.
+    match request.store.put_report(environment, &report.at, report.revision_after, &body, REPORTS_KEPT).await {
+        Ok(id) => report.id = Some(id),
+        Err(error) => tracing::warn!(%environment, %error, "The report of a scan could not be kept."),
+    }
     Ok(report)
 }
 

@@ -67,6 +67,8 @@ pub(crate) struct Run {
     pub(crate) stopped: Option<Stopped>,
     /// Something was left out because it depends on what failed.
     pub(crate) spoiled: bool,
+    /// Somebody who was asked gave no answer.
+    pub(crate) unanswered: bool,
 }
 
 impl Run {
@@ -80,6 +82,7 @@ impl Run {
         self.emissions.extend(other.emissions);
         self.failures.extend(other.failures);
         self.spoiled |= other.spoiled;
+        self.unanswered |= other.unanswered;
         if self.stopped.is_none() {
             self.stopped = other.stopped;
         }
@@ -131,7 +134,8 @@ impl Done {
 impl<'a> Machine<'a> {
     /// Runs steps in order; those that ask and do not depend on each other ask at the same time.
     ///
-    /// `alternative`: a negative answer ends the list at once, because another list can be tried.
+    /// `alternative`: a negative answer ends the list at once, because another list can be tried. Not so when another answer
+    /// is missing: what that would have said is not known, and another list does not tell it.
     pub(crate) fn steps<'s>(
         &'s self,
         steps: &'s [Step],
@@ -146,8 +150,9 @@ impl<'a> Machine<'a> {
                 } else {
                     futures::future::join_all(group.iter().map(|step| self.step(step, frame.clone()))).await
                 };
+                let is_told = !run.unanswered && !done.iter().any(|done| done.run.unanswered);
                 for done in done {
-                    if done.negative && alternative {
+                    if done.negative && alternative && is_told {
                         return (run, true);
                     }
                     for (slot, value) in done.binds {

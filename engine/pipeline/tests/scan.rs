@@ -106,6 +106,30 @@ fn every_fault_of_every_request_removes_nothing_and_is_named() {
 }
 
 #[test]
+fn what_a_renamed_fetcher_knew_stays_until_its_replacement_has_answered() {
+    runtime().block_on(async {
+        let mut bench = Bench::new().await;
+        bench.scan(&answers(), ScanMode::Full).await;
+        let before = keys(&bench.state().await);
+        bench.plan = bench::renamed("web_rooms", "web_halls");
+        let door = Faulty::new(Replay::new(Recording::from_answers(&answers()).unwrap()), |call| {
+            let text = bench::request_text(&call.request);
+            (text.contains("/rooms") && !text.contains("machines")).then_some(Fault::Timeout)
+        });
+        let report = bench.scan_through(Arc::new(Once::new(door)), ScanMode::Full).await;
+        assert_eq!(keys(&bench.state().await), before, "nothing was read, so nothing goes");
+        let stale = report.stale_scopes();
+        assert!(stale.iter().any(|scope| &*scope.fetcher == "web_rooms"), "{stale:?}");
+        // With an answer the new one takes the place of the old.
+        let report = bench.scan(&answers(), ScanMode::Full).await;
+        assert!(report.is_complete() && report.stale_scopes().is_empty(), "{:?}", report.failures);
+        assert_eq!(keys(&bench.state().await), before);
+        let without = bench.scan(&answers_without_second_machine(), ScanMode::Full).await;
+        assert!(without.is_complete() && !bench.has("machine", "m2").await);
+    });
+}
+
+#[test]
 fn a_failed_element_spoils_only_what_depends_on_it() {
     runtime().block_on(async {
         let bench = Bench::new().await;

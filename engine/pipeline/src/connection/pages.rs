@@ -12,6 +12,17 @@ use crate::{
     world::HttpAsk,
 };
 
+/// What is said after some pages were given: a refusal then does not mean that there is no list; the list is cut.
+fn after(n_pages: u64, asked: Asked) -> Asked {
+    match asked {
+        Asked { outcome: Outcome::Negative(why), answer } if n_pages > 0 => {
+            let sentence = format!("the list is cut after page {n_pages}: {}", why.sentence);
+            Asked { outcome: Outcome::NoAnswer(Why { kind: FailureKind::Pages, sentence, ..why }), answer }
+        }
+        asked => asked,
+    }
+}
+
 impl Sessions {
     /// Asks for a list until its last page, or once where the step wants no list.
     pub(super) async fn pages(
@@ -50,11 +61,15 @@ impl Sessions {
         let mut n_pages: u64 = 0;
         loop {
             let page = self.exchange_in_session(access, target, session, ask, query.clone(), next.take()).await;
-            let Asked { outcome: Outcome::Answer(body), answer } = page.asked else { return page.asked };
+            let (body, answer) = match page.asked {
+                Asked { outcome: Outcome::Answer(body), answer } => (body, answer),
+                other => return after(n_pages, other),
+            };
             let items = match items_of(&body, Some(&list)) {
                 Ok(items) => items,
                 Err(sentence) => {
-                    return Asked { outcome: Outcome::Negative(Why::new(FailureKind::Parse, sentence)), answer };
+                    let why = Why::new(FailureKind::Parse, sentence);
+                    return after(n_pages, Asked { outcome: Outcome::Negative(why), answer });
                 }
             };
             let items = items.as_list().unwrap_or_default().to_vec();

@@ -282,7 +282,10 @@ fn wrap(access: &Access, frame: &mut Frame, mut words: Vec<String>) -> Result<Wr
 
 /// Whether the wrapper itself complained, about something else than that the command inside is not there.
 fn is_refused(wrapper: &str, inside: &str, stderr: &str) -> bool {
-    let first = first_line(stderr);
+    // A warning that stops nothing.
+    let warning = format!("{wrapper}: unable to resolve host");
+    let said: Vec<&str> = stderr.lines().filter(|line| !line.starts_with(&warning)).collect();
+    let first = first_line(&said.join("\n"));
     first
         .strip_prefix(wrapper)
         .and_then(|rest| rest.strip_prefix(": "))
@@ -311,5 +314,8 @@ mod tests {
         assert!(is_refused("sudo", "ip", "sudo: a password is required\n"));
         assert!(!is_refused("sudo", "ethtool", "sudo: ethtool: command not found\n"));
         assert!(!is_refused("sudo", "ip", "Cannot find device\n"));
+        let warning = "sudo: unable to resolve host node-1: Name or service not known\n";
+        assert!(!is_refused("sudo", "ls", &format!("{warning}ls: cannot access '/x': No such file or directory\n")));
+        assert!(is_refused("sudo", "ls", &format!("{warning}sudo: a password is required\n")));
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     identity::{Identities, with_identity},
     known::Known,
     merge::Inventory,
-    plan::Plan,
+    plan::{Plan, PlannedFetcher},
     report::ScanReport,
     scan::{Observer, ScanError, ScanMode, ScanRequest, subtree::Subtree},
 };
@@ -103,7 +103,7 @@ pub(super) async fn stages(
             Some(Subtree::new(object.clone(), &shared.ids, inventory))
         }
         _ => {
-            withdraw_unplanned(plan, inventory);
+            withdraw_unplanned(plan, inventory, None, now);
             None
         }
     };
@@ -129,24 +129,34 @@ pub(super) async fn stages(
             }
             inventory.withdraw_orphans(&shared.ids.root());
         }
+        if subtree.is_none() {
+            withdraw_unplanned(plan, inventory, Some(stage), now);
+            inventory.withdraw_orphans(&shared.ids.root());
+        }
     }
     Ok(())
 }
 
-/// Scopes of fetchers or types that this environment has no more.
-fn withdraw_unplanned(plan: &Plan, inventory: &mut Inventory) {
-    let gone: Vec<ScopeKey> = inventory
-        .scope_keys()
-        .filter(|key| {
-            !plan.fetcher(&key.fetcher).is_some_and(|planned| {
-                let fetcher = &planned.fetcher;
-                fetcher.emits.contains(&key.object_type) || fetcher.extends.contains(&key.object_type)
-            })
-        })
-        .cloned()
-        .collect();
+/// Takes back scopes of fetchers that do not run here any more: at once (no `stage`) where none replaces them, else when all
+/// that do have run, the last of them in `stage`. Where one of those gave no answer, what was known stays.
+fn withdraw_unplanned(plan: &Plan, inventory: &mut Inventory, stage: Option<usize>, now: &Str) {
+    let brings = |planned: &PlannedFetcher, object_type: &Str| {
+        planned.fetcher.emits.contains(object_type) || planned.fetcher.extends.contains(object_type)
+    };
+    let is_planned =
+        |key: &ScopeKey| plan.fetcher(&key.fetcher).is_some_and(|planned| brings(planned, &key.object_type));
+    let gone: Vec<ScopeKey> = inventory.scope_keys().filter(|key| !is_planned(key)).cloned().collect();
     for key in &gone {
-        inventory.withdraw(key);
+        let replacing = plan.fetchers.iter().filter(|planned| brings(planned, &key.object_type));
+        if replacing.map(|planned| planned.stage).max() != stage {
+            continue;
+        }
+        if inventory.is_doubtful(&|other| other.object_type == key.object_type && is_planned(other)) {
+            let problem = format!("`{}` runs no more, and what replaces it gave no answer", key.fetcher);
+            inventory.doubt(key, problem, now);
+        } else {
+            inventory.withdraw(key);
+        }
     }
 }
 

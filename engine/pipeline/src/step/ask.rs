@@ -52,6 +52,7 @@ impl Machine<'_> {
                 One::Fault(error) => Err(error),
                 One::Failed { why, negative } => {
                     done.negative |= negative;
+                    done.run.unanswered |= !negative;
                     done.run.fail(step, why);
                     Ok(failed::marker())
                 }
@@ -91,6 +92,7 @@ impl Machine<'_> {
             }
             One::Failed { why, negative } => {
                 done.negative = negative;
+                done.run.unanswered = !negative;
                 done.run.fail(step, why);
                 done.spoil(step)
             }

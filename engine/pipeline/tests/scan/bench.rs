@@ -42,7 +42,21 @@ pub fn layer() -> calipso_spec::Layer {
 }
 
 fn planned() -> Arc<Plan> {
-    let loaded = calipso_spec::load(&[layer()]);
+    planned_from(layer())
+}
+
+/// The plan for a shop with one fetcher called otherwise.
+pub fn renamed(fetcher: &str, other: &str) -> Arc<Plan> {
+    let mut layer = layer();
+    for (path, text) in &mut layer.files {
+        *path = path.replace(fetcher, other).into();
+        *text = text.replace(&format!("name: {fetcher}\n"), &format!("name: {other}\n")).into();
+    }
+    planned_from(layer)
+}
+
+fn planned_from(layer: calipso_spec::Layer) -> Arc<Plan> {
+    let loaded = calipso_spec::load(&[layer]);
     let wrong: Vec<String> = loaded
         .diagnostics
         .iter()

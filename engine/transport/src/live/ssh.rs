@@ -79,7 +79,9 @@ fn refused_by_sudo(stderr: &str) -> bool {
         "may not run sudo",
         "you must have a tty",
     ];
-    stderr.contains("sudo") && refusals.iter().any(|refusal| stderr.contains(refusal))
+    // Some of its sentences do not hold its name.
+    let is_told = |line: &str| line.contains("sudo") || line.starts_with("Sorry, user ");
+    stderr.lines().any(is_told) && refusals.iter().any(|refusal| stderr.contains(refusal))
 }
 
 /// Text that is equal for equal servers and accounts; secrets only as digests.

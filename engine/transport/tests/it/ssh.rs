@@ -185,14 +185,19 @@ async fn sudo_that_refuses_is_no_answer() {
     let dir = tempfile::tempdir().unwrap();
     // A program of that name that says what the real one says.
     let sudo = dir.path().join("sudo");
-    fs::write(&sudo, "#!/bin/sh\necho \"sudo: $2\" >&2\nexit 1\n").unwrap();
+    fs::write(&sudo, "#!/bin/sh\necho \"$2\" >&2\nexit 1\n").unwrap();
     fs::set_permissions(&sudo, fs::Permissions::from_mode(0o755)).unwrap();
     let port = start(Arc::new(Host { programs: Some(dir.path().to_owned()), ..Host::default() }), 1).await;
     let door = Live::new();
-    let error = door.ask(run(port, &["sudo", "-n", "a password is required"])).await.unwrap_err();
-    assert!(error.kind == ErrorKind::Denied && error.why.contains("NOPASSWD"), "{error}");
+    for refusal in [
+        "sudo: a password is required",
+        "Sorry, user me is not allowed to execute '/usr/sbin/ethtool eth0' as root on host-1.",
+    ] {
+        let error = door.ask(run(port, &["sudo", "-n", refusal])).await.unwrap_err();
+        assert!(error.kind == ErrorKind::Denied && error.why.contains("NOPASSWD"), "{error}");
+    }
     // Any other failure is the command's own.
-    let reply = door.ask(run(port, &["sudo", "-n", "it broke"])).await.unwrap();
+    let reply = door.ask(run(port, &["sudo", "-n", "sudo: it broke"])).await.unwrap();
     assert_eq!(reply, Reply::Exec { exit: 1, stdout: "".into(), stderr: "sudo: it broke\n".into() });
 }
 

@@ -33,8 +33,12 @@ const GRACE: Duration = Duration::from_secs(3);
 /// How long a server may take to open a channel.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Exit status of `timeout` when the time was over.
-const TIMED_OUT: [i32; 2] = [124, 137];
+/// Exit status of `timeout` when the time was over. A command may have ended so by itself; but how long it took is not known
+/// well enough to tell, as the next one begins before the answer of the one before has been taken.
+const TIMED_OUT: i32 = 124;
+
+/// Exit status of a command that was killed, by `timeout` or by others.
+const KILLED: i32 = 137;
 
 /// Why a shell ended although commands may still wait.
 pub(super) enum Stopped {
@@ -236,7 +240,9 @@ impl Shell<'_> {
             let timeout = command.call.timeout;
             if (stdout.len() + stderr.len()) as u64 > max_bytes {
                 command.answer(Err(too_large(&place, max_bytes)));
-            } else if self.has_timeout && TIMED_OUT.contains(&exit) && took + Duration::from_millis(100) >= timeout {
+            } else if self.has_timeout
+                && (exit == TIMED_OUT || exit == KILLED && took + Duration::from_millis(100) >= timeout)
+            {
                 command.answer(Err(timed_out(&place, timeout)));
             } else {
                 let text = |bytes: &[u8]| Str::from(String::from_utf8_lossy(bytes).as_ref());
