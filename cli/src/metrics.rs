@@ -76,7 +76,10 @@ async fn show(State(exporter): State<Exporter>, request: Request) -> Result<Resp
             return Err(Problem::unauthenticated("the metrics are for users; send a token"));
         }
     }
-    calipso_api::measure::collect(exporter.service.backend.as_ref()).await?;
+    // What the store does not tell stays as it was; the rest is wanted most when it is away.
+    if let Err(error) = calipso_api::measure::collect(exporter.service.backend.as_ref()).await {
+        tracing::warn!(%error, "The queues could not be counted for the metrics.");
+    }
     let text = exporter.handle.render();
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }

@@ -10,25 +10,34 @@ use calipso_api::{Access, Environments, Limits, Service};
 use serde_json::json;
 use tower::ServiceExt as _;
 
-use crate::support::open;
+use crate::support::{Server, open};
 
-#[tokio::test]
-async fn a_body_that_never_comes_is_not_waited_for() {
-    let server = open();
-    let service = Service {
+/// The service, with so much time for each answer.
+fn hurried(server: &Server, time: Duration) -> axum::Router {
+    calipso_api::router(Arc::new(Service {
         backend: Arc::clone(&server.service.backend),
         layers: Vec::new(),
         loaded: Arc::clone(&server.service.loaded),
         access: Access::Open,
         environments: Environments::default(),
-        limits: Limits { time: Duration::from_millis(400), ..Limits::default() },
+        limits: Limits { time, ..Limits::default() },
         version: "0.0.0",
         clock: jiff::Timestamp::now,
-    };
+    }))
+}
+
+#[tokio::test]
+async fn a_body_that_never_comes_is_not_waited_for() {
+    let server = open();
     let body = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
     let request = Request::post("/api/v1/specs/check").header("content-type", "application/json").body(body).unwrap();
-    let answer = calipso_api::router(Arc::new(service)).oneshot(request).await.unwrap();
+    let answer = hurried(&server, Duration::from_millis(400)).oneshot(request).await.unwrap();
     assert_eq!(answer.status(), 408);
+    assert_eq!(answer.headers()["content-type"], "application/problem+json");
+    // Nor is an answer that is never there in time.
+    let request = Request::get("/api/v1/environment_configs").body(Body::empty()).unwrap();
+    let answer = hurried(&server, Duration::ZERO).oneshot(request).await.unwrap();
+    assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (503, &"5".parse().unwrap()));
     assert_eq!(answer.headers()["content-type"], "application/problem+json");
 }
 

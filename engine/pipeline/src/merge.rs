@@ -64,6 +64,19 @@ struct Scope {
 }
 
 impl Scope {
+    /// One of which nothing is known.
+    fn never_read() -> Self {
+        Self {
+            complete: false,
+            scanned_at: "".into(),
+            tried_at: "".into(),
+            stale_since: None,
+            problem: None,
+            order: 0,
+            members: Members::new(),
+        }
+    }
+
     /// Notes that it could not be read.
     fn doubt(&mut self, problem: String, now: &Str) {
         self.complete = false;
@@ -138,23 +151,11 @@ impl Inventory {
                 members,
             },
             Answered::Part(Incomplete { members, problem }) => {
-                let (mut all, scanned_at, stale_since) = match former {
-                    Some(former) => {
-                        let since = former.stale_since.unwrap_or_else(|| former.scanned_at.clone());
-                        (former.members, former.scanned_at, since)
-                    }
-                    None => (Members::new(), "".into(), "".into()),
-                };
-                all.extend(members);
-                Scope {
-                    complete: false,
-                    scanned_at,
-                    tried_at: now.clone(),
-                    stale_since: Some(if stale_since.is_empty() { now.clone() } else { stale_since }),
-                    problem: Some(problem.into()),
-                    order,
-                    members: all,
-                }
+                let mut scope = former.unwrap_or_else(Scope::never_read);
+                scope.order = order;
+                scope.members.extend(members);
+                scope.doubt(problem, now);
+                scope
             }
         };
         self.put(key, scope);
@@ -171,14 +172,10 @@ impl Inventory {
         now: &Str,
     ) {
         let key = Arc::new(key);
-        let mut scope = self.take(&key).unwrap_or_else(|| Scope {
-            complete: false,
-            scanned_at: "".into(),
-            tried_at: now.clone(),
-            stale_since: Some(now.clone()),
-            problem: Some("only a part of it was asked for".into()),
-            order,
-            members: Members::new(),
+        let mut scope = self.take(&key).unwrap_or_else(|| {
+            let mut scope = Scope::never_read();
+            scope.doubt("only a part of it was asked for".to_owned(), now);
+            scope
         });
         scope.order = order;
         match answer {
@@ -203,9 +200,9 @@ impl Inventory {
         }
     }
 
-    /// Whether something is not known of a scope that `which` picks.
-    pub(crate) fn is_doubtful(&self, which: &dyn Fn(&ScopeKey) -> bool) -> bool {
-        self.scopes.iter().any(|(key, scope)| !scope.complete && which(key))
+    /// Keys of the scopes of which something is not known.
+    pub(crate) fn doubtful(&self) -> impl Iterator<Item = &ScopeKey> {
+        self.scopes.iter().filter(|(_, scope)| !scope.complete).map(|(key, _)| &**key)
     }
 
     /// Starts without anything that another inventory knows; its scopes go when this one is saved.

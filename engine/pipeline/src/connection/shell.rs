@@ -137,9 +137,9 @@ impl Sessions {
         };
         if exit != 0
             && let Some((wrapper, inside)) = &around
-            && is_refused(wrapper, inside, &stderr)
+            && let Some(complaint) = refusal(wrapper, inside, &stderr)
         {
-            let sentence = format!("on {host} {wrapper} refused to run commands: {}", first_line(&stderr));
+            let sentence = format!("on {host} {wrapper} refused to run commands: {complaint}");
             let why = Why::new(FailureKind::Denied, sentence).of_host(host);
             return Asked { outcome: Outcome::NoAnswer(why), answer };
         }
@@ -280,16 +280,14 @@ fn wrap(access: &Access, frame: &mut Frame, mut words: Vec<String>) -> Result<Wr
     Ok(Wrapped { words, around })
 }
 
-/// Whether the wrapper itself complained, about something else than that the command inside is not there.
-fn is_refused(wrapper: &str, inside: &str, stderr: &str) -> bool {
+/// What the wrapper itself complained of, if it did, about something else than that the command inside is not there.
+fn refusal(wrapper: &str, inside: &str, stderr: &str) -> Option<String> {
     // A warning that stops nothing.
     let warning = format!("{wrapper}: unable to resolve host");
     let said: Vec<&str> = stderr.lines().filter(|line| !line.starts_with(&warning)).collect();
     let first = first_line(&said.join("\n"));
-    first
-        .strip_prefix(wrapper)
-        .and_then(|rest| rest.strip_prefix(": "))
-        .is_some_and(|complaint| !complaint.starts_with(&format!("{inside}: ")))
+    let complaint = first.strip_prefix(wrapper)?.strip_prefix(": ")?;
+    (!complaint.starts_with(&format!("{inside}: "))).then_some(first)
 }
 
 fn open_server(host: &Str) -> SshServer {
@@ -311,11 +309,12 @@ mod tests {
 
     #[test]
     fn a_wrapper_that_refuses_is_told_from_a_missing_command() {
-        assert!(is_refused("sudo", "ip", "sudo: a password is required\n"));
-        assert!(!is_refused("sudo", "ethtool", "sudo: ethtool: command not found\n"));
-        assert!(!is_refused("sudo", "ip", "Cannot find device\n"));
+        let is_some = |wrapper, inside, stderr: &str| refusal(wrapper, inside, stderr).is_some();
+        assert!(is_some("sudo", "ip", "sudo: a password is required\n"));
+        assert!(!is_some("sudo", "ethtool", "sudo: ethtool: command not found\n"));
+        assert!(!is_some("sudo", "ip", "Cannot find device\n"));
         let warning = "sudo: unable to resolve host node-1: Name or service not known\n";
-        assert!(!is_refused("sudo", "ls", &format!("{warning}ls: cannot access '/x': No such file or directory\n")));
-        assert!(is_refused("sudo", "ls", &format!("{warning}sudo: a password is required\n")));
+        assert!(!is_some("sudo", "ls", &format!("{warning}ls: cannot access '/x': No such file or directory\n")));
+        assert!(is_some("sudo", "ls", &format!("{warning}sudo: a password is required\n")));
     }
 }

@@ -145,13 +145,21 @@ fn withdraw_unplanned(plan: &Plan, inventory: &mut Inventory, stage: Option<usiz
     };
     let is_planned =
         |key: &ScopeKey| plan.fetcher(&key.fetcher).is_some_and(|planned| brings(planned, &key.object_type));
-    let gone: Vec<ScopeKey> = inventory.scope_keys().filter(|key| !is_planned(key)).cloned().collect();
+    let last_stage = |object_type: &Str| {
+        plan.fetchers.iter().filter(|planned| brings(planned, object_type)).map(|planned| planned.stage).max()
+    };
+    let gone: Vec<ScopeKey> = inventory
+        .scope_keys()
+        .filter(|key| !is_planned(key) && last_stage(&key.object_type) == stage)
+        .cloned()
+        .collect();
+    if gone.is_empty() {
+        return;
+    }
+    let unanswered: BTreeSet<Str> =
+        inventory.doubtful().filter(|key| is_planned(key)).map(|key| key.object_type.clone()).collect();
     for key in &gone {
-        let replacing = plan.fetchers.iter().filter(|planned| brings(planned, &key.object_type));
-        if replacing.map(|planned| planned.stage).max() != stage {
-            continue;
-        }
-        if inventory.is_doubtful(&|other| other.object_type == key.object_type && is_planned(other)) {
+        if unanswered.contains(&key.object_type) {
             let problem = format!("`{}` runs no more, and what replaces it gave no answer", key.fetcher);
             inventory.doubt(key, problem, now);
         } else {

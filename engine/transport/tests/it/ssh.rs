@@ -134,6 +134,9 @@ async fn a_hanging_command_times_out_alone() {
     let others = (0..5).map(|number| door.ask(run(port, &["echo", ["a", "b", "c", "d", "e"][number]])));
     let (hung, others) = tokio::join!(door.ask(hanging), join_all(others));
     assert_eq!(hung.unwrap_err().kind, ErrorKind::Timeout);
+    // Nobody can tell this from a time-out that was told late, so it is no answer.
+    let ended = door.ask(run(port, &["sh", "-c", "exit 124"])).await;
+    assert_eq!(ended.unwrap_err().kind, ErrorKind::Timeout);
     let others: Vec<String> = others.into_iter().map(stdout).collect();
     assert_eq!(others, ["a\n", "b\n", "c\n", "d\n", "e\n"]);
 }
