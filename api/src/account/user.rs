@@ -215,6 +215,9 @@ impl Accounts {
             }
         }
         drop(turn);
+        if after.user.disabled {
+            self.revoke_all(&after.user.name).await?;
+        }
         Ok(after)
     }
 

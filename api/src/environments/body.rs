@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use calipso_model::{Environment, Place, Str, Value};
+use calipso_model::{Environment, Str, Value};
 use calipso_spec::{
     Specs,
     environment::{self, Mistake, Written, below},
@@ -143,22 +143,11 @@ fn connections(
     if let Err(found) = environment::choose_specs(&mut written.environment, specs) {
         mistakes.extend(written.placed(found));
     }
-    let name = written.environment.name.clone();
-    let mut found = Vec::new();
-    for (role, config) in &mut written.environment.connections {
-        let Some(spec) = specs.connections.get(&config.spec).filter(|spec| spec.role == *role) else { continue };
-        let place = Place::role(name.clone(), role.clone());
-        let former = former.and_then(|former| former.connections.get(role));
-        match secrets::settled(environments, &place, spec, &config.fields, former) {
-            Ok(fields) => config.fields = fields,
-            Err(wrong) => {
-                let at = secrets::pointer(role);
-                found.extend(
-                    wrong.into_iter().map(|mistake| Mistake { path: format!("{at}{}", mistake.path), ..mistake }),
-                );
-            }
-        }
-    }
+    let none = BTreeMap::new();
+    let former = former.map_or(&none, |former| &former.connections);
+    let given = &written.environment;
+    let (settled, found) = secrets::settle(environments, specs, &given.name, &given.connections, former);
+    written.environment.connections.extend(settled);
     mistakes.extend(written.placed(found));
 }
 

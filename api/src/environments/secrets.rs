@@ -1,13 +1,17 @@
 //! Secrets that come in: sealed before they are stored, kept only where nothing else of their connection changes.
 
-use std::path::{Component, Path};
+use std::{
+    collections::BTreeMap,
+    path::{Component, Path},
+};
 
 use calipso_model::{ConnectionConfig, Map, Place, Secret, Str, Value};
 use calipso_spec::{
+    Specs,
     checked::{Connection, Field, FieldType},
     environment::{
         self, HIDDEN, Mistake, Secrets, Taken, below,
-        form::{is_absolute, is_reference, is_sealed, may_refer},
+        form::{is_absolute, is_led, is_reference, is_sealed, may_refer},
         parts, walk,
     },
 };
@@ -37,22 +41,57 @@ fn is_secret(field: &Field) -> bool {
     field.secret || field.field_type == FieldType::PrivateKey
 }
 
-/// The connection of one role as it was given, with what it keeps of the former one, and its secrets sealed.
+/// Connections as they were given, with what they keep of the former ones, and their secrets sealed.
 ///
 /// # Shape
-/// Pointers of mistakes begin at the connection.
-/// # Errors
-/// Everything that is wrong with it.
-pub fn settled(
+/// Role to connection, as far as nothing is wrong; what serves no role is passed over. Pointers of mistakes begin at the
+/// environment.
+pub fn settle(
+    environments: &Environments,
+    specs: &Specs,
+    environment: &Str,
+    given: &BTreeMap<Str, ConnectionConfig>,
+    former: &BTreeMap<Str, ConnectionConfig>,
+) -> (BTreeMap<Str, ConnectionConfig>, Vec<Mistake>) {
+    let serving = |role: &Str, config: &ConnectionConfig| {
+        specs.connections.get(&config.spec).filter(|spec| spec.role == *role).cloned()
+    };
+    let moves = |(role, config): &(&Str, &ConnectionConfig)| {
+        serving(role, config).is_none_or(|spec| moves(&spec, &config.fields, former.get(*role)))
+    };
+    let moved: Vec<&Str> = given.iter().filter(moves).map(|(role, _)| role).collect();
+    let (mut settled, mut mistakes) = (BTreeMap::new(), Vec::new());
+    for (role, config) in given {
+        let Some(spec) = serving(role, config) else { continue };
+        let place = Place::role(environment.clone(), role.clone());
+        let led_by = moved.iter().copied().find(|moved| *moved != role);
+        match settle_one(environments, &place, &spec, &config.fields, former.get(role), led_by) {
+            Ok(fields) => {
+                settled.insert(role.clone(), ConnectionConfig { spec: config.spec.clone(), fields });
+            }
+            Err(found) => {
+                let at = below("/connections", role);
+                mistakes.extend(found.into_iter().map(|one| Mistake { path: format!("{at}{}", one.path), ..one }));
+            }
+        }
+    }
+    (settled, mistakes)
+}
+
+/// The connection of one role; `led_by` is another one that leads elsewhere than before. Pointers of mistakes begin at the
+/// connection.
+fn settle_one(
     environments: &Environments,
     place: &Place,
     spec: &Connection,
     given: &Map,
     former: Option<&ConnectionConfig>,
+    led_by: Option<&Str>,
 ) -> Result<Map, Vec<Mistake>> {
-    let former = former.filter(|former| former.spec == spec.head.name).map(|former| &former.fields);
+    let former = former_of(spec, former);
     let (candidate, kept) = restored(spec, given, former);
     let same = former.is_some_and(|former| is_same(spec, &candidate, former));
+    let led_by = led_by.filter(|_| is_led(spec, &candidate));
     let mut mistakes = Vec::new();
     for pointer in &kept {
         let name = parts(pointer).pop().unwrap_or_default();
@@ -64,11 +103,17 @@ pub fn settled(
                     "a secret is kept only while everything else of its connection stays as it is; null removes it",
                 ),
             );
+        } else if let Some(role) = led_by {
+            mistakes.push(
+                Mistake::new(pointer, format!("{name} has to be given again, because the connection {role} changes"))
+                    .help(format!("any host key will do here, so that {role} decides which hosts are sent the secret")),
+            );
         }
     }
-    if !same {
+    if !same || led_by.is_some() {
         let given_anew = |mistake: &Mistake| !kept.contains(&mistake.path);
-        mistakes.extend(refused(&environments.references, place, spec, &candidate).into_iter().filter(given_anew));
+        let found = refused(&environments.references, place, spec, &candidate, same);
+        mistakes.extend(found.into_iter().filter(given_anew));
     }
     if let Err(found) = environment::fill(spec, &candidate, &mut Closed) {
         // What is asked for again is not also missing.
@@ -78,6 +123,33 @@ pub fn settled(
         return Err(mistakes);
     }
     sealed(environments, place, spec, &candidate)
+}
+
+/// The fields of a connection without its secrets.
+pub fn without(spec: &Connection, fields: &Map) -> Map {
+    walk(&environment::form(spec), fields, &mut |_, field, value| {
+        (!field.is_some_and(is_secret)).then(|| value.clone())
+    })
+}
+
+/// Whether a connection leads elsewhere than before: more of it changes than a secret.
+fn moves(spec: &Connection, given: &Map, former: Option<&ConnectionConfig>) -> bool {
+    let Some(former) = former_of(spec, former) else { return true };
+    let (candidate, _) = restored(spec, given, Some(former));
+    let bare = |fields: &Map| {
+        walk(&environment::form(spec), fields, &mut |_, field, value| {
+            Some(if field.is_some_and(is_secret) { Value::text(ANY_SECRET) } else { value.clone() })
+        })
+    };
+    !is_same(spec, &bare(&candidate), &bare(former))
+}
+
+/// Stands for every secret where secrets do not matter.
+const ANY_SECRET: &str = "env:ANY";
+
+/// The former fields, if they were of the same spec.
+fn former_of<'c>(spec: &Connection, former: Option<&'c ConnectionConfig>) -> Option<&'c Map> {
+    former.filter(|former| former.spec == spec.head.name).map(|former| &former.fields)
 }
 
 /// What was given, with the former secrets where `***` stands or nothing; and the pointers of those.
@@ -142,11 +214,15 @@ fn is_same(spec: &Connection, one: &Map, other: &Map) -> bool {
     }
 }
 
-/// References and files that this server does not take, sealed texts, and secrets that are no text.
-fn refused(references: &References, place: &Place, spec: &Connection, given: &Map) -> Vec<Mistake> {
+/// References and files that this server does not take, sealed texts, and secrets that are no text; in secrets only, or
+/// anywhere.
+fn refused(references: &References, place: &Place, spec: &Connection, given: &Map, secrets_only: bool) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     walk(&environment::form(spec), given, &mut |pointer, field, value| {
         let (Some(field), Value::Str(text)) = (field, value) else { return None };
+        if secrets_only && !is_secret(field) {
+            return None;
+        }
         let name = parts(pointer).pop().unwrap_or_default();
         let sentence = if field.field_type == FieldType::Path {
             refuses_file(references.folder.as_deref(), text)
@@ -224,10 +300,4 @@ fn sealed(environments: &Environments, place: &Place, spec: &Connection, fields:
         }
     });
     if mistakes.is_empty() { Ok(sealed) } else { Err(mistakes) }
-}
-
-/// The pointer of a connection in the data form.
-#[must_use]
-pub fn pointer(role: &Str) -> String {
-    below("/connections", role)
 }

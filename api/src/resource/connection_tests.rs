@@ -11,10 +11,10 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use calipso_model::{Map, Place, Str, Value as Data};
+use calipso_model::{ConnectionConfig, Map, Str, Value as Data};
 use calipso_spec::{
     Specs,
-    environment::{self, Mistake, below},
+    environment::{self, Mistake},
 };
 use calipso_store::{
     Page, RecordQuery,
@@ -137,7 +137,10 @@ async fn create(
     let mut mistakes = Vec::new();
     let given = match &sent.targets_configuration {
         None => BTreeMap::new(),
-        Some(given) => configuration(&service, &environment, given, &mut mistakes)?,
+        Some(given) => {
+            let wanted = sent.test_targets.iter().filter_map(|name| role_of(specs, name)).collect();
+            configuration(&service, &environment, given, &wanted, &mut mistakes)?
+        }
     };
     let mut targets: Vec<Str> = Vec::new();
     for (place, name) in sent.test_targets.iter().enumerate() {
@@ -183,11 +186,12 @@ async fn create(
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(body)).into_response())
 }
 
-/// TestedConnections that were sent, checked, their secrets sealed: role to spec and fields.
+/// Connections that were sent, checked, their secrets sealed: role to spec and fields. Those of `wanted` are tried, or all.
 fn configuration(
     service: &Service,
     environment: &calipso_model::Environment,
     given: &Value,
+    wanted: &BTreeSet<Str>,
     mistakes: &mut Vec<Mistake>,
 ) -> Result<BTreeMap<Str, (Str, Map)>, Problem> {
     let specs = &service.loaded.specs;
@@ -197,28 +201,24 @@ fn configuration(
     if let Err(wrong) = environment::choose_specs(&mut written.environment, specs) {
         found.extend(written.placed(wrong));
     }
-    let mut checked = BTreeMap::new();
-    let mut wrong = Vec::new();
-    for (role, config) in &written.environment.connections {
-        let Some(spec) = specs.connections.get(&config.spec).filter(|spec| spec.role == *role) else { continue };
-        let place = Place::role(environment.name.clone(), role.clone());
-        match secrets::settled(&service.environments, &place, spec, &config.fields, environment.connections.get(role)) {
-            Ok(fields) => {
-                checked.insert(role.clone(), (config.spec.clone(), fields));
-            }
-            Err(mistakes) => {
-                let at = below("/connections", role);
-                wrong.extend(mistakes.into_iter().map(|one| Mistake { path: format!("{at}{}", one.path), ..one }));
-            }
+    // What is not sent is tried as it is kept: it has to be settled beside what is.
+    let mut tried = written.environment.connections.clone();
+    for (role, kept) in environment.connections.iter().filter(|(role, _)| wanted.is_empty() || wanted.contains(*role)) {
+        if let Some(spec) = specs.connections.get(&kept.spec) {
+            let bare = || ConnectionConfig { spec: kept.spec.clone(), fields: secrets::without(spec, &kept.fields) };
+            tried.entry(role.clone()).or_insert_with(bare);
         }
     }
+    let (mut settled, wrong) =
+        secrets::settle(&service.environments, specs, &environment.name, &tried, &environment.connections);
+    settled.retain(|role, _| written.environment.connections.contains_key(role));
     found.extend(written.placed(wrong));
     let moved = |one: Mistake| {
         let rest = one.path.strip_prefix(&format!("/{key}")).unwrap_or_default().to_owned();
         Mistake { path: format!("/targets_configuration{rest}"), ..one }
     };
     mistakes.extend(found.into_iter().map(moved));
-    Ok(checked)
+    Ok(settled.into_iter().map(|(role, config)| (role, (config.spec, config.fields))).collect())
 }
 
 fn narrowed(results: &Map, keep: &dyn Fn(&Str) -> bool) -> Value {

@@ -151,7 +151,7 @@ async fn a_change_counts_at_once_for_those_who_are_logged_in() {
     root.call("PATCH", "/anna", Some(&json!({"disabled": true}))).await;
     assert_eq!(all(&token).await, (401, 401));
     root.call("PATCH", "/anna", Some(&json!({"disabled": false}))).await;
-    assert_eq!(all(&token).await, (200, 200));
+    assert_eq!(all(&token).await, (401, 200), "tokens of a disabled user have ended");
     root.call("DELETE", "/anna", None).await;
     assert_eq!(all(&token).await, (401, 401));
     root.call("POST", "", Some(&json!({"name": "anna", "password": PASSWORD}))).await;

@@ -341,6 +341,43 @@ async fn a_secret_is_kept_only_while_its_connection_stays() {
 }
 
 #[tokio::test]
+async fn where_any_host_key_will_do_secrets_go_only_where_they_went() {
+    let (server, _) = usual();
+    let server = server.with_cloud().await;
+    let patch = async |body: Value| server.ask("editor", Method::PATCH, CLOUD, Some(&body)).await;
+    let elsewhere = json!({"auth_url": "http://elsewhere.example/v3", "password": format!("{PLANTED}-5")});
+    let trusting = json!({"verify_host_keys": false, "password": format!("{PLANTED}-6"), "private_key": null,
+        "hosts": {"node-1": {"password": null}}});
+
+    // Both at once, or one after the other: what the APIs answer would lead the scan to any host.
+    let both = json!({"connections": {"openstack": elsewhere, "hosts": {"verify_host_keys": false}}});
+    assert_eq!(patch(both).await.status, 422);
+    let answer = patch(json!({"connections": {"openstack": elsewhere}})).await;
+    assert_eq!(answer.status, 200, "hosts prove who they are: {}", answer.body);
+    let answer = patch(json!({"connections": {"hosts": trusting}})).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let back = json!({"auth_url": "http://back.example/v3", "password": format!("{PLANTED}-7")});
+    let answer = patch(json!({"connections": {"openstack": back}})).await;
+    let found = errors(&answer);
+    assert_eq!((answer.status.as_u16(), found[0].0.as_str()), (422, "/connections/hosts/password"), "{found:?}");
+    assert!(found[0].1.contains("because the connection openstack changes"), "{found:?}");
+    // Nor does a test of the connections.
+    let test = |targets: &[&str]| json!({"env_name": "cloud", "test_targets": targets, "targets_configuration": {"openstack": back}});
+    let answer = server.post("editor", "/connection_tests", &test(&[])).await;
+    let found = errors(&answer);
+    assert_eq!((answer.status.as_u16(), found.len()), (422, 1), "{found:?}");
+    assert_eq!(found[0].0, "/targets_configuration/hosts/password");
+    assert_eq!(server.post("editor", "/connection_tests", &test(&["openstack"])).await.status, 201);
+
+    // The secret beside it is enough, and another password of the same server leads nowhere else.
+    let secret = json!({"password": format!("{PLANTED}-6")});
+    let answer = patch(json!({"connections": {"openstack": back, "hosts": secret}})).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let answer = patch(json!({"connections": {"openstack": {"password": format!("{PLANTED}-8")}}})).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
+#[tokio::test]
 async fn references_of_others_stay_where_they_are() {
     let (server, _) = usual();
     let server = server.with_cloud().await;

@@ -4,21 +4,32 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
-    http::{Method, Request},
+    http::{Method, Request, request::Parts},
 };
-use calipso_api::{Access, Environments, Limits, Service};
+use calipso_api::{Access, Authenticate, Caller, Environments, Limits, Problem, Service};
 use serde_json::json;
 use tower::ServiceExt as _;
 
 use crate::support::{Server, open};
 
-/// The service, with so much time for each answer.
-fn hurried(server: &Server, time: Duration) -> axum::Router {
+/// Never knows who asks.
+struct Undecided;
+
+#[async_trait::async_trait]
+impl Authenticate for Undecided {
+    async fn caller(&self, _: &Parts, _: jiff::Timestamp) -> Result<Option<Caller>, Problem> {
+        std::future::pending().await
+    }
+}
+
+/// The service with this access, and little time for each answer.
+fn hurried(server: &Server, access: Access) -> axum::Router {
+    let time = Duration::from_millis(400);
     calipso_api::router(Arc::new(Service {
         backend: Arc::clone(&server.service.backend),
         layers: Vec::new(),
         loaded: Arc::clone(&server.service.loaded),
-        access: Access::Open,
+        access,
         environments: Environments::default(),
         limits: Limits { time, ..Limits::default() },
         version: "0.0.0",
@@ -31,12 +42,12 @@ async fn a_body_that_never_comes_is_not_waited_for() {
     let server = open();
     let body = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
     let request = Request::post("/api/v1/specs/check").header("content-type", "application/json").body(body).unwrap();
-    let answer = hurried(&server, Duration::from_millis(400)).oneshot(request).await.unwrap();
+    let answer = hurried(&server, Access::Open).oneshot(request).await.unwrap();
     assert_eq!(answer.status(), 408);
     assert_eq!(answer.headers()["content-type"], "application/problem+json");
-    // Nor is an answer that is never there in time.
+    // Nor is an answer.
     let request = Request::get("/api/v1/environment_configs").body(Body::empty()).unwrap();
-    let answer = hurried(&server, Duration::ZERO).oneshot(request).await.unwrap();
+    let answer = hurried(&server, Access::Checked(Arc::new(Undecided))).oneshot(request).await.unwrap();
     assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (503, &"5".parse().unwrap()));
     assert_eq!(answer.headers()["content-type"], "application/problem+json");
 }

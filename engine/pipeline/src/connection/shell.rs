@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use calipso_expr::{Frame, Fuel};
 use calipso_model::{Map, Secret, Str, Value};
+use calipso_spec::environment::form::VERIFY_HOST_KEYS;
 use calipso_transport::{Call, ExecKey, KnownHosts, Reply, Request, SshServer, Stage};
 
 use crate::{
@@ -202,7 +203,7 @@ impl Sessions {
 
     fn server(&self, access: &Access, place: &Place<'_>, frame: &Frame) -> Result<SshServer, Why> {
         let config = access.config()?;
-        let known_hosts = if config.get("verify_host_keys") == Some(&Value::Bool(false)) {
+        let known_hosts = if config.get(VERIFY_HOST_KEYS) == Some(&Value::Bool(false)) {
             KnownHosts::Insecure
         } else {
             KnownHosts::File(config.text("known_hosts").map_or(self.known_hosts.clone(), |file| file.as_ref().into()))

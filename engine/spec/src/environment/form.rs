@@ -7,6 +7,9 @@ use calipso_model::{Map, Str, Value};
 use super::{Mistake, below};
 use crate::checked::{Connection, Field, FieldType, TransportName};
 
+/// The field of connections by SSH that says whether hosts have to prove who they are.
+pub const VERIFY_HOST_KEYS: &str = "verify_host_keys";
+
 /// Fields that every connection of a transport has besides its own: how the other side proves who it is.
 fn common_fields(transport: TransportName) -> BTreeMap<Str, Field> {
     let field = |field_type, default: Option<Value>, description: &str| Field {
@@ -26,7 +29,7 @@ fn common_fields(transport: TransportName) -> BTreeMap<Str, Field> {
         ],
         TransportName::Ssh => vec![
             ("known_hosts", field(FieldType::Path, None, "File of good host keys, in OpenSSH's form.")),
-            ("verify_host_keys", field(FieldType::Bool, Some(Value::Bool(true)), "False: any host key will do.")),
+            (VERIFY_HOST_KEYS, field(FieldType::Bool, Some(Value::Bool(true)), "False: any host key will do.")),
         ],
         TransportName::Sql | TransportName::Amqp => Vec::new(),
     };
@@ -39,6 +42,14 @@ pub fn form(spec: &Connection) -> BTreeMap<Str, Field> {
     let mut fields = common_fields(spec.transport);
     fields.extend(spec.fields.iter().map(|(name, field)| (name.clone(), field.clone())));
     fields
+}
+
+/// Whether what other connections answer decides who is sent the secrets of this one: they tell where hosts are, and the
+/// hosts do not have to prove who they are.
+#[must_use]
+pub fn is_led(spec: &Connection, given: &Map) -> bool {
+    let verifies = given.get(VERIFY_HOST_KEYS).and_then(|value| typed(FieldType::Bool, value));
+    spec.transport == TransportName::Ssh && verifies == Some(Value::Bool(false))
 }
 
 /// Whether a text names a secret that is kept elsewhere: `env:NAME` or `file:PATH`.
