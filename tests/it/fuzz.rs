@@ -3,12 +3,15 @@
 
 use std::{
     fs,
+    io::{Read as _, Write as _},
+    net::TcpStream,
     path::PathBuf,
     process::Command,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
-use crate::serve::{Home, ROOT_PASSWORD, root};
+use crate::serve::{Home, ROOT_PASSWORD, Server, root};
 
 /// What is installed: the tool and all that it needs, each in one version.
 const WANTED: &str = include_str!("data/schemathesis.txt");
@@ -35,12 +38,20 @@ fn schemathesis() -> PathBuf {
     program
 }
 
+/// A request whose head does not end.
+fn half_a_head(server: &Server) -> TcpStream {
+    let mut stream = TcpStream::connect(server.address).expect("the server listens");
+    stream.write_all(b"GET /api/v1/version HTTP/1.1\r\nhost: x\r\n").expect("the server listens");
+    stream
+}
+
 /// Lets the tool loose on a server with the recorded cloud.
 fn finds_nothing(further_config: &str, words: &[&str]) {
     let mut home = Home::with_demo();
     // It tries many wrong passwords.
     home.set("CALIPSO_LOGIN_ATTEMPTS", "1000000");
     let server = home.serve();
+    let mut half = half_a_head(&server);
     let config = home.folder.path().join("schemathesis.toml");
     fs::write(&config, format!("{}\n{further_config}", include_str!("data/schemathesis.toml")))
         .expect("it can be written");
@@ -58,6 +69,9 @@ fn finds_nothing(further_config: &str, words: &[&str]) {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}\n{}", String::from_utf8_lossy(&output.stderr), server.said());
     assert!(!server.said().contains("ERROR"), "{}", server.said());
+    // Meanwhile, or soon, the server has hung up.
+    half.set_read_timeout(Some(Duration::from_secs(60))).expect("a time limit can be set");
+    half.read_to_end(&mut Vec::new()).expect("heads that do not end are not waited for");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum_server::{Handle, tls_rustls::RustlsConfig};
+use axum_server::{Handle, Server, tls_rustls::RustlsConfig};
 use calipso_api::{
     Access, Environments, Limits, Problem, Service,
     account::{self, Accounts},
@@ -215,6 +215,12 @@ fn limits(settings: &Settings) -> Limits {
 /// Whoever takes longer to send the head of a request is gone.
 const HEAD_TIME: Duration = Duration::from_secs(30);
 
+/// The server, which waits so long for the head of a request.
+fn impatient<A>(mut server: Server<SocketAddr, A>) -> Server<SocketAddr, A> {
+    server.http_builder().http1().header_read_timeout(HEAD_TIME);
+    server
+}
+
 /// Serves until told to stop, then lets open requests end.
 async fn interface(
     settings: &Settings,
@@ -242,20 +248,14 @@ async fn interface(
         Some(tls) => {
             eprintln!("calipso listens on https://{bound}");
             match axum_server::from_tcp_rustls(listener, tls) {
-                Ok(mut server) => {
-                    server.http_builder().http1().header_read_timeout(HEAD_TIME);
-                    server.handle(handle).serve(router).await
-                }
+                Ok(server) => impatient(server).handle(handle).serve(router).await,
                 Err(error) => Err(error),
             }
         }
         None => {
             eprintln!("calipso listens on http://{bound}");
             match axum_server::from_tcp(listener) {
-                Ok(mut server) => {
-                    server.http_builder().http1().header_read_timeout(HEAD_TIME);
-                    server.handle(handle).serve(router).await
-                }
+                Ok(server) => impatient(server).handle(handle).serve(router).await,
                 Err(error) => Err(error),
             }
         }

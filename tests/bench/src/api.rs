@@ -38,6 +38,9 @@ const CLIENTS: usize = 32;
 /// Requests a second of all clients together, where they are paced.
 const PACED: usize = 1_000;
 
+/// So long the machine may take to come to rest.
+const QUIET: Duration = Duration::from_secs(180);
+
 const TYPES: [&str; 4] = ["host_pnic", "instance", "port", "vnic"];
 
 fn main() -> Result<()> {
@@ -241,6 +244,10 @@ fn measure(
     let start = Instant::now();
     servers.block_on(seed(&*store, size))?;
     println!("{size:>8}  {kind}: seeded in {:.1?}", start.elapsed());
+    // What the store still writes of the seed is not measured.
+    let start = Instant::now();
+    while start.elapsed() < QUIET && !is_quiet(Duration::from_secs(3))? {}
+    println!("{size:>8}  {kind}: quiet after {:.1?}", start.elapsed());
     let layers = vec![calipso_spec::read_layer(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../specs"))?];
     let service = Arc::new(Service {
         environments: calipso_api::Environments::default(),
@@ -278,6 +285,24 @@ fn measure(
         }
     }
     Ok(())
+}
+
+/// Whether the machine does next to nothing for so long.
+///
+/// # Source
+/// proc(5), `/proc/stat`: the first line has ticks of all processors by what they did, the fourth number idle ones.
+fn is_quiet(time: Duration) -> Result<bool> {
+    let ticks = || -> Result<(u64, u64)> {
+        let text = std::fs::read_to_string("/proc/stat")?;
+        let line = text.lines().next().context("/proc/stat is empty")?;
+        let ticks: Vec<u64> = line.split_whitespace().skip(1).take(8).map(str::parse).collect::<Result<_, _>>()?;
+        Ok((ticks.get(3).copied().unwrap_or_default(), ticks.iter().sum()))
+    };
+    let before = ticks()?;
+    std::thread::sleep(time);
+    let after = ticks()?;
+    let (idle, all) = (after.0 - before.0, after.1 - before.1);
+    Ok(idle * 100 > all * 95)
 }
 
 /// How long each answer took, and the bytes of all answers.
