@@ -1,4 +1,4 @@
-//! Secrets that come in: sealed before they are stored, kept only where nothing else of their connection changes.
+//! Secrets that come in: sealed before they are stored, kept only where nothing changes that decides who is sent them.
 
 use std::{
     collections::BTreeMap,
@@ -56,10 +56,10 @@ pub fn settle(
     let serving = |role: &Str, config: &ConnectionConfig| {
         specs.connections.get(&config.spec).filter(|spec| spec.role == *role).cloned()
     };
-    let moves = |(role, config): &(&Str, &ConnectionConfig)| {
+    let has_moved = |(role, config): &(&Str, &ConnectionConfig)| {
         serving(role, config).is_none_or(|spec| moves(&spec, &config.fields, former.get(*role)))
     };
-    let moved: Vec<&Str> = given.iter().filter(moves).map(|(role, _)| role).collect();
+    let moved: Vec<&Str> = given.iter().filter(has_moved).map(|(role, _)| role).collect();
     let (mut settled, mut mistakes) = (BTreeMap::new(), Vec::new());
     for (role, config) in given {
         let Some(spec) = serving(role, config) else { continue };
