@@ -84,6 +84,16 @@ const NAME: Key = must("name", Text, "Name, equal to the file name without `.yam
 const DESCRIPTION: Key = must("description", Text, "One sentence.");
 const SOURCE: Key =
     must("source", Text, "Where the knowledge comes from: a manual page, an API, a table, a recording.");
+const OVERRIDES: Key = may(
+    "overrides",
+    Bool,
+    "In a later layer: takes the place of the spec of this name; an error where there is none to replace.",
+);
+const EXTENDS: Key = may(
+    "extends",
+    Bool,
+    "In a later layer: adds to the spec of this name instead of replacing it; what is required may then be left out.",
+);
 const ENVIRONMENT: Key = may("environment", Block("`environment`"), "For which environments; absent: for all.");
 const VERSIONS: Key =
     may("versions", Block("a version condition"), "For which versions of the distribution; absent: for all.");
@@ -113,7 +123,8 @@ pub static BLOCKS: &[BlockKeys] = &[
             NAME,
             DESCRIPTION,
             SOURCE,
-            may("extends", Bool, "In a later layer: adds to the distribution of this name instead of replacing it."),
+            OVERRIDES,
+            EXTENDS,
             must("platform", Text, "The platform that selectors ask for."),
             must("versions", Texts, "All versions, oldest first; `at_least` and `below` compare places in this list."),
             may("variances", Blocks("a variance"), "The supported combinations."),
@@ -145,6 +156,7 @@ pub static BLOCKS: &[BlockKeys] = &[
         name: "a command rule",
         keys: &[
             must("name", Text, "Label."),
+            VERSIONS,
             ENVIRONMENT,
             must("match_any", Texts, "Patterns of the first words; `*` inside a word stands for any characters."),
             must("run", Blocks("`run`"), "What runs instead; the outputs of several are joined with a line break."),
@@ -173,6 +185,7 @@ pub static BLOCKS: &[BlockKeys] = &[
             NAME,
             DESCRIPTION,
             SOURCE,
+            OVERRIDES,
             must("role", Text, "What fetchers say after `via`; an environment chooses one connection per role."),
             must("transport", Word(&["http", "sql", "ssh", "amqp"]), "What carries it."),
             may("fields", Named("a field"), "The form that an operator fills in."),
@@ -291,6 +304,8 @@ pub static BLOCKS: &[BlockKeys] = &[
             NAME,
             DESCRIPTION,
             SOURCE,
+            OVERRIDES,
+            EXTENDS,
             may("attributes", Named("an attribute"), "Declared attributes."),
             may("other_attributes", Word(&["allowed", "rejected"]), "Whether others may be emitted. Default allowed."),
             may("newest_by", Expr, "A number that grows with the document; a lower one never overwrites a higher one."),
@@ -363,7 +378,7 @@ pub static BLOCKS: &[BlockKeys] = &[
     BlockKeys { name: "`other`", keys: END },
     BlockKeys {
         name: "a parser",
-        keys: &[SCHEMA, NAME, DESCRIPTION, SOURCE, must("parse", Block("`parse`"), "Exactly one parser.")],
+        keys: &[SCHEMA, NAME, DESCRIPTION, SOURCE, OVERRIDES, must("parse", Block("`parse`"), "Exactly one parser.")],
     },
     BlockKeys {
         name: "`parse`",
@@ -451,6 +466,7 @@ pub static BLOCKS: &[BlockKeys] = &[
             NAME,
             DESCRIPTION,
             SOURCE,
+            OVERRIDES,
             ENVIRONMENT,
             must("under", Text, "Type of the objects below which it is asked; `environment` is the root."),
             may("emits", Texts, "Types that it asserts."),
@@ -552,6 +568,8 @@ pub static BLOCKS: &[BlockKeys] = &[
             NAME,
             DESCRIPTION,
             SOURCE,
+            OVERRIDES,
+            EXTENDS,
             ENVIRONMENT,
             must("from", Text, "Object type of the source."),
             must("to", Text, "Object type of the target."),
@@ -601,6 +619,8 @@ pub static BLOCKS: &[BlockKeys] = &[
             NAME,
             DESCRIPTION,
             SOURCE,
+            OVERRIDES,
+            EXTENDS,
             ENVIRONMENT,
             must("focal_point", Text, "Object type in the middle."),
             must("path", Texts, "Link types in the order they are walked, each in either direction."),
