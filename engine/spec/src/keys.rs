@@ -53,6 +53,8 @@ pub struct Key {
     pub holds: Holds,
     /// Must be there.
     pub required: bool,
+    /// Read, and refused: it comes with a later version of the language.
+    pub reserved: bool,
     /// What it does.
     pub doc: &'static str,
 }
@@ -67,11 +69,15 @@ pub struct BlockKeys {
 }
 
 const fn must(name: &'static str, holds: Holds, doc: &'static str) -> Key {
-    Key { name, holds, required: true, doc }
+    Key { name, holds, required: true, reserved: false, doc }
 }
 
 const fn may(name: &'static str, holds: Holds, doc: &'static str) -> Key {
-    Key { name, holds, required: false, doc }
+    Key { name, holds, required: false, reserved: false, doc }
+}
+
+const fn later(name: &'static str, holds: Holds, doc: &'static str) -> Key {
+    Key { name, holds, required: false, reserved: true, doc }
 }
 
 use Holds::{
@@ -392,7 +398,7 @@ pub static BLOCKS: &[BlockKeys] = &[
             may("yaml", Block("`yaml`"), "YAML."),
             may("xml", Block("`xml`"), "XML."),
             may("named", Text, "A parser spec."),
-            may("call", Text, "A plugin's function."),
+            later("call", Text, "A plugin's function."),
         ],
     },
     BlockKeys { name: "`lines`", keys: &[AFTER, BEFORE, KEEP, SKIP, CONTINUES] },
@@ -519,24 +525,24 @@ pub static BLOCKS: &[BlockKeys] = &[
             may("answer_as", Text, "http: names the whole answer."),
             may("base", Expr, "http, in connections: another base."),
             may("sql", Text, "One SELECT; values are bound."),
-            may("call", Text, "A plugin's function."),
-            may("with", Value, "call: its argument."),
+            later("call", Text, "A plugin's function."),
+            later("with", Value, "call: its argument."),
             may("lookup", Text, "Known objects of this type."),
-            may("where", Values, "lookup, fetch: attribute to value, `{has: v}` or `{any_of: list}`."),
+            may("where", Values, "lookup: attribute to value, `{has: v}` or `{any_of: list}`."),
             may("missing", Block("`missing`"), "lookup: what happens when there is none."),
-            may("fetch", Text, "workflows: objects of this type, fetched again."),
-            may("inside", Expr, "fetch: the parent object."),
+            later("fetch", Text, "workflows: objects of this type, fetched again."),
+            later("inside", Expr, "fetch: the parent object."),
             may("let", Text, "Names `value`."),
             may("value", Value, "let, do, first_of: what it yields."),
             may("emit", Text, "An object of this type was found."),
-            may("copy", Expr, "emit, patch: a document to start from."),
-            may("without", Texts, "emit, patch: keys dropped from the copy."),
-            may("set", Values, "emit, patch: attributes written over it."),
-            may("patch", Expr, "workflows: a known object is changed."),
-            may("unset", Texts, "patch: attributes removed."),
-            may("put", Values, "patch: elements added to lists."),
-            may("remove", Values, "patch: elements removed from lists."),
-            may("delete", Expr, "workflows: a known object is removed."),
+            may("copy", Expr, "emit: a document to start from."),
+            may("without", Texts, "emit: keys dropped from the copy."),
+            may("set", Values, "emit: attributes written over it."),
+            later("patch", Expr, "workflows: a known object is changed."),
+            later("unset", Texts, "patch: attributes removed."),
+            later("put", Values, "patch: elements added to lists."),
+            later("remove", Values, "patch: elements removed from lists."),
+            later("delete", Expr, "workflows: a known object is removed."),
             may("stop", Text, "Ends the run: `complete`, `incomplete`; in connection tests `failed`."),
             may("because", Value, "stop: why."),
             may("do", Steps, "A group of steps."),
@@ -741,6 +747,13 @@ pub static KINDS: &[(&str, &str)] = &[
     ("clique_type", "a clique type"),
     ("test", "a test"),
 ];
+
+/// The verbs that a step may have.
+pub fn verbs() -> impl Iterator<Item = &'static str> {
+    let step = block("a step").map(|block| block.keys).unwrap_or_default();
+    let is_reserved = |verb: &str| step.iter().any(|key| key.reserved && key.name == verb);
+    crate::lower::step::VERBS.iter().copied().filter(move |verb| !is_reserved(verb))
+}
 
 /// The block of that name.
 #[must_use]

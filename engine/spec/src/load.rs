@@ -111,6 +111,12 @@ pub fn load(layers: &[Layer]) -> Loaded {
     loaded
 }
 
+/// Whether a path of a layer is that of a spec, not of a test or of something else.
+#[must_use]
+pub fn is_spec(path: &str) -> bool {
+    matches!(unread::role(path), unread::Role::Spec(_))
+}
+
 fn name_of(node: &Node) -> Option<Str> {
     node.get("name").and_then(Node::as_text).map(Str::from)
 }

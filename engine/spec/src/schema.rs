@@ -41,7 +41,7 @@ fn plain(name: &str) -> String {
 
 fn of_block(block: &BlockKeys, needed: &mut BTreeSet<&'static str>) -> Value {
     let mut properties = Map::new();
-    for key in block.keys {
+    for key in block.keys.iter().filter(|key| !key.reserved) {
         let mut schema = of(key.holds, needed);
         schema["description"] = json!(key.doc);
         properties.insert(key.name.to_owned(), schema);
@@ -57,7 +57,7 @@ fn of_block(block: &BlockKeys, needed: &mut BTreeSet<&'static str>) -> Value {
         schema["required"] = json!(required);
     }
     if block.name == "a step" {
-        let verbs: Vec<Value> = crate::lower::step::VERBS.iter().map(|verb| json!({"required": [verb]})).collect();
+        let verbs: Vec<Value> = crate::keys::verbs().map(|verb| json!({"required": [verb]})).collect();
         schema["oneOf"] = Value::Array(verbs);
     }
     if block.name == "`parse`" {
