@@ -170,8 +170,10 @@ impl Session {
 /// # Errors
 /// It cannot be read.
 pub fn read_layer(dir: &Path) -> Result<Layer, Failure> {
-    calipso_spec::read_layer(dir)
-        .map_err(|error| Failure::usage(format!("cannot read the specs in `{}`: {error}", dir.display())))
+    calipso_spec::read_layer(dir).map_err(|error| {
+        let failure = Failure::usage(format!("cannot read the specs in `{}`: {error}", dir.display()));
+        if dir.is_file() { failure.help("name the folder around fetchers/, object_types/, …") } else { failure }
+    })
 }
 
 /// Makes a folder that only its owner may look into, unless it is there.

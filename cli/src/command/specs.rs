@@ -161,6 +161,9 @@ pub fn test(session: &Session, args: &args::Test) -> Result<(), Failure> {
             for branch in unreached {
                 println!("no test reaches {} {}: {} ({})", branch.kind, branch.spec, branch.branch, branch.at);
             }
+            for left in &loaded.left_out {
+                println!("left out {}: {} stands for what it tests, and has tests of its own", left.test, left.by);
+            }
             let took: std::time::Duration = report.cases.iter().map(|case| case.took).sum();
             println!(
                 "{} of {} branches reached, {:.0} ms",
@@ -202,6 +205,7 @@ pub fn test(session: &Session, args: &args::Test) -> Result<(), Failure> {
                 ("failed", Value::list(failed.iter().map(case).collect())),
                 ("branches", number(report.n_branches)),
                 ("unreached", Value::list(unreached.iter().map(branch).collect())),
+                ("left_out", Value::list(loaded.left_out.iter().map(|left| Value::text(&left.test)).collect())),
             ]
             .into_iter()
             .collect();

@@ -65,7 +65,7 @@ pub(crate) fn head(cx: &mut Cx<'_>, fields: &mut Fields<'_>) -> Option<Head> {
 /// Reports a key by which what extends a spec contradicts it.
 pub(crate) fn same(cx: &mut Cx<'_>, node: &Node, key: &str, has: &str, at: &At) {
     let range = node.get(key).map_or_else(|| node.range.clone(), |value| value.range.clone());
-    let message = format!("an extension cannot change `{key}`, which is {has} in {at}");
+    let message = format!("an extension cannot change `{key}`, which is `{has}` in {at}");
     help(cx.report("spec/extends-conflict", &range, message, "says something else"), "leave the key out");
 }
 

@@ -34,7 +34,8 @@ fn the_built_in_specs_mean_the_same() {
 #[test]
 fn indentation_spacing_and_first_keys_are_settled() {
     let untidy = "# yaml-language-server: $schema=x\n\nname: disks   \n# what it is of\nsource: lsblk(8)\nschema:   fetcher/v1\n# why\ndescription: 'The disks: all'\nunder: host\nsteps:\n- run:  lsblk   # quick\n  parse: { regex: {match: '^(?<a>\\d+)$'} }\n  as:    x\n-   let: y\n    value: |\n        two spaces  \n          more\n\n\n";
-    insta::assert_snapshot!(formatted(untidy), @"");
+    let wanted = "# yaml-language-server: $schema=x\n\nschema: fetcher/v1\nname: disks\n# why\ndescription: 'The disks: all'\n# what it is of\nsource: lsblk(8)\nunder: host\nsteps:\n  - run: lsblk   # quick\n    parse: {regex: {match: '^(?<a>\\d+)$'}}\n    as: x\n  - let: y\n    value: |\n      two spaces  \n        more\n";
+    assert_eq!(formatted(untidy), wanted);
 }
 
 #[test]

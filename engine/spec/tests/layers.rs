@@ -43,7 +43,10 @@ fn first() -> String {
     let fetcher =
         include_str!("ui/base.case").split("=== ").find_map(|section| section.strip_prefix("fetchers/disks.yaml\n"));
     let fetcher = fetcher.expect("the base has it").replacen("name: disks", "name: vendors", 1);
-    let fetcher = fetcher.replacen("emits: [disk]", "extends: [disk]", 1).replace("kind: \"", "vendor: \"");
+    let fetcher = fetcher
+        .replacen("emits: [disk]", "extends: [disk]", 1)
+        .replace("kind: \"", "vendor: \"")
+        .replace("      size: \"{{ disk.size }}\"\n", "");
     format!(
         "=== object_types/disk.yaml\n{DISK}attributes:\n  vendor: {{type: text}}\n  kind: {{type: text, one_of: [loop]}}\n\
          forms:\n  - {{form: loop, when: self.kind == 'loop', id: \"loop-{{{{ self.device }}}}\", name: \"{{{{ self.device }}}}\", \
@@ -119,10 +122,10 @@ fn three_layers_compose() {
 fn names_of_an_extension_do_not_disturb_those_that_it_extends() {
     // The generators of each layer's rules have slots of their own.
     let more = format!(
-        "=== object_types/disk.yaml\n{DISK}derive:\n  - {{attribute: parts, own: {{each: part in self.size | as_list}}, value: \"{{{{ part }}}}\", take: all}}\n"
+        "=== object_types/disk.yaml\n{DISK}derive:\n  - {{attribute: parts, own: {{each: part in self.size | as_list, key: \"[part]\"}}, value: \"{{{{ part }}}}\", take: all}}\n"
     );
     let still = format!(
-        "=== object_types/disk.yaml\n{DISK}derive:\n  - {{attribute: pieces, own: {{each: piece in self.device | as_list}}, value: \"{{{{ piece }}}}\", take: all}}\n"
+        "=== object_types/disk.yaml\n{DISK}derive:\n  - {{attribute: pieces, own: {{each: piece in self.device | as_list, key: \"[piece]\"}}, value: \"{{{{ piece }}}}\", take: all}}\n"
     );
     let loaded = loaded(&[&more, &still]);
     let layout = &loaded.specs.object_types["disk"].layout;

@@ -82,7 +82,7 @@ pub(crate) fn extension(cx: &mut Cx<'_>, node: &Node, base: &ObjectType) -> Opti
     if let Some(given) = fields.take("newest_by").and_then(|node| expr(cx, node, "newest_by", &scope)) {
         match &base.newest_by {
             Some(has) if has.source() != given.source() => {
-                same(cx, node, "newest_by", &format!("`{}`", has.source()), &base.head.at);
+                same(cx, node, "newest_by", has.source(), &base.head.at);
             }
             _ => merged.newest_by = Some(given),
         }
