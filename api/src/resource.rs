@@ -74,7 +74,7 @@ async fn known_types(service: &Service, environment: &str, parameter: &str, type
     if types.is_empty() {
         return Ok(());
     }
-    let loaded = in_force(service, environment).await?;
+    let loaded = in_force(service, Some(environment)).await?;
     let mut errors = Vec::new();
     for object_type in types {
         if loaded.specs.object_types.contains_key(object_type) {
@@ -97,7 +97,7 @@ async fn known_link_types(service: &Service, environment: &str, parameter: &str,
     if types.is_empty() {
         return Ok(());
     }
-    let loaded = in_force(service, environment).await?;
+    let loaded = in_force(service, Some(environment)).await?;
     let specs = &loaded.specs;
     let mut errors = Vec::new();
     for link_type in types {

@@ -49,7 +49,7 @@ fn first() -> String {
         .replace("      size: \"{{ disk.size }}\"\n", "");
     format!(
         "=== object_types/disk.yaml\n{DISK}attributes:\n  vendor: {{type: text}}\n  kind: {{type: text, one_of: [loop]}}\n\
-         forms:\n  - {{form: loop, when: self.kind == 'loop', id: \"loop-{{{{ self.device }}}}\", name: \"{{{{ self.device }}}}\", \
+         forms:\n  - {{form: loop, when: self.device is startingwith('loop'), id: \"loop-{{{{ self.device }}}}\", name: \"{{{{ self.device }}}}\", \
          parent: {{type: host, id: \"{{{{ self.host }}}}\"}}}}\n\
          derive:\n  - {{attribute: label, value: \"{{{{ self.device }}}} of {{{{ self.host }}}}\"}}\n\
          === fetchers/vendors.yaml\n{fetcher}\n\
@@ -65,7 +65,7 @@ fn second() -> String {
         "=== object_types/disk.yaml\n{DISK}derive:\n  - {{attribute: label, value: \"{{{{ self.device }}}}\"}}\n  \
          - {{attribute: maker, value: \"{{{{ self.vendor }}}}\"}}\n\
          === object_types/volume.yaml\nschema: object_type/v1\nname: volume\ndescription: More.\nsource: its manual\nextends: true\n\
-         derive:\n  - {{attribute: host, value: none}}\n\
+         derive:\n  - {{attribute: title, value: \"{{{{ self.label }}}}\"}}\n\
          === link_types/host-volume.yaml\nschema: link_type/v1\nname: host-volume\ndescription: Of it.\nsource: its manual\nfrom: host\nto: volume\n\
          rules:\n  - {{name: by label, from: {{key: \"[from.name]\"}}, to: {{key: \"[to.label]\"}}}}\n\
          === clique_types/disk.yaml\n{CLIQUE}path: [host-volume]\nconstraints: [maker]\n\
@@ -115,7 +115,27 @@ fn shown(loaded: &Loaded) -> String {
 #[test]
 fn three_layers_compose() {
     let loaded = loaded(&[&first(), &second()]);
-    insta::assert_snapshot!(shown(&loaded), @"");
+    insta::assert_snapshot!(shown(&loaded), @r#"
+    attribute device (object_types/disk.yaml)
+    attribute host (object_types/disk.yaml)
+    attribute kind of disk, part, loop (object_types/disk.yaml)
+    attribute size (object_types/disk.yaml)
+    attribute vendor (l0/object_types/disk.yaml)
+    form loop (l0/object_types/disk.yaml)
+    form disk (object_types/disk.yaml)
+    derived host_roles (object_types/disk.yaml)
+    derived label (l0/object_types/disk.yaml)
+    derived label (l1/object_types/disk.yaml)
+    derived maker (l1/object_types/disk.yaml)
+    rule by name (link_types/disk-host.yaml)
+    rule by label (l0/link_types/disk-host.yaml)
+    path disk-host host-volume, constraints host vendor maker
+    versions 1 2 3 4
+    commands of 1: second, in a container; tool "lshw"
+    commands of 2: first, in a container; tool "lshw"
+    commands of 3: first, in a container; tool "lshw"
+    commands of 4: first, in a container; tool "lshw"
+    "#);
 }
 
 #[test]
