@@ -82,7 +82,7 @@ fn the_folder_of_the_built_in_specs_stands_for_them() {
     let (code, text) = place.run(&["check", "--strict", &specs.to_string_lossy()]);
     assert!(code == 0 && !text.contains("over the built-in ones"), "{text}");
     let (code, text) = place.run(&["check", &specs.join("object_types/host.yaml").to_string_lossy()]);
-    assert!(code == 0 && text.contains("1 files checked: 0 errors"), "{text}");
+    assert!(code == 0 && text.contains("1 file checked: 0 errors"), "{text}");
 }
 
 #[test]
@@ -91,13 +91,13 @@ fn a_file_is_checked_with_the_layer_around_it() {
     place.layer("mine");
     place.write("mine/fetchers/bad.yaml", "schema: fetcher/v1\nname: bad\n");
     let (code, text) = place.run(&["check", "mine/fetchers/rooms.yaml"]);
-    assert!(code == 0 && text.contains("1 files checked") && text.contains("other files have"), "{text}");
+    assert!(code == 0 && text.contains("1 file checked") && text.contains("other files have"), "{text}");
     let (code, text) = place.run(&["check", "mine/fetchers/bad.yaml"]);
     assert!(code == 1 && text.contains("mine/fetchers/bad.yaml:1"), "{text}");
     // From inside of the layer, and from inside of the folder of the kind.
     for (folder, file) in [("mine", "fetchers/rooms.yaml"), ("mine/fetchers", "rooms.yaml")] {
         let (code, text) = said(&place.run_in(folder, &["check", file]));
-        assert!(code == 0 && text.contains("1 files checked over the built-in ones: 0 errors"), "{folder}: {text}");
+        assert!(code == 0 && text.contains("1 file checked over the built-in ones: 0 errors"), "{folder}: {text}");
     }
     fs::rename(place.dir.path().join("mine/fetchers/rooms.yaml"), place.dir.path().join("mine/fetchers/rooms.yml"))
         .expect("it can be renamed");

@@ -189,7 +189,10 @@ impl Catalogue {
         if asked.has_folder || asked.files.is_empty() {
             format!("{} specs checked{over}", self.n_own(asked, loaded))
         } else {
-            format!("{} files checked{over}", asked.files.len())
+            match asked.files.len() {
+                1 => format!("1 file checked{over}"),
+                n_files => format!("{n_files} files checked{over}"),
+            }
         }
     }
 }
