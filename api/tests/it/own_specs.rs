@@ -238,6 +238,7 @@ async fn types_and_fields_are_judged_by_the_catalogue_of_the_environment() {
         ("/links?link_type=vnic-host", 200, 400),
         ("/inventory?type=room", 200, 400),
         ("/inventory?type=room&projection=name,colour", 200, 400),
+        ("/inventory?projection=name,colour", 200, 400),
         ("/inventory?projection=colours", 400, 400),
     ] {
         for (environment, status) in [("cloud", here), ("other", there)] {

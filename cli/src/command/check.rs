@@ -163,10 +163,14 @@ impl Catalogue {
         let mut layers = roots.iter().map(|root| read_layer(root)).collect::<Result<Vec<_>, _>>()?;
         let built_in = embedded::specs();
         // The folder that the built-in specs come from stands for them; over themselves, each would replace itself.
-        let is_over = !alone && !layers.iter().any(|layer| is_source_of(layer, &built_in));
-        if is_over {
-            layers.insert(0, built_in);
-        }
+        let source = if alone { None } else { layers.iter().position(|layer| is_source_of(layer, &built_in)) };
+        let first = match source {
+            Some(place) => Some(layers.remove(place)),
+            None if alone => None,
+            None => Some(built_in),
+        };
+        let is_over = source.is_none() && !alone;
+        let layers = first.into_iter().chain(layers).collect();
         Ok(Self { layers, is_over })
     }
 
