@@ -21,6 +21,7 @@ lint:
 # Check the built-in specs and run their tests.
 specs:
     cargo run -- check
+    cargo run -- fmt --check specs
     cargo run -- test
 
 # Write the generated reference (docs/reference, schemas) again.

@@ -60,6 +60,8 @@ pub enum Command {
     Demo(Demo),
     /// Find every mistake in specs.
     Check(Check),
+    /// Format specs: indentation, spacing, the order of the first keys; comments, quotes and meaning stay.
+    Fmt(Fmt),
     /// Run the tests beside the specs, and say what they do not reach.
     Test(Test),
     /// Explain a diagnostic, a plan, an object, a link or a clique.
@@ -126,14 +128,28 @@ pub enum Report {
 /// `check`.
 #[derive(Debug, Args)]
 pub struct Check {
-    /// Folders of specs; none: the built-in ones with the layers of --specs.
-    pub dirs: Vec<PathBuf>,
+    /// Folders of specs, laid over the built-in ones, or single files of one; none: the built-in ones with the layers of
+    /// --specs.
+    pub paths: Vec<PathBuf>,
+    /// The folders are a catalogue of their own: nothing is below them.
+    #[arg(long)]
+    pub alone: bool,
     /// How to print.
     #[arg(long, value_enum, default_value_t = Report::Text)]
     pub format: Report,
     /// Warnings count as errors.
     #[arg(long)]
     pub strict: bool,
+}
+
+/// `fmt`.
+#[derive(Debug, Args)]
+pub struct Fmt {
+    /// Files, or folders of specs; none: the layers of --specs.
+    pub paths: Vec<PathBuf>,
+    /// Only say which files are not formatted.
+    #[arg(long)]
+    pub check: bool,
 }
 
 /// `test`.

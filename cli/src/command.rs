@@ -1,9 +1,11 @@
 //! The commands, one module for each group.
 
+pub mod check;
 pub mod config;
 pub mod demo;
 pub mod env;
 pub mod explain;
+pub mod fmt;
 pub mod key;
 pub mod look;
 pub mod scan;

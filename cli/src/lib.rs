@@ -103,13 +103,14 @@ fn session(cli: &Cli) -> Result<Session, Failure> {
 fn run_at_once(session: &Session, cli: &Cli) -> Option<Result<(), Failure>> {
     Some(match &cli.command {
         Command::Config(args::Config::Show { out, .. }) => command::config::show(session, *out),
-        Command::Check(args) => command::specs::check(session, args),
+        Command::Check(args) => command::check::check(session, args),
+        Command::Fmt(args) => command::fmt::run(session, args),
         Command::Test(args) => command::specs::test(session, args),
         Command::Explain(args) if args.what.is_none() => match &args.code {
             Some(code) => command::specs::explain_code(code),
             None => Err(Failure::usage("say what to explain").help("`calipso explain codes` lists the diagnostics")),
         },
-        Command::Schema(args) => command::specs::schema(args),
+        Command::Schema(args) => command::specs::schema(session, args),
         Command::Reference(args) => command::specs::reference(args),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "calipso", &mut std::io::stdout());
@@ -137,6 +138,7 @@ async fn run(session: &Session, cli: &Cli) -> Result<(), Failure> {
         Command::Search(args) => command::look::search(session, args).await,
         Command::Diff(args) => command::look::diff(session, args).await,
         Command::Check(_)
+        | Command::Fmt(_)
         | Command::Test(_)
         | Command::Config(_)
         | Command::Schema(_)

@@ -114,9 +114,9 @@ async fn add(session: &Session, args: &args::EnvAdd) -> Result<(), Failure> {
 }
 
 async fn test(session: &Session, name: &str, role: Option<&str>) -> Result<(), Failure> {
-    let loaded = session.specs()?;
     let store = session.store().await?;
     let found = environment(store.as_ref(), name).await?;
+    let loaded = session.specs_of(store.as_ref(), name).await?;
     let plan = planned(&Arc::new(loaded.specs), &found)?;
     if let Some(role) = role
         && !plan.connections.contains_key(role)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use calipso_derive::{Changes, Dangling, End, Graph, Rules};
 use calipso_model::{LinkRef, Object, Str, Value};
-use calipso_store::Store;
+use calipso_store::Backend;
 
 use crate::{
     args::ExplainWhat,
@@ -140,8 +140,8 @@ pub async fn run(session: &Session, what: &ExplainWhat) -> Result<(), Failure> {
 }
 
 /// The graph of an environment as it is stored, derived anew.
-async fn graph(session: &Session, store: &dyn Store, name: &str) -> Result<Graph, Failure> {
-    let loaded = session.specs()?;
+async fn graph(session: &Session, store: &dyn Backend, name: &str) -> Result<Graph, Failure> {
+    let loaded = session.specs_of(store, name).await?;
     let found = environment(store, name).await?;
     let rules = Rules::new(&loaded.specs, &found).map_err(|error| Failure::usage(error.to_string()))?;
     let rules = Arc::new(rules);

@@ -4,8 +4,8 @@ use std::{path::Path, sync::Arc};
 
 use calipso_model::{Environment, Map, ObjectKey, Str, Value};
 use calipso_pipeline::{
-    NoSecrets, Observer, Phase, Plan, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan, scan,
-    test_connections, work,
+    NoSecrets, Observer, Phase, Plan, PlanError, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan,
+    scan, test_connections, work,
 };
 use calipso_spec::{
     Specs,
@@ -29,9 +29,8 @@ use crate::{
 /// # Errors
 /// The scan could not be made, or parts of it failed.
 pub async fn run(session: &Session, args: &args::Scan) -> Result<(), Failure> {
-    let loaded = session.specs()?;
-    let specs = Arc::new(loaded.specs);
     let store = session.store().await?;
+    let specs = Arc::new(session.specs_of(store.as_ref(), &args.environment).await?.specs);
     let found = match (&args.replay, store.environment(&args.environment).await) {
         (_, Ok(found)) => found,
         (Some(dir), Err(StoreError::NotFound { .. })) => {
@@ -83,8 +82,17 @@ pub struct Wanted<'a> {
 /// The specs have no plan for it.
 pub fn planned(specs: &Arc<Specs>, environment: &Environment) -> Result<Arc<Plan>, Failure> {
     plan(specs, environment).map(Arc::new).map_err(|error| {
-        Failure::usage(error.to_string())
-            .help(format!("correct the environment: `calipso env add {} …`", environment.name))
+        let correct = format!("correct the environment: `calipso env add {} …`", environment.name);
+        let help = match &error {
+            // A layer that was not named may have it.
+            PlanError::UnknownDistribution { .. }
+            | PlanError::UnknownVersion { .. }
+            | PlanError::BadConnection { .. } => {
+                format!("if a folder of specs of yours describes it, name it: `--specs DIR`; else {correct}")
+            }
+            PlanError::Circle(_) => "`calipso check` shows the circle".to_owned(),
+        };
+        Failure::usage(error.to_string()).help(help)
     })
 }
 
@@ -368,9 +376,9 @@ impl Observer for Progress {
 /// # Errors
 /// Unknown environment, or no plan for it.
 pub async fn explain_plan(session: &Session, name: &str) -> Result<(), Failure> {
-    let loaded = session.specs()?;
     let store = session.store().await?;
     let found = environment(store.as_ref(), name).await?;
+    let loaded = session.specs_of(store.as_ref(), name).await?;
     let plan = planned(&Arc::new(loaded.specs), &found)?;
     println!("{} is a {} {} ({} stages)", found.name, found.distribution, found.version, plan.n_stages);
     for warning in &plan.warnings {

@@ -1,52 +1,18 @@
-//! `check`, `test`, `explain CODE`, `schema`, `reference`: about specs only; no store, no network.
+//! `test`, `explain CODE`, `schema`, `reference`: about specs only; no store, no network.
 
 use std::{fs, path::Path};
 
 use calipso_model::{Map, Value};
 use calipso_pipeline::run_spec_tests;
-use calipso_spec::{Severity, diag, load};
+use calipso_spec::diag;
 
 use crate::{
-    args::{self, Report},
+    args,
     failure::{Exit, Failure},
     output::table,
-    session::{Session, read_layer},
+    session::Session,
     show,
 };
-
-/// `check`.
-///
-/// # Errors
-/// There are errors (or warnings, with `--strict`).
-pub fn check(session: &Session, args: &args::Check) -> Result<(), Failure> {
-    let loaded = if args.dirs.is_empty() {
-        session.load()?
-    } else {
-        let layers = args.dirs.iter().map(|dir| read_layer(dir)).collect::<Result<Vec<_>, _>>()?;
-        load(&layers)
-    };
-    let text = match args.format {
-        Report::Text => diag::text(&loaded.diagnostics, &loaded.files, session.colour),
-        Report::Json => diag::json(&loaded.diagnostics, &loaded.files),
-        Report::Sarif => diag::sarif(&loaded.diagnostics, &loaded.files),
-        Report::Github => diag::github(&loaded.diagnostics, &loaded.files),
-    };
-    print!("{text}");
-    let count = |severity| loaded.diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
-    let (n_errors, n_warnings) = (count(Severity::Error), count(Severity::Warning));
-    if args.format == Report::Text {
-        println!("{} specs checked: {n_errors} errors, {n_warnings} warnings", loaded.n_specs);
-    }
-    if n_errors > 0 || (args.strict && n_warnings > 0) {
-        return Err(Failure::new(Exit::Findings, "the specs are not as they should be")
-            .help("`calipso explain CODE` explains a code"));
-    }
-    if loaded.n_specs == 0 {
-        return Err(Failure::usage("there is no spec in these folders")
-            .help("specs lie in folders named after their kind: fetchers/, object_types/, …"));
-    }
-    Ok(())
-}
 
 /// `explain CODE`.
 ///
@@ -81,7 +47,7 @@ pub fn explain_code(code: &str) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Unknown kind, or the folder cannot be written.
-pub fn schema(args: &args::Schema) -> Result<(), Failure> {
+pub fn schema(session: &Session, args: &args::Schema) -> Result<(), Failure> {
     let schemas = calipso_spec::schema::schemas();
     let kinds: Vec<&str> = schemas.iter().map(|(kind, _)| *kind).collect();
     match (&args.kind, &args.out) {
@@ -99,8 +65,9 @@ pub fn schema(args: &args::Schema) -> Result<(), Failure> {
                 fs::write(&file, text).map_err(|error| cannot_write(&file, &error))?;
             }
             println!("{} schemas written to {}", schemas.len(), dir.display());
-            println!("an editor finds them by this first line of a spec:");
-            println!("# yaml-language-server: $schema={}/fetcher.schema.json", dir.display());
+            let (place, way) = way_to(dir, session.settings.list("specs"));
+            println!("an editor finds them by the first line of a spec; in a file in {place} this is");
+            println!("# yaml-language-server: $schema={way}/fetcher.schema.json");
         }
         _ => {
             return Err(Failure::usage("say which kind, or `--out DIR` for all of them")
@@ -108,6 +75,27 @@ pub fn schema(args: &args::Schema) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// From the folder of a kind to the folder of the schemas: an editor looks from the file in which the line stands.
+fn way_to(schemas: &Path, layers: &[String]) -> (String, String) {
+    let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let schemas = whole(schemas);
+    let around = schemas.parent().unwrap_or(Path::new("/"));
+    let holds_kinds = |folder: &Path| calipso_spec::load::KINDS.iter().any(|(kind, _)| folder.join(kind).is_dir());
+    let (shown, layer) = match layers.first() {
+        Some(layer) => (layer.clone(), whole(Path::new(layer))),
+        // Inside of a layer, or beside one.
+        None if holds_kinds(around) => (around.to_string_lossy().into_owned(), around.to_path_buf()),
+        None => ("a folder of specs beside it, FOLDER".to_owned(), around.join("FOLDER")),
+    };
+    let common = layer.components().zip(schemas.components()).take_while(|(a, b)| a == b).count();
+    // One step more out of the folder of the kind.
+    let mut way = vec![".."; layer.components().count() - common + 1];
+    let rest: Vec<String> =
+        schemas.components().skip(common).map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
+    way.extend(rest.iter().map(String::as_str));
+    (format!("{}/fetchers/", shown.trim_end_matches('/')), way.join("/"))
 }
 
 /// `reference`.
@@ -173,6 +161,9 @@ pub fn test(session: &Session, args: &args::Test) -> Result<(), Failure> {
             for branch in unreached {
                 println!("no test reaches {} {}: {} ({})", branch.kind, branch.spec, branch.branch, branch.at);
             }
+            for left in &loaded.left_out {
+                println!("left out {}: {} stands for what it tests, and has tests of its own", left.test, left.by);
+            }
             let took: std::time::Duration = report.cases.iter().map(|case| case.took).sum();
             println!(
                 "{} of {} branches reached, {:.0} ms",
@@ -214,6 +205,7 @@ pub fn test(session: &Session, args: &args::Test) -> Result<(), Failure> {
                 ("failed", Value::list(failed.iter().map(case).collect())),
                 ("branches", number(report.n_branches)),
                 ("unreached", Value::list(unreached.iter().map(branch).collect())),
+                ("left_out", Value::list(loaded.left_out.iter().map(|left| Value::text(&left.test)).collect())),
             ]
             .into_iter()
             .collect();

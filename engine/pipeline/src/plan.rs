@@ -166,12 +166,7 @@ pub fn plan(specs: &Arc<Specs>, environment: &Environment) -> Result<Plan, PlanE
         });
     }
     let choices = explain::choices(specs, environment, &distribution, &connections);
-    let commands: Vec<CommandRule> = distribution
-        .commands
-        .iter()
-        .filter(|rule| rule.environment.matches(environment, &distribution))
-        .cloned()
-        .collect();
+    let commands: Vec<CommandRule> = distribution.rules_for(environment).cloned().collect();
 
     Ok(Plan {
         environment: environment.clone(),

@@ -24,7 +24,7 @@ pub use self::{
     meter::describe_metrics,
     retention::{KeepRevisions, Retention},
     scan::ended,
-    specs::{LayeredSpecs, Mistakes, SpecSource, SpecsError},
+    specs::{LayeredSpecs, Mistakes, SpecSource, SpecsError, own_specs},
 };
 use crate::SecretSource;
 

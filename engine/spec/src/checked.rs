@@ -145,6 +145,8 @@ pub struct CommandRule {
     pub at: At,
     /// Name.
     pub name: Str,
+    /// For which versions of the distribution.
+    pub versions: Option<VersionCondition>,
     /// For which environments.
     pub environment: Selector,
     /// Patterns: each a list of words, `*` inside a word stands for any characters; matches the first words.

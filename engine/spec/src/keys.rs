@@ -53,6 +53,8 @@ pub struct Key {
     pub holds: Holds,
     /// Must be there.
     pub required: bool,
+    /// Read, and refused: it comes with a later version of the language.
+    pub reserved: bool,
     /// What it does.
     pub doc: &'static str,
 }
@@ -67,11 +69,15 @@ pub struct BlockKeys {
 }
 
 const fn must(name: &'static str, holds: Holds, doc: &'static str) -> Key {
-    Key { name, holds, required: true, doc }
+    Key { name, holds, required: true, reserved: false, doc }
 }
 
 const fn may(name: &'static str, holds: Holds, doc: &'static str) -> Key {
-    Key { name, holds, required: false, doc }
+    Key { name, holds, required: false, reserved: false, doc }
+}
+
+const fn later(name: &'static str, holds: Holds, doc: &'static str) -> Key {
+    Key { name, holds, required: false, reserved: true, doc }
 }
 
 use Holds::{
@@ -84,6 +90,16 @@ const NAME: Key = must("name", Text, "Name, equal to the file name without `.yam
 const DESCRIPTION: Key = must("description", Text, "One sentence.");
 const SOURCE: Key =
     must("source", Text, "Where the knowledge comes from: a manual page, an API, a table, a recording.");
+const OVERRIDES: Key = may(
+    "overrides",
+    Bool,
+    "In a later layer: takes the place of the spec of this name; an error where there is none to replace.",
+);
+const EXTENDS: Key = may(
+    "extends",
+    Bool,
+    "In a later layer: adds to the spec of this name instead of replacing it; what is required may then be left out.",
+);
 const ENVIRONMENT: Key = may("environment", Block("`environment`"), "For which environments; absent: for all.");
 const VERSIONS: Key =
     may("versions", Block("a version condition"), "For which versions of the distribution; absent: for all.");
@@ -113,7 +129,8 @@ pub static BLOCKS: &[BlockKeys] = &[
             NAME,
             DESCRIPTION,
             SOURCE,
-            may("extends", Bool, "In a later layer: adds to the distribution of this name instead of replacing it."),
+            OVERRIDES,
+            EXTENDS,
             must("platform", Text, "The platform that selectors ask for."),
             must("versions", Texts, "All versions, oldest first; `at_least` and `below` compare places in this list."),
             may("variances", Blocks("a variance"), "The supported combinations."),
@@ -145,6 +162,7 @@ pub static BLOCKS: &[BlockKeys] = &[
         name: "a command rule",
         keys: &[
             must("name", Text, "Label."),
+            VERSIONS,
             ENVIRONMENT,
             must("match_any", Texts, "Patterns of the first words; `*` inside a word stands for any characters."),
             must("run", Blocks("`run`"), "What runs instead; the outputs of several are joined with a line break."),
@@ -173,6 +191,7 @@ pub static BLOCKS: &[BlockKeys] = &[
             NAME,
             DESCRIPTION,
             SOURCE,
+            OVERRIDES,
             must("role", Text, "What fetchers say after `via`; an environment chooses one connection per role."),
             must("transport", Word(&["http", "sql", "ssh", "amqp"]), "What carries it."),
             may("fields", Named("a field"), "The form that an operator fills in."),
@@ -291,6 +310,8 @@ pub static BLOCKS: &[BlockKeys] = &[
             NAME,
             DESCRIPTION,
             SOURCE,
+            OVERRIDES,
+            EXTENDS,
             may("attributes", Named("an attribute"), "Declared attributes."),
             may("other_attributes", Word(&["allowed", "rejected"]), "Whether others may be emitted. Default allowed."),
             may("newest_by", Expr, "A number that grows with the document; a lower one never overwrites a higher one."),
@@ -363,7 +384,7 @@ pub static BLOCKS: &[BlockKeys] = &[
     BlockKeys { name: "`other`", keys: END },
     BlockKeys {
         name: "a parser",
-        keys: &[SCHEMA, NAME, DESCRIPTION, SOURCE, must("parse", Block("`parse`"), "Exactly one parser.")],
+        keys: &[SCHEMA, NAME, DESCRIPTION, SOURCE, OVERRIDES, must("parse", Block("`parse`"), "Exactly one parser.")],
     },
     BlockKeys {
         name: "`parse`",
@@ -377,7 +398,7 @@ pub static BLOCKS: &[BlockKeys] = &[
             may("yaml", Block("`yaml`"), "YAML."),
             may("xml", Block("`xml`"), "XML."),
             may("named", Text, "A parser spec."),
-            may("call", Text, "A plugin's function."),
+            later("call", Text, "A plugin's function."),
         ],
     },
     BlockKeys { name: "`lines`", keys: &[AFTER, BEFORE, KEEP, SKIP, CONTINUES] },
@@ -451,6 +472,7 @@ pub static BLOCKS: &[BlockKeys] = &[
             NAME,
             DESCRIPTION,
             SOURCE,
+            OVERRIDES,
             ENVIRONMENT,
             must("under", Text, "Type of the objects below which it is asked; `environment` is the root."),
             may("emits", Texts, "Types that it asserts."),
@@ -503,24 +525,24 @@ pub static BLOCKS: &[BlockKeys] = &[
             may("answer_as", Text, "http: names the whole answer."),
             may("base", Expr, "http, in connections: another base."),
             may("sql", Text, "One SELECT; values are bound."),
-            may("call", Text, "A plugin's function."),
-            may("with", Value, "call: its argument."),
+            later("call", Text, "A plugin's function."),
+            later("with", Value, "call: its argument."),
             may("lookup", Text, "Known objects of this type."),
-            may("where", Values, "lookup, fetch: attribute to value, `{has: v}` or `{any_of: list}`."),
+            may("where", Values, "lookup: attribute to value, `{has: v}` or `{any_of: list}`."),
             may("missing", Block("`missing`"), "lookup: what happens when there is none."),
-            may("fetch", Text, "workflows: objects of this type, fetched again."),
-            may("inside", Expr, "fetch: the parent object."),
+            later("fetch", Text, "workflows: objects of this type, fetched again."),
+            later("inside", Expr, "fetch: the parent object."),
             may("let", Text, "Names `value`."),
             may("value", Value, "let, do, first_of: what it yields."),
             may("emit", Text, "An object of this type was found."),
-            may("copy", Expr, "emit, patch: a document to start from."),
-            may("without", Texts, "emit, patch: keys dropped from the copy."),
-            may("set", Values, "emit, patch: attributes written over it."),
-            may("patch", Expr, "workflows: a known object is changed."),
-            may("unset", Texts, "patch: attributes removed."),
-            may("put", Values, "patch: elements added to lists."),
-            may("remove", Values, "patch: elements removed from lists."),
-            may("delete", Expr, "workflows: a known object is removed."),
+            may("copy", Expr, "emit: a document to start from."),
+            may("without", Texts, "emit: keys dropped from the copy."),
+            may("set", Values, "emit: attributes written over it."),
+            later("patch", Expr, "workflows: a known object is changed."),
+            later("unset", Texts, "patch: attributes removed."),
+            later("put", Values, "patch: elements added to lists."),
+            later("remove", Values, "patch: elements removed from lists."),
+            later("delete", Expr, "workflows: a known object is removed."),
             may("stop", Text, "Ends the run: `complete`, `incomplete`; in connection tests `failed`."),
             may("because", Value, "stop: why."),
             may("do", Steps, "A group of steps."),
@@ -552,6 +574,8 @@ pub static BLOCKS: &[BlockKeys] = &[
             NAME,
             DESCRIPTION,
             SOURCE,
+            OVERRIDES,
+            EXTENDS,
             ENVIRONMENT,
             must("from", Text, "Object type of the source."),
             must("to", Text, "Object type of the target."),
@@ -601,6 +625,8 @@ pub static BLOCKS: &[BlockKeys] = &[
             NAME,
             DESCRIPTION,
             SOURCE,
+            OVERRIDES,
+            EXTENDS,
             ENVIRONMENT,
             must("focal_point", Text, "Object type in the middle."),
             must("path", Texts, "Link types in the order they are walked, each in either direction."),
@@ -721,6 +747,13 @@ pub static KINDS: &[(&str, &str)] = &[
     ("clique_type", "a clique type"),
     ("test", "a test"),
 ];
+
+/// The verbs that a step may have.
+pub fn verbs() -> impl Iterator<Item = &'static str> {
+    let step = block("a step").map(|block| block.keys).unwrap_or_default();
+    let is_reserved = |verb: &str| step.iter().any(|key| key.reserved && key.name == verb);
+    crate::lower::step::VERBS.iter().copied().filter(move |verb| !is_reserved(verb))
+}
 
 /// The block of that name.
 #[must_use]

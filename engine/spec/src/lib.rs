@@ -3,6 +3,8 @@
 pub mod checked;
 pub mod diag;
 pub mod environment;
+pub mod format;
+pub mod in_force;
 pub mod keys;
 pub mod load;
 pub mod reference;
@@ -20,7 +22,8 @@ mod yaml;
 
 pub use checked::Specs;
 pub use diag::{Diagnostic, Severity};
-pub use load::{Layer, Loaded, Peek, load, peek, read_layer};
+pub use in_force::{Catalogues, in_force, is_own, own_layer};
+pub use load::{Layer, LeftOut, Loaded, Peek, load, peek, read_layer};
 pub use rows::{Misnamed, SpecText, layer_of};
 pub use select::EnvView;
 pub use spec_test::{SpecTest, TestCase, TestOf};

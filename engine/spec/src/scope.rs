@@ -27,6 +27,11 @@ impl Scope {
         Self { layout: Layout::new(names), visible: Vec::new(), n_roots: names.len(), ends: Vec::new() }
     }
 
+    /// Continues the layout of a spec that is extended; the first `n_roots` names are those of its kind.
+    pub fn over(layout: &Layout, n_roots: usize) -> Self {
+        Self { layout: layout.clone(), visible: Vec::new(), n_roots, ends: Vec::new() }
+    }
+
     /// Makes names visible that the kind has at this place.
     pub fn show(&mut self, names: &[&str]) {
         for name in names {

@@ -71,9 +71,7 @@ impl Stand {
             None if environment.distribution.is_empty() => Arc::new(Distribution::none("")),
             None => return Err(format!("there is no distribution {}", environment.distribution)),
         };
-        let rules =
-            distribution.commands.iter().filter(|rule| rule.environment.matches(environment, &distribution)).cloned();
-        let rules = Arc::new(rules.collect());
+        let rules = Arc::new(distribution.rules_for(environment).cloned().collect());
         let values = ScopeValues::new(environment, &distribution);
         let mut ids = Identities::new(bench.specs, values.clone(), &environment.name);
         ids.coverage = Some(Arc::clone(&bench.coverage));

@@ -11,11 +11,12 @@ pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, found: &mut Vec<Di
     let supported = variances::supported(catalogue);
     for clique in catalogue.specs.clique_types.values() {
         path(catalogue, clique, &supported, found);
-        let Some(spot) = catalogue.spot("clique_type", &clique.head.name) else { continue };
         for constraint in &clique.constraints {
             if !facts.has(&clique.focal_point, constraint) {
                 let known = facts.known(&clique.focal_point);
-                let mut diagnostic = spot.element("constraints", constraint).says(
+                let place = catalogue.element("clique_type", &clique.head.name, "constraints", constraint);
+                let Some(place) = place else { continue };
+                let mut diagnostic = place.says(
                     "clique/constraint-unknown",
                     format!("objects of the type `{}` have no attribute `{constraint}`", clique.focal_point),
                     "neither emitted nor derived",
@@ -34,7 +35,6 @@ fn path(
     supported: &[variances::Supported<'_>],
     found: &mut Vec<Diagnostic>,
 ) {
-    let Some(spot) = catalogue.spot("clique_type", &clique.head.name) else { return };
     let links = &catalogue.specs.link_types;
     let names: Vec<Str> = links
         .values()
@@ -44,7 +44,7 @@ fn path(
     // Where the beginning is not known, nothing is said of the way.
     let mut lost = !links_known(catalogue, clique);
     for step in &clique.path {
-        let place = spot.element("path", &step.written);
+        let Some(place) = catalogue.element("clique_type", &clique.head.name, "path", &step.written) else { return };
         let Some(link) = links.get(&step.link_type) else {
             // A link type whose file could not be read is declared all the same.
             if !catalogue.declared("link_type", &step.written) {

@@ -107,11 +107,12 @@ fn known_versions(condition: Spot<'_>, distribution: &Distribution, found: &mut 
 
 /// Version conditions of the distribution itself.
 fn versions(catalogue: &Catalogue<'_>, distribution: &Distribution, found: &mut Vec<Diagnostic>) {
-    let Some(spot) = catalogue.spot("distribution", &distribution.head.name) else { return };
-    for key in ["variances", "values", "settings", "replaces"] {
-        for entry in spot.each(key) {
-            if let Some(condition) = entry.inside("versions") {
-                known_versions(condition, distribution, found);
+    for spot in catalogue.spots("distribution", &distribution.head.name) {
+        for key in ["variances", "values", "commands", "settings", "replaces"] {
+            for entry in spot.each(key) {
+                if let Some(condition) = entry.inside("versions") {
+                    known_versions(condition, distribution, found);
+                }
             }
         }
     }
@@ -127,6 +128,7 @@ fn hidden(catalogue: &Catalogue<'_>, distribution: &Distribution, found: &mut Ve
     for (number, rule) in distribution.commands.iter().enumerate() {
         let before = distribution.commands.iter().take(number).find(|earlier| {
             (earlier.environment == Default::default() || earlier.environment == rule.environment)
+                && (earlier.versions.is_none() || earlier.versions == rule.versions)
                 && rule.match_any.iter().all(|pattern| earlier.match_any.iter().any(|other| wider(other, pattern)))
         });
         if let Some(before) = before {
@@ -145,8 +147,8 @@ fn hidden(catalogue: &Catalogue<'_>, distribution: &Distribution, found: &mut Ve
 }
 
 fn settings(catalogue: &Catalogue<'_>, distribution: &Distribution, found: &mut Vec<Diagnostic>) {
-    let Some(spot) = catalogue.spot("distribution", &distribution.head.name) else { return };
-    for entry in spot.each("settings") {
+    let spots = catalogue.spots("distribution", &distribution.head.name);
+    for entry in spots.flat_map(|spot| spot.each("settings").collect::<Vec<_>>()) {
         for (fetcher, node) in entry.node.entries().iter().filter(|(key, _)| key.name.as_ref() != "versions") {
             let Some(known) = catalogue.specs.fetchers.get(&fetcher.name) else {
                 if !catalogue.declared("fetcher", &fetcher.name) {
@@ -260,7 +262,7 @@ fn unused(
         let fetchers = select::fetchers(catalogue.specs, &one.environment, one.distribution);
         let all: Vec<Vec<Option<String>>> = fetchers.iter().flat_map(|fetcher| commands(fetcher)).collect();
         for (number, rule) in distribution.commands.iter().enumerate() {
-            if !used.contains(&number) && one.fulfils(&rule.environment) && needed(rule, &all) {
+            if !used.contains(&number) && one.meets(rule) && needed(rule, &all) {
                 used.insert(number);
             }
         }
@@ -336,7 +338,7 @@ fn values(catalogue: &Catalogue<'_>, supported: &[variances::Supported<'_>], fou
                 report(expr, &name, start, end, &one.environment, one.distribution, found);
             }
         }
-        for rule in one.distribution.commands.iter().filter(|rule| one.fulfils(&rule.environment)) {
+        for rule in one.distribution.commands.iter().filter(|rule| one.meets(rule)) {
             let all = rule.run.iter().flat_map(|run| run.command.exprs().into_iter().chain(&run.none_if)).collect();
             for (expr, name, start, end) in read_values(&rule.layout, all) {
                 report(expr, &name, start, end, &one.environment, one.distribution, found);

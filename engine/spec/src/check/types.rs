@@ -181,8 +181,9 @@ fn never_emitted(catalogue: &Catalogue<'_>, facts: &Facts, object_type: &ObjectT
             || object_type.derive.iter().any(|rule| rule.attribute == *attribute);
         if !written {
             let place = catalogue
-                .spot("object_type", name)
-                .and_then(|spot| spot.inside("attributes"))
+                .spots("object_type", name)
+                .filter_map(|spot| spot.inside("attributes"))
+                .find(|inside| inside.node.get(attribute).is_some())
                 .map_or_else(|| catalogue.place(&declared.at, "type"), |inside| inside.key(attribute));
             found.push(
                 place

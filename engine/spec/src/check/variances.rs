@@ -3,7 +3,7 @@
 use calipso_model::{Environment, Str};
 
 use super::Catalogue;
-use crate::checked::{Distribution, Selector};
+use crate::checked::{CommandRule, Distribution, Selector};
 
 /// A supported environment without name and flags.
 pub(super) struct Supported<'c> {
@@ -16,6 +16,13 @@ impl Supported<'_> {
     pub fn fulfils(&self, selector: &Selector) -> bool {
         let selector = Selector { name: None, flags: None, ..selector.clone() };
         selector.matches(&self.environment, self.distribution)
+    }
+
+    /// Whether a command rule of the distribution holds here for some name and some flags.
+    pub fn meets(&self, rule: &CommandRule) -> bool {
+        let versions = &self.distribution.versions;
+        rule.versions.as_ref().is_none_or(|asked| asked.holds(&self.environment.version, versions))
+            && self.fulfils(&rule.environment)
     }
 
     /// For messages.
