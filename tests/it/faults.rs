@@ -141,9 +141,9 @@ fn element_of(request: &str, others: &BTreeSet<String>) -> Option<String> {
 fn looks_up(fetcher: &str, types: &BTreeSet<String>) -> bool {
     let file = crate::cloud::root().join("specs/fetchers").join(format!("{fetcher}.yaml"));
     let text = std::fs::read_to_string(file).expect("a built-in fetcher");
-    text.lines().filter_map(|line| line.trim().trim_start_matches("- ").strip_prefix("lookup: ")).any(|found| {
-        types.contains(found.trim())
-    })
+    text.lines()
+        .filter_map(|line| line.trim().trim_start_matches("- ").strip_prefix("lookup: "))
+        .any(|found| types.contains(found.trim()))
 }
 
 /// For each call of a recording: it fails, on a store that knows nothing. What is missing then depends on it: it belongs to a
@@ -165,8 +165,7 @@ async fn what_one_call_does_not_say_costs_only_what_depends_on_it() {
         for fault in [Fault::Timeout, Fault::Garbage] {
             n_faults += 1;
             let failing = request.clone();
-            let door =
-                Faulty::new(replay("demo/before"), move |call| (name_of(call) == failing).then_some(fault));
+            let door = Faulty::new(replay("demo/before"), move |call| (name_of(call) == failing).then_some(fault));
             let cloud = Cloud::new(&specs, &found).await;
             let report = cloud.scan(door, 0).await;
             let (after, after_scopes) = (documents(&cloud).await, scopes(&cloud).await);
@@ -187,7 +186,9 @@ async fn what_one_call_does_not_say_costs_only_what_depends_on_it() {
                         after_scopes.get(*name).is_none_or(|(complete, _)| !complete) || looks_up(fetcher, &lost_types)
                     });
                 if !is_told {
-                    wrong.push(format!("{fault:?} in `{request}`: {key} is missing, and its scope says that all is there"));
+                    wrong.push(format!(
+                        "{fault:?} in `{request}`: {key} is missing, and its scope says that all is there"
+                    ));
                 }
                 let speaks = |key: &str| {
                     element.as_ref().is_none_or(|element| wanted.get(key).is_some_and(|text| text.contains(element)))

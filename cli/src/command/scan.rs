@@ -4,10 +4,9 @@ use std::{path::Path, sync::Arc};
 
 use calipso_model::{Environment, Map, ObjectKey, Str, Value};
 use calipso_pipeline::{
-    NoSecrets, Observer, Phase, Plan, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan, scan,
-    test_connections, work,
+    NoSecrets, Observer, Phase, Plan, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan, report::Blind,
+    scan, test_connections, work,
 };
-use calipso_pipeline::report::Blind;
 use calipso_spec::{
     Specs,
     environment::{from_value, to_value},
@@ -210,9 +209,9 @@ fn verdict(report: &ScanReport) -> Result<(), Failure> {
     }
     let exit = match report.blind() {
         Some(Blind::Denied) => Exit::Denied,
-        Some(Blind::Unreachable) => Exit::Unreachable,
+        Some(Blind::Unreachable | Blind::Mixed) => Exit::Unreachable,
         Some(Blind::Setup) => Exit::Usage,
-        Some(Blind::Mixed) | None => Exit::Findings,
+        None => Exit::Findings,
     };
     if report.blind().is_some() {
         let sentence = format!("none of {} questions was answered: the scan saw nothing", report.n_silent);

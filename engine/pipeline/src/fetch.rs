@@ -278,8 +278,11 @@ fn one_of(
             places.join(" and "),
         )
     };
-    let failure = (newest.is_none() && found.len() > 1)
-        .then(|| StepFailure { at, step, why: Why::new(FailureKind::Duplicate, sentence()) });
+    let failure = (newest.is_none() && found.len() > 1).then(|| StepFailure {
+        at,
+        step,
+        why: Why::new(FailureKind::Duplicate, sentence()),
+    });
     let chosen = found.swap_remove(newest.unwrap_or(0)).contribution;
     match failure {
         None => Ok(chosen),

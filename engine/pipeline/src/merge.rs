@@ -570,7 +570,12 @@ mod tests {
         let later: Str = "2024-01-02T00:00:00Z".into();
         let mut inventory = Inventory::default();
         inventory.apply(scope("f"), 0, Answered::new(members(&["a", "b"], true), Refused::new(), None), &now);
-        inventory.apply(scope("f"), 0, Answered::new(members(&["c"], true), Refused::new(), Some("cut".into())), &later);
+        inventory.apply(
+            scope("f"),
+            0,
+            Answered::new(members(&["c"], true), Refused::new(), Some("cut".into())),
+            &later,
+        );
         assert_eq!(ids(&inventory), ["a", "b", "c"]);
         let stale = inventory.stale();
         assert_eq!((stale.len(), &stale[0].since), (1, &now));
@@ -599,7 +604,13 @@ mod tests {
         let below = |key: &ObjectKey| &*key.id == "a";
         inventory.apply_below(scope("f"), 3, Answered::new(Members::new(), Refused::new(), None), &below, &later);
         assert!(ids(&inventory) == ["b"] && inventory.stale().is_empty());
-        inventory.apply_below(scope("f"), 3, Answered::new(Members::new(), Refused::new(), Some("cut".into())), &below, &later);
+        inventory.apply_below(
+            scope("f"),
+            3,
+            Answered::new(Members::new(), Refused::new(), Some("cut".into())),
+            &below,
+            &later,
+        );
         let stale = inventory.stale();
         assert_eq!((ids(&inventory), &stale[0].since, &*stale[0].problem), (vec!["b".to_owned()], &now, "cut"));
     }

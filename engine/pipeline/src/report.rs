@@ -1,6 +1,6 @@
 //! What a scan did, what failed and who can act, what is out of date, what changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use calipso_derive::{Dangling, DanglingEnd, Graph};
 use calipso_model::{Delta, Map, ObjectKey, Revision, Str, Value};
@@ -176,10 +176,13 @@ impl ScanReport {
         if self.n_answers > 0 || self.n_silent == 0 {
             return None;
         }
-        let all = |kinds: &[FailureKind]| self.failures.iter().all(|failure| kinds.contains(&failure.kind));
+        // What follows from that is no reason of its own.
+        let silent = self.failures.iter().filter(|failure| failure.kind.is_silence());
+        let kinds: BTreeSet<FailureKind> = silent.map(|failure| failure.kind).collect();
+        let all = |wanted: &[FailureKind]| !kinds.is_empty() && kinds.iter().all(|kind| wanted.contains(kind));
         Some(if all(&[FailureKind::Denied]) {
             Blind::Denied
-        } else if all(&[FailureKind::Unreachable, FailureKind::Timeout, FailureKind::Cut]) {
+        } else if all(&[FailureKind::Unreachable, FailureKind::Timeout, FailureKind::Cut, FailureKind::Busy]) {
             Blind::Unreachable
         } else if all(&[FailureKind::Setup]) {
             Blind::Setup
@@ -235,10 +238,7 @@ impl ScanReport {
     /// Notes that an object went back to an older version.
     pub(crate) fn add_reversal(&mut self, fetcher: &Str, object: &ObjectKey, from: &Value, to: &Value) {
         let first = || format!("{object} from {} to {}", shown(from), shown(to));
-        let noted = self
-            .reversals
-            .entry((fetcher.clone(), object.object_type.clone()))
-            .or_insert_with(|| (0, first()));
+        let noted = self.reversals.entry((fetcher.clone(), object.object_type.clone())).or_insert_with(|| (0, first()));
         noted.0 += 1;
     }
 
@@ -260,7 +260,11 @@ impl ScanReport {
             by_fetcher.entry(of).or_insert((0, dispute)).0 += 1;
         }
         for ((fetcher, object_type), (times, first)) in by_fetcher {
-            let more = if times > 1 { format!("; so it is with {times} objects of the type {object_type}") } else { String::new() };
+            let more = if times > 1 {
+                format!("; so it is with {times} objects of the type {object_type}")
+            } else {
+                String::new()
+            };
             self.warnings.push(format!(
                 "{fetcher} says two things of {}: `{}` is {} below {}, and {} below {}, which counts because it comes last{more}",
                 first.object,

@@ -37,7 +37,13 @@ impl Replay {
     /// Answers at once.
     #[must_use]
     pub fn new(recording: Recording) -> Self {
-        Self { recording, seed: None, asked: AtomicU64::new(0), counters: Counters::default(), executions: Mutex::default() }
+        Self {
+            recording,
+            seed: None,
+            asked: AtomicU64::new(0),
+            counters: Counters::default(),
+            executions: Mutex::default(),
+        }
     }
 
     /// Lets other tasks go first before it answers, more or fewer as the seed will have it.

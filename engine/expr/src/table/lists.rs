@@ -145,11 +145,8 @@ fn choose(value: &Value, given: &Given<'_>, fuel: &mut Fuel, wanted: bool) -> An
     let opaque = !wanted && given.at(0).and_then(Value::as_str) == Some("none");
     let mut chosen = Vec::new();
     for item in elements(value, fuel)?.iter() {
-        let holds = if opaque {
-            Ok(item.is_null())
-        } else {
-            look(item).and_then(|item| passes(Some(item), given, 0, fuel))
-        };
+        let holds =
+            if opaque { Ok(item.is_null()) } else { look(item).and_then(|item| passes(Some(item), given, 0, fuel)) };
         chosen.extend(kept(holds, wanted, item)?);
     }
     Ok(Value::list(chosen))

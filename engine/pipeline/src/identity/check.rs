@@ -45,7 +45,8 @@ pub(crate) fn checked(object_type: &ObjectType, attributes: &Map) -> Result<Vec<
                 continue;
             }
             if declared.other_values {
-                remarks.push(format!("the attribute {name} of a {type_name} has the undeclared value {}", shown(found)));
+                remarks
+                    .push(format!("the attribute {name} of a {type_name} has the undeclared value {}", shown(found)));
                 continue;
             }
             let sentence = format!(

@@ -333,10 +333,8 @@ fn keep_newest(
         let wins = asked_later && !fetched.lost.holds(type_name);
         for (key, contribution) in members.iter_mut() {
             let Some(former) = inventory.contribution(&scope, key) else { continue };
-            let versions = (
-                ids.version(type_name, &former.attributes),
-                ids.version(type_name, &contribution.attributes),
-            );
+            let versions =
+                (ids.version(type_name, &former.attributes), ids.version(type_name, &contribution.attributes));
             let (Some(old), Some(new)) = versions else { continue };
             if !is_newer(&old, &new) {
                 continue;

@@ -233,12 +233,7 @@ impl Machine<'_> {
     }
 
     /// The rows of an answer by `key`, or less of them by `take`. With `each`, both concern the batch instead.
-    fn shaped(
-        &self,
-        step: &Step,
-        frame: &mut Frame,
-        value: Value,
-    ) -> Result<Result<(Value, Run), Why>, EvalError> {
+    fn shaped(&self, step: &Step, frame: &mut Frame, value: Value) -> Result<Result<(Value, Run), Why>, EvalError> {
         let mut run = Run::default();
         if step.each.is_some() {
             return Ok(Ok((value, run)));

@@ -4,8 +4,8 @@ use calipso_expr::{EvalError, Frame, Fuel, Tree, failed::holds_marker};
 use calipso_model::{Str, Value};
 use calipso_spec::checked::{Condition, LookupStep};
 
-use crate::step::{fault, spoiled};
 use crate::known::Known;
+use crate::step::{fault, spoiled};
 
 /// The documents that meet all conditions, in the order of their ids.
 ///

@@ -101,7 +101,11 @@ fn an_older_version_wins_when_it_was_asked_for_later_and_the_answer_is_complete(
         bench.now = "2020-01-02T00:00:00Z".parse().unwrap();
         let report = bench.scan(&version(8), ScanMode::Full).await;
         assert_eq!(serial(&bench).await, Some(Value::Int(8)), "its source went back");
-        assert!(report.warnings.iter().any(|told| told.contains("machine/m1 from integer 9 to integer 8")), "{:?}", report.warnings);
+        assert!(
+            report.warnings.iter().any(|told| told.contains("machine/m1 from integer 9 to integer 8")),
+            "{:?}",
+            report.warnings
+        );
     });
 }
 
@@ -109,10 +113,12 @@ fn an_older_version_wins_when_it_was_asked_for_later_and_the_answer_is_complete(
 fn two_runs_of_one_fetcher_that_disagree_are_told() {
     runtime().block_on(async {
         let bench = Bench::new().await;
-        let text = answers().to_json().replace(r#""body":{"machines":[]}"#, r#""body":{"machines":[{"host":"m1","n":2}]}"#);
+        let text =
+            answers().to_json().replace(r#""body":{"machines":[]}"#, r#""body":{"machines":[{"host":"m1","n":2}]}"#);
         let text = text.replace(r#"[{"host":"m1"},{"host":"m2"}]"#, r#"[{"host":"m1","n":1},{"host":"m2"}]"#);
         let report = bench.scan(&Value::from_json(&text).unwrap(), ScanMode::Full).await;
-        let told: Vec<&String> = report.warnings.iter().filter(|told| told.contains("two things of machine/m1")).collect();
+        let told: Vec<&String> =
+            report.warnings.iter().filter(|told| told.contains("two things of machine/m1")).collect();
         assert_eq!(told.len(), 1, "{:?}", report.warnings);
         assert!(told[0].contains("room/r1") && told[0].contains("room/r2"), "{told:?}");
         assert_eq!(bench.document("machine", "m1").await.get("n"), Some(&Value::Int(2)), "the last one counts");

@@ -4,8 +4,8 @@ use std::{fs, sync::Arc};
 
 use calipso_model::{Map, Value};
 use calipso_transport::{
-    Call, Door, ErrorKind, FetchError, HttpKey, Meta, RecordError, Recorder, Recording, Replay, Reply, Request, Scrubber, SourceStats,
-    Stage,
+    Call, Door, ErrorKind, FetchError, HttpKey, Meta, RecordError, Recorder, Recording, Replay, Reply, Request,
+    Scrubber, SourceStats, Stage,
 };
 use futures::future::join_all;
 
@@ -258,7 +258,9 @@ impl Door for Sharing {
     }
     fn execution(&self, call: &Call) -> Option<u64> {
         match &call.request {
-            Request::Exec { key, .. } => key.words.last().and_then(|word| word.parse::<u64>().ok()).map(|word| word / 2),
+            Request::Exec { key, .. } => {
+                key.words.last().and_then(|word| word.parse::<u64>().ok()).map(|word| word / 2)
+            }
             _ => None,
         }
     }
@@ -270,7 +272,9 @@ async fn a_replay_counts_executions_as_they_were() {
     let dir = folder.path().join("recording");
     let scrubber = Arc::new(Scrubber::new());
     scrubber.register("hunter22");
-    let world = inline(r#"{"commands": [{"run": "show 0", "stdout": "a"}, {"run": "show 1", "stdout": "b"}, {"run": "show 2", "stdout": "c"}]}"#);
+    let world = inline(
+        r#"{"commands": [{"run": "show 0", "stdout": "a"}, {"run": "show 1", "stdout": "b"}, {"run": "show 2", "stdout": "c"}]}"#,
+    );
     let recorder = Recorder::new(Sharing(world), &dir, meta(), scrubber).unwrap();
     let calls = || ["show 0", "show 1", "show 2"].map(|words| exec("node-1", words));
     for call in calls() {
