@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc};
 use calipso_model::{Environment, Map, ObjectKey, Str, Value};
 use calipso_pipeline::{
     NoSecrets, Observer, Phase, Plan, PlanError, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan,
+    report::Blind,
     scan, test_connections, work,
 };
 use calipso_spec::{
@@ -215,17 +216,16 @@ fn verdict(report: &ScanReport) -> Result<(), Failure> {
     if report.failures.is_empty() {
         return Ok(());
     }
-    let kind = |wanted: &[&str]| report.failures.iter().all(|failure| wanted.contains(&failure.kind.as_str()));
-    let nothing = report.objects.is_empty();
-    let exit = if nothing && kind(&["denied"]) {
-        Exit::Denied
-    } else if nothing && kind(&["unreachable", "timeout"]) {
-        Exit::Unreachable
-    } else if nothing && kind(&["setup"]) {
-        Exit::Usage
-    } else {
-        Exit::Findings
+    let exit = match report.blind() {
+        Some(Blind::Denied) => Exit::Denied,
+        Some(Blind::Unreachable | Blind::Mixed) => Exit::Unreachable,
+        Some(Blind::Setup) => Exit::Usage,
+        None => Exit::Findings,
     };
+    if report.blind().is_some() {
+        let sentence = format!("none of {} questions was answered: the scan saw nothing", report.n_silent);
+        return Err(Failure::new(exit, sentence).help("the report above says where and who must act"));
+    }
     Err(Failure::new(exit, format!("{} steps failed; what is known of their scopes stays", report.failures.len()))
         .help("the report above says where and who must act"))
 }
@@ -234,7 +234,15 @@ fn verdict(report: &ScanReport) -> Result<(), Failure> {
 #[must_use]
 pub fn summary(report: &ScanReport) -> String {
     let mut text = String::new();
-    let revision = if report.revision_after == report.revision_before {
+    let revision = if let Some(blind) = report.blind() {
+        let why = match blind {
+            Blind::Denied => "every login was refused",
+            Blind::Unreachable => "nobody could be reached",
+            Blind::Setup => "no connection can be used as it is configured",
+            Blind::Mixed => "nobody answered",
+        };
+        format!("it could not look, {why}; what follows is revision {} as it was", report.revision_after)
+    } else if report.revision_after == report.revision_before {
         format!("revision {} stays: nothing changed", report.revision_after)
     } else {
         format!("revision {} → {}", report.revision_before, report.revision_after)

@@ -14,7 +14,6 @@ mod join;
 mod nodes;
 mod par;
 mod rules;
-mod same;
 mod store;
 
 pub use explain::{Cardinality, CliqueExplanation, CliqueStep, Dangling, DanglingEnd, End, LinkExplanation, RuleUse};

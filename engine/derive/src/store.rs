@@ -1,11 +1,10 @@
 //! The links of one type, by both ends.
 
-use calipso_model::{LinkState, Map, Str, Value};
+use calipso_model::{LinkState, Map, Str, Value, same::same_map};
 
 use crate::{
     hash::{Digest, LookUp, Seeded},
     nodes::{NIL, Nodes},
-    same::same_map,
 };
 
 /// What is said of a link.

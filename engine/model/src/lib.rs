@@ -7,6 +7,7 @@ pub mod delta;
 pub mod environment;
 pub mod link;
 pub mod object;
+pub mod same;
 pub mod secret;
 
 pub use clique::{Clique, LinkRef};

@@ -131,8 +131,9 @@ pub(crate) async fn lines_of(sessions: &Sessions, access: &Access) -> Vec<TestLi
             (None, _) if problems.is_empty() => continue,
             (None, _) => format!("step {}", place + 1).into(),
         };
-        let is_verdict = matches!(step.verb, Verb::Stop(_));
-        if ran && (!is_verdict || !problems.is_empty()) {
+        // A verdict that did not fall was passed, and is a line like any other.
+        let is_passed = matches!(step.verb, Verb::Stop(_)) && run.stopped.is_none();
+        if ran || is_passed {
             let kind = run.failures.first().map(|failure| failure.why.kind);
             lines.push(line(&name, (!problems.is_empty()).then(|| problems.join("; ")), kind));
         }

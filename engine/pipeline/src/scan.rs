@@ -183,6 +183,8 @@ async fn scan_held(
         observer.phase(Phase::Fetch);
         let asking = run::stages(request, observer, &mut inventory, &mut report, &now);
         unless_cancelled(request, asking).await??;
+        report.close_runs();
+        report.add_disputes(inventory.disputes(&plan.specs.object_types));
         report.sources = request.door.stats();
     }
     observer.phase(Phase::Derive);

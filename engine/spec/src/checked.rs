@@ -660,6 +660,8 @@ pub struct Attribute {
     pub unit: Option<Str>,
     /// Allowed values.
     pub one_of: Vec<Str>,
+    /// Whether other values than those are taken, too.
+    pub other_values: bool,
     /// Object type whose ids it holds.
     pub refers_to: Option<Str>,
     /// `merge: union`: contributions are united.

@@ -325,7 +325,12 @@ pub static BLOCKS: &[BlockKeys] = &[
             must("type", Word(TYPE_WORDS), "Type."),
             may("of", Word(TYPE_WORDS), "Type of a list's elements."),
             may("unit", Text, "Unit."),
-            may("one_of", Texts, "Allowed values."),
+            may("one_of", Texts, "Allowed values: an object that has another is refused."),
+            may(
+                "other",
+                Word(&["allowed", "refused"]),
+                "Whether other values than those of `one_of` are taken, with a remark. Default refused.",
+            ),
             may("refers_to", Text, "Object type whose ids it holds."),
             may(
                 "merge",

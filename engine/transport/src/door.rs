@@ -23,6 +23,11 @@ pub trait Door: Send + Sync {
     /// What was asked so far, by role.
     fn stats(&self) -> Vec<SourceStats>;
 
+    /// The number of the execution that carried a command which was asked, where several commands can share one.
+    fn execution(&self, _call: &Call) -> Option<u64> {
+        None
+    }
+
     /// Closes every connection; whoever asks later opens them again.
     async fn close(&self) {}
 }
@@ -35,6 +40,10 @@ impl<D: Door + ?Sized> Door for Arc<D> {
 
     fn stats(&self) -> Vec<SourceStats> {
         (**self).stats()
+    }
+
+    fn execution(&self, call: &Call) -> Option<u64> {
+        (**self).execution(call)
     }
 
     async fn close(&self) {

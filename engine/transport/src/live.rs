@@ -87,6 +87,10 @@ impl Door for Live {
         outcome
     }
 
+    fn execution(&self, call: &Call) -> Option<u64> {
+        self.counters.execution(call)
+    }
+
     fn stats(&self) -> Vec<SourceStats> {
         self.counters.list()
     }

@@ -183,7 +183,7 @@ fn write_into(dir: &Path, files: &BTreeMap<String, String>) -> std::io::Result<(
     Ok(())
 }
 
-fn entry(call: &Call, outcome: &Result<Reply, FetchError>, millis: u64) -> Entry {
+fn entry(call: &Call, outcome: &Result<Reply, FetchError>, millis: u64, execution: Option<u64>) -> Entry {
     let key = match &call.request {
         Request::Http { key, .. } => {
             let (path, query) = key.path_and_query();
@@ -202,7 +202,15 @@ fn entry(call: &Call, outcome: &Result<Reply, FetchError>, millis: u64) -> Entry
         Ok(reply) => Ok(reply.clone()),
         Err(error) => Err((error.kind, error.why.clone())),
     };
-    Entry { role: Some(call.role.clone()), stage: Some(call.stage), attempt: call.attempt, key, outcome, millis }
+    Entry {
+        role: Some(call.role.clone()),
+        stage: Some(call.stage),
+        attempt: call.attempt,
+        key,
+        outcome,
+        millis,
+        execution,
+    }
 }
 
 #[async_trait]
@@ -211,7 +219,7 @@ impl<D: Door> Door for Recorder<D> {
         let began = Instant::now();
         let outcome = self.inner.ask(call.clone()).await;
         let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let entry = entry(&call, &outcome, millis);
+        let entry = entry(&call, &outcome, millis, self.inner.execution(&call));
         let sort_by = format!("{} {} {}", call.stage.as_str(), call.role, call.request.key_text());
         if call.stage == Stage::Login {
             self.kept.lock().unwrap_or_else(PoisonError::into_inner).logins.push((sort_by, entry));

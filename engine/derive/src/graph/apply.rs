@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use calipso_model::{Map, Object, ObjectKey, Str, Value};
+use calipso_model::{Map, Object, ObjectKey, Str, Value, same::same};
 
 use super::{Changes, Graph, Outcome, Work};
 use crate::{
@@ -10,7 +10,6 @@ use crate::{
     nodes::Nodes,
     par,
     rules::TypeRules,
-    same::same,
 };
 
 impl Graph {

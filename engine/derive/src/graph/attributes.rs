@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use calipso_expr::Slot;
-use calipso_model::Value;
+use calipso_model::{Value, same::same};
 
 use super::{Graph, Work};
 use crate::{
@@ -13,7 +13,6 @@ use crate::{
     nodes::{EXISTENCE, NIL, Nodes, TOUCHED, Touched},
     par,
     rules::{AttributeRule, End, Rules},
-    same::same,
 };
 
 /// What one join hears when its rows change.

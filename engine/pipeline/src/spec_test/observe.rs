@@ -215,8 +215,8 @@ fn object_type(bench: &Bench<'_>, stand: &Stand, name: &Str, case: &TestCase) ->
         }
         let mut attributes = document.clone();
         attributes.remove("type");
-        if let Err(why) = crate::identity::checked(known, &attributes) {
-            failures.push(why.sentence);
+        if let Err(refusal) = crate::identity::checked(known, &attributes) {
+            failures.push(refusal.why.sentence);
             continue;
         }
         match stand.ids.key(name, &attributes) {

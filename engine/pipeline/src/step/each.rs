@@ -41,24 +41,41 @@ impl Walk<'_, '_> {
     fn level(&mut self, depth: usize, frame: &mut Frame, visit: &mut Visit<'_>) -> Result<(), EvalError> {
         let Some(generator) = self.generators.get(depth) else { return self.element(frame, visit) };
         let over = generator.over.eval(frame, &mut Fuel::default())?;
-        match (&over, generator.key) {
+        let walked = self.elements(generator, &over, depth, frame, visit);
+        generator.unbind(frame);
+        walked
+    }
+
+    fn elements(
+        &mut self,
+        generator: &Generator,
+        over: &Value,
+        depth: usize,
+        frame: &mut Frame,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), EvalError> {
+        match (over, generator.key) {
             (value, _) if failed::is_marker(value) => Err(spoiled()),
             (Value::List(items), None) => {
                 for item in items.iter() {
                     frame.set(generator.value, item.clone());
                     self.inner(depth, frame, visit)?;
                 }
-                frame.clear(generator.value);
                 Ok(())
             }
             (Value::Map(map), Some(key)) => {
-                for (name, value) in map {
+                let open = failed::note(map);
+                for entry @ (name, value) in map {
+                    if open.is_some_and(|open| std::ptr::eq(open, entry)) {
+                        // Further entries, nobody knows which.
+                        self.unknown(depth, frame);
+                        visit(frame, Err(spoiled()));
+                        continue;
+                    }
                     frame.set(key, Value::Str(name.clone()));
                     frame.set(generator.value, value.clone());
                     self.inner(depth, frame, visit)?;
                 }
-                frame.clear(key);
-                frame.clear(generator.value);
                 Ok(())
             }
             (Value::List(_), Some(_)) => Err(fault("two names need a map, found list".to_owned())),
@@ -67,7 +84,15 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// The next generator; what goes wrong there concerns only the element around it.
+    /// Marks the names of a generator and of those after it as not known.
+    fn unknown(&self, depth: usize, frame: &mut Frame) {
+        for generator in self.generators.get(depth..).unwrap_or_default() {
+            generator.bind(frame, Some(failed::marker()), failed::marker());
+        }
+    }
+
+    /// The next generator; what goes wrong there concerns only the element around it, of which it is then not known what it
+    /// would have gone through.
     fn inner(&mut self, depth: usize, frame: &mut Frame, visit: &mut Visit<'_>) -> Result<(), EvalError> {
         if self.n_elements > MAX_ELEMENTS {
             return Err(fault(format!("more than {MAX_ELEMENTS} elements")));
@@ -76,7 +101,11 @@ impl Walk<'_, '_> {
             if self.n_elements > MAX_ELEMENTS {
                 return Err(error);
             }
+            self.unknown(depth + 1, frame);
             visit(frame, Err(error));
+            for generator in self.generators.get(depth + 1..).unwrap_or_default() {
+                generator.unbind(frame);
+            }
         }
         Ok(())
     }

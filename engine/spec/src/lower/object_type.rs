@@ -137,6 +137,7 @@ fn attribute(cx: &mut Cx<'_>, node: &Node) -> Option<Attribute> {
         of: of_node.and_then(|node| attribute_type(cx, node)),
         unit: fields.text(cx, "unit"),
         one_of: names(fields.texts(cx, "one_of")),
+        other_values: fields.word(cx, "other", &["allowed", "refused"]).is_some_and(|word| &*word == "allowed"),
         refers_to: fields.text(cx, "refers_to"),
         merge_union: fields.word(cx, "merge", &["union"]).is_some(),
         keyed_by: fields.text(cx, "keyed_by"),

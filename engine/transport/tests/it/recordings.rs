@@ -4,7 +4,8 @@ use std::{fs, sync::Arc};
 
 use calipso_model::{Map, Value};
 use calipso_transport::{
-    Call, Door, ErrorKind, HttpKey, Meta, RecordError, Recorder, Recording, Replay, Reply, Request, Scrubber, Stage,
+    Call, Door, ErrorKind, FetchError, HttpKey, Meta, RecordError, Recorder, Recording, Replay, Reply, Request,
+    Scrubber, SourceStats, Stage,
 };
 use futures::future::join_all;
 
@@ -242,6 +243,57 @@ async fn a_written_recording_answers_like_the_world() {
     for name in ["http.jsonl", "sql.jsonl", "hosts/node%2F1.jsonl", "hosts/node-2.jsonl"] {
         assert_eq!(read(name, &dir), read(name, &again));
     }
+}
+
+/// A world in which the commands of one host share executions, two by two.
+struct Sharing(Replay);
+
+#[async_trait::async_trait]
+impl Door for Sharing {
+    async fn ask(&self, call: Call) -> Result<Reply, FetchError> {
+        self.0.ask(call).await
+    }
+    fn stats(&self) -> Vec<SourceStats> {
+        self.0.stats()
+    }
+    fn execution(&self, call: &Call) -> Option<u64> {
+        match &call.request {
+            Request::Exec { key, .. } => {
+                key.words.last().and_then(|word| word.parse::<u64>().ok()).map(|word| word / 2)
+            }
+            _ => None,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_replay_counts_executions_as_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("recording");
+    let scrubber = Arc::new(Scrubber::new());
+    scrubber.register("hunter22");
+    let world = inline(
+        r#"{"commands": [{"run": "show 0", "stdout": "a"}, {"run": "show 1", "stdout": "b"}, {"run": "show 2", "stdout": "c"}]}"#,
+    );
+    let recorder = Recorder::new(Sharing(world), &dir, meta(), scrubber).unwrap();
+    let calls = || ["show 0", "show 1", "show 2"].map(|words| exec("node-1", words));
+    for call in calls() {
+        recorder.ask(call).await.unwrap();
+    }
+    recorder.finish().unwrap();
+    let executions = async |recording: Recording| {
+        let replay = Replay::new(recording);
+        for call in calls() {
+            replay.ask(call).await.unwrap();
+        }
+        replay.stats().iter().map(|stats| (stats.calls, stats.executions)).collect::<Vec<_>>()
+    };
+    assert_eq!(executions(Recording::read(&dir).unwrap()).await, [(3, 2)]);
+    // A recording that does not tell counts every call.
+    let file = dir.join("hosts/node-1.jsonl");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("\"execution\":0,", "").replace("\"execution\":1,", "")).unwrap();
+    assert_eq!(executions(Recording::read(&dir).unwrap()).await, [(3, 3)]);
 }
 
 #[tokio::test]

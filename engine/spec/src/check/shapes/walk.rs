@@ -404,7 +404,9 @@ impl<'c> Walk<'c> {
             .facts
             .and(self.catalogue.specs.object_types.get(&emit.object_type))
             .and_then(|object_type| object_type.attributes.get(key));
-        let Some(attribute) = attribute.filter(|known| !known.one_of.is_empty() && !known.one_of.contains(text)) else {
+        let Some(attribute) =
+            attribute.filter(|known| !known.one_of.is_empty() && !known.other_values && !known.one_of.contains(text))
+        else {
             return;
         };
         let Some(place) = self.catalogue.at(&step.at).and_then(|spot| spot.inside("set")).map(|set| set.value(key))
