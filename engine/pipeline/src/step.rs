@@ -6,6 +6,7 @@
 mod ask;
 mod collect;
 mod each;
+mod effort;
 mod flow;
 mod lookup;
 
@@ -22,7 +23,7 @@ use crate::{
 };
 
 use self::flow::groups;
-pub(crate) use self::flow::reads;
+pub(crate) use self::{effort::Effort, flow::reads};
 
 /// One run of a step list.
 pub(crate) struct Machine<'a> {
@@ -30,6 +31,8 @@ pub(crate) struct Machine<'a> {
     pub(crate) world: &'a dyn World,
     pub(crate) known: &'a Known,
     pub(crate) coverage: Option<&'a Coverage>,
+    /// What its expressions did so far.
+    pub(crate) effort: Effort<'a>,
     /// Whether waiting between attempts takes real time.
     pub(crate) waits: bool,
 }
@@ -226,7 +229,7 @@ impl<'a> Machine<'a> {
     fn let_value(&self, step: &Step, value: &Tree, frame: &mut Frame) -> Done {
         let mut done = Done::default();
         let Some(each) = &step.each else {
-            match value.eval(frame, &mut Fuel::default()) {
+            match self.effort.eval(|fuel| value.eval(frame, fuel)) {
                 Ok(value) => done.binds.extend(step.bind.map(|slot| (slot, value))),
                 Err(error) => {
                     done.run.fault(step, &error);
@@ -238,7 +241,7 @@ impl<'a> Machine<'a> {
         let mut items = collect::Items::new(step);
         let walked = self.walk(step, each, frame, &mut |frame, state| {
             let item = match state {
-                Ok(()) => value.eval(frame, &mut Fuel::default()),
+                Ok(()) => self.effort.eval(|fuel| value.eval(frame, fuel)),
                 Err(error) => Err(error),
             };
             items.add(frame, item, &mut done.run, step);
@@ -261,7 +264,10 @@ impl<'a> Machine<'a> {
 
     fn emit(&self, step: &Step, emit: &EmitStep, frame: &mut Frame) -> Done {
         let mut done = Done::default();
-        let mut one = |frame: &Frame| match document(emit.copy.as_ref(), &emit.without, &emit.set, frame) {
+        let made = |frame: &Frame| {
+            self.effort.eval(|fuel| document(emit.copy.as_ref(), &emit.without, &emit.set, frame, fuel))
+        };
+        let mut one = |frame: &Frame| match made(frame) {
             Ok(attributes) => done.run.emissions.push(Emission {
                 object_type: emit.object_type.clone(),
                 attributes,
@@ -322,7 +328,7 @@ impl<'a> Machine<'a> {
                     let (inner, _) = self.steps(&block.steps, &mut frame, false).await;
                     run.join(inner);
                     match &block.value {
-                        Some(value) => value.eval(&frame, &mut Fuel::default()),
+                        Some(value) => self.effort.eval(|fuel| value.eval(&frame, fuel)),
                         None => Ok(Value::Null),
                     }
                 }
@@ -349,7 +355,7 @@ impl<'a> Machine<'a> {
 
     fn block_value(&self, step: &Step, block: &Block, frame: &Frame, mut done: Done) -> Done {
         let Some(value) = &block.value else { return done };
-        match value.eval(frame, &mut Fuel::default()) {
+        match self.effort.eval(|fuel| value.eval(frame, fuel)) {
             Ok(value) => {
                 done.run.spoiled |= holds_marker(&value);
                 done.binds.extend(step.bind.map(|slot| (slot, value)));
@@ -399,9 +405,9 @@ pub(crate) fn document(
     without: &[Str],
     set: &[(Str, Tree)],
     frame: &Frame,
+    fuel: &mut Fuel,
 ) -> Result<Map, EvalError> {
-    let mut fuel = Fuel::default();
-    let mut document = match copy.map(|copy| copy.eval(frame, &mut fuel)).transpose()? {
+    let mut document = match copy.map(|copy| copy.eval(frame, fuel)).transpose()? {
         None | Some(Value::Null) => Map::new(),
         Some(Value::Map(map)) => map,
         Some(other) => return Err(fault(format!("copy needs a map, found {}", other.kind()))),
@@ -410,7 +416,7 @@ pub(crate) fn document(
         document.remove(key);
     }
     for (key, tree) in set {
-        match tree.eval(frame, &mut fuel)? {
+        match tree.eval(frame, fuel)? {
             Value::Null => {
                 document.remove(key);
             }
