@@ -291,6 +291,9 @@ pub struct Scan {
     /// Write everything that is answered into this folder, without secrets.
     #[arg(long, value_name = "DIR", conflicts_with = "replay")]
     pub record: Option<PathBuf>,
+    /// For `--record`: no interface of this environment needs a login, so that nothing has to be scrubbed.
+    #[arg(long, requires = "record")]
+    pub no_secrets: bool,
     /// Take the answers from a recording; the environment is added from it when it is not known.
     #[arg(long, value_name = "DIR")]
     pub replay: Option<PathBuf>,

@@ -9,6 +9,7 @@ mod house;
 mod live;
 #[path = "../../engine/transport/tests/it/plant.rs"]
 mod plant;
+mod record;
 mod replay;
 mod secrets;
 mod serve;

@@ -42,8 +42,8 @@ pub async fn run(session: &Session, args: &Demo) -> Result<(), Failure> {
         let environment = environment_of(&found, "demo")
             .ok_or_else(|| Failure::new(Exit::Bug, "the demo's recording tells of no environment"))?;
         store.put_environment(&environment, Expect::Anything).await.map_err(store_failure)?;
-        let wanted = Wanted { mode: ScanMode::Full, clear: false, record: None, replay: Some(&dir) };
-        let report = perform(&session, &specs, store.clone(), &environment, &wanted).await?;
+        let wanted = Wanted { mode: ScanMode::Full, clear: false, record: None, no_secrets: false, replay: Some(&dir) };
+        let report = perform(&session, &specs, store.clone(), &environment, &wanted).await?.report;
         title(text);
         print!("{}", summary(&report));
     }

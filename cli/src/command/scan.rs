@@ -53,8 +53,14 @@ pub async fn run(session: &Session, args: &args::Scan) -> Result<(), Failure> {
     } else {
         ScanMode::Full
     };
-    let wanted = Wanted { mode, clear: args.clear, record: args.record.as_deref(), replay: args.replay.as_deref() };
-    let report = perform(session, &specs, store, &found, &wanted).await?;
+    let wanted = Wanted {
+        mode,
+        clear: args.clear,
+        record: args.record.as_deref(),
+        no_secrets: args.no_secrets,
+        replay: args.replay.as_deref(),
+    };
+    let Scanned { report, recorded } = perform(session, &specs, store, &found, &wanted).await?;
     print!(
         "{}",
         match args.output {
@@ -62,7 +68,17 @@ pub async fn run(session: &Session, args: &args::Scan) -> Result<(), Failure> {
             shape => show::value(shape, &report.to_value()),
         }
     );
+    // The scan is committed, whatever became of its recording: its report comes first.
+    recorded?;
     verdict(&report)
+}
+
+/// A scan that was made.
+pub struct Scanned {
+    /// What came of it.
+    pub report: ScanReport,
+    /// Whether it was recorded, where that was asked for.
+    pub recorded: Result<(), Failure>,
 }
 
 /// A scan to be made.
@@ -73,6 +89,8 @@ pub struct Wanted<'a> {
     pub clear: bool,
     /// Record into this folder.
     pub record: Option<&'a Path>,
+    /// Nothing that is recorded is secret.
+    pub no_secrets: bool,
     /// Replay from this folder.
     pub replay: Option<&'a Path>,
 }
@@ -107,7 +125,7 @@ pub async fn perform(
     store: Arc<dyn Backend>,
     environment: &Environment,
     wanted: &Wanted<'_>,
-) -> Result<ScanReport, Failure> {
+) -> Result<Scanned, Failure> {
     let plan = planned(specs, environment)?;
     let scrubber = Arc::new(Scrubber::new());
     let now = jiff::Timestamp::now();
@@ -124,10 +142,9 @@ pub async fn perform(
                 started_at: now.to_string(),
                 about: [("environment", to_value(environment, specs))].into_iter().collect::<Map>(),
             };
-            let inner = Arc::new(
-                Recorder::new(Arc::clone(&live), dir, meta, Arc::clone(&scrubber))
-                    .map_err(|error| Failure::usage(error.to_string()))?,
-            );
+            let inner = Recorder::new(Arc::clone(&live), dir, meta, Arc::clone(&scrubber))
+                .map_err(|error| Failure::usage(error.to_string()))?;
+            let inner = Arc::new(if wanted.no_secrets { inner.without_secrets() } else { inner });
             recorder = Some(Arc::clone(&inner));
             Arc::new(Once::new(inner))
         }
@@ -138,6 +155,14 @@ pub async fn perform(
     if recorder.is_some() {
         // So that a replay can try the connections too. What does not work is not a failure of the scan, which says it itself.
         test_connections(&plan, None, Arc::clone(&door), secrets, Arc::clone(&scrubber), now).await;
+        // Before anything is scanned: no connection has a secret, and nobody said that this is meant.
+        if !wanted.no_secrets && !scrubber.knows_any() {
+            live.close().await;
+            return Err(Failure::usage(
+                "nothing is scanned or recorded: no connection of the environment has a secret, so nothing shows that scrubbing would work",
+            )
+            .help("give the connections their secrets; where no interface needs a login, add `--no-secrets`"));
+        }
     }
     let request = ScanRequest {
         plan,
@@ -166,11 +191,17 @@ pub async fn perform(
     calipso_store::work::scan::record(store.as_ref(), ended, jiff::Timestamp::now().as_millisecond())
         .await
         .map_err(store_failure)?;
-    if let Some(recorder) = recorder {
-        recorder.finish().map_err(|error| Failure::new(Exit::Findings, error.to_string()))?;
-        eprintln!("recorded into {}", wanted.record.unwrap_or(Path::new(".")).display());
-    }
-    Ok(report)
+    let recorded = match recorder {
+        None => Ok(()),
+        Some(recorder) => recorder
+            .finish()
+            .map(|()| eprintln!("recorded into {}", wanted.record.unwrap_or(Path::new(".")).display()))
+            .map_err(|error| {
+                let sentence = format!("the scan is made and kept, but {error}");
+                Failure::new(Exit::Findings, sentence).help("see its report above, mend the cause and scan again")
+            }),
+    };
+    Ok(Scanned { report, recorded })
 }
 
 /// The environment that a recording tells of, under another name.
@@ -213,6 +244,10 @@ fn referring(fields: &Map) -> Map {
 
 /// Exit code and sentence of a scan that was made.
 fn verdict(report: &ScanReport) -> Result<(), Failure> {
+    if report.failures.is_empty() && !report.given_up.is_empty() {
+        let sentence = format!("{} rules were given up: they take more than the objects allow", report.given_up.len());
+        return Err(Failure::new(Exit::Findings, sentence).help("the report above says which and where"));
+    }
     if report.failures.is_empty() {
         return Ok(());
     }

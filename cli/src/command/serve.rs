@@ -56,8 +56,7 @@ pub async fn run(session: &Session) -> Result<(), Failure> {
             clock: Arc::new(jiff::Timestamp::now),
         };
         let worker = Worker::new(work::Settings { is_live, ..worker_settings(settings, scans, grace) }, parts);
-        let stop = stop.clone();
-        tokio::spawn(async move { worker.run(stop).await })
+        on_own_threads(worker, stop.clone())
     });
     let served = if interface_wanted {
         let (access, grants) = access(settings, address, &backend).await?;
@@ -86,9 +85,33 @@ pub async fn run(session: &Session) -> Result<(), Failure> {
     served
 }
 
+/// Runs the worker beside the interface. Scans compute for seconds at a time: on threads of their own they keep no login and
+/// no other request waiting.
+fn on_own_threads(worker: Worker, stop: CancellationToken) -> tokio::sync::oneshot::Receiver<()> {
+    let (ended, wait) = tokio::sync::oneshot::channel();
+    let run = move || {
+        let runtime = match tokio::runtime::Builder::new_multi_thread().thread_name("calipso-work").enable_all().build()
+        {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                tracing::error!(%error, "The worker cannot be started.");
+                return;
+            }
+        };
+        runtime.block_on(worker.run(stop));
+        // Whoever waits may be gone already.
+        let _ = ended.send(());
+    };
+    // Where no thread can be made, the channel closes, and that is told.
+    if let Err(error) = std::thread::Builder::new().name("calipso-work".to_owned()).spawn(run) {
+        tracing::error!(%error, "The worker cannot be started.");
+    }
+    wait
+}
+
 /// Who is asked, and whether that is the living world.
 fn doors(settings: &Settings) -> Result<(Doors, bool), Failure> {
-    let Some(folder) = settings.path("replay") else { return Ok((live_doors(), true)) };
+    let Some(folder) = settings.path("replay") else { return Ok((live_doors(settings.is_on("unix_sockets")), true)) };
     let recording = Recording::read(&folder).map_err(|error| Failure::usage(error.to_string()))?;
     eprintln!("every environment is answered by the recording in {}", folder.display());
     Ok((Arc::new(move |_| Arc::new(Replay::new(recording.clone()))), false))

@@ -70,6 +70,12 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "Files that come over REST must lie below this folder, those of `file:PATH` in the environment's own folder there.",
     ),
+    setting(
+        "unix_sockets",
+        Kind::Switch,
+        "false",
+        "Connections may ask servers on socket files of this machine (`unix:///…`); whoever writes specs or environments reaches them then.",
+    ),
     setting("token_secs", Kind::Number, "86400", "Seconds that a login lasts."),
     setting("token_max_secs", Kind::Number, "2592000", "Seconds that a login can be made to last, renewals included."),
     setting(

@@ -279,6 +279,6 @@ impl Graph {
     }
 
     fn evaluator(&self) -> Evaluator<'_> {
-        Evaluator::new(self.rules(), self.all_nodes(), self.all_indexes(), 1)
+        Evaluator::new(self.rules(), self.all_nodes(), self.all_indexes(), 1, &crate::bounds::UNMETERED)
     }
 }

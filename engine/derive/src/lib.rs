@@ -4,6 +4,7 @@
 //! or in many, the graph is the one that the objects as they are now lead to, and the [`Outcome`] of a change says what
 //! is different. No clock, no network, no randomness that shows.
 
+mod bounds;
 mod cliques;
 mod eval;
 mod explain;
@@ -16,6 +17,7 @@ mod par;
 mod rules;
 mod store;
 
+pub use bounds::Exceeded;
 pub use explain::{Cardinality, CliqueExplanation, CliqueStep, Dangling, DanglingEnd, End, LinkExplanation, RuleUse};
 pub use faults::Fault;
 pub use graph::{Changes, Graph, Outcome, Sizes, Work};

@@ -208,6 +208,8 @@ pub(crate) struct AnswerView {
     pub(crate) headers: Map,
     pub(crate) body: Value,
     pub(crate) received_at: Option<Str>,
+    /// Bytes of memory that the values may take; no expression sees it.
+    pub(crate) memory: u64,
 }
 
 impl AnswerView {

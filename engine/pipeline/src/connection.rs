@@ -1,5 +1,6 @@
 //! The ways to an environment's sources: forms filled in, sessions opened once, requests made of steps.
 
+mod basic;
 mod database;
 mod fields;
 mod http;
@@ -11,7 +12,7 @@ mod shell;
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant},
 };
 
@@ -30,7 +31,10 @@ use crate::{
 
 pub use self::fields::{ConfigProblem, filled_in};
 
-pub(crate) use self::rules::{rewrite, rule_for};
+pub(crate) use self::{
+    basic::basic_login,
+    rules::{rewrite, rule_for},
+};
 
 /// Where references to secrets lead.
 pub trait SecretSource: Send + Sync {
@@ -72,6 +76,8 @@ pub(crate) struct Sessions {
     pub(crate) known_hosts: PathBuf,
     pub(crate) coverage: Option<Arc<Coverage>>,
     accesses: BTreeMap<Str, Access>,
+    /// Bytes of text that the expressions of all its runs made.
+    made: AtomicU64,
     /// Requests are answered without any connection, as the inline answers of spec tests are.
     open: bool,
 }
@@ -96,6 +102,12 @@ impl Access {
         self.config.as_ref().map_err(|sentence| Why::new(FailureKind::Setup, sentence.clone()))
     }
 
+    /// How much memory the values of one answer may take, all pages of a list together: so much more than the text that an
+    /// ordinary one of the largest size fits in, and no hostile one takes more than four times the limit, its text included.
+    pub(crate) fn max_memory(&self) -> u64 {
+        max_memory(self.spec.limits.max_bytes)
+    }
+
     pub(crate) fn timeout(&self, own: Option<Duration>) -> Duration {
         own.unwrap_or_else(|| Duration::from_secs(self.spec.limits.timeout_secs.max(1)))
     }
@@ -113,6 +125,22 @@ impl Access {
         }
         Ok(frame)
     }
+}
+
+/// Values of small answers are not worth counting.
+const MIN_MEMORY: u64 = 1 << 20;
+
+pub(crate) fn max_memory(max_bytes: u64) -> u64 {
+    max_bytes.saturating_mul(3).max(MIN_MEMORY)
+}
+
+/// An answer whose values would take more memory than the limit allows.
+pub(crate) fn too_many_values(place: &str, max_bytes: u64) -> Why {
+    let sentence = format!(
+        "{place} sent too much: the values of its answer would take more than {} bytes of memory, what `max_bytes` of {max_bytes} allows; the connection's limit `max_bytes` can be raised",
+        max_memory(max_bytes)
+    );
+    Why::new(FailureKind::TooLarge, sentence).of_host(place)
 }
 
 /// What [`Sessions::new`] needs besides the accesses.
@@ -144,6 +172,7 @@ impl Sessions {
             known_hosts,
             coverage,
             accesses,
+            made: AtomicU64::new(0),
             open: false,
         }
     }
@@ -180,6 +209,10 @@ impl World for Sessions {
 
     fn sql<'a>(&'a self, ask: SqlAsk<'a>) -> BoxFuture<'a, Result<Asked, EvalError>> {
         self.ask_sql(ask).boxed()
+    }
+
+    fn made(&self) -> Option<&AtomicU64> {
+        Some(&self.made)
     }
 
     fn run<'a>(&'a self, ask: RunAsk<'a>) -> BoxFuture<'a, Asked> {

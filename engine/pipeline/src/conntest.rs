@@ -13,7 +13,7 @@ use crate::{
     known::Known,
     plan::Plan,
     scan::sessions,
-    step::{Done, Machine},
+    step::{Done, Effort, Machine},
 };
 
 /// One line of a connection's test.
@@ -105,6 +105,7 @@ pub(crate) async fn lines_of(sessions: &Sessions, access: &Access) -> Vec<TestLi
         world: sessions,
         known: &known,
         coverage: sessions.coverage.as_deref(),
+        effort: Effort::new(sessions),
         waits: sessions.waits,
     };
     for (place, step) in spec.test.iter().enumerate() {

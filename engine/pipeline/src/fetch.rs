@@ -17,7 +17,7 @@ use crate::{
     known::Known,
     merge::{Answered, Contribution, Members},
     scope_values::ScopeValues,
-    step::{Emission, Lost, Machine, Run, StepFailure},
+    step::{Effort, Emission, Lost, Machine, Run, StepFailure},
     world::World,
 };
 
@@ -128,6 +128,7 @@ pub(crate) async fn fetch(asking: &Asking<'_>) -> Fetched {
         world: asking.world,
         known: asking.known,
         coverage: asking.coverage.map(|coverage| &**coverage),
+        effort: Effort::new(asking.world),
         waits: asking.waits,
     };
     let (mut run, _) = machine.steps(&fetcher.steps, &mut frame, false).await;

@@ -37,6 +37,9 @@ pub struct FailureReport {
     pub times: usize,
 }
 
+/// How many faults of rules a report lists.
+const MAX_FAULTS: usize = 1000;
+
 /// How many ends without partner a report lists.
 const MAX_DANGLING: usize = 1000;
 
@@ -88,6 +91,8 @@ pub struct ScanReport {
     pub misplaced: Vec<(ObjectKey, String)>,
     /// Faults of rules that derive, with the line of the spec.
     pub derivation: Vec<(Str, String)>,
+    /// Rules that were given up, as they take more than the objects allow; they are among the faults, too.
+    pub given_up: Vec<(Str, String)>,
     /// Ends of links that found no partner, of objects that have no link of the type otherwise; at most a thousand.
     pub dangling: Vec<DanglingEnd>,
     /// Objects with more links than their link type allows, with the line of the spec.
@@ -164,10 +169,10 @@ impl ScanReport {
         }
     }
 
-    /// Whether every source gave a complete answer.
+    /// Whether every source gave a complete answer, and every rule was followed to its end.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.n_incomplete == 0
+        self.n_incomplete == 0 && self.given_up.is_empty()
     }
 
     /// Whether the scan could not look: it asked, and nobody answered anything. Then nothing that it tells is new.
@@ -278,10 +283,19 @@ impl ScanReport {
     }
 
     pub(crate) fn read_graph(&mut self, graph: &Graph) {
-        for fault in graph.faults() {
+        for given_up in graph.exceeded() {
+            self.given_up.push((given_up.at.to_string().into(), format!("{}: {}", given_up.rule, given_up.message)));
+        }
+        self.derivation.extend(self.given_up.iter().cloned());
+        let faults = graph.faults();
+        let n_more = faults.len().saturating_sub(MAX_FAULTS);
+        for fault in faults.into_iter().take(MAX_FAULTS) {
             let other = fault.other.as_ref().map(|other| format!(" with {other}")).unwrap_or_default();
             let sentence = format!("{}: {}{other}: {}", fault.rule, fault.object, fault.message);
             self.derivation.push((fault.at.to_string().into(), sentence));
+        }
+        if n_more > 0 {
+            self.derivation.push(("rules".into(), format!("and {n_more} more faults of rules")));
         }
         let asked = Dangling { limit: Some(MAX_DANGLING), ..Dangling::default() };
         self.dangling = graph.dangling(&asked).into_iter().filter(|end| !end.linked_otherwise).collect();

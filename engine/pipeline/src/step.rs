@@ -6,6 +6,7 @@
 mod ask;
 mod collect;
 mod each;
+mod effort;
 mod flow;
 mod lookup;
 mod lost;
@@ -26,7 +27,7 @@ use crate::{
 };
 
 use self::flow::groups;
-pub(crate) use self::{flow::reads, lost::Lost};
+pub(crate) use self::{effort::Effort, flow::reads, lost::Lost};
 
 /// One run of a step list.
 pub(crate) struct Machine<'a> {
@@ -34,6 +35,8 @@ pub(crate) struct Machine<'a> {
     pub(crate) world: &'a dyn World,
     pub(crate) known: &'a Known,
     pub(crate) coverage: Option<&'a Coverage>,
+    /// What its expressions did so far.
+    pub(crate) effort: Effort<'a>,
     /// Whether waiting between attempts takes real time.
     pub(crate) waits: bool,
 }
@@ -277,7 +280,7 @@ impl<'a> Machine<'a> {
     fn let_value(&self, step: &Step, value: &Tree, frame: &mut Frame) -> Done {
         let mut done = Done::default();
         let Some(each) = &step.each else {
-            match value.eval(frame, &mut Fuel::default()) {
+            match self.effort.eval(|fuel| value.eval(frame, fuel)) {
                 Ok(value) => done.binds.extend(step.bind.map(|slot| (slot, value))),
                 Err(error) => {
                     done.run.fault(step, &error);
@@ -289,7 +292,7 @@ impl<'a> Machine<'a> {
         let mut items = collect::Items::new(step);
         let walked = self.walk(step, each, frame, &mut |frame, state| {
             let item = match state {
-                Ok(()) => value.eval(frame, &mut Fuel::default()),
+                Ok(()) => self.effort.eval(|fuel| value.eval(frame, fuel)),
                 Err(error) => Err(error),
             };
             items.add(frame, item, &mut done.run, step);
@@ -310,7 +313,10 @@ impl<'a> Machine<'a> {
 
     fn emit(&self, step: &Step, emit: &EmitStep, frame: &mut Frame) -> Done {
         let mut done = Done::default();
-        let mut one = |frame: &Frame| match document(emit.copy.as_ref(), &emit.without, &emit.set, frame) {
+        let made = |frame: &Frame| {
+            self.effort.eval(|fuel| document(emit.copy.as_ref(), &emit.without, &emit.set, frame, fuel))
+        };
+        let mut one = |frame: &Frame| match made(frame) {
             Ok(attributes) => done.run.emissions.push(Emission {
                 object_type: emit.object_type.clone(),
                 attributes,
@@ -395,7 +401,7 @@ impl<'a> Machine<'a> {
                     }
                     run.join(inner);
                     match &block.value {
-                        Some(value) => value.eval(&frame, &mut Fuel::default()),
+                        Some(value) => self.effort.eval(|fuel| value.eval(&frame, fuel)),
                         None => Ok(Value::Null),
                     }
                 }
@@ -423,7 +429,7 @@ impl<'a> Machine<'a> {
 
     fn block_value(&self, step: &Step, block: &Block, frame: &Frame, mut done: Done) -> Done {
         let Some(value) = &block.value else { return done };
-        match value.eval(frame, &mut Fuel::default()) {
+        match self.effort.eval(|fuel| value.eval(frame, fuel)) {
             Ok(value) => {
                 done.run.spoiled |= holds_marker(&value);
                 done.binds.extend(step.bind.map(|slot| (slot, value)));
@@ -495,9 +501,9 @@ pub(crate) fn document(
     without: &[Str],
     set: &[(Str, Tree)],
     frame: &Frame,
+    fuel: &mut Fuel,
 ) -> Result<Map, EvalError> {
-    let mut fuel = Fuel::default();
-    let mut document = match copy.map(|copy| copy.eval(frame, &mut fuel)).transpose()? {
+    let mut document = match copy.map(|copy| copy.eval(frame, fuel)).transpose()? {
         None | Some(Value::Null) => Map::new(),
         Some(Value::Map(map)) => map,
         Some(other) => return Err(fault(format!("copy needs a map, found {}", other.kind()))),
@@ -506,7 +512,7 @@ pub(crate) fn document(
         document.remove(key);
     }
     for (key, tree) in set {
-        match tree.eval(frame, &mut fuel)? {
+        match tree.eval(frame, fuel)? {
             Value::Null => {
                 document.remove(key);
             }

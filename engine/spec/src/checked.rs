@@ -228,11 +228,13 @@ pub struct Connection {
     pub base: Option<Expr>,
     /// http: headers sent with each request (values may be secret).
     pub send_headers: Vec<(Str, Tree)>,
+    /// http: an HTTP Basic login with each request.
+    pub send_basic: Option<Basic>,
     /// Paging rules.
     pub pages: Vec<PageRule>,
     /// ssh: the host's overrides, bound as `own`.
     pub own: Option<Expr>,
-    /// sql, ssh: where to; a map of address, port, user, password, private_key …
+    /// sql, ssh: where to; a map of address, port, user, password, private_key … http: ca, verify_tls, certificates, private_key.
     pub connect: Vec<(Str, Tree)>,
     /// ssh: through what.
     pub jump: Option<Jump>,
@@ -512,6 +514,12 @@ pub struct HttpStep {
     pub headers: Vec<(Str, Tree)>,
     /// JSON body.
     pub body: Option<Tree>,
+    /// Form body, in place of the other.
+    pub form: Vec<(Str, Tree)>,
+    /// connections only: an HTTP Basic login.
+    pub basic: Option<Basic>,
+    /// Whether page rules apply.
+    pub paged: bool,
     /// Key of the list in each page (dotted path allowed).
     pub items: Option<Str>,
     /// None: JSON.
@@ -522,6 +530,15 @@ pub struct HttpStep {
     pub answer_as: Option<Slot>,
     /// connections only: another base.
     pub base: Option<Expr>,
+}
+
+/// An HTTP Basic login.
+#[derive(Clone, Debug)]
+pub struct Basic {
+    /// Account.
+    pub user: Tree,
+    /// Password.
+    pub password: Tree,
 }
 
 /// `sql`.

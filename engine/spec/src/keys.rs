@@ -203,14 +203,18 @@ pub static BLOCKS: &[BlockKeys] = &[
             may("session", Named("a session value"), "What login leaves behind, read as `session`."),
             may("expires_at", Expr, "When to renew: a time text or seconds since 1970."),
             may("login_again_if", Expr, "When an `answer` means that the session is over: renew once and ask again."),
-            may("base", Expr, "http: the URL that paths are appended to."),
+            may(
+                "base",
+                Expr,
+                "http: the URL that paths are appended to; `unix:///PATH/OF/SOCKET` or `unix:///PATH/OF/SOCKET:/PATH` for a server on a socket file.",
+            ),
             may("send", Block("`send`"), "http: what goes with each request."),
             may("pages", Blocks("a page rule"), "http: how a list goes on; the first whose `when` holds."),
             may("own", Expr, "ssh: what differs for `target`, read as `own`."),
             may(
                 "connect",
                 Values,
-                "ssh, sql: address, port, user, password, private_key, known_hosts, verify_host_key, database.",
+                "ssh, sql: address, port, user, password, private_key, known_hosts, verify_host_key, database. http: ca, verify_tls (default: the fields of these names), certificates, private_key.",
             ),
             may("jump", Block("`jump`"), "ssh: the gateway."),
             may("wrap", Blocks("`wrap`"), "ssh: around each command, outermost last."),
@@ -258,7 +262,17 @@ pub static BLOCKS: &[BlockKeys] = &[
         name: "a session value",
         keys: &[must("value", Value, "Its value."), may("secret", Bool, "Never shown, logged or recorded.")],
     },
-    BlockKeys { name: "`send`", keys: &[may("headers", Values, "Header to value.")] },
+    BlockKeys {
+        name: "`send`",
+        keys: &[
+            may("headers", Values, "Header to value."),
+            may("basic", Block("`basic`"), "An HTTP Basic login with each request."),
+        ],
+    },
+    BlockKeys {
+        name: "`basic`",
+        keys: &[must("user", Value, "The account; without a colon."), must("password", Value, "Its password.")],
+    },
     BlockKeys {
         name: "a page rule",
         keys: &[
@@ -299,7 +313,11 @@ pub static BLOCKS: &[BlockKeys] = &[
             may("per_second", Number, "Requests per second. Default: no limit."),
             may("channels_per_host", Count, "ssh: channels at a time per host. Default 6."),
             may("timeout_secs", Count, "Seconds per request. Default 30."),
-            may("max_bytes", Count, "Bytes of one answer. Default 67108864."),
+            may(
+                "max_bytes",
+                Count,
+                "Bytes of one answer; its values may take three times as much memory, and so may all pages of a list together. Default 67108864.",
+            ),
             may("max_pages", Count, "Pages of one list. Default 10000."),
         ],
     },
@@ -525,7 +543,22 @@ pub static BLOCKS: &[BlockKeys] = &[
             may("query", Values, "http: parameters; null leaves one out."),
             may("headers", Values, "http: header fields."),
             may("body", Value, "http: sent as JSON."),
-            may("items", Text, "http: key of the list in each page."),
+            may(
+                "form",
+                Values,
+                "http: sent as a form (`application/x-www-form-urlencoded`) in place of `body`; null leaves one out, a list repeats one.",
+            ),
+            may("basic", Block("`basic`"), "http, in connections: an HTTP Basic login."),
+            may(
+                "items",
+                Text,
+                "http: key of the list in each page (dots lead deeper); a body that is a list itself needs none.",
+            ),
+            may(
+                "paged",
+                Bool,
+                "http: false: this answer is whole, whatever the page rules of the connection say. Default true.",
+            ),
             may("accept_status", Counts, "http: statuses that are answers. Default 2xx."),
             may("answer_as", Text, "http: names the whole answer."),
             may("base", Expr, "http, in connections: another base."),

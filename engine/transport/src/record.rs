@@ -49,7 +49,9 @@ pub enum RecordError {
         why: std::io::Error,
     },
     /// No secret is known, so nothing could be scrubbed.
-    #[error("no recording is written, because no login used a secret: nothing shows that scrubbing would work")]
+    #[error(
+        "no recording is written, because no login used a secret: nothing shows that scrubbing would work; where no interface needs a login, say so (`--no-secrets`)"
+    )]
     NoSecret,
     /// A secret was found in what was about to be written.
     #[error("no recording is written, because a secret was still found in {file} after scrubbing")]
@@ -69,6 +71,7 @@ pub struct Recorder<D> {
     dir: PathBuf,
     meta: Meta,
     scrubber: Arc<Scrubber>,
+    has_secrets: bool,
     kept: Mutex<Kept>,
 }
 
@@ -86,7 +89,13 @@ impl<D: Door> Recorder<D> {
     /// The directory is not empty, or is no directory.
     pub fn new(inner: D, dir: &Path, meta: Meta, scrubber: Arc<Scrubber>) -> Result<Self, RecordError> {
         check_empty(dir)?;
-        Ok(Self { inner, dir: dir.to_owned(), meta, scrubber, kept: Mutex::default() })
+        Ok(Self { inner, dir: dir.to_owned(), meta, scrubber, has_secrets: true, kept: Mutex::default() })
+    }
+
+    /// The same where somebody said that nothing in it is secret. Secrets that are known are scrubbed all the same.
+    #[must_use]
+    pub fn without_secrets(self) -> Self {
+        Self { has_secrets: false, ..self }
     }
 
     /// Writes the recording, or refuses to.
@@ -94,7 +103,7 @@ impl<D: Door> Recorder<D> {
     /// # Errors
     /// It cannot be written, no secret was known, or one is left in it. In every such case nothing stays on disk.
     pub fn finish(&self) -> Result<(), RecordError> {
-        if !self.scrubber.knows_any() {
+        if self.has_secrets && !self.scrubber.knows_any() {
             return Err(RecordError::NoSecret);
         }
         check_empty(&self.dir)?;

@@ -21,6 +21,7 @@ impl Graph {
     pub fn apply(&mut self, changes: Changes) -> Outcome {
         let mut work = Work::default();
         self.take_in(changes);
+        self.meter.begin(self.nodes.iter().map(Nodes::live).sum());
         self.derive_attributes(&mut work);
         self.derive_links(&mut work);
         if self.rules.implicit {

@@ -98,6 +98,13 @@ pub(super) fn int(value: &Value, given: &Given<'_>, _: &mut Fuel) -> Answer {
         fits.then_some(Value::Int(number as i64))
     };
     match value {
+        Value::Str(text) if given.named("base").is_some() => {
+            match (super::encodings::whole_number(text, given.named("base"))?, given.at(0)) {
+                (Some(number), _) => Ok(Value::Int(number)),
+                (None, Some(other)) => Ok(other.clone()),
+                (None, None) => Err(Trouble::says(format!("`{text}` is no whole number of this base"))),
+            }
+        }
         Value::Null | Value::Int(_) => Ok(value.clone()),
         Value::Bool(flag) => Ok(Value::Int(i64::from(*flag))),
         Value::Float(number) => real(*number).ok_or_else(|| Trouble::says("the number is too large")),

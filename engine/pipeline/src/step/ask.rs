@@ -12,6 +12,7 @@ use calipso_spec::checked::{Step, Take, Verb};
 use crate::step::{fault, spoiled};
 use crate::{
     answer::{AnswerView, Asked, FailureKind, Outcome, Why},
+    connection::basic_login,
     step::{Done, Machine, Run, collect, lookup::lookup},
     world::{HttpAsk, RunAsk, SqlAsk},
 };
@@ -169,13 +170,19 @@ impl Machine<'_> {
         match &step.verb {
             Verb::Http(http) => {
                 let mut fuel = Fuel::default();
+                let mut headers = map_of(&http.headers, frame)?;
+                if let Some(basic) = &http.basic {
+                    headers.insert("Authorization", basic_login(basic, frame)?);
+                }
+                let body = http.body.as_ref().map(|body| body.eval(frame, &mut fuel)).transpose()?;
+                let form = if http.form.is_empty() { None } else { Some(Value::Map(map_of(&http.form, frame)?)) };
                 let ask = HttpAsk {
                     step: http,
                     target: map_of(&http.target, frame)?,
                     path: http.path.eval(frame, &mut fuel)?,
                     query: map_of(&http.query, frame)?,
-                    headers: map_of(&http.headers, frame)?,
-                    body: http.body.as_ref().map(|body| body.eval(frame, &mut fuel)).transpose()?,
+                    headers,
+                    body: form.or(body),
                     base: http.base.as_ref().map(|base| base.eval(frame, &mut fuel)).transpose()?,
                     timeout,
                     attempt,

@@ -1,6 +1,6 @@
 //! Walks the elements of a step's generators, each with its own outcome.
 
-use calipso_expr::{Each, EvalError, Frame, Fuel, Generator, failed};
+use calipso_expr::{Each, EvalError, Frame, Generator, failed};
 use calipso_model::Value;
 use calipso_spec::checked::Step;
 
@@ -40,7 +40,7 @@ struct Walk<'a, 'm> {
 impl Walk<'_, '_> {
     fn level(&mut self, depth: usize, frame: &mut Frame, visit: &mut Visit<'_>) -> Result<(), EvalError> {
         let Some(generator) = self.generators.get(depth) else { return self.element(frame, visit) };
-        let over = generator.over.eval(frame, &mut Fuel::default())?;
+        let over = self.machine.effort.eval(|fuel| generator.over.eval(frame, fuel))?;
         let walked = self.elements(generator, &over, depth, frame, visit);
         generator.unbind(frame);
         walked
@@ -97,8 +97,10 @@ impl Walk<'_, '_> {
         if self.n_elements > MAX_ELEMENTS {
             return Err(fault(format!("more than {MAX_ELEMENTS} elements")));
         }
+        // What was too much stays so: the elements that are left would only say it again.
+        self.machine.effort.check()?;
         if let Err(error) = self.level(depth + 1, frame, visit) {
-            if self.n_elements > MAX_ELEMENTS {
+            if self.n_elements > MAX_ELEMENTS || self.machine.effort.check().is_err() {
                 return Err(error);
             }
             self.unknown(depth + 1, frame);
@@ -113,7 +115,7 @@ impl Walk<'_, '_> {
     fn element(&mut self, frame: &mut Frame, visit: &mut Visit<'_>) -> Result<(), EvalError> {
         self.n_elements += 1;
         if let Some(when) = &self.step.when {
-            match when.holds(frame, &mut Fuel::default()) {
+            match self.machine.effort.eval(|fuel| when.holds(frame, fuel)) {
                 Ok(true) => self.machine.cover(&self.step.at, "when true"),
                 Ok(false) => {
                     self.machine.cover(&self.step.at, "when false");

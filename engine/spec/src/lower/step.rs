@@ -2,6 +2,8 @@
 
 mod verb;
 
+pub(crate) use verb::{basic, headers};
+
 use std::ops::Range;
 
 use calipso_model::Str;

@@ -379,3 +379,15 @@ async fn shuffling_changes_the_order_and_nothing_else() {
     }
     assert!(orders.len() > 5, "{} orders", orders.len());
 }
+
+#[tokio::test]
+async fn a_recording_of_interfaces_without_any_login_is_written_where_somebody_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("recording");
+    let scrubber = Arc::new(Scrubber::new());
+    let recorder =
+        Recorder::new(inline(WORLD), &file, Meta::default(), Arc::clone(&scrubber)).unwrap().without_secrets();
+    recorder.ask(get("http://h/a")).await.unwrap();
+    recorder.finish().unwrap();
+    assert!(fs::read_to_string(file.join("http.jsonl")).unwrap().contains("/a"));
+}

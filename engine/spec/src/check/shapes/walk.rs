@@ -267,6 +267,11 @@ impl<'c> Walk<'c> {
                 self.trees(&http.target);
                 self.trees(&http.query);
                 self.trees(&http.headers);
+                self.trees(&http.form);
+                if let Some(basic) = &http.basic {
+                    self.tree(&basic.user);
+                    self.tree(&basic.password);
+                }
                 if let Some(body) = &http.body {
                     self.tree(body);
                 }
