@@ -79,6 +79,7 @@ def gather(profile):
     projects = {p["id"]: p for p in api.get("identity", "/projects")["projects"]}
     aggregates = api.get("compute", "/os-aggregates")["aggregates"]
     zones = api.get("compute", "/os-availability-zone/detail")["availabilityZoneInfo"]
+    services = api.get("compute", "/os-services")["services"]     # knows those that are switched off, too
     hypervisors = {h["hypervisor_hostname"]: h for h in api.get("compute", "/os-hypervisors/detail")["hypervisors"]}
     regions = api.get("identity", "/regions")["regions"]
 
@@ -89,7 +90,7 @@ def gather(profile):
     for region in regions:
         add("region", region["id"], name=region["id"])
     for ident, project in projects.items():
-        if project["name"] != "services":
+        if project["name"] not in ("service", "services"):
             add("project", ident, name=project["name"])
     for zone in zones:
         add("availability_zone", zone["zoneName"], available=zone["zoneState"]["available"])
@@ -105,17 +106,17 @@ def gather(profile):
     for port in ports:
         add("port", port["id"], mac_address=port["mac_address"], network_id=port["network_id"])
     for agent in agents:
-        add("network_agent", f"{agent['host']}|{agent['binary']}", agent_type=agent["agent_type"])
+        add("network_agent", f"{agent['host']}|{agent['binary']}", agent_type=agent["agent_type"],
+            alive=agent["alive"], admin_state_up=agent["admin_state_up"])
 
     hosts = {}
-    for zone in zones:
-        for host, services in (zone["hosts"] or {}).items():
-            entry = hosts.setdefault(host, {"types": set(), "zone": zone["zoneName"]})
-            if "nova-compute" in services:
-                entry["types"].add("Compute")
-                entry["zone"] = zone["zoneName"]
-            if "nova-conductor" in services:
-                entry["types"].add("Controller")
+    for service in services:
+        entry = hosts.setdefault(service["host"], {"types": set(), "zone": service["zone"]})
+        if service["binary"] == "nova-compute":
+            entry["types"].add("Compute")
+            entry["zone"] = service["zone"]
+        if service["binary"] == "nova-conductor":
+            entry["types"].add("Controller")
     for agent in agents:
         if agent["agent_type"] in ("Metadata agent", "DHCP agent", "L3 agent"):
             hosts[agent["host"]]["types"].add("Network")
