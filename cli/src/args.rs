@@ -160,9 +160,35 @@ pub struct Test {
     /// Do not ask for coverage of every rule and branch.
     #[arg(long)]
     pub no_coverage: bool,
+    /// Change the specs, one place at a time, and list the changes that no test notices.
+    #[arg(long)]
+    pub mutate: bool,
+    /// mutate: which changes are chosen where --count is given.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "mutate")]
+    pub seed: u64,
+    /// mutate: how many changes are tried; without it all of them.
+    #[arg(long, value_name = "N", requires = "mutate")]
+    pub count: Option<usize>,
+    /// mutate: begin no further change after so many seconds.
+    #[arg(long, value_name = "S", requires = "mutate")]
+    pub seconds: Option<u64>,
+    /// mutate: how many of a hundred changes must be noticed.
+    #[arg(long, value_name = "PERCENT", default_value_t = 90, value_parser = clap::value_parser!(u8).range(0..=100), requires = "mutate")]
+    pub at_least: u8,
     /// How to print.
     #[arg(short, long, value_enum, default_value_t = Shape::Table)]
     pub output: Shape,
+    /// The same as `--output json`.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Test {
+    /// How to print.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        if self.json { Shape::Json } else { self.output }
+    }
 }
 
 /// `explain`.

@@ -11,4 +11,5 @@ pub mod look;
 pub mod scan;
 pub mod serve;
 pub mod specs;
+pub mod test;
 pub mod user;

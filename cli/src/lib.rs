@@ -105,7 +105,7 @@ fn run_at_once(session: &Session, cli: &Cli) -> Option<Result<(), Failure>> {
         Command::Config(args::Config::Show { out, .. }) => command::config::show(session, *out),
         Command::Check(args) => command::check::check(session, args),
         Command::Fmt(args) => command::fmt::run(session, args),
-        Command::Test(args) => command::specs::test(session, args),
+        Command::Test(args) => command::test::test(session, args),
         Command::Explain(args) if args.what.is_none() => match &args.code {
             Some(code) => command::specs::explain_code(code),
             None => Err(Failure::usage("say what to explain").help("`calipso explain codes` lists the diagnostics")),

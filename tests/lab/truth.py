@@ -32,6 +32,7 @@ def gather(profile):
     projects = {p["id"]: p for p in api.get("identity", "/projects")["projects"]}
     aggregates = api.get("compute", "/os-aggregates")["aggregates"]
     zones = api.get("compute", "/os-availability-zone/detail")["availabilityZoneInfo"]
+    services = api.get("compute", "/os-services")["services"]     # knows those that are switched off, too
     hypervisors = {h["hypervisor_hostname"]: h for h in api.get("compute", "/os-hypervisors/detail")["hypervisors"]}
     regions = api.get("identity", "/regions")["regions"]
 
@@ -42,7 +43,7 @@ def gather(profile):
     for region in regions:
         add("region", region["id"], name=region["id"])
     for ident, project in projects.items():
-        if project["name"] != "services":
+        if project["name"] not in ("service", "services"):
             add("project", ident, name=project["name"])
     for zone in zones:
         add("availability_zone", zone["zoneName"], available=zone["zoneState"]["available"])

@@ -707,6 +707,18 @@ pub static BLOCKS: &[BlockKeys] = &[
             SCHEMA,
             must("of", Block("`of`"), "The spec that is tested."),
             must("cases", Blocks("a case"), "The cases."),
+            may(
+                "unnoticed",
+                Blocks("an unnoticed change"),
+                "Changes that `test --mutate` makes and that no case needs to notice.",
+            ),
+        ],
+    },
+    BlockKeys {
+        name: "an unnoticed change",
+        keys: &[
+            must("change", Text, "The change, as `test --mutate` prints it."),
+            must("because", Text, "Why no case notices it."),
         ],
     },
     BlockKeys {

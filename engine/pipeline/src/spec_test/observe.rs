@@ -281,12 +281,17 @@ fn derived(bench: &Bench<'_>, case: &TestCase, objects: Vec<Object>, under_test:
     let mut graph = Graph::with_threads(Arc::new(rules), 1);
     let outcome = graph.apply(Changes { upsert: objects, remove: Vec::new() });
     super::cover::reach_derived(bench, &outcome.delta);
-    let failures: Vec<String> = graph
+    let mut failures: Vec<String> = graph
         .faults()
         .into_iter()
         .filter(|fault| fault.at.file == under_test.file)
         .map(|fault| format!("{} at {}: {}: {}", fault.rule, fault.at, fault.object, fault.message))
         .collect();
+    // More links than the type allows are reported by a scan, so a test has to see them, too.
+    failures.extend(graph.cardinality().into_iter().filter(|many| many.at.file == under_test.file).map(|many| {
+        let candidates: Vec<String> = many.candidates.iter().map(ToString::to_string).collect();
+        format!("{} at {}: {} is linked to {}", many.link_type, many.at, many.object, candidates.join(" and "))
+    }));
     Ok(Observed {
         objects: outcome.delta.objects,
         links: outcome.delta.links,
