@@ -63,7 +63,7 @@ def gather(profile):
             admin_state_up=agent["admin_state_up"])
 
     hosts = {}
-    for service in api.get("compute", "/os-services")["services"]:
+    for service in services:
         entry = hosts.setdefault(service["host"], {"types": set(), "zone": service["zone"]})
         if service["binary"] == "nova-compute":
             entry["types"].add("Compute")
