@@ -34,7 +34,7 @@ fn a_refused_object_stays_as_it_was_and_its_neighbours_come_and_go() {
             let stale: Vec<(usize, String)> = report
                 .stale_scopes()
                 .iter()
-                .filter(|stale| &*stale.object_type == "machine")
+                .filter(|stale| &*stale.fetcher == "web_machines")
                 .map(|stale| (stale.n_objects, stale.problem.to_string()))
                 .collect();
             assert_eq!(stale.len(), 1, "{stale:?}");
