@@ -274,14 +274,10 @@ async fn an_environment_may_extend_what_is_there() {
     let rules = async |path: &str| server.see("root", path).await.body.to_string().contains("of our own");
     assert!(rules("/link_types?env_name=cloud&name=instance-vnic").await);
     assert!(!rules("/link_types?name=instance-vnic").await, "nobody else has it");
-    let wrong = more.replace("extends: true", "extends: true\nfrom: host");
-    let answer = server
-        .ask("editor", Method::PUT, "/specs/link_type/instance-vnic?env_name=cloud", Some(&json!({"text": wrong})))
-        .await;
-    assert_eq!(
-        (answer.status.as_u16(), &answer.body["errors"][0]["code"]),
-        (422, &json!("spec/extends-conflict")),
-        "{}",
-        answer.body
-    );
+    let tag = answer.headers["etag"].to_str().unwrap().to_owned();
+    let wrong = json!({"text": more.replace("extends: true", "extends: true\nfrom: host")});
+    let path = "/specs/link_type/instance-vnic?env_name=cloud";
+    let answer = server.ask_if("editor", Method::PUT, path, Some(&wrong), Some(&tag)).await;
+    let code = &answer.body["errors"][0]["code"];
+    assert_eq!((answer.status.as_u16(), code), (422, &json!("spec/extends-conflict")), "{}", answer.body);
 }
