@@ -73,7 +73,7 @@ fn an_interface_without_any_secret_is_recorded_where_that_is_said() {
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("--no-secrets"), "{said}");
     assert!(!home.folder.path().join("first").exists(), "nothing is written");
-    let known = home.run(&["get", "shop", "-o", "json"]);
+    let known = home.run(&["get", "objects", "shop", "-o", "json"]);
     assert!(!String::from_utf8_lossy(&known.stdout).contains("open_thing"), "nothing is scanned");
 
     let output = home.good(&["scan", "shop", "--record", "second", "--no-secrets"]);

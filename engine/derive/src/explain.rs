@@ -153,6 +153,10 @@ impl Graph {
         limit: usize,
         found: &mut Vec<DanglingEnd>,
     ) {
+        // What met is not known of a rule that was given up.
+        if self.gave_up(join) {
+            return;
+        }
         let rule = &self.rules().joins[join];
         let index = self.index(join);
         let evaluator = self.evaluator();

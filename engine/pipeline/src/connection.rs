@@ -102,10 +102,9 @@ impl Access {
         self.config.as_ref().map_err(|sentence| Why::new(FailureKind::Setup, sentence.clone()))
     }
 
-    /// How much memory the values of one answer may take, all pages of a list together: so much more than the text that an
-    /// ordinary one of the largest size fits in, and no hostile one takes more than four times the limit, its text included.
-    pub(crate) fn max_memory(&self) -> u64 {
-        max_memory(self.spec.limits.max_bytes)
+    /// How much memory the values of all pages of a list may take together.
+    pub(crate) fn max_list_memory(&self) -> u64 {
+        self.spec.limits.max_bytes.saturating_mul(16).max(MIN_MEMORY)
     }
 
     pub(crate) fn timeout(&self, own: Option<Duration>) -> Duration {
@@ -130,15 +129,15 @@ impl Access {
 /// Values of small answers are not worth counting.
 const MIN_MEMORY: u64 = 1 << 20;
 
+/// How much memory the values of one answer may take: with its text it takes no more than four times the limit.
 pub(crate) fn max_memory(max_bytes: u64) -> u64 {
     max_bytes.saturating_mul(3).max(MIN_MEMORY)
 }
 
-/// An answer whose values would take more memory than the limit allows.
-pub(crate) fn too_many_values(place: &str, max_bytes: u64) -> Why {
+/// An answer, or a list of many pages, whose values would take more memory than the limit allows.
+pub(crate) fn too_many_values(place: &str, allowed: u64, max_bytes: u64) -> Why {
     let sentence = format!(
-        "{place} sent too much: the values of its answer would take more than {} bytes of memory, what `max_bytes` of {max_bytes} allows; the connection's limit `max_bytes` can be raised",
-        max_memory(max_bytes)
+        "{place} sent too much: its values would take more than the {allowed} bytes of memory that a `max_bytes` of {max_bytes} allows; the connection's limit `max_bytes` can be raised"
     );
     Why::new(FailureKind::TooLarge, sentence).of_host(place)
 }

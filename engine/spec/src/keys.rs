@@ -316,7 +316,7 @@ pub static BLOCKS: &[BlockKeys] = &[
             may(
                 "max_bytes",
                 Count,
-                "Bytes of one answer; its values may take three times as much memory, and so may all pages of a list together. Default 67108864.",
+                "Bytes of one answer; its values may take three times as much memory, those of all pages of a list sixteen times. Default 67108864.",
             ),
             may("max_pages", Count, "Pages of one list. Default 10000."),
         ],

@@ -224,7 +224,9 @@ impl Graph {
         let mut by_index: Vec<[Vec<(&Drafted<'_>, &Member)>; 2]> =
             indexes.iter().map(|_| [Vec::new(), Vec::new()]).collect();
         for drafted in &drafted {
-            if self.meter.is_over(drafted.end.maker.0) {
+            // The keys of a rule that was given up are many, and nobody asks for them.
+            let is_over = self.meter.is_over(drafted.end.maker.0);
+            if is_over {
                 drafted.end.members.iter().for_each(|member| self.meter.give_up(member.join));
             }
             work.keys += drafted.objects.len();
@@ -236,7 +238,9 @@ impl Graph {
                 let key = |object: u32| FaultKey { rule: member.join, part, a: object, b: NIL };
                 let problems = drafted.problems.iter();
                 self.faults.add(problems.map(|(object, message)| (key(*object), message.clone())).collect());
-                by_index[member.place][member.side].push((drafted, member));
+                if !is_over {
+                    by_index[member.place][member.side].push((drafted, member));
+                }
             }
         }
         let mut known: Vec<Option<&mut Index>> = self.indexes.iter_mut().map(Some).collect();

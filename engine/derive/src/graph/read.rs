@@ -33,6 +33,11 @@ impl Graph {
         self.meter.exceeded(&self.rules)
     }
 
+    /// Whether a join was given up.
+    pub(crate) fn gave_up(&self, join: usize) -> bool {
+        self.meter.is_over(join)
+    }
+
     /// Why nothing at all is derived: the rules take too much together.
     #[must_use]
     pub fn crowded(&self) -> Option<String> {

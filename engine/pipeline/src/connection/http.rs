@@ -240,7 +240,7 @@ impl Sessions {
             return Asked { outcome, answer };
         }
         if is_too_large {
-            return Asked::nothing(too_many_values(&place, max_bytes));
+            return Asked::nothing(too_many_values(&place, max_memory(max_bytes), max_bytes));
         }
         let wrong = |what: String| {
             let sentence = format!("{place} answered {} {}: {what}", ask.step.method, ask.path);

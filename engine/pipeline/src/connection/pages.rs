@@ -191,8 +191,9 @@ impl Sessions {
             };
             list.n_pages += 1;
             list.memory = list.memory.saturating_add(answer.memory);
-            if list.memory > access.max_memory() {
-                return Asked::nothing(too_many_values(&access.role, access.spec.limits.max_bytes));
+            let allowed = access.max_list_memory();
+            if list.memory > allowed {
+                return Asked::nothing(too_many_values(&access.role, allowed, access.spec.limits.max_bytes));
             }
             let (Some(base), Some(url)) = (page.base, page.url) else {
                 return Asked::nothing(Why::new(FailureKind::Protocol, "a page without a URL"));

@@ -103,7 +103,7 @@ impl Sessions {
         };
         let max_bytes = access.map_or(u64::MAX, |access| access.spec.limits.max_bytes);
         if parser.memory(&stdout) > max_memory(max_bytes) {
-            return Asked::nothing(too_many_values(&host, max_bytes));
+            return Asked::nothing(too_many_values(&host, max_memory(max_bytes), max_bytes));
         }
         match parser.parse(&stdout) {
             Ok(value) => {
