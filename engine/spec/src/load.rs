@@ -216,6 +216,8 @@ pub fn load(layers: &[Layer]) -> Loaded {
     let mut found = check::Catalogue::new(&loaded, read, sites).check();
     loaded.diagnostics.append(&mut found);
     diag::sort(&mut loaded.diagnostics);
+    diag::bound(&mut loaded.diagnostics);
+    diag::name_lookalikes(&mut loaded.diagnostics, &loaded.files);
     loaded
 }
 
@@ -235,6 +237,19 @@ fn schema_fits(cx: &mut Cx<'_>, node: &Node, wanted: &str) -> bool {
     };
     if text.as_ref() == wanted {
         return true;
+    }
+    let kind = wanted.split('/').next().unwrap_or_default();
+    if text.split('/').next() == Some(kind) {
+        help(
+            cx.report(
+                "spec/wrong-schema",
+                &schema.range,
+                format!("this program reads `{wanted}`, not `{text}`"),
+                "a version that it does not know",
+            ),
+            format!("write `schema: {wanted}`, or use a program that reads the version"),
+        );
+        return false;
     }
     help(
         cx.report(
@@ -409,6 +424,7 @@ fn parsers(chosen: &BTreeMap<(usize, Str), Parsed>, diagnostics: &mut Vec<Diagno
                     }
                     Some(lower::parser::Chosen::Spec(spec)) => {
                         if let Some(parser) = lower::parser::compile(&mut cx, node, &spec) {
+                            lower::parser::named_groups(&mut cx, node, &parser);
                             known.insert(parsed.name.clone(), Known::Ready(parser));
                         }
                     }

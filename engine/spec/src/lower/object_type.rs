@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use calipso_model::Str;
 
 use crate::{
-    checked::{Attribute, DeriveRule, Folder, Form, JoinEnd, ObjectType, Take},
-    decode::{Cx, Fields, list, map, names},
+    checked::{Attribute, AttributeType, DeriveRule, Folder, Form, JoinEnd, ObjectType, Take},
+    decode::{Cx, Fields, help, list, map, names},
     lower::{fetcher::attribute_type, head, step::take_word},
     scope::{Scope, each, expr, tree},
     yaml::Node,
@@ -61,6 +61,9 @@ fn attribute(cx: &mut Cx<'_>, node: &Node) -> Option<Attribute> {
     let attribute_type_node = fields.need(cx, "type");
     let kind = attribute_type_node.and_then(|node| attribute_type(cx, node));
     let of_node = fields.take("of");
+    if let Some(kind) = kind {
+        meaningless(cx, node, kind);
+    }
     let attribute = Attribute {
         at,
         of: of_node.and_then(|node| attribute_type(cx, node)),
@@ -74,6 +77,31 @@ fn attribute(cx: &mut Cx<'_>, node: &Node) -> Option<Attribute> {
     };
     fields.finish(cx);
     Some(attribute)
+}
+
+/// Keys that have no meaning beside the type of an attribute.
+fn meaningless(cx: &mut Cx<'_>, node: &Node, kind: AttributeType) {
+    use AttributeType::{Any, Integer, List, Map, Number, Text};
+    let rules: [(&str, &[AttributeType], &str); 6] = [
+        ("of", &[List, Map], "a list"),
+        ("keyed_by", &[List], "a list"),
+        ("merge", &[List], "a list"),
+        ("one_of", &[Text, List, Any], "text or a list of texts"),
+        ("refers_to", &[Text, List, Any], "text or a list of texts"),
+        ("unit", &[Integer, Number, List, Any], "a number"),
+    ];
+    for (key, kinds, wanted) in rules {
+        if let Some((key, _)) = node.entry(key)
+            && !kinds.contains(&kind)
+        {
+            let label = format!("only {wanted} has it");
+            let message = format!("`{}` has no meaning for an attribute of this type", key.name);
+            help(
+                cx.report("type/meaningless-key", &key.range, message, label),
+                format!("leave it out, or let the attribute be {wanted}"),
+            );
+        }
+    }
 }
 
 fn form(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope) -> Option<Form> {
@@ -131,7 +159,16 @@ pub(crate) fn end(cx: &mut Cx<'_>, node: Option<&Node>, what: &str, scope: &mut 
     let Some(mut fields) = Fields::open(cx, node, what) else { return end };
     end.each = fields.take("each").and_then(|node| each(cx, node, scope));
     end.when = fields.take("when").and_then(|node| expr(cx, node, "when", scope));
-    end.key = fields.need(cx, "key").and_then(|node| expr(cx, node, "key", scope));
+    let key_node = fields.need(cx, "key");
+    end.key = key_node.and_then(|node| expr(cx, node, "key", scope));
+    if let (Some(node), Some(key)) = (key_node, &end.key)
+        && !key.is_list()
+    {
+        help(
+            cx.report("link/key-no-list", &node.range, "a key is a list of parts", "not written as a list"),
+            format!("write `[{}]`", key.source()),
+        );
+    }
     fields.finish(cx);
     end
 }
@@ -170,6 +207,12 @@ fn derive(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope) -> Option<DeriveRule>
         let value = value_node.and_then(|node| tree(cx, node, scope));
         (own, other, when, value)
     });
+    if let Some(node) = take_node.filter(|_| !joined) {
+        help(
+            cx.report("take/without-key", &node.range, "`take` has no meaning here", "there is one value only"),
+            "it says what happens to the values of several objects: it belongs beside `from`",
+        );
+    }
     let take = take_node.and_then(|node| take_word(cx, node)).unwrap_or(Take::First);
     Some(DeriveRule { at, attribute: attribute?, from, own, other, when, value: value?, take })
 }
