@@ -372,6 +372,18 @@ pub(crate) fn out_of_range(cx: &mut Cx<'_>, node: &Node, key: &str, given: &str,
     cx.report("spec/out-of-range", &node.range, format!("`{key}` cannot be {given}"), format!("it can be {range}"));
 }
 
+/// Entries that a map of names, or a list of rules, may have: what reads them is judged with all of them in view.
+pub(crate) const MOST_ENTRIES: usize = 1_000;
+
+/// Reports a map or list with more entries than one spec can use.
+pub(crate) fn not_endless(cx: &mut Cx<'_>, node: &Node, key: &str) {
+    let n_entries = node.entries().len() + node.items().len();
+    if n_entries > MOST_ENTRIES {
+        let message = format!("`{key}` has {n_entries} entries");
+        cx.report("spec/out-of-range", &(node.range.start..node.range.start + 1), message, "at most 1,000 belong here");
+    }
+}
+
 /// Reports a list that has no element, where one is needed.
 pub(crate) fn not_empty(cx: &mut Cx<'_>, node: &Node, key: &str) {
     if matches!(&node.kind, NodeKind::List(items) if items.is_empty())

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Names that are compared with a misspelt one.
-const MOST_COMPARED: usize = 200;
+const MOST_COMPARED: usize = 60;
 
 /// The layout of a spec while it is read, and which of its names are visible right now.
 pub(crate) struct Scope {

@@ -6,7 +6,10 @@ use calipso_expr::shape::Shape;
 use calipso_model::Str;
 
 use super::{Catalogue, shapes};
-use crate::checked::{At, Attribute, AttributeType};
+use crate::{
+    checked::{At, Attribute, AttributeType},
+    decode::MOST_ENTRIES,
+};
 
 /// Fields that the engine gives every object.
 pub(super) const COMMON: &[&str] = &[
@@ -69,6 +72,11 @@ impl Facts {
             for emit in by_type.get(name).into_iter().flatten().filter_map(|number| emits.get(*number)) {
                 emitted = true;
                 facts.open |= emit.open;
+                // Thousands of attributes are not told apart: each reading would look at all of them.
+                if facts.fetched.len() > MOST_ENTRIES {
+                    facts.open = true;
+                    continue;
+                }
                 for key in &emit.keys {
                     facts.fetched.entry(key.clone()).or_insert(Shape::Any);
                 }

@@ -19,6 +19,12 @@ pub(super) fn check(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
         let mut steps = Vec::new();
         walk(&fetcher.steps, &mut steps);
         unused(catalogue, fetcher, &steps, found);
+        // The role of a spec is that of its requests; where it has none, a misspelt one does no harm, and is one all the same.
+        if let Some(role) = spot.node.get("via").and_then(|node| node.as_text())
+            && !steps.iter().any(|step| matches!(step.verb, Verb::Http(_)))
+        {
+            of_role(catalogue, &Str::from(role), || spot.value("via"), found);
+        }
         for step in &steps {
             alternatives(catalogue, step, found);
             asks(catalogue, step, spot, found);
@@ -32,18 +38,15 @@ pub(super) fn check(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
         }
         for step in steps {
             alternatives(catalogue, step, found);
-            let own = |verb: &'static str| {
-                let place = catalogue.at(&step.at).map(|spot| spot.key(verb));
-                let whole = catalogue.spot("connection", &connection.head.name).map(|spot| spot.here());
-                move || place.or(whole).expect("a connection has a file")
-            };
             let (verb, wanted) = match &step.verb {
                 Verb::Run(_) => ("run", TransportName::Ssh),
                 Verb::Http(_) => ("http", TransportName::Http),
                 Verb::Sql(_) => ("sql", TransportName::Sql),
                 _ => ("", connection.transport),
             };
-            if !carried(verb, wanted, &connection.role, &[connection], own(verb), found) {
+            let whole = || catalogue.spot("connection", &connection.head.name).map(|spot| spot.here());
+            let Some(place) = catalogue.at(&step.at).map(|spot| spot.key(verb)).or_else(whole) else { continue };
+            if !carried(verb, wanted, &connection.role, &[connection], || place, found) {
                 continue;
             }
             match &step.verb {

@@ -8,7 +8,7 @@ use crate::{
     checked::{
         Aliases, Connection, Field, FieldType, Jump, Limits, PageRule, SessionValue, TargetField, TransportName, Wrap,
     },
-    decode::{Cx, Fields, help, list, map, names, scalar, text},
+    decode::{Cx, Fields, MOST_ENTRIES, help, list, map, names, not_endless, scalar, text},
     lower::{
         head,
         parser::Named,
@@ -244,9 +244,11 @@ fn bound_by(steps: &[crate::checked::Step], scope: &Scope) -> Vec<Str> {
 }
 
 fn form(cx: &mut Cx<'_>, node: &Node) -> BTreeMap<Str, Field> {
+    not_endless(cx, node, "fields");
     map(cx, node, "fields")
         .unwrap_or_default()
         .iter()
+        .take(MOST_ENTRIES)
         .filter_map(|(key, node)| Some((key.name.clone(), field(cx, node)?)))
         .collect()
 }

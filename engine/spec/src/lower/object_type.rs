@@ -6,7 +6,7 @@ use calipso_model::Str;
 
 use crate::{
     checked::{Attribute, AttributeType, DeriveRule, Folder, Form, JoinEnd, ObjectType, Take},
-    decode::{Cx, Fields, help, list, map, names},
+    decode::{Cx, Fields, MOST_ENTRIES, help, list, map, names, not_endless},
     lower::{fetcher::attribute_type, head, step::take_word},
     scope::{Scope, each, expr, tree},
     yaml::Node,
@@ -19,9 +19,13 @@ pub(crate) fn object_type(cx: &mut Cx<'_>, node: &Node) -> Option<ObjectType> {
     let head = head(cx, &mut fields);
     let attributes = fields
         .take("attributes")
-        .and_then(|node| map(cx, node, "attributes"))
+        .and_then(|node| {
+            not_endless(cx, node, "attributes");
+            map(cx, node, "attributes")
+        })
         .unwrap_or_default()
         .iter()
+        .take(MOST_ENTRIES)
         .filter_map(|(key, node)| Some((key.name.clone(), attribute(cx, node)?)))
         .collect::<BTreeMap<_, _>>();
     let other_attributes =
@@ -38,9 +42,13 @@ pub(crate) fn object_type(cx: &mut Cx<'_>, node: &Node) -> Option<ObjectType> {
         .collect();
     let derive = fields
         .take("derive")
-        .and_then(|node| list(cx, node, "derive"))
+        .and_then(|node| {
+            not_endless(cx, node, "derive");
+            list(cx, node, "derive")
+        })
         .unwrap_or_default()
         .iter()
+        .take(MOST_ENTRIES)
         .filter_map(|node| derive(cx, node, &mut scope))
         .collect();
     fields.finish(cx);

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     checked::{Block, Condition, EmitStep, ObjectType, Step, Take, Verb},
+    decode::MOST_ENTRIES,
     diag::Diagnostic,
 };
 
@@ -135,6 +136,10 @@ impl<'c> Walk<'c> {
             Tree::List(items) => {
                 let shapes: Vec<Shape> = items.iter().map(|item| self.tree(item)).collect();
                 Shape::list(shapes.into_iter().reduce(Shape::or).unwrap_or(Shape::Any))
+            }
+            Tree::Map(entries) if entries.len() > MOST_ENTRIES => {
+                self.trees(entries);
+                Shape::Map { known: BTreeMap::new(), open: true }
             }
             Tree::Map(entries) => {
                 let known = entries.iter().map(|(key, value)| (key.clone(), self.entry(key, value))).collect();
