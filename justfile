@@ -24,6 +24,10 @@ specs:
     cargo run -- fmt --check specs
     cargo run -- test
 
+# Seeded mistakes in the built-in specs: what `check` catches at the right line, elsewhere, or not at all.
+mistakes:
+    cargo test -p calipso-spec --test mistakes -- --nocapture
+
 # Write the generated reference (docs/reference, schemas) again.
 reference:
     cargo run -- reference docs/reference

@@ -128,14 +128,37 @@ impl EvalError {
     }
 }
 
+/// The known word of which another is probably a misspelling: one letter or, in long words, two are wrong, missing, too
+/// many or swapped. Words that differ only in an ending `s`, or in digits, are different words.
+#[must_use]
+pub fn misspelt<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let letters = |word: &str| word.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+    let singular = |word: &str| word.strip_suffix('s').unwrap_or(word).to_owned();
+    let most = match word.len() {
+        0..3 => return None,
+        3..8 => 1,
+        _ => 2,
+    };
+    known
+        .into_iter()
+        .filter(|candidate| candidate.len() >= 4 && candidate.len().abs_diff(word.len()) <= most)
+        .filter(|candidate| singular(candidate) != singular(word) && letters(candidate) != letters(word))
+        .map(|candidate| (strsim::osa_distance(word, candidate), candidate))
+        .filter(|(far, _)| (1..=most).contains(far))
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
 /// The known word nearest to a misspelt one, if one is near: a third of its letters may be wrong, missing, too many or
 /// swapped with their neighbour.
 #[must_use]
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let most = |candidate: &str| (candidate.len().max(word.len()) / 3).max(1);
     known
         .into_iter()
+        .filter(|candidate| candidate.len().abs_diff(word.len()) <= 4 * most(candidate))
         .map(|candidate| (strsim::osa_distance(word, candidate), candidate))
-        .filter(|(far, candidate)| *far <= (candidate.len().max(word.len()) / 3).max(1))
+        .filter(|(far, candidate)| *far <= most(candidate))
         .min()
         .map(|(_, candidate)| candidate)
 }

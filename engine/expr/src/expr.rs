@@ -13,7 +13,7 @@ use crate::{
     ops::{text_of, truth},
     scope::{Columns, Scope},
     signature,
-    syntax::{self, Kind, Node},
+    syntax::{self, Kind, Math, Node},
 };
 
 /// A parsed expression. Cloning is cheap.
@@ -278,6 +278,20 @@ impl Expr {
         Ok(true)
     }
 
+    /// The constant texts that it can come to, by its branches, defaults and list elements, with their bytes.
+    #[must_use]
+    pub fn outcomes(&self) -> Vec<(Str, usize, usize)> {
+        let mut found = Vec::new();
+        outcomes(&self.0.root, &mut found);
+        found
+    }
+
+    /// Whether it is written as a list.
+    #[must_use]
+    pub fn is_list(&self) -> bool {
+        matches!(&self.0.root.kind, Kind::List(_) | Kind::Const(Value::List(_)))
+    }
+
     /// How many parts its key has, if the text tells.
     #[must_use]
     pub fn key_size(&self) -> Option<usize> {
@@ -311,6 +325,32 @@ fn blank(value: &Value) -> bool {
         Value::Null => true,
         Value::Str(text) => text.is_empty(),
         _ => false,
+    }
+}
+
+fn outcomes(node: &Node, found: &mut Vec<(Str, usize, usize)>) {
+    let mut add = |value: &Value| {
+        if let Value::Str(text) = value {
+            found.push((text.clone(), node.start as usize, node.end as usize));
+        }
+    };
+    match &node.kind {
+        Kind::Const(Value::List(items)) => items.iter().for_each(&mut add),
+        Kind::Const(value) => add(value),
+        Kind::If(_, then, other) => {
+            outcomes(then, found);
+            other.iter().for_each(|other| outcomes(other, found));
+        }
+        Kind::Default(inner, other) => {
+            outcomes(inner, found);
+            other.iter().for_each(|other| outcomes(other, found));
+        }
+        Kind::Math(Math::Add, left, right) => {
+            outcomes(left, found);
+            outcomes(right, found);
+        }
+        Kind::List(items) => items.iter().for_each(|item| outcomes(item, found)),
+        _ => {}
     }
 }
 

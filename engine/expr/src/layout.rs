@@ -1,6 +1,6 @@
 //! Names, slots and frames: where an evaluation finds the values of names.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use calipso_model::{Str, Value};
 
@@ -13,27 +13,36 @@ pub type Slot = usize;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Layout {
     names: Vec<Str>,
+    slots: BTreeMap<Str, Slot>,
 }
 
 impl Layout {
     /// A layout with these names first.
     #[must_use]
     pub fn new(names: &[&str]) -> Self {
-        Self { names: names.iter().map(|name| Arc::from(*name)).collect() }
+        let mut layout = Self::default();
+        for name in names {
+            layout.add(name);
+        }
+        layout
     }
 
     /// The slot of a name; a new one is added at the end.
     pub fn slot(&mut self, name: &str) -> Slot {
-        self.find(name).unwrap_or_else(|| {
-            self.names.push(Arc::from(name));
-            self.names.len() - 1
-        })
+        self.find(name).unwrap_or_else(|| self.add(name))
+    }
+
+    fn add(&mut self, name: &str) -> Slot {
+        let (name, slot) = (Str::from(name), self.names.len());
+        self.slots.entry(name.clone()).or_insert(slot);
+        self.names.push(name);
+        slot
     }
 
     /// The slot of a name, if it has one.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<Slot> {
-        self.names.iter().position(|known| known.as_ref() == name)
+        self.slots.get(name).copied()
     }
 
     /// The name of a slot.

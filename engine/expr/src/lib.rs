@@ -63,7 +63,7 @@ mod url;
 mod words;
 
 pub use each::{Each, Generator};
-pub use error::{EvalError, ExprError, ExprErrorKind, Fault, nearest};
+pub use error::{EvalError, ExprError, ExprErrorKind, Fault, misspelt, nearest};
 pub use expr::{Expr, KeyPart, Use};
 pub use fuel::{Fuel, MAX_LIST};
 pub use layout::{BindNames, Frame, Layout, Names, Slot};

@@ -1,6 +1,6 @@
 //! What can be known of a value before anything runs.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use calipso_model::{Str, Value};
 
@@ -25,6 +25,10 @@ pub enum Shape {
     Num,
     /// Text.
     Text,
+    /// One of these texts.
+    Words(Arc<[Str]>),
+    /// What is only known later than it is read here.
+    Late,
     /// A list of these.
     List(Box<Shape>),
     /// A map with known keys; whether each is optional; whether there may be others.
@@ -50,15 +54,25 @@ impl Shape {
         Self::Map { known: known.into_iter().map(|(key, shape)| (key.into(), (shape, false))).collect(), open: false }
     }
 
+    /// Without what is known of single values.
+    #[must_use]
+    pub fn plain(self) -> Self {
+        match self {
+            Self::Words(_) => Self::Text,
+            Self::Late => Self::Any,
+            other => other,
+        }
+    }
+
     /// In the words of messages.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Any => "a value",
+            Self::Any | Self::Late => "a value",
             Self::Null => "null",
             Self::Bool => "a bool",
             Self::Int | Self::Num => "a number",
-            Self::Text => "text",
+            Self::Text | Self::Words(_) => "text",
             Self::List(_) => "a list",
             Self::Map { .. } | Self::Dict(_) => "a map",
         }
@@ -69,6 +83,7 @@ impl Shape {
     pub fn or(self, other: Shape) -> Shape {
         match (self, other) {
             (a, b) if a == b => a,
+            (Self::Text | Self::Words(_), Self::Text | Self::Words(_)) => Self::Text,
             (Self::Int | Self::Num, Self::Int | Self::Num) => Self::Num,
             (Self::List(a), Self::List(b)) => Self::List(Box::new(a.or(*b))),
             (Self::Map { known: mut a, open: x }, Self::Map { known: b, open: y }) => {
@@ -90,10 +105,11 @@ impl Shape {
     /// Whether a value of this shape can ever equal one of the other.
     #[must_use]
     pub fn may_equal(&self, other: &Shape) -> bool {
-        use Shape::{Any, Bool, Dict, Int, List, Map, Null, Num, Text};
+        use Shape::{Any, Bool, Dict, Int, Late, List, Map, Null, Num, Text, Words};
         match (self, other) {
-            (Any, _) | (_, Any) => true,
-            (Int | Num, Int | Num) | (Text, Text) | (Bool, Bool) | (Null, Null) => true,
+            (Any | Late, _) | (_, Any | Late) => true,
+            (Text | Words(_), Text | Words(_)) => true,
+            (Int | Num, Int | Num) | (Bool, Bool) | (Null, Null) => true,
             (List(a), List(b)) => a.may_equal(b),
             (Map { .. } | Dict(_), Map { .. } | Dict(_)) => true,
             _ => false,
@@ -125,6 +141,12 @@ pub enum ShapeIssueKind {
     WrongType,
     /// An optional key read without `default`.
     MaybeUndefined,
+    /// A key that is only there later.
+    ReadsLate,
+    /// A key that nothing is known to put there, while one with nearly the same name is known.
+    Misspelt,
+    /// A comparison with a value that cannot be there.
+    NeverEqual,
     /// A generator over something that it cannot run over, or with one name over a map, or two over a list.
     BadGenerator,
 }

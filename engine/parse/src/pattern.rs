@@ -111,7 +111,13 @@ impl Pattern {
                 })
             })
             .collect();
-        Some(Self { regex, groups })
+        let pattern = Self { regex, groups };
+        if pattern.groups.is_empty() && pattern.regex.captures_len() > 1 {
+            let message = "a group without a name finds nothing: name it `(?<name>…)`, or write `(?:…)` to group only";
+            faults.below(key, |faults| faults.add(ParseSpecErrorKind::NoNamedGroup, message));
+            return None;
+        }
+        Some(pattern)
     }
 
     /// As [`Pattern::compile`], for keys that have no meaning without a named group.

@@ -1,6 +1,7 @@
 //! What can only be known when all specs are read together.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet},
     ops::Range,
     sync::Arc,
@@ -13,7 +14,7 @@ use calipso_parse::Parser;
 use crate::{
     checked::{At, Specs},
     decode::{Site, in_scalar},
-    diag::{Diagnostic, Files, Label, Severity, whole_characters},
+    diag::{Diagnostic, Files, Label, Lines, Severity, whole_characters},
     load::{KINDS, Loaded, Parsed},
     spec_test::SpecTest,
     yaml::Node,
@@ -25,6 +26,7 @@ mod connections;
 mod distributions;
 pub(crate) mod exprs;
 mod fetchers;
+mod groups;
 mod links;
 mod names;
 pub(crate) mod paths;
@@ -51,6 +53,9 @@ pub(crate) struct Catalogue<'c> {
     pub parsers: &'c BTreeMap<Str, Arc<Parser>>,
     pub read: Read<'c>,
     texts: &'c Files,
+    by_path: BTreeMap<&'c str, (&'c Parsed, Lines)>,
+    /// Comparisons of names that may still be made for "did you mean".
+    comparisons: Cell<usize>,
     sites: BTreeMap<usize, Site>,
 }
 
@@ -125,7 +130,12 @@ impl<'c> Spot<'c> {
 
 impl<'c> Catalogue<'c> {
     pub fn new(loaded: &'c Loaded, read: Read<'c>, sites: Vec<Site>) -> Self {
+        let by_path = (read.files.values().chain(read.extensions).chain(read.tests.values()))
+            .map(|parsed| (parsed.shown.as_ref(), (parsed, Lines::new(&parsed.text))))
+            .collect();
         Self {
+            by_path,
+            comparisons: Cell::new(MOST_COMPARISONS),
             specs: &loaded.specs,
             tests: &loaded.tests,
             parsers: &loaded.parsers,
@@ -139,15 +149,17 @@ impl<'c> Catalogue<'c> {
     pub fn check(&self) -> Vec<Diagnostic> {
         let mut found = Vec::new();
         let facts = attributes::Facts::new(self);
+        let world = variances::World::new(self);
         names::check(self, &mut found);
         steps::check(self, &mut found);
         connections::check(self, &mut found);
         shapes::check(self, &facts, &mut found);
         types::check(self, &facts, &mut found);
-        links::check(self, &facts, &mut found);
-        cliques::check(self, &facts, &mut found);
-        distributions::check(self, &mut found);
-        fetchers::check(self, &facts, &mut found);
+        links::check(self, &facts, &world, &mut found);
+        cliques::check(self, &facts, &world, &mut found);
+        distributions::check(self, &world, &mut found);
+        fetchers::check(self, &facts, &world, &mut found);
+        groups::check(self, &mut found);
         found.retain(|diagnostic| !self.follows(diagnostic));
         self.once(found)
     }
@@ -156,10 +168,10 @@ impl<'c> Catalogue<'c> {
     /// nowhere, and a type that was reported as unknown in the same file already.
     fn once(&self, mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
         crate::diag::sort(&mut found);
-        let unknown: Vec<Label> = found
+        let unknown: BTreeSet<(Arc<str>, usize)> = found
             .iter()
             .filter(|known| known.code == "environment/unknown-value")
-            .map(|known| known.primary.clone())
+            .map(|known| (Arc::clone(&known.primary.file), known.primary.range.start))
             .collect();
         let mut types = BTreeSet::new();
         let wrong = found.iter().any(|known| known.severity == Severity::Error);
@@ -170,11 +182,10 @@ impl<'c> Catalogue<'c> {
                 "spec/unreached" | "distribution/rule-unused" | "type/never-emitted" => {
                     !wrong && self.read.broken.is_empty()
                 }
-                "link/never-applies" => !unknown.iter().any(|other| {
-                    other.file == here.file
-                        && here.range.start <= other.range.start
-                        && other.range.end <= here.range.end
-                }),
+                "link/never-applies" => {
+                    let places = (Arc::clone(&here.file), here.range.start)..(Arc::clone(&here.file), here.range.end);
+                    unknown.range(places).next().is_none()
+                }
                 "fetcher/unknown-type" => types.insert((Arc::clone(&here.file), diagnostic.message.clone())),
                 _ => true,
             }
@@ -248,26 +259,13 @@ impl<'c> Catalogue<'c> {
     /// The map that begins where a checked item says it stands.
     pub fn at(&self, at: &At) -> Option<Spot<'c>> {
         let offset = self.offset(at)?;
-        self.read
-            .files
-            .values()
-            .chain(self.read.extensions)
-            .chain(self.read.tests.values())
-            .find(|parsed| parsed.shown.as_ref() == at.file.as_ref())
-            .and_then(|parsed| parsed.node.starting_at(offset).map(|node| Spot { file: &parsed.shown, node }))
+        let (parsed, _) = self.by_path.get(at.file.as_ref())?;
+        parsed.node.starting_at(offset).map(|node| Spot { file: &parsed.shown, node })
     }
 
     fn offset(&self, at: &At) -> Option<usize> {
-        let text = self.texts.get(at.file.as_ref())?;
-        let mut offset = 0;
-        for (number, line) in text.split_inclusive('\n').enumerate() {
-            if number + 1 == at.line as usize {
-                let column = (at.column as usize).saturating_sub(1);
-                return Some(offset + line.char_indices().nth(column).map_or(line.len(), |(place, _)| place));
-            }
-            offset += line.len();
-        }
-        None
+        let (parsed, lines) = self.by_path.get(at.file.as_ref())?;
+        lines.offset(&parsed.text, at.line, at.column)
     }
 
     /// The place of a key of a checked item; of the item, or its line, where there is none.
@@ -281,6 +279,16 @@ impl<'c> Catalogue<'c> {
         }
     }
 
+    /// `did you mean …?`, or nothing.
+    pub fn mean<'k>(&self, name: &str, known: impl IntoIterator<Item = &'k Str>) -> Option<String> {
+        let left = self.comparisons.get();
+        let mut n_compared = 0;
+        let known = known.into_iter().take(left).inspect(|_| n_compared += 1).map(AsRef::as_ref);
+        let near = calipso_expr::nearest(name, known).map(|near| format!("did you mean `{near}`?"));
+        self.comparisons.set(left - n_compared);
+        near
+    }
+
     /// Where bytes of an expression stand.
     pub fn expr(&self, expr: &Expr, start: usize, end: usize) -> Option<Place> {
         let site = self.sites.get(&(expr.source().as_ptr() as usize))?;
@@ -292,10 +300,8 @@ impl<'c> Catalogue<'c> {
     }
 }
 
-/// `did you mean …?`, or nothing.
-pub(crate) fn mean<'k>(name: &str, known: impl IntoIterator<Item = &'k Str>) -> Option<String> {
-    calipso_expr::nearest(name, known.into_iter().map(AsRef::as_ref)).map(|near| format!("did you mean `{near}`?"))
-}
+/// Names that are compared with misspelt ones in one check; whoever misspells thousands of names is told about the first.
+const MOST_COMPARISONS: usize = 200_000;
 
 /// Calls with every step of a list, inner ones behind the one around them.
 pub(crate) fn walk<'s>(steps: &'s [crate::checked::Step], found: &mut Vec<&'s crate::checked::Step>) {

@@ -60,7 +60,7 @@ pub struct Specs {
 // ---------------------------------------------------------------- selectors
 
 /// A list condition: all given parts must hold.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ListCondition {
     /// At least one of these.
     pub any_of: Option<Vec<Str>>,
@@ -71,7 +71,7 @@ pub struct ListCondition {
 }
 
 /// A version condition; `at_least` and `below` compare places in the distribution's ordered list.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct VersionCondition {
     /// One of these.
     pub any_of: Option<Vec<Str>>,
@@ -84,7 +84,7 @@ pub struct VersionCondition {
 }
 
 /// `environment:` of fetchers, rules, link types, clique types, command rules. Absent keys hold always.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Selector {
     /// Environment name.
     pub name: Option<ListCondition>,

@@ -1,13 +1,17 @@
 //! From nodes to typed values: takes the keys of a map one by one and reports every mistake at its place.
 
-use std::{collections::BTreeSet, ops::Range, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    ops::{Range, RangeInclusive},
+    sync::Arc,
+};
 
 use calipso_expr::nearest;
 use calipso_model::{Str, Value};
 
 use crate::{
     checked::At,
-    diag::{Diagnostic, Label, line_column, whole_characters},
+    diag::{Diagnostic, Label, Lines, MOST_OF_A_FILE, whole_characters},
     yaml::{Key, Node, NodeKind},
 };
 
@@ -15,6 +19,10 @@ use crate::{
 pub(crate) struct Cx<'f> {
     pub file: Arc<str>,
     pub text: &'f str,
+    lines: Lines,
+    /// Mistakes that were left out because there were too many.
+    n_more: usize,
+    spare: Option<Diagnostic>,
     pub diagnostics: Vec<Diagnostic>,
     pub sites: Vec<Site>,
     /// Names that were reported as unknown: each is reported once.
@@ -39,6 +47,9 @@ impl<'f> Cx<'f> {
         Self {
             file: Arc::clone(file),
             text,
+            lines: Lines::new(text),
+            n_more: 0,
+            spare: None,
             diagnostics: Vec::new(),
             sites: Vec::new(),
             unknown_names: BTreeSet::new(),
@@ -74,13 +85,29 @@ impl Cx<'_> {
         label: impl Into<String>,
     ) -> &mut Diagnostic {
         let label = self.label(range, label);
-        self.diagnostics.push(Diagnostic::new(code, label, message));
+        let diagnostic = Diagnostic::new(code, label, message);
+        if self.is_full() {
+            self.n_more += 1;
+            // The list's last entry counts what is left out.
+            let n_more = self.n_more;
+            match self.diagnostics.get_mut(MOST_OF_A_FILE) {
+                Some(last) => last.message = crate::diag::more(&last.primary, n_more).message,
+                None => self.diagnostics.push(crate::diag::more(&diagnostic.primary, n_more)),
+            }
+            return self.spare.insert(diagnostic);
+        }
+        self.diagnostics.push(diagnostic);
         self.diagnostics.last_mut().expect("one was just pushed")
+    }
+
+    /// Whether so many mistakes were found that more are only counted.
+    pub fn is_full(&self) -> bool {
+        self.diagnostics.len() >= MOST_OF_A_FILE
     }
 
     /// Where a range begins, for run-time messages.
     pub fn at(&self, range: &Range<usize>) -> At {
-        let (line, column) = line_column(self.text, range.start);
+        let (line, column) = self.lines.place(self.text, range.start);
         At { file: Str::from(self.file.as_ref()), line, column }
     }
 
@@ -230,7 +257,14 @@ impl<'n> Fields<'n> {
             if self.known.contains(&key.name.as_ref()) {
                 continue;
             }
-            let near = nearest(&key.name, self.known.iter().copied());
+            if cx.is_full() {
+                cx.report("spec/unknown-key", &key.range, "", "");
+                continue;
+            }
+            // `timeout` is far from `timeout_secs` by its letters, and near by what is meant.
+            let begins = |known: &&str| known.strip_prefix(key.name.as_ref()).is_some_and(|rest| rest.starts_with('_'));
+            let near =
+                nearest(&key.name, self.known.iter().copied()).or_else(|| self.known.iter().copied().find(begins));
             let mut known = self.known.clone();
             known.sort_unstable();
             let advice = match near {
@@ -254,12 +288,13 @@ impl<'n> Fields<'n> {
 
     pub fn text(&mut self, cx: &mut Cx<'_>, name: &'static str) -> Option<Str> {
         let node = self.take(name)?;
-        text(cx, node, name)
+        // The input of a parser's test may be empty.
+        if name == "input" { text(cx, node, name) } else { some_text(cx, node, name) }
     }
 
     pub fn need_text(&mut self, cx: &mut Cx<'_>, name: &'static str) -> Option<Str> {
         let node = self.need(cx, name)?;
-        text(cx, node, name)
+        some_text(cx, node, name)
     }
 
     pub fn bool(&mut self, cx: &mut Cx<'_>, name: &'static str) -> Option<bool> {
@@ -282,6 +317,17 @@ impl<'n> Fields<'n> {
                 None
             }
         }
+    }
+
+    /// A whole number within bounds.
+    pub fn count_in(&mut self, cx: &mut Cx<'_>, name: &'static str, bounds: RangeInclusive<u64>) -> Option<u64> {
+        let number = self.count(cx, name)?;
+        let node = self.entries.iter().find(|(key, _)| key.name.as_ref() == name).map(|(_, node)| node)?;
+        if bounds.contains(&number) {
+            return Some(number);
+        }
+        out_of_range(cx, node, name, &number.to_string(), &format!("{} to {}", bounds.start(), bounds.end()));
+        None
     }
 
     pub fn number(&mut self, cx: &mut Cx<'_>, name: &'static str) -> Option<f64> {
@@ -319,6 +365,47 @@ impl<'n> Fields<'n> {
         diagnostic.help = near;
         None
     }
+}
+
+/// Reports a number that a key cannot have.
+pub(crate) fn out_of_range(cx: &mut Cx<'_>, node: &Node, key: &str, given: &str, range: &str) {
+    cx.report("spec/out-of-range", &node.range, format!("`{key}` cannot be {given}"), format!("it can be {range}"));
+}
+
+/// Entries that a map of names, or a list of rules, may have: what reads them is judged with all of them in view.
+pub(crate) const MOST_ENTRIES: usize = 1_000;
+
+/// Reports a map or list with more entries than one spec can use.
+pub(crate) fn not_endless(cx: &mut Cx<'_>, node: &Node, key: &str) {
+    let n_entries = node.entries().len() + node.items().len();
+    if n_entries > MOST_ENTRIES {
+        let message = format!("`{key}` has {n_entries} entries");
+        cx.report("spec/out-of-range", &(node.range.start..node.range.start + 1), message, "at most 1,000 belong here");
+    }
+}
+
+/// Reports a list that has no element, where one is needed.
+pub(crate) fn not_empty(cx: &mut Cx<'_>, node: &Node, key: &str) {
+    if matches!(&node.kind, NodeKind::List(items) if items.is_empty())
+        || matches!(&node.kind, NodeKind::Map(entries) if entries.is_empty())
+    {
+        help(
+            cx.report("spec/empty", &node.range, format!("`{key}` is empty"), "nothing is in it"),
+            "write what belongs there, or leave the key out if it may be absent",
+        );
+    }
+}
+
+/// Text that is not blank.
+pub(crate) fn some_text(cx: &mut Cx<'_>, node: &Node, key: &str) -> Option<Str> {
+    let found = text(cx, node, key)?;
+    if found.trim().is_empty() {
+        help(
+            cx.report("spec/empty", &node.range, format!("`{key}` is empty"), "nothing is in it"),
+            "write what belongs there, or leave the key out if it may be absent",
+        );
+    }
+    Some(found)
 }
 
 /// Text; numbers and bools are not.
@@ -360,7 +447,8 @@ pub(crate) fn text(cx: &mut Cx<'_>, node: &Node, key: &str) -> Option<Str> {
 /// A list of texts with their places.
 pub(crate) fn texts(cx: &mut Cx<'_>, node: &Node, key: &str) -> Option<Vec<(Str, Range<usize>)>> {
     let items = list(cx, node, key)?;
-    Some(items.iter().filter_map(|item| text(cx, item, key).map(|text| (text, item.range.clone()))).collect())
+    not_empty(cx, node, key);
+    Some(items.iter().filter_map(|item| some_text(cx, item, key).map(|text| (text, item.range.clone()))).collect())
 }
 
 /// The elements of a list.

@@ -1,11 +1,17 @@
 //! Diagnostics: what spec authors see.
 
+mod bound;
 pub mod codes;
+mod lines;
+mod lookalike;
 mod render;
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
+pub(crate) use bound::{MOST_OF_A_FILE, bound, more};
 pub use codes::{CODES, Code, explain};
+pub use lines::Lines;
+pub(crate) use lookalike::name_lookalikes;
 pub use render::{github, json, sarif, text};
 
 /// How bad it is.

@@ -108,6 +108,8 @@ pub fn load(layers: &[Layer]) -> Loaded {
     let mut found = check::Catalogue::new(&loaded, read, sites).check();
     loaded.diagnostics.append(&mut found);
     diag::sort(&mut loaded.diagnostics);
+    diag::bound(&mut loaded.diagnostics);
+    diag::name_lookalikes(&mut loaded.diagnostics, &loaded.files);
     loaded
 }
 

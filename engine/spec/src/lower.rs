@@ -28,7 +28,7 @@ pub(crate) fn head(cx: &mut Cx<'_>, fields: &mut Fields<'_>) -> Option<Head> {
     let name = fields.need_text(cx, "name");
     let description = fields.need_text(cx, "description");
     let source = match fields.take("source") {
-        Some(node) => crate::decode::text(cx, node, "source"),
+        Some(node) => crate::decode::some_text(cx, node, "source"),
         None => {
             let place = fields.entries().first().map_or(fields.range().clone(), |(key, _)| key.range.clone());
             help(
@@ -45,7 +45,7 @@ pub(crate) fn head(cx: &mut Cx<'_>, fields: &mut Fields<'_>) -> Option<Head> {
     };
     let name = name?;
     let stem = cx.file.rsplit('/').next().unwrap_or_default();
-    let stem = stem.strip_suffix(".yaml").unwrap_or(stem).to_owned();
+    let stem = stem.strip_suffix(".yaml").or_else(|| stem.strip_suffix(".yml")).unwrap_or(stem).to_owned();
     if stem != name.as_ref()
         && let Some(node) = fields.take("name")
     {

@@ -34,32 +34,49 @@ pub struct Schedule {
 #[error("fetchers wait for each other: {}", .0.join(" → "))]
 pub struct Circle(pub Vec<Str>);
 
+/// The fetchers that write to each type.
+type Writers<'f> = BTreeMap<Str, Vec<&'f Fetcher>>;
+
+fn of<'f>(writers: &Writers<'f>, name: &Str) -> Vec<&'f Fetcher> {
+    writers.get(name).cloned().unwrap_or_default()
+}
+
 /// Which of these fetchers runs after which.
 #[must_use]
 pub fn after(fetchers: &[Arc<Fetcher>]) -> BTreeMap<Str, BTreeMap<Str, Because>> {
+    let (mut emitters, mut extenders) = (Writers::new(), Writers::new());
+    for fetcher in fetchers {
+        for (writers, types) in [(&mut emitters, &fetcher.emits), (&mut extenders, &fetcher.extends)] {
+            types.iter().for_each(|name| writers.entry(name.clone()).or_default().push(fetcher));
+        }
+    }
+
     let mut after: BTreeMap<Str, BTreeMap<Str, Because>> = BTreeMap::new();
     for fetcher in fetchers {
-        let entry = after.entry(fetcher.head.name.clone()).or_default();
-        let reads = parent_attributes(fetcher);
-        for other in fetchers.iter().filter(|other| other.head.name != fetcher.head.name) {
-            let writes = || attributes_written(other, &fetcher.under);
-            let reason = if other.emits.contains(&fetcher.under) {
-                Some(Because::Parent(fetcher.under.clone()))
-            } else if let Some(read) = fetcher.reads.iter().find(|read| {
-                other.emits.contains(read) || other.extends.contains(read) && !fetcher.extends.contains(read)
-            }) {
-                Some(Because::Lookup(read.clone()))
-            } else if other.extends.contains(&fetcher.under) && !fetcher.extends.contains(&fetcher.under) {
-                match writes() {
-                    Some(written) => reads.iter().find(|name| written.contains(*name)).cloned().map(Because::Attribute),
-                    None => reads.iter().next().cloned().map(Because::Attribute),
-                }
-            } else {
-                None
-            };
-            if let Some(reason) = reason {
-                entry.insert(other.head.name.clone(), reason);
+        // The first reason counts: the parent before what is looked up, that before attributes.
+        let mut reasons: Vec<(&Fetcher, Because)> = Vec::new();
+        let parents = of(&emitters, &fetcher.under);
+        reasons.extend(parents.into_iter().map(|other| (other, Because::Parent(fetcher.under.clone()))));
+        for read in &fetcher.reads {
+            let mut others = of(&emitters, read);
+            if !fetcher.extends.contains(read) {
+                others.extend(of(&extenders, read));
             }
+            reasons.extend(others.into_iter().map(|other| (other, Because::Lookup(read.clone()))));
+        }
+        let reads = parent_attributes(fetcher);
+        if !fetcher.extends.contains(&fetcher.under) {
+            for other in of(&extenders, &fetcher.under) {
+                let read = match attributes_written(other, &fetcher.under) {
+                    Some(written) => reads.iter().find(|name| written.contains(*name)),
+                    None => reads.iter().next(),
+                };
+                reasons.extend(read.map(|read| (other, Because::Attribute(read.clone()))));
+            }
+        }
+        let entry = after.entry(fetcher.head.name.clone()).or_default();
+        for (other, reason) in reasons.into_iter().filter(|(other, _)| other.head.name != fetcher.head.name) {
+            entry.entry(other.head.name.clone()).or_insert(reason);
         }
     }
     after

@@ -1,6 +1,6 @@
 //! Names that are visible at one place of a spec, and expressions compiled there.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use calipso_expr::{
     BindNames, Each, Expr, ExprError, ExprErrorKind, Layout, Names, Slot, SqlText, Tree, UrlPath, Words,
@@ -12,11 +12,18 @@ use crate::{
     yaml::{Node, NodeKind},
 };
 
+/// Names that are compared with a misspelt one.
+const MOST_COMPARED: usize = 60;
+
 /// The layout of a spec while it is read, and which of its names are visible right now.
 pub(crate) struct Scope {
     pub layout: Layout,
-    visible: Vec<(Str, Slot)>,
+    visible: Vec<Str>,
+    /// The slots of what is visible.
+    slots: BTreeMap<Str, Slot>,
     n_roots: usize,
+    /// Names that steps bind somewhere, and where they first do.
+    later: BTreeMap<Str, usize>,
     /// Names of the objects of both ends of a join, while one of them is read.
     ends: Vec<Str>,
 }
@@ -24,22 +31,42 @@ pub(crate) struct Scope {
 impl Scope {
     /// All of these names have slots, in this order; none of them is visible yet.
     pub fn new(names: &[&str]) -> Self {
-        Self { layout: Layout::new(names), visible: Vec::new(), n_roots: names.len(), ends: Vec::new() }
+        Self {
+            layout: Layout::new(names),
+            visible: Vec::new(),
+            slots: BTreeMap::new(),
+            n_roots: names.len(),
+            later: BTreeMap::new(),
+            ends: Vec::new(),
+        }
     }
 
     /// Continues the layout of a spec that is extended; the first `n_roots` names are those of its kind.
     pub fn over(layout: &Layout, n_roots: usize) -> Self {
-        Self { layout: layout.clone(), visible: Vec::new(), n_roots, ends: Vec::new() }
+        Self {
+            layout: layout.clone(),
+            visible: Vec::new(),
+            slots: BTreeMap::new(),
+            n_roots,
+            later: BTreeMap::new(),
+            ends: Vec::new(),
+        }
     }
 
     /// Makes names visible that the kind has at this place.
     pub fn show(&mut self, names: &[&str]) {
         for name in names {
             if self.resolve(name).is_none() {
-                let slot = self.layout.slot(name);
-                self.visible.push((Str::from(*name), slot));
+                self.add(name);
             }
         }
+    }
+
+    fn add(&mut self, name: &str) -> Slot {
+        let slot = self.layout.slot(name);
+        self.visible.push(Str::from(name));
+        self.slots.insert(Str::from(name), slot);
+        slot
     }
 
     /// Runs with these names visible, too, and forgets afterwards whatever was bound or shown.
@@ -47,18 +74,17 @@ impl Scope {
         let mark = self.visible.len();
         self.show(names);
         let result = run(self);
-        self.visible.truncate(mark);
+        for name in self.visible.drain(mark..) {
+            self.slots.remove(&name);
+        }
         result
     }
 
     /// Runs while one name is hidden; what is bound meanwhile stays.
     pub fn hide<T>(&mut self, name: &str, run: impl FnOnce(&mut Self) -> T) -> T {
-        let place = self.visible.iter().position(|(known, _)| known.as_ref() == name);
-        let hidden = place.map(|place| (place, self.visible.remove(place)));
+        let hidden = self.slots.remove_entry(name);
         let result = run(self);
-        if let Some((place, entry)) = hidden {
-            self.visible.insert(place, entry);
-        }
+        self.slots.extend(hidden);
         result
     }
 
@@ -88,6 +114,20 @@ impl Scope {
         })
     }
 
+    /// Remembers what a list of steps is going to bind, so that a name that is read too early can be told from an
+    /// unknown one.
+    pub fn remember_later(&mut self, steps: &Node) {
+        for step in steps.items() {
+            for key in ["as", "let", "answer_as"] {
+                if let Some(node) = step.get(key)
+                    && let Some(name) = node.as_text()
+                {
+                    self.later.entry(Str::from(name)).or_insert(node.range.start);
+                }
+            }
+        }
+    }
+
     /// Binds a result.
     pub fn bind_result(&mut self, cx: &mut Cx<'_>, name: &Str, range: &Range<usize>) -> Option<Slot> {
         match self.bind(name) {
@@ -102,11 +142,12 @@ impl Scope {
 
 impl Names for Scope {
     fn resolve(&self, name: &str) -> Option<Slot> {
-        self.visible.iter().rev().find(|(known, _)| known.as_ref() == name).map(|(_, slot)| *slot)
+        self.slots.get(name).copied()
     }
 
     fn known(&self) -> Vec<Str> {
-        self.visible.iter().map(|(name, _)| name.clone()).collect()
+        // The last ones bound are the likeliest; of thousands, not all are compared.
+        self.visible.iter().rev().filter(|name| self.slots.contains_key(*name)).take(MOST_COMPARED).cloned().collect()
     }
 }
 
@@ -121,9 +162,7 @@ impl BindNames for Scope {
             )
             .help("choose another name: a name means one thing in a spec"));
         }
-        let slot = self.layout.slot(name);
-        self.visible.push((Str::from(name), slot));
-        Ok(slot)
+        Ok(self.add(name))
     }
 }
 
@@ -159,6 +198,18 @@ fn report(cx: &mut Cx<'_>, scope: &Scope, whole: &Range<usize>, inside: Option<u
         && let Some((code, label, advice)) = scope.hidden(name)
     {
         help(cx.report(code, &range, format!("`{name}` is not known here"), label), advice);
+        return;
+    }
+    if mistake.kind == ExprErrorKind::UnknownName
+        && let Some(name) = mistake.message.split('`').nth(1)
+        && let Some(place) = scope.later.get(name).filter(|place| **place > whole.start)
+    {
+        let line = cx.at(&(*place..*place)).line;
+        let says = format!("`{name}` is read before it is bound");
+        help(
+            cx.report("expr/unknown-name", &range, says, format!("bound later, at line {line}")),
+            "move this step behind the one that binds it",
+        );
         return;
     }
     let label = match mistake.kind {
@@ -232,11 +283,72 @@ pub(crate) fn each(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope) -> Option<Ea
     }
 }
 
+/// Whether a text is an expression that reads something below a name which is known here.
+fn reads_path(text: &str, scope: &Scope) -> bool {
+    let root = text.split(['.', '[', ' ', '|']).next().unwrap_or_default();
+    let item = scope.resolve(root).is_some() && text.strip_prefix(root).is_some_and(|rest| rest.starts_with('['));
+    text.contains(['.', '['])
+        && Expr::parse(text, scope).is_ok_and(|expr| item || expr.uses().iter().any(|used| !used.path.is_empty()))
+}
+
+/// Reports a text that was meant as an expression: without braces, with one, or with those of a comment.
+fn bare(cx: &mut Cx<'_>, node: &Node, text: &str, scope: &Scope) {
+    let inner = text.trim();
+    if reads_path(inner, scope) {
+        help(
+            cx.report("expr/missing-braces", &node.range, "this is text, not an expression", "kept as it is"),
+            format!("write \"{{{{ {inner} }}}}\""),
+        );
+        return;
+    }
+    if inner.contains("{#") && inner.contains("#}") {
+        help(
+            cx.report("expr/missing-braces", &node.range, "templates have no comments", "kept as text"),
+            "a comment of YAML begins with ` #`, outside of quotes",
+        );
+        return;
+    }
+    braced(cx, node, text, scope);
+}
+
+/// As [`bare`], for the texts between expressions.
+fn half_braces(cx: &mut Cx<'_>, node: &Node, parts: &[calipso_expr::Part], scope: &Scope) {
+    for part in parts {
+        if let calipso_expr::Part::Literal(text) = part
+            && braced(cx, node, text, scope)
+        {
+            return;
+        }
+    }
+}
+
+/// An expression between single braces.
+fn braced(cx: &mut Cx<'_>, node: &Node, text: &str, scope: &Scope) -> bool {
+    for piece in text.split('{').skip(1) {
+        let Some((inner, _)) = piece.split_once('}') else { continue };
+        let inner = inner.trim();
+        if !inner.is_empty() && (scope.resolve(inner).is_some() || reads_path(inner, scope)) {
+            let message = format!("`{{{inner}}}` is text, not an expression");
+            help(
+                cx.report("expr/missing-braces", &node.range, message, "kept as it is"),
+                format!("write `{{{{ {inner} }}}}`, with two braces"),
+            );
+            return true;
+        }
+    }
+    false
+}
+
 /// A tree whose texts may hold expressions.
 pub(crate) fn tree(cx: &mut Cx<'_>, node: &Node, scope: &Scope) -> Option<Tree> {
     match &node.kind {
         NodeKind::Text { text, inside } => match Tree::parse_text(text, scope) {
             Ok(tree) => {
+                if matches!(tree, Tree::Const(_)) {
+                    bare(cx, node, text, scope);
+                } else if let Tree::Text(parts) = &tree {
+                    half_braces(cx, node, parts, scope);
+                }
                 cx.remember(&node.range, *inside, tree.exprs());
                 Some(tree)
             }
@@ -248,6 +360,22 @@ pub(crate) fn tree(cx: &mut Cx<'_>, node: &Node, scope: &Scope) -> Option<Tree> 
         NodeKind::List(items) => {
             let trees: Vec<Option<Tree>> = items.iter().map(|item| tree(cx, item, scope)).collect();
             trees.into_iter().collect::<Option<Vec<_>>>().map(Tree::List)
+        }
+        // Unquoted, `{card.name}` is a map with one key and without a value.
+        NodeKind::Map(entries)
+            if let [(key, Node { kind: NodeKind::Null, .. })] = entries.as_slice()
+                && reads_path(&key.name, scope) =>
+        {
+            help(
+                cx.report(
+                    "expr/missing-braces",
+                    &node.range,
+                    "this is a map without a value, not an expression",
+                    "read as `{…: null}`",
+                ),
+                format!("write \"{{{{ {} }}}}\", with two braces and in quotes", key.name),
+            );
+            None
         }
         NodeKind::Map(entries) => {
             let trees: Vec<Option<(Str, Tree)>> = entries

@@ -57,25 +57,46 @@ impl Selector {
     /// The first key that does not hold, with what the environment has there.
     #[must_use]
     pub fn reason_against(&self, environment: &Environment, distribution: &Distribution) -> Option<String> {
-        let one = |value: &Str| vec![value.clone()];
-        let checks: [(&str, &Option<ListCondition>, Vec<Str>); 6] = [
+        match self.against(environment, distribution, true)? {
+            (key, Some(values)) => Some(format!("its `{key}` asks for something else than [{}]", values.join(", "))),
+            (key, None) => Some(format!("its `{key}` asks for something else than {}", environment.version)),
+        }
+    }
+
+    /// Whether every given key but `name` and `flags` holds.
+    pub(crate) fn may_match(&self, environment: &Environment, distribution: &Distribution) -> bool {
+        self.against(environment, distribution, false).is_none()
+    }
+
+    /// The first key that does not hold, with the values that it was compared with; none for the version.
+    fn against<'e>(
+        &self,
+        environment: &'e Environment,
+        distribution: &'e Distribution,
+        own: bool,
+    ) -> Option<(&'static str, Option<&'e [Str]>)> {
+        let one = std::slice::from_ref;
+        let checks: [(&str, &Option<ListCondition>, &[Str]); 6] = [
             ("name", &self.name, one(&environment.name)),
             ("platform", &self.platform, one(&distribution.platform)),
             ("distribution", &self.distribution, one(&environment.distribution)),
-            ("mechanism_drivers", &self.mechanism_drivers, environment.mechanism_drivers.clone()),
-            ("type_drivers", &self.type_drivers, environment.type_drivers.clone()),
-            ("flags", &self.flags, environment.flags.clone()),
+            ("mechanism_drivers", &self.mechanism_drivers, &environment.mechanism_drivers),
+            ("type_drivers", &self.type_drivers, &environment.type_drivers),
+            ("flags", &self.flags, &environment.flags),
         ];
         for (key, condition, values) in checks {
-            if condition.as_ref().is_some_and(|condition| !condition.holds(&values)) {
-                return Some(format!("its `{key}` asks for something else than [{}]", values.join(", ")));
+            if !own && (key == "name" || key == "flags") {
+                continue;
+            }
+            if condition.as_ref().is_some_and(|condition| !condition.holds(values)) {
+                return Some((key, Some(values)));
             }
         }
-        if self.version.as_ref().is_some_and(|condition| !condition.holds(&environment.version, &distribution.versions))
-        {
-            return Some(format!("its `version` asks for something else than {}", environment.version));
-        }
-        None
+        let versions = &distribution.versions;
+        self.version
+            .as_ref()
+            .is_some_and(|condition| !condition.holds(&environment.version, versions))
+            .then_some(("version", None))
     }
 
     /// How specific it is; greater is more specific.
@@ -240,6 +261,7 @@ fn pick<T>(
         .map(|replace| &replace.with)
         .collect();
     let mut chosen: Vec<Arc<T>> = Vec::new();
+    let mut seen = std::collections::BTreeSet::new();
     for (name, spec) in all {
         let (spec, replaced) = match distribution.replacement(kind, name, &environment.version) {
             Some(with) => match all.get(with) {
@@ -252,7 +274,7 @@ fn pick<T>(
         if !replaced && stand_ins.contains(&name) {
             continue;
         }
-        if selector(spec).matches(environment, distribution) && !chosen.iter().any(|known| Arc::ptr_eq(known, spec)) {
+        if selector(spec).matches(environment, distribution) && seen.insert(Arc::as_ptr(spec)) {
             chosen.push(Arc::clone(spec));
         }
     }

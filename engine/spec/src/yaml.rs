@@ -1,6 +1,8 @@
 //! YAML with positions: text to a tree whose keys and values carry byte ranges. Hides the YAML library.
 
-use std::ops::Range;
+mod suspect;
+
+use std::{collections::BTreeMap, ops::Range};
 
 use calipso_model::{Map, Str, Value};
 use saphyr_parser::{Event, Parser, ScalarStyle};
@@ -9,6 +11,8 @@ use saphyr_parser::{Event, Parser, ScalarStyle};
 pub(crate) const MAX_BYTES: usize = 1 << 20;
 const MAX_EVENTS: usize = 100_000;
 const MAX_DEPTH: usize = 64;
+/// Reading ends behind so many mistakes.
+const MOST_ERRORS: usize = 50;
 
 /// A value with its place.
 #[derive(Clone, Debug)]
@@ -107,8 +111,15 @@ impl Node {
             return None;
         }
         match &self.kind {
-            NodeKind::Map(entries) => entries.iter().find_map(|(_, value)| value.starting_at(offset)),
-            NodeKind::List(items) => items.iter().find_map(|item| item.starting_at(offset)),
+            // Both stand in the order of the file.
+            NodeKind::Map(entries) => {
+                let behind = entries.partition_point(|(_, value)| value.range.start <= offset);
+                entries.get(behind.checked_sub(1)?)?.1.starting_at(offset)
+            }
+            NodeKind::List(items) => {
+                let behind = items.partition_point(|item| item.range.start <= offset);
+                items.get(behind.checked_sub(1)?)?.starting_at(offset)
+            }
             _ => None,
         }
     }
@@ -159,7 +170,7 @@ pub(crate) fn read(text: &str) -> Result<Node, Vec<YamlError>> {
         match event {
             Ok((event, span)) => {
                 let range = builder.place(span.start.index())..builder.place(span.end.index());
-                if !builder.take(event, range) {
+                if !builder.take(event, range) || builder.errors.len() >= MOST_ERRORS {
                     break;
                 }
             }
@@ -167,11 +178,9 @@ pub(crate) fn read(text: &str) -> Result<Node, Vec<YamlError>> {
                 let start = builder.place(error.marker().index()).min(text.len());
                 let end =
                     text.get(start..).and_then(|tail| tail.chars().next()).map_or(start, |c| start + c.len_utf8());
-                builder.errors.push(YamlError::new(
-                    start..end,
-                    format!("this is not YAML: {}", error.info()),
-                    "the reader stopped here",
-                ));
+                builder.errors.push(suspect::find(text, start).unwrap_or_else(|| {
+                    YamlError::new(start..end, format!("this is not YAML: {}", error.info()), "the reader stopped here")
+                }));
                 break;
             }
         }
@@ -216,14 +225,41 @@ pub(crate) fn scalars(text: &str) -> Option<Vec<Scalar>> {
     Some(found)
 }
 
+/// A template at the beginning of a line's rest, up to what ends it: a comment, or a bracket that it did not open.
+fn unquoted(line: &str) -> &str {
+    let mut depth = 0usize;
+    let mut last = '{';
+    for (place, character) in line.char_indices() {
+        match character {
+            '{' | '[' | '(' => depth += 1,
+            '}' | ']' | ')' if depth == 0 => return line.get(..place).unwrap_or(line).trim_end(),
+            '}' | ']' | ')' => depth -= 1,
+            ',' if depth == 0 => return line.get(..place).unwrap_or(line).trim_end(),
+            '#' if depth == 0 && last == ' ' => return line.get(..place).unwrap_or(line).trim_end(),
+            _ => {}
+        }
+        last = character;
+    }
+    line.trim_end()
+}
+
 /// Byte offset of every character, where they differ from character numbers.
 fn offsets(text: &str) -> Option<Vec<usize>> {
     (!text.is_ascii()).then(|| text.char_indices().map(|(offset, _)| offset).chain([text.len()]).collect())
 }
 
 enum Open {
-    List { items: Vec<Node>, start: usize },
-    Map { entries: Vec<(Key, Node)>, key: Option<Key>, start: usize },
+    List {
+        items: Vec<Node>,
+        start: usize,
+    },
+    /// `seen`: the names of the entries, with their places among them.
+    Map {
+        entries: Vec<(Key, Node)>,
+        seen: BTreeMap<Str, usize>,
+        key: Option<Key>,
+        start: usize,
+    },
 }
 
 struct Builder<'t> {
@@ -273,6 +309,12 @@ impl Builder<'_> {
                     _ => range,
                 };
                 self.refuse(anchor, tag.is_some(), &range);
+                if matches!(style, ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted)
+                    && let Some(error) = suspect::swallowed(self.text, &range)
+                {
+                    self.errors.push(error);
+                    return false;
+                }
                 let kind = self.scalar(&text, style, &range);
                 self.scalar_node(text.as_ref(), Node { range, kind });
             }
@@ -282,7 +324,10 @@ impl Builder<'_> {
             }
             Event::MappingStart(anchor, tag) => {
                 self.refuse(anchor, tag.is_some(), &range);
-                return self.begin(Open::Map { entries: Vec::new(), key: None, start: range.start }, &range);
+                return self.begin(
+                    Open::Map { entries: Vec::new(), seen: BTreeMap::new(), key: None, start: range.start },
+                    &range,
+                );
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 let node = match self.open.pop() {
@@ -327,7 +372,20 @@ impl Builder<'_> {
             return false;
         }
         if let Some(Open::Map { key: None, .. }) = self.open.last() {
-            self.errors.push(YamlError::new(range.clone(), "keys are text", "this is a list or a map"));
+            let braces = self.text.get(range.start.saturating_sub(1)..).is_some_and(|text| text.starts_with("{{"));
+            self.errors.push(if braces {
+                let start = range.start - 1;
+                let line = self.text.get(start..).and_then(|text| text.lines().next()).unwrap_or_default();
+                let whole = unquoted(line);
+                YamlError::new(
+                    start..start + whole.len(),
+                    "a template begins with `{{` here without a quote",
+                    "read as a map in a map",
+                )
+                .help(&format!("quote it: \"{}\"", whole.replace('"', "'")))
+            } else {
+                YamlError::new(range.clone(), "keys are text", "this is a list or a map")
+            });
             return false;
         }
         self.open.push(open);
@@ -361,9 +419,9 @@ impl Builder<'_> {
         match self.open.last_mut() {
             None => self.root = Some(node),
             Some(Open::List { items, .. }) => items.push(node),
-            Some(Open::Map { entries, key, .. }) => {
+            Some(Open::Map { entries, seen, key, .. }) => {
                 let Some(key) = key.take() else { return };
-                if let Some((first, _)) = entries.iter().find(|(known, _)| known.name == key.name) {
+                if let Some((first, _)) = seen.get(&key.name).and_then(|place| entries.get(*place)) {
                     let line = self.text.get(..first.range.start).unwrap_or_default().matches('\n').count() + 1;
                     self.errors.push(
                         YamlError::new(
@@ -382,6 +440,7 @@ impl Builder<'_> {
                     );
                     return;
                 }
+                seen.insert(key.name.clone(), entries.len());
                 entries.push((key, node));
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use calipso_model::Value;
+use calipso_model::{Str, Value};
 
 use super::{
     Known, Shape, ShapeIssue, ShapeIssueKind, of,
@@ -10,10 +10,10 @@ use super::{
 };
 use crate::{
     each::Generator,
-    error::nearest,
+    error::{misspelt, nearest},
     expr::Expr,
     layout::Slot,
-    syntax::{Args, Kind, Math, Node},
+    syntax::{Args, Comparison, Kind, Math, Node},
     table::{self, Filter, Takes, Yields},
     template::{Part, Tree},
 };
@@ -149,6 +149,11 @@ impl Judge<'_> {
     }
 
     fn node(&mut self, node: &Node, guarded: bool) -> Shape {
+        self.exactly(node, guarded).plain()
+    }
+
+    /// As `node`, with what is known of single values.
+    fn exactly(&mut self, node: &Node, guarded: bool) -> Shape {
         match &node.kind {
             Kind::Const(value) => of(value),
             Kind::Slot(slot) => (self.at)(*slot),
@@ -230,9 +235,11 @@ impl Judge<'_> {
                 Shape::Text
             }
             Kind::Compare(left, ops) => {
-                self.node(left, false);
-                for (_, right) in ops {
-                    self.node(right, false);
+                let (mut known, mut before) = (self.exactly(left, false), left.as_ref());
+                for (op, right) in ops {
+                    let shape = self.exactly(right, false);
+                    self.compared(*op, (before, &known), (right, &shape));
+                    (known, before) = (shape, right);
                 }
                 Shape::Bool
             }
@@ -260,8 +267,10 @@ impl Judge<'_> {
                 Shape::Bool
             }
             Kind::Function(entry, args) => {
-                for arg in args {
-                    self.node(arg, true);
+                let shapes: Vec<Shape> = args.iter().map(|arg| self.exactly(arg, true)).collect();
+                if let ([left, right], [a, b]) = (args.as_slice(), shapes.as_slice()) {
+                    self.excluded(a, right);
+                    self.excluded(b, left);
                 }
                 yielded(entry.yields, Shape::Any, Shape::Any)
             }
@@ -295,6 +304,56 @@ impl Judge<'_> {
         shape
     }
 
+    /// Reports constants that the other side of a comparison can never be.
+    fn compared(&mut self, op: Comparison, (left, a): (&Node, &Shape), (right, b): (&Node, &Shape)) {
+        match op {
+            Comparison::Eq | Comparison::Ne => {
+                self.excluded(a, right);
+                self.excluded(b, left);
+            }
+            Comparison::In | Comparison::NotIn => {
+                self.excluded(a, right);
+                if let Shape::List(of) = b {
+                    self.excluded(of, left);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Reports the constants of a node that are none of the words.
+    fn excluded(&mut self, words: &Shape, node: &Node) {
+        let words = match words {
+            Shape::Words(words) => words,
+            Shape::List(of) => match of.as_ref() {
+                Shape::Words(words) => words,
+                _ => return,
+            },
+            _ => return,
+        };
+        let wrong = |value: &Value| match value {
+            Value::Str(text) if !text.is_empty() && !words.contains(text) => Some(text.clone()),
+            _ => None,
+        };
+        let found: Vec<(&Node, Str)> = match &node.kind {
+            Kind::Const(Value::List(items)) => items.iter().filter_map(wrong).map(|text| (node, text)).collect(),
+            Kind::Const(value) => wrong(value).map(|text| (node, text)).into_iter().collect(),
+            Kind::List(items) => items
+                .iter()
+                .filter_map(|item| match &item.kind {
+                    Kind::Const(value) => wrong(value).map(|text| (item, text)),
+                    _ => None,
+                })
+                .collect(),
+            _ => Vec::new(),
+        };
+        for (place, text) in found {
+            let near = nearest(&text, words.iter().map(AsRef::as_ref)).map(|near| format!("did you mean `{near}`?"));
+            let help = near.unwrap_or_else(|| format!("it can be {}", words.join(", ")));
+            self.issue(place, ShapeIssueKind::NeverEqual, format!("this is never `{text}`"), Some(help));
+        }
+    }
+
     fn is_known(&self, node: &Node) -> bool {
         !self.known.is_empty()
             && path_of(node).is_some_and(|(slot, path)| {
@@ -320,6 +379,11 @@ impl Judge<'_> {
     fn attribute(&mut self, node: &Node, holder: &Shape, name: &str, guarded: bool) -> Shape {
         match holder {
             Shape::Map { known, open } => match known.get(name) {
+                Some((Shape::Late, _)) => {
+                    let message = format!("`{name}` is only known later");
+                    self.issue(node, ShapeIssueKind::ReadsLate, message, None);
+                    Shape::Any
+                }
                 Some((shape, optional)) => {
                     if *optional && !guarded {
                         self.issue(
@@ -331,7 +395,14 @@ impl Judge<'_> {
                     }
                     shape.clone()
                 }
-                None if *open => Shape::Any,
+                None if *open => {
+                    if let Some(near) = misspelt(name, known.keys().map(AsRef::as_ref)) {
+                        let message = format!("nothing is known to put a `{name}` here");
+                        let help = format!("did you mean `{near}`?");
+                        self.issue(node, ShapeIssueKind::Misspelt, message, Some(help));
+                    }
+                    Shape::Any
+                }
                 None => {
                     let near =
                         nearest(name, known.keys().map(AsRef::as_ref)).map(|near| format!("did you mean `{near}`?"));

@@ -22,6 +22,14 @@ enum Token {
     Value(usize),
 }
 
+/// Words behind which a query goes on.
+const WAITING: &[&str] = &[
+    "SELECT", "FROM", "WHERE", "AND", "OR", "NOT", "IN", "LIKE", "BY", "JOIN", "ON", "AS", "BETWEEN", "HAVING",
+    "LIMIT", "SET", "IS", "GROUP", "ORDER", "LEFT", "INNER", "DISTINCT", "UNION",
+];
+/// Words behind which a condition stands.
+const CONDITIONS: &[&str] = &["WHERE", "AND", "OR", "HAVING", "ON"];
+
 /// State between the parts of a query.
 #[derive(Default)]
 pub(super) struct Scanner {
@@ -122,6 +130,23 @@ impl Scanner {
             let (start, end) = tokens.first().map_or((0, len), |(_, start, end)| (*start, *end));
             self.refuse(start, end, "a query is one SELECT");
         }
+        if let Some((Token::Word(last), start, end)) = tokens.last()
+            && WAITING.contains(&last.as_str())
+            && tokens.len() > 1
+        {
+            self.refuse(*start, *end, &format!("the query ends behind `{last}`"));
+        }
+        if let Some((Token::Sign(last @ ('=' | '<' | '>' | ',' | '.' | '+')), start, end)) = tokens.last() {
+            self.refuse(*start, *end, &format!("the query ends behind `{last}`"));
+        }
+        for pair in tokens.windows(2) {
+            if let [(Token::Word(before), from, _), (Token::Word(after), _, to)] = pair
+                && CONDITIONS.contains(&before.as_str())
+                && (CONDITIONS.contains(&after.as_str()) || ["GROUP", "ORDER", "LIMIT"].contains(&after.as_str()))
+            {
+                self.refuse(*from, *to, &format!("there is no condition behind `{before}`"));
+            }
+        }
         let mut brackets: Vec<(bool, usize)> = Vec::new();
         let mut lists = Vec::new();
         let sign = |place: Option<usize>| match place.and_then(|place| tokens.get(place)) {
@@ -139,6 +164,16 @@ impl Scanner {
                     ("FOR", "UPDATE" | "SHARE") | ("LOCK", "IN") => self.refuse(*start, *end, "a query locks nothing"),
                     _ => {}
                 },
+                Token::Value(_)
+                    if ["FROM", "JOIN"].contains(&word(place.checked_sub(1)))
+                        || sign(place.checked_sub(1)) == '.'
+                        || sign(Some(place + 1)) == '.' =>
+                {
+                    self.errors.push(
+                        ExprError::new(ExprErrorKind::NotASelect, *start, *end, "a value cannot name a table or column")
+                            .help("values are bound; the connection's `identifiers` name what is not fixed: `{{ schema.NAME }}`"),
+                    );
+                }
                 Token::Value(piece) if brackets.last().is_some_and(|(is_in, _)| *is_in) => {
                     match (sign(place.checked_sub(1)), sign(Some(place + 1))) {
                         ('(', ')') => lists.push((*piece, InList::Alone)),

@@ -6,7 +6,10 @@ use calipso_expr::shape::Shape;
 use calipso_model::Str;
 
 use super::{Catalogue, shapes};
-use crate::checked::{At, Attribute, AttributeType};
+use crate::{
+    checked::{At, Attribute, AttributeType},
+    decode::MOST_ENTRIES,
+};
 
 /// Fields that the engine gives every object.
 pub(super) const COMMON: &[&str] = &[
@@ -48,11 +51,17 @@ pub(super) struct TypeFacts {
 pub(super) struct Facts {
     pub types: BTreeMap<Str, TypeFacts>,
     pub emits: Vec<Emit>,
+    /// Places among `emits`, by type.
+    by_type: BTreeMap<Str, Vec<usize>>,
 }
 
 impl Facts {
     pub fn new(catalogue: &Catalogue<'_>) -> Self {
         let emits = shapes::emits(catalogue);
+        let mut by_type: BTreeMap<Str, Vec<usize>> = BTreeMap::new();
+        for (number, emit) in emits.iter().enumerate() {
+            by_type.entry(emit.object_type.clone()).or_default().push(number);
+        }
         let mut types = BTreeMap::new();
         for (name, object_type) in &catalogue.specs.object_types {
             let mut facts = TypeFacts::default();
@@ -60,9 +69,14 @@ impl Facts {
                 facts.fetched.insert(key.clone(), of_attribute(attribute));
             }
             let mut emitted = false;
-            for emit in emits.iter().filter(|emit| emit.object_type == *name) {
+            for emit in by_type.get(name).into_iter().flatten().filter_map(|number| emits.get(*number)) {
                 emitted = true;
                 facts.open |= emit.open;
+                // Thousands of attributes are not told apart: each reading would look at all of them.
+                if facts.fetched.len() > MOST_ENTRIES {
+                    facts.open = true;
+                    continue;
+                }
                 for key in &emit.keys {
                     facts.fetched.entry(key.clone()).or_insert(Shape::Any);
                 }
@@ -75,7 +89,12 @@ impl Facts {
             }
             types.insert(name.clone(), facts);
         }
-        Self { types, emits }
+        Self { types, emits, by_type }
+    }
+
+    /// The emits of a type, in the order of the fetchers.
+    pub fn emits_of(&self, object_type: &str) -> impl Iterator<Item = &Emit> {
+        self.by_type.get(object_type).into_iter().flatten().filter_map(|number| self.emits.get(*number))
     }
 
     /// An object with its derived attributes.
@@ -87,6 +106,35 @@ impl Facts {
             known.insert(key.clone(), (shape.clone(), false));
         }
         Shape::Map { known, open: facts.open }
+    }
+
+    /// An object while fetchers run: what is derived is not known yet.
+    pub fn while_fetching(&self, object_type: &str) -> Shape {
+        let mut shape = self.whole(object_type);
+        if let (Shape::Map { known, .. }, Some(facts)) = (&mut shape, self.types.get(object_type)) {
+            for name in facts.derived.keys().filter(|name| !facts.fetched.contains_key(*name)) {
+                known.insert(name.clone(), (Shape::Late, false));
+            }
+        }
+        shape
+    }
+
+    /// Whether an attribute is derived, and not fetched as well.
+    pub fn is_derived(&self, object_type: &str, attribute: &str) -> bool {
+        self.types
+            .get(object_type)
+            .is_some_and(|facts| facts.derived.contains_key(attribute) && !facts.fetched.contains_key(attribute))
+    }
+
+    /// The attribute of which an unknown one is probably a misspelling, where objects may have others.
+    pub fn misspelt(&self, object_type: &str, attribute: &str) -> Option<String> {
+        let facts = self.types.get(object_type)?;
+        let known =
+            || facts.fetched.keys().chain(facts.derived.keys()).map(AsRef::as_ref).chain(COMMON.iter().copied());
+        if known().any(|name| name == attribute) {
+            return None;
+        }
+        calipso_expr::misspelt(attribute, known()).map(|near| format!("did you mean `{near}`?"))
     }
 
     /// Whether objects of a type can have an attribute.
@@ -109,9 +157,18 @@ impl Facts {
 /// The shape of a declared attribute.
 pub(super) fn of_attribute(attribute: &Attribute) -> Shape {
     match attribute.attribute_type {
-        AttributeType::List => Shape::list(attribute.of.map_or(Shape::Any, of_type)),
+        AttributeType::List => match attribute.of {
+            Some(AttributeType::Text) => Shape::list(words(attribute)),
+            of => Shape::list(of.map_or(Shape::Any, of_type)),
+        },
+        AttributeType::Text => words(attribute),
         other => of_type(other),
     }
+}
+
+/// Text, or one of the words that it can be.
+fn words(attribute: &Attribute) -> Shape {
+    if attribute.one_of.is_empty() { Shape::Text } else { Shape::Words(attribute.one_of.clone().into()) }
 }
 
 /// The shape of a type's values.

@@ -1,18 +1,55 @@
 //! Clique types: paths, constraints, and which one counts where.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use calipso_model::Str;
 
-use super::{Catalogue, attributes::Facts, mean, variances};
-use crate::{checked::CliqueType, diag::Diagnostic, select};
+use super::{Catalogue, attributes::Facts, variances::World};
+use crate::{
+    checked::{CliqueType, Selector},
+    diag::Diagnostic,
+    select,
+};
 
-pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, found: &mut Vec<Diagnostic>) {
-    let supported = variances::supported(catalogue);
+pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, world: &World<'_>, found: &mut Vec<Diagnostic>) {
+    let names: Vec<Str> = catalogue
+        .specs
+        .link_types
+        .values()
+        .flat_map(|link| [link.head.name.clone(), Str::from(format!("{}-{}", link.to, link.from))])
+        .collect();
     for clique in catalogue.specs.clique_types.values() {
-        path(catalogue, clique, &supported, found);
+        path(catalogue, clique, world, &names, found);
         for constraint in &clique.constraints {
-            if !facts.has(&clique.focal_point, constraint) {
+            let carried =
+                clique.path.iter().filter_map(|step| catalogue.specs.link_types.get(&step.link_type)).any(|link| {
+                    link.rules.iter().any(|rule| rule.attributes.iter().any(|(name, _)| name == constraint))
+                });
+            if facts.has(&clique.focal_point, constraint)
+                && !carried
+                && !clique.path.is_empty()
+                && links_known(catalogue, clique)
+            {
+                let known: BTreeSet<Str> = clique
+                    .path
+                    .iter()
+                    .filter_map(|step| catalogue.specs.link_types.get(&step.link_type))
+                    .flat_map(|link| {
+                        link.rules.iter().flat_map(|rule| rule.attributes.iter().map(|(name, _)| name.clone()))
+                    })
+                    .collect();
+                let place = catalogue.element("clique_type", &clique.head.name, "constraints", constraint);
+                let Some(place) = place else { continue };
+                let mut diagnostic = place.says(
+                    "clique/constraint-never-carried",
+                    format!("no link of the path carries `{constraint}`, so it constrains nothing"),
+                    "on no link",
+                );
+                diagnostic.help = catalogue.mean(constraint, &known).or_else(|| {
+                    Some(format!("give a rule of a link type of the path `link: {{attributes: {{{constraint}: …}}}}`"))
+                });
+                found.push(diagnostic);
+            } else if !facts.has(&clique.focal_point, constraint) {
                 let known = facts.known(&clique.focal_point);
                 let place = catalogue.element("clique_type", &clique.head.name, "constraints", constraint);
                 let Some(place) = place else { continue };
@@ -21,25 +58,17 @@ pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, found: &mut Vec<Di
                     format!("objects of the type `{}` have no attribute `{constraint}`", clique.focal_point),
                     "neither emitted nor derived",
                 );
-                diagnostic.help = mean(constraint, &known);
+                diagnostic.help = catalogue.mean(constraint, &known);
                 found.push(diagnostic);
             }
         }
     }
-    ambiguous(catalogue, &supported, found);
+    ambiguous(catalogue, world, found);
 }
 
-fn path(
-    catalogue: &Catalogue<'_>,
-    clique: &CliqueType,
-    supported: &[variances::Supported<'_>],
-    found: &mut Vec<Diagnostic>,
-) {
+fn path(catalogue: &Catalogue<'_>, clique: &CliqueType, world: &World<'_>, names: &[Str], found: &mut Vec<Diagnostic>) {
     let links = &catalogue.specs.link_types;
-    let names: Vec<Str> = links
-        .values()
-        .flat_map(|link| [link.head.name.clone(), Str::from(format!("{}-{}", link.to, link.from))])
-        .collect();
+    let here: Vec<_> = world.supported.iter().filter(|one| one.fulfils(&clique.environment)).collect();
     let mut reached: BTreeSet<&str> = BTreeSet::from([clique.focal_point.as_ref()]);
     // Where the beginning is not known, nothing is said of the way.
     let mut lost = !links_known(catalogue, clique);
@@ -53,7 +82,7 @@ fn path(
                     format!("no link type is named `{}`, in either direction", step.written),
                     "not declared under link_types/",
                 );
-                diagnostic.help = mean(&step.written, &names);
+                diagnostic.help = catalogue.mean(&step.written, names);
                 found.push(diagnostic);
             }
             lost = true;
@@ -73,7 +102,6 @@ fn path(
             );
         }
         reached.insert(to);
-        let here: Vec<_> = supported.iter().filter(|one| one.fulfils(&clique.environment)).collect();
         let linked = here
             .iter()
             .any(|one| one.fulfils(&link.environment) && link.rules.iter().any(|rule| one.fulfils(&rule.environment)));
@@ -100,18 +128,40 @@ fn links_known(catalogue: &Catalogue<'_>, clique: &CliqueType) -> bool {
         })
 }
 
-fn ambiguous(catalogue: &Catalogue<'_>, supported: &[variances::Supported<'_>], found: &mut Vec<Diagnostic>) {
+fn ambiguous(catalogue: &Catalogue<'_>, world: &World<'_>, found: &mut Vec<Diagnostic>) {
     let mut told = BTreeSet::new();
-    for one in supported {
+    let selectors: BTreeSet<&Selector> =
+        catalogue.specs.clique_types.values().map(|clique| &clique.environment).collect();
+    let mut seen = BTreeSet::new();
+    for one in &world.supported {
+        // Environments for which all selectors say the same have the same clique types.
+        let replaced: Vec<Option<&Str>> = one
+            .distribution
+            .replaces
+            .iter()
+            .map(|replace| one.distribution.replacement(&replace.kind, &replace.name, &one.environment.version))
+            .collect();
+        let says: Vec<_> = selectors
+            .iter()
+            .map(|selector| {
+                selector.matches(&one.environment, one.distribution).then(|| selector.specificity(one.distribution))
+            })
+            .collect();
+        if !seen.insert((says, replaced)) {
+            continue;
+        }
         let chosen = select::clique_types(catalogue.specs, &one.environment, one.distribution);
+        let mut best: BTreeMap<&Str, &Str> = BTreeMap::new();
+        for clique in &chosen {
+            best.entry(&clique.focal_point).or_insert(&clique.head.name);
+        }
         for pair in chosen.windows(2) {
             let [first, second] = pair else { continue };
             let same = first.focal_point == second.focal_point
                 && first.environment.specificity(one.distribution) == second.environment.specificity(one.distribution);
             // Only the two best of a focal point compete.
-            let best = chosen.iter().find(|clique| clique.focal_point == first.focal_point);
             if !same
-                || best.is_none_or(|best| best.head.name != first.head.name)
+                || best.get(&first.focal_point).is_none_or(|best| **best != first.head.name)
                 || !told.insert((first.head.name.clone(), second.head.name.clone()))
             {
                 continue;

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use calipso_model::Str;
+use calipso_model::{Str, Value};
 
-use super::{Catalogue, exprs, mean};
+use super::{Catalogue, Spot, exprs};
 use crate::{
-    checked::{Connection, Field, TransportName},
+    checked::{Connection, Field, FieldType, TransportName},
     diag::Diagnostic,
 };
 
@@ -18,6 +18,10 @@ pub(super) fn check(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
         pages(catalogue, connection, found);
         connect(catalogue, connection, found);
         defaults(catalogue, connection, found);
+        required(catalogue, connection, found);
+        if let Some(spot) = catalogue.spot("connection", &connection.head.name).and_then(|spot| spot.inside("fields")) {
+            typed(&connection.fields, spot, found);
+        }
         aliases(catalogue, connection, found);
         match roles.get(&connection.role) {
             None => {
@@ -110,7 +114,7 @@ fn aliases(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<D
             format!("the connection has no field `{field}`"),
             "not declared under `fields`",
         );
-        diagnostic.help = mean(field, connection.fields.keys());
+        diagnostic.help = catalogue.mean(field, connection.fields.keys());
         found.push(diagnostic);
     }
     for alias in aliases.fields.keys().filter(|alias| connection.fields.contains_key(*alias)) {
@@ -181,7 +185,8 @@ fn session(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<D
                     format!("no login sets `session.{name}`"),
                     "not listed under `session`",
                 );
-                diagnostic.help = mean(name, &known).or_else(|| Some(format!("add `{name}` under `session`")));
+                diagnostic.help =
+                    catalogue.mean(name, &known).or_else(|| Some(format!("add `{name}` under `session`")));
                 found.push(diagnostic);
             }
         }
@@ -202,14 +207,17 @@ fn connect(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<D
     let known: Vec<Str> = connect_keys(connection.transport).iter().map(|key| Str::from(*key)).collect();
     let Some(spot) = catalogue.spot("connection", &connection.head.name) else { return };
     let Some(inside) = spot.inside("connect") else { return };
+    if connection.transport == TransportName::Http {
+        return;
+    }
     for (key, _) in connection.connect.iter().filter(|(key, _)| !known.contains(key)) {
         let mut diagnostic =
             inside.key(key).says("spec/unknown-key", format!("`connect` has no key `{key}`"), "unknown key");
         let listed: Vec<String> = known.iter().map(|key| format!("`{key}`")).collect();
-        diagnostic.help = mean(key, &known).or_else(|| Some(format!("known keys are {}", listed.join(", "))));
+        diagnostic.help = catalogue.mean(key, &known).or_else(|| Some(format!("known keys are {}", listed.join(", "))));
         found.push(diagnostic);
     }
-    if connection.transport != TransportName::Http && inside.node.get("address").is_none() {
+    if inside.node.get("address").is_none() {
         found.push(
             inside
                 .here()
@@ -217,6 +225,103 @@ fn connect(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<D
                 .help("add `address: …`"),
         );
     }
+}
+
+/// Fields of which one must be given, but that the form does not have.
+fn required(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<Diagnostic>) {
+    let Some(spot) = catalogue.spot("connection", &connection.head.name) else { return };
+    for name in connection.require_any.iter().filter(|name| !connection.fields.contains_key(*name)) {
+        let mut diagnostic = spot.element("require_any", name).says(
+            "connection/unknown-field",
+            format!("the connection has no field `{name}`"),
+            "not under `fields`",
+        );
+        diagnostic.help = catalogue.mean(name, connection.fields.keys());
+        found.push(diagnostic);
+    }
+}
+
+/// Defaults, examples and allowed values that the type of their field does not have.
+fn typed(form: &BTreeMap<Str, Field>, fields: Spot<'_>, found: &mut Vec<Diagnostic>) {
+    for (name, field) in form {
+        let Some(spot) = fields.inside(name) else { continue };
+        if let Some(inside) = spot.inside("of") {
+            if field.field_type == FieldType::Map {
+                typed(&field.of, inside, found);
+            } else {
+                let key = spot.key("of");
+                found.push(
+                    key.says("type/meaningless-key", format!("`of` has no meaning for `{name}`"), "only a map has it")
+                        .help("leave it out, or let the field be a map"),
+                );
+            }
+        }
+        let listed = spot.node.get("one_of").map(crate::yaml::Node::items).unwrap_or_default();
+        let single = ["default", "example"].into_iter().filter_map(|key| Some((key, spot.node.get(key)?)));
+        for (key, node) in single.chain(listed.iter().map(|node| ("one_of", node))) {
+            if let Some(wanted) = misfit(field.field_type, &node.value()) {
+                found.push(
+                    spot.at(node)
+                        .says(
+                            "spec/wrong-type",
+                            format!("`{key}` of `{name}` is {wanted}, not {}", shown(node)),
+                            format!("expected {wanted}"),
+                        )
+                        .help(quoted(node, &wanted)),
+                );
+            }
+        }
+        if let (Some(default), true) = (spot.node.get("default"), field.secret) {
+            found.push(
+                spot.at(default)
+                    .says("connection/secret-leaks", format!("the default of the secret `{name}` is no secret"), "")
+                    .help("leave the default out: whoever runs the scan gives the secret"),
+            );
+        }
+    }
+}
+
+/// A value in the words of messages.
+fn shown(node: &crate::yaml::Node) -> String {
+    match node.value() {
+        Value::Str(text) => format!("the text `{text}`"),
+        Value::Int(number) => number.to_string(),
+        _ => node.says().to_owned(),
+    }
+}
+
+/// What to do about a value of another type.
+fn quoted(node: &crate::yaml::Node, wanted: &str) -> String {
+    match node.value() {
+        Value::Int(_) | Value::Float(_) | Value::Bool(_) if wanted == "text" => "quote it".to_owned(),
+        Value::Str(_) if wanted.starts_with('`') => format!("write {wanted}, without quotes"),
+        Value::Str(text) if wanted.contains("number") && text.parse::<i64>().is_ok() => {
+            "write it without quotes".to_owned()
+        }
+        _ => "write a value of the field's type, or correct the type".to_owned(),
+    }
+}
+
+/// What a field holds, where a value is none of that.
+fn misfit(field_type: FieldType, value: &Value) -> Option<String> {
+    let text = |good: &dyn Fn(&str) -> bool| matches!(value, Value::Str(text) if good(text));
+    let (fits, wanted) = match field_type {
+        FieldType::Text | FieldType::Path | FieldType::PrivateKey | FieldType::Certificates => {
+            (text(&|_| true), "text")
+        }
+        FieldType::Host => {
+            (text(&|text| !text.is_empty() && !text.contains([' ', '/', '@'])), "a host name or address")
+        }
+        FieldType::Url => (
+            text(&|text| url::Url::parse(text).is_ok_and(|url| url.has_host() || url.scheme() == "unix")),
+            "an absolute URL",
+        ),
+        FieldType::Port => (matches!(value, Value::Int(1..=65_535)), "a port, a whole number from 1 to 65535"),
+        FieldType::Integer => (matches!(value, Value::Int(_)), "a whole number"),
+        FieldType::Bool => (matches!(value, Value::Bool(_)), "`true` or `false`"),
+        FieldType::Map => (matches!(value, Value::Map(_)), "a map"),
+    };
+    (!fits).then(|| wanted.to_owned())
 }
 
 /// Defaults that are not among the values that a field can have.
@@ -239,7 +344,7 @@ fn defaults(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<
             format!("the default of `{name}` is none of its values"),
             "not among `one_of`",
         );
-        diagnostic.help = default.as_str().and_then(|text| mean(text, &words));
+        diagnostic.help = default.as_str().and_then(|text| catalogue.mean(text, &words));
         found.push(diagnostic);
     }
 }

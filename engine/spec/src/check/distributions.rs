@@ -5,24 +5,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use calipso_expr::Expr;
 use calipso_model::{Environment, Str};
 
-use super::{Catalogue, Spot, exprs, mean, variances, walk};
+use super::{Catalogue, Spot, exprs, variances::World, walk};
 use crate::{
     checked::{AttributeType, CommandRule, Distribution, Fetcher, Verb},
     diag::Diagnostic,
     select,
 };
 
-pub(super) fn check(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
+pub(super) fn check(catalogue: &Catalogue<'_>, world: &World<'_>, found: &mut Vec<Diagnostic>) {
     selectors(catalogue, found);
-    let supported = variances::supported(catalogue);
     for distribution in catalogue.specs.distributions.values() {
         versions(catalogue, distribution, found);
         hidden(catalogue, distribution, found);
         settings(catalogue, distribution, found);
         replacements(catalogue, distribution, found);
-        unused(catalogue, distribution, &supported, found);
+        unused(catalogue, distribution, world, found);
     }
-    values(catalogue, &supported, found);
+    values(catalogue, world, found);
 }
 
 /// What the distributions declare, by selector key.
@@ -53,7 +52,7 @@ fn selectors(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
         for spot in spots {
             for (key, names) in &known {
                 let Some(condition) = spot.inside(key) else { continue };
-                unknown(condition, key, names, found);
+                unknown(catalogue, condition, key, names, found);
             }
             let distribution = spot
                 .inside("distribution")
@@ -62,13 +61,19 @@ fn selectors(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
                 .and_then(|name| name.as_text())
                 .and_then(|name| catalogue.specs.distributions.get(name));
             if let (Some(version), Some(distribution)) = (spot.inside("version"), distribution) {
-                known_versions(version, distribution, found);
+                known_versions(catalogue, version, distribution, found);
             }
         }
     }
 }
 
-fn unknown(condition: Spot<'_>, key: &str, names: &BTreeSet<Str>, found: &mut Vec<Diagnostic>) {
+fn unknown(
+    catalogue: &Catalogue<'_>,
+    condition: Spot<'_>,
+    key: &str,
+    names: &BTreeSet<Str>,
+    found: &mut Vec<Diagnostic>,
+) {
     for part in ["any_of", "all_of", "none_of"] {
         for item in condition.node.get(part).map(crate::yaml::Node::items).unwrap_or_default() {
             let Some(text) = item.as_text().filter(|text| !names.contains(*text)) else { continue };
@@ -77,13 +82,18 @@ fn unknown(condition: Spot<'_>, key: &str, names: &BTreeSet<Str>, found: &mut Ve
                 format!("no distribution declares the {} `{text}`", key.trim_end_matches('s').replace('_', " ")),
                 "declared nowhere",
             );
-            diagnostic.help = mean(text, names);
+            diagnostic.help = catalogue.mean(text, names);
             found.push(diagnostic);
         }
     }
 }
 
-fn known_versions(condition: Spot<'_>, distribution: &Distribution, found: &mut Vec<Diagnostic>) {
+fn known_versions(
+    catalogue: &Catalogue<'_>,
+    condition: Spot<'_>,
+    distribution: &Distribution,
+    found: &mut Vec<Diagnostic>,
+) {
     let mut items: Vec<&crate::yaml::Node> = Vec::new();
     for part in ["any_of", "none_of"] {
         items.extend(condition.node.get(part).map(crate::yaml::Node::items).unwrap_or_default());
@@ -100,7 +110,7 @@ fn known_versions(condition: Spot<'_>, distribution: &Distribution, found: &mut 
             format!("the distribution `{}` has no version `{text}`", distribution.head.name),
             "not under `versions`",
         );
-        diagnostic.help = mean(text, &distribution.versions);
+        diagnostic.help = catalogue.mean(text, &distribution.versions);
         found.push(diagnostic);
     }
 }
@@ -111,12 +121,15 @@ fn versions(catalogue: &Catalogue<'_>, distribution: &Distribution, found: &mut 
         for key in ["variances", "values", "commands", "settings", "replaces"] {
             for entry in spot.each(key) {
                 if let Some(condition) = entry.inside("versions") {
-                    known_versions(condition, distribution, found);
+                    known_versions(catalogue, condition, distribution, found);
                 }
             }
         }
     }
 }
+
+/// How many earlier rules of one beginning a rule is compared with.
+const MOST_COMPARED: usize = 200;
 
 /// Whether every command that the second pattern matches is matched by the first.
 fn wider(first: &[Str], second: &[Str]) -> bool {
@@ -125,12 +138,36 @@ fn wider(first: &[Str], second: &[Str]) -> bool {
 }
 
 fn hidden(catalogue: &Catalogue<'_>, distribution: &Distribution, found: &mut Vec<Diagnostic>) {
+    // Many rules are compared by what they begin with only; how far the search goes back is bounded as well.
+    let mut earlier: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (number, rule) in distribution.commands.iter().enumerate() {
-        let before = distribution.commands.iter().take(number).find(|earlier| {
+        let first = rule.match_any.first().and_then(|pattern| pattern.first()).map_or("", AsRef::as_ref);
+        let none = Vec::new();
+        let (exact, globs) = (earlier.get(first).unwrap_or(&none), earlier.get("*").unwrap_or(&none));
+        let mut before: Vec<&CommandRule> = exact
+            .iter()
+            .rev()
+            .take(MOST_COMPARED)
+            .chain(globs.iter().rev().take(MOST_COMPARED))
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .filter_map(|place| distribution.commands.get(*place))
+            .collect();
+        before.retain(|earlier| {
             (earlier.environment == Default::default() || earlier.environment == rule.environment)
                 && (earlier.versions.is_none() || earlier.versions == rule.versions)
                 && rule.match_any.iter().all(|pattern| earlier.match_any.iter().any(|other| wider(other, pattern)))
         });
+        let before = before.first().copied();
+        let firsts: BTreeSet<&str> = rule
+            .match_any
+            .iter()
+            .map(|pattern| pattern.first().map_or("", AsRef::as_ref))
+            .map(|word| if word.contains('*') { "*" } else { word })
+            .collect();
+        for word in firsts {
+            earlier.entry(word).or_default().push(number);
+        }
         if let Some(before) = before {
             let mut diagnostic = catalogue
                 .place(&rule.at, "match_any")
@@ -157,7 +194,7 @@ fn settings(catalogue: &Catalogue<'_>, distribution: &Distribution, found: &mut 
                         format!("there is no fetcher `{}`", fetcher.name),
                         "not declared under fetchers/",
                     );
-                    diagnostic.help = mean(&fetcher.name, catalogue.specs.fetchers.keys());
+                    diagnostic.help = catalogue.mean(&fetcher.name, catalogue.specs.fetchers.keys());
                     found.push(diagnostic);
                 }
                 continue;
@@ -171,7 +208,7 @@ fn settings(catalogue: &Catalogue<'_>, distribution: &Distribution, found: &mut 
                             format!("the fetcher `{}` has no setting `{}`", fetcher.name, name.name),
                             "not under its `settings`",
                         );
-                        diagnostic.help = mean(&name.name, known.settings.keys());
+                        diagnostic.help = catalogue.mean(&name.name, known.settings.keys());
                         found.push(diagnostic);
                     }
                     Some(setting) if !fits(setting.setting_type, value) => found.push(
@@ -191,7 +228,7 @@ fn settings(catalogue: &Catalogue<'_>, distribution: &Distribution, found: &mut 
     }
 }
 
-fn fits(setting: AttributeType, value: &crate::yaml::Node) -> bool {
+pub(super) fn fits(setting: AttributeType, value: &crate::yaml::Node) -> bool {
     match setting {
         AttributeType::Any => true,
         AttributeType::Integer => value.says() == "a whole number",
@@ -220,7 +257,7 @@ fn replacements(catalogue: &Catalogue<'_>, distribution: &Distribution, found: &
                 format!("there is no {} named `{name}`", replace.kind),
                 "not declared",
             );
-            diagnostic.help = mean(name, &names);
+            diagnostic.help = catalogue.mean(name, &names);
             found.push(diagnostic);
         }
     }
@@ -248,27 +285,34 @@ fn may_match(pattern: &[Str], command: &[Option<String>]) -> bool {
     })
 }
 
-fn unused(
-    catalogue: &Catalogue<'_>,
-    distribution: &Distribution,
-    supported: &[variances::Supported<'_>],
-    found: &mut Vec<Diagnostic>,
-) {
+fn unused(catalogue: &Catalogue<'_>, distribution: &Distribution, world: &World<'_>, found: &mut Vec<Diagnostic>) {
     if distribution.commands.is_empty() || catalogue.specs.fetchers.is_empty() {
         return;
     }
-    let mut used: BTreeSet<usize> = BTreeSet::new();
-    for one in supported.iter().filter(|one| one.distribution.head.name == distribution.head.name) {
-        let fetchers = select::fetchers(catalogue.specs, &one.environment, one.distribution);
-        let all: Vec<Vec<Option<String>>> = fetchers.iter().flat_map(|fetcher| commands(fetcher)).collect();
+    // Which patterns of which rule some fetcher needs.
+    let mut used: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    for alike in &world.alike {
+        let here: Vec<_> = alike
+            .members
+            .iter()
+            .filter_map(|number| world.supported.get(*number))
+            .filter(|one| one.distribution.head.name == distribution.head.name)
+            .collect();
+        if here.is_empty() {
+            continue;
+        }
+        let all: BTreeSet<Vec<Option<String>>> = alike.fetchers.iter().flat_map(|fetcher| commands(fetcher)).collect();
         for (number, rule) in distribution.commands.iter().enumerate() {
-            if !used.contains(&number) && one.meets(rule) && needed(rule, &all) {
-                used.insert(number);
+            if here.iter().any(|one| one.meets(rule)) {
+                used.entry(number).or_default().extend(needed(rule, &all));
             }
         }
     }
     for (number, rule) in distribution.commands.iter().enumerate() {
-        if !used.contains(&number) {
+        let patterns = used.get(&number).map(BTreeSet::len).unwrap_or_default();
+        if patterns > 0 {
+            dead_patterns(catalogue, rule, used.get(&number), found);
+        } else {
             found.push(
                 catalogue
                     .place(&rule.at, "match_any")
@@ -283,8 +327,33 @@ fn unused(
     }
 }
 
-fn needed(rule: &CommandRule, commands: &[Vec<Option<String>>]) -> bool {
-    rule.match_any.iter().any(|pattern| commands.iter().any(|command| may_match(pattern, command)))
+/// The patterns of a rule that match one of the commands, by their places.
+fn needed(rule: &CommandRule, commands: &BTreeSet<Vec<Option<String>>>) -> Vec<usize> {
+    let matches = |pattern: &[Str]| commands.iter().any(|command| may_match(pattern, command));
+    rule.match_any.iter().enumerate().filter(|(_, pattern)| matches(pattern)).map(|(place, _)| place).collect()
+}
+
+/// Patterns of a rule that is needed, but not for them.
+fn dead_patterns(
+    catalogue: &Catalogue<'_>,
+    rule: &CommandRule,
+    used: Option<&BTreeSet<usize>>,
+    found: &mut Vec<Diagnostic>,
+) {
+    let Some(spot) = catalogue.at(&rule.at) else { return };
+    let nodes = spot.node.get("match_any").map(crate::yaml::Node::items).unwrap_or_default();
+    for (place, node) in nodes.iter().enumerate().filter(|(place, _)| used.is_none_or(|used| !used.contains(place))) {
+        let Some(pattern) = rule.match_any.get(place) else { continue };
+        found.push(
+            spot.at(node)
+                .says(
+                    "distribution/rule-unused",
+                    format!("no fetcher runs a command for the pattern `{}`", pattern.join(" ")),
+                    "matches nothing that is run",
+                )
+                .help("remove the pattern, or correct it"),
+        );
+    }
 }
 
 /// The `dist.values` that expressions read without default, with their places.
@@ -300,7 +369,7 @@ fn read_values<'e>(layout: &calipso_expr::Layout, exprs: Vec<&'e Expr>) -> Vec<(
         .collect()
 }
 
-fn values(catalogue: &Catalogue<'_>, supported: &[variances::Supported<'_>], found: &mut Vec<Diagnostic>) {
+fn values(catalogue: &Catalogue<'_>, world: &World<'_>, found: &mut Vec<Diagnostic>) {
     let mut told = BTreeSet::new();
     let mut report = |expr: &Expr,
                       name: &Str,
@@ -322,7 +391,7 @@ fn values(catalogue: &Catalogue<'_>, supported: &[variances::Supported<'_>], fou
             format!("`dist.values.{name}` is not set for {} {}", environment.distribution, environment.version),
             "read here",
         );
-        diagnostic.help = mean(name, &known).filter(|_| !known.contains(name)).or_else(|| {
+        diagnostic.help = catalogue.mean(name, &known).filter(|_| !known.contains(name)).or_else(|| {
             Some(format!(
                 "set it under `values` of the distribution `{}`, or write `| default(…)`",
                 environment.distribution
@@ -330,14 +399,18 @@ fn values(catalogue: &Catalogue<'_>, supported: &[variances::Supported<'_>], fou
         });
         found.push(diagnostic);
     };
-    for one in supported {
-        for fetcher in select::fetchers(catalogue.specs, &one.environment, one.distribution) {
+    for alike in &world.alike {
+        for fetcher in &alike.fetchers {
             let mut all: Vec<&Expr> = fetcher.when.iter().collect();
             fetcher.steps.iter().for_each(|step| exprs::of_step(step, &mut all));
             for (expr, name, start, end) in read_values(&fetcher.layout, all) {
-                report(expr, &name, start, end, &one.environment, one.distribution, found);
+                for one in alike.members.iter().filter_map(|number| world.supported.get(*number)) {
+                    report(expr, &name, start, end, &one.environment, one.distribution, found);
+                }
             }
         }
+    }
+    for one in &world.supported {
         for rule in one.distribution.commands.iter().filter(|rule| one.meets(rule)) {
             let all = rule.run.iter().flat_map(|run| run.command.exprs().into_iter().chain(&run.none_if)).collect();
             for (expr, name, start, end) in read_values(&rule.layout, all) {

@@ -6,35 +6,40 @@ use std::sync::Arc;
 use calipso_expr::Expr;
 use calipso_model::Str;
 
-use super::{Catalogue, attributes::Facts, exprs, mean, variances, walk};
+use super::{
+    Catalogue,
+    attributes::{Emit, Facts},
+    exprs,
+    variances::World,
+    walk,
+};
 use crate::{
     checked::{Fetcher, Step, Verb},
     diag::Diagnostic,
-    schedule, select,
+    schedule,
 };
 
-pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, found: &mut Vec<Diagnostic>) {
+pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, world: &World<'_>, found: &mut Vec<Diagnostic>) {
     for fetcher in catalogue.specs.fetchers.values() {
         let mut steps = Vec::new();
         walk(&fetcher.steps, &mut steps);
         emitted(catalogue, fetcher, &steps, found);
         lookups(catalogue, facts, &steps, found);
         narrowings(catalogue, facts, fetcher, found);
-        derived(catalogue, facts, fetcher, &steps, found);
+        defaults(catalogue, fetcher, found);
     }
-    let supported = variances::supported(catalogue);
-    let chosen: Vec<Vec<Arc<Fetcher>>> =
-        supported.iter().map(|one| select::fetchers(catalogue.specs, &one.environment, one.distribution)).collect();
+    let chosen: Vec<&Vec<Arc<Fetcher>>> = world.alike.iter().map(|alike| &alike.fetchers).collect();
+    let written = Written::new(facts);
     let mut seen = BTreeSet::new();
     let mut told = BTreeSet::new();
     for fetchers in &chosen {
-        let key: Vec<Str> = fetchers.iter().map(|fetcher| fetcher.head.name.clone()).collect();
+        let key: Vec<&Str> = fetchers.iter().map(|fetcher| &fetcher.head.name).collect();
         if seen.insert(key) {
             circle(catalogue, fetchers, &mut told, found);
-            together(catalogue, facts, fetchers, &mut told, found);
+            together(catalogue, &written, fetchers, &mut told, found);
         }
     }
-    if !supported.is_empty() {
+    if !world.supported.is_empty() {
         reach(catalogue, &chosen, found);
     }
 }
@@ -83,17 +88,67 @@ fn lookups(catalogue: &Catalogue<'_>, facts: &Facts, steps: &[&Step], found: &mu
             Verb::Fetch(fetch) => (&fetch.object_type, fetch.filter.iter().map(|(key, _)| key).collect()),
             _ => continue,
         };
-        for key in keys.into_iter().filter(|key| !facts.has(object_type, key)) {
+        for key in keys {
             let Some(inside) = catalogue.at(&step.at).and_then(|spot| spot.inside("where")) else { continue };
+            if facts.is_derived(object_type, key) {
+                found.push(
+                    inside
+                        .key(key)
+                        .says(
+                            "fetcher/reads-derived",
+                            format!("`{key}` is derived, and not known while fetching"),
+                            "derived after fetching",
+                        )
+                        .help("look up by what is fetched, or derive what depends on it, too"),
+                );
+                continue;
+            }
+            if facts.has(object_type, key) {
+                if let Some(near) = facts.misspelt(object_type, key) {
+                    found.push(misspelt(inside.key(key), object_type, key, near));
+                }
+                continue;
+            }
             let mut diagnostic = inside.key(key).says(
                 "lookup/unknown-attribute",
                 format!("objects of the type `{object_type}` have no attribute `{key}`"),
                 "neither emitted nor derived",
             );
-            diagnostic.help = mean(key, &facts.known(object_type));
+            diagnostic.help = catalogue.mean(key, &facts.known(object_type));
             found.push(diagnostic);
         }
     }
+}
+
+/// Settings whose default has another type.
+fn defaults(catalogue: &Catalogue<'_>, fetcher: &Fetcher, found: &mut Vec<Diagnostic>) {
+    let Some(inside) = catalogue.spot("fetcher", &fetcher.head.name).and_then(|spot| spot.inside("settings")) else {
+        return;
+    };
+    for (name, setting) in &fetcher.settings {
+        let Some(spot) = inside.inside(name) else { continue };
+        let Some(node) =
+            spot.node.get("default").filter(|node| !super::distributions::fits(setting.setting_type, node))
+        else {
+            continue;
+        };
+        found.push(
+            spot.at(node)
+                .says("spec/wrong-type", format!("the default of `{name}` has another type, {}", node.says()), "")
+                .help("write a value of the type of the setting, or correct `type`"),
+        );
+    }
+}
+
+/// An attribute that objects may have, but that nothing is known to give them.
+pub(super) fn misspelt(place: super::Place, object_type: &str, attribute: &str, near: String) -> Diagnostic {
+    place
+        .says(
+            "expr/misspelt-attribute",
+            format!("nothing is known to give objects of the type `{object_type}` a `{attribute}`"),
+            "neither declared nor emitted nor derived",
+        )
+        .help(near)
 }
 
 fn narrowings(catalogue: &Catalogue<'_>, facts: &Facts, fetcher: &Fetcher, found: &mut Vec<Diagnostic>) {
@@ -101,61 +156,20 @@ fn narrowings(catalogue: &Catalogue<'_>, facts: &Facts, fetcher: &Fetcher, found
         return;
     };
     for (object_type, attributes) in &fetcher.narrow_by {
-        for attribute in attributes.iter().filter(|attribute| !facts.has(object_type, attribute)) {
+        for attribute in attributes {
+            if facts.has(object_type, attribute) {
+                if let Some(near) = facts.misspelt(object_type, attribute) {
+                    found.push(misspelt(inside.element(object_type, attribute), object_type, attribute, near));
+                }
+                continue;
+            }
             let mut diagnostic = inside.element(object_type, attribute).says(
                 "lookup/unknown-attribute",
                 format!("objects of the type `{object_type}` have no attribute `{attribute}`"),
                 "neither emitted nor derived",
             );
-            diagnostic.help = mean(attribute, &facts.known(object_type));
+            diagnostic.help = catalogue.mean(attribute, &facts.known(object_type));
             found.push(diagnostic);
-        }
-    }
-}
-
-/// Derived attributes of the parent or of what was looked up.
-fn derived(catalogue: &Catalogue<'_>, facts: &Facts, fetcher: &Fetcher, steps: &[&Step], found: &mut Vec<Diagnostic>) {
-    // Names that hold one object of a type, and names that hold several.
-    let mut one: BTreeMap<usize, Str> = BTreeMap::new();
-    let mut many: BTreeMap<usize, Str> = BTreeMap::new();
-    if let Some(slot) = fetcher.layout.find("parent") {
-        one.insert(slot, fetcher.under.clone());
-    }
-    for step in steps {
-        if let (Verb::Lookup(lookup), Some(slot)) = (&step.verb, step.bind) {
-            let single =
-                step.key.is_none() && !matches!(step.take, crate::checked::Take::All | crate::checked::Take::Distinct);
-            if single { &mut one } else { &mut many }.insert(slot, lookup.object_type.clone());
-        }
-        for generator in step.each.iter().flat_map(|each| &each.generators) {
-            if let [used] = generator.over.uses().as_slice()
-                && used.path.is_empty()
-                && let Some(object_type) = many.get(&used.slot)
-            {
-                one.insert(generator.value, object_type.clone());
-            }
-        }
-    }
-    let mut all: Vec<&Expr> = fetcher.when.iter().collect();
-    fetcher.steps.iter().for_each(|step| exprs::of_step(step, &mut all));
-    for expr in all {
-        for used in expr.uses() {
-            let (Some(object_type), Some(name)) = (one.get(&used.slot), used.path.first()) else { continue };
-            let Some(known) = facts.types.get(object_type) else { continue };
-            if !known.derived.contains_key(name) || known.fetched.contains_key(name) {
-                continue;
-            }
-            if let Some(place) = catalogue.expr(expr, used.start, used.end) {
-                found.push(
-                    place
-                        .says(
-                            "fetcher/reads-derived",
-                            format!("`{name}` of `{object_type}` is derived, and not known while fetching"),
-                            "derived after fetching",
-                        )
-                        .help("derive what depends on it, too, or compute it here from what is fetched"),
-                );
-            }
         }
     }
 }
@@ -182,66 +196,118 @@ fn circle(
         Some(schedule::Because::Lookup(name)) => format!("looks up `{name}`, which `{second}` emits"),
         None => "in the circle".to_owned(),
     };
+    let fetcher = catalogue.specs.fetchers.get(first);
+    let waits_at = match (reason, fetcher) {
+        (Some(schedule::Because::Parent(_)), _) => Some(spot.value("under")),
+        (Some(schedule::Because::Lookup(name)), Some(fetcher)) => {
+            let mut steps = Vec::new();
+            walk(&fetcher.steps, &mut steps);
+            let step = steps
+                .into_iter()
+                .find(|step| matches!(&step.verb, Verb::Lookup(lookup) if lookup.object_type == *name));
+            step.map(|step| catalogue.place(&step.at, "lookup"))
+        }
+        (Some(schedule::Because::Attribute(name)), Some(fetcher)) => read_of_parent(catalogue, fetcher, name),
+        _ => None,
+    };
     found.push(
-        spot.value("name")
+        waits_at
+            .unwrap_or_else(|| spot.value("name"))
             .says("fetcher/circle", "fetchers wait for each other", label)
             .help(format!("the circle is {}; derive what one of them needs of the other", shown.join(" → "))),
     );
 }
 
+/// Where a fetcher first reads an attribute of its parent.
+fn read_of_parent(catalogue: &Catalogue<'_>, fetcher: &Fetcher, attribute: &Str) -> Option<super::Place> {
+    let slot = fetcher.layout.find("parent")?;
+    let mut all: Vec<&Expr> = fetcher.when.iter().collect();
+    fetcher.steps.iter().for_each(|step| exprs::of_step(step, &mut all));
+    all.into_iter().find_map(|expr| {
+        let used = expr.uses().into_iter().find(|used| used.slot == slot && used.path.first() == Some(attribute))?;
+        catalogue.expr(expr, used.start, used.end)
+    })
+}
+
+/// What each fetcher writes to each type.
+struct Written<'f>(BTreeMap<Str, BTreeMap<Str, Vec<&'f Emit>>>);
+
+impl<'f> Written<'f> {
+    fn new(facts: &'f Facts) -> Self {
+        let mut written: BTreeMap<Str, BTreeMap<Str, Vec<&Emit>>> = BTreeMap::new();
+        for emit in &facts.emits {
+            let of = written.entry(emit.fetcher.clone()).or_default();
+            of.entry(emit.object_type.clone()).or_default().push(emit);
+        }
+        Self(written)
+    }
+
+    fn of(&self, fetcher: &Fetcher, object_type: &Str) -> &[&'f Emit] {
+        let written = self.0.get(&fetcher.head.name).and_then(|types| types.get(object_type));
+        written.map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Whether the objects of two fetchers can be told apart: each emit of the one says a word of some attribute where each
+    /// of the other says another.
+    fn apart(&self, first: &Fetcher, second: &Fetcher, object_type: &Str) -> bool {
+        let others = self.of(second, object_type);
+        self.of(first, object_type).iter().all(|one| {
+            others.iter().all(|other| {
+                one.constants.iter().any(|(key, word)| other.constants.get(key).is_some_and(|said| said != word))
+            })
+        })
+    }
+}
+
+/// How many fetchers of one type under one type are compared with each.
+const MOST_OWNERS: usize = 50;
+
 /// Two fetchers of one environment that write the same things.
 fn together(
     catalogue: &Catalogue<'_>,
-    facts: &Facts,
+    written: &Written<'_>,
     fetchers: &[Arc<Fetcher>],
     told: &mut BTreeSet<(Str, Str)>,
     found: &mut Vec<Diagnostic>,
 ) {
-    let keys = |fetcher: &Fetcher, object_type: &Str| -> Option<BTreeSet<Str>> {
-        let mut keys = BTreeSet::new();
-        for emit in
-            facts.emits.iter().filter(|emit| emit.fetcher == fetcher.head.name && emit.object_type == *object_type)
-        {
-            if emit.open {
-                return None;
-            }
-            keys.extend(emit.keys.iter().cloned());
-        }
-        Some(keys)
-    };
-    for (number, first) in fetchers.iter().enumerate() {
-        for second in fetchers.iter().skip(number + 1) {
-            for object_type in first.emits.iter().filter(|name| second.emits.contains(name)) {
-                // Fetchers that write different attributes find different objects of the type.
-                let (a, b) = (keys(first, object_type), keys(second, object_type));
-                if first.under != second.under
-                    || a.is_none()
-                    || a != b
-                    || !told.insert((first.head.name.clone(), second.head.name.clone()))
-                {
-                    continue;
-                }
-                if let (Some(here), Some(there)) =
+    let mut owners: BTreeMap<(&Str, &Str), Vec<&Fetcher>> = BTreeMap::new();
+    let mut emitters: BTreeMap<&Str, Vec<&Fetcher>> = BTreeMap::new();
+    for second in fetchers {
+        for object_type in &second.emits {
+            emitters.entry(object_type).or_default().push(second);
+            let before = owners.entry((object_type, &second.under)).or_default();
+            let first = before
+                .iter()
+                .take(MOST_OWNERS)
+                .find(|first| first.head.name != second.head.name && !written.apart(first, second, object_type))
+                .copied();
+            before.push(second);
+            if let Some(first) = first
+                && told.insert((first.head.name.clone(), second.head.name.clone()))
+                && let (Some(here), Some(there)) =
                     (catalogue.spot("fetcher", &second.head.name), catalogue.spot("fetcher", &first.head.name))
-                {
-                    let mut diagnostic = here
-                        .element("emits", object_type)
-                        .says(
-                            "fetcher/two-owners",
-                            format!(
-                                "`{}` and `{}` both emit `{object_type}` under `{}`",
-                                first.head.name, second.head.name, first.under
-                            ),
-                            "emitted here",
-                        )
-                        .help("let one of them `extends` the type, or give them different environments");
-                    diagnostic.others.push(there.element("emits", object_type).label("and here"));
-                    found.push(diagnostic);
-                }
+            {
+                let mut diagnostic = here
+                    .element("emits", object_type)
+                    .says(
+                        "fetcher/two-owners",
+                        format!(
+                            "`{}` and `{}` both emit `{object_type}` under `{}`",
+                            first.head.name, second.head.name, first.under
+                        ),
+                        "emitted here",
+                    )
+                    .help("let one of them `extends` the type, or give them different environments");
+                diagnostic.others.push(there.element("emits", object_type).label("and here"));
+                found.push(diagnostic);
             }
-            for (emitter, extender) in [(first, second), (second, first)] {
-                for object_type in extender.extends.iter().filter(|name| emitter.emits.contains(name)) {
-                    twice(catalogue, facts, emitter, extender, object_type, told, found);
+        }
+    }
+    for extender in fetchers {
+        for object_type in &extender.extends {
+            for emitter in emitters.get(object_type).into_iter().flatten() {
+                if emitter.head.name != extender.head.name {
+                    twice(catalogue, written, emitter, extender, object_type, told, found);
                 }
             }
         }
@@ -250,7 +316,7 @@ fn together(
 
 fn twice(
     catalogue: &Catalogue<'_>,
-    facts: &Facts,
+    written: &Written<'_>,
     emitter: &Fetcher,
     extender: &Fetcher,
     object_type: &Str,
@@ -259,6 +325,16 @@ fn twice(
 ) {
     let Some(declared) = catalogue.specs.object_types.get(object_type) else { return };
     let Some(slot) = declared.layout.find("self") else { return };
+    let emitted = written.of(emitter, object_type);
+    let mut both = Vec::new();
+    for emit in written.of(extender, object_type) {
+        both.extend(
+            emit.keys.iter().filter(|key| emitted.iter().any(|one| one.keys.contains(*key))).map(|key| (key, *emit)),
+        );
+    }
+    if both.is_empty() {
+        return;
+    }
     let identity: BTreeSet<Str> = declared
         .forms
         .iter()
@@ -269,28 +345,15 @@ fn twice(
         .filter(|used| used.slot == slot)
         .filter_map(|used| used.path.first().cloned())
         .collect();
-    let of = |fetcher: &Fetcher| {
-        facts
-            .emits
-            .iter()
-            .filter(|emit| emit.fetcher == fetcher.head.name && emit.object_type == *object_type)
-            .flat_map(|emit| emit.keys.iter().map(move |key| (key.clone(), emit)))
-            .collect::<Vec<_>>()
-    };
-    let written: BTreeSet<Str> = of(emitter).into_iter().map(|(key, _)| key).collect();
-    for (key, emit) in of(extender) {
-        let united = declared.attributes.get(&key).is_some_and(|attribute| attribute.merge_union);
-        if !written.contains(&key)
-            || identity.contains(&key)
-            || united
-            || !told.insert((extender.head.name.clone(), key.clone()))
-        {
+    for (key, emit) in both {
+        let united = declared.attributes.get(key).is_some_and(|attribute| attribute.merge_union);
+        if identity.contains(key) || united || !told.insert((extender.head.name.clone(), key.clone())) {
             continue;
         }
         let place = catalogue
             .at(&emit.at)
             .and_then(|spot| spot.inside("set"))
-            .map_or_else(|| catalogue.place(&emit.at, "emit"), |set| set.key(&key));
+            .map_or_else(|| catalogue.place(&emit.at, "emit"), |set| set.key(key));
         found.push(
             place
                 .says(
@@ -304,29 +367,35 @@ fn twice(
 }
 
 /// Fetchers under a type that nothing emits where they apply, and stand-ins that no distribution puts in place.
-fn reach(catalogue: &Catalogue<'_>, chosen: &[Vec<Arc<Fetcher>>], found: &mut Vec<Diagnostic>) {
+fn reach(catalogue: &Catalogue<'_>, chosen: &[&Vec<Arc<Fetcher>>], found: &mut Vec<Diagnostic>) {
+    let mut applying: BTreeSet<&Str> = BTreeSet::new();
+    let mut running: BTreeSet<&Str> = BTreeSet::new();
+    for fetchers in chosen {
+        let emitted: BTreeSet<&Str> = fetchers.iter().flat_map(|fetcher| &fetcher.emits).collect();
+        for fetcher in *fetchers {
+            applying.insert(&fetcher.head.name);
+            if emitted.contains(&fetcher.under) {
+                running.insert(&fetcher.head.name);
+            }
+        }
+    }
     for fetcher in catalogue.specs.fetchers.values() {
         let Some(spot) = catalogue.spot("fetcher", &fetcher.head.name) else { continue };
-        let applying: Vec<&Vec<Arc<Fetcher>>> = chosen
-            .iter()
-            .filter(|fetchers| fetchers.iter().any(|known| known.head.name == fetcher.head.name))
-            .collect();
-        if applying.is_empty()
+        if !applying.contains(&fetcher.head.name)
+            || running.contains(&fetcher.head.name)
             || fetcher.under.as_ref() == "environment"
             || catalogue.spot("object_type", &fetcher.under).is_none()
         {
             continue;
         }
-        if !applying.iter().any(|fetchers| fetchers.iter().any(|known| known.emits.contains(&fetcher.under))) {
-            found.push(
-                spot.value("under")
-                    .says(
-                        "fetcher/never-under",
-                        format!("nothing emits `{}` where this fetcher applies, so it never runs", fetcher.under),
-                        "never there",
-                    )
-                    .help("correct `under`, or add a fetcher that emits the type"),
-            );
-        }
+        found.push(
+            spot.value("under")
+                .says(
+                    "fetcher/never-under",
+                    format!("nothing emits `{}` where this fetcher applies, so it never runs", fetcher.under),
+                    "never there",
+                )
+                .help("correct `under`, or add a fetcher that emits the type"),
+        );
     }
 }

@@ -2,17 +2,15 @@
 
 use calipso_expr::shape::{self, Shape};
 
-use super::{Catalogue, attributes::Facts, variances};
+use super::{Catalogue, attributes::Facts, variances::World};
 use crate::{
     checked::{JoinEnd, Selector},
     diag::Diagnostic,
 };
 
-pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, found: &mut Vec<Diagnostic>) {
-    let supported = variances::supported(catalogue);
-    let applies = |selectors: &[&Selector]| {
-        supported.is_empty() || supported.iter().any(|one| selectors.iter().all(|selector| one.fulfils(selector)))
-    };
+pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, world: &World<'_>, found: &mut Vec<Diagnostic>) {
+    let supported = &world.supported;
+    let applies = |selectors: &[&Selector]| world.applies(selectors);
     let specs = catalogue.specs;
     for link_type in specs.link_types.values() {
         let Some(spot) = catalogue.spot("link_type", &link_type.head.name) else { continue };
@@ -110,7 +108,8 @@ fn keys(
         return;
     }
     let (x, y) = (shape::infer(a, at).0, shape::infer(b, at).0);
-    if !x.may_equal(&y) {
+    // A key that is no list was reported as such.
+    if a.is_list() && b.is_list() && !x.may_equal(&y) {
         let of = |shape: &Shape| match shape {
             Shape::List(of) => of.kind(),
             other => other.kind(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use calipso_model::Str;
 
-use super::{Catalogue, Place, mean, walk};
+use super::{Catalogue, Place, walk};
 use crate::{
     checked::{Step, TransportName, Verb},
     diag::Diagnostic,
@@ -82,9 +82,11 @@ fn unused_roles(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
 
 /// Object types that no fetcher brings into being.
 fn unused_types(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
+    let emitted: BTreeSet<&Str> = catalogue.specs.fetchers.values().flat_map(|fetcher| &fetcher.emits).collect();
     for name in catalogue.specs.object_types.keys() {
-        let emitted = catalogue.specs.fetchers.values().any(|fetcher| fetcher.emits.contains(name));
-        if !emitted && let Some(spot) = catalogue.spot("object_type", name) {
+        if !emitted.contains(name)
+            && let Some(spot) = catalogue.spot("object_type", name)
+        {
             found.push(
                 spot.value("name")
                     .says(
@@ -123,7 +125,7 @@ pub(super) fn known_type(
         format!("no object type is named `{name}`"),
         "not declared under object_types/",
     );
-    diagnostic.help = mean(name, catalogue.specs.object_types.keys());
+    diagnostic.help = catalogue.mean(name, catalogue.specs.object_types.keys());
     found.push(diagnostic);
 }
 
@@ -143,7 +145,7 @@ fn tests(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
                 format!("there is no {kind} named `{name}`"),
                 "tests nothing",
             );
-            diagnostic.help = mean(name, &names);
+            diagnostic.help = catalogue.mean(name, &names);
             found.push(diagnostic);
         }
     }

@@ -1,22 +1,22 @@
-//! Clique paths: which way each entry is walked, and whether the path connects.
+//! Clique paths: which way each entry is walked.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use super::Catalogue;
-use crate::{checked::Specs, diag::Diagnostic};
+use calipso_model::Str;
+
+use crate::checked::Specs;
 
 /// Finds for each path entry the declared link type, and whether it is walked backwards.
 pub(crate) fn settle(specs: &mut Specs) {
-    let declared: Vec<(calipso_model::Str, calipso_model::Str, calipso_model::Str)> =
-        specs.link_types.values().map(|link| (link.head.name.clone(), link.from.clone(), link.to.clone())).collect();
+    let turned: BTreeMap<String, Str> =
+        specs.link_types.values().map(|link| (format!("{}-{}", link.to, link.from), link.head.name.clone())).collect();
     for clique in specs.clique_types.values_mut() {
         let mut settled = (**clique).clone();
         for step in &mut settled.path {
-            if declared.iter().any(|(name, ..)| *name == step.written) {
+            if specs.link_types.contains_key(&step.written) {
                 continue;
             }
-            let turned = declared.iter().find(|(_, from, to)| format!("{to}-{from}") == step.written.as_ref());
-            if let Some((name, ..)) = turned {
+            if let Some(name) = turned.get(step.written.as_ref()) {
                 step.link_type = name.clone();
                 step.backwards = true;
             }
@@ -24,7 +24,3 @@ pub(crate) fn settle(specs: &mut Specs) {
         *clique = Arc::new(settled);
     }
 }
-
-/// Reports entries that no link type declares, and entries whose start is not reached.
-#[expect(dead_code)]
-pub(super) fn check(_catalogue: &Catalogue<'_>, _diagnostics: &mut Vec<Diagnostic>) {}

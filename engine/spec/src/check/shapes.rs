@@ -29,6 +29,9 @@ fn code(kind: ShapeIssueKind) -> &'static str {
         ShapeIssueKind::WrongType => "expr/wrong-type",
         ShapeIssueKind::MaybeUndefined => "expr/maybe-undefined",
         ShapeIssueKind::BadGenerator => "each/bad-generator",
+        ShapeIssueKind::ReadsLate => "fetcher/reads-derived",
+        ShapeIssueKind::Misspelt => "expr/misspelt-attribute",
+        ShapeIssueKind::NeverEqual => "expr/never-equal",
     }
 }
 
@@ -37,7 +40,7 @@ pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, found: &mut Vec<Di
     for fetcher in catalogue.specs.fetchers.values() {
         let mut walk = Walk::new(catalogue, Some(facts), &fetcher.layout);
         walk.fetcher = fetcher.head.name.clone();
-        fetcher_roots(&mut walk, fetcher, facts.whole(&fetcher.under));
+        fetcher_roots(&mut walk, fetcher, facts.while_fetching(&fetcher.under));
         if let Some(when) = &fetcher.when {
             walk.expr(when);
         }

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use calipso_expr::Tree;
 use calipso_model::{Str, Value};
 
-use super::{Catalogue, Place, Spot, exprs, mean, walk};
+use super::{Catalogue, Place, Spot, exprs, walk};
 use crate::{
-    checked::{Block, Connection, Fetcher, HttpStep, SqlStep, Step, Take, Verb},
+    checked::{Block, Connection, Fetcher, HttpStep, SqlStep, Step, Take, TransportName, Verb},
     diag::Diagnostic,
     load::KINDS,
     yaml::NodeKind,
@@ -19,6 +19,12 @@ pub(super) fn check(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
         let mut steps = Vec::new();
         walk(&fetcher.steps, &mut steps);
         unused(catalogue, fetcher, &steps, found);
+        // The role of a spec is that of its requests; where it has none, a misspelt one does no harm, and is one all the same.
+        if let Some(role) = spot.node.get("via").and_then(|node| node.as_text())
+            && !steps.iter().any(|step| matches!(step.verb, Verb::Http(_)))
+        {
+            of_role(catalogue, &Str::from(role), || spot.value("via"), found);
+        }
         for step in &steps {
             alternatives(catalogue, step, found);
             asks(catalogue, step, spot, found);
@@ -32,6 +38,17 @@ pub(super) fn check(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
         }
         for step in steps {
             alternatives(catalogue, step, found);
+            let (verb, wanted) = match &step.verb {
+                Verb::Run(_) => ("run", TransportName::Ssh),
+                Verb::Http(_) => ("http", TransportName::Http),
+                Verb::Sql(_) => ("sql", TransportName::Sql),
+                _ => ("", connection.transport),
+            };
+            let whole = || catalogue.spot("connection", &connection.head.name).map(|spot| spot.here());
+            let Some(place) = catalogue.at(&step.at).map(|spot| spot.key(verb)).or_else(whole) else { continue };
+            if !carried(verb, wanted, &connection.role, &[connection], || place, found) {
+                continue;
+            }
             match &step.verb {
                 Verb::Http(http) => {
                     target(catalogue, step, http, &[connection], None, found);
@@ -146,11 +163,52 @@ fn of_role<'c>(
         if !roles.contains(role) {
             let mut diagnostic =
                 place().says("via/unknown-role", format!("no connection has the role `{role}`"), "not declared");
-            diagnostic.help = mean(role, &roles).or_else(|| Some(format!("declare a connection with `role: {role}`")));
+            diagnostic.help =
+                catalogue.mean(role, &roles).or_else(|| Some(format!("declare a connection with `role: {role}`")));
             found.push(diagnostic);
         }
     }
     connections
+}
+
+/// Whether the role is reached by what the verb needs; if not, that is reported.
+fn carried(
+    verb: &str,
+    transport: TransportName,
+    role: &str,
+    connections: &[&Connection],
+    place: impl FnOnce() -> Place,
+    found: &mut Vec<Diagnostic>,
+) -> bool {
+    let Some(other) = connections.iter().find(|connection| connection.transport != transport) else { return true };
+    found.push(
+        place()
+            .says(
+                "via/other-transport",
+                format!(
+                    "`{verb}` asks over {}; the role `{role}` is reached over {}",
+                    says(transport),
+                    says(other.transport)
+                ),
+                "cannot carry this",
+            )
+            .help(match other.transport {
+                TransportName::Http => "ask it with `http`, or name another role with `via`",
+                TransportName::Sql => "ask it with `sql`, or name another role with `via`",
+                TransportName::Ssh => "ask it with `run`, or name another role with `via`",
+                TransportName::Amqp => "a broker is listened to, not asked: name another role with `via`",
+            }),
+    );
+    false
+}
+
+fn says(transport: TransportName) -> &'static str {
+    match transport {
+        TransportName::Http => "http",
+        TransportName::Sql => "sql",
+        TransportName::Ssh => "ssh",
+        TransportName::Amqp => "amqp",
+    }
 }
 
 fn asks(catalogue: &Catalogue<'_>, step: &Step, spec: Spot<'_>, found: &mut Vec<Diagnostic>) {
@@ -164,16 +222,46 @@ fn asks(catalogue: &Catalogue<'_>, step: &Step, spec: Spot<'_>, found: &mut Vec<
     };
     match &step.verb {
         Verb::Run(run) => {
-            of_role(catalogue, &run.via, via_place("run"), found);
+            let connections = of_role(catalogue, &run.via, via_place("run"), found);
+            carried("run", TransportName::Ssh, &run.via, &connections, via_place("run"), found);
         }
         Verb::Http(http) => {
+            let said = spec.node.get("via").is_some()
+                || catalogue.at(&step.at).is_none_or(|spot| spot.node.get("via").is_some());
+            if !said && !catalogue.specs.connections.values().any(|connection| connection.role == http.via) {
+                let mut roles: Vec<&str> = catalogue
+                    .specs
+                    .connections
+                    .values()
+                    .filter(|connection| connection.transport == TransportName::Http)
+                    .map(|connection| connection.role.as_ref())
+                    .collect();
+                roles.dedup();
+                let advice = match roles.as_slice() {
+                    [] => "declare a connection over http, and name its role with `via`".to_owned(),
+                    roles => format!(
+                        "add `via: {}` to the step, or to the spec for all of its requests",
+                        roles.join("` or `via: ")
+                    ),
+                };
+                let place = catalogue.at(&step.at).map_or_else(|| spec.here(), |spot| spot.key("http"));
+                found.push(
+                    place.says("via/unknown-role", "nothing says whom this request asks", "without `via`").help(advice),
+                );
+                return;
+            }
             let connections = of_role(catalogue, &http.via, via_place("http"), found);
+            if !carried("http", TransportName::Http, &http.via, &connections, via_place("http"), found) {
+                return;
+            }
             target(catalogue, step, http, &connections, Some(spec), found);
             items(catalogue, step, http, &connections, found);
         }
         Verb::Sql(sql) => {
             let connections = of_role(catalogue, &sql.via, via_place("sql"), found);
-            identifiers(catalogue, step, sql, &connections, found);
+            if carried("sql", TransportName::Sql, &sql.via, &connections, via_place("sql"), found) {
+                identifiers(catalogue, step, sql, &connections, found);
+            }
         }
         _ => {}
     }
@@ -201,7 +289,7 @@ fn target(
                     format!("the role `{}` has no target `{key}`", first.role),
                     format!("not under `target` of the connection `{}`", first.head.name),
                 );
-                diagnostic.help = mean(key, first.target.keys());
+                diagnostic.help = catalogue.mean(key, first.target.keys());
                 found.push(diagnostic);
             }
             Some(field) => {
@@ -216,7 +304,8 @@ fn target(
                         format!("`{shown}` is no `{key}` of the role `{}`", first.role),
                         "not among `one_of`",
                     );
-                    diagnostic.help = mean(&shown, &words).or_else(|| Some(format!("one of {}", words.join(", "))));
+                    diagnostic.help =
+                        catalogue.mean(&shown, &words).or_else(|| Some(format!("one of {}", words.join(", "))));
                     found.push(diagnostic);
                 }
             }
@@ -296,7 +385,7 @@ fn identifiers(
             format!("no connection of the role `{}` has the identifier `{name}`", sql.via),
             "not declared under `identifiers`",
         );
-        diagnostic.help = mean(&name, &known);
+        diagnostic.help = catalogue.mean(&name, &known);
         found.push(diagnostic);
     }
 }

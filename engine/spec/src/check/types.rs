@@ -8,7 +8,6 @@ use calipso_model::{Map, Str, Value};
 use super::{
     Catalogue,
     attributes::{COMMON, Emit, Facts},
-    mean,
 };
 use crate::{
     checked::{DeriveRule, Form, ObjectType},
@@ -94,7 +93,7 @@ fn parents(catalogue: &Catalogue<'_>, object_type: &ObjectType, found: &mut Vec<
             format!("no object type is named `{name}`"),
             "not declared under object_types/",
         );
-        diagnostic.help = mean(name, catalogue.specs.object_types.keys());
+        diagnostic.help = catalogue.mean(name, catalogue.specs.object_types.keys());
         found.push(diagnostic);
     };
     for form in object_type.forms.iter().filter(|form| !known(&form.parent_type)) {
@@ -146,10 +145,7 @@ fn folder_types(
 
 fn overwritten(catalogue: &Catalogue<'_>, facts: &Facts, object_type: &ObjectType, found: &mut Vec<Diagnostic>) {
     for rule in &object_type.derive {
-        let emit = facts
-            .emits
-            .iter()
-            .find(|emit| emit.object_type == object_type.head.name && emit.keys.contains(&rule.attribute));
+        let emit = facts.emits_of(&object_type.head.name).find(|emit| emit.keys.contains(&rule.attribute));
         if let Some(emit) = emit {
             let mut diagnostic = catalogue
                 .place(&rule.at, "attribute")
@@ -172,7 +168,7 @@ fn overwritten(catalogue: &Catalogue<'_>, facts: &Facts, object_type: &ObjectTyp
 /// Declared attributes that nothing writes, where all that is written is known.
 fn never_emitted(catalogue: &Catalogue<'_>, facts: &Facts, object_type: &ObjectType, found: &mut Vec<Diagnostic>) {
     let name = &object_type.head.name;
-    let emits: Vec<&Emit> = facts.emits.iter().filter(|emit| emit.object_type == *name).collect();
+    let emits: Vec<&Emit> = facts.emits_of(name).collect();
     if emits.is_empty() || emits.iter().any(|emit| emit.open) {
         return;
     }
@@ -252,9 +248,11 @@ fn rule_exprs(rule: &DeriveRule) -> Vec<&Expr> {
 
 fn derive_circle(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
     let types = &catalogue.specs.object_types;
-    let derived = |name: &Str, attribute: &Str| {
-        types.get(name).is_some_and(|known| known.derive.iter().any(|rule| rule.attribute == *attribute))
-    };
+    let all: BTreeSet<(&Str, &Str)> = types
+        .iter()
+        .flat_map(|(name, object_type)| object_type.derive.iter().map(move |rule| (name, &rule.attribute)))
+        .collect();
+    let derived = |name: &Str, attribute: &Str| all.contains(&(name, attribute));
     let mut waits: BTreeMap<(Str, Str), BTreeSet<(Str, Str)>> = BTreeMap::new();
     let mut places = BTreeMap::new();
     for (name, object_type) in types {
@@ -273,17 +271,25 @@ fn derive_circle(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
         }
     }
     // Take away what waits for nothing, until only circles and what waits for them are left.
-    loop {
-        let ready: Vec<(Str, Str)> = waits
-            .iter()
-            .filter(|(_, on)| on.iter().all(|on| !waits.contains_key(on)))
-            .map(|(node, _)| node.clone())
-            .collect();
-        if ready.is_empty() {
-            break;
+    let mut waiting: BTreeMap<(Str, Str), Vec<(Str, Str)>> = BTreeMap::new();
+    let mut n_open: BTreeMap<(Str, Str), usize> = BTreeMap::new();
+    for (node, on) in &waits {
+        n_open.insert(node.clone(), on.len());
+        for other in on {
+            waiting.entry(other.clone()).or_default().push(node.clone());
         }
-        for node in ready {
-            waits.remove(&node);
+    }
+    let mut ready: Vec<(Str, Str)> =
+        n_open.iter().filter(|(_, n_open)| **n_open == 0).map(|(node, _)| node.clone()).collect();
+    while let Some(node) = ready.pop() {
+        waits.remove(&node);
+        for other in waiting.remove(&node).unwrap_or_default() {
+            if let Some(n_open) = n_open.get_mut(&other) {
+                *n_open -= 1;
+                if *n_open == 0 {
+                    ready.push(other);
+                }
+            }
         }
     }
     let Some(start) = waits.keys().next().cloned() else { return };

@@ -1,9 +1,11 @@
 //! One diagnostic, several renderings: text for people, JSON, SARIF, annotations.
 
+use std::collections::BTreeMap;
+
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
-use super::{CODES, Diagnostic, Files, Severity, line_column};
+use super::{CODES, Diagnostic, Files, Lines, Severity};
 
 /// As a compiler prints it.
 #[must_use]
@@ -50,10 +52,26 @@ pub fn text(diagnostics: &[Diagnostic], files: &Files, colour: bool) -> String {
     out
 }
 
-fn place(label: &super::Label, files: &Files) -> Value {
-    let source = files.get(&label.file).map_or("", AsRef::as_ref);
-    let (line, column) = line_column(source, label.range.start);
-    let (end_line, end_column) = line_column(source, label.range.end);
+/// The lines of every file in which something was found.
+struct Places<'f>(BTreeMap<&'f str, (&'f str, Lines)>);
+
+impl<'f> Places<'f> {
+    fn new(diagnostics: &'f [Diagnostic], files: &'f Files) -> Self {
+        let mut places = BTreeMap::new();
+        for label in diagnostics.iter().flat_map(|found| std::iter::once(&found.primary).chain(&found.others)) {
+            places.entry(label.file.as_ref()).or_insert_with(|| {
+                let text = files.get(&label.file).map_or("", AsRef::as_ref);
+                (text, Lines::new(text))
+            });
+        }
+        Self(places)
+    }
+}
+
+fn place(label: &super::Label, places: &Places<'_>) -> Value {
+    let at = |offset| places.0.get(label.file.as_ref()).map_or((1, 1), |(text, lines)| lines.place(text, offset));
+    let (line, column) = at(label.range.start);
+    let (end_line, end_column) = at(label.range.end);
     json!({
         "file": label.file.as_ref(), "line": line, "column": column, "end_line": end_line, "end_column": end_column,
         "label": label.text,
@@ -63,15 +81,16 @@ fn place(label: &super::Label, files: &Files) -> Value {
 /// One JSON document: `{"diagnostics": [...], "errors": n, "warnings": n}`.
 #[must_use]
 pub fn json(diagnostics: &[Diagnostic], files: &Files) -> String {
+    let places = Places::new(diagnostics, files);
     let list: Vec<Value> = diagnostics
         .iter()
         .map(|diagnostic| {
-            let mut entry = place(&diagnostic.primary, files);
+            let mut entry = place(&diagnostic.primary, &places);
             entry["code"] = json!(diagnostic.code);
             entry["severity"] = json!(diagnostic.severity.as_str());
             entry["message"] = json!(diagnostic.message);
             entry["help"] = json!(diagnostic.help);
-            entry["others"] = diagnostic.others.iter().map(|label| place(label, files)).collect();
+            entry["others"] = diagnostic.others.iter().map(|label| place(label, &places)).collect();
             entry
         })
         .collect();
@@ -87,8 +106,9 @@ pub fn json(diagnostics: &[Diagnostic], files: &Files) -> String {
 /// SARIF 2.1.0.
 #[must_use]
 pub fn sarif(diagnostics: &[Diagnostic], files: &Files) -> String {
+    let places = Places::new(diagnostics, files);
     let region = |label: &super::Label| {
-        let at = place(label, files);
+        let at = place(label, &places);
         json!({"physicalLocation": {
             "artifactLocation": {"uri": label.file.as_ref()},
             "region": {"startLine": at["line"], "startColumn": at["column"], "endLine": at["end_line"], "endColumn": at["end_column"]},
@@ -128,9 +148,10 @@ pub fn sarif(diagnostics: &[Diagnostic], files: &Files) -> String {
 pub fn github(diagnostics: &[Diagnostic], files: &Files) -> String {
     let data = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
     let property = |text: &str| data(text).replace(':', "%3A").replace(',', "%2C");
+    let places = Places::new(diagnostics, files);
     let mut out = String::new();
     for diagnostic in diagnostics {
-        let at = place(&diagnostic.primary, files);
+        let at = place(&diagnostic.primary, &places);
         let mut message = diagnostic.message.clone();
         if let Some(help) = &diagnostic.help {
             message.push('\n');

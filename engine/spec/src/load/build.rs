@@ -135,6 +135,7 @@ fn parsers(chosen: &BTreeMap<(usize, Str), Parsed>, diagnostics: &mut Vec<Diagno
                     }
                     Some(lower::parser::Chosen::Spec(spec)) => {
                         if let Some(parser) = lower::parser::compile(&mut cx, node, &spec) {
+                            lower::parser::named_groups(&mut cx, node, &parser);
                             known.insert(parsed.name.clone(), Known::Ready(parser));
                         }
                     }

@@ -260,6 +260,19 @@ fn schema_fits(cx: &mut Cx<'_>, node: &Node, wanted: &str) -> bool {
     if text.as_ref() == wanted {
         return true;
     }
+    let kind = wanted.split('/').next().unwrap_or_default();
+    if text.split('/').next() == Some(kind) {
+        help(
+            cx.report(
+                "spec/wrong-schema",
+                &schema.range,
+                format!("this program reads `{wanted}`, not `{text}`"),
+                "a version that it does not know",
+            ),
+            format!("write `schema: {wanted}`, or use a program that reads the version"),
+        );
+        return false;
+    }
     help(
         cx.report(
             "spec/wrong-schema",

@@ -8,7 +8,7 @@ use crate::{
     checked::{
         Aliases, Connection, Field, FieldType, Jump, Limits, PageRule, SessionValue, TargetField, TransportName, Wrap,
     },
-    decode::{Cx, Fields, help, list, map, names, scalar, text},
+    decode::{Cx, Fields, MOST_ENTRIES, help, list, map, names, not_endless, scalar, text},
     lower::{
         head,
         parser::Named,
@@ -142,6 +142,9 @@ pub(crate) fn connection(cx: &mut Cx<'_>, node: &Node, parsers: &Named) -> Optio
         trees(cx, identifier_node, "identifiers", scope)
     });
     let limits = limits(cx, fields.take("limits"), transport);
+    if let Some(transport) = transport {
+        transports(cx, &mut fields, transport);
+    }
     let test = match fields.take("test") {
         Some(node) => steps(cx, node, "test", &mut scope, &setting(Place::Test)),
         // A broker has nothing that a step could ask: its test is the connection itself.
@@ -184,15 +187,70 @@ pub(crate) fn connection(cx: &mut Cx<'_>, node: &Node, parsers: &Named) -> Optio
     })
 }
 
+/// The keys of each transport that others have no use for.
+const OF_TRANSPORT: &[(&str, &[TransportName])] = &[
+    ("base", &[TransportName::Http]),
+    ("send", &[TransportName::Http]),
+    ("pages", &[TransportName::Http]),
+    ("login_again_if", &[TransportName::Http]),
+    ("own", &[TransportName::Ssh]),
+    ("jump", &[TransportName::Ssh]),
+    ("wrap", &[TransportName::Ssh]),
+    ("identifiers", &[TransportName::Sql]),
+    ("connect", &[TransportName::Sql, TransportName::Ssh, TransportName::Amqp]),
+];
+
+/// As an author writes it.
+fn written(transport: TransportName) -> &'static str {
+    match transport {
+        TransportName::Http => "http",
+        TransportName::Sql => "sql",
+        TransportName::Ssh => "ssh",
+        TransportName::Amqp => "amqp",
+    }
+}
+
+/// What a connection needs, and what means nothing over its transport.
+fn transports(cx: &mut Cx<'_>, fields: &mut Fields<'_>, transport: TransportName) {
+    for (key, of) in OF_TRANSPORT.iter().filter(|(_, of)| !of.contains(&transport)) {
+        if let Some(place) = fields.key(key).map(|key| key.range.clone()) {
+            let listed: Vec<&str> = of.iter().map(|one| written(*one)).collect();
+            let here = written(transport);
+            let advice = if *key == "connect" {
+                "say in `base` where requests go".to_owned()
+            } else {
+                "leave it out, or correct `transport`".to_owned()
+            };
+            help(
+                cx.report(
+                    "connection/other-transport",
+                    &place,
+                    format!("`{key}` has no meaning over {here}"),
+                    format!("only over {}", listed.join(", ")),
+                ),
+                advice,
+            );
+        }
+    }
+    if transport == TransportName::Http {
+        fields.need(cx, "base");
+    }
+    if transport == TransportName::Sql || transport == TransportName::Ssh || transport == TransportName::Amqp {
+        fields.need(cx, "connect");
+    }
+}
+
 /// The names that steps bind.
 fn bound_by(steps: &[crate::checked::Step], scope: &Scope) -> Vec<Str> {
     steps.iter().filter_map(|step| step.bind.and_then(|slot| scope.layout.name(slot)).cloned()).collect()
 }
 
 fn form(cx: &mut Cx<'_>, node: &Node) -> BTreeMap<Str, Field> {
+    not_endless(cx, node, "fields");
     map(cx, node, "fields")
         .unwrap_or_default()
         .iter()
+        .take(MOST_ENTRIES)
         .filter_map(|(key, node)| Some((key.name.clone(), field(cx, node)?)))
         .collect()
 }
@@ -219,7 +277,10 @@ fn field(cx: &mut Cx<'_>, node: &Node) -> Option<Field> {
     let default = fields.take("default").map(|node| constant(cx, node));
     let one_of = fields
         .take("one_of")
-        .and_then(|node| list(cx, node, "one_of"))
+        .and_then(|node| {
+            crate::decode::not_empty(cx, node, "one_of");
+            list(cx, node, "one_of")
+        })
         .unwrap_or_default()
         .iter()
         .filter_map(|node| scalar(cx, node, "one_of"))
@@ -253,7 +314,10 @@ fn target_field(cx: &mut Cx<'_>, node: &Node, scope: &Scope) -> Option<TargetFie
     fields.text(cx, "description");
     let one_of = fields
         .take("one_of")
-        .and_then(|node| list(cx, node, "one_of"))
+        .and_then(|node| {
+            crate::decode::not_empty(cx, node, "one_of");
+            list(cx, node, "one_of")
+        })
         .unwrap_or_default()
         .iter()
         .filter_map(|node| scalar(cx, node, "one_of"))
@@ -288,16 +352,27 @@ fn limits(cx: &mut Cx<'_>, node: Option<&Node>, transport: Option<TransportName>
     };
     let Some(mut fields) = node.and_then(|node| Fields::open(cx, node, "`limits`")) else { return limits };
     let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX).max(1);
-    if let Some(number) = fields.count(cx, "concurrent") {
+    if let Some(key) =
+        fields.key("channels_per_host").filter(|_| transport.is_some_and(|one| one != TransportName::Ssh))
+    {
+        let message = "`channels_per_host` has no meaning over this transport";
+        help(cx.report("connection/other-transport", &key.range, message, "only over ssh"), "leave it out");
+    }
+    if let Some(node) = node.and_then(|node| node.get("per_second"))
+        && matches!(node.value(), calipso_model::Value::Int(0) | calipso_model::Value::Float(0.0))
+    {
+        crate::decode::out_of_range(cx, node, "per_second", "0", "any number above 0");
+    }
+    if let Some(number) = fields.count_in(cx, "concurrent", 1..=10_000) {
         limits.concurrent = size(number);
     }
     limits.per_second = fields.number(cx, "per_second").or(limits.per_second);
-    if let Some(number) = fields.count(cx, "channels_per_host") {
+    if let Some(number) = fields.count_in(cx, "channels_per_host", 1..=10_000) {
         limits.channels_per_host = size(number);
     }
-    limits.timeout_secs = fields.count(cx, "timeout_secs").unwrap_or(limits.timeout_secs).max(1);
-    limits.max_bytes = fields.count(cx, "max_bytes").unwrap_or(limits.max_bytes).max(1);
-    limits.max_pages = fields.count(cx, "max_pages").unwrap_or(limits.max_pages).max(1);
+    limits.timeout_secs = fields.count_in(cx, "timeout_secs", 1..=86_400).unwrap_or(limits.timeout_secs);
+    limits.max_bytes = fields.count_in(cx, "max_bytes", 1..=1 << 40).unwrap_or(limits.max_bytes);
+    limits.max_pages = fields.count_in(cx, "max_pages", 1..=10_000_000).unwrap_or(limits.max_pages);
     fields.finish(cx);
     limits
 }

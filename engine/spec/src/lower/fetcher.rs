@@ -6,7 +6,7 @@ use calipso_model::Str;
 
 use crate::{
     checked::{AttributeType, Block, Fetcher, Setting, Step, Verb},
-    decode::{Cx, Fields, map, names, text, texts},
+    decode::{Cx, Fields, MOST_ENTRIES, map, names, not_endless, text, texts},
     lower::{
         head,
         parser::Named,
@@ -39,9 +39,13 @@ pub(crate) fn fetcher(cx: &mut Cx<'_>, node: &Node, parsers: &Named) -> Option<F
         .collect();
     let settings = fields
         .take("settings")
-        .and_then(|node| map(cx, node, "settings"))
+        .and_then(|node| {
+            not_endless(cx, node, "settings");
+            map(cx, node, "settings")
+        })
         .unwrap_or_default()
         .iter()
+        .take(MOST_ENTRIES)
         .filter_map(|(key, node)| Some((key.name.clone(), setting(cx, node)?)))
         .collect::<BTreeMap<_, _>>();
     let defaults = step::Setting {

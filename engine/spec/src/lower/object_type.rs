@@ -5,8 +5,8 @@ use std::sync::Arc;
 use calipso_model::Str;
 
 use crate::{
-    checked::{Attribute, DeriveRule, Folder, Form, JoinEnd, ObjectType, Take},
-    decode::{Cx, Fields, help, list, map, names},
+    checked::{Attribute, AttributeType, DeriveRule, Folder, Form, JoinEnd, ObjectType, Take},
+    decode::{Cx, Fields, MOST_ENTRIES, help, list, map, names, not_endless},
     lower::{again, fetcher::attribute_type, head, same, step::take_word},
     scope::{Scope, each, expr, tree},
     yaml::{Key, Node},
@@ -44,8 +44,12 @@ pub(crate) fn object_type(cx: &mut Cx<'_>, node: &Node) -> Option<ObjectType> {
 }
 
 fn attributes<'n>(cx: &mut Cx<'_>, fields: &mut Fields<'n>) -> Vec<(&'n Key, Attribute)> {
-    let nodes = fields.take("attributes").and_then(|node| map(cx, node, "attributes")).unwrap_or_default();
-    nodes.iter().filter_map(|(key, node)| Some((key, attribute(cx, node)?))).collect()
+    let nodes = fields.take("attributes").and_then(|node| {
+        not_endless(cx, node, "attributes");
+        map(cx, node, "attributes")
+    });
+    let nodes = nodes.unwrap_or_default().iter().take(MOST_ENTRIES);
+    nodes.filter_map(|(key, node)| Some((key, attribute(cx, node)?))).collect()
 }
 
 /// Whether other attributes are allowed, if it is said.
@@ -54,8 +58,11 @@ fn others(cx: &mut Cx<'_>, fields: &mut Fields<'_>) -> Option<bool> {
 }
 
 fn derived(cx: &mut Cx<'_>, fields: &mut Fields<'_>, scope: &mut Scope) -> Vec<DeriveRule> {
-    let nodes = fields.take("derive").and_then(|node| list(cx, node, "derive")).unwrap_or_default();
-    nodes.iter().filter_map(|node| derive(cx, node, scope)).collect()
+    let nodes = fields.take("derive").and_then(|node| {
+        not_endless(cx, node, "derive");
+        list(cx, node, "derive")
+    });
+    nodes.unwrap_or_default().iter().take(MOST_ENTRIES).filter_map(|node| derive(cx, node, scope)).collect()
 }
 
 /// An object type with what a later layer adds: attributes, values of `one_of`, forms before those that are there,
@@ -132,6 +139,9 @@ fn attribute(cx: &mut Cx<'_>, node: &Node) -> Option<Attribute> {
     let attribute_type_node = fields.need(cx, "type");
     let kind = attribute_type_node.and_then(|node| attribute_type(cx, node));
     let of_node = fields.take("of");
+    if let Some(kind) = kind {
+        meaningless(cx, node, kind);
+    }
     let attribute = Attribute {
         at,
         of: of_node.and_then(|node| attribute_type(cx, node)),
@@ -146,6 +156,31 @@ fn attribute(cx: &mut Cx<'_>, node: &Node) -> Option<Attribute> {
     };
     fields.finish(cx);
     Some(attribute)
+}
+
+/// Keys that have no meaning beside the type of an attribute.
+fn meaningless(cx: &mut Cx<'_>, node: &Node, kind: AttributeType) {
+    use AttributeType::{Any, Integer, List, Map, Number, Text};
+    let rules: [(&str, &[AttributeType], &str); 6] = [
+        ("of", &[List, Map], "a list"),
+        ("keyed_by", &[List], "a list"),
+        ("merge", &[List], "a list"),
+        ("one_of", &[Text, List, Any], "text or a list of texts"),
+        ("refers_to", &[Text, List, Any], "text or a list of texts"),
+        ("unit", &[Integer, Number, List, Any], "a number"),
+    ];
+    for (key, kinds, wanted) in rules {
+        if let Some((key, _)) = node.entry(key)
+            && !kinds.contains(&kind)
+        {
+            let label = format!("only {wanted} has it");
+            let message = format!("`{}` has no meaning for an attribute of this type", key.name);
+            help(
+                cx.report("type/meaningless-key", &key.range, message, label),
+                format!("leave it out, or let the attribute be {wanted}"),
+            );
+        }
+    }
 }
 
 fn form(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope) -> Option<Form> {
@@ -203,7 +238,16 @@ pub(crate) fn end(cx: &mut Cx<'_>, node: Option<&Node>, what: &str, scope: &mut 
     let Some(mut fields) = Fields::open(cx, node, what) else { return end };
     end.each = fields.take("each").and_then(|node| each(cx, node, scope));
     end.when = fields.take("when").and_then(|node| expr(cx, node, "when", scope));
-    end.key = fields.need(cx, "key").and_then(|node| expr(cx, node, "key", scope));
+    let key_node = fields.need(cx, "key");
+    end.key = key_node.and_then(|node| expr(cx, node, "key", scope));
+    if let (Some(node), Some(key)) = (key_node, &end.key)
+        && !key.is_list()
+    {
+        help(
+            cx.report("link/key-no-list", &node.range, "a key is a list of parts", "not written as a list"),
+            format!("write `[{}]`", key.source()),
+        );
+    }
     fields.finish(cx);
     end
 }
@@ -242,6 +286,12 @@ fn derive(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope) -> Option<DeriveRule>
         let value = value_node.and_then(|node| tree(cx, node, scope));
         (own, other, when, value)
     });
+    if let Some(node) = take_node.filter(|_| !joined) {
+        help(
+            cx.report("take/without-key", &node.range, "`take` has no meaning here", "there is one value only"),
+            "it says what happens to the values of several objects: it belongs beside `from`",
+        );
+    }
     let take = take_node.and_then(|node| take_word(cx, node)).unwrap_or(Take::First);
     Some(DeriveRule { at, attribute: attribute?, from, own, other, when, value: value?, take })
 }

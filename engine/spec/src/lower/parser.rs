@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc};
 use calipso_model::Str;
 use calipso_parse::{
     BlockSpec, BlocksSpec, Conversion, JsonSpec, KeyValuesSpec, LastColumn, LineOptions, LinesSpec, MustBe,
-    ParseSpecErrorKind, Parser, ParserSpec, RegexSpec, TableSpec, Tagged,
+    ParseSpecErrorKind, Parser, ParserSpec, RegexSpec, Shape, TableSpec, Tagged,
 };
 
 use crate::{
@@ -21,7 +21,7 @@ pub(crate) const PARSERS: &[&str] =
 pub(crate) type Named = BTreeMap<Str, Arc<Parser>>;
 
 /// What stands under `parse`.
-pub(crate) fn parse(cx: &mut Cx<'_>, node: &Node, known: &Named) -> Option<Arc<Parser>> {
+pub(crate) fn parse(cx: &mut Cx<'_>, node: &Node, known: &Named, only_asks: bool) -> Option<Arc<Parser>> {
     match choose(cx, node)? {
         Chosen::Named(name, range) => match known.get(&name) {
             Some(parser) => Some(Arc::clone(parser)),
@@ -30,7 +30,33 @@ pub(crate) fn parse(cx: &mut Cx<'_>, node: &Node, known: &Named) -> Option<Arc<P
                 None
             }
         },
-        Chosen::Spec(spec) => compile(cx, node, &spec),
+        Chosen::Spec(spec) => {
+            let parser = compile(cx, node, &spec)?;
+            if !only_asks {
+                named_groups(cx, node, &parser);
+            }
+            Some(parser)
+        }
+    }
+}
+
+/// A regular expression that names nothing finds nothing.
+pub(crate) fn named_groups(cx: &mut Cx<'_>, node: &Node, parser: &Parser) {
+    let nothing = |shape: &Shape| matches!(shape, Shape::Map { known, others: None } if known.is_empty());
+    let empty = match parser.shape() {
+        Shape::List(of) => nothing(&of),
+        shape => nothing(&shape),
+    };
+    if let Some(pattern) = node.get("regex").and_then(|inner| inner.get("match")).filter(|_| empty) {
+        help(
+            cx.report(
+                "parse/bad-regex",
+                &pattern.range,
+                "the regular expression has no named group, so it finds nothing",
+                "a named group is needed here",
+            ),
+            "name what is to be found: `(?<name>…)`",
+        );
     }
 }
 
@@ -232,13 +258,23 @@ pub(crate) fn compile(cx: &mut Cx<'_>, node: &Node, spec: &ParserSpec) -> Option
         Err(mistakes) => {
             for mistake in mistakes {
                 let mut place = node;
-                let path = std::iter::once(spec.key().to_owned()).chain(mistake.key_path.iter().cloned());
-                for part in path {
-                    if let crate::yaml::NodeKind::Map(entries) = &place.kind
-                        && let Some((_, inner)) = entries.iter().find(|(key, _)| key.name.as_ref() == part)
-                    {
-                        place = inner;
-                    }
+                for part in &mistake.key_path {
+                    let Some(inner) = place.get(part) else { break };
+                    place = inner;
+                }
+                if mistake.kind == ParseSpecErrorKind::BadRegex
+                    && place.as_text().is_some_and(|text| text.contains("{{"))
+                {
+                    help(
+                        cx.report(
+                            "expr/template-in-constant",
+                            &place.range,
+                            "a regular expression is a constant and takes no template",
+                            "braces in a constant",
+                        ),
+                        "match what can be there, and compare it in a `when` afterwards",
+                    );
+                    continue;
                 }
                 let code = match mistake.kind {
                     ParseSpecErrorKind::BadRegex | ParseSpecErrorKind::NoNamedGroup => "parse/bad-regex",

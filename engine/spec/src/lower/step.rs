@@ -10,7 +10,7 @@ use calipso_model::Str;
 
 use crate::{
     checked::{Retry, Step, Take, Verb},
-    decode::{Cx, Fields, help, list, text},
+    decode::{Cx, Fields, help, list, out_of_range, text},
     lower::parser::Named,
     scope::{Scope, each, expr},
     yaml::Node,
@@ -71,6 +71,11 @@ pub(crate) struct Setting<'a> {
 /// A list of steps; names that it binds stay visible in the scope.
 pub(crate) fn steps(cx: &mut Cx<'_>, node: &Node, key: &str, scope: &mut Scope, setting: &Setting<'_>) -> Vec<Step> {
     let Some(nodes) = list(cx, node, key) else { return Vec::new() };
+    scope.remember_later(node);
+    // An alternative that does nothing yields a constant.
+    if key != "do" {
+        crate::decode::not_empty(cx, node, key);
+    }
     let mut found = Vec::new();
     let mut ended: Option<Range<usize>> = None;
     for node in nodes {
@@ -159,7 +164,7 @@ fn step(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope, setting: &Setting<'_>) 
     let as_node = fields.take("as");
     let none_if_node = fields.take("none_if");
     let retry_node = fields.take("retry");
-    let timeout_secs = fields.count(cx, "timeout_secs");
+    let timeout_secs = fields.count_in(cx, "timeout_secs", 1..=86_400);
     let mut parts = Parts::default();
     scope.within(&[], |scope| {
         parts.each = each_node.and_then(|node| each(cx, node, scope));
@@ -226,7 +231,12 @@ struct Parts {
 fn take(cx: &mut Cx<'_>, node: Option<&Node>, key: bool, verb: &str, each: bool) -> Take {
     let default = if key { Take::First } else { Take::All };
     let Some(node) = node else { return default };
-    if !each && !key && !["lookup", "sql", "http", "fetch", "let"].contains(&verb) {
+    let several = match verb {
+        "emit" | "stop" | "patch" | "delete" => false,
+        "lookup" | "sql" | "http" | "fetch" => true,
+        _ => each || key,
+    };
+    if !several {
         help(
             cx.report("take/without-key", &node.range, "`take` has no meaning here", "there is one value only"),
             "it belongs beside `each`, `key`, `lookup` or `sql`",
@@ -253,8 +263,16 @@ pub(crate) fn take_word(cx: &mut Cx<'_>, node: &Node) -> Option<Take> {
 
 fn retry(cx: &mut Cx<'_>, node: &Node, scope: &Scope) -> Option<Retry> {
     let mut fields = Fields::open(cx, node, "`retry`")?;
-    let times = fields.count(cx, "times").unwrap_or(3);
-    let delay_secs = fields.number(cx, "delay_secs").unwrap_or(1.0);
+    let times = fields.count_in(cx, "times", 1..=1_000).unwrap_or(3);
+    let delay_secs = match fields.number(cx, "delay_secs") {
+        Some(number) if number > 86_400.0 => {
+            if let Some(node) = node.get("delay_secs") {
+                out_of_range(cx, node, "delay_secs", &number.to_string(), "0 to 86400");
+            }
+            1.0
+        }
+        given => given.unwrap_or(1.0),
+    };
     let until_node = fields.take("until");
     let until = until_node.and_then(|node| expr(cx, node, "until", scope));
     if let (Some(until), Some(node)) = (&until, until_node)

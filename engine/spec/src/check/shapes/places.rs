@@ -1,8 +1,9 @@
 //! Expressions outside of fetchers: object types, link types, connections, command rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use calipso_expr::shape::Shape;
+use calipso_model::Str;
 
 use super::{
     super::{Catalogue, attributes::Facts},
@@ -10,7 +11,7 @@ use super::{
     walk::Walk,
 };
 use crate::{
-    checked::{Connection, DeriveRule, JoinEnd, LinkRule, LinkType, ObjectType},
+    checked::{Connection, DeriveRule, JoinEnd, LinkRule, LinkType, ObjectType, Step, Verb},
     diag::Diagnostic,
 };
 
@@ -125,15 +126,39 @@ fn of_link_rule(
     found.append(&mut walk.found);
 }
 
+/// What is known of the objects at which commands run.
+fn hosts(catalogue: &Catalogue<'_>, facts: &Facts) -> Shape {
+    let runs = |steps: &[Step]| {
+        let mut all = Vec::new();
+        super::super::walk(steps, &mut all);
+        all.iter().any(|step| matches!(step.verb, Verb::Run(_)))
+    };
+    let types: BTreeSet<&Str> = catalogue
+        .specs
+        .fetchers
+        .values()
+        .filter(|fetcher| runs(&fetcher.steps))
+        .map(|fetcher| &fetcher.under)
+        .filter(|name| catalogue.specs.object_types.contains_key(*name))
+        .collect();
+    let mut known = BTreeMap::new();
+    for name in types {
+        if let Shape::Map { known: more, .. } = facts.whole(name) {
+            known.extend(more.into_keys().map(|key| (key, (Shape::Any, false))));
+        }
+    }
+    Shape::Map { known, open: true }
+}
+
 fn of_connection(catalogue: &Catalogue<'_>, facts: &Facts, connection: &Connection, found: &mut Vec<Diagnostic>) {
     let layout = &connection.layout;
     let mut walk = Walk::new(catalogue, Some(facts), layout);
     common_roots(&mut walk, layout);
     walk.set(layout, "config", fields(&connection.fields));
     let target: BTreeMap<_, _> = connection.target.keys().map(|name| (name.clone(), (Shape::Any, false))).collect();
-    // A host is a target as well, with whatever is known of it.
-    let open = target.is_empty();
-    walk.set(layout, "target", Shape::Map { known: target, open });
+    // Over ssh the target is a host, with whatever is known of it.
+    let target = if target.is_empty() { hosts(catalogue, facts) } else { Shape::Map { known: target, open: false } };
+    walk.set(layout, "target", target);
     walk.set(layout, "answer", answer());
     walk.set(layout, "items", Shape::list(Shape::Any));
     walk.set(layout, "list", Shape::Text);

@@ -10,13 +10,14 @@ use calipso_model::{Str, Value};
 
 use super::{
     super::{
-        Catalogue,
+        Catalogue, Place,
         attributes::{COMMON, Emit, Facts, of_attribute},
     },
     answer, code, parsed,
 };
 use crate::{
-    checked::{Block, Condition, EmitStep, Step, Take, Verb},
+    checked::{Block, Condition, EmitStep, ObjectType, Step, Take, Verb},
+    decode::MOST_ENTRIES,
     diag::Diagnostic,
 };
 
@@ -95,9 +96,23 @@ impl<'c> Walk<'c> {
                 ShapeIssueKind::WrongType => "",
                 ShapeIssueKind::MaybeUndefined => "may be absent",
                 ShapeIssueKind::BadGenerator => "",
+                ShapeIssueKind::ReadsLate => "derived after fetching",
+                ShapeIssueKind::Misspelt => "neither declared nor emitted nor derived",
+                ShapeIssueKind::NeverEqual => "not among `one_of`",
             };
-            let mut diagnostic = place.says(code(issue.kind), issue.message, label);
+            let late = issue.kind == ShapeIssueKind::ReadsLate;
+            let message = if late {
+                let name = issue.message.split('`').nth(1).unwrap_or_default();
+                format!("`{name}` is derived, and not known while fetching")
+            } else {
+                issue.message
+            };
+            let mut diagnostic = place.says(code(issue.kind), message, label);
             diagnostic.help = issue.help;
+            if late {
+                diagnostic.help =
+                    Some("derive what depends on it, too, or compute it here from what is fetched".to_owned());
+            }
             self.found.push(diagnostic);
         }
     }
@@ -121,6 +136,10 @@ impl<'c> Walk<'c> {
             Tree::List(items) => {
                 let shapes: Vec<Shape> = items.iter().map(|item| self.tree(item)).collect();
                 Shape::list(shapes.into_iter().reduce(Shape::or).unwrap_or(Shape::Any))
+            }
+            Tree::Map(entries) if entries.len() > MOST_ENTRIES => {
+                self.trees(entries);
+                Shape::Map { known: BTreeMap::new(), open: true }
             }
             Tree::Map(entries) => {
                 let known = entries.iter().map(|(key, value)| (key.clone(), self.entry(key, value))).collect();
@@ -301,7 +320,7 @@ impl<'c> Walk<'c> {
                 if let Some(because) = lookup.missing.as_ref().and_then(|stop| stop.because.as_ref()) {
                     self.tree(because);
                 }
-                Shape::list(self.facts.map_or(Shape::Any, |facts| facts.whole(&lookup.object_type)))
+                Shape::list(self.facts.map_or(Shape::Any, |facts| facts.while_fetching(&lookup.object_type)))
             }
             Verb::Fetch(fetch) => {
                 self.expr(&fetch.inside);
@@ -393,9 +412,7 @@ impl<'c> Walk<'c> {
                 fact.constants.insert(key.clone(), text.clone());
             }
             fact.keys.insert(key.clone());
-            if let Tree::Const(Value::Str(text)) = tree {
-                self.among(step, emit, key, text);
-            }
+            self.among(step, emit, key, tree);
             if judged {
                 self.written(step, emit, key, &shape);
             }
@@ -403,29 +420,78 @@ impl<'c> Walk<'c> {
         self.emits.push(fact);
     }
 
+    /// Warns of an attribute that nothing declares, where one with nearly the same name is declared and not set here.
+    fn near_declared(&mut self, emit: &EmitStep, object_type: &ObjectType, key: &Str, place: Option<Place>) {
+        let known = object_type
+            .attributes
+            .keys()
+            .chain(object_type.derive.iter().map(|rule| &rule.attribute))
+            .map(AsRef::as_ref)
+            .chain(COMMON.iter().copied());
+        let set = |name: &str| emit.set.iter().any(|(other, _)| other.as_ref() == name);
+        if COMMON.contains(&key.as_ref()) {
+            return;
+        }
+        if let (Some(near), Some(place)) = (calipso_expr::misspelt(key, known.filter(|name| !set(name))), place) {
+            self.found.push(
+                place
+                    .says(
+                        "expr/misspelt-attribute",
+                        format!("objects of the type `{}` declare no `{key}`", emit.object_type),
+                        "neither declared nor derived",
+                    )
+                    .help(format!(
+                        "did you mean `{near}`? If not, declare it in object_types/{}.yaml",
+                        emit.object_type
+                    )),
+            );
+        }
+    }
+
     /// Whether a constant is among the values that the attribute can have.
-    fn among(&mut self, step: &Step, emit: &EmitStep, key: &Str, text: &Str) {
+    fn among(&mut self, step: &Step, emit: &EmitStep, key: &Str, tree: &Tree) {
         let attribute = self
             .facts
             .and(self.catalogue.specs.object_types.get(&emit.object_type))
             .and_then(|object_type| object_type.attributes.get(key));
-        let Some(attribute) =
-            attribute.filter(|known| !known.one_of.is_empty() && !known.other_values && !known.one_of.contains(text))
-        else {
-            return;
+        let Some(attribute) = attribute.filter(|known| !known.one_of.is_empty() && !known.other_values) else { return };
+        let place = || self.catalogue.at(&step.at).and_then(|spot| spot.inside("set")).map(|set| (set, set.value(key)));
+        // Constants as they are written, in lists, and where an expression can come to them.
+        let mut wrong: Vec<(Str, Option<Place>)> = Vec::new();
+        let items = match tree {
+            Tree::List(items) => items.iter().collect(),
+            one => vec![one],
         };
-        let Some(place) = self.catalogue.at(&step.at).and_then(|spot| spot.inside("set")).map(|set| set.value(key))
-        else {
-            return;
-        };
-        let mut diagnostic = place.says(
-            "expr/wrong-type",
-            format!("`{key}` of `{}` is never `{text}`", emit.object_type),
-            "not among `one_of`",
-        );
-        diagnostic.help = super::super::mean(text, &attribute.one_of)
-            .or_else(|| Some(format!("it can be {}", attribute.one_of.join(", "))));
-        self.found.push(diagnostic);
+        for item in items {
+            match item {
+                Tree::Const(Value::Str(text)) => {
+                    let place = place().map(|(set, whole)| match tree {
+                        Tree::List(_) => set.element(key, text),
+                        _ => whole,
+                    });
+                    wrong.push((text.clone(), place));
+                }
+                Tree::Expr(expr) => {
+                    let outcomes = expr.outcomes().into_iter();
+                    wrong.extend(outcomes.map(|(text, start, end)| (text, self.catalogue.expr(expr, start, end))));
+                }
+                _ => {}
+            }
+        }
+        for (text, place) in wrong.into_iter().filter(|(text, _)| !text.is_empty() && !attribute.one_of.contains(text))
+        {
+            let Some(place) = place else { continue };
+            let mut diagnostic = place.says(
+                "expr/wrong-type",
+                format!("`{key}` of `{}` is never `{text}`", emit.object_type),
+                "not among `one_of`",
+            );
+            diagnostic.help = self
+                .catalogue
+                .mean(&text, &attribute.one_of)
+                .or_else(|| Some(format!("it can be {}", attribute.one_of.join(", "))));
+            self.found.push(diagnostic);
+        }
     }
 
     /// Whether the type can take what is written to an attribute.
@@ -438,6 +504,9 @@ impl<'c> Walk<'c> {
         };
         match object_type.attributes.get(key) {
             None if self.catalogue.is_broken_spec("object_type", &emit.object_type) => {}
+            None if object_type.other_attributes => {
+                self.near_declared(emit, object_type, key, place().map(|(key, _)| key))
+            }
             None if !object_type.other_attributes && !COMMON.contains(&key.as_ref()) => {
                 if let Some((place, _)) = place() {
                     let mut diagnostic = place.says(
@@ -445,7 +514,9 @@ impl<'c> Walk<'c> {
                         format!("objects of the type `{}` have no attribute `{key}`", emit.object_type),
                         "not declared, and `other_attributes` is `rejected`",
                     );
-                    diagnostic.help = super::super::mean(key, object_type.attributes.keys())
+                    diagnostic.help = self
+                        .catalogue
+                        .mean(key, object_type.attributes.keys())
                         .or_else(|| Some(format!("declare it in object_types/{}.yaml", emit.object_type)));
                     self.found.push(diagnostic);
                 }

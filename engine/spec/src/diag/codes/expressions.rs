@@ -61,6 +61,27 @@ pub(super) const CODES: &[Code] = &[
         "when: disk.size > 0",
     ),
     Code::error(
+        "expr/missing-braces",
+        "an expression where a template belongs",
+        "Values are text until `{{ … }}` stands in them. This text reads like an expression of names that are known here, and would be kept as it is.",
+        "id: self.host",
+        "id: \"{{ self.host }}\"",
+    ),
+    Code::warning(
+        "expr/misspelt-attribute",
+        "an attribute that is probably misspelt",
+        "Objects of the type may have attributes that nobody declares, but nothing declares, emits or derives this one, and one with nearly the same name is known. Declare it if it is meant.",
+        "value: \"{{ self.mac_adress }}\"",
+        "value: \"{{ self.mac_address }}\"",
+    ),
+    Code::error(
+        "expr/never-equal",
+        "a comparison with a value that is never there",
+        "`one_of` of the attribute lists the values that it can have; this is none of them, so the comparison always comes out the same.",
+        "when: self.kind == 'dsik'\n# and the type says one_of: [disk, part]",
+        "when: self.kind == 'disk'",
+    ),
+    Code::error(
         "expr/unbound-result",
         "a name from inside a block, read outside of it",
         "What the steps of a `do` or of an alternative bind is visible inside it only; outside, only its `value` is, through `as`.",

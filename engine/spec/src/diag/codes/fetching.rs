@@ -54,6 +54,13 @@ pub(super) const CODES: &[Code] = &[
         "- emit: disk\n  set: {serial: \"{{ disk.serial }}\"}",
     ),
     Code::error(
+        "type/meaningless-key",
+        "a key that has no meaning beside this type",
+        "`of`, `keyed_by` and `merge` are about the elements of lists, `one_of` and `refers_to` about texts, `unit` about numbers.",
+        "size: {type: text, of: integer}",
+        "sizes: {type: list, of: integer}",
+    ),
+    Code::error(
         "derive/circle",
         "derived attributes that wait for each other",
         "An attribute is computed after those that it reads.",

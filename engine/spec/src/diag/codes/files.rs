@@ -33,6 +33,20 @@ pub(super) const CODES: &[Code] = &[
         "emits: [disk]",
     ),
     Code::error(
+        "spec/empty",
+        "a text or list that is empty where something belongs",
+        "An empty list or text says nothing. What may be absent is left out as a whole.",
+        "path: []",
+        "path: [disk-host]",
+    ),
+    Code::error(
+        "spec/out-of-range",
+        "a number that the key cannot have",
+        "Limits begin at 1, HTTP statuses are 100 to 599, exit statuses 0 to 255.",
+        "accept_status: [2010]",
+        "accept_status: [201]",
+    ),
+    Code::error(
         "spec/wrong-schema",
         "the schema and the folder say different things",
         "The folder says what kind of spec a file is, and its first line says so again, with the version of the format.",
@@ -94,6 +108,13 @@ pub(super) const CODES: &[Code] = &[
         "Data of tests are named by a test (`stdout_file`, `body_file`, `answers_dir`); texts for people are called README or end with `.md`. Everything else in a folder of specs is perhaps a spec that lost its name.",
         "fetchers/disks.yaml.orig",
         "fetchers/disks.yaml",
+    ),
+    Code::error(
+        "spec/more",
+        "there are more mistakes than are listed",
+        "One mistake can have thousands of consequences; 100 of each file and 2,000 of all are listed, and the rest is counted.",
+        "undr1: host\nundr2: host\n# and 59,998 more",
+        "under: host",
     ),
     Code::error(
         "spec/no-source",

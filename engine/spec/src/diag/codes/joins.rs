@@ -25,6 +25,13 @@ pub(super) const CODES: &[Code] = &[
         "from: {key: \"[from.host, from.name]\"}\nto: {key: \"[to.host]\"}",
         "to: {key: \"[to.host, to.name]\"}",
     ),
+    Code::error(
+        "link/key-no-list",
+        "a key that is not written as a list",
+        "A key is a list of parts, also where it has one; written otherwise, a list value would be taken for several parts.",
+        "from: {key: from.host}",
+        "from: {key: \"[from.host]\"}",
+    ),
     Code::warning(
         "link/key-types-differ",
         "parts of the keys that can never be equal",
@@ -80,5 +87,12 @@ pub(super) const CODES: &[Code] = &[
         "Constraints are attributes of the focal point, fetched or derived.",
         "constraints: [netwrk]",
         "constraints: [network]",
+    ),
+    Code::warning(
+        "clique/constraint-never-carried",
+        "a constraint that no link of the path carries",
+        "A constraint compares an attribute of the focal point with the attribute of the same name on links. No rule of a link type of the path sets it, so every link passes.",
+        "constraints: [network]\n# and no rule of the path says link: {attributes: {network: …}}",
+        "link: {attributes: {network: \"{{ from.network }}\"}}",
     ),
 ];

@@ -145,10 +145,24 @@ pub(super) const CODES: &[Code] = &[
         "via: cloud",
     ),
     Code::error(
+        "via/other-transport",
+        "a verb over a role that cannot carry it",
+        "`run` asks over ssh, `http` over http, `sql` over sql. The role's connection has another transport.",
+        "- sql: SELECT * FROM {{ schema.main }}.disks\n  via: api",
+        "- sql: SELECT * FROM {{ schema.main }}.disks\n  via: database",
+    ),
+    Code::error(
         "parse/bad-regex",
         "a regular expression that does not compile, or lacks a named group",
         "Regular expressions run in linear time: there is no look-around and no back reference. What they find is named: `(?<name>…)`.",
         "match: '^(\\S+)$'",
+        "match: '^(?<name>\\S+)$'",
+    ),
+    Code::warning(
+        "parse/unused-group",
+        "a group that is probably misspelt",
+        "Nothing reads the group, and something with nearly the same name is read and found by no parser of the spec.",
+        "match: '^(?<nmae>\\S+)$'\n# and a later step reads `disk.name`",
         "match: '^(?<name>\\S+)$'",
     ),
     Code::error(
@@ -213,6 +227,13 @@ pub(super) const CODES: &[Code] = &[
         "Operators test a connection before the first scan; each named step is a line of what they see.",
         "transport: http",
         "transport: http\ntest:\n  - {http: GET /status, name: the service answers}",
+    ),
+    Code::error(
+        "connection/other-transport",
+        "a key that has no meaning over this transport",
+        "`base`, `send` and `pages` are of http, `own`, `jump` and `wrap` of ssh, `identifiers` of sql; `connect` is of all but http, which goes to `base`.",
+        "transport: sql\npages:\n  - {name: whole, next: none}",
+        "transport: http\npages:\n  - {name: whole, next: none}",
     ),
     Code::error(
         "connection/unknown-field",

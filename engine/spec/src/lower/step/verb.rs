@@ -1,5 +1,7 @@
 //! What stands beside each verb.
 
+use std::ops::RangeInclusive;
+
 use calipso_expr::Tree;
 use calipso_model::Str;
 
@@ -8,7 +10,7 @@ use crate::{
     checked::{
         Basic, Block, Condition, EmitStep, FetchStep, HttpStep, LookupStep, PatchStep, RunStep, SqlStep, StopStep, Verb,
     },
-    decode::{Cx, Fields, help, list, map, text},
+    decode::{Cx, Fields, help, list, map, not_empty, out_of_range, text},
     lower::parser,
     scope::{self, Scope, expr, tree, trees},
     yaml::{Node, NodeKind},
@@ -26,6 +28,8 @@ pub(super) fn verb(
     let via = |cx: &mut Cx<'_>, fields: &mut Fields<'_>, default: &str| {
         fields.text(cx, "via").or_else(|| setting.via.clone()).unwrap_or_else(|| Str::from(default))
     };
+    // A test whose result nobody reads may ask only whether an answer looks right.
+    let only_asks = setting.place == Place::Test && fields.key("as").is_none();
     Some(match verb {
         "run" => {
             let argument = fields.take("run")?;
@@ -47,12 +51,13 @@ pub(super) fn verb(
                     "add `at: parent`",
                 );
             }
-            let parse = fields.take("parse").and_then(|node| parser::parse(cx, node, setting.parsers));
+            let parse = fields.take("parse").and_then(|node| parser::parse(cx, node, setting.parsers, only_asks));
             let ok_exit = match fields.take("ok_exit") {
                 None => vec![0],
-                Some(node) => {
-                    numbers(cx, node, "ok_exit").into_iter().filter_map(|number| i32::try_from(number).ok()).collect()
-                }
+                Some(node) => numbers(cx, node, "ok_exit", 0..=255)
+                    .into_iter()
+                    .filter_map(|number| i32::try_from(number).ok())
+                    .collect(),
             };
             Verb::Run(RunStep { words: scope::words(cx, argument, "run", scope)?, at, via, parse, ok_exit })
         }
@@ -87,10 +92,10 @@ pub(super) fn verb(
             };
             let paged = fields.bool(cx, "paged").unwrap_or(true);
             let items = fields.text(cx, "items");
-            let parse = fields.take("parse").and_then(|node| parser::parse(cx, node, setting.parsers));
+            let parse = fields.take("parse").and_then(|node| parser::parse(cx, node, setting.parsers, only_asks));
             let accept_status = match fields.take("accept_status") {
                 None => Vec::new(),
-                Some(node) => numbers(cx, node, "accept_status")
+                Some(node) => numbers(cx, node, "accept_status", 100..=599)
                     .into_iter()
                     .filter_map(|number| u16::try_from(number).ok())
                     .collect(),
@@ -106,6 +111,18 @@ pub(super) fn verb(
                 node => node.and_then(|node| expr(cx, node, "base", scope)),
             };
             let (method, path) = request_line(cx, argument, scope)?;
+            if setting.place != Place::Login && ["PUT", "PATCH", "DELETE"].contains(&method.as_ref()) {
+                let says = setting.place.says();
+                help(
+                    cx.report(
+                        "step/not-allowed-here",
+                        &argument.range,
+                        format!("`{method}` has no place in {says}"),
+                        "would change what is asked",
+                    ),
+                    "read with GET, or with POST where the interface searches so",
+                );
+            }
             Verb::Http(HttpStep {
                 method,
                 path,
@@ -318,11 +335,16 @@ fn request_line(cx: &mut Cx<'_>, node: &Node, scope: &Scope) -> Option<(Str, cal
     Some((Str::from(method), path))
 }
 
-fn numbers(cx: &mut Cx<'_>, node: &Node, key: &str) -> Vec<i64> {
+fn numbers(cx: &mut Cx<'_>, node: &Node, key: &str, bounds: RangeInclusive<i64>) -> Vec<i64> {
     let Some(items) = list(cx, node, key) else { return Vec::new() };
+    not_empty(cx, node, key);
     items
         .iter()
         .filter_map(|item| match item.kind {
+            NodeKind::Int(number) if !bounds.contains(&number) => {
+                out_of_range(cx, item, key, &number.to_string(), &format!("{} to {}", bounds.start(), bounds.end()));
+                None
+            }
             NodeKind::Int(number) => Some(number),
             _ => {
                 cx.wrong_type(item, key, "a list of whole numbers");
