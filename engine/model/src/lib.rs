@@ -8,6 +8,7 @@ pub mod environment;
 pub mod link;
 pub mod object;
 pub mod secret;
+pub mod shown;
 
 pub use clique::{Clique, LinkRef};
 pub use delta::{Delta, Revision};

@@ -26,6 +26,7 @@ pub(crate) fn object_type(cx: &mut Cx<'_>, node: &Node) -> Option<ObjectType> {
         .collect::<BTreeMap<_, _>>();
     let other_attributes =
         fields.word(cx, "other_attributes", &["allowed", "rejected"]).is_none_or(|word| word.as_ref() == "allowed");
+    let search = names(fields.texts(cx, "search"));
     let mut scope = Scope::new(ROOTS);
     scope.show(&["env", "dist", "self"]);
     let newest_by = fields.take("newest_by").and_then(|node| expr(cx, node, "newest_by", &scope));
@@ -48,6 +49,7 @@ pub(crate) fn object_type(cx: &mut Cx<'_>, node: &Node) -> Option<ObjectType> {
         head: head?,
         attributes,
         other_attributes,
+        search,
         newest_by,
         forms,
         derive,
