@@ -80,6 +80,28 @@ pub fn line(text: &mut String, width: usize, begin: &str, words: &str) {
     }
 }
 
+/// Things with commas between them behind a beginning; none of them is torn apart.
+pub fn listed(text: &mut String, width: usize, begin: &str, things: &str) {
+    let mut row = begin.to_owned();
+    let mut is_first = true;
+    for thing in things.split(", ") {
+        if !is_first {
+            row.push(',');
+        }
+        if !is_first && row.width() + thing.width() + 2 > width {
+            text.push_str(&row);
+            text.push('\n');
+            row = " ".repeat(begin.width());
+        } else if !is_first {
+            row.push(' ');
+        }
+        row.push_str(thing);
+        is_first = false;
+    }
+    text.push_str(row.trim_end());
+    text.push('\n');
+}
+
 /// The attributes that differ: what came and went of lists, both values else.
 pub fn attributes(text: &mut String, width: usize, units: &[&Unit], most: usize) {
     let plain = |value: Option<&Value>| match value {
@@ -186,4 +208,19 @@ fn follows(diff: &Diff, consequences: &Consequences) -> Value {
         ("cliques", cliques.collect()),
     ]);
     Value::Map(parts.into_iter().map(|(name, list)| (name, Value::list(list))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::listed;
+
+    #[test]
+    fn things_are_not_torn_apart() {
+        let mut text = String::new();
+        listed(&mut text, 20, "  ", "one 1, two 2, three 3, four 4");
+        assert_eq!(text, "  one 1, two 2,\n  three 3, four 4\n");
+        let mut text = String::new();
+        listed(&mut text, usize::MAX, "", "");
+        assert_eq!(text, "\n");
+    }
 }

@@ -270,7 +270,7 @@ fn folded(width: usize, diff: &Diff, found: &Causes, names: &Names<'_>) -> Strin
             cause.units.iter().filter(|unit| unit.path != "host" || moved(&cause.units).is_none()).collect();
         changes::attributes(&mut text, width, &shown, ATTRIBUTES);
         for (mark, counted) in follows(&cause.consequences, names.difference) {
-            changes::line(&mut text, width, "    ", &format!("→ {mark} {counted}"));
+            changes::listed(&mut text, width, &format!("    → {mark} "), &counted);
         }
     }
     for ((mark, object_type), number) in more {
@@ -283,7 +283,7 @@ fn folded(width: usize, diff: &Diff, found: &Causes, names: &Names<'_>) -> Strin
     if !found.rest.is_empty() {
         text.push_str("\n~ follows from nothing that is stored:\n");
         for (mark, counted) in follows(&found.rest, names.difference) {
-            changes::line(&mut text, width, "    ", &format!("{mark} {counted}"));
+            changes::listed(&mut text, width, &format!("    {mark} "), &counted);
         }
     }
     text.push_str("\n`--all` shows each object, link and clique that differs\n");

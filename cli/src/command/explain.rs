@@ -11,7 +11,7 @@ use calipso_store::{Backend, Store};
 
 use crate::{
     args::ExplainWhat,
-    command::{found, scan::explain_plan},
+    command::{changes, found, scan::explain_plan},
     failure::{Exit, Failure},
     output::{fitted, printable},
     session::{Session, environment, find_object, store_failure},
@@ -87,10 +87,15 @@ pub async fn run(session: &Session, what: &ExplainWhat) -> Result<(), Failure> {
                     format!("no clique type of `{name}` has {} in its middle", focal.key.object_type),
                 ));
             };
-            println!("clique of {}: clique type {} ({})", focal.key, why.clique_type, why.at);
+            let width = session.table_width;
+            let mut head = String::new();
+            let title = format!("clique of {}: clique type {} ({})", focal.key, why.clique_type, why.at);
+            changes::line(&mut head, width, "", &printable(&title));
             for (attribute, value) in &why.constraints {
-                println!("  constraint {attribute}: {}", value.to_json());
+                let constraint = format!("constraint {attribute}: {}", value.to_json());
+                changes::line(&mut head, width, "  ", &printable(&constraint));
             }
+            print!("{head}");
             let rows: Vec<Vec<String>> = why
                 .steps
                 .iter()

@@ -254,7 +254,7 @@ pub fn summary(report: &ScanReport, width: usize, all: bool) -> String {
     ];
     for (what, count, changed, listed) in rows {
         text.push_str(&format!("{what:8} {count:>7}   ({changed})\n"));
-        changes::line(&mut text, width, "         ", &printable(&listed));
+        changes::listed(&mut text, width, "         ", &printable(&listed));
     }
     if !report.sources.is_empty() {
         text.push('\n');
@@ -344,7 +344,9 @@ pub async fn explain_plan(session: &Session, name: &str) -> Result<(), Failure> 
     let plan = planned(&Arc::new(loaded.specs), &found)?;
     println!("{} is a {} {} ({} stages)", found.name, found.distribution, found.version, plan.n_stages);
     for warning in &plan.warnings {
-        println!("warning: {}", printable(warning));
+        let mut text = String::new();
+        changes::line(&mut text, session.table_width, "warning: ", &printable(warning));
+        print!("{text}");
     }
     let rows: Vec<Vec<String>> = plan
         .choices

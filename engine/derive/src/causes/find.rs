@@ -253,6 +253,13 @@ impl<'d> Finder<'d> {
         if unit.kind == UnitKind::Element || unit.before.is_none() != unit.after.is_none() {
             return sides.into_iter().find_map(|(side, value)| self.told(&self.unique, side, value.as_ref()?, host));
         }
+        // What only came stands where what only went did.
+        if let (Some(before), Some(after)) = (&unit.before, &unit.after)
+            && self.told(&self.unique, Side::Before, before, host).is_some()
+            && let Some(cause) = self.told(&self.unique, Side::After, after, host)
+        {
+            return Some(cause);
+        }
         // It refers to something that came, or no longer to something that went.
         let referred = |(side, value): (Side, &Option<Value>)| -> Option<usize> {
             self.ids[side as usize].get(value.as_ref()?.as_str()?).map(|cause| self.real(*cause))
