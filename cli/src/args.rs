@@ -9,7 +9,8 @@ use crate::settings::SettingFlags;
 /// Discovers how a virtual network is really wired, from YAML specs.
 ///
 /// Exit codes: 0 done; 1 done, with findings (wrong specs, failed tests, a scan with failed steps, failed connection
-/// tests, differences); 2 wrong use (unknown option, environment, object, revision); 3 a login was refused; 4 something could
+/// tests, differences, ends of links that should have met something, nothing found); 2 wrong use (unknown option,
+/// environment, object, revision; an output that cannot be written); 3 a login was refused; 4 something could
 /// not be reached; 5 the store is busy, broken or not ours; 70 a bug of ours.
 #[derive(Debug, Parser)]
 #[command(name = "calipso", version, propagate_version = true, max_term_width = 110)]
@@ -77,9 +78,9 @@ pub enum Command {
     Get(Get),
     /// Draw a clique, or what is around an object.
     Graph(Graph),
-    /// Find objects by a part of their name.
+    /// Find objects by name, id, or another value that their type names: an address, a port, a domain.
     Search(Search),
-    /// Show what changed between two revisions.
+    /// Show what changed between two revisions: causes first. Ends with 1 when anything did.
     Diff(Diff),
     /// Serve the REST interface, and run the scans that it is asked for.
     Serve(Serve),
@@ -235,13 +236,21 @@ pub enum ExplainWhat {
         /// The focal point.
         object: String,
     },
-    /// Ends of links that met no partner.
+    /// Ends of links that met no partner, and should have. Ends with 1 when there are any.
     Dangling {
         /// Environment.
         environment: String,
+        /// Only ends of this object (`TYPE/ID`, id or name).
+        object: Option<String>,
         /// Only this link type.
         #[arg(long)]
         link_type: Option<String>,
+        /// Only ends of objects of this host.
+        #[arg(long)]
+        host: Option<String>,
+        /// Those too that are usual: linked otherwise, or like most of their kind.
+        #[arg(short, long)]
+        all: bool,
     },
 }
 
@@ -338,6 +347,9 @@ pub struct Scan {
     /// Forget what earlier scans knew; replaced in one step by what this scan finds.
     #[arg(long)]
     pub clear: bool,
+    /// Show each failed step and each part that is out of date, not only their causes.
+    #[arg(short, long)]
+    pub all: bool,
     /// How to print the report.
     #[arg(short, long, value_enum, default_value_t = Shape::Table)]
     pub output: Shape,
@@ -505,7 +517,7 @@ pub struct Graph {
 pub struct Search {
     /// Environment.
     pub environment: String,
-    /// A part of a name, or the beginning of an id.
+    /// A part of a name or of another value that is searched, or the beginning of an id.
     pub text: String,
     /// At most so many.
     #[arg(long, default_value_t = 50)]
@@ -524,6 +536,9 @@ pub struct Diff {
     pub from: Option<u64>,
     /// Later revision; none: the current one.
     pub to: Option<u64>,
+    /// Each object, link and clique that differs, not only causes.
+    #[arg(short, long)]
+    pub all: bool,
     /// How to print.
     #[command(flatten)]
     pub out: Out,

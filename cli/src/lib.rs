@@ -1,5 +1,8 @@
 //! The command line of Calipso: parses, wires, prints, exits.
 
+#[macro_use]
+pub mod print;
+
 pub mod args;
 pub mod command;
 pub mod directory;
@@ -15,6 +18,7 @@ pub mod show;
 
 use std::process::ExitCode;
 
+use calipso_model::shown;
 use clap::{CommandFactory as _, Parser as _};
 
 use crate::{
@@ -27,7 +31,21 @@ use crate::{
 /// Runs the program with the process's arguments.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let code = start();
+    match print::lost() {
+        Some(why) => fail(
+            &Failure::usage(format!("cannot write the output: {why}"))
+                .help("what the command does is done all the same"),
+        ),
+        None => code,
+    }
+}
+
+fn start() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return told(&error),
+    };
     let session = match session(&cli) {
         Ok(session) => session,
         Err(failure) => return fail(&failure),
@@ -55,10 +73,26 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Prints what the command line says of itself: help, version, or what is wrong with the arguments.
+fn told(error: &clap::Error) -> ExitCode {
+    let text = error.render();
+    if error.use_stderr() {
+        // It repeats arguments, which may hold anything; so it has no colours.
+        eprint!("{}", shown::lines(&text.to_string()));
+    } else if std::io::IsTerminal::is_terminal(&std::io::stdout()) && std::env::var_os("NO_COLOR").is_none() {
+        print!("{}", text.ansi());
+    } else {
+        print!("{text}");
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8))
+}
+
 fn fail(failure: &Failure) -> ExitCode {
-    eprintln!("calipso: {}", failure.message);
+    if !failure.message.is_empty() {
+        eprintln!("calipso: {}", shown::lines(&failure.message));
+    }
     if let Some(help) = &failure.help {
-        eprintln!("help: {help}");
+        eprintln!("help: {}", shown::lines(help));
     }
     ExitCode::from(failure.exit as u8)
 }
@@ -77,7 +111,7 @@ fn log(settings: &Settings, verbose: u8) -> Result<(), Failure> {
         .map_err(|error| Failure::usage(format!("`{wanted}` says not what to log: {error}")))?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| print::Log)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     match settings.text("log.format") {
         Some("json") => log.json().flatten_event(true).init(),
@@ -113,7 +147,9 @@ fn run_at_once(session: &Session, cli: &Cli) -> Option<Result<(), Failure>> {
         Command::Schema(args) => command::specs::schema(session, args),
         Command::Reference(args) => command::specs::reference(args),
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "calipso", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "calipso", &mut script);
+            print!("{}", String::from_utf8_lossy(&script));
             Ok(())
         }
         _ => return None,
@@ -136,7 +172,7 @@ async fn run(session: &Session, cli: &Cli) -> Result<(), Failure> {
         Command::Get(what) => command::look::get(session, what).await,
         Command::Graph(args) => command::look::graph(session, args).await,
         Command::Search(args) => command::look::search(session, args).await,
-        Command::Diff(args) => command::look::diff(session, args).await,
+        Command::Diff(args) => command::diff::run(session, args).await,
         Command::Check(_)
         | Command::Fmt(_)
         | Command::Test(_)

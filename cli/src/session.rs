@@ -27,6 +27,8 @@ pub struct Session {
     pub colour: bool,
     /// Columns of the terminal.
     pub width: usize,
+    /// Columns that tables may take: where no terminal reads them, as many as they need.
+    pub table_width: usize,
     /// Whether progress can be drawn.
     pub terminal: bool,
 }
@@ -60,12 +62,10 @@ impl Session {
             When::Never => false,
             When::Auto => terminal && std::env::var_os("NO_COLOR").is_none(),
         };
-        let width = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(if terminal {
-            terminal_width()
-        } else {
-            160
-        });
-        Ok(Self { settings, other_store: None, colour, width, terminal: std::io::stderr().is_terminal() })
+        let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+        let known = told.or_else(|| terminal.then(terminal_width));
+        let (width, table_width) = (known.unwrap_or(160), known.unwrap_or(usize::MAX));
+        Ok(Self { settings, other_store: None, colour, width, table_width, terminal: std::io::stderr().is_terminal() })
     }
 
     /// The same with another file of the embedded store.

@@ -16,7 +16,7 @@ mod row;
 mod schema;
 mod thread;
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use async_trait::async_trait;
 use calipso_model::{Clique, Delta, Environment, Link, LinkRef, Map, Object, ObjectKey, Revision, Str, Value};
@@ -33,8 +33,8 @@ use crate::{
     records::{Collection, Record, RecordPage, RecordQuery, Records},
     scope::{ScopeChanges, ScopeKey, ScopeRecord},
     store::{
-        CommitInfo, CountsByType, Diff, Expect, Keep, Lease, Pruned, ReportEntry, ReportId, RevisionInfo, Sink, Store,
-        WholeClique, WholeObject,
+        CommitInfo, CountsByType, Diff, Expect, Keep, Lease, Pruned, ReportEntry, ReportId, RevisionInfo, Searched,
+        Sink, Store, WholeClique, WholeObject,
     },
 };
 
@@ -385,6 +385,11 @@ impl Store for Embedded {
         self.at(environment, at, move |view| read::search::search(view, &text, limit)).await
     }
 
+    async fn search_by(&self, lease: &Lease, searched: &Searched) -> Result<(), StoreError> {
+        let (lease, searched) = (lease.clone(), searched.clone());
+        self.writer.run(move |db| commit::search_by(db, &lease, &searched)).await
+    }
+
     async fn diff(&self, environment: &str, from: Revision, to: Revision) -> Result<Diff, StoreError> {
         self.ask(environment, move |db, name| read::diff::diff(db, name, from, to)).await
     }
@@ -433,6 +438,10 @@ impl Store for Embedded {
     async fn last_scanned(&self, environment: &str, keys: &[ObjectKey]) -> Result<Vec<Option<Str>>, StoreError> {
         let keys = keys.to_vec();
         self.ask(environment, move |db, name| read::scope::last_scanned(db, name, &keys)).await
+    }
+
+    async fn stale(&self, environment: &str) -> Result<BTreeMap<ObjectKey, Str>, StoreError> {
+        self.ask(environment, read::scope::stale).await
     }
 
     async fn put_report(

@@ -22,7 +22,7 @@ pub use records::{Backend, Collection, Record, RecordPage, RecordQuery, Records,
 pub use scope::{Member, ScopeChanges, ScopeKey, ScopeRecord};
 pub use store::{
     Change, CommitInfo, Counts, CountsByType, Diff, Expect, Keep, Lease, Pruned, ReportEntry, ReportId, RevisionInfo,
-    Sink, Store, WholeClique, WholeObject,
+    Searched, Sink, Store, WholeClique, WholeObject,
 };
 
 #[cfg(feature = "embedded")]

@@ -10,7 +10,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use calipso_model::{Link, Object, ObjectKey, Revision};
+use calipso_model::{Link, Object, ObjectKey, Revision, shown};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -241,7 +241,7 @@ impl GraphQuery {
 
 /// Text without characters that steer a terminal.
 fn printable(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+    shown::line(text).into_owned()
 }
 
 impl Found {
@@ -253,6 +253,8 @@ impl Found {
                 .map(|(key, object)| picture::Node {
                     key: ObjectKey::new(printable(&key.object_type), printable(&key.id)),
                     name: printable(object.as_ref().map_or(&*key.id, Object::name)),
+                    // The answer is known again by its revision, and scopes have none.
+                    stale: false,
                 })
                 .collect(),
             lines: self

@@ -13,7 +13,7 @@ use crate::{
     command::scan::planned,
     environment::from_args,
     failure::{Exit, Failure},
-    output::{printable, table},
+    output::{fitted, printable},
     secrets::References,
     session::{Session, environment, store_failure},
     show,
@@ -149,7 +149,7 @@ async fn test(session: &Session, name: &str, role: Option<&str>) -> Result<(), F
             ]
         })
         .collect();
-    print!("{}", table(&["ROLE", "RESULT", "TEST", ""], &rows));
+    print!("{}", fitted(&["ROLE", "RESULT", "TEST", ""], &rows, session.table_width));
     let failed: Vec<_> = results.iter().filter(|line| !line.ok).collect();
     if failed.is_empty() {
         return Ok(());

@@ -1,5 +1,7 @@
 //! `scan`: live, recorded or replayed, with progress and a readable summary.
 
+mod failures;
+
 use std::{path::Path, sync::Arc};
 
 use calipso_model::{Environment, Map, ObjectKey, Str, Value};
@@ -18,8 +20,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     args::{self, Shape},
+    command::changes,
     failure::{Exit, Failure},
-    output::{printable, table},
+    output::{fitted, printable},
     secrets::References,
     session::{Session, environment, find_object, store_failure},
     show,
@@ -64,7 +67,7 @@ pub async fn run(session: &Session, args: &args::Scan) -> Result<(), Failure> {
     print!(
         "{}",
         match args.output {
-            Shape::Table | Shape::Tree => summary(&report),
+            Shape::Table | Shape::Tree => summary(&report, session.table_width, args.all),
             shape => show::value(shape, &report.to_value()),
         }
     );
@@ -267,7 +270,7 @@ fn verdict(report: &ScanReport) -> Result<(), Failure> {
 
 /// The summary of a report for people.
 #[must_use]
-pub fn summary(report: &ScanReport) -> String {
+pub fn summary(report: &ScanReport, width: usize, all: bool) -> String {
     let mut text = String::new();
     let revision = if let Some(blind) = report.blind() {
         let why = match blind {
@@ -301,7 +304,8 @@ pub fn summary(report: &ScanReport) -> String {
         ("cliques", total(&report.cliques), changed(report.changed_cliques), listed(&report.cliques)),
     ];
     for (what, count, changed, listed) in rows {
-        text.push_str(&format!("{what:8} {count:>7}   ({changed})\n         {listed}\n"));
+        text.push_str(&format!("{what:8} {count:>7}   ({changed})\n"));
+        changes::listed(&mut text, width, "         ", &printable(&listed));
     }
     if !report.sources.is_empty() {
         text.push('\n');
@@ -319,47 +323,13 @@ pub fn summary(report: &ScanReport) -> String {
                 ]
             })
             .collect();
-        text.push_str(&table(&["SOURCE", "CALLS", "EXECUTIONS", "SHARED", "BYTES", "SECONDS"], &rows));
+        text.push_str(&fitted(&["SOURCE", "CALLS", "EXECUTIONS", "SHARED", "BYTES", "SECONDS"], &rows, width));
     }
     for warning in &report.warnings {
-        text.push_str(&format!("\nwarning: {}\n", printable(warning)));
+        text.push('\n');
+        changes::line(&mut text, width, "warning: ", &printable(warning));
     }
-    if !report.failures.is_empty() {
-        text.push_str("\nfailed steps:\n");
-        for failure in &report.failures {
-            let host = failure.host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
-            let times = if failure.times > 1 { format!(" ({} times)", failure.times) } else { String::new() };
-            text.push_str(&format!(
-                "  {}{host}{times} at {}\n    {}\n    → {}\n",
-                failure.fetcher,
-                failure.at,
-                printable(&failure.sentence),
-                failure.kind.act()
-            ));
-        }
-    }
-    let stale = report.stale_scopes();
-    if !stale.is_empty() {
-        text.push_str("\nout of date:\n");
-        for scope in &stale {
-            text.push_str(&format!(
-                "  {} of {} under {} since {}: {} objects kept\n",
-                scope.object_type, scope.fetcher, scope.parent, scope.since, scope.n_objects
-            ));
-        }
-    }
-    if !report.misplaced.is_empty() {
-        text.push_str("\nplaced below the environment:\n");
-        for (object, sentence) in &report.misplaced {
-            text.push_str(&format!("  {object}: {}\n", printable(sentence)));
-        }
-    }
-    if !report.derivation.is_empty() {
-        text.push_str("\nrules that met a fault:\n");
-        for (at, sentence) in &report.derivation {
-            text.push_str(&format!("  {at}: {}\n", printable(sentence)));
-        }
-    }
+    text.push_str(&failures::told(report, width, all));
     text
 }
 
@@ -409,7 +379,7 @@ impl Observer for Progress {
         if let Some(bar) = &self.0 {
             bar.inc(1);
             let failed = if n_failures > 0 { format!(", {n_failures} failed") } else { String::new() };
-            bar.set_message(format!("{fetcher} under {parent}: {n_objects} objects{failed}"));
+            bar.set_message(printable(&format!("{fetcher} under {parent}: {n_objects} objects{failed}")));
         }
     }
 }
@@ -425,7 +395,9 @@ pub async fn explain_plan(session: &Session, name: &str) -> Result<(), Failure> 
     let plan = planned(&Arc::new(loaded.specs), &found)?;
     println!("{} is a {} {} ({} stages)", found.name, found.distribution, found.version, plan.n_stages);
     for warning in &plan.warnings {
-        println!("warning: {warning}");
+        let mut text = String::new();
+        changes::line(&mut text, session.table_width, "warning: ", &printable(warning));
+        print!("{text}");
     }
     let rows: Vec<Vec<String>> = plan
         .choices
@@ -444,6 +416,6 @@ pub async fn explain_plan(session: &Session, name: &str) -> Result<(), Failure> 
             ]
         })
         .collect();
-    print!("{}", table(&["KIND", "NAME", "CHOSEN", "STAGE", "WHY"], &rows));
+    print!("{}", fitted(&["KIND", "NAME", "CHOSEN", "STAGE", "WHY"], &rows, session.table_width));
     Ok(())
 }

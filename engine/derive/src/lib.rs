@@ -5,6 +5,7 @@
 //! is different. No clock, no network, no randomness that shows.
 
 mod bounds;
+mod causes;
 mod cliques;
 mod eval;
 mod explain;
@@ -18,7 +19,11 @@ mod rules;
 mod store;
 
 pub use bounds::Exceeded;
-pub use explain::{Cardinality, CliqueExplanation, CliqueStep, Dangling, DanglingEnd, End, LinkExplanation, RuleUse};
+pub use causes::{Cause, Causes, Consequences, Difference, Happening, Known, Sides, Unit, UnitKind, causes, units};
+pub use explain::{
+    Cardinality, CliqueExplanation, CliqueStep, Dangling, DanglingEnd, End, LinkExplanation, Reason, RuleUse, Stop,
+    Usual,
+};
 pub use faults::Fault;
 pub use graph::{Changes, Graph, Outcome, Sizes, Work};
 pub use rules::{Candidate, Rules, RulesError};

@@ -9,6 +9,7 @@ pub mod link;
 pub mod object;
 pub mod same;
 pub mod secret;
+pub mod shown;
 
 pub use clique::{Clique, LinkRef};
 pub use delta::{Delta, Revision};

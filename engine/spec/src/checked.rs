@@ -698,6 +698,8 @@ pub struct ObjectType {
     pub attributes: BTreeMap<Str, Attribute>,
     /// Whether undeclared attributes may be emitted.
     pub other_attributes: bool,
+    /// Attributes, or paths into them, by whose values search finds an object.
+    pub search: Vec<Str>,
     /// Version of the document, from `self`.
     pub newest_by: Option<Expr>,
     /// Forms, first that holds.

@@ -332,6 +332,11 @@ pub static BLOCKS: &[BlockKeys] = &[
             EXTENDS,
             may("attributes", Named("an attribute"), "Declared attributes."),
             may("other_attributes", Word(&["allowed", "rejected"]), "Whether others may be emitted. Default allowed."),
+            may(
+                "search",
+                Texts,
+                "Attributes by whose values search finds an object, beside names and ids; dots lead into maps, lists are gone through.",
+            ),
             may("newest_by", Expr, "A number that grows with the document; a lower one never overwrites a higher one."),
             must("forms", Blocks("a form"), "How objects get identity, name and place; the first whose `when` holds."),
             may("derive", Blocks("a derived attribute"), "Attributes that follow from other objects."),

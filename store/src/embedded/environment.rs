@@ -11,7 +11,8 @@ use crate::{
         row,
     },
     error::StoreError,
-    store::{Expect, Lease},
+    form,
+    store::{Expect, Lease, Searched},
 };
 
 /// What the file knows of an environment, its configuration aside.
@@ -26,6 +27,8 @@ pub(super) struct State {
     fence: i64,
     holder: Option<String>,
     until_millis: i64,
+    /// By what objects are found beside names.
+    pub(super) searched: Searched,
 }
 
 /// Begins to write; waits for another writer within the busy time-out.
@@ -35,22 +38,25 @@ pub(super) fn begin(db: &mut Connection) -> Result<Transaction<'_>, StoreError> 
 
 /// The state of an environment.
 pub(super) fn state(db: &Connection, name: &str) -> Result<State, StoreError> {
-    db.prepare_cached("SELECT id, current, oldest, fence, holder, until_millis FROM environment WHERE name = ?1")
-        .and_then(|mut find| {
-            find.query_row([name], |row| {
-                Ok(State {
-                    id: row.get(0)?,
-                    current: from_db(row.get(1)?),
-                    oldest: from_db(row.get(2)?),
-                    fence: row.get(3)?,
-                    holder: row.get(4)?,
-                    until_millis: row.get(5)?,
-                })
+    db.prepare_cached(
+        "SELECT id, current, oldest, fence, holder, until_millis, searched FROM environment WHERE name = ?1",
+    )
+    .and_then(|mut find| {
+        find.query_row([name], |row| {
+            Ok(State {
+                id: row.get(0)?,
+                current: from_db(row.get(1)?),
+                oldest: from_db(row.get(2)?),
+                fence: row.get(3)?,
+                holder: row.get(4)?,
+                until_millis: row.get(5)?,
+                searched: form::searched_from(row.get_ref(6)?.as_str()?),
             })
-            .optional()
         })
-        .doing("look up an environment")?
-        .ok_or_else(|| StoreError::no_environment(name))
+        .optional()
+    })
+    .doing("look up an environment")?
+    .ok_or_else(|| StoreError::no_environment(name))
 }
 
 /// Refuses a writer that has lost its lease or does not know the current revision.
@@ -68,7 +74,7 @@ pub(super) fn guard(state: &State, name: &str, base: Revision, lease: &Lease) ->
     Ok(())
 }
 
-fn guard_lease(state: &State, lease: &Lease) -> Result<(), StoreError> {
+pub(super) fn guard_lease(state: &State, lease: &Lease) -> Result<(), StoreError> {
     if state.fence == 0 || state.fence != to_db(lease.fence) {
         return Err(StoreError::LeaseLost { environment: lease.environment.clone() });
     }

@@ -18,7 +18,7 @@ use crate::{
         fault::{Doing, is_duplicate},
         index::{ENVIRONMENTS, GATES, OWNED},
     },
-    store::{Expect, Lease},
+    store::{Expect, Lease, Searched},
 };
 
 /// So many gates an environment may have.
@@ -47,6 +47,8 @@ pub(super) struct State {
     pub(super) unfinished: Vec<ObjectId>,
     /// The last one that was finished.
     pub(super) last_commit: Option<ObjectId>,
+    /// By what objects are found beside names.
+    pub(super) searched: Searched,
 }
 
 impl State {
@@ -65,6 +67,7 @@ impl State {
             session: doc.get_document("session").ok().and_then(|session| Document::try_from(session).ok()),
             unfinished: unfinished.into_iter().filter_map(|id| id.ok()?.as_object_id()).collect(),
             last_commit: codec::id(doc, "last_commit").ok(),
+            searched: codec::some_text(doc, "searched").map(form::searched_from).unwrap_or_default(),
         })
     }
 
@@ -109,11 +112,17 @@ pub(super) fn guard(state: &State, name: &str, base: Revision, lease: &Lease) ->
             lease.environment
         )));
     }
-    if state.fence == 0 || state.fence != to_db(lease.fence) {
-        return Err(StoreError::LeaseLost { environment: lease.environment.clone() });
-    }
+    guard_lease(state, lease)?;
     if state.current != base {
         return Err(StoreError::Conflict { environment: name.into(), base, current: state.current });
+    }
+    Ok(())
+}
+
+/// Refuses a writer that has lost its lease.
+pub(super) fn guard_lease(state: &State, lease: &Lease) -> Result<(), StoreError> {
+    if state.fence == 0 || state.fence != to_db(lease.fence) {
+        return Err(StoreError::LeaseLost { environment: lease.environment.clone() });
     }
     Ok(())
 }

@@ -18,8 +18,8 @@ use crate::{
     query::{CliqueQuery, LinkQuery, Page, Paged, Query},
     scope::{ScopeChanges, ScopeKey, ScopeRecord},
     store::{
-        CommitInfo, CountsByType, Diff, Expect, Keep, Lease, Pruned, ReportEntry, ReportId, RevisionInfo, Sink, Store,
-        WholeClique, WholeObject, newest_scan,
+        CommitInfo, CountsByType, Diff, Expect, Keep, Lease, Pruned, ReportEntry, ReportId, RevisionInfo, Searched,
+        Sink, Store, WholeClique, WholeObject, newest_scan,
     },
 };
 
@@ -307,6 +307,10 @@ impl Store for Mongo {
         at!(self, environment, at, |view| read::search::search(&mut view, text, limit))
     }
 
+    async fn search_by(&self, lease: &Lease, searched: &Searched) -> Result<(), StoreError> {
+        ask!(self, commit::search_by(&self.db, lease, searched))
+    }
+
     async fn diff(&self, environment: &str, from: Revision, to: Revision) -> Result<Diff, StoreError> {
         ask!(self, read::diff::diff(&self.db, environment, from, to))
     }
@@ -354,6 +358,10 @@ impl Store for Mongo {
     async fn last_scanned(&self, environment: &str, keys: &[ObjectKey]) -> Result<Vec<Option<Str>>, StoreError> {
         let found = self.scopes_of_each(environment, keys).await?;
         Ok(keys.iter().map(|key| found.get(key).and_then(|scopes| newest_scan(scopes))).collect())
+    }
+
+    async fn stale(&self, environment: &str) -> Result<BTreeMap<ObjectKey, Str>, StoreError> {
+        ask!(self, async { read::scope::stale(&mut View::of(&self.db, environment).await?).await })
     }
 
     async fn put_report(

@@ -23,6 +23,7 @@ pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, found: &mut Vec<Di
         folder_types(catalogue, object_type, &mut folders, found);
         overwritten(catalogue, facts, object_type, found);
         never_emitted(catalogue, facts, object_type, found);
+        searched(catalogue, object_type, found);
     }
     parent_circle(catalogue, found);
     derive_circle(catalogue, found);
@@ -107,6 +108,27 @@ fn parents(catalogue: &Catalogue<'_>, object_type: &ObjectType, found: &mut Vec<
         if let Some(name) = attribute.refers_to.as_ref().filter(|name| !known(name)) {
             report(catalogue.place(&attribute.at, "refers_to"), name, found);
         }
+    }
+}
+
+/// What search looks at has to be declared or derived: a name that is only misspelt would never be missed.
+fn searched(catalogue: &Catalogue<'_>, object_type: &ObjectType, found: &mut Vec<Diagnostic>) {
+    let Some(spot) = catalogue.spot("object_type", &object_type.head.name) else { return };
+    let derived: BTreeSet<&Str> = object_type.derive.iter().map(|rule| &rule.attribute).collect();
+    let known =
+        |name: &str| object_type.attributes.contains_key(name) || derived.iter().any(|known| known.as_ref() == name);
+    for (path, place) in object_type.search.iter().zip(spot.each("search")) {
+        let name = path.split('.').next().unwrap_or(path);
+        if known(path) || known(name) {
+            continue;
+        }
+        let mut diagnostic = place.here().says(
+            "expr/unknown-attribute",
+            format!("`{}` has no attribute `{name}` to be found by", object_type.head.name),
+            "neither declared nor derived",
+        );
+        diagnostic.help = catalogue.mean(name, object_type.attributes.keys().chain(derived.iter().copied()));
+        found.push(diagnostic);
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) fn object_type(cx: &mut Cx<'_>, node: &Node) -> Option<ObjectType> {
     fields.bool(cx, "extends");
     let attributes = attributes(cx, &mut fields).into_iter().map(|(key, found)| (key.name.clone(), found)).collect();
     let other_attributes = others(cx, &mut fields).unwrap_or(true);
+    let search = names(fields.texts(cx, "search"));
     let mut scope = Scope::new(ROOTS);
     scope.show(&["env", "dist", "self"]);
     let newest_by = fields.take("newest_by").and_then(|node| expr(cx, node, "newest_by", &scope));
@@ -36,6 +37,7 @@ pub(crate) fn object_type(cx: &mut Cx<'_>, node: &Node) -> Option<ObjectType> {
         head: head?,
         attributes,
         other_attributes,
+        search,
         newest_by,
         forms,
         derive,
@@ -83,6 +85,11 @@ pub(crate) fn extension(cx: &mut Cx<'_>, node: &Node, base: &ObjectType) -> Opti
     if others(cx, &mut fields).is_some_and(|given| given != base.other_attributes) {
         let has = if base.other_attributes { "allowed" } else { "rejected" };
         same(cx, node, "other_attributes", has, &base.head.at);
+    }
+    for more in names(fields.texts(cx, "search")) {
+        if !merged.search.contains(&more) {
+            merged.search.push(more);
+        }
     }
     let mut scope = Scope::over(&base.layout, ROOTS.len());
     scope.show(&["env", "dist", "self"]);
