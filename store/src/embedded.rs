@@ -155,6 +155,10 @@ impl Store for Embedded {
         self.ask(name, environment::get).await
     }
 
+    async fn made(&self, environment: &str) -> Result<u64, StoreError> {
+        self.ask(environment, environment::made).await
+    }
+
     async fn environments(&self) -> Result<Vec<Environment>, StoreError> {
         self.readers.run(environment::list).await
     }

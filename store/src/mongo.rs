@@ -9,6 +9,7 @@ mod commit;
 mod environment;
 mod fault;
 mod index;
+mod number;
 mod prune;
 mod read;
 mod record;
@@ -39,6 +40,7 @@ use crate::{
     error::StoreError,
     mongo::{
         fault::{Doing, Reason},
+        number::Numbers,
         read::search::Counts,
         round::Rounds,
     },
@@ -140,6 +142,8 @@ struct Db {
     sessions: Mutex<BTreeMap<i64, ClientSession>>,
     /// Look-ups that are asked together.
     rounds: Rounds,
+    /// The versions that this process may give out.
+    numbers: Numbers,
     /// The types of objects that environments have, and the current revision when that was so.
     types: Mutex<BTreeMap<i64, (Revision, Arc<[Str]>)>>,
     /// How many names hold some letters.
@@ -182,6 +186,7 @@ impl Db {
             turns: Mutex::default(),
             sessions: Mutex::default(),
             rounds: Rounds::default(),
+            numbers: Numbers::default(),
             types: Mutex::default(),
             letters: Mutex::default(),
         })

@@ -173,7 +173,7 @@ pub type Sink<'a, T> = &'a mut (dyn FnMut(Vec<T>) -> Result<(), StoreError> + Se
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Creates an environment or replaces its configuration; its inventory stays. Returns the version of the configuration,
-    /// which starts at 1 and grows with each change.
+    /// which grows with each change and is never used again, not even for another environment of the name.
     ///
     /// # Errors
     /// [`StoreError::Exists`] or [`StoreError::Changed`] when it is not what is expected.
@@ -186,6 +186,9 @@ pub trait Store: Send + Sync {
 
     /// The configuration of an environment and its version.
     async fn versioned_environment(&self, name: &str) -> Result<(Environment, u64), StoreError>;
+
+    /// The number that an environment got when it was made. One that is removed and made again under its name has another.
+    async fn made(&self, environment: &str) -> Result<u64, StoreError>;
 
     /// All environments, by name.
     async fn environments(&self) -> Result<Vec<Environment>, StoreError>;

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The format of the file that this program writes.
-pub(super) const FORMAT: i64 = 4;
+pub(super) const FORMAT: i64 = 5;
 
 /// Size of a page of the file; a document of a usual object fits into one with some others.
 const PAGE_BYTES: u64 = 8_192;
@@ -126,6 +126,15 @@ CREATE INDEX link_host ON link(host) WHERE host IS NOT NULL;
 CREATE INDEX link_past_host ON link_past(host) WHERE host IS NOT NULL;
 ";
 
+/// What format 5 added: the numbers that versions are, greater than all that were given out before; and the one that tells
+/// an environment from any other of its name.
+const NUMBERS: &str = "
+ALTER TABLE counter ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE environment ADD COLUMN made INTEGER NOT NULL DEFAULT 0;
+UPDATE counter SET version = (SELECT max(n) FROM (
+    SELECT 0 AS n UNION ALL SELECT max(version) FROM record UNION ALL SELECT max(version) FROM environment));
+";
+
 /// One index for each field of a collection that questions may name.
 fn record_indexes() -> String {
     let mut statements = String::new();
@@ -222,7 +231,10 @@ fn prepare(db: &mut Connection, options: &Options) -> Result<(), StoreError> {
             if found < 3 {
                 change.execute_batch(FOCAL).doing("bring the tables up to date")?;
             }
-            change.execute_batch(LEADS).doing("bring the tables up to date")?;
+            if found < 4 {
+                change.execute_batch(LEADS).doing("bring the tables up to date")?;
+            }
+            change.execute_batch(NUMBERS).doing("bring the tables up to date")?;
             set(&change, "user_version", FORMAT)?;
             change.commit().doing("make the tables")
         }

@@ -115,6 +115,10 @@ impl Store for Mongo {
         ask!(self, environment::get(&self.db, name))
     }
 
+    async fn made(&self, environment: &str) -> Result<u64, StoreError> {
+        ask!(self, environment::made(&self.db, environment))
+    }
+
     async fn environments(&self) -> Result<Vec<Environment>, StoreError> {
         ask!(self, environment::list(&self.db))
     }

@@ -3,7 +3,9 @@
 use std::{path::Path, time::Duration};
 
 use calipso_model::{Clique, Delta, Environment, Link, LinkRef, LinkState, Object, ObjectKey};
-use calipso_store::{CommitInfo, Embedded, Expect, LinkQuery, Options, Page, ScopeChanges, Store, StoreError};
+use calipso_store::{
+    Collection, CommitInfo, Embedded, Expect, LinkQuery, Options, Page, Records, ScopeChanges, Store, StoreError,
+};
 
 fn open(path: &Path) -> Result<Embedded, StoreError> {
     Embedded::open(path, Options { busy_timeout: Duration::from_millis(50), ..Options::default() })
@@ -41,7 +43,7 @@ fn foreign_newer_and_damaged_files_are_refused() {
 
     drop(open(&at("newer")).unwrap());
     rusqlite::Connection::open(at("newer")).unwrap().pragma_update(None, "user_version", 7).unwrap();
-    assert!(matches!(open(&at("newer")), Err(StoreError::VersionTooNew { found: 7, known: 4 })));
+    assert!(matches!(open(&at("newer")), Err(StoreError::VersionTooNew { found: 7, known: 5 })));
 
     let nowhere = open(&at("no/such/folder")).unwrap_err();
     assert!(matches!(nowhere, StoreError::Unavailable { .. }), "{nowhere:?}");
@@ -86,11 +88,17 @@ async fn an_older_file_is_brought_up_to_date() {
     drop(store);
     let file = rusqlite::Connection::open(&path).unwrap();
     file.execute_batch(
-        "DROP TABLE focal; DROP TABLE leads; DROP INDEX link_host; DROP INDEX link_past_host; PRAGMA user_version = 2",
+        "DROP TABLE focal; DROP TABLE leads; DROP INDEX link_host; DROP INDEX link_past_host; PRAGMA user_version = 2;
+         ALTER TABLE counter DROP COLUMN version; ALTER TABLE environment DROP COLUMN made;
+         INSERT INTO record VALUES('users', 'anna', 41, '{}')",
     )
     .unwrap();
     drop(file);
     let store = open(&path).unwrap();
+    let anna = store.record(Collection::Users, "anna").await.unwrap().unwrap();
+    assert_eq!(anna.version, 41, "what is there keeps its version");
+    let next = store.replace(Collection::Users, "anna", 41, &anna.doc).await.unwrap();
+    assert!(next.version > 41 && store.insert(Collection::Users, "berta", &anna.doc).await.unwrap().version > 41);
     let found = async |at| {
         let cliques = store.cliques("e", at, &Default::default(), &Page::first(9)).await.unwrap();
         let links = store.links("e", at, &Default::default(), &Page::first(9)).await.unwrap();
