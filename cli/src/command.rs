@@ -9,4 +9,5 @@ pub mod look;
 pub mod scan;
 pub mod serve;
 pub mod specs;
+pub mod store;
 pub mod user;

@@ -4,6 +4,7 @@
 //! writes new versions that nobody sees yet and then moves the environment to its next revision, see
 //! `docs/adr/0010-mongodb.md`. Whatever is read is read from one snapshot of the server.
 
+mod check;
 mod codec;
 mod commit;
 mod environment;
@@ -37,6 +38,7 @@ use mongodb::{
 };
 
 use crate::{
+    condition::Watch,
     error::StoreError,
     mongo::{
         fault::{Doing, Reason},
@@ -148,6 +150,8 @@ struct Db {
     types: Mutex<BTreeMap<i64, (Revision, Arc<[Str]>)>>,
     /// How many names hold some letters.
     letters: Mutex<Counts>,
+    /// What answers told of the server.
+    watch: Watch,
 }
 
 impl Db {
@@ -189,6 +193,7 @@ impl Db {
             numbers: Numbers::default(),
             types: Mutex::default(),
             letters: Mutex::default(),
+            watch: Watch::default(),
         })
     }
 
@@ -250,7 +255,10 @@ impl Db {
     /// Gives up when an answer takes too long.
     async fn within<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         match tokio::time::timeout(self.options.answer_timeout, call).await {
-            Ok(answer) => answer,
+            Ok(answer) => {
+                self.watch.note(&answer, false);
+                answer
+            }
             Err(_) => Err(StoreError::Unavailable {
                 place: self.place.clone(),
                 source: Reason::new(format!(

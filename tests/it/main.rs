@@ -12,4 +12,5 @@ mod plant;
 mod replay;
 mod secrets;
 mod serve;
+mod strangers;
 mod transcript;

@@ -21,15 +21,15 @@ const REMEMBERED: usize = 32;
 /// Checks of files that are not kept, at once.
 const CHECKS: usize = 2;
 
-/// Ids and versions of the specs that a catalogue was made with.
-type Versions = Vec<(Str, u64)>;
+/// The specs that a catalogue was made with: kind, name and text. What counts is what they say, not when it was written.
+type Texts = Vec<(Str, Str, Str)>;
 
 /// Catalogues with the specs of single environments, remembered until one of these changes.
 #[derive(Debug)]
 pub struct Catalogues {
     /// How many checks may run at once.
     pub checks: Arc<Semaphore>,
-    known: Mutex<BTreeMap<Str, (Versions, Arc<Loaded>)>>,
+    known: Mutex<BTreeMap<Str, (Texts, Arc<Loaded>)>>,
 }
 
 impl Default for Catalogues {
@@ -48,10 +48,11 @@ pub async fn of(service: &Service, environment: Option<&str>) -> Result<Arc<Load
     if own.is_empty() {
         return Ok(Arc::clone(&service.loaded));
     }
-    let versions: Versions = own.iter().map(|task| (task.id.clone(), task.version)).collect();
+    let texts: Texts =
+        own.iter().map(|task| (task.row.kind.clone(), task.row.name.clone(), task.row.text.clone())).collect();
     let known = |name: &str| {
         let known = service.environments.catalogues.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(name).filter(|(of, _)| *of == versions).map(|(_, loaded)| Arc::clone(loaded))
+        known.get(name).filter(|(of, _)| *of == texts).map(|(_, loaded)| Arc::clone(loaded))
     };
     if let Some(loaded) = known(environment) {
         return Ok(loaded);
@@ -62,7 +63,7 @@ pub async fn of(service: &Service, environment: Option<&str>) -> Result<Arc<Load
     if known.len() >= REMEMBERED {
         known.pop_first();
     }
-    known.insert(environment.into(), (versions, Arc::clone(&loaded)));
+    known.insert(environment.into(), (texts, Arc::clone(&loaded)));
     Ok(loaded)
 }
 

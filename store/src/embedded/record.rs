@@ -82,7 +82,7 @@ pub(super) fn insert(db: &mut Connection, collection: Collection, id: Str, doc: 
         .prepare_cached(
             "INSERT INTO record(collection, id, version, doc) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
         )
-        .and_then(|mut add| add.execute(params![collection.name(), &*id, version, row::map_text(&doc)]))
+        .and_then(|mut add| add.execute(params![collection.name(), &*id, version, row::sealed_text(&doc)]))
         .doing("add a document")?;
     if added == 0 {
         return Err(StoreError::Exists { what: collection.name(), name: id });
@@ -116,7 +116,9 @@ pub(super) fn replace(
     let next = next_version(&change)?;
     let changed = change
         .prepare_cached("UPDATE record SET version = ?5, doc = ?4 WHERE collection = ?1 AND id = ?2 AND version = ?3")
-        .and_then(|mut save| save.execute(params![collection.name(), &*id, to_db(version), row::map_text(&doc), next]))
+        .and_then(|mut save| {
+            save.execute(params![collection.name(), &*id, to_db(version), row::sealed_text(&doc), next])
+        })
         .doing("change a document")?;
     if changed == 0 {
         return Err(StoreError::Changed { what: collection.name(), name: id });

@@ -88,9 +88,9 @@ pub struct LayeredSpecs {
     known: Mutex<BTreeMap<Str, Kept>>,
 }
 
-/// Specs, and the versions of the documents that they were made of.
+/// Specs, and the documents that they were made of: kind, name and text of each.
 struct Kept {
-    versions: Vec<(Str, u64)>,
+    texts: Vec<(Str, Str, Str)>,
     specs: Arc<Specs>,
 }
 
@@ -102,9 +102,9 @@ impl LayeredSpecs {
     }
 
     /// What is kept for an environment; the empty name stands for all without documents.
-    fn kept(&self, name: &str, versions: &[(Str, u64)]) -> Option<Arc<Specs>> {
+    fn kept(&self, name: &str, texts: &[(Str, Str, Str)]) -> Option<Arc<Specs>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(name).filter(|kept| kept.versions == versions).map(|kept| Arc::clone(&kept.specs))
+        known.get(name).filter(|kept| kept.texts == texts).map(|kept| Arc::clone(&kept.specs))
     }
 }
 
@@ -112,9 +112,11 @@ impl LayeredSpecs {
 impl SpecSource for LayeredSpecs {
     async fn specs(&self, store: &dyn Backend, environment: &str) -> Result<Arc<Specs>, SpecsError> {
         let rows = spec::of(store, environment).await?;
-        let versions: Vec<(Str, u64)> = rows.iter().map(|row| (row.id.clone(), row.version)).collect();
+        // By what they say: a document that is removed and made again is another one.
+        let kept_as: Vec<(Str, Str, Str)> =
+            rows.iter().map(|task| (task.row.kind.clone(), task.row.name.clone(), task.row.text.clone())).collect();
         let name: Str = if rows.is_empty() { "".into() } else { environment.into() };
-        if let Some(specs) = self.kept(&name, &versions) {
+        if let Some(specs) = self.kept(&name, &kept_as) {
             return Ok(specs);
         }
         let texts: Vec<SpecText> = rows
@@ -135,7 +137,7 @@ impl SpecSource for LayeredSpecs {
             return Err(SpecsError::Wrong(Box::new(mistakes)));
         }
         let specs = Arc::new(loaded.specs);
-        let kept = Kept { versions, specs: Arc::clone(&specs) };
+        let kept = Kept { texts: kept_as, specs: Arc::clone(&specs) };
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(name, kept);
         Ok(specs)
     }
