@@ -132,7 +132,13 @@ pub(crate) fn wrong(password: &Secret, user: &str) -> Option<&'static str> {
     let known: Vec<&str> = [user, "calipso"].into_iter().chain(parts).collect();
     // A password whose beginning is good is good, and a long one takes long.
     let beginning: String = text.chars().take(MOST_WEIGHED).collect();
-    if zxcvbn::zxcvbn(&beginning, &known).score() < zxcvbn::Score::Three {
+    // What is left when the names are taken out, however they were put together, must be as good.
+    let mut rest = beginning.to_lowercase();
+    for name in &known {
+        rest = rest.replace(&name.to_lowercase(), "");
+    }
+    let is_weak = |text: &str| zxcvbn::zxcvbn(text, &known).score() < zxcvbn::Score::Three;
+    if is_weak(&beginning) || (rest.len() < beginning.len() && is_weak(&rest)) {
         return Some(
             "is easy to guess: common words, names, keys side by side, numbers and repetitions count for little",
         );

@@ -67,6 +67,7 @@ pub(super) fn map_from(text: &str) -> Result<Map, StoreError> {
 pub(super) fn some_from(text: &str, fields: &[Str]) -> Result<Map, StoreError> {
     let mut reader = serde_json::Deserializer::from_str(opened(text)?);
     serde::Deserializer::deserialize_map(&mut reader, Picked { fields })
+        .and_then(|map| reader.end().map(|()| map))
         .map_err(|error| unreadable("a document", error))
 }
 

@@ -113,7 +113,7 @@ async fn a_changed_letter_in_a_document_is_an_error_and_has_its_place() {
     filled(&path).await;
     let file = rusqlite::Connection::open(&path).unwrap();
     file.execute("UPDATE record SET doc = replace(doc, 'user 7', 'user 8') WHERE id = 'user007'", []).unwrap();
-    file.execute("UPDATE record SET doc = CAST(x'7b22ff' AS TEXT) WHERE id = 'user009'", []).unwrap();
+    file.execute("UPDATE record SET doc = CAST(x'7b226e616d65223a22ff227d' AS TEXT) WHERE id = 'user009'", []).unwrap();
     drop(file);
     let store = open(&path).unwrap();
     assert_eq!(store.condition().await, Condition::Fine, "nobody has looked yet");
