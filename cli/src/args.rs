@@ -93,6 +93,9 @@ pub enum Command {
     /// Handle the keys that seal secrets at rest.
     #[command(subcommand)]
     Key(Key),
+    /// Look after the store itself.
+    #[command(subcommand)]
+    Store(Store),
     /// Print the JSON Schema of a kind of spec.
     Schema(Schema),
     /// Write the reference pages that are generated from the language.
@@ -111,6 +114,15 @@ pub struct Demo {
     /// Keep the demo's store in this file, to look around with the other commands.
     #[arg(long, value_name = "FILE")]
     pub keep: Option<PathBuf>,
+}
+
+/// `store`.
+#[derive(Debug, Subcommand)]
+pub enum Store {
+    /// Read everything that is stored, and tell what cannot be what was written: damaged pages, indexes and documents.
+    ///
+    /// Exit code 0 when nothing is wrong, 5 when something is. A store that is in use can be checked, too.
+    Check,
 }
 
 /// How diagnostics are printed.

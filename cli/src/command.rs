@@ -14,5 +14,6 @@ pub mod look;
 pub mod scan;
 pub mod serve;
 pub mod specs;
+pub mod store;
 pub mod test;
 pub mod user;

@@ -5,6 +5,7 @@ pub mod print;
 
 pub mod args;
 pub mod command;
+pub mod connections;
 pub mod directory;
 pub mod embedded;
 pub mod environment;
@@ -162,6 +163,7 @@ async fn run(session: &Session, cli: &Cli) -> Result<(), Failure> {
         Command::Serve(_) => command::serve::run(session).await,
         Command::User(what) => command::user::run(session, what).await,
         Command::Key(what) => command::key::run(session, what).await,
+        Command::Store(what) => command::store::run(session, what).await,
         Command::Demo(args) => command::demo::run(session, args).await,
         Command::Explain(args) => match &args.what {
             Some(what) => command::explain::run(session, what).await,

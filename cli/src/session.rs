@@ -264,6 +264,7 @@ pub fn store_failure(error: StoreError) -> Failure {
         StoreError::NotFound { what: "environment", .. } => {
             Some("`calipso env list` shows those that are known; `calipso env add` adds one")
         }
+        StoreError::Corrupt { .. } => Some("`calipso store check` tells what is damaged"),
         StoreError::NoRevision { .. } => Some("`calipso get revisions` lists those that can be read"),
         _ => None,
     };

@@ -3,6 +3,7 @@
 //! The file is an SQLite database in write-ahead mode. A commit is one transaction, so that a crash at any moment leaves the
 //! revision before it or the revision after it. One thread writes; readers have connections of their own and never wait for it.
 
+mod check;
 mod codec;
 mod commit;
 mod environment;
@@ -23,6 +24,7 @@ use calipso_model::{Clique, Delta, Environment, Link, LinkRef, Map, Object, Obje
 use rusqlite::Connection;
 
 use crate::{
+    condition::{Checked, Condition, Watch},
     embedded::{
         commit::{Change, Work},
         read::View,
@@ -75,6 +77,7 @@ impl Default for Options {
 pub struct Embedded {
     writer: Writer,
     readers: Readers,
+    watch: Watch,
 }
 
 impl Embedded {
@@ -84,7 +87,9 @@ impl Embedded {
     /// [`StoreError::Unavailable`], [`StoreError::VersionTooNew`], [`StoreError::Corrupt`], [`StoreError::Busy`].
     pub fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
         let writer = schema::open_writer(path, &options)?;
-        Ok(Self { writer: Writer::start(writer, path)?, readers: Readers::new(path, &options) })
+        let watch = Watch::default();
+        let writer = Writer::start(writer, path, watch.clone())?;
+        Ok(Self { writer, readers: Readers::new(path, &options, watch.clone()), watch })
     }
 
     /// Looks at every page and index of the file.
@@ -153,6 +158,26 @@ impl Store for Embedded {
 
     async fn versioned_environment(&self, name: &str) -> Result<(Environment, u64), StoreError> {
         self.ask(name, environment::get).await
+    }
+
+    async fn condition(&self) -> Condition {
+        let known = self.watch.condition();
+        if known == Condition::Full {
+            // Whether there is space again is found out by writing.
+            if let Err(error) = self.writer.run(environment::touch).await {
+                tracing::debug!(%error, "The store still cannot be written.");
+            }
+            return self.watch.condition();
+        }
+        known
+    }
+
+    async fn check(&self) -> Result<Checked, StoreError> {
+        self.readers.run(check::everything).await
+    }
+
+    async fn made(&self, environment: &str) -> Result<u64, StoreError> {
+        self.ask(environment, environment::made).await
     }
 
     async fn environments(&self) -> Result<Vec<Environment>, StoreError> {

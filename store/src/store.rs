@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use calipso_model::{Clique, Delta, Environment, Link, LinkRef, Object, ObjectKey, Revision, Str, Value};
 
 use crate::{
+    condition::{Checked, Condition},
     error::StoreError,
     query::{CliqueQuery, LinkQuery, Page, Paged, Query},
     scope::{ScopeChanges, ScopeKey, ScopeRecord},
@@ -177,7 +178,7 @@ pub type Sink<'a, T> = &'a mut (dyn FnMut(Vec<T>) -> Result<(), StoreError> + Se
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Creates an environment or replaces its configuration; its inventory stays. Returns the version of the configuration,
-    /// which starts at 1 and grows with each change.
+    /// which grows with each change and is never used again, not even for another environment of the name.
     ///
     /// # Errors
     /// [`StoreError::Exists`] or [`StoreError::Changed`] when it is not what is expected.
@@ -190,6 +191,18 @@ pub trait Store: Send + Sync {
 
     /// The configuration of an environment and its version.
     async fn versioned_environment(&self, name: &str) -> Result<(Environment, u64), StoreError>;
+
+    /// How the store is, as far as its last answers tell.
+    async fn condition(&self) -> Condition;
+
+    /// Reads everything that is stored and tells all that cannot be what was written.
+    ///
+    /// # Errors
+    /// The store cannot be read at all.
+    async fn check(&self) -> Result<Checked, StoreError>;
+
+    /// The number that an environment got when it was made. One that is removed and made again under its name has another.
+    async fn made(&self, environment: &str) -> Result<u64, StoreError>;
 
     /// All environments, by name.
     async fn environments(&self) -> Result<Vec<Environment>, StoreError>;

@@ -13,4 +13,5 @@ mod record;
 mod replay;
 mod secrets;
 mod serve;
+mod strangers;
 mod transcript;

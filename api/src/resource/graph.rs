@@ -164,7 +164,8 @@ async fn graph(
         Some(revision) => revision,
         None => service.backend.current(environment).await?,
     };
-    let tag = Tag::revision(revision);
+    let made = service.backend.made(environment).await?;
+    let tag = Tag::revision(made, revision);
     if tag.is_known(&headers) {
         return Ok(answer::not_modified(&headers));
     }
@@ -177,7 +178,7 @@ async fn graph(
             return Err(Problem::bad_request(vec![error]));
         }
         let (tree, truncated) = tree::below(&service, environment, revision, focal_point.as_ref(), depth).await?;
-        return query.answer(&headers, revision, focal_point.as_ref(), Drawn::Tree(tree), truncated);
+        return query.answer(&headers, &tag, revision, focal_point.as_ref(), Drawn::Tree(tree), truncated);
     }
     let Some(focal_point) = focal_point else {
         let error = FieldError::query("focal_point_id", "is needed for everything but trees");
@@ -198,7 +199,14 @@ async fn graph(
     };
     let found = Found::of(&service, environment, revision, focal_point, links).await?;
     if format == Format::Json {
-        return query.answer(&headers, revision, Some(&found.focal_point), Drawn::Graph(found.graph()), truncated);
+        return query.answer(
+            &headers,
+            &tag,
+            revision,
+            Some(&found.focal_point),
+            Drawn::Graph(found.graph()),
+            truncated,
+        );
     }
     let picture = found.picture();
     let (text, kind) = match format {
@@ -221,6 +229,7 @@ impl GraphQuery {
     fn answer(
         &self,
         headers: &HeaderMap,
+        tag: &Tag,
         revision: Revision,
         focal_point: Option<&Object>,
         graph: Drawn<'_>,
@@ -235,7 +244,7 @@ impl GraphQuery {
             truncated,
             revision,
         })?;
-        Ok(answer::tagged(headers, &Tag::revision(revision), || answer::text(body)))
+        Ok(answer::tagged(headers, tag, || answer::text(body)))
     }
 }
 

@@ -151,7 +151,8 @@ async fn inventory(
     });
     let next = found.next.map(|cursor| paging::encode(Some(found.revision), &cursor));
     let body = answer::json(&ObjectList { objects: objects.collect(), revision: found.revision, next: next.clone() })?;
-    let mut response = answer::tagged(&headers, &Tag::revision(found.revision), || answer::text(body));
+    let made = service.backend.made(&query.env_name).await?;
+    let mut response = answer::tagged(&headers, &Tag::revision(made, found.revision), || answer::text(body));
     paging::link(&mut response, raw.as_deref(), next.as_deref());
     Ok(response)
 }

@@ -111,6 +111,6 @@ async fn search(
         last_scanned,
     });
     let body = answer::json(&Hits { objects: objects.collect(), revision })?;
-    let tag = Tag::revision_and(revision, &body);
+    let tag = Tag::revision_and(service.backend.made(environment).await?, revision, &body);
     Ok(answer::tagged(&headers, &tag, || answer::text(body)))
 }

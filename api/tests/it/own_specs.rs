@@ -34,7 +34,11 @@ async fn an_environment_has_link_types_of_its_own() {
 
     let answer = server.post("editor", "/specs", &link(LINK)).await;
     assert_eq!(answer.status, 201, "{}", answer.body);
-    assert_eq!((&answer.body["id"], &answer.body["version"]), (&json!("vnic-host"), &json!(1)));
+    let first = answer.body["version"].as_u64().unwrap();
+    assert_eq!(
+        (&answer.body["id"], answer.headers["etag"].to_str().unwrap()),
+        (&json!("vnic-host"), &*format!("\"{first}\""))
+    );
     assert!(answer.body["text"].as_str().unwrap().ends_with("environment: {name: {any_of: [\"cloud\"]}}\n"));
     assert_eq!(server.post("editor", "/specs", &link(LINK)).await.status, 409);
 
@@ -52,11 +56,13 @@ async fn an_environment_has_link_types_of_its_own() {
         "to": "host", "rules": [{"name": "by host", "from": {"key": "[from.host]"}, "to": {"key": "[to.id]"}}],
     });
     let body = json!({"spec": spec});
-    assert_eq!(server.ask_if("editor", Method::PUT, path, Some(&body), Some("\"7\"")).await.status, 412);
-    let answer = server.ask_if("editor", Method::PUT, path, Some(&body), Some("\"1\"")).await;
-    assert_eq!((answer.status.as_u16(), &answer.body["version"]), (200, &json!(2)), "{}", answer.body);
+    assert_eq!(server.ask_if("editor", Method::PUT, path, Some(&body), Some("\"7000\"")).await.status, 412);
+    let answer = server.ask_if("editor", Method::PUT, path, Some(&body), Some(&format!("\"{first}\""))).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let second = answer.body["version"].as_u64().unwrap();
+    assert!(second > first);
     assert_eq!(has("cloud").await.unwrap()["description"], "Another.", "the catalogue is made anew");
-    assert_eq!(server.see("viewer", path).await.headers["etag"], "\"2\"");
+    assert_eq!(server.see("viewer", path).await.headers["etag"], *format!("\"{second}\""));
 
     // A clique type on top of it; what it needs cannot go.
     let answer = server.post("editor", "/clique_types", &clique()).await;

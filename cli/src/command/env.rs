@@ -11,7 +11,7 @@ use calipso_transport::{Live, Once, Scrubber};
 use crate::{
     args::{self, Env},
     command::scan::planned,
-    environment::from_args,
+    environment::{from_args, may_be_made},
     failure::{Exit, Failure},
     output::{fitted, printable},
     secrets::References,
@@ -105,6 +105,7 @@ async fn add(session: &Session, args: &args::EnvAdd) -> Result<(), Failure> {
             .help("give fields with `--set ROLE.FIELD=VALUE`"));
     }
     let store = session.store().await?;
+    may_be_made(store.as_ref(), &found.name).await?;
     store.put_environment(&found, Expect::Anything).await.map_err(store_failure)?;
     println!("added {}", found.name);
     for warning in &plan.warnings {

@@ -21,6 +21,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::{
     args::{self, Shape},
     command::changes,
+    environment::may_be_made,
     failure::{Exit, Failure},
     output::{fitted, printable},
     secrets::References,
@@ -39,6 +40,7 @@ pub async fn run(session: &Session, args: &args::Scan) -> Result<(), Failure> {
         (_, Ok(found)) => found,
         (Some(dir), Err(StoreError::NotFound { .. })) => {
             let found = recorded_environment(dir, &args.environment)?;
+            may_be_made(store.as_ref(), &found.name).await?;
             store.put_environment(&found, Expect::Anything).await.map_err(store_failure)?;
             found
         }

@@ -36,6 +36,21 @@ pub(super) fn begin(db: &mut Connection) -> Result<Transaction<'_>, StoreError> 
     db.transaction_with_behavior(TransactionBehavior::Immediate).doing("begin to write")
 }
 
+/// A number that no version of anything in the file ever was.
+pub(super) fn next_version(change: &Transaction<'_>) -> Result<i64, StoreError> {
+    change
+        .prepare_cached("UPDATE counter SET version = version + 1 RETURNING version")
+        .and_then(|mut next| next.query_row([], |row| row.get(0)))
+        .doing("number a version")
+}
+
+/// Writes something that nobody reads: fails as every other change would.
+pub(super) fn touch(db: &mut Connection) -> Result<(), StoreError> {
+    let change = begin(db)?;
+    next_version(&change)?;
+    change.commit().doing("write")
+}
+
 /// The state of an environment.
 pub(super) fn state(db: &Connection, name: &str) -> Result<State, StoreError> {
     db.prepare_cached(
@@ -100,12 +115,13 @@ pub(super) fn put(db: &mut Connection, environment: &Environment, expect: Expect
         }
         _ => {}
     }
-    let version: i64 = change
-        .query_row(
-            "INSERT INTO environment(name, config, version, current, oldest, fence, until_millis) VALUES(?1, ?2, 1, 0, 0, 0, 0)
-             ON CONFLICT(name) DO UPDATE SET config = excluded.config, version = version + 1 RETURNING version",
-            params![&*environment.name, row::environment_text(environment)],
-            |row| row.get(0),
+    let version = next_version(&change)?;
+    change
+        .execute(
+            "INSERT INTO environment(name, config, version, made, current, oldest, fence, until_millis)
+             VALUES(?1, ?2, ?3, ?3, 0, 0, 0, 0)
+             ON CONFLICT(name) DO UPDATE SET config = excluded.config, version = excluded.version",
+            params![&*environment.name, row::environment_text(environment), version],
         )
         .doing("save an environment")?;
     change.commit().doing("save an environment")?;
@@ -122,6 +138,15 @@ pub(super) fn get(db: &Connection, name: &str) -> Result<(Environment, u64), Sto
         .doing("read an environment")?;
     let (config, version) = found.ok_or_else(|| StoreError::no_environment(name))?;
     Ok((row::environment_from(&config)?, from_db(version)))
+}
+
+/// The number of its making.
+pub(super) fn made(db: &Connection, name: &str) -> Result<u64, StoreError> {
+    let found: Option<i64> = db
+        .prepare_cached("SELECT made FROM environment WHERE name = ?1")
+        .and_then(|mut find| find.query_row([name], |row| row.get(0)).optional())
+        .doing("read an environment")?;
+    found.map(from_db).ok_or_else(|| StoreError::no_environment(name))
 }
 
 /// Every configuration, by name.

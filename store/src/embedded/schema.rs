@@ -129,6 +129,14 @@ CREATE INDEX link_past_host ON link_past(host) WHERE host IS NOT NULL;
 /// What format 5 added: by what objects are found beside names. What is in the file already is found by it once the next
 /// scan has said so.
 const SEARCHED: &str = "ALTER TABLE environment ADD COLUMN searched TEXT NOT NULL DEFAULT '{}';";
+/// What format 5 added: the numbers that versions are, greater than all that were given out before; and the one that tells
+/// an environment from any other of its name.
+const NUMBERS: &str = "
+ALTER TABLE counter ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE environment ADD COLUMN made INTEGER NOT NULL DEFAULT 0;
+UPDATE counter SET version = (SELECT max(n) FROM (
+    SELECT 0 AS n UNION ALL SELECT max(version) FROM record UNION ALL SELECT max(version) FROM environment));
+";
 
 /// One index for each field of a collection that questions may name.
 fn record_indexes() -> String {
@@ -230,6 +238,7 @@ fn prepare(db: &mut Connection, options: &Options) -> Result<(), StoreError> {
                 change.execute_batch(LEADS).doing("bring the tables up to date")?;
             }
             change.execute_batch(SEARCHED).doing("bring the tables up to date")?;
+            change.execute_batch(NUMBERS).doing("bring the tables up to date")?;
             set(&change, "user_version", FORMAT)?;
             change.commit().doing("make the tables")
         }

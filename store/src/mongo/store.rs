@@ -6,11 +6,12 @@ use async_trait::async_trait;
 use calipso_model::{Clique, Delta, Environment, Link, LinkRef, Object, ObjectKey, Revision, Str, Value};
 
 use crate::{
+    condition::{Checked, Condition},
     error::StoreError,
     mongo::{
-        Mongo,
+        Mongo, check,
         commit::{self, Work},
-        environment, prune,
+        environment, number, prune,
         read::{self, View},
         report,
         round::{self, Named, Sighting, Wanted, Wish},
@@ -113,6 +114,23 @@ impl Store for Mongo {
 
     async fn versioned_environment(&self, name: &str) -> Result<(Environment, u64), StoreError> {
         ask!(self, environment::get(&self.db, name))
+    }
+
+    async fn condition(&self) -> Condition {
+        if self.db.watch.condition() == Condition::Full {
+            // Whether there is space again is found out by writing.
+            let written = self.db.within(number::touch(&self.db)).await;
+            self.db.watch.note(&written, true);
+        }
+        self.db.watch.condition()
+    }
+
+    async fn check(&self) -> Result<Checked, StoreError> {
+        check::everything(self).await
+    }
+
+    async fn made(&self, environment: &str) -> Result<u64, StoreError> {
+        ask!(self, environment::made(&self.db, environment))
     }
 
     async fn environments(&self) -> Result<Vec<Environment>, StoreError> {

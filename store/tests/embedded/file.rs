@@ -3,7 +3,9 @@
 use std::{path::Path, time::Duration};
 
 use calipso_model::{Clique, Delta, Environment, Link, LinkRef, LinkState, Object, ObjectKey};
-use calipso_store::{CommitInfo, Embedded, Expect, LinkQuery, Options, Page, ScopeChanges, Store, StoreError};
+use calipso_store::{
+    Collection, CommitInfo, Embedded, Expect, LinkQuery, Options, Page, Records, ScopeChanges, Store, StoreError,
+};
 
 fn open(path: &Path) -> Result<Embedded, StoreError> {
     Embedded::open(path, Options { busy_timeout: Duration::from_millis(50), ..Options::default() })
@@ -91,11 +93,17 @@ async fn an_older_file_is_brought_up_to_date() {
     let file = rusqlite::Connection::open(&path).unwrap();
     file.execute_batch(
         "DROP TABLE focal; DROP TABLE leads; DROP INDEX link_host; DROP INDEX link_past_host; PRAGMA user_version = 2;
-         ALTER TABLE environment DROP COLUMN searched",
+         ALTER TABLE environment DROP COLUMN searched;
+         ALTER TABLE counter DROP COLUMN version; ALTER TABLE environment DROP COLUMN made;
+         INSERT INTO record VALUES('users', 'anna', 41, '{}')",
     )
     .unwrap();
     drop(file);
     let store = open(&path).unwrap();
+    let anna = store.record(Collection::Users, "anna").await.unwrap().unwrap();
+    assert_eq!(anna.version, 41, "what is there keeps its version");
+    let next = store.replace(Collection::Users, "anna", 41, &anna.doc).await.unwrap();
+    assert!(next.version > 41 && store.insert(Collection::Users, "berta", &anna.doc).await.unwrap().version > 41);
     let found = async |at| {
         let cliques = store.cliques("e", at, &Default::default(), &Page::first(9)).await.unwrap();
         let links = store.links("e", at, &Default::default(), &Page::first(9)).await.unwrap();

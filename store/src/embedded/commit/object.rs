@@ -29,7 +29,7 @@ struct Ready {
 impl Ready {
     fn of(object: &Object, searched: &Searched) -> Self {
         let names = form::terms(&object.key.object_type, &object.doc, searched);
-        Self { doc: row::map_text(&object.doc), names }
+        Self { doc: row::sealed_text(&object.doc), names }
     }
 }
 
@@ -111,9 +111,10 @@ fn put(
             .db
             .prepare_cached("SELECT doc, names FROM object WHERE key = ?1")
             .and_then(|mut find| {
-                find.query_row([key], |row| {
-                    let names = row.get_ref(1)?.as_str_or_null()?;
-                    Ok((row.get_ref(0)?.as_str()? == ready.doc, names == ready.names.as_deref()))
+                find.query_row([key], |found| {
+                    let doc = found.get_ref(0)?.as_str()?;
+                    let names = found.get_ref(1)?.as_str_or_null()?;
+                    Ok((row::is_same(doc, &ready.doc), names == ready.names.as_deref()))
                 })
                 .optional()
             })
