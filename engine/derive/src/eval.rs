@@ -1,14 +1,14 @@
 //! Evaluation of rules over objects: keys of an end, values and links of a pair.
 
-use std::{
-    cell::{Cell, OnceCell},
-    cmp::Ordering,
-};
+mod values;
+
+use std::cell::{Cell, OnceCell};
 
 use calipso_expr::{Bound, EvalError, Frame, Fuel, KeyPart, Scope, Slot, Tree};
 use calipso_model::{LinkState, Map, Str, Value};
 use calipso_spec::checked::Take;
 
+use self::values::Values;
 use crate::{
     bounds::{self, Meter},
     faults::{FaultKey, Part},
@@ -23,10 +23,6 @@ use crate::{
 const TALLY: u64 = 1 << 16;
 /// So many pairs of one object are looked for before the meter is asked.
 const MANY_PAIRS: usize = 1 << 16;
-/// So many values, and characters of each, are shown where there are too many.
-const MAX_SHOWN: usize = 5;
-const MAX_SHOWN_CHARS: usize = 200;
-
 /// What one rule did lately.
 #[derive(Clone, Copy, Default)]
 struct Tally {
@@ -598,14 +594,6 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-/// The begin of a long text.
-fn shown(text: &str) -> String {
-    match text.char_indices().nth(MAX_SHOWN_CHARS) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
-}
-
 /// Text of a scalar; nothing for null and empty text; `None` for lists and maps.
 #[expect(clippy::option_option, reason = "not a text, or no text: two different things")]
 fn plain(value: &Value) -> Option<Option<Str>> {
@@ -626,68 +614,4 @@ fn fewer(mut a: impl Iterator<Item = u32>, mut b: impl Iterator<Item = u32>) -> 
             (Some(_), Some(_)) => {}
         }
     }
-}
-
-/// Collects values as `take` says. Nulls count as no value.
-struct Values<'a> {
-    take: Take,
-    /// The value of `first` and `last`.
-    one: Value,
-    list: &'a mut Vec<Value>,
-}
-
-impl<'a> Values<'a> {
-    /// `list` is room that is used again and again.
-    fn new(take: Take, list: &'a mut Vec<Value>) -> Self {
-        list.clear();
-        Self { take, one: Value::Null, list }
-    }
-
-    /// Whether further values would change nothing.
-    fn full(&self) -> bool {
-        self.take == Take::First && !self.one.is_null()
-    }
-
-    fn push(&mut self, value: Value) {
-        match self.take {
-            _ if value.is_null() => {}
-            Take::First if self.one.is_null() => self.one = value,
-            Take::First => {}
-            Take::Last => self.one = value,
-            Take::One | Take::All | Take::Distinct => self.list.push(value),
-        }
-    }
-
-    /// The value, or what is wrong with several.
-    fn finish(self) -> Result<Value, String> {
-        let order = |a: &Value, b: &Value| a.total_cmp(b).then_with(|| a.kind().cmp(b.kind()));
-        let list = self.list;
-        match self.take {
-            Take::First | Take::Last => Ok(self.one),
-            Take::One => {
-                list.sort_by(order);
-                list.dedup();
-                if list.len() > 1 {
-                    let shown: Vec<String> = list.iter().take(MAX_SHOWN).map(|value| shown(&value.to_json())).collect();
-                    let more = if list.len() > MAX_SHOWN { ", …" } else { "" };
-                    return Err(format!("{} values where one is expected: {}{more}", list.len(), shown.join(", ")));
-                }
-                Ok(list.pop().unwrap_or_default())
-            }
-            Take::All => Ok(exact(list)),
-            Take::Distinct => {
-                // Equal numbers of two kinds: the whole one stays.
-                list.sort_by(order);
-                list.dedup_by(|a, b| a.total_cmp(b) == Ordering::Equal || a == b);
-                Ok(exact(list))
-            }
-        }
-    }
-}
-
-/// A list without spare room; the room that it was collected in stays.
-fn exact(list: &mut Vec<Value>) -> Value {
-    let mut items = Vec::with_capacity(list.len());
-    items.append(list);
-    Value::list(items)
 }
