@@ -201,6 +201,12 @@ impl<'c> Catalogue<'c> {
         match diagnostic.code {
             // These say that something is nowhere; it may be in what could not be read.
             "distribution/rule-unused" | "spec/unreached" | "fetcher/never-under" => true,
+            "via/unknown-role" => self.lacks("connection"),
+            "environment/unknown-value" | "link/never-applies" | "clique/never-linked"
+                if self.lacks("distribution") =>
+            {
+                true
+            }
             "step/unused-result"
             | "type/identity-not-emitted"
             | "fetcher/undeclared-emit"
@@ -208,6 +214,12 @@ impl<'c> Catalogue<'c> {
             | "clique/never-linked" => self.is_broken(&diagnostic.primary.file),
             _ => false,
         }
+    }
+
+    /// Whether the file of some spec of a kind could not be read at all.
+    fn lacks(&self, kind: &str) -> bool {
+        let place = KINDS.iter().position(|(_, known)| *known == kind);
+        self.read.unread.iter().any(|(unread, _)| Some(*unread) == place)
     }
 
     /// Whether an error was found in a file before the checks.

@@ -76,7 +76,8 @@ fn path(catalogue: &Catalogue<'_>, clique: &CliqueType, world: &World<'_>, names
         let Some(place) = catalogue.element("clique_type", &clique.head.name, "path", &step.written) else { return };
         let Some(link) = links.get(&step.link_type) else {
             // A link type whose file could not be read is declared all the same.
-            if !catalogue.declared("link_type", &step.written) {
+            let turned = step.written.split_once('-').map(|(from, to)| format!("{to}-{from}")).unwrap_or_default();
+            if !catalogue.declared("link_type", &step.written) && !catalogue.declared("link_type", &turned) {
                 let mut diagnostic = place.says(
                     "clique/unknown-link-type",
                     format!("no link type is named `{}`, in either direction", step.written),

@@ -134,7 +134,14 @@ fn rule(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope) -> Option<LinkRule> {
         };
         if let Some(mut link) = link_node.and_then(|node| Fields::open(cx, node, "`link`")) {
             rule.link_name = link.take("name").and_then(|node| tree(cx, node, scope));
-            rule.state = link.take("state").and_then(|node| tree(cx, node, scope));
+            let state_node = link.take("state");
+            rule.state = state_node.and_then(|node| tree(cx, node, scope));
+            if let (Some(node), Some(calipso_expr::Tree::Const(calipso_model::Value::Str(state)))) =
+                (state_node, &rule.state)
+                && !["up", "down"].contains(&state.as_ref())
+            {
+                cx.wrong_type(node, "state", "`up` or `down`");
+            }
             rule.host = link.take("host").and_then(|node| tree(cx, node, scope));
             rule.switch = link.take("switch").and_then(|node| tree(cx, node, scope));
             rule.attributes = trees(cx, link.take("attributes"), "attributes", scope);

@@ -57,7 +57,9 @@ struct Open {
 pub(super) fn find(text: &str, stopped: usize) -> Option<YamlError> {
     let mut open: Vec<Open> = Vec::new();
     let mut block: Option<usize> = None;
-    let mut wordy: Option<YamlError> = None;
+    // The last line of words without a colon before the reader stopped, with its number.
+    let mut wordy: Option<(usize, YamlError)> = None;
+    let stopped_line = text.get(..stopped).map_or(0, |before| before.matches('\n').count());
     for (number, line) in lines(text).enumerate() {
         let body = line.text.trim_start();
         if let Some(indent) = block {
@@ -103,11 +105,12 @@ pub(super) fn find(text: &str, stopped: usize) -> Option<YamlError> {
         if open.is_empty() && (end.ends_with('|') || end.ends_with('>') || end.ends_with("|-") || end.ends_with(">-")) {
             block = Some(line.indent);
         }
-        if open.is_empty() && wordy.is_none() && line.start <= stopped {
-            wordy = missing_colon(&line, stopped);
+        if open.is_empty() && line.start <= stopped {
+            wordy = missing_colon(&line).map(|error| (number, error)).or(wordy);
         }
     }
-    open.last().map(unclosed_bracket).or(wordy)
+    let near = wordy.filter(|(number, _)| number + 2 >= stopped_line).map(|(_, error)| error);
+    open.last().map(unclosed_bracket).or(near)
 }
 
 fn unclosed_bracket(open: &Open) -> YamlError {
@@ -117,21 +120,19 @@ fn unclosed_bracket(open: &Open) -> YamlError {
 }
 
 /// A line of words without a colon, directly before the place where the reader stopped, or there.
-fn missing_colon(line: &Line<'_>, stopped: usize) -> Option<YamlError> {
+fn missing_colon(line: &Line<'_>) -> Option<YamlError> {
     let body = without_comment(line.text).trim_start();
     let (start, body) = match body.strip_prefix("- ") {
         Some(rest) => (line.start + line.indent + 2, rest),
         None => (line.start + line.indent, body),
     };
     let name = body.split(' ').next().unwrap_or_default();
-    let word = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':');
     // `name:value` is text; a colon counts with a blank behind it.
-    let glued = name.split_once(':').filter(|(_, rest)| !rest.is_empty());
+    let glued =
+        body.split_once(':').filter(|(key, rest)| !rest.is_empty() && !rest.starts_with(' ') && !key.contains(' '));
+    let key = glued.map_or(name, |(key, _)| key);
+    let word = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if !word || body.contains(": ") || body.ends_with(':') || (glued.is_none() && name.contains(':')) {
-        return None;
-    }
-    let near = line.start + line.text.len() + 1 >= stopped.min(line.start + line.text.len() + 1);
-    if !near {
         return None;
     }
     let (message, advice) = match glued {

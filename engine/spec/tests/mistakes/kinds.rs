@@ -262,7 +262,7 @@ fn ranges(file: &File, found: &mut Vec<Mistake>) {
             found.push(Mistake::line("number out of range", file, number, &replaced(line, at, len, "-1")));
         }
         let Some((name @ ("http" | "run"), value)) = key(line) else { continue };
-        if line[value..].trim().is_empty() || file.kind() == "distributions" {
+        if line[value..].trim().is_empty() || file.kind() != "fetchers" {
             continue;
         }
         let blanks = " ".repeat(line.find(name).unwrap_or_default());

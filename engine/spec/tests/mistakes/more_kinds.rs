@@ -170,7 +170,6 @@ fn queries(file: &File, found: &mut Vec<Mistake>) {
             query.replace("SELECT", "SELCT"),
             query.replacen("SELECT", "DELETE", 1),
             format!("{query}; SELECT 1"),
-            format!("{query} # all"),
             format!("{query} AND"),
         ];
         if !query.contains("WHERE") {
