@@ -101,6 +101,17 @@ impl Identities {
         Ok(Identity { form, key: key.clone(), name, object_name, parent })
     }
 
+    /// Whether a document is older than another one of the same object, as far as its type can tell.
+    pub(crate) fn is_older(&self, object_type: &ObjectType, attributes: &Map, former: &Map) -> bool {
+        let Some(newest_by) = &object_type.newest_by else { return false };
+        let version = |attributes: &Map| {
+            let frame = self.frame(object_type, attributes);
+            newest_by.eval(&frame, &mut Fuel::default()).ok().filter(|value| !value.is_null())
+        };
+        let (Some(new), Some(old)) = (version(attributes), version(former)) else { return false };
+        old.kind() == new.kind() && new.total_cmp(&old) == std::cmp::Ordering::Less
+    }
+
     fn object_type(&self, name: &Str) -> Result<&Arc<ObjectType>, Why> {
         self.types.get(name).ok_or_else(|| Why::new(FailureKind::Identity, format!("there is no object type {name}")))
     }

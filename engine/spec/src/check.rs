@@ -30,6 +30,7 @@ mod names;
 pub(crate) mod paths;
 mod shapes;
 mod steps;
+mod test_files;
 mod types;
 mod variances;
 
@@ -148,6 +149,7 @@ impl<'c> Catalogue<'c> {
         cliques::check(self, &facts, &mut found);
         distributions::check(self, &mut found);
         fetchers::check(self, &facts, &mut found);
+        test_files::check(self, &mut found);
         found.retain(|diagnostic| !self.follows(diagnostic));
         self.once(found)
     }
