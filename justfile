@@ -23,6 +23,10 @@ specs:
     cargo run -- check
     cargo run -- test
 
+# Which changes of the built-in specs no test notices: just mutate, just mutate link_types/
+mutate *ARGS:
+    cargo run -- test --mutate {{ARGS}}
+
 # Write the generated reference (docs/reference, schemas) again.
 reference:
     cargo run -- reference docs/reference
