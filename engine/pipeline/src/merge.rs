@@ -4,6 +4,8 @@
 //! two cannot be mixed up is the work of their types. An object that an answer names but does not say properly is *refused*:
 //! what was known of it stays as it was, whatever becomes of the others.
 
+mod scope;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -12,6 +14,8 @@ use std::{
 use calipso_model::{Map, ObjectKey, Str, Value};
 use calipso_spec::checked::ObjectType;
 use calipso_store::{Member, ScopeChanges, ScopeKey, ScopeRecord};
+
+use self::scope::Scope;
 
 /// One object as one scope knows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,79 +62,6 @@ impl Answered {
         }
     }
 }
-
-/// A scope as it is kept in memory.
-#[derive(Clone, Debug, PartialEq)]
-struct Scope {
-    complete: bool,
-    scanned_at: Str,
-    tried_at: Str,
-    stale_since: Option<Str>,
-    problem: Option<Str>,
-    order: u32,
-    members: Members,
-    /// Objects that were refused when the rest of it was read; those that are members may be out of date.
-    refused: BTreeSet<ObjectKey>,
-}
-
-impl Scope {
-    /// One of which nothing is known.
-    fn never_read() -> Self {
-        Self {
-            complete: false,
-            scanned_at: "".into(),
-            tried_at: "".into(),
-            stale_since: None,
-            problem: None,
-            order: 0,
-            members: Members::new(),
-            refused: BTreeSet::new(),
-        }
-    }
-
-    /// Whether something in it may be out of date.
-    fn is_stale(&self) -> bool {
-        !self.complete || self.problem.is_some()
-    }
-
-    /// How many objects of it may be out of date.
-    fn n_stale(&self) -> usize {
-        if self.complete {
-            self.refused.iter().filter(|key| self.members.contains_key(*key)).count()
-        } else {
-            self.members.len()
-        }
-    }
-
-    /// Notes what was refused in an answer that says everything else.
-    fn except(&mut self, refused: Refused, now: &Str) {
-        self.refused = refused.keys().cloned().collect();
-        if refused.is_empty() {
-            self.problem = None;
-            self.stale_since = None;
-            return;
-        }
-        let named: Vec<&str> = refused.values().take(MAX_NAMED).map(String::as_str).collect();
-        let more = refused.len().saturating_sub(MAX_NAMED);
-        let more = if more > 0 { format!("; and {more} more were refused") } else { String::new() };
-        self.problem = Some(format!("{}{more}", named.join("; ")).into());
-        self.stale_since.get_or_insert_with(|| now.clone());
-    }
-
-    /// Notes that it could not be read.
-    fn doubt(&mut self, problem: String, now: &Str) {
-        self.complete = false;
-        self.refused.clear();
-        self.tried_at = now.clone();
-        self.problem = Some(problem.into());
-        if self.stale_since.is_none() {
-            self.stale_since = Some(if self.scanned_at.is_empty() { now.clone() } else { self.scanned_at.clone() });
-        }
-    }
-}
-
-/// How many refused objects the problem of a scope names.
-const MAX_NAMED: usize = 20;
 
 /// All scopes of one environment.
 #[derive(Debug, Default)]

@@ -20,7 +20,7 @@ use crate::{
 /// What one element of an asking step came to.
 enum One {
     /// A value; with what could not be made of single rows of it.
-    Value(Value, AnswerView, Run),
+    Value(Value, AnswerView, Box<Run>),
     Failed {
         why: Why,
         negative: bool,
@@ -90,7 +90,7 @@ impl Machine<'_> {
         let mut done = Done::default();
         match one {
             One::Value(value, answer, run) => {
-                done.run.join(run);
+                done.run.join(*run);
                 done.answered = 1;
                 done.run.asked(step, true);
                 if let Verb::Lookup(lookup) = &step.verb
@@ -214,7 +214,7 @@ impl Machine<'_> {
             Outcome::NoAnswer(why) => return One::Failed { why, negative: false },
             Outcome::Negative(why) => why,
             Outcome::Answer(value) => match self.shaped(step, frame, value) {
-                Ok(Ok((value, run))) => return One::Value(value, answer, run),
+                Ok(Ok((value, run))) => return One::Value(value, answer, Box::new(run)),
                 Ok(Err(why)) => why,
                 Err(error) => return One::Fault(error),
             },
@@ -230,7 +230,7 @@ impl Machine<'_> {
             match none {
                 Ok(true) => {
                     self.cover(&step.at, "none");
-                    return One::Value(Value::Null, answer, Run::default());
+                    return One::Value(Value::Null, answer, Box::default());
                 }
                 Ok(false) => {}
                 Err(error) => return One::Fault(error),

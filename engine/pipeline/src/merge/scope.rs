@@ -1,0 +1,80 @@
+//! One scope in memory: what is in it, and how much of that is up to date.
+
+use std::collections::BTreeSet;
+
+use calipso_model::{ObjectKey, Str};
+
+use crate::merge::{Members, Refused};
+
+/// A scope as it is kept in memory.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Scope {
+    pub(super) complete: bool,
+    pub(super) scanned_at: Str,
+    pub(super) tried_at: Str,
+    pub(super) stale_since: Option<Str>,
+    pub(super) problem: Option<Str>,
+    pub(super) order: u32,
+    pub(super) members: Members,
+    /// Objects that were refused when the rest of it was read; those that are members may be out of date.
+    pub(super) refused: BTreeSet<ObjectKey>,
+}
+
+impl Scope {
+    /// One of which nothing is known.
+    pub(super) fn never_read() -> Self {
+        Self {
+            complete: false,
+            scanned_at: "".into(),
+            tried_at: "".into(),
+            stale_since: None,
+            problem: None,
+            order: 0,
+            members: Members::new(),
+            refused: BTreeSet::new(),
+        }
+    }
+
+    /// Whether something in it may be out of date.
+    pub(super) fn is_stale(&self) -> bool {
+        !self.complete || self.problem.is_some()
+    }
+
+    /// How many objects of it may be out of date.
+    pub(super) fn n_stale(&self) -> usize {
+        if self.complete {
+            self.refused.iter().filter(|key| self.members.contains_key(*key)).count()
+        } else {
+            self.members.len()
+        }
+    }
+
+    /// Notes what was refused in an answer that says everything else.
+    pub(super) fn except(&mut self, refused: Refused, now: &Str) {
+        self.refused = refused.keys().cloned().collect();
+        if refused.is_empty() {
+            self.problem = None;
+            self.stale_since = None;
+            return;
+        }
+        let named: Vec<&str> = refused.values().take(MAX_NAMED).map(String::as_str).collect();
+        let more = refused.len().saturating_sub(MAX_NAMED);
+        let more = if more > 0 { format!("; and {more} more were refused") } else { String::new() };
+        self.problem = Some(format!("{}{more}", named.join("; ")).into());
+        self.stale_since.get_or_insert_with(|| now.clone());
+    }
+
+    /// Notes that it could not be read.
+    pub(super) fn doubt(&mut self, problem: String, now: &Str) {
+        self.complete = false;
+        self.refused.clear();
+        self.tried_at = now.clone();
+        self.problem = Some(problem.into());
+        if self.stale_since.is_none() {
+            self.stale_since = Some(if self.scanned_at.is_empty() { now.clone() } else { self.scanned_at.clone() });
+        }
+    }
+}
+
+/// How many refused objects the problem of a scope names.
+const MAX_NAMED: usize = 20;
