@@ -123,14 +123,14 @@ fn long_names_and_attributes_leave_nothing_behind() {
         graph.faults()
     );
     // Many of them: the rule is given up.
-    let (graph, told) = derived("", &link, 300);
+    let (graph, told) = derived("", &link, 200);
     assert_eq!((n_heavy(&graph), told.len()), (0, 1), "{told:?}");
 }
 
 #[test]
 fn derived_attributes_have_bounds_too() {
     let attribute = |value: &str| format!("derive:\n  - {{attribute: big, value: \"{{{{ {value} }}}}\"}}\n");
-    let (graph, told) = derived(&attribute(LONG), "", 300);
+    let (graph, told) = derived(&attribute(LONG), "", 200);
     assert!(told.len() == 1 && told[0].contains("a.big"), "{told:?}");
     for object in graph.objects_of("a") {
         assert!(object.doc.get("big").is_none_or(Value::is_null), "{:?}", object.key);

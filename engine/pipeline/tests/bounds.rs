@@ -124,7 +124,7 @@ fn a_rule_that_is_given_up_makes_the_report_incomplete_at_its_line() {
 fn steps_that_make_too_much_text_fail_at_their_line() {
     let digits = "[0,1,2,3,4,5,6,7,8,9]";
     let steps = format!(
-        "  - let: heavy\n    each: \"a in {digits}; b in {digits}; c in {digits}\"\n    value: \"{{{{ a ~ ({LONG}) }}}}\"\n  - emit: card\n    set: {{host: \"{{{{ parent.host }}}}\", card_name: \"{{{{ heavy | length }}}}\"}}\n"
+        "  - let: heavy\n    each: \"a in {digits}; b in {digits}; c in {digits}\"\n    value: \"{{{{ a ~ ({LONG}) }}}}\"\n  - emit: card\n    set: {{host: \"{{{{ parent.host }}}}\", card_name: \"{{{{ heavy | length | string }}}}\"}}\n"
     );
     let report = scanned(&[("fetchers/own_cards.yaml", &fetcher(&steps))]).expect("a report");
     assert!(!complete(&report));
@@ -142,7 +142,7 @@ fn steps_that_work_without_end_fail_at_their_line() {
     let digits = "[0,1,2,3,4,5,6,7,8,9]";
     let many: Vec<String> = ('a'..='l').map(|name| format!("{name} in {digits}")).collect();
     let steps = format!(
-        "  - let: heavy\n    each: \"{}\"\n    when: a > 100\n    value: \"{{{{ b }}}}\"\n  - emit: card\n    set: {{host: \"{{{{ parent.host }}}}\", card_name: \"{{{{ heavy | length }}}}\"}}\n",
+        "  - let: heavy\n    each: \"{}\"\n    when: a > 100\n    value: \"{{{{ b }}}}\"\n  - emit: card\n    set: {{host: \"{{{{ parent.host }}}}\", card_name: \"{{{{ heavy | length | string }}}}\"}}\n",
         many.join("; ")
     );
     let report = scanned(&[("fetchers/own_cards.yaml", &fetcher(&steps))]).expect("a report");

@@ -4,7 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use calipso_expr::{EvalError, Fuel};
 
-use crate::{step::fault, world::World};
+use crate::{
+    step::{fault, spoiled},
+    world::World,
+};
 
 /// Units of fuel of one run: a list of a million elements, gone through a thousand times.
 const MAX_UNITS: u64 = 1_000_000_000;
@@ -32,6 +35,10 @@ impl<'a> Effort<'a> {
     /// # Errors
     /// Of the evaluation, or the run has done too much.
     pub(crate) fn eval<T>(&self, work: impl FnOnce(&mut Fuel) -> Result<T, EvalError>) -> Result<T, EvalError> {
+        if self.is_over() {
+            // Where it became too much has told it; what comes later only depends on that.
+            return Err(spoiled());
+        }
         self.check()?;
         let mut fuel = Fuel::default();
         let whole = fuel.left();
@@ -43,6 +50,10 @@ impl<'a> Effort<'a> {
         }
         self.check()?;
         done
+    }
+
+    fn is_over(&self) -> bool {
+        self.units.load(Ordering::Relaxed) > MAX_UNITS || self.text.load(Ordering::Relaxed) > MAX_TEXT
     }
 
     /// Whether the run may go on.
