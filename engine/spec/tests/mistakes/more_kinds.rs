@@ -29,14 +29,13 @@ fn braces(file: &File, found: &mut Vec<Mistake>) {
         {
             continue;
         }
-        if let Some((name @ ("when" | "key" | "copy"), value)) = key(line) {
+        if let Some(("when" | "key" | "copy", value)) = key(line) {
             let given = line[value..].split(" #").next().unwrap_or_default().trim();
             let bare = given.trim_matches('"');
             if !given.is_empty() && !given.starts_with('>') && !bare.contains('"') {
                 let new = format!("{} \"{{{{ {bare} }}}}\"", &line[..value]);
                 found.push(Mistake::line("template where an expression belongs", file, number, &new));
             }
-            let _ = name;
         }
         for (start, expression) in expressions(line) {
             let whole = format!("\"{{{{{expression}}}}}\"");
