@@ -21,6 +21,7 @@ lint:
 # Check the built-in specs and run their tests.
 specs:
     cargo run -- check
+    cargo run -- fmt --check specs
     cargo run -- test
 
 # Seeded mistakes in the built-in specs: what `check` catches at the right line, elsewhere, or not at all.

@@ -8,38 +8,39 @@ use axum::{
 use calipso_model::Revision;
 use serde::Serialize;
 
-use crate::{paging::Asked, problem::Problem, service::Service};
+use crate::{etag, paging::Asked, problem::Problem, service::Service};
 
 /// What an answer was made from; while it stays, the answer stays.
 ///
 /// # Shape
-/// An entity tag, always a weak one: the same content may be sent compressed.
+/// An entity tag: a weak one for what is read only, since the same content may be sent compressed; the strong one of its
+/// version for a document. It names the making of the environment, so that nothing of a former one of the name is taken for it.
 /// # Source
 /// RFC 9110 section 8.8.3.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tag(String);
 
 impl Tag {
-    /// Everything follows from a revision.
+    /// Everything follows from a revision of the environment with this number.
     #[must_use]
-    pub fn revision(revision: Revision) -> Self {
-        Self(format!("W/\"{revision}\""))
+    pub fn revision(made: u64, revision: Revision) -> Self {
+        Self(format!("W/\"{made}-{revision}\""))
     }
 
     /// A revision, and more that is not part of it.
     #[must_use]
-    pub fn revision_and(revision: Revision, more: &str) -> Self {
+    pub fn revision_and(made: u64, revision: Revision, more: &str) -> Self {
         // FNV-1a: equal texts give equal tags in every process; nobody gains by making two texts meet.
         let hash = more
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        Self(format!("W/\"{revision}-{hash:016x}\""))
+        Self(format!("W/\"{made}-{revision}-{hash:016x}\""))
     }
 
     /// The version of a document.
     #[must_use]
     pub fn version(version: u64) -> Self {
-        Self(format!("W/\"v{version}\""))
+        Self(etag::tag(version))
     }
 
     /// Whether a client has this already.
@@ -50,22 +51,6 @@ impl Tag {
             .iter()
             .filter_map(|value| value.to_str().ok())
             .any(|value| value.split(',').map(str::trim).any(|known| known == "*" || plain(known) == plain(&self.0)))
-    }
-
-    /// Whether what a client wants to change is still this; it may leave out to say.
-    ///
-    /// # Errors
-    /// 412 when it is not.
-    pub fn check_match(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        let mut values = headers.get_all(header::IF_MATCH).iter().filter_map(|value| value.to_str().ok()).peekable();
-        if values.peek().is_none()
-            || values.any(|value| {
-                value.split(',').map(str::trim).any(|known| known == "*" || plain(known) == plain(&self.0))
-            })
-        {
-            return Ok(());
-        }
-        Err(Problem::changed(format!("it is now {}", self.0)))
     }
 }
 
@@ -98,7 +83,8 @@ pub async fn is_current(
     if !headers.contains_key(header::IF_NONE_MATCH) || asked.page.after.is_some() || asked.at.is_some() {
         return Ok(false);
     }
-    Ok(Tag::revision(service.backend.current(environment).await?).is_known(headers))
+    let made = service.backend.made(environment).await?;
+    Ok(Tag::revision(made, service.backend.current(environment).await?).is_known(headers))
 }
 
 /// The word that what the client has is still right, with the tag that it named.
@@ -133,18 +119,20 @@ mod tests {
 
     #[test]
     fn tags_are_compared_weakly_and_in_lists() {
-        let tag = Tag::revision(7);
-        for (value, known) in
-            [("W/\"7\"", true), ("\"7\"", true), ("\"8\", W/\"7\"", true), ("*", true), ("\"70\"", false)]
-        {
+        let tag = Tag::revision(3, 7);
+        for (value, known) in [
+            ("W/\"3-7\"", true),
+            ("\"3-7\"", true),
+            ("\"8\", W/\"3-7\"", true),
+            ("*", true),
+            ("\"3-70\"", false),
+            ("W/\"4-7\"", false),
+        ] {
             let mut headers = HeaderMap::new();
             headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static(value));
             assert_eq!(tag.is_known(&headers), known, "{value}");
-            let mut headers = HeaderMap::new();
-            headers.insert(header::IF_MATCH, HeaderValue::from_static(value));
-            assert_eq!(tag.check_match(&headers).is_ok(), known, "{value}");
         }
-        assert!(tag.check_match(&HeaderMap::new()).is_ok(), "nobody has to say");
-        assert_ne!(Tag::revision_and(7, "a"), Tag::revision_and(7, "b"));
+        assert_ne!(Tag::revision_and(1, 7, "a"), Tag::revision_and(1, 7, "b"));
+        assert_ne!(Tag::revision_and(1, 7, "a"), Tag::revision_and(2, 7, "a"));
     }
 }

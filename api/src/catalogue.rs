@@ -51,7 +51,7 @@ pub async fn in_force(
 /// Whether a spec comes from the environment's own.
 #[must_use]
 pub fn is_own(at: &calipso_spec::checked::At) -> bool {
-    at.file.starts_with(&format!("{}/", catalogue::LAYER))
+    calipso_spec::is_own(&at.file)
 }
 
 /// A diagnostic as a part of a problem: a place in a spec that stands at `pointer` of the body.

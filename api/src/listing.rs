@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::problem::{FieldError, Problem};
+use crate::problem::{FieldError, MOST_ERRORS, Problem};
 
 /// The page of a list, counted from 0; a size of 0 means as many as the server allows.
 pub fn page<T>(items: Vec<T>, page: Option<u64>, size: Option<u64>, most: usize) -> Vec<T> {
@@ -21,8 +21,13 @@ pub fn known<'k>(
     given: impl IntoIterator<Item = &'k String>,
     known: &BTreeSet<String>,
 ) {
-    for value in given.into_iter().filter(|value| !known.contains(*value)) {
-        let listed = known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let mut wrong = given.into_iter().filter(|value| !known.contains(*value)).peekable();
+    if wrong.peek().is_none() {
+        return;
+    }
+    let listed = known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    // More are not told anyway.
+    for value in wrong.take(MOST_ERRORS) {
         errors.push(FieldError::query(name, format!("nothing has `{value}`")).help(format!("there are {listed}")));
     }
 }

@@ -2,12 +2,21 @@
 
 mod one;
 mod problems;
+mod welcome;
 
 use std::sync::Arc;
 
-use axum::{Json, Router, middleware, routing::get};
+use axum::{
+    Json, Router,
+    http::{Extensions, HeaderMap, StatusCode, Version, header},
+    middleware,
+    routing::get,
+};
 use serde_json::Value;
-use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    compression::{CompressionLayer, DefaultPredicate, Predicate as _},
+};
 use utoipa::{
     Modify, OpenApi,
     openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme},
@@ -16,6 +25,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     contract::Contract,
+    etag,
     guard::{self, Gate},
     problem::{FieldError, Problem, ProblemBody},
     resource,
@@ -69,6 +79,11 @@ fn written(document: &utoipa::openapi::OpenApi) -> Value {
     document
 }
 
+/// Whether an answer may be sent in another coding: a strong entity tag names these very bytes.
+fn no_strong_tag(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+    !headers.get(header::ETAG).is_some_and(etag::is_strong)
+}
+
 /// The whole service as a router.
 pub fn router(service: Arc<Service>) -> Router {
     let (router, document) = parts();
@@ -78,6 +93,7 @@ pub fn router(service: Arc<Service>) -> Router {
     router
         .route_layer(middleware::from_fn_with_state(gate.clone(), guard::pass))
         .route(&format!("{PREFIX}/openapi.json"), get(async move || Json(Value::clone(&shown))))
+        .route("/", get(welcome::page))
         .merge(resource::problems::router())
         .fallback(guard::nowhere)
         .method_not_allowed_fallback(guard::wrong_method)
@@ -86,6 +102,6 @@ pub fn router(service: Arc<Service>) -> Router {
         }))
         .layer(middleware::from_fn_with_state(gate.clone(), guard::in_time))
         .layer(middleware::from_fn_with_state(gate, guard::observe))
-        .layer(CompressionLayer::new().gzip(true))
+        .layer(CompressionLayer::new().gzip(true).compress_when(DefaultPredicate::new().and(no_strong_tag)))
         .with_state(service)
 }

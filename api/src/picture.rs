@@ -1,12 +1,14 @@
 //! Graphs as pictures: boxes for a terminal, Graphviz, Mermaid.
 
 mod boxes;
+mod wrap;
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use calipso_model::{LinkState, ObjectKey, Value};
 
 pub use boxes::draw;
+pub use wrap::wrap;
 
 /// A node of a picture.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +17,15 @@ pub struct Node {
     pub key: ObjectKey,
     /// Its display name.
     pub name: String,
+    /// Whether what is known of it may be out of date.
+    pub stale: bool,
+}
+
+impl Node {
+    /// What it is, and whether that may be out of date.
+    fn kind(&self) -> String {
+        format!("{}{}", self.key.object_type, if self.stale { " [stale]" } else { "" })
+    }
 }
 
 /// A line of a picture.
@@ -49,12 +60,7 @@ pub fn dot(picture: &Picture) -> String {
     let mut text = String::from("graph clique {\n  rankdir=LR;\n  node [shape=box, fontname=\"sans-serif\"];\n");
     for (number, node) in picture.nodes.iter().enumerate() {
         let bold = if number == picture.focal { ", penwidth=2" } else { "" };
-        let _ = writeln!(
-            text,
-            "  n{number} [label=\"{}\\n{}\"{bold}];",
-            dot_text(&node.key.object_type),
-            dot_text(&node.name)
-        );
+        let _ = writeln!(text, "  n{number} [label=\"{}\\n{}\"{bold}];", dot_text(&node.kind()), dot_text(&node.name));
     }
     for line in &picture.lines {
         let style = if line.state == LinkState::Down { ", style=dashed" } else { "" };
@@ -73,8 +79,7 @@ fn dot_text(text: &str) -> String {
 pub fn mermaid(picture: &Picture) -> String {
     let mut text = String::from("graph LR\n");
     for (number, node) in picture.nodes.iter().enumerate() {
-        let _ =
-            writeln!(text, "  n{number}[\"{}<br/>{}\"]", mermaid_text(&node.key.object_type), mermaid_text(&node.name));
+        let _ = writeln!(text, "  n{number}[\"{}<br/>{}\"]", mermaid_text(&node.kind()), mermaid_text(&node.name));
     }
     for line in &picture.lines {
         let arrow = if line.state == LinkState::Down { "-.-" } else { "---" };
@@ -118,6 +123,7 @@ pub fn data(picture: &Picture) -> Value {
                             ("type", Value::from(node.key.object_type.clone())),
                             ("id", Value::from(node.key.id.clone())),
                             ("name", Value::text(&node.name)),
+                            ("stale", Value::Bool(node.stale)),
                         ])
                     })
                     .collect(),
@@ -186,7 +192,7 @@ mod tests {
         Picture {
             nodes: nodes
                 .iter()
-                .map(|name| Node { key: ObjectKey::new("thing", *name), name: (*name).to_owned() })
+                .map(|name| Node { key: ObjectKey::new("thing", *name), name: (*name).to_owned(), stale: false })
                 .collect(),
             lines: lines
                 .iter()

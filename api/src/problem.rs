@@ -88,13 +88,13 @@ pub const KINDS: &[Kind] = &[
         status: 500,
         slug: "bug",
         title: "A fault of the server",
-        about: "This should not happen. The request id in `instance` finds the cause in the server's log.",
+        about: "This should not happen, unless the store is damaged, which the detail says then. The request id in `instance` finds the cause in the server's log.",
     },
     Kind {
         status: 503,
         slug: "store-away",
         title: "What the server needs is away",
-        about: "The store is busy or out of reach, or the directory that knows passwords is. Try again after a while.",
+        about: "The store is busy, out of reach or full, or the directory that knows passwords is away; the detail says which. Try again after a while.",
     },
 ];
 
@@ -181,12 +181,41 @@ impl FieldError {
     }
 }
 
+/// So many mistakes are told; of more only their number.
+pub const MOST_ERRORS: usize = 100;
+
+/// Bytes of a text that are told. Names out of a body stand in sentences about it, and may be as long as the body.
+const MOST_TEXT: usize = 1_000;
+
+/// A text that is not too long, cut between characters.
+fn cut(text: &mut String) {
+    if text.len() > MOST_TEXT {
+        text.truncate(text.floor_char_boundary(MOST_TEXT));
+        text.push('…');
+    }
+}
+
+/// The first mistakes, in texts that are not too long, and how many are left out.
+fn bounded(mut errors: Vec<FieldError>) -> (Vec<FieldError>, usize) {
+    let left_out = errors.len().saturating_sub(MOST_ERRORS);
+    errors.truncate(MOST_ERRORS);
+    for error in &mut errors {
+        cut(&mut error.path);
+        cut(&mut error.message);
+        if let Some(help) = &mut error.help {
+            cut(help);
+        }
+    }
+    (errors, left_out)
+}
+
 /// A problem: what the client is told, and a cause that only the log sees.
 #[derive(Clone, Debug)]
 pub struct Problem {
     kind: &'static Kind,
     detail: String,
     errors: Vec<FieldError>,
+    errors_left_out: usize,
     cause: Option<Arc<dyn Error + Send + Sync>>,
     retry_after_secs: Option<u64>,
 }
@@ -210,6 +239,13 @@ pub struct ProblemBody<'a> {
     /// Each part of the request that is wrong.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
+    /// How many more there are, which are not listed.
+    #[serde(skip_serializing_if = "is_zero")]
+    errors_left_out: usize,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// The kind of a status; whatever is unknown is our fault.
@@ -219,14 +255,16 @@ fn kind(status: u16) -> &'static Kind {
 
 impl Problem {
     fn new(status: u16, detail: impl Into<String>) -> Self {
-        Self { kind: kind(status), detail: detail.into(), errors: Vec::new(), cause: None, retry_after_secs: None }
+        let mut detail = detail.into();
+        cut(&mut detail);
+        Self { kind: kind(status), detail, errors: Vec::new(), errors_left_out: 0, cause: None, retry_after_secs: None }
     }
 
     /// 400, with each place that is wrong.
     #[must_use]
     pub fn bad_request(errors: Vec<FieldError>) -> Self {
         let detail = summary(&errors);
-        Self { errors, ..Self::new(400, detail) }
+        Self::new(400, detail).with_errors(errors)
     }
 
     /// 401.
@@ -262,7 +300,7 @@ impl Problem {
     /// Adds each place that it is about.
     #[must_use]
     pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
-        self.errors = errors;
+        (self.errors, self.errors_left_out) = bounded(errors);
         self
     }
 
@@ -294,7 +332,7 @@ impl Problem {
     #[must_use]
     pub fn rejected(errors: Vec<FieldError>) -> Self {
         let detail = summary(&errors);
-        Self { errors, ..Self::new(422, detail) }
+        Self::new(422, detail).with_errors(errors)
     }
 
     /// 429.
@@ -319,6 +357,31 @@ impl Problem {
             cause: Some(Arc::from(cause.into())),
             retry_after_secs: Some(5),
             ..Self::new(503, "the store is busy or out of reach; try again")
+        }
+    }
+
+    /// 503 of a store whose disk is full.
+    #[must_use]
+    pub fn store_full(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            detail:
+                "the store's disk is full, so nothing can be changed; whoever runs this server has to free some space, \
+                     nothing was lost"
+                    .to_owned(),
+            retry_after_secs: Some(60),
+            ..Self::store_away(cause)
+        }
+    }
+
+    /// 500 of a store that does not hold what was written.
+    #[must_use]
+    pub fn store_damaged(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self {
+            cause: Some(Arc::from(cause.into())),
+            ..Self::new(
+                500,
+                "the store is damaged; whoever runs this server has to look with `calipso store check`, and restore a backup",
+            )
         }
     }
 
@@ -371,6 +434,7 @@ impl Problem {
             detail: &self.detail,
             instance: request_id.map(|id| format!("/requests/{id}")),
             errors: &self.errors,
+            errors_left_out: self.errors_left_out,
         };
         let status = StatusCode::from_u16(self.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(body)).into_response();
@@ -412,7 +476,9 @@ impl From<StoreError> for Problem {
             }
             StoreError::Changed { .. } => Self::changed(error.to_string()),
             StoreError::Invalid { what } => Self::bad_request(vec![FieldError::query("", what.clone())]),
-            StoreError::Busy | StoreError::Unavailable { .. } | StoreError::FullDisk { .. } => Self::store_away(error),
+            StoreError::Busy | StoreError::Unavailable { .. } => Self::store_away(error),
+            StoreError::FullDisk { .. } => Self::store_full(error),
+            StoreError::Corrupt { .. } => Self::store_damaged(error),
             _ => Self::bug(error),
         }
     }
@@ -420,7 +486,19 @@ impl From<StoreError> for Problem {
 
 #[cfg(test)]
 mod tests {
-    use super::{KINDS, kind};
+    use super::{FieldError, KINDS, MOST_ERRORS, Problem, kind};
+
+    #[test]
+    fn mistakes_are_told_with_an_end() {
+        let errors = |n: usize| (0..n).map(|n| FieldError::body(format!("/{n}"), "x".repeat(5_000))).collect();
+        let problem = Problem::rejected(errors(2_000));
+        assert_eq!((problem.errors.len(), problem.errors_left_out), (MOST_ERRORS, 2_000 - MOST_ERRORS));
+        let length: usize = problem.errors.iter().map(|error| error.message.len()).sum();
+        assert!(length < MOST_ERRORS * 1_010 && problem.detail().len() < 1_010, "{length}");
+        let few = Problem::bad_request(errors(2)).with_errors(vec![FieldError::body("/ä".repeat(900), "short")]);
+        assert_eq!((few.errors.len(), few.errors_left_out), (1, 0));
+        assert!(few.errors[0].path.ends_with('…') && few.errors[0].message == "short");
+    }
 
     #[test]
     fn every_status_stands_once() {

@@ -32,6 +32,7 @@ use calipso_store::{LinkQuery, Page, Query};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
+    environments::catalogue::of as in_force,
     problem::{FieldError, Problem},
     service::Service,
 };
@@ -70,9 +71,13 @@ pub fn all() -> OpenApiRouter<Arc<Service>> {
 /// # Errors
 /// 400 with each of them.
 async fn known_types(service: &Service, environment: &str, parameter: &str, types: &[Str]) -> Result<(), Problem> {
+    if types.is_empty() {
+        return Ok(());
+    }
+    let loaded = in_force(service, Some(environment)).await?;
     let mut errors = Vec::new();
     for object_type in types {
-        if service.loaded.specs.object_types.contains_key(object_type) {
+        if loaded.specs.object_types.contains_key(object_type) {
             continue;
         }
         let query = Query { types: vec![object_type.clone()], ..Query::default() };
@@ -89,7 +94,11 @@ async fn known_types(service: &Service, environment: &str, parameter: &str, type
 /// # Errors
 /// 400 with each of them.
 async fn known_link_types(service: &Service, environment: &str, parameter: &str, types: &[Str]) -> Result<(), Problem> {
-    let specs = &service.loaded.specs;
+    if types.is_empty() {
+        return Ok(());
+    }
+    let loaded = in_force(service, Some(environment)).await?;
+    let specs = &loaded.specs;
     let mut errors = Vec::new();
     for link_type in types {
         // A link may be stored the other way round than its type is written.

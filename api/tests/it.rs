@@ -8,6 +8,8 @@ mod support;
 
 #[path = "it/accounts.rs"]
 mod accounts;
+#[path = "it/attacks.rs"]
+mod attacks;
 #[path = "it/audit.rs"]
 mod audit;
 #[path = "it/catalogue.rs"]

@@ -9,7 +9,8 @@ use crate::settings::SettingFlags;
 /// Discovers how a virtual network is really wired, from YAML specs.
 ///
 /// Exit codes: 0 done; 1 done, with findings (wrong specs, failed tests, a scan with failed steps, failed connection
-/// tests, differences); 2 wrong use (unknown option, environment, object, revision); 3 a login was refused; 4 something could
+/// tests, differences, ends of links that should have met something, nothing found); 2 wrong use (unknown option,
+/// environment, object, revision; an output that cannot be written); 3 a login was refused; 4 something could
 /// not be reached; 5 the store is busy, broken or not ours; 70 a bug of ours.
 #[derive(Debug, Parser)]
 #[command(name = "calipso", version, propagate_version = true, max_term_width = 110)]
@@ -60,6 +61,8 @@ pub enum Command {
     Demo(Demo),
     /// Find every mistake in specs.
     Check(Check),
+    /// Format specs: indentation, spacing, the order of the first keys; comments, quotes and meaning stay.
+    Fmt(Fmt),
     /// Run the tests beside the specs, and say what they do not reach.
     Test(Test),
     /// Explain a diagnostic, a plan, an object, a link or a clique.
@@ -75,9 +78,9 @@ pub enum Command {
     Get(Get),
     /// Draw a clique, or what is around an object.
     Graph(Graph),
-    /// Find objects by a part of their name.
+    /// Find objects by name, id, or another value that their type names: an address, a port, a domain.
     Search(Search),
-    /// Show what changed between two revisions.
+    /// Show what changed between two revisions: causes first. Ends with 1 when anything did.
     Diff(Diff),
     /// Serve the REST interface, and run the scans that it is asked for.
     Serve(Serve),
@@ -90,6 +93,9 @@ pub enum Command {
     /// Handle the keys that seal secrets at rest.
     #[command(subcommand)]
     Key(Key),
+    /// Look after the store itself.
+    #[command(subcommand)]
+    Store(Store),
     /// Print the JSON Schema of a kind of spec.
     Schema(Schema),
     /// Write the reference pages that are generated from the language.
@@ -110,6 +116,15 @@ pub struct Demo {
     pub keep: Option<PathBuf>,
 }
 
+/// `store`.
+#[derive(Debug, Subcommand)]
+pub enum Store {
+    /// Read everything that is stored, and tell what cannot be what was written: damaged pages, indexes and documents.
+    ///
+    /// Exit code 0 when nothing is wrong, 5 when something is. A store that is in use can be checked, too.
+    Check,
+}
+
 /// How diagnostics are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Report {
@@ -126,14 +141,28 @@ pub enum Report {
 /// `check`.
 #[derive(Debug, Args)]
 pub struct Check {
-    /// Folders of specs; none: the built-in ones with the layers of --specs.
-    pub dirs: Vec<PathBuf>,
+    /// Folders of specs, laid over the built-in ones, or single files of one; none: the built-in ones with the layers of
+    /// --specs.
+    pub paths: Vec<PathBuf>,
+    /// The folders are a catalogue of their own: nothing is below them.
+    #[arg(long)]
+    pub alone: bool,
     /// How to print.
     #[arg(long, value_enum, default_value_t = Report::Text)]
     pub format: Report,
     /// Warnings count as errors.
     #[arg(long)]
     pub strict: bool,
+}
+
+/// `fmt`.
+#[derive(Debug, Args)]
+pub struct Fmt {
+    /// Files, or folders of specs; none: the layers of --specs.
+    pub paths: Vec<PathBuf>,
+    /// Only say which files are not formatted.
+    #[arg(long)]
+    pub check: bool,
 }
 
 /// `test`.
@@ -144,9 +173,35 @@ pub struct Test {
     /// Do not ask for coverage of every rule and branch.
     #[arg(long)]
     pub no_coverage: bool,
+    /// Change the specs, one place at a time, and list the changes that no test notices.
+    #[arg(long)]
+    pub mutate: bool,
+    /// mutate: which changes are chosen where --count is given.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "mutate")]
+    pub seed: u64,
+    /// mutate: how many changes are tried; without it all of them.
+    #[arg(long, value_name = "N", requires = "mutate")]
+    pub count: Option<usize>,
+    /// mutate: begin no further change after so many seconds.
+    #[arg(long, value_name = "S", requires = "mutate")]
+    pub seconds: Option<u64>,
+    /// mutate: how many of a hundred changes must be noticed.
+    #[arg(long, value_name = "PERCENT", default_value_t = 90, value_parser = clap::value_parser!(u8).range(0..=100), requires = "mutate")]
+    pub at_least: u8,
     /// How to print.
     #[arg(short, long, value_enum, default_value_t = Shape::Table)]
     pub output: Shape,
+    /// The same as `--output json`.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Test {
+    /// How to print.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        if self.json { Shape::Json } else { self.output }
+    }
 }
 
 /// `explain`.
@@ -193,13 +248,21 @@ pub enum ExplainWhat {
         /// The focal point.
         object: String,
     },
-    /// Ends of links that met no partner.
+    /// Ends of links that met no partner, and should have. Ends with 1 when there are any.
     Dangling {
         /// Environment.
         environment: String,
+        /// Only ends of this object (`TYPE/ID`, id or name).
+        object: Option<String>,
         /// Only this link type.
         #[arg(long)]
         link_type: Option<String>,
+        /// Only ends of objects of this host.
+        #[arg(long)]
+        host: Option<String>,
+        /// Those too that are usual: linked otherwise, or like most of their kind.
+        #[arg(short, long)]
+        all: bool,
     },
 }
 
@@ -275,6 +338,9 @@ pub struct Scan {
     /// Write everything that is answered into this folder, without secrets.
     #[arg(long, value_name = "DIR", conflicts_with = "replay")]
     pub record: Option<PathBuf>,
+    /// For `--record`: no interface of this environment needs a login, so that nothing has to be scrubbed.
+    #[arg(long, requires = "record")]
+    pub no_secrets: bool,
     /// Take the answers from a recording; the environment is added from it when it is not known.
     #[arg(long, value_name = "DIR")]
     pub replay: Option<PathBuf>,
@@ -293,6 +359,9 @@ pub struct Scan {
     /// Forget what earlier scans knew; replaced in one step by what this scan finds.
     #[arg(long)]
     pub clear: bool,
+    /// Show each failed step and each part that is out of date, not only their causes.
+    #[arg(short, long)]
+    pub all: bool,
     /// How to print the report.
     #[arg(short, long, value_enum, default_value_t = Shape::Table)]
     pub output: Shape,
@@ -460,7 +529,7 @@ pub struct Graph {
 pub struct Search {
     /// Environment.
     pub environment: String,
-    /// A part of a name, or the beginning of an id.
+    /// A part of a name or of another value that is searched, or the beginning of an id.
     pub text: String,
     /// At most so many.
     #[arg(long, default_value_t = 50)]
@@ -479,6 +548,9 @@ pub struct Diff {
     pub from: Option<u64>,
     /// Later revision; none: the current one.
     pub to: Option<u64>,
+    /// Each object, link and clique that differs, not only causes.
+    #[arg(short, long)]
+    pub all: bool,
     /// How to print.
     #[command(flatten)]
     pub out: Out,

@@ -2,14 +2,16 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use calipso_api::environments::name;
 use calipso_model::{Environment, Map, Str, Value};
 use calipso_parse::{Parser, ParserSpec};
 use calipso_spec::{
     checked::{Connection, Field, FieldType, Specs},
     environment::{self, Mistake, choose_specs, form, parts, unhidden},
 };
+use calipso_store::{Backend, StoreError};
 
-use crate::{args::EnvAdd, failure::Failure};
+use crate::{args::EnvAdd, failure::Failure, session::store_failure};
 
 /// Puts an environment together from a file and options; options win.
 ///
@@ -54,6 +56,32 @@ pub fn from_args(args: &EnvAdd, specs: &Specs) -> Result<Environment, Failure> {
             .help(format!("write `{field}=env:NAME` (an environment variable) or `{field}=file:PATH`")));
     }
     Ok(environment)
+}
+
+/// Refuses a new environment whose name cannot be seen as it is, or could be taken for another's; one that is there keeps its
+/// name.
+///
+/// # Errors
+/// What is wrong with the name; the store cannot be used.
+pub async fn may_be_made(store: &dyn Backend, name: &str) -> Result<(), Failure> {
+    match store.environment(name).await {
+        Ok(_) => return Ok(()),
+        Err(StoreError::NotFound { .. }) => {}
+        Err(error) => return Err(store_failure(error)),
+    }
+    let shown = name.escape_debug();
+    if let Some(wrong) = name::wrong(name) {
+        return Err(Failure::usage(format!("an environment cannot be named `{shown}`: a name {wrong}")));
+    }
+    let known: Vec<Str> = store.environments().await.map_err(store_failure)?.into_iter().map(|one| one.name).collect();
+    match name::twin(name, &known) {
+        Some(twin) => Err(Failure::usage(format!(
+            "there is an environment `{}` already, which `{shown}` could be taken for",
+            twin.escape_debug()
+        ))
+        .help("names of environments differ in more than case, form and looks; choose another")),
+        None => Ok(()),
+    }
 }
 
 /// `/connections/ROLE/FIELD` as options write it.

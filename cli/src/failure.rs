@@ -43,6 +43,12 @@ impl Failure {
         Self { exit, message: message.into(), help: None }
     }
 
+    /// An end that says all by its exit code.
+    #[must_use]
+    pub fn quiet(exit: Exit) -> Self {
+        Self::new(exit, String::new())
+    }
+
     /// Adds what to do.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {

@@ -1,7 +1,11 @@
 //! The command line of Calipso: parses, wires, prints, exits.
 
+#[macro_use]
+pub mod print;
+
 pub mod args;
 pub mod command;
+pub mod connections;
 pub mod directory;
 pub mod embedded;
 pub mod environment;
@@ -15,6 +19,7 @@ pub mod show;
 
 use std::process::ExitCode;
 
+use calipso_model::shown;
 use clap::{CommandFactory as _, Parser as _};
 
 use crate::{
@@ -27,7 +32,21 @@ use crate::{
 /// Runs the program with the process's arguments.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let code = start();
+    match print::lost() {
+        Some(why) => fail(
+            &Failure::usage(format!("cannot write the output: {why}"))
+                .help("what the command does is done all the same"),
+        ),
+        None => code,
+    }
+}
+
+fn start() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return told(&error),
+    };
     let session = match session(&cli) {
         Ok(session) => session,
         Err(failure) => return fail(&failure),
@@ -55,10 +74,26 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Prints what the command line says of itself: help, version, or what is wrong with the arguments.
+fn told(error: &clap::Error) -> ExitCode {
+    let text = error.render();
+    if error.use_stderr() {
+        // It repeats arguments, which may hold anything; so it has no colours.
+        eprint!("{}", shown::lines(&text.to_string()));
+    } else if std::io::IsTerminal::is_terminal(&std::io::stdout()) && std::env::var_os("NO_COLOR").is_none() {
+        print!("{}", text.ansi());
+    } else {
+        print!("{text}");
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8))
+}
+
 fn fail(failure: &Failure) -> ExitCode {
-    eprintln!("calipso: {}", failure.message);
+    if !failure.message.is_empty() {
+        eprintln!("calipso: {}", shown::lines(&failure.message));
+    }
     if let Some(help) = &failure.help {
-        eprintln!("help: {help}");
+        eprintln!("help: {}", shown::lines(help));
     }
     ExitCode::from(failure.exit as u8)
 }
@@ -77,7 +112,7 @@ fn log(settings: &Settings, verbose: u8) -> Result<(), Failure> {
         .map_err(|error| Failure::usage(format!("`{wanted}` says not what to log: {error}")))?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| print::Log)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     match settings.text("log.format") {
         Some("json") => log.json().flatten_event(true).init(),
@@ -103,16 +138,19 @@ fn session(cli: &Cli) -> Result<Session, Failure> {
 fn run_at_once(session: &Session, cli: &Cli) -> Option<Result<(), Failure>> {
     Some(match &cli.command {
         Command::Config(args::Config::Show { out, .. }) => command::config::show(session, *out),
-        Command::Check(args) => command::specs::check(session, args),
-        Command::Test(args) => command::specs::test(session, args),
+        Command::Check(args) => command::check::check(session, args),
+        Command::Fmt(args) => command::fmt::run(session, args),
+        Command::Test(args) => command::test::test(session, args),
         Command::Explain(args) if args.what.is_none() => match &args.code {
             Some(code) => command::specs::explain_code(code),
             None => Err(Failure::usage("say what to explain").help("`calipso explain codes` lists the diagnostics")),
         },
-        Command::Schema(args) => command::specs::schema(args),
+        Command::Schema(args) => command::specs::schema(session, args),
         Command::Reference(args) => command::specs::reference(args),
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "calipso", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "calipso", &mut script);
+            print!("{}", String::from_utf8_lossy(&script));
             Ok(())
         }
         _ => return None,
@@ -125,6 +163,7 @@ async fn run(session: &Session, cli: &Cli) -> Result<(), Failure> {
         Command::Serve(_) => command::serve::run(session).await,
         Command::User(what) => command::user::run(session, what).await,
         Command::Key(what) => command::key::run(session, what).await,
+        Command::Store(what) => command::store::run(session, what).await,
         Command::Demo(args) => command::demo::run(session, args).await,
         Command::Explain(args) => match &args.what {
             Some(what) => command::explain::run(session, what).await,
@@ -135,8 +174,9 @@ async fn run(session: &Session, cli: &Cli) -> Result<(), Failure> {
         Command::Get(what) => command::look::get(session, what).await,
         Command::Graph(args) => command::look::graph(session, args).await,
         Command::Search(args) => command::look::search(session, args).await,
-        Command::Diff(args) => command::look::diff(session, args).await,
+        Command::Diff(args) => command::diff::run(session, args).await,
         Command::Check(_)
+        | Command::Fmt(_)
         | Command::Test(_)
         | Command::Config(_)
         | Command::Schema(_)

@@ -1,44 +1,74 @@
 //! How data are printed: lined-up tables, trees, JSON, YAML.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
-use calipso_model::{Map, Value};
+pub use calipso_api::picture::wrap;
+use calipso_model::{Map, Value, shown};
+use unicode_width::UnicodeWidthStr as _;
 
-/// A table with a header, columns as wide as their widest cell; control characters never reach the terminal.
+/// A table with a header, columns as wide as their widest cell; hidden characters are written out.
 #[must_use]
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
-    let n_columns = header.len();
-    let mut widths: Vec<usize> = header.iter().map(|title| title.chars().count()).collect();
-    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
+    fitted(header, rows, usize::MAX)
+}
+
+/// A table that is at most so many columns of the terminal wide: the widest columns give way, and their cells take more lines.
+#[must_use]
+pub fn fitted(header: &[&str], rows: &[Vec<String>], most: usize) -> String {
+    let rows: Vec<Vec<Cow<'_, str>>> =
+        rows.iter().map(|row| row.iter().take(header.len()).map(|cell| shown::line(cell)).collect()).collect();
+    let mut widths: Vec<usize> = header.iter().map(|title| title.width()).collect();
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
+            *width = (*width).max(cell.width());
         }
     }
+    narrow(&mut widths, header, most);
     let mut text = String::new();
-    let mut line = |cells: &mut dyn Iterator<Item = &str>| {
-        let mut out = String::new();
-        for (number, cell) in cells.enumerate().take(n_columns) {
-            if number + 1 == n_columns {
-                out.push_str(cell);
-            } else {
-                let _ = write!(out, "{cell:<width$}  ", width = widths[number]);
-            }
-        }
-        text.push_str(out.trim_end());
-        text.push('\n');
-    };
-    line(&mut header.iter().copied());
+    lay(&mut text, &header.iter().map(|title| Cow::Borrowed(*title)).collect::<Vec<_>>(), &widths);
     for row in &rows {
-        line(&mut row.iter().map(String::as_str));
+        lay(&mut text, row, &widths);
     }
     text
 }
 
-/// The text without control characters.
+/// Takes from the widest columns until the table fits, or none can give more.
+fn narrow(widths: &mut [usize], header: &[&str], most: usize) {
+    let gaps = 2 * widths.len().saturating_sub(1);
+    let mut total = gaps.saturating_add(widths.iter().sum());
+    while total > most {
+        let least = |column: usize| header.get(column).map_or(0, |title| title.width()).max(NARROWEST);
+        let widest =
+            (0..widths.len()).filter(|column| widths[*column] > least(*column)).max_by_key(|column| widths[*column]);
+        let Some(widest) = widest else { return };
+        widths[widest] -= 1;
+        total -= 1;
+    }
+}
+
+/// One row, on as many lines as its cells need.
+fn lay(text: &mut String, cells: &[Cow<'_, str>], widths: &[usize]) {
+    let wrapped: Vec<Vec<&str>> = cells.iter().zip(widths).map(|(cell, width)| wrap(cell, *width)).collect();
+    let height = wrapped.iter().map(Vec::len).max().unwrap_or(1);
+    for number in 0..height {
+        let mut line = String::new();
+        for (cell, width) in wrapped.iter().zip(widths) {
+            let part = cell.get(number).copied().unwrap_or("");
+            line.push_str(part);
+            line.push_str(&" ".repeat(width.saturating_sub(part.width()) + 2));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+}
+
+/// No column is made narrower than this.
+const NARROWEST: usize = 6;
+
+/// One line of text without anything that steers a terminal.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+    shown::line(text).into_owned()
 }
 
 /// Indented JSON, keys in order, with a line break at the end.
@@ -46,7 +76,8 @@ pub fn printable(text: &str) -> String {
 pub fn json(value: &Value) -> String {
     let mut text = serde_json::to_string_pretty(value).expect("a value has text keys and finite numbers only");
     text.push('\n');
-    text
+    // Hidden characters only stand in quoted text, where an escape means the same.
+    shown::lines(&text).into_owned()
 }
 
 /// Block YAML; every text that another reader could take for something else is quoted.
@@ -61,7 +92,7 @@ pub fn yaml(value: &Value) -> String {
             text.push('\n');
         }
     }
-    text
+    shown::lines(&text).into_owned()
 }
 
 fn yaml_map(text: &mut String, map: &Map, indent: usize) {
@@ -128,7 +159,33 @@ mod tests {
     #[test]
     fn tables_line_up() {
         let text = table(&["TYPE", "ID"], &[vec!["instance".into(), "a\x1b[31m".into()], vec!["h".into(), "b".into()]]);
-        assert_eq!(text, "TYPE      ID\ninstance  a\u{fffd}[31m\nh         b\n");
+        assert_eq!(text, "TYPE      ID\ninstance  a\\u001b[31m\nh         b\n");
+        let wide =
+            table(&["NAME", "X"], &[vec!["\u{7db2}\u{7d61}".into(), "1".into()], vec!["net".into(), "2".into()]]);
+        assert_eq!(wide, "NAME  X\n\u{7db2}\u{7d61}  1\nnet   2\n");
+    }
+
+    #[test]
+    fn a_table_gives_way_where_it_is_widest() {
+        let row = |a: &str, b: &str| vec![a.to_owned(), b.to_owned()];
+        let rows =
+            [row("instance", "compute-1|instance-00000001|fa:16:3e:87"), row("h", "two words here that are long")];
+        let text = fitted(&["TYPE", "ID"], &rows, 30);
+        assert_eq!(
+            text,
+            "TYPE      ID\ninstance  compute-1|\n          instance-00000001|\n          fa:16:3e:87\nh         two words here that\n          are long\n"
+        );
+        assert!(text.lines().all(|line| line.width() <= 30));
+        assert_eq!(wrap("aaaaaaaaaa", 4), ["aaaa", "aaaa", "aa"]);
+        assert_eq!(wrap("", 4), [""]);
+    }
+
+    #[test]
+    fn what_steers_a_terminal_is_escaped_in_data() {
+        let value = Value::from_json("{\"k\u{9b}\":\"a\u{9d}\u{202e}\u{7f}\"}").expect("this is JSON");
+        assert_eq!(json(&value), "{\n  \"k\\u009b\": \"a\\u009d\\u202e\\u007f\"\n}\n");
+        assert_eq!(yaml(&value), "\"k\\u009b\": \"a\\u009d\\u202e\\u007f\"\n");
+        assert_eq!(Value::from_json(&json(&value)).expect("it still is JSON"), value);
     }
 
     #[test]

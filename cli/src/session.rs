@@ -27,6 +27,8 @@ pub struct Session {
     pub colour: bool,
     /// Columns of the terminal.
     pub width: usize,
+    /// Columns that tables may take: where no terminal reads them, as many as they need.
+    pub table_width: usize,
     /// Whether progress can be drawn.
     pub terminal: bool,
 }
@@ -60,12 +62,10 @@ impl Session {
             When::Never => false,
             When::Auto => terminal && std::env::var_os("NO_COLOR").is_none(),
         };
-        let width = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(if terminal {
-            terminal_width()
-        } else {
-            160
-        });
-        Ok(Self { settings, other_store: None, colour, width, terminal: std::io::stderr().is_terminal() })
+        let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+        let known = told.or_else(|| terminal.then(terminal_width));
+        let (width, table_width) = (known.unwrap_or(160), known.unwrap_or(usize::MAX));
+        Ok(Self { settings, other_store: None, colour, width, table_width, terminal: std::io::stderr().is_terminal() })
     }
 
     /// The same with another file of the embedded store.
@@ -135,7 +135,27 @@ impl Session {
     /// # Errors
     /// A spec is wrong: all mistakes are printed first.
     pub fn specs(&self) -> Result<Loaded, Failure> {
-        let loaded = self.load()?;
+        self.without_errors(self.load()?)
+    }
+
+    /// The catalogue in force for an environment, without errors: what [`Self::specs`] gives, and the environment's own
+    /// specs over it.
+    ///
+    /// # Errors
+    /// As [`Self::specs`], or the store cannot be read.
+    pub async fn specs_of(&self, store: &dyn Backend, environment: &str) -> Result<Loaded, Failure> {
+        let own = calipso_pipeline::own_specs(store, environment).await.map_err(store_failure)?;
+        let loaded = calipso_spec::in_force(&self.layers()?, environment, &own).map_err(|misnamed| {
+            let sentences: Vec<String> = misnamed.iter().map(ToString::to_string).collect();
+            Failure::new(
+                Exit::Findings,
+                format!("the specs of `{environment}` cannot be used: {}", sentences.join("; ")),
+            )
+        })?;
+        self.without_errors(loaded)
+    }
+
+    fn without_errors(&self, loaded: Loaded) -> Result<Loaded, Failure> {
         if loaded.has_errors() {
             eprint!("{}", diag::text(&loaded.diagnostics, &loaded.files, self.colour));
             return Err(Failure::new(Exit::Findings, "the specs have errors")
@@ -150,8 +170,10 @@ impl Session {
 /// # Errors
 /// It cannot be read.
 pub fn read_layer(dir: &Path) -> Result<Layer, Failure> {
-    calipso_spec::read_layer(dir)
-        .map_err(|error| Failure::usage(format!("cannot read the specs in `{}`: {error}", dir.display())))
+    calipso_spec::read_layer(dir).map_err(|error| {
+        let failure = Failure::usage(format!("cannot read the specs in `{}`: {error}", dir.display()));
+        if dir.is_file() { failure.help("name the folder around fetchers/, object_types/, …") } else { failure }
+    })
 }
 
 /// Makes a folder that only its owner may look into, unless it is there.
@@ -242,6 +264,7 @@ pub fn store_failure(error: StoreError) -> Failure {
         StoreError::NotFound { what: "environment", .. } => {
             Some("`calipso env list` shows those that are known; `calipso env add` adds one")
         }
+        StoreError::Corrupt { .. } => Some("`calipso store check` tells what is damaged"),
         StoreError::NoRevision { .. } => Some("`calipso get revisions` lists those that can be read"),
         _ => None,
     };

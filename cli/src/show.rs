@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use calipso_model::{Clique, Link, LinkRef, Map, Object, ObjectKey, Value};
+use calipso_model::{Clique, Link, LinkRef, Map, Object, ObjectKey, Str, Value};
 
 use crate::{
     args::Shape,
-    output::{json, printable, table, yaml},
+    output::{fitted, json, printable, yaml},
 };
 
 /// A list in a shape; `rows` are only made when a table is wanted.
@@ -18,8 +18,21 @@ pub fn list<T>(
     row: impl Fn(&T) -> Vec<String>,
     data: impl Fn(&T) -> Value,
 ) -> String {
+    list_within(shape, usize::MAX, items, header, row, data)
+}
+
+/// As [`list`], a table at most `width` columns wide.
+#[must_use]
+pub fn list_within<T>(
+    shape: Shape,
+    width: usize,
+    items: &[T],
+    header: &[&str],
+    row: impl Fn(&T) -> Vec<String>,
+    data: impl Fn(&T) -> Value,
+) -> String {
     match shape {
-        Shape::Table | Shape::Tree => table(header, &items.iter().map(row).collect::<Vec<_>>()),
+        Shape::Table | Shape::Tree => fitted(header, &items.iter().map(row).collect::<Vec<_>>(), width),
         Shape::Json => json(&Value::list(items.iter().map(data).collect())),
         Shape::Yaml => yaml(&Value::list(items.iter().map(data).collect())),
     }
@@ -34,7 +47,9 @@ pub fn value(shape: Shape, value: &Value) -> String {
     }
 }
 
-fn key_data(key: &ObjectKey) -> Value {
+/// A key as data.
+#[must_use]
+pub fn key_data(key: &ObjectKey) -> Value {
     Value::Map(
         [("type", Value::Str(key.object_type.clone())), ("id", Value::Str(key.id.clone()))].into_iter().collect(),
     )
@@ -63,6 +78,16 @@ pub fn link_data(link: &Link) -> Value {
     .into_iter()
     .collect();
     Value::Map(pairs)
+}
+
+/// The key of a link as data, out of the link.
+#[must_use]
+pub fn link_key_data(link: &Link) -> Value {
+    link_ref_data(&LinkRef {
+        link_type: link.link_type.clone(),
+        source: link.source.clone(),
+        target: link.target.clone(),
+    })
 }
 
 /// The key of a link as data.
@@ -95,9 +120,12 @@ pub fn clique_data(clique: &Clique) -> Value {
     Value::Map(pairs)
 }
 
+/// Since when what is known of objects may be out of date.
+pub type StaleSince = BTreeMap<ObjectKey, Str>;
+
 /// Objects as a tree by parents; objects whose parent is not among them stand at the margin.
 #[must_use]
-pub fn tree(objects: &[Object]) -> String {
+pub fn tree(objects: &[Object], stale: &StaleSince) -> String {
     let known: BTreeMap<&ObjectKey, &Object> = objects.iter().map(|object| (&object.key, object)).collect();
     let parent = |object: &Object| -> Option<ObjectKey> {
         let key = ObjectKey::new(object.text("parent_type")?, object.text("parent_id")?);
@@ -112,8 +140,14 @@ pub fn tree(objects: &[Object]) -> String {
             .sort_by(|a, b| (&a.key.object_type, label(a), &a.key.id).cmp(&(&b.key.object_type, label(b), &b.key.id)));
     }
     let mut out = String::new();
-    branch(&below, None, "", &mut out, 0);
+    branch(&below, stale, None, "", &mut out, 0);
     out
+}
+
+/// A time to the minute: what is out of date for a day or for a week is told by that.
+#[must_use]
+pub fn day(time: &str) -> String {
+    printable(&time.chars().take(16).collect::<String>().replacen('T', " ", 1))
 }
 
 fn label(object: &Object) -> &str {
@@ -122,6 +156,7 @@ fn label(object: &Object) -> &str {
 
 fn branch(
     below: &BTreeMap<Option<ObjectKey>, Vec<&Object>>,
+    stale: &StaleSince,
     at: Option<&ObjectKey>,
     indent: &str,
     out: &mut String,
@@ -137,8 +172,9 @@ fn branch(
         };
         let folder = object.key.object_type.ends_with("_folder");
         let kind = if folder { String::new() } else { format!("  ({})", object.key.object_type) };
-        out.push_str(&format!("{indent}{corner}{}{kind}\n", printable(label(object))));
-        branch(below, Some(&object.key), &format!("{indent}{bar}"), out, depth + 1);
+        let doubt = stale.get(&object.key).map(|since| format!("  [stale since {}]", day(since))).unwrap_or_default();
+        out.push_str(&format!("{indent}{corner}{}{kind}{doubt}\n", printable(label(object))));
+        branch(below, stale, Some(&object.key), &format!("{indent}{bar}"), out, depth + 1);
     }
 }
 
@@ -152,7 +188,9 @@ mod tests {
             key: ObjectKey::new("thing", id),
             doc: [("name", id), ("parent_type", "thing"), ("parent_id", parent)].into_iter().collect(),
         };
-        let text = tree(&[object("b", "a"), object("c", "b"), object("a", "nobody"), object("d", "a")]);
-        assert_eq!(text, "a  (thing)\n├─ b  (thing)\n│  └─ c  (thing)\n└─ d  (thing)\n");
+        let stale = [(ObjectKey::new("thing", "d"), "2026-01-02T03:04:05Z".into())].into();
+        let text = tree(&[object("b", "a"), object("c", "b"), object("a", "nobody"), object("d", "a")], &stale);
+        let doubt = "  [stale since 2026-01-02 03:04]";
+        assert_eq!(text, format!("a  (thing)\n├─ b  (thing)\n│  └─ c  (thing)\n└─ d  (thing){doubt}\n"));
     }
 }

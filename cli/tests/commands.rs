@@ -82,7 +82,7 @@ fn what_was_scanned_can_be_read_in_every_shape() {
     assert!(place.ok(&["explain", "plan", "cloud"]).contains("fetcher"));
     assert!(place.ok(&["explain", "clique", "cloud", "alpha-vm1"]).contains("instance-vnic"));
     assert!(place.ok(&["explain", "object", "cloud", "alpha-vm1"]).contains("says that it exists"));
-    assert!(place.ok(&["explain", "dangling", "cloud"]).contains("LINK TYPE"));
+    assert!(place.ok(&["explain", "dangling", "cloud", "--all"]).contains("LINK TYPE"));
     assert!(place.ok(&["get", "reports", "cloud"]).contains("REPORT"));
     assert!(place.ok(&["env", "list"]).contains("cloud"));
     assert!(place.ok(&["completions", "bash"]).contains("calipso"));
@@ -110,7 +110,9 @@ fn the_same_scan_twice_commits_nothing() {
     assert_eq!(place.ok(&["get", "revisions", "cloud"]).lines().count(), 2);
     place.scan("demo/after", "cloud");
     assert_eq!(place.ok(&["get", "revisions", "cloud"]).lines().count(), 3);
-    assert!(place.ok(&["diff", "cloud"]).starts_with("revision 1 → 2"));
+    let output = place.run(&["diff", "cloud"]);
+    assert_eq!(output.status.code(), Some(1), "a difference is a finding");
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("revision 1 → 2"));
     let before = place.ok(&["get", "objects", "cloud", "-o", "json", "--revision", "1", "--limit", "100000"]);
     let after = place.ok(&["get", "objects", "cloud", "-o", "json", "--limit", "100000"]);
     assert!(before != after);

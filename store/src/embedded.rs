@@ -3,6 +3,7 @@
 //! The file is an SQLite database in write-ahead mode. A commit is one transaction, so that a crash at any moment leaves the
 //! revision before it or the revision after it. One thread writes; readers have connections of their own and never wait for it.
 
+mod check;
 mod codec;
 mod commit;
 mod environment;
@@ -16,13 +17,14 @@ mod row;
 mod schema;
 mod thread;
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use async_trait::async_trait;
 use calipso_model::{Clique, Delta, Environment, Link, LinkRef, Map, Object, ObjectKey, Revision, Str, Value};
 use rusqlite::Connection;
 
 use crate::{
+    condition::{Checked, Condition, Watch},
     embedded::{
         commit::{Change, Work},
         read::View,
@@ -33,8 +35,8 @@ use crate::{
     records::{Collection, Record, RecordPage, RecordQuery, Records},
     scope::{ScopeChanges, ScopeKey, ScopeRecord},
     store::{
-        CommitInfo, CountsByType, Diff, Expect, Keep, Lease, Pruned, ReportEntry, ReportId, RevisionInfo, Sink, Store,
-        WholeClique, WholeObject,
+        CommitInfo, CountsByType, Diff, Expect, Keep, Lease, Pruned, ReportEntry, ReportId, RevisionInfo, Searched,
+        Sink, Store, WholeClique, WholeObject,
     },
 };
 
@@ -75,6 +77,7 @@ impl Default for Options {
 pub struct Embedded {
     writer: Writer,
     readers: Readers,
+    watch: Watch,
 }
 
 impl Embedded {
@@ -84,7 +87,9 @@ impl Embedded {
     /// [`StoreError::Unavailable`], [`StoreError::VersionTooNew`], [`StoreError::Corrupt`], [`StoreError::Busy`].
     pub fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
         let writer = schema::open_writer(path, &options)?;
-        Ok(Self { writer: Writer::start(writer, path)?, readers: Readers::new(path, &options) })
+        let watch = Watch::default();
+        let writer = Writer::start(writer, path, watch.clone())?;
+        Ok(Self { writer, readers: Readers::new(path, &options, watch.clone()), watch })
     }
 
     /// Looks at every page and index of the file.
@@ -153,6 +158,26 @@ impl Store for Embedded {
 
     async fn versioned_environment(&self, name: &str) -> Result<(Environment, u64), StoreError> {
         self.ask(name, environment::get).await
+    }
+
+    async fn condition(&self) -> Condition {
+        let known = self.watch.condition();
+        if known == Condition::Full {
+            // Whether there is space again is found out by writing.
+            if let Err(error) = self.writer.run(environment::touch).await {
+                tracing::debug!(%error, "The store still cannot be written.");
+            }
+            return self.watch.condition();
+        }
+        known
+    }
+
+    async fn check(&self) -> Result<Checked, StoreError> {
+        self.readers.run(check::everything).await
+    }
+
+    async fn made(&self, environment: &str) -> Result<u64, StoreError> {
+        self.ask(environment, environment::made).await
     }
 
     async fn environments(&self) -> Result<Vec<Environment>, StoreError> {
@@ -385,6 +410,11 @@ impl Store for Embedded {
         self.at(environment, at, move |view| read::search::search(view, &text, limit)).await
     }
 
+    async fn search_by(&self, lease: &Lease, searched: &Searched) -> Result<(), StoreError> {
+        let (lease, searched) = (lease.clone(), searched.clone());
+        self.writer.run(move |db| commit::search_by(db, &lease, &searched)).await
+    }
+
     async fn diff(&self, environment: &str, from: Revision, to: Revision) -> Result<Diff, StoreError> {
         self.ask(environment, move |db, name| read::diff::diff(db, name, from, to)).await
     }
@@ -433,6 +463,10 @@ impl Store for Embedded {
     async fn last_scanned(&self, environment: &str, keys: &[ObjectKey]) -> Result<Vec<Option<Str>>, StoreError> {
         let keys = keys.to_vec();
         self.ask(environment, move |db, name| read::scope::last_scanned(db, name, &keys)).await
+    }
+
+    async fn stale(&self, environment: &str) -> Result<BTreeMap<ObjectKey, Str>, StoreError> {
+        self.ask(environment, read::scope::stale).await
     }
 
     async fn put_report(

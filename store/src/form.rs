@@ -1,8 +1,10 @@
 //! What all implementations agree on: what search compares, whose child a document is, what a path means, cursors.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use calipso_model::{ConnectionConfig, Environment, Map, ObjectKey, Revision, Str, Value};
 
-use crate::{error::StoreError, query::Cursor};
+use crate::{error::StoreError, query::Cursor, store::Searched};
 
 /// Stands before a name twice, so that even one letter makes a trigram with its beginning.
 const START: char = '\u{2}';
@@ -10,12 +12,74 @@ const START: char = '\u{2}';
 /// Stands after a name.
 const END: char = '\u{3}';
 
+/// Stands between the names of an object and the other values by which it is found.
+pub(crate) const BEYOND_NAMES: char = '\u{4}';
+
+/// So many values beside names are searched of one object, of at most so many bytes together.
+const MOST_VALUES: (usize, usize) = (1_024, 32_768);
+
 /// What search compares: lower case, without the marks.
 pub(crate) fn fold(text: &str) -> String {
-    text.chars()
-        .flat_map(char::to_lowercase)
-        .map(|c| if c == '\0' || c == START || c == END { ' ' } else { c })
-        .collect()
+    let is_mark = |c: char| c == '\0' || c == START || c == END || c == BEYOND_NAMES;
+    text.chars().flat_map(char::to_lowercase).map(|c| if is_mark(c) { ' ' } else { c }).collect()
+}
+
+/// What an object is found by: its names, then the values of the fields that search looks at; nothing when it has none.
+pub(crate) fn terms(object_type: &str, doc: &Map, searched: &Searched) -> Option<String> {
+    let mut terms = names(doc).unwrap_or_default();
+    let mut values: BTreeSet<String> = BTreeSet::new();
+    let mut room = MOST_VALUES.1;
+    for path in searched.get(object_type).into_iter().flatten() {
+        let mut parts = path.split('.');
+        // A field whose own name has dots is no path.
+        let (first, rest): (_, Vec<&str>) = match doc.get(path) {
+            Some(field) => (Some(field), Vec::new()),
+            None => (parts.next().and_then(|first| doc.get(first)), parts.collect()),
+        };
+        let Some(first) = first else { continue };
+        along(first, &rest, &mut |value| {
+            let text = value.as_str().map_or_else(|| value.to_json(), str::to_owned);
+            if !text.is_empty() && text.len() <= room && values.len() < MOST_VALUES.0 && values.insert(fold(&text)) {
+                room -= text.len();
+            }
+        });
+    }
+    if !values.is_empty() {
+        terms.push(BEYOND_NAMES);
+    }
+    for value in values {
+        terms.extend([START, START]);
+        terms.push_str(&value);
+        terms.push(END);
+    }
+    (!terms.is_empty()).then_some(terms)
+}
+
+/// Every text and number at the end of a path; lists are gone through on the way.
+fn along<'d>(value: &'d Value, path: &[&str], see: &mut impl FnMut(&'d Value)) {
+    match (value, path) {
+        (Value::List(items), _) => items.iter().for_each(|item| along(item, path, see)),
+        (Value::Map(map), [first, rest @ ..]) => {
+            if let Some(value) = map.get(first) {
+                along(value, rest, see);
+            }
+        }
+        (Value::Str(_) | Value::Int(_) | Value::Float(_), []) => see(value),
+        _ => {}
+    }
+}
+
+/// What search looks at, as text; and back.
+pub(crate) fn searched_text(searched: &Searched) -> String {
+    let lists: BTreeMap<&str, Vec<&str>> =
+        searched.iter().map(|(name, paths)| (&**name, paths.iter().map(|path| &**path).collect())).collect();
+    serde_json::to_string(&lists).expect("names and paths are always JSON")
+}
+
+/// What search looks at; nothing where the text is not one that [`searched_text`] made.
+pub(crate) fn searched_from(text: &str) -> Searched {
+    let lists: BTreeMap<String, Vec<String>> = serde_json::from_str(text).unwrap_or_default();
+    lists.into_iter().map(|(name, paths)| (name.into(), paths.into_iter().map(Str::from).collect())).collect()
 }
 
 /// The names of an object as they are searched; nothing when it has none.
@@ -170,7 +234,26 @@ pub(crate) fn environment_from(row: &Map) -> Result<Environment, StoreError> {
 mod tests {
     use calipso_model::{Map, Value};
 
-    use super::at_path;
+    use super::{Searched, at_path, names, searched_from, searched_text, terms};
+
+    #[test]
+    fn values_are_found_along_lists() {
+        let doc: Map = serde_json::from_str(
+            r#"{"name":"Web","mac":"FA:16","ips":[{"ip":"10.0.0.1","mask":"24"},{"ip":"10.0.0.2"}],"list":["x",7,null,{"y":1}]}"#,
+        )
+        .unwrap();
+        let searched: Searched =
+            [("card".into(), ["mac", "ips.ip", "list", "name.deeper", "no"].map(Into::into).to_vec())].into();
+        let found = terms("card", &doc, &searched).unwrap();
+        let marked = ["10.0.0.1", "10.0.0.2", "7", "fa:16", "x"].map(|text| format!("\u{2}\u{2}{text}\u{3}")).concat();
+        assert_eq!(found, format!("\u{2}\u{2}web\u{3}\u{4}{marked}"));
+        assert_eq!(terms("other", &doc, &searched), names(&doc));
+        assert_eq!(searched_from(&searched_text(&searched)), searched);
+        assert!(searched_from("").is_empty());
+        let long = Value::list((0..20_000).map(|number| Value::text(&format!("value-{number}"))).collect());
+        let many: Map = [("mac", long)].into_iter().collect();
+        assert!(terms("card", &many, &searched).unwrap().len() < 40_000, "what is searched is bounded");
+    }
 
     #[test]
     fn a_path_is_a_field_first_and_a_way_second() {

@@ -1,5 +1,6 @@
 //! Where environments and their inventory are kept: one trait, its implementations, and the suite that they all pass.
 
+pub mod condition;
 pub mod error;
 #[cfg(any(feature = "embedded", feature = "mongo"))]
 mod form;
@@ -16,13 +17,14 @@ pub mod embedded;
 #[cfg(feature = "mongo")]
 pub mod mongo;
 
+pub use condition::{Checked, Condition};
 pub use error::StoreError;
 pub use query::{CliqueQuery, Cursor, LinkQuery, Page, Paged, Query};
 pub use records::{Backend, Collection, Record, RecordPage, RecordQuery, Records, Test};
 pub use scope::{Member, ScopeChanges, ScopeKey, ScopeRecord};
 pub use store::{
     Change, CommitInfo, Counts, CountsByType, Diff, Expect, Keep, Lease, Pruned, ReportEntry, ReportId, RevisionInfo,
-    Sink, Store, WholeClique, WholeObject,
+    Searched, Sink, Store, WholeClique, WholeObject,
 };
 
 #[cfg(feature = "embedded")]

@@ -4,11 +4,13 @@
 //! writes new versions that nobody sees yet and then moves the environment to its next revision, see
 //! `docs/adr/0010-mongodb.md`. Whatever is read is read from one snapshot of the server.
 
+mod check;
 mod codec;
 mod commit;
 mod environment;
 mod fault;
 mod index;
+mod number;
 mod prune;
 mod read;
 mod record;
@@ -36,9 +38,11 @@ use mongodb::{
 };
 
 use crate::{
+    condition::Watch,
     error::StoreError,
     mongo::{
         fault::{Doing, Reason},
+        number::Numbers,
         read::search::Counts,
         round::Rounds,
     },
@@ -140,10 +144,14 @@ struct Db {
     sessions: Mutex<BTreeMap<i64, ClientSession>>,
     /// Look-ups that are asked together.
     rounds: Rounds,
+    /// The versions that this process may give out.
+    numbers: Numbers,
     /// The types of objects that environments have, and the current revision when that was so.
     types: Mutex<BTreeMap<i64, (Revision, Arc<[Str]>)>>,
     /// How many names hold some letters.
     letters: Mutex<Counts>,
+    /// What answers told of the server.
+    watch: Watch,
 }
 
 impl Db {
@@ -182,8 +190,10 @@ impl Db {
             turns: Mutex::default(),
             sessions: Mutex::default(),
             rounds: Rounds::default(),
+            numbers: Numbers::default(),
             types: Mutex::default(),
             letters: Mutex::default(),
+            watch: Watch::default(),
         })
     }
 
@@ -245,7 +255,10 @@ impl Db {
     /// Gives up when an answer takes too long.
     async fn within<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
         match tokio::time::timeout(self.options.answer_timeout, call).await {
-            Ok(answer) => answer,
+            Ok(answer) => {
+                self.watch.note(&answer, false);
+                answer
+            }
             Err(_) => Err(StoreError::Unavailable {
                 place: self.place.clone(),
                 source: Reason::new(format!(

@@ -97,7 +97,8 @@ impl Collection {
 pub struct Record {
     /// Its id, unique in its collection.
     pub id: Str,
-    /// Grows with each change; starts at 1.
+    /// Grows with each change, and is never used again: neither is that of a document that is removed and made again under
+    /// its id.
     pub version: u64,
     /// Everything else.
     pub doc: Map,
@@ -179,7 +180,7 @@ pub struct RecordPage {
 /// A question or an order that names a field which [`Collection::fields`] does not list is [`StoreError::Invalid`].
 #[async_trait]
 pub trait Records: Send + Sync {
-    /// Adds a document; its version is 1.
+    /// Adds a document; its version is one that nothing ever had.
     ///
     /// # Errors
     /// [`StoreError::Exists`] when there is one of that id.
@@ -188,7 +189,7 @@ pub trait Records: Send + Sync {
     /// One document.
     async fn record(&self, collection: Collection, id: &str) -> Result<Option<Record>, StoreError>;
 
-    /// Replaces a document if its version is still this one; the version grows by one.
+    /// Replaces a document if its version is still this one; its version grows.
     ///
     /// # Errors
     /// [`StoreError::Changed`] when it was changed or removed in between.

@@ -1,11 +1,12 @@
 //! The trait that every store implements.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use calipso_model::{Clique, Delta, Environment, Link, LinkRef, Object, ObjectKey, Revision, Str, Value};
 
 use crate::{
+    condition::{Checked, Condition},
     error::StoreError,
     query::{CliqueQuery, LinkQuery, Page, Paged, Query},
     scope::{ScopeChanges, ScopeKey, ScopeRecord},
@@ -27,6 +28,10 @@ pub struct Lease {
     /// When it runs out, in milliseconds since 1970 UTC.
     pub until_millis: i64,
 }
+
+/// By what objects are found beside names: by object type, fields of the document, or paths into it with dots, which lead
+/// through lists.
+pub type Searched = BTreeMap<Str, Vec<Str>>;
 
 /// What is said of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,7 +178,7 @@ pub type Sink<'a, T> = &'a mut (dyn FnMut(Vec<T>) -> Result<(), StoreError> + Se
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Creates an environment or replaces its configuration; its inventory stays. Returns the version of the configuration,
-    /// which starts at 1 and grows with each change.
+    /// which grows with each change and is never used again, not even for another environment of the name.
     ///
     /// # Errors
     /// [`StoreError::Exists`] or [`StoreError::Changed`] when it is not what is expected.
@@ -186,6 +191,18 @@ pub trait Store: Send + Sync {
 
     /// The configuration of an environment and its version.
     async fn versioned_environment(&self, name: &str) -> Result<(Environment, u64), StoreError>;
+
+    /// How the store is, as far as its last answers tell.
+    async fn condition(&self) -> Condition;
+
+    /// Reads everything that is stored and tells all that cannot be what was written.
+    ///
+    /// # Errors
+    /// The store cannot be read at all.
+    async fn check(&self) -> Result<Checked, StoreError>;
+
+    /// The number that an environment got when it was made. One that is removed and made again under its name has another.
+    async fn made(&self, environment: &str) -> Result<u64, StoreError>;
 
     /// All environments, by name.
     async fn environments(&self) -> Result<Vec<Environment>, StoreError>;
@@ -358,8 +375,16 @@ pub trait Store: Send + Sync {
         page: &Page,
     ) -> Result<Paged<Clique>, StoreError>;
 
-    /// What a person means who types this: objects with that id first, then those with that name, then those whose id starts
-    /// with the text, then those whose name contains it in whatever case (text of one or two characters: starts with it); by
+    /// Says by which of their fields, beside names, search finds the objects of an environment from now on. What is current
+    /// is found by them at once, whoever wrote it; past revisions by what counted then.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`].
+    async fn search_by(&self, lease: &Lease, searched: &Searched) -> Result<(), StoreError>;
+
+    /// What a person means who types this: objects with that id first, then those with that name or value (see
+    /// [`Store::search_by`]), then those whose id starts with the text, then those of which a name or value contains it in
+    /// whatever case (text of one or two characters: starts with it); by
     /// type and id among equals. Of more than some thousand names that fit a store may rank but some.
     async fn search(
         &self,
@@ -416,6 +441,10 @@ pub trait Store: Send + Sync {
         Ok(times)
     }
 
+    /// Objects of which no scope that asserts them is up to date, and since when (RFC 3339). Scopes are not versioned: this is
+    /// what is known now.
+    async fn stale(&self, environment: &str) -> Result<BTreeMap<ObjectKey, Str>, StoreError>;
+
     /// Keeps a report, and of the reports before it the newest `keep - 1`.
     async fn put_report(
         &self,
@@ -444,6 +473,17 @@ pub fn newest_scan(scopes: &[ScopeRecord]) -> Option<Str> {
         .filter(|scope| !scope.scanned_at.is_empty() && scope.members.iter().any(|member| member.asserts))
         .map(|scope| scope.scanned_at.clone())
         .max()
+}
+
+/// Since when what is known of an object may be out of date, by the scopes that it is a member of; nothing while one that
+/// asserts it is complete.
+#[must_use]
+pub(crate) fn stale_since(scopes: &[ScopeRecord]) -> Option<Str> {
+    let asserting = || scopes.iter().filter(|scope| scope.members.iter().any(|member| member.asserts));
+    if asserting().any(|scope| scope.complete) {
+        return None;
+    }
+    asserting().map(|scope| scope.stale_since.clone().unwrap_or_else(|| scope.tried_at.clone())).max()
 }
 
 /// How much there is at a revision.

@@ -3,6 +3,8 @@
 
 #[path = "both/model.rs"]
 mod both;
+#[path = "embedded/damage.rs"]
+mod damage;
 #[path = "embedded/file.rs"]
 mod file;
 #[path = "embedded/kill.rs"]

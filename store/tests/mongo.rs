@@ -9,6 +9,8 @@ mod kill;
 mod killed;
 #[path = "mongo/model.rs"]
 mod model;
+#[path = "mongo/numbers.rs"]
+mod numbers;
 #[path = "mongo/plans.rs"]
 mod plans;
 #[path = "mongo/rounds.rs"]

@@ -9,7 +9,9 @@ mod house;
 mod live;
 #[path = "../../engine/transport/tests/it/plant.rs"]
 mod plant;
+mod record;
 mod replay;
 mod secrets;
 mod serve;
+mod strangers;
 mod transcript;

@@ -115,10 +115,19 @@ impl Home {
 
     /// Starts the server.
     pub fn serve(&self) -> Server {
+        self.serve_by(self.command(&["serve"]))
+    }
+
+    /// Starts the server, which may have so many files open.
+    pub fn serve_with_files(&self, files: u32) -> Server {
+        let program = program().display().to_string();
+        self.serve_by(self.shell("sh", &["-c", &format!("ulimit -n {files} && exec \"$0\" serve"), &program]))
+    }
+
+    fn serve_by(&self, mut command: Command) -> Server {
         let log = self.folder.path().join("serve.log");
         let file = fs::File::create(&log).expect("the folder can be written");
-        let mut child = self
-            .command(&["serve"])
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(file.try_clone().expect("a file can be shared"))
             .stderr(file)

@@ -18,7 +18,7 @@ KEYS = {
     "port": lambda o: o["id"],
     "network_agent": lambda o: f"{o['host']}|{o['binary']}",
     "instance": lambda o: o["id"],
-    "vnic": lambda o: f"{o['host']}|{o['mac_address']}",
+    "vnic": lambda o: f"{o['host']}|{o['port']}",
     "vservice": lambda o: f"{o['host']}|{o['local_service_id']}",
     "vconnector": lambda o: f"{o['host']}|{o['bridge_name']}",
     "vedge": lambda o: o["host"],

@@ -5,59 +5,12 @@ Prints one JSON document: {"objects": {type: {key: attributes}}, "links": [[link
 knowing how its ids are built (see compare.py). Only the standard library, ssh and the mariadb client are used.
 """
 import json
-import os
 import re
 import shlex
-import subprocess
 import sys
-import urllib.request
 
-HOME = os.environ.get("LAB_HOME", "/var/lib/openstack-lab")
-PASSWORD = os.environ.get("LAB_PASSWORD", "labpass")
-MGMT = os.environ.get("LAB_MGMT", "10.20.0")
-CONTROLLER = f"{MGMT}.11"
-KEY = f"{HOME}/ssh/id_ed25519"
+from cloud import CONTROLLER, HOME, Api, sql, ssh
 
-
-# ------------------------------------------------------------------ asking
-
-def ssh(address, command):
-    """Standard output of a command, run as root; None when it fails."""
-    done = subprocess.run(
-        ["ssh", "-q", "-i", KEY, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-         "-o", "BatchMode=yes", f"root@{address}", command],
-        capture_output=True, text=True, timeout=60)
-    return done.stdout if done.returncode == 0 else None
-
-
-class Api:
-    """Keystone and what its catalogue names."""
-
-    def __init__(self):
-        body = {"auth": {"identity": {"methods": ["password"], "password": {"user": {
-            "name": "admin", "domain": {"id": "default"}, "password": PASSWORD}}},
-            "scope": {"project": {"name": "admin", "domain": {"id": "default"}}}}}
-        request = urllib.request.Request(f"http://{CONTROLLER}:5000/v3/auth/tokens", json.dumps(body).encode(),
-                                         {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            self.token = answer.headers["X-Subject-Token"]
-            catalog = json.load(answer)["token"]["catalog"]
-        self.base = {s["type"]: next(e["url"] for e in s["endpoints"] if e["interface"] == "public")
-                     for s in catalog if s["endpoints"]}
-
-    def get(self, service, path):
-        request = urllib.request.Request(self.base[service].rstrip("/") + path, headers={"X-Auth-Token": self.token})
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
-
-
-def sql(query):
-    done = subprocess.run(["mariadb", "-h", CONTROLLER, "-u", "reader", f"-p{PASSWORD}", "-N", "-B", "-e", query],
-                          capture_output=True, text=True, check=True)
-    return [line.split("\t") for line in done.stdout.splitlines()]
-
-
-# ------------------------------------------------------------------ gathering
 
 def gather(profile):
     api = Api()
@@ -79,6 +32,7 @@ def gather(profile):
     projects = {p["id"]: p for p in api.get("identity", "/projects")["projects"]}
     aggregates = api.get("compute", "/os-aggregates")["aggregates"]
     zones = api.get("compute", "/os-availability-zone/detail")["availabilityZoneInfo"]
+    services = api.get("compute", "/os-services")["services"]     # knows those that are switched off, too
     hypervisors = {h["hypervisor_hostname"]: h for h in api.get("compute", "/os-hypervisors/detail")["hypervisors"]}
     regions = api.get("identity", "/regions")["regions"]
 
@@ -89,7 +43,7 @@ def gather(profile):
     for region in regions:
         add("region", region["id"], name=region["id"])
     for ident, project in projects.items():
-        if project["name"] != "services":
+        if project["name"] not in ("service", "services"):
             add("project", ident, name=project["name"])
     for zone in zones:
         add("availability_zone", zone["zoneName"], available=zone["zoneState"]["available"])
@@ -105,17 +59,17 @@ def gather(profile):
     for port in ports:
         add("port", port["id"], mac_address=port["mac_address"], network_id=port["network_id"])
     for agent in agents:
-        add("network_agent", f"{agent['host']}|{agent['binary']}", agent_type=agent["agent_type"])
+        add("network_agent", f"{agent['host']}|{agent['binary']}", agent_type=agent["agent_type"], alive=agent["alive"],
+            admin_state_up=agent["admin_state_up"])
 
     hosts = {}
-    for zone in zones:
-        for host, services in (zone["hosts"] or {}).items():
-            entry = hosts.setdefault(host, {"types": set(), "zone": zone["zoneName"]})
-            if "nova-compute" in services:
-                entry["types"].add("Compute")
-                entry["zone"] = zone["zoneName"]
-            if "nova-conductor" in services:
-                entry["types"].add("Controller")
+    for service in services:
+        entry = hosts.setdefault(service["host"], {"types": set(), "zone": service["zone"]})
+        if service["binary"] == "nova-compute":
+            entry["types"].add("Compute")
+            entry["zone"] = service["zone"]
+        if service["binary"] == "nova-conductor":
+            entry["types"].add("Controller")
     for agent in agents:
         if agent["agent_type"] in ("Metadata agent", "DHCP agent", "L3 agent"):
             hosts[agent["host"]]["types"].add("Network")
@@ -125,17 +79,19 @@ def gather(profile):
         address[host] = known or CONTROLLER
         add("host", host, host_type=sorted(entry["types"]), zone=entry["zone"])
 
+    way = {}             # instance id -> nodes of its clique
     for server in servers:
         ident = server["id"]
         mine = [p for p in ports if p["device_id"] == ident]
-        add("instance", ident, name=server["name"], host=server["OS-EXT-SRV-ATTR:host"],
+        add("instance", ident, name=server["name"], host=server["OS-EXT-SRV-ATTR:host"], status=server["status"],
             local_name=server["OS-EXT-SRV-ATTR:instance_name"], network=sorted({p["network_id"] for p in mine}))
+        if not server["OS-EXT-SRV-ATTR:host"]:
+            way[ident] = [("instance", ident)]
 
     def bound(host):
         return {p["network_id"] for p in ports if p["binding:host_id"] == host}
 
     carriers = {}        # (host, network) -> pNIC name
-    way = {}             # instance id -> nodes of its clique
     tunnels = {}
     tunnel_type = "vxlan"
     endpoints = {host: (ip, int(udp)) for host, ip, udp in
@@ -218,20 +174,27 @@ def gather(profile):
         # Instances.
         for domain in (run("virsh list --all --name") or "").split():
             ident = run(f"virsh domuuid {domain}").strip()
-            nodes = {("instance", ident), *([("vedge", host)] if profile == "ovs" else [])}
+            nodes = {("instance", ident)}
             for row in run(f"virsh domiflist {domain}").splitlines()[2:]:
                 if not row.strip():
                     continue
                 interface, _, bridge, _, mac = row.split()
-                port = next(p for p in port_by_mac[mac] if p["binding:host_id"] == host)
-                vnic = f"{host}|{mac}"
+                # A device is named after its port; two ports of one instance may share a MAC.
+                port = next(p for p in port_by_mac[mac] if p["binding:host_id"] == host and interface.endswith(p["id"][:11]))
+                vnic = f"{host}|{port['id']}"
                 add("vnic", vnic, mac_address=mac, host=host, network=port["network_id"], port=port["id"],
                     vnic_type="instance_vnic")
                 link("instance-vnic", ident, vnic)
                 plug(vnic, interface)
+                nodes.add(("vnic", vnic))
+                # Where an instance does not run, its device is gone, and the way ends at the card.
+                if interface not in bridge_of:
+                    continue
                 tunnelled = networks[port["network_id"]]["provider:network_type"] in ("vxlan", "gre", "geneve")
-                nodes |= {("vnic", vnic), ("vconnector", f"{host}|{bridge}"), ("network", port["network_id"]),
+                nodes |= {("vconnector", f"{host}|{bridge}"), ("network", port["network_id"]),
                           ("host_pnic", f"{host}|{carriers[host, port['network_id']]}")}
+                if profile == "ovs":
+                    nodes.add(("vedge", host))
                 if profile == "ovs" and tunnelled:
                     nodes.add(("otep", host))
                 elif tunnelled:
@@ -241,6 +204,8 @@ def gather(profile):
         # Services.
         for namespace in re.findall(r"^(q(?:dhcp|router)-\S+)", run("ip netns list") or "", re.M):
             kind, ident = namespace.split("-", 1)
+            if ident not in (networks if kind == "qdhcp" else routers):
+                continue     # what nobody removed
             name = networks[ident]["name"] if kind == "qdhcp" else routers[ident]["name"]
             add("vservice", f"{host}|{namespace}", host=host, name=f"{kind}-{name}",
                 service_type="dhcp" if kind == "qdhcp" else "router")
@@ -249,8 +214,8 @@ def gather(profile):
                 if interface["ifname"] == "lo":
                     continue
                 base = interface["ifname"]
-                port = port_by_mac[interface["address"]][0]
-                vnic = f"{host}|{interface['address']}"
+                port = next(p for p in port_by_mac[interface["address"]] if base.endswith(p["id"][:11]))
+                vnic = f"{host}|{port['id']}"
                 add("vnic", vnic, mac_address=interface["address"], host=host, network=port["network_id"],
                     port=port["id"], vnic_type="vservice_vnic")
                 link("vservice-vnic", f"{host}|{namespace}", vnic)

@@ -135,7 +135,10 @@ impl Accounts {
         let status = checked.as_ref().map_or_else(Problem::status, |_| 200);
         // What was not the password's fault costs no attempt either.
         if status != 401 {
-            self.limiter.give_back(counted, address);
+            self.limiter.give_back(counted, address, now);
+        }
+        if checked.is_ok() {
+            self.limiter.welcome(counted, address, now);
         }
         metrics::counter!("calipso_logins", "status" => status.to_string()).increment(1);
         checked

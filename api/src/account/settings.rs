@@ -52,19 +52,22 @@ impl Default for PasswordCost {
     }
 }
 
-/// How often a password may be tried, per user name and per address.
+/// How often a password may be tried, for one user from one address.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Attempts {
     /// So many in a row.
     pub burst: u32,
     /// After that, one in so many seconds.
     pub seconds_each: f64,
-    /// From one address, so many times more.
+    /// From one address, for all users together, so many times more.
     pub address_factor: u32,
+    /// For one user, from all addresses together, so many times more; not counted where the user came in of late, and on the
+    /// loopback address.
+    pub user_factor: u32,
 }
 
 impl Default for Attempts {
     fn default() -> Self {
-        Self { burst: 10, seconds_each: 6.0, address_factor: 5 }
+        Self { burst: 10, seconds_each: 6.0, address_factor: 5, user_factor: 20 }
     }
 }

@@ -1,6 +1,6 @@
 //! A configuration that somebody sent, checked as a whole: every mistake with its place in the body.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use calipso_model::{Environment, Str, Value};
 use calipso_spec::{
@@ -9,14 +9,15 @@ use calipso_spec::{
 };
 
 use crate::{
-    access::{EVERY, Grant},
+    access::Grant,
     account::user::folded,
-    environments::{Environments, secrets},
+    environments::{Environments, name, secrets},
     problem::{FieldError, Problem},
 };
 
-/// Longest name of an environment, in bytes.
-const LONGEST_NAME: usize = 100;
+/// So many users may be given a right at once. Whoever may edit an environment is told which of them are none, and so could
+/// try names; each request leaves an entry in the audit trail.
+const MOST_USERS: usize = 1_000;
 
 /// A configuration that may be stored.
 #[derive(Debug)]
@@ -99,25 +100,21 @@ fn has(written: &Written, key: &str) -> bool {
     written.given.iter().any(|given| given.as_ref() == key)
 }
 
-fn named(written: &mut Written, name: Option<&str>, mistakes: &mut Vec<Mistake>) {
+fn named(written: &mut Written, kept: Option<&str>, mistakes: &mut Vec<Mistake>) {
     let given = has(written, "name");
-    if let Some(name) = name {
-        if given && written.environment.name.as_ref() != name {
-            mistakes.push(Mistake::new("/name", format!("the path names `{name}`; an environment keeps its name")));
+    // An environment that is there keeps a name that no new one may have.
+    if let Some(kept) = kept {
+        if given && written.environment.name.as_ref() != kept {
+            mistakes.push(Mistake::new("/name", format!("the path names `{kept}`; an environment keeps its name")));
         }
-        written.environment.name = name.into();
+        written.environment.name = kept.into();
         return;
     }
-    let name = written.environment.name.as_ref();
-    let usable = |c: char| !c.is_control() && !"/\\*?#%".contains(c);
+    let written_name = written.environment.name.as_ref();
     if !given {
         mistakes.push(Mistake::new("/name", "`name` has to be given"));
-    } else if name.trim().is_empty() || name.trim() != name {
-        mistakes.push(Mistake::new("/name", "a name is not empty and has no blanks around it"));
-    } else if name.len() > LONGEST_NAME {
-        mistakes.push(Mistake::new("/name", format!("a name has at most {LONGEST_NAME} bytes")));
-    } else if name == EVERY || name == "." || name == ".." || !name.chars().all(usable) {
-        mistakes.push(Mistake::new("/name", "a name has none of / \\ * ? # % and is not dots only"));
+    } else if let Some(wrong) = name::wrong(written_name) {
+        mistakes.push(Mistake::new("/name", format!("a name {wrong}")));
     }
 }
 
@@ -180,10 +177,19 @@ async fn rights(
 ) -> Result<Option<BTreeMap<Str, Grant>>, Problem> {
     let Some(auth) = &written.auth else { return Ok(None) };
     let mut rights = BTreeMap::new();
+    for (key, users) in [("view-env", &auth.view), ("edit-env", &auth.edit)] {
+        if users.len() > MOST_USERS {
+            let sentence = format!("at most {MOST_USERS} users are named here, not {}", users.len());
+            mistakes
+                .push(Mistake::new(format!("/auth/{key}"), sentence).help("grant the rest on each user, or to `*`"));
+            return Ok(None);
+        }
+    }
     for (key, users, grant) in [("view-env", &auth.view, Grant::View), ("edit-env", &auth.edit, Grant::Edit)] {
         let unknown = if users.is_empty() { Vec::new() } else { environments.grants.unknown(users).await? };
+        let unknown: BTreeSet<Str> = unknown.iter().map(|user| folded(user)).collect();
         for (place, user) in users.iter().enumerate() {
-            if unknown.contains(user) {
+            if unknown.contains(&folded(user)) {
                 mistakes.push(Mistake::new(format!("/auth/{key}/{place}"), format!("there is no user `{user}`")));
             }
             rights.insert(folded(user), grant);

@@ -1,40 +1,27 @@
 //! The specs in force: those of the server, and over them those of one environment.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
-use calipso_model::Str;
-use calipso_spec::{Layer, Loaded, SpecText, layer_of};
+use calipso_spec::{Layer, Loaded, SpecText};
 use calipso_store::work::spec::{self, SpecRow};
 use tokio::sync::Semaphore;
 
 use crate::{problem::Problem, service::Service};
 
-/// What the layer of an environment's own specs is called in diagnostics.
-pub const LAYER: &str = "environment";
-
-/// At most so many catalogues are remembered.
-const REMEMBERED: usize = 32;
-
 /// Checks of files that are not kept, at once.
 const CHECKS: usize = 2;
 
-/// Ids and versions of the specs that a catalogue was made with.
-type Versions = Vec<(Str, u64)>;
-
-/// Catalogues with the specs of single environments, remembered until one of these changes.
+/// Catalogues with the specs of single environments, remembered until one of these says something else.
 #[derive(Debug)]
 pub struct Catalogues {
     /// How many checks may run at once.
     pub checks: Arc<Semaphore>,
-    known: Mutex<BTreeMap<Str, (Versions, Arc<Loaded>)>>,
+    known: calipso_spec::Catalogues<Loaded>,
 }
 
 impl Default for Catalogues {
     fn default() -> Self {
-        Self { checks: Arc::new(Semaphore::new(CHECKS)), known: Mutex::default() }
+        Self { checks: Arc::new(Semaphore::new(CHECKS)), known: calipso_spec::Catalogues::default() }
     }
 }
 
@@ -44,42 +31,39 @@ impl Default for Catalogues {
 /// The store cannot be used.
 pub async fn of(service: &Service, environment: Option<&str>) -> Result<Arc<Loaded>, Problem> {
     let Some(environment) = environment else { return Ok(Arc::clone(&service.loaded)) };
-    let own = spec::of(service.backend.as_ref(), environment).await?;
-    if own.is_empty() {
+    let rows = spec::of(service.backend.as_ref(), environment).await?;
+    if rows.is_empty() {
         return Ok(Arc::clone(&service.loaded));
     }
-    let versions: Versions = own.iter().map(|task| (task.id.clone(), task.version)).collect();
-    let known = |name: &str| {
-        let known = service.environments.catalogues.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(name).filter(|(of, _)| *of == versions).map(|(_, loaded)| Arc::clone(loaded))
-    };
-    if let Some(loaded) = known(environment) {
+    let own = texts(rows.iter().map(|task| &task.row));
+    let known = &service.environments.catalogues.known;
+    if let Some(loaded) = known.find(environment, &own) {
         return Ok(loaded);
     }
-    let rows: Vec<SpecRow> = own.into_iter().map(|task| task.row).collect();
-    let loaded = Arc::new(with_rows(service, &rows).await?);
-    let mut known = service.environments.catalogues.known.lock().unwrap_or_else(PoisonError::into_inner);
-    if known.len() >= REMEMBERED {
-        known.pop_first();
-    }
-    known.insert(environment.into(), (versions, Arc::clone(&loaded)));
+    let loaded = Arc::new(checked(service, environment, own.clone()).await?);
+    known.keep(environment, own, &loaded);
     Ok(loaded)
+}
+
+fn texts<'r>(rows: impl Iterator<Item = &'r SpecRow>) -> Vec<SpecText> {
+    rows.map(|row| SpecText { kind: row.kind.clone(), name: row.name.clone(), text: row.text.clone() }).collect()
 }
 
 /// The server's layers with the specs of an environment over them, checked.
 ///
 /// # Errors
 /// A row cannot be a spec at all.
-pub async fn with_rows(service: &Service, rows: &[SpecRow]) -> Result<Loaded, Problem> {
-    let texts: Vec<SpecText> = rows
-        .iter()
-        .map(|row| SpecText { kind: row.kind.clone(), name: row.name.clone(), text: Arc::from(row.text.as_ref()) })
-        .collect();
-    let layer = layer_of(LAYER, &texts).map_err(|wrong| {
+pub async fn with_rows(service: &Service, environment: &str, rows: &[SpecRow]) -> Result<Loaded, Problem> {
+    checked(service, environment, texts(rows.iter())).await
+}
+
+async fn checked(service: &Service, environment: &str, own: Vec<SpecText>) -> Result<Loaded, Problem> {
+    let (layers, environment) = (service.layers.clone(), environment.to_owned());
+    let loaded = tokio::task::spawn_blocking(move || calipso_spec::in_force(&layers, &environment, &own));
+    loaded.await.map_err(Problem::bug)?.map_err(|wrong| {
         let sentences: Vec<String> = wrong.iter().map(ToString::to_string).collect();
         Problem::bug(sentences.join("; "))
-    })?;
-    load(service, layer).await
+    })
 }
 
 /// The server's layers with one more over them, checked, aside from what answers other requests.

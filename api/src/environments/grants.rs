@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use calipso_model::Str;
-use calipso_store::{Page, work::Row as _};
+use calipso_store::{Collection, Page, work::Row as _};
 
 use crate::{
     access::Grant,
@@ -18,6 +18,9 @@ use crate::{
 /// Users that are read at once.
 const PIECE: usize = 500;
 
+/// So many names are looked up one by one; for more, all users are read.
+const FEW: usize = 20;
+
 /// Where the rights of users are kept.
 #[async_trait]
 pub trait Grants: Send + Sync {
@@ -27,7 +30,7 @@ pub trait Grants: Send + Sync {
     /// The store cannot be used.
     async fn of(&self, environment: &str) -> Result<BTreeMap<Str, Grant>, Problem>;
 
-    /// Those of these names that are no users.
+    /// Those of these names that are no users, each once, however it was written.
     ///
     /// # Errors
     /// The store cannot be used.
@@ -79,15 +82,27 @@ impl Grants for Accounts {
     }
 
     async fn unknown(&self, users: &[Str]) -> Result<Vec<Str>, Problem> {
-        let mut unknown = Vec::new();
-        for user in users {
-            match self.read_user(user).await {
-                Ok(_) => {}
-                Err(problem) if problem.status() == 404 => unknown.push(user.clone()),
-                Err(problem) => return Err(problem),
+        let mut unknown: BTreeMap<Str, Str> = users.iter().map(|user| (folded(user), user.clone())).collect();
+        if unknown.len() <= FEW {
+            let names: Vec<Str> = unknown.keys().cloned().collect();
+            for name in names {
+                if self.backend.record(Collection::Users, &name).await?.is_some() {
+                    unknown.remove(&name);
+                }
+            }
+            return Ok(unknown.into_values().collect());
+        }
+        let mut page = Page::first(PIECE);
+        loop {
+            let known = self.users(&page).await?;
+            for record in &known.items {
+                unknown.remove(&record.id);
+            }
+            match known.next {
+                Some(next) => page = Page::after(next, PIECE),
+                None => return Ok(unknown.into_values().collect()),
             }
         }
-        Ok(unknown)
     }
 
     async fn set(&self, user: &str, environment: &str, grant: Option<Grant>) -> Result<(), Problem> {

@@ -5,7 +5,7 @@ use calipso_spec::{
     Loaded, Severity,
     checked::{ListCondition, Selector},
     environment::Mistake,
-    peek,
+    own_layer, peek,
 };
 use calipso_store::{
     StoreError,
@@ -20,10 +20,7 @@ use serde_json::Value;
 use crate::{
     access::Caller,
     catalogue::told,
-    environments::{
-        body::rejected,
-        catalogue::{LAYER, with_rows},
-    },
+    environments::{body::rejected, catalogue::with_rows},
     problem::{FieldError, Problem},
     service::Service,
 };
@@ -126,13 +123,14 @@ pub async fn keep(
     };
     let mut rows: Vec<SpecRow> = own.into_iter().filter(|task| task.id.as_ref() != id).map(|task| task.row).collect();
     rows.push(spec.clone());
-    let loaded = with_rows(service, &rows).await?;
-    let file = format!("{LAYER}/{folder}/{name}.yaml");
+    let loaded = with_rows(service, &draft.environment, &rows).await?;
+    let file = format!("{}/{folder}/{name}.yaml", own_layer(&draft.environment));
     let errors = found(&loaded, Severity::Error, &file, pointer);
     if !errors.is_empty() {
         return Err(Problem::rejected(errors));
     }
-    if !selects_only(&loaded, &draft.kind, &name, &draft.environment) {
+    // What extends a spec has its selector; as one of the environment's own it counts there only, whatever that says.
+    if !peek(&spec.text).extends && !selects_only(&loaded, &draft.kind, &name, &draft.environment) {
         let mistake =
             Mistake::new(pointer, format!("it must select the environment {} and no other", draft.environment));
         return Err(rejected(vec![mistake.help(format!("write `{}`", selection(&draft.environment)))]));
@@ -158,7 +156,7 @@ pub async fn forget(service: &Service, task: &Task<SpecRow>) -> Result<(), Probl
     let own = spec::of(service.backend.as_ref(), &task.row.environment).await?;
     let rows: Vec<SpecRow> = own.into_iter().filter(|other| other.id != task.id).map(|other| other.row).collect();
     if !rows.is_empty() {
-        let loaded = with_rows(service, &rows).await?;
+        let loaded = with_rows(service, &task.row.environment, &rows).await?;
         let mut errors = loaded.diagnostics.iter().filter(|found| found.severity == Severity::Error);
         if let Some(first) = errors.next() {
             let sentence = format!("another spec needs it: {}: {}", first.primary.file, first.message);
@@ -208,7 +206,7 @@ fn text_of(draft: &Draft) -> Result<(&'static str, String), Problem> {
             too_long("/text", text)?;
             let peek = peek(text);
             let mut text = text.clone();
-            if peek.is_open && !peek.selects {
+            if peek.is_open && !peek.selects && !peek.extends {
                 if !text.ends_with('\n') {
                     text.push('\n');
                 }
@@ -218,7 +216,7 @@ fn text_of(draft: &Draft) -> Result<(&'static str, String), Problem> {
         }
         Content::Data(data) => {
             let mut data = data.clone();
-            if let Some(map) = data.as_object_mut() {
+            if let Some(map) = data.as_object_mut().filter(|map| map.get("extends") != Some(&Value::Bool(true))) {
                 map.entry("environment")
                     .or_insert_with(|| serde_json::json!({"name": {"any_of": [draft.environment.as_ref()]}}));
             }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use axum::http::HeaderMap;
 use calipso_model::{Environment, Value};
 use calipso_store::{Backend, Collection, Expect, Lease, RecordQuery};
 
 use crate::{
     environments::{Environments, view::ARCHIVED},
+    etag,
     problem::Problem,
 };
 
@@ -17,15 +19,18 @@ const TIME: Duration = Duration::from_secs(300);
 /// off can be asked for again.
 ///
 /// # Errors
-/// 404; 409 while somebody holds its lease.
+/// 404; 409 while somebody holds its lease; 412 when it is not in a version that `If-Match` names.
 pub async fn everything(
     backend: &dyn Backend,
     environments: &Environments,
     name: &str,
+    headers: &HeaderMap,
     now_millis: i64,
 ) -> Result<(), Problem> {
     let lease = backend.acquire(name, "removal of the environment", now_millis, TIME).await?;
     let done = async {
+        // It may have become another one before the lease was taken.
+        etag::check(headers, backend.versioned_environment(name).await?.1)?;
         forget(backend, name, Collection::ALL.iter().copied().filter(|one| *one != Collection::Audit)).await?;
         for user in environments.grants.of(name).await?.into_keys() {
             environments.grants.set(&user, name, None).await?;

@@ -1,6 +1,8 @@
 //! Boxes and lines for a terminal: one row of boxes per distance from the focal point, or a tree where that is too wide.
 
-use super::{Picture, layers};
+use unicode_width::UnicodeWidthStr as _;
+
+use super::{Picture, layers, wrap};
 
 const UP: u8 = 1;
 const DOWN: u8 = 2;
@@ -9,6 +11,9 @@ const RIGHT: u8 = 8;
 
 /// Gap between two boxes of a row.
 const GAP: usize = 2;
+
+/// The text in a box is not cut to less than this.
+const NARROWEST: usize = 12;
 
 /// Draws the picture at most `width` columns wide; ends with a line break.
 #[must_use]
@@ -38,11 +43,14 @@ fn rows(picture: &Picture, width: usize) -> Option<String> {
     for (node, row) in depth.iter().enumerate() {
         in_row.get_mut(*row)?.push(node);
     }
-    let widths: Vec<usize> = picture
-        .nodes
-        .iter()
-        .map(|node| node.name.chars().count().max(node.key.object_type.chars().count()) + 4)
-        .collect();
+    let mut labels: Vec<Vec<String>> = vec![Vec::new(); picture.nodes.len()];
+    for nodes in &in_row {
+        let room = room_of(picture, nodes, width)?;
+        for node in nodes {
+            labels[*node] = label(picture, *node, room);
+        }
+    }
+    let widths: Vec<usize> = labels.iter().map(|label| widest(label) + 4).collect();
     let near = |node: usize, row: usize| -> Vec<usize> {
         picture
             .lines
@@ -82,7 +90,7 @@ fn rows(picture: &Picture, width: usize) -> Option<String> {
     for (row, nodes) in in_row.iter().enumerate() {
         let mut nodes = nodes.clone();
         nodes.sort_by_key(|node| places[*node].left);
-        box_row(&mut out, picture, &nodes, &places);
+        box_row(&mut out, picture, &labels, &nodes, &places);
         if row + 1 < n_rows {
             wires(&mut out, &nodes, &places, &|node| near(node, row + 1));
         }
@@ -91,15 +99,38 @@ fn rows(picture: &Picture, width: usize) -> Option<String> {
     if level.peek().is_some() {
         out.push_str("also linked:\n");
         for line in level {
-            out.push_str(&format!("  {} — {}\n", picture.nodes[line.from].name, picture.nodes[line.to].name));
+            out.push_str(&format!("  {} — {}\n", title(picture, line.from), title(picture, line.to)));
         }
     }
     Some(out)
 }
 
-/// Three lines of boxes: frame, type, name, frame.
-fn box_row(out: &mut String, picture: &Picture, nodes: &[usize], places: &[Place]) {
-    let mut lines = [String::new(), String::new(), String::new(), String::new()];
+/// What stands in a box: its type, and its name in lines of at most so many columns.
+fn label(picture: &Picture, node: usize, room: usize) -> Vec<String> {
+    let shown = &picture.nodes[node];
+    let parts = [shown.kind(), shown.name.clone()];
+    parts.iter().flat_map(|text| wrap(text, room).into_iter().map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+fn widest(label: &[String]) -> usize {
+    label.iter().map(|line| line.width()).max().unwrap_or(0)
+}
+
+/// How wide the text in the boxes of a row may be so that the row fits; nothing when it cannot.
+fn room_of(picture: &Picture, nodes: &[usize], width: usize) -> Option<usize> {
+    let taken = |room: usize| nodes.iter().map(|node| widest(&label(picture, *node, room)) + 4 + GAP).sum::<usize>();
+    let most = nodes.iter().map(|node| widest(&label(picture, *node, usize::MAX))).max().unwrap_or(NARROWEST);
+    if taken(NARROWEST) > width + GAP {
+        return None;
+    }
+    // Names in pieces are harder to read: the fewer the better.
+    (NARROWEST..=most.min(width).max(NARROWEST)).rev().find(|room| taken(*room) <= width + GAP)
+}
+
+/// Boxes in a row: frame, type, name on as many lines as the row needs, frame.
+fn box_row(out: &mut String, picture: &Picture, labels: &[Vec<String>], nodes: &[usize], places: &[Place]) {
+    let height = nodes.iter().map(|node| labels[*node].len()).max().unwrap_or(0);
+    let mut lines = vec![String::new(); height + 2];
     for node in nodes {
         let place = &places[*node];
         let inner = place.width - 2;
@@ -108,13 +139,16 @@ fn box_row(out: &mut String, picture: &Picture, nodes: &[usize], places: &[Place
         } else {
             (['┌', '┐', '└', '┘', '│'], '─')
         };
-        let shown = &picture.nodes[*node];
-        let text = |text: &str| format!("{}{:^inner$}{}", corner[4], text, corner[4]);
+        let text = |text: &str| {
+            let free = inner.saturating_sub(text.width());
+            format!("{}{}{text}{}{}", corner[4], " ".repeat(free / 2), " ".repeat(free - free / 2), corner[4])
+        };
         let rule = |left: char, right: char| format!("{left}{}{right}", String::from(flat).repeat(inner));
-        let parts =
-            [rule(corner[0], corner[1]), text(&shown.key.object_type), text(&shown.name), rule(corner[2], corner[3])];
+        let blank = String::new();
+        let inside = (0..height).map(|number| text(labels[*node].get(number).unwrap_or(&blank)));
+        let parts = std::iter::once(rule(corner[0], corner[1])).chain(inside).chain([rule(corner[2], corner[3])]);
         for (line, part) in lines.iter_mut().zip(parts) {
-            let pad = place.left.saturating_sub(line.chars().count());
+            let pad = place.left.saturating_sub(line.width());
             line.push_str(&" ".repeat(pad));
             line.push_str(&part);
         }
@@ -239,7 +273,7 @@ fn branch_below(picture: &Picture, depth: &[usize], node: usize, indent: &str, s
 
 fn title(picture: &Picture, node: usize) -> String {
     let shown = &picture.nodes[node];
-    format!("{} {}", shown.key.object_type, shown.name)
+    format!("{} {}", shown.kind(), shown.name)
 }
 
 #[cfg(test)]
@@ -260,6 +294,21 @@ mod tests {
         let text = draw(&picture(&["a", "b", "c"], &[(0, 1), (0, 2)]), 80);
         assert!(text.contains("┌────┴─────┐"), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 80));
+    }
+
+    #[test]
+    fn long_names_are_cut_rather_than_the_picture_given_up() {
+        let names = [
+            "one",
+            "instance-00000003|fa:16:3e:77:80:f1|tapcb8665f6-00",
+            "instance-00000003|fa:16:3e:b9:4d:c9|tap30697167-a9",
+        ];
+        let text = draw(&picture(&names, &[(0, 1), (0, 2)]), 80);
+        assert!(text.contains('╔') && text.lines().all(|line| line.width() <= 80), "{text}");
+        assert!(text.contains("fa:16:3e:77:80:f1|") && text.contains("tapcb8665f6-00"), "{text}");
+        // Two columns for each letter.
+        let text = draw(&picture(&["\u{7db2}\u{7d61}\u{4e00}"], &[]), 80);
+        assert_eq!(text, "╔════════╗\n║ thing  ║\n║ \u{7db2}\u{7d61}\u{4e00} ║\n╚════════╝\n");
     }
 
     #[test]

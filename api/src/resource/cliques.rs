@@ -161,7 +161,8 @@ async fn cliques(
         clique_type: &clique.clique_type,
     });
     let body = answer::json(&CliqueList { cliques: cliques.collect(), revision: found.revision, next: next.clone() })?;
-    let mut response = answer::tagged(&headers, &Tag::revision(found.revision), || answer::text(body));
+    let made = service.backend.made(environment).await?;
+    let mut response = answer::tagged(&headers, &Tag::revision(made, found.revision), || answer::text(body));
     paging::link(&mut response, raw.as_deref(), next.as_deref());
     Ok(response)
 }
@@ -199,7 +200,8 @@ async fn single(
             .collect(),
         revision,
     })?;
-    Ok(answer::tagged(headers, &Tag::revision(revision), || answer::text(body)))
+    let made = service.backend.made(environment).await?;
+    Ok(answer::tagged(headers, &Tag::revision(made, revision), || answer::text(body)))
 }
 
 impl CliquesQuery {

@@ -31,7 +31,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     access::Caller,
-    environments::{body::rejected, secrets, view},
+    environments::{body::rejected, catalogue, secrets, view},
     extract::{Body, Params},
     listing,
     problem::Problem,
@@ -133,13 +133,14 @@ async fn create(
     if view::is_archived(&environment) {
         return Err(Problem::conflict(format!("of `{}` only the inventory is left", sent.env_name)));
     }
-    let specs = &service.loaded.specs;
+    let loaded = catalogue::of(&service, Some(&sent.env_name)).await?;
+    let specs = &loaded.specs;
     let mut mistakes = Vec::new();
     let given = match &sent.targets_configuration {
         None => BTreeMap::new(),
         Some(given) => {
             let wanted = sent.test_targets.iter().filter_map(|name| role_of(specs, name)).collect();
-            configuration(&service, &environment, given, &wanted, &mut mistakes)?
+            configuration(&service, specs, &environment, given, &wanted, &mut mistakes)?
         }
     };
     let mut targets: Vec<Str> = Vec::new();
@@ -189,12 +190,12 @@ async fn create(
 /// Connections that were sent, checked, their secrets sealed: role to spec and fields. Those of `wanted` are tried, or all.
 fn configuration(
     service: &Service,
+    specs: &Specs,
     environment: &calipso_model::Environment,
     given: &Value,
     wanted: &BTreeSet<Str>,
     mistakes: &mut Vec<Mistake>,
 ) -> Result<BTreeMap<Str, (Str, Map)>, Problem> {
-    let specs = &service.loaded.specs;
     let key = if given.is_array() { "configuration" } else { "connections" };
     let value = Data::from_json(&json!({ key: given }).to_string()).map_err(Problem::bug)?;
     let (mut written, mut found) = environment::from_value(&value, specs);
@@ -260,10 +261,11 @@ fn keeps<'f>(filter: &'f Filter, targets: &'f [Str], results: &'f Map) -> impl F
     extensions(("x-right" = json!("view"))), responses((status = 200, body = Object)))]
 async fn list(State(service): State<Arc<Service>>, Params(filter): Params<Filter>) -> Result<Json<Value>, Problem> {
     service.backend.environment(&filter.env_name).await?;
+    let loaded = catalogue::of(&service, Some(&filter.env_name)).await?;
     let roles: Vec<Str> = filter
         .test_targets
         .iter()
-        .map(|name| role_of(&service.loaded.specs, name).unwrap_or_else(|| name.as_str().into()))
+        .map(|name| role_of(&loaded.specs, name).unwrap_or_else(|| name.as_str().into()))
         .collect();
     if let Some(id) = &filter.id {
         let task = found(&service, id).await?.filter(|task| task.row.environment.as_ref() == filter.env_name);

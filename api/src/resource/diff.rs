@@ -129,7 +129,8 @@ async fn diff(
         Some(cursor) => cursor.as_str().parse().map_err(|_| paging::foreign())?,
         None => asked.page.skip,
     };
-    let tag = Tag::revision_and(to, &format!("{from} {skip}"));
+    let made = service.backend.made(environment).await?;
+    let tag = Tag::revision_and(made, to, &format!("{from} {skip}"));
     if tag.is_known(&headers) {
         return Ok(answer::not_modified(&headers));
     }

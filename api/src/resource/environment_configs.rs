@@ -20,7 +20,7 @@ use crate::{
     access::{Caller, EVERY, Grant},
     audit::Notes,
     environments::{
-        body, catalogue, grants, removal,
+        self, body, catalogue, grants, removal,
         view::{self, EnvironmentSummary, State as Known},
     },
     etag,
@@ -98,11 +98,13 @@ struct EnvironmentList {
 }
 
 /// A configuration. The keys of the original are understood; those that follow from others are checked and not kept
-/// (`type`, `environment_type`, `app_path`, `operational`, `scanned`, `last_scanned`, `monitoring_setup_done`).
+/// (`type`, `environment_type`, `app_path`, `operational`, `scanned`, `last_scanned`, `monitoring_setup_done`, and `user`: who
+/// made an environment follows from the login).
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub struct EnvironmentConfiguration {
-    /// Unique name, in answers and paths: at most 100 bytes, none of `/ \ * ? # %`.
+    /// Unique name, in answers and paths: at most 100 bytes of letters, digits, blanks and `!&'()+,-.:;=@_`, beginning with a
+    /// letter or digit, in normalization form C; no other environment's name differs from it in case or form only.
     pub name: Option<String>,
     /// Name of a distribution.
     pub distribution: Option<String>,
@@ -281,7 +283,8 @@ async fn answer(
         true => Some(service.environments.grants.of(&environment.name).await?),
         false => None,
     };
-    let shown = view::whole(environment, &service.loaded.specs, known, rights.as_ref());
+    let loaded = catalogue::of(service, Some(&environment.name)).await?;
+    let shown = view::whole(environment, &loaded.specs, known, rights.as_ref());
     Ok(([etag::header(version)], Json(shown)).into_response())
 }
 
@@ -302,16 +305,26 @@ async fn create(
     let mut environment = checked.environment;
     let name = environment.name.to_string();
     notes.environment(&name);
+    // Whatever the body says of it: who made an environment is told by the login.
+    environment.settings.remove("user");
+    if !caller.user.is_empty() {
+        environment.settings.insert("user", caller.user.clone());
+    }
     let expect = match service.backend.versioned_environment(&name).await {
         Err(StoreError::NotFound { .. }) => Expect::Nothing,
         Err(error) => return Err(error.into()),
         Ok((former, version)) if view::is_archived(&former) => Expect::Version(version),
         Ok(_) => return Err(Problem::conflict(format!("there is an environment `{name}` already"))),
     };
-    if environment.settings.text("user").is_none() {
-        environment.settings.insert("user", caller.user.clone());
-    }
+    refuse_twin(&service, &name, None).await?;
     let version = service.backend.put_environment(&environment, expect).await?;
+    if expect == Expect::Nothing
+        && let Err(problem) = refuse_twin(&service, &name, Some(version)).await
+    {
+        // Somebody made the other one at the same time, and was first.
+        service.backend.remove_environment(&name, service.now_millis()).await?;
+        return Err(problem);
+    }
     let mut rights = checked.rights.unwrap_or_default();
     rights.insert(caller.user.clone(), Grant::Edit);
     for (user, grant) in &rights {
@@ -324,6 +337,21 @@ async fn create(
     Ok((StatusCode::CREATED, [etag::header(version), (header::LOCATION, place)], Json(done)).into_response())
 }
 
+/// Refuses an environment that could be taken for another; for one that is there already, only if the other was made first.
+async fn refuse_twin(service: &Service, name: &str, made: Option<u64>) -> Result<(), Problem> {
+    let names: Vec<calipso_model::Str> =
+        service.backend.environments().await?.into_iter().map(|known| known.name).collect();
+    let Some(twin) = environments::name::twin(name, &names) else { return Ok(()) };
+    if let Some(made) = made {
+        match service.backend.made(twin).await {
+            Ok(other) if other < made => {}
+            Ok(_) | Err(StoreError::NotFound { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Problem::conflict(format!("there is an environment `{twin}` already, which `{name}` could be taken for")))
+}
+
 /// A name as a part of a path.
 fn encoded(name: &str) -> String {
     let mut url = url::Url::parse("http://h/").expect("this is a URL");
@@ -333,7 +361,7 @@ fn encoded(name: &str) -> String {
     url.path().trim_start_matches('/').to_owned()
 }
 
-/// Replaces a configuration.
+/// Replaces a configuration. `If-Match` with its `ETag` refuses to when somebody else was faster, here and below.
 #[utoipa::path(put, path = "/environment_configs/{env_name}", tag = "environments", params(Named),
     request_body = EnvironmentConfiguration, extensions(("x-right" = json!("edit"))), responses((status = 200, body = Object)))]
 async fn replace(
@@ -358,7 +386,8 @@ async fn patch(
     Body(sent): Body<Value>,
 ) -> Result<Response, Problem> {
     let former = current(&service, &headers, &env_name).await?;
-    let mut whole = view::configuration(&former.0, &service.loaded.specs);
+    let loaded = catalogue::of(&service, Some(&env_name)).await?;
+    let mut whole = view::configuration(&former.0, &loaded.specs);
     if sent.get("auth").is_some_and(Value::is_object) {
         whole["auth"] = view::auth(&service.environments.grants.of(&env_name).await?);
     }
@@ -374,7 +403,7 @@ async fn patch(
         whole.remove("distribution_version");
     }
     merged(&mut whole, &sent);
-    keep_removals(&mut whole, &sent, &former.0, &service.loaded.specs);
+    keep_removals(&mut whole, &sent, &former.0, &loaded.specs);
     changed(&service, &caller, former, &whole).await
 }
 
@@ -451,6 +480,8 @@ async fn changed(
     let loaded = catalogue::of(service, Some(&name)).await?;
     let checked = body::check(&service.environments, &loaded.specs, sent, Some(&name), Some(&former)).await?;
     let mut environment = checked.environment;
+    // Who made it is not for those who change it to say.
+    environment.settings.remove("user");
     // What this interface does not take is not lost.
     for (key, value) in &former.settings {
         let theirs = ["description", "listen", "enable_monitoring"].contains(&key.as_ref());
@@ -481,7 +512,9 @@ async fn remove(
     etag::check(&headers, version)?;
     let (backend, now) = (service.backend.as_ref(), service.now_millis());
     match inventory {
-        Inventory::Delete => removal::everything(backend, &service.environments, &env_name, now).await?,
+        Inventory::Delete => {
+            removal::everything(backend, &service.environments, &env_name, &headers, now).await?;
+        }
         Inventory::Keep => removal::configuration(backend, &environment, version, now).await?,
     }
     tracing::info!(environment = %env_name, user = %caller.user, ?inventory, "An environment was removed.");

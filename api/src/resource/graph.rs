@@ -10,7 +10,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use calipso_model::{Link, Object, ObjectKey, Revision};
+use calipso_model::{Link, Object, ObjectKey, Revision, shown};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -164,7 +164,8 @@ async fn graph(
         Some(revision) => revision,
         None => service.backend.current(environment).await?,
     };
-    let tag = Tag::revision(revision);
+    let made = service.backend.made(environment).await?;
+    let tag = Tag::revision(made, revision);
     if tag.is_known(&headers) {
         return Ok(answer::not_modified(&headers));
     }
@@ -177,7 +178,7 @@ async fn graph(
             return Err(Problem::bad_request(vec![error]));
         }
         let (tree, truncated) = tree::below(&service, environment, revision, focal_point.as_ref(), depth).await?;
-        return query.answer(&headers, revision, focal_point.as_ref(), Drawn::Tree(tree), truncated);
+        return query.answer(&headers, &tag, revision, focal_point.as_ref(), Drawn::Tree(tree), truncated);
     }
     let Some(focal_point) = focal_point else {
         let error = FieldError::query("focal_point_id", "is needed for everything but trees");
@@ -198,7 +199,14 @@ async fn graph(
     };
     let found = Found::of(&service, environment, revision, focal_point, links).await?;
     if format == Format::Json {
-        return query.answer(&headers, revision, Some(&found.focal_point), Drawn::Graph(found.graph()), truncated);
+        return query.answer(
+            &headers,
+            &tag,
+            revision,
+            Some(&found.focal_point),
+            Drawn::Graph(found.graph()),
+            truncated,
+        );
     }
     let picture = found.picture();
     let (text, kind) = match format {
@@ -221,6 +229,7 @@ impl GraphQuery {
     fn answer(
         &self,
         headers: &HeaderMap,
+        tag: &Tag,
         revision: Revision,
         focal_point: Option<&Object>,
         graph: Drawn<'_>,
@@ -235,13 +244,13 @@ impl GraphQuery {
             truncated,
             revision,
         })?;
-        Ok(answer::tagged(headers, &Tag::revision(revision), || answer::text(body)))
+        Ok(answer::tagged(headers, tag, || answer::text(body)))
     }
 }
 
 /// Text without characters that steer a terminal.
 fn printable(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+    shown::line(text).into_owned()
 }
 
 impl Found {
@@ -253,6 +262,8 @@ impl Found {
                 .map(|(key, object)| picture::Node {
                     key: ObjectKey::new(printable(&key.object_type), printable(&key.id)),
                     name: printable(object.as_ref().map_or(&*key.id, Object::name)),
+                    // The answer is known again by its revision, and scopes have none.
+                    stale: false,
                 })
                 .collect(),
             lines: self

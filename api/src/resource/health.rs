@@ -9,7 +9,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use calipso_model::Environment;
-use calipso_store::work::{self, scan::EnvironmentState};
+use calipso_store::{
+    Condition,
+    work::{self, scan::EnvironmentState},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -63,7 +66,8 @@ struct EnvironmentHealth {
 struct Health {
     /// Version of the program.
     version: &'static str,
-    /// Whether the store can be read: `ok` or `away`.
+    /// Whether the store can be used: `ok`, `away`, `full` (it can be read, and not changed, until space is freed) or `damaged`
+    /// (what it holds is not all what was written; `calipso store check` on the server tells what).
     store: &'static str,
     #[schema(inline)]
     timezone: Timezone,
@@ -101,13 +105,23 @@ async fn health(
         return Ok(Json(of(&service, &environment, now).await?).into_response());
     }
     let known = service.backend.environments().await;
-    let store = if known.is_ok() { "ok" } else { "away" };
+    let store = match (service.backend.condition().await, &known) {
+        (Condition::Damaged, _) => "damaged",
+        (_, Err(_)) => "away",
+        (Condition::Full, Ok(_)) => "full",
+        (Condition::Fine, Ok(_)) => "ok",
+    };
     let mut environments = BTreeMap::new();
     if let Ok(known) = known {
         // Whoever asks with a wrong login is told as little as one without.
         let caller = service.access.caller(&parts, now).await.ok().flatten().unwrap_or_default();
         for environment in known.iter().filter(|environment| sees(&caller, environment)) {
-            environments.insert(environment.name.to_string(), of(&service, environment, now).await?);
+            // Whether the service can work is told, also where one environment cannot be read.
+            match of(&service, environment, now).await {
+                Ok(health) => drop(environments.insert(environment.name.to_string(), health)),
+                Err(problem) if store == "ok" => return Err(problem),
+                Err(_) => {}
+            }
         }
     }
     let status = if store == "ok" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

@@ -18,6 +18,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     answer::{self, Tag},
+    environments::catalogue,
     extract::Params,
     lookup,
     paging::{self, Asked, Paging},
@@ -127,7 +128,8 @@ async fn inventory(
         return Ok(answer::not_modified(&headers));
     }
     let types: Vec<Str> = query.object_types.iter().flatten().map(|name| Str::from(name.as_str())).collect();
-    let projection = Projection::of(query.projection.as_deref(), &service.loaded.specs, &types)?;
+    let loaded = catalogue::of(&service, Some(&query.env_name)).await?;
+    let projection = Projection::of(query.projection.as_deref(), &loaded.specs, &types)?;
     known_types(&service, &query.env_name, "type", &types).await?;
     let (found, times) = match query.question(&service, &asked, types, &projection).await? {
         None => {
@@ -149,7 +151,8 @@ async fn inventory(
     });
     let next = found.next.map(|cursor| paging::encode(Some(found.revision), &cursor));
     let body = answer::json(&ObjectList { objects: objects.collect(), revision: found.revision, next: next.clone() })?;
-    let mut response = answer::tagged(&headers, &Tag::revision(found.revision), || answer::text(body));
+    let made = service.backend.made(&query.env_name).await?;
+    let mut response = answer::tagged(&headers, &Tag::revision(made, found.revision), || answer::text(body));
     paging::link(&mut response, raw.as_deref(), next.as_deref());
     Ok(response)
 }

@@ -231,7 +231,8 @@ async fn links(
         host: link.host.as_deref(),
     });
     let body = answer::json(&LinkList { links: links.collect(), revision: found.revision, next: next.clone() })?;
-    let mut response = answer::tagged(&headers, &Tag::revision(found.revision), || answer::text(body));
+    let made = service.backend.made(environment).await?;
+    let mut response = answer::tagged(&headers, &Tag::revision(made, found.revision), || answer::text(body));
     paging::link(&mut response, raw.as_deref(), next.as_deref());
     Ok(response)
 }
@@ -254,7 +255,8 @@ async fn single(
         ))
     })?;
     let body = answer::json(&FullLink { revision: Some(revision), ..FullLink::of(environment, &link) })?;
-    Ok(answer::tagged(headers, &Tag::revision(revision), || answer::text(body)))
+    let made = service.backend.made(environment).await?;
+    Ok(answer::tagged(headers, &Tag::revision(made, revision), || answer::text(body)))
 }
 
 impl LinksQuery {

@@ -118,7 +118,7 @@ async fn revisions(
     let next = found.last().filter(|_| more).map(|last| paging::encode(None, &Cursor::new(last.revision.to_string())));
     let body =
         answer::json(&RevisionList { revisions: found.iter().map(Into::into).collect(), current, next: next.clone() })?;
-    let tag = Tag::revision_and(current, &body);
+    let tag = Tag::revision_and(service.backend.made(&query.env_name).await?, current, &body);
     let mut response = answer::tagged(&headers, &tag, || answer::text(body));
     paging::link(&mut response, raw.as_deref(), next.as_deref());
     Ok(response)

@@ -21,6 +21,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     access::Caller,
     answer::{self, Tag},
+    etag,
     extract::{Body, Params},
     paging::{self, Paging},
     problem::{Problem, ProblemBody},
@@ -233,7 +234,7 @@ async fn replace(
     Body(request): Body<ScheduleRequest>,
 ) -> Result<Response, Problem> {
     let mut task = editable(&service, &caller, &path.id).await?;
-    Tag::version(task.version).check_match(&headers)?;
+    etag::check(&headers, task.version)?;
     if *request.env_name != *task.row.environment {
         return Err(Problem::rejected(vec![crate::problem::FieldError::body(
             "/env_name",
@@ -260,7 +261,7 @@ async fn remove(
 ) -> Result<StatusCode, Problem> {
     loop {
         let task = editable(&service, &caller, &path.id).await?;
-        Tag::version(task.version).check_match(&headers)?;
+        etag::check(&headers, task.version)?;
         match service.backend.remove(Collection::ScheduledScans, &path.id, Some(task.version)).await {
             Ok(_) => return Ok(StatusCode::NO_CONTENT),
             // A worker planned its next time meanwhile.

@@ -34,7 +34,8 @@ struct SearchQuery {
     /// The environment.
     #[param(min_length = 1, max_length = 256)]
     env_name: String,
-    /// An id, a name, the beginning of an id, or a part of a name, in whatever case.
+    /// An id, a name or another value that the object's type lets it be found by (an address, say), the beginning of an id, or a
+    /// part of a name or value, in whatever case.
     #[param(min_length = 1, max_length = 1_024)]
     query: String,
     /// Only objects of these types; may be given several times.
@@ -75,7 +76,8 @@ struct Hits<'o> {
     revision: u64,
 }
 
-/// Finds objects by id or name: exact ids first, then names, then beginnings of ids, then parts of names.
+/// Finds objects by id, name, or a value that their types name under `search`: exact ids first, then names and values, then
+/// beginnings of ids, then parts of names and values.
 #[utoipa::path(get, path = "/search", tag = "inventory", extensions(("x-right" = json!("view"))), params(SearchQuery),
     responses((status = 200, body = inline(Hits)), (status = 304, description = "What you have is current."),
         (status = 404, body = ProblemBody)))]
@@ -109,6 +111,6 @@ async fn search(
         last_scanned,
     });
     let body = answer::json(&Hits { objects: objects.collect(), revision })?;
-    let tag = Tag::revision_and(revision, &body);
+    let tag = Tag::revision_and(service.backend.made(environment).await?, revision, &body);
     Ok(answer::tagged(&headers, &tag, || answer::text(body)))
 }

@@ -127,7 +127,8 @@ async fn list(State(service): State<Arc<Service>>, Params(filter): Params<Filter
 }
 
 /// Adds a link type or a clique type for one environment. It is checked together with all other specs, and must select that
-/// environment only; a text without `environment` gets the selector.
+/// environment only; a text without `environment` gets the selector. With `extends: true` it adds to a spec of the
+/// server, for this environment only.
 #[utoipa::path(post, path = "/specs", tag = "specs", request_body = NewSpec,
     extensions(("x-right" = json!("edit"))), responses((status = 201, body = Object)))]
 async fn create(

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use calipso_model::Secret;
@@ -18,6 +18,7 @@ use crate::{
     access::{Caller, Grant},
     account::user::{Found, Source, User, folded},
     audit::Notes,
+    etag,
     extract::{Body, Params},
     paging,
     problem::{FieldError, Problem},
@@ -90,27 +91,17 @@ fn view(found: &Found) -> UserView {
 
 /// A user with its version as an entity tag.
 fn tagged(status: StatusCode, found: &Found) -> Response {
-    let mut response = (status, Json(view(found))).into_response();
-    if let Ok(value) = HeaderValue::from_str(&format!("W/\"v{}\"", found.version)) {
-        response.headers_mut().insert(header::ETAG, value);
-    }
-    response
+    (status, [etag::header(found.version)], Json(view(found))).into_response()
 }
 
 /// The version that a client means to change; nothing when it does not say.
 async fn expected(service: &Service, name: &str, headers: &HeaderMap) -> Result<Option<u64>, Problem> {
-    let values: Vec<&str> =
-        headers.get_all(header::IF_MATCH).iter().map(|value| value.to_str().unwrap_or_default()).collect();
-    if values.is_empty() {
+    if !headers.contains_key(header::IF_MATCH) {
         return Ok(None);
     }
     let version = service.accounts().read_user(name).await?.version;
-    let current = format!("\"v{version}\"");
-    let mut tags = values.iter().flat_map(|value| value.split(',')).map(str::trim);
-    match tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == current) {
-        true => Ok(Some(version)),
-        false => Err(Problem::changed("the user was changed since you read it; read it again")),
-    }
+    etag::check(headers, version)?;
+    Ok(Some(version))
 }
 
 /// Which page.
@@ -178,8 +169,16 @@ fn local() -> Source {
     Source::Local
 }
 
+/// So many environments a user may be granted one by one.
+const MOST_GRANTS: usize = 10_000;
+
 /// Names of environments are short enough to be shown.
 fn granted(grants: BTreeMap<String, Grant>) -> Result<BTreeMap<calipso_model::Str, Grant>, Problem> {
+    // Every request of the user carries them.
+    if grants.len() > MOST_GRANTS {
+        let sentence = format!("names more than {MOST_GRANTS} environments; `*` stands for all");
+        return Err(Problem::rejected(vec![FieldError::body("/grants", sentence)]));
+    }
     match grants.keys().find(|name| name.is_empty() || name.len() > 200) {
         Some(_) => {
             let error = FieldError::body("/grants", "names an environment that has no name, or one that is too long");

@@ -49,10 +49,8 @@ async fn users_are_made_changed_and_removed() {
     let root = root().await;
     let anna = json!({"name": "Anna", "password": PASSWORD, "grants": {"a": "view"}});
     let made = root.call("POST", "", Some(&anna)).await;
-    assert_eq!(
-        (made.status.as_u16(), &made.body["name"], &made.headers["etag"]),
-        (201, &json!("anna"), &"W/\"v1\"".parse().unwrap())
-    );
+    assert_eq!((made.status.as_u16(), &made.body["name"]), (201, &json!("anna")));
+    assert!(made.headers["etag"].to_str().unwrap().starts_with('"'), "{:?}", made.headers);
     assert!(!made.body.to_string().contains("argon2") && !made.body.to_string().contains(PASSWORD));
     assert_eq!(root.status("POST", "", &anna).await, 409);
     for (body, wanted) in [
@@ -101,8 +99,10 @@ async fn who_reads_too_early_is_told_to_read_again() {
     assert_eq!((late.status.as_u16(), &late.body["type"]), (412, &json!("/problems/changed-meanwhile")));
     assert_eq!(change(&tag, "PUT", Some(&json!({}))).await.status, 412);
     assert_eq!(change(&tag, "DELETE", None).await.status, 412);
-    assert_eq!(change("nonsense", "DELETE", None).await.status, 412);
-    assert_eq!(change("\"v9\", W/\"v2\"", "PATCH", Some(&body)).await.status, 200);
+    assert_eq!(change("nonsense", "DELETE", None).await.status, 400);
+    let newest = root.call("GET", "/anna", None).await.headers["etag"].to_str().unwrap().to_owned();
+    assert_eq!(change(&format!("W/{newest}"), "PATCH", Some(&body)).await.status, 412, "weak tags never fit");
+    assert_eq!(change(&format!("\"v9\", {newest}"), "PATCH", Some(&body)).await.status, 200);
     assert_eq!(change("*", "DELETE", None).await.status, 204);
 }
 

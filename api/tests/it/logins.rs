@@ -273,7 +273,7 @@ async fn tokens_are_listed_and_revoked_one_by_one_or_all() {
 
 #[tokio::test]
 async fn guessing_is_slowed_down() {
-    let attempts = Attempts { burst: 3, seconds_each: 10.0, address_factor: 100 };
+    let attempts = Attempts { burst: 3, seconds_each: 10.0, address_factor: 100, user_factor: 1 };
     let (server, accounts) = guarded(Settings { attempts, ..Settings::default() });
     add(&accounts, "anna", |_| {}).await;
     let guess = async |password: &str| {
@@ -293,6 +293,41 @@ async fn guessing_is_slowed_down() {
     assert_eq!(me(&server, ("authorization", &basic("anna", "wrong"))).await.0, 429, "the same for Basic");
     wait_secs(wait);
     assert_eq!(guess(PASSWORD).await.status, 201);
+}
+
+#[tokio::test]
+async fn wrong_passwords_from_elsewhere_keep_nobody_out() {
+    use std::net::SocketAddr;
+
+    use axum::{body::Body, extract::ConnectInfo, http::Request};
+
+    // Nothing comes back while this runs, however long it takes.
+    let attempts = Attempts { seconds_each: 1e6, ..Attempts::default() };
+    let (server, accounts) = guarded(Settings { attempts, ..Settings::default() });
+    add(&accounts, "admin", |_| {}).await;
+    let from = async |address: &str, password: &str| {
+        let body = json!({"username": "admin", "password": password}).to_string();
+        let mut request =
+            Request::post(TOKENS).header("content-type", "application/json").body(Body::from(body)).unwrap();
+        request.extensions_mut().insert(ConnectInfo(format!("{address}:4000").parse::<SocketAddr>().unwrap()));
+        server.send(request).await.status.as_u16()
+    };
+    assert_eq!(from("198.51.100.7", PASSWORD).await, 201);
+    let mut told = Vec::new();
+    for _ in 0..12 {
+        told.push(from("192.0.2.1", "wrong").await);
+    }
+    assert_eq!((told[9], told[10], told[11]), (401, 429, 429), "the place is shut out");
+    assert_eq!(from("192.0.2.1", PASSWORD).await, 429, "also with the right one");
+    assert_eq!(from("198.51.100.8", PASSWORD).await, 201, "the user is not");
+    // From ever so many places.
+    for n in 0..250 {
+        from(&format!("203.0.113.{n}"), "wrong").await;
+    }
+    assert_eq!(from("198.51.100.9", PASSWORD).await, 429, "in the end only the ways in that are known are left");
+    for known in ["198.51.100.7", "198.51.100.8", "127.0.0.1", "[::1]"] {
+        assert_eq!(from(known, PASSWORD).await, 201, "{known}");
+    }
 }
 
 #[tokio::test]

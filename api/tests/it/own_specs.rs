@@ -34,7 +34,11 @@ async fn an_environment_has_link_types_of_its_own() {
 
     let answer = server.post("editor", "/specs", &link(LINK)).await;
     assert_eq!(answer.status, 201, "{}", answer.body);
-    assert_eq!((&answer.body["id"], &answer.body["version"]), (&json!("vnic-host"), &json!(1)));
+    let first = answer.body["version"].as_u64().unwrap();
+    assert_eq!(
+        (&answer.body["id"], answer.headers["etag"].to_str().unwrap()),
+        (&json!("vnic-host"), &*format!("\"{first}\""))
+    );
     assert!(answer.body["text"].as_str().unwrap().ends_with("environment: {name: {any_of: [\"cloud\"]}}\n"));
     assert_eq!(server.post("editor", "/specs", &link(LINK)).await.status, 409);
 
@@ -52,11 +56,13 @@ async fn an_environment_has_link_types_of_its_own() {
         "to": "host", "rules": [{"name": "by host", "from": {"key": "[from.host]"}, "to": {"key": "[to.id]"}}],
     });
     let body = json!({"spec": spec});
-    assert_eq!(server.ask_if("editor", Method::PUT, path, Some(&body), Some("\"7\"")).await.status, 412);
-    let answer = server.ask_if("editor", Method::PUT, path, Some(&body), Some("\"1\"")).await;
-    assert_eq!((answer.status.as_u16(), &answer.body["version"]), (200, &json!(2)), "{}", answer.body);
+    assert_eq!(server.ask_if("editor", Method::PUT, path, Some(&body), Some("\"7000\"")).await.status, 412);
+    let answer = server.ask_if("editor", Method::PUT, path, Some(&body), Some(&format!("\"{first}\""))).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let second = answer.body["version"].as_u64().unwrap();
+    assert!(second > first);
     assert_eq!(has("cloud").await.unwrap()["description"], "Another.", "the catalogue is made anew");
-    assert_eq!(server.see("viewer", path).await.headers["etag"], "\"2\"");
+    assert_eq!(server.see("viewer", path).await.headers["etag"], *format!("\"{second}\""));
 
     // A clique type on top of it; what it needs cannot go.
     let answer = server.post("editor", "/clique_types", &clique()).await;
@@ -214,4 +220,70 @@ async fn files_are_checked_and_not_kept() {
     let answer = check(json!([{"path": "link_types/a.yaml", "text": ""}])).await;
     assert_eq!((answer.status.as_u16(), answer.headers["retry-after"].to_str().unwrap()), (429, "2"));
     drop(busy);
+}
+
+#[tokio::test]
+async fn types_and_fields_are_judged_by_the_catalogue_of_the_environment() {
+    let (server, _) = usual();
+    let server = server.with_cloud().await;
+    let mut other = configuration();
+    other["name"] = json!("other");
+    assert_eq!(server.post("root", "/environment_configs", &other).await.status, 201);
+    assert_eq!(server.post("editor", "/specs", &link(LINK)).await.status, 201);
+    let room = "schema: object_type/v1\nname: room\ndescription: Of racks.\nsource: a test\nattributes: {colour: {type: text}}\n\
+                forms: [{form: room, id: \"{{ self.name }}\", name: \"{{ self.name }}\", parent: {type: environment}}]\n";
+    let row = SpecRow {
+        environment: "cloud".into(),
+        kind: "object_type".into(),
+        name: "room".into(),
+        text: room.into(),
+        ..SpecRow::default()
+    };
+    row::insert(server.service.backend.as_ref(), "cloud/object_type/room", row).await.unwrap();
+    for (path, here, there) in [
+        ("/links?link_type=vnic-host", 200, 400),
+        ("/inventory?type=room", 200, 400),
+        ("/inventory?type=room&projection=name,colour", 200, 400),
+        ("/inventory?projection=name,colour", 200, 400),
+        ("/inventory?projection=colours", 400, 400),
+    ] {
+        for (environment, status) in [("cloud", here), ("other", there)] {
+            let answer = server.see("root", &format!("{path}&env_name={environment}")).await;
+            assert_eq!(answer.status, status, "{path} of {environment}: {}", answer.body);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_spec_made_again_under_its_name_is_the_one_that_counts() {
+    let (server, _) = usual();
+    let server = server.with_cloud().await;
+    let path = "/specs/link_type/vnic-host?env_name=cloud";
+    for description in ["First.", "Second."] {
+        let text = LINK.replace("A card is on a host.", description);
+        assert_eq!(server.post("editor", "/specs", &link(&text)).await.status, 201);
+        let seen = server.see("viewer", "/link_types?env_name=cloud&name=vnic-host").await.body;
+        assert_eq!(seen["link_types"][0]["description"], description, "{seen}");
+        assert_eq!(server.ask("editor", Method::DELETE, path, None).await.status, 204);
+    }
+}
+
+#[tokio::test]
+async fn an_environment_may_extend_what_is_there() {
+    let (server, _) = usual();
+    let server = server.with_cloud().await;
+    let more = "schema: link_type/v1\nname: instance-vnic\ndescription: One rule more.\nsource: a test\nextends: true\n\
+                rules:\n  - {name: of our own, from: {key: '[from.id]'}, to: {key: '[to.id]'}}\n";
+    let answer = server.post("editor", "/specs", &link(more)).await;
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    assert_eq!(answer.body["text"], more, "it counts for this environment only, without a selector");
+    let rules = async |path: &str| server.see("root", path).await.body.to_string().contains("of our own");
+    assert!(rules("/link_types?env_name=cloud&name=instance-vnic").await);
+    assert!(!rules("/link_types?name=instance-vnic").await, "nobody else has it");
+    let tag = answer.headers["etag"].to_str().unwrap().to_owned();
+    let wrong = json!({"text": more.replace("extends: true", "extends: true\nfrom: host")});
+    let path = "/specs/link_type/instance-vnic?env_name=cloud";
+    let answer = server.ask_if("editor", Method::PUT, path, Some(&wrong), Some(&tag)).await;
+    let code = &answer.body["errors"][0]["code"];
+    assert_eq!((answer.status.as_u16(), code), (422, &json!("spec/extends-conflict")), "{}", answer.body);
 }

@@ -5,7 +5,7 @@ use calipso_model::{Map, Value};
 use crate::{
     args::{Out, Shape},
     failure::Failure,
-    output::table,
+    output::fitted,
     session::Session,
     settings::Kind,
     show,
@@ -24,7 +24,7 @@ pub fn show(session: &Session, out: Out) -> Result<(), Failure> {
                     vec![setting.key.to_owned(), without_password(&texts.join(", ")), origin, setting.variable()]
                 })
                 .collect();
-            print!("{}", table(&["SETTING", "VALUE", "FROM", "VARIABLE"], &rows));
+            print!("{}", fitted(&["SETTING", "VALUE", "FROM", "VARIABLE"], &rows, session.table_width));
         }
         shape => {
             let all: Map = rows

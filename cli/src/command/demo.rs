@@ -10,7 +10,8 @@ use calipso_transport::Recording;
 use crate::{
     args::{self, Demo, Shape},
     command::{
-        look::{diff_text, graph_text},
+        diff,
+        look::graph_text,
         scan::{Wanted, environment_of, perform, summary},
     },
     embedded,
@@ -42,10 +43,10 @@ pub async fn run(session: &Session, args: &Demo) -> Result<(), Failure> {
         let environment = environment_of(&found, "demo")
             .ok_or_else(|| Failure::new(Exit::Bug, "the demo's recording tells of no environment"))?;
         store.put_environment(&environment, Expect::Anything).await.map_err(store_failure)?;
-        let wanted = Wanted { mode: ScanMode::Full, clear: false, record: None, replay: Some(&dir) };
-        let report = perform(&session, &specs, store.clone(), &environment, &wanted).await?;
+        let wanted = Wanted { mode: ScanMode::Full, clear: false, record: None, no_secrets: false, replay: Some(&dir) };
+        let report = perform(&session, &specs, store.clone(), &environment, &wanted).await?.report;
         title(text);
-        print!("{}", summary(&report));
+        print!("{}", summary(&report, session.table_width, false));
     }
 
     title("The inventory at the first revision, as a tree");
@@ -57,7 +58,7 @@ pub async fn run(session: &Session, args: &Demo) -> Result<(), Failure> {
         })
         .await
         .map_err(store_failure)?;
-    print!("{}", show::tree(&objects));
+    print!("{}", show::tree(&objects, &show::StaleSince::new()));
 
     title("What one instance's packets pass on their way to the wire");
     let query = CliqueQuery { types: vec![Str::from(FOCUS)], ..CliqueQuery::default() };
@@ -77,7 +78,8 @@ pub async fn run(session: &Session, args: &Demo) -> Result<(), Failure> {
     print!("{}", graph_text(&session, store.as_ref(), &graph).await?);
 
     title("What changed between the two revisions");
-    print!("{}", diff_text(store.as_ref(), "demo", 1, 2, Shape::Table).await.map_err(store_failure)?);
+    let difference = store.diff("demo", 1, 2).await.map_err(store_failure)?;
+    print!("{}", diff::text(&session, store.as_ref(), "demo", &difference, false, Shape::Table).await?);
 
     title("Look around");
     match &args.keep {
@@ -87,7 +89,8 @@ pub async fn run(session: &Session, args: &Demo) -> Result<(), Failure> {
                 "get objects demo -o tree",
                 "get links demo --limit 20",
                 "graph demo alpha-vm1 --format mermaid",
-                "search demo vm1",
+                "search demo 10.101.1.11",
+                "diff demo --all",
                 "explain plan demo",
             ] {
                 println!("calipso {line}");

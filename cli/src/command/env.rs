@@ -11,9 +11,9 @@ use calipso_transport::{Live, Once, Scrubber};
 use crate::{
     args::{self, Env},
     command::scan::planned,
-    environment::from_args,
+    environment::{from_args, may_be_made},
     failure::{Exit, Failure},
-    output::{printable, table},
+    output::{fitted, printable},
     secrets::References,
     session::{Session, environment, store_failure},
     show,
@@ -105,6 +105,7 @@ async fn add(session: &Session, args: &args::EnvAdd) -> Result<(), Failure> {
             .help("give fields with `--set ROLE.FIELD=VALUE`"));
     }
     let store = session.store().await?;
+    may_be_made(store.as_ref(), &found.name).await?;
     store.put_environment(&found, Expect::Anything).await.map_err(store_failure)?;
     println!("added {}", found.name);
     for warning in &plan.warnings {
@@ -114,9 +115,9 @@ async fn add(session: &Session, args: &args::EnvAdd) -> Result<(), Failure> {
 }
 
 async fn test(session: &Session, name: &str, role: Option<&str>) -> Result<(), Failure> {
-    let loaded = session.specs()?;
     let store = session.store().await?;
     let found = environment(store.as_ref(), name).await?;
+    let loaded = session.specs_of(store.as_ref(), name).await?;
     let plan = planned(&Arc::new(loaded.specs), &found)?;
     if let Some(role) = role
         && !plan.connections.contains_key(role)
@@ -149,7 +150,7 @@ async fn test(session: &Session, name: &str, role: Option<&str>) -> Result<(), F
             ]
         })
         .collect();
-    print!("{}", table(&["ROLE", "RESULT", "TEST", ""], &rows));
+    print!("{}", fitted(&["ROLE", "RESULT", "TEST", ""], &rows, session.table_width));
     let failed: Vec<_> = results.iter().filter(|line| !line.ok).collect();
     if failed.is_empty() {
         return Ok(());

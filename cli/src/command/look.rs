@@ -1,17 +1,19 @@
-//! `get`, `graph`, `search`, `diff`: reading the store.
+//! `get`, `graph`, `search`: reading the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use calipso_api::picture::{self, Line, Node, Picture};
-use calipso_model::{Link, LinkRef, Object, ObjectKey, Revision, Str, Value};
-use calipso_store::{CliqueQuery, LinkQuery, Page, Paged, Query, Store, StoreError};
+use calipso_model::{Clique, Link, LinkRef, Object, ObjectKey, Revision, Str, Value};
+use calipso_spec::Specs;
+use calipso_store::{Backend, CliqueQuery, CountsByType, LinkQuery, Page, Paged, Query, Store};
 
 use crate::{
     args::{self, Picture as PictureFormat, Shape},
+    command::{changes, explain, found},
     failure::{Exit, Failure},
-    output::{json, printable, yaml},
+    output::{json, printable},
     session::{Session, find_object, store_failure},
-    show,
+    show::{self, StaleSince},
 };
 
 /// Asks for pages until there are enough or no more.
@@ -47,16 +49,17 @@ pub async fn get(session: &Session, what: &args::Get) -> Result<(), Failure> {
     let store = session.store().await?;
     let store = store.as_ref();
     match what {
-        args::Get::Objects(args) => objects(store, args).await,
-        args::Get::Links(args) => links(store, args).await,
-        args::Get::Cliques(args) => cliques(store, args).await,
+        args::Get::Objects(args) => objects(session, store, args).await,
+        args::Get::Links(args) => links(session, store, args).await,
+        args::Get::Cliques(args) => cliques(session, store, args).await,
         args::Get::Revisions { environment, out } => {
             let revisions = store.revisions(environment).await.map_err(store_failure)?;
             let header = ["REVISION", "AT", "OBJECTS", "LINKS", "CLIQUES", "NOTE"];
             print!(
                 "{}",
-                show::list(
+                show::list_within(
                     out.output,
+                    session.table_width,
                     &revisions,
                     &header,
                     |entry| {
@@ -107,8 +110,9 @@ pub async fn get(session: &Session, what: &args::Get) -> Result<(), Failure> {
             }
             print!(
                 "{}",
-                show::list(
+                show::list_within(
                     out.output,
+                    session.table_width,
                     &bodies,
                     &["REPORT", "AT", "REVISION", "FAILURES"],
                     |(entry, body)| {
@@ -132,10 +136,53 @@ pub async fn get(session: &Session, what: &args::Get) -> Result<(), Failure> {
     }
 }
 
-async fn objects(store: &dyn Store, args: &args::GetObjects) -> Result<(), Failure> {
+/// What is known to be out of date, when the current revision is looked at: scopes are not versioned.
+async fn stale(store: &dyn Store, environment: &str, at: Option<Revision>) -> Result<StaleSince, Failure> {
+    let current = match at {
+        None => true,
+        Some(revision) => store.current(environment).await.map_err(store_failure)? == revision,
+    };
+    if current { store.stale(environment).await.map_err(store_failure) } else { Ok(StaleSince::new()) }
+}
+
+/// Refuses a type that neither the specs nor the inventory know.
+async fn known_types(
+    session: &Session,
+    store: &dyn Store,
+    environment: &str,
+    at: Option<Revision>,
+    types: &[String],
+    of: impl Fn(&Specs, &CountsByType) -> BTreeSet<Str>,
+) -> Result<(), Failure> {
+    if types.is_empty() {
+        return Ok(());
+    }
+    let counts = store.counts(environment, at).await.map_err(store_failure)?;
+    let known = of(&session.load()?.specs, &counts);
+    match types.iter().find(|name| !known.contains(name.as_str())) {
+        None => Ok(()),
+        Some(wrong) => Err(found::unknown("type", wrong, known.iter().map(AsRef::as_ref))),
+    }
+}
+
+fn counted(counts: &[(Str, u64)]) -> impl Iterator<Item = Str> {
+    counts.iter().map(|(name, _)| name.clone())
+}
+
+fn object_types(specs: &Specs, counts: &CountsByType) -> BTreeSet<Str> {
+    let folders = specs.object_types.values().flat_map(|declared| &declared.forms).flat_map(|form| &form.folders);
+    let folders = folders.map(|folder| folder.folder_type.clone());
+    specs.object_types.keys().cloned().chain(folders).chain(counted(&counts.objects)).collect()
+}
+
+async fn objects(session: &Session, store: &dyn Store, args: &args::GetObjects) -> Result<(), Failure> {
     let environment = args.environment.as_str();
+    known_types(session, store, environment, args.revision, &args.types, object_types).await?;
     if let Some(text) = &args.object {
         let object = find_object(store, environment, args.revision, text).await?;
+        if let Some(since) = stale(store, environment, args.revision).await?.get(&object.key) {
+            eprintln!("stale: what is known of it may be out of date since {}", show::day(since));
+        }
         print!("{}", show::value(args.out.output, &Value::Map(object.doc)));
         return Ok(());
     }
@@ -160,35 +207,59 @@ async fn objects(store: &dyn Store, args: &args::GetObjects) -> Result<(), Failu
         ..Query::default()
     };
     let limit = if args.out.output == Shape::Tree { usize::MAX } else { args.limit };
-    let (found, rest) = pages!(limit, page => store.objects(environment, args.revision, &query, &page));
+    let (mut found, rest) = pages!(limit, page => store.objects(environment, args.revision, &query, &page));
     more(rest, limit);
+    let stale = stale(store, environment, args.revision).await?;
     if args.out.output == Shape::Tree {
-        print!("{}", show::tree(&found));
+        with_ancestors(store, environment, args.revision, &mut found).await?;
+        print!("{}", show::tree(&found, &stale));
         return Ok(());
     }
-    print!("{}", object_list(args.out.output, &found));
+    print!("{}", found::list(args.out.output, session.table_width, &found, &stale, None));
     Ok(())
 }
 
-fn object_list(shape: Shape, found: &[Object]) -> String {
-    show::list(
-        shape,
-        found,
-        &["TYPE", "NAME", "HOST", "ID"],
-        |object| {
-            vec![
-                object.key.object_type.to_string(),
-                object.name().to_owned(),
-                object.text("host").unwrap_or_default().to_owned(),
-                object.key.id.to_string(),
-            ]
-        },
-        |object| Value::Map(object.doc.clone()),
-    )
+/// Adds what the objects lie below, so that a tree of some of them is a tree.
+async fn with_ancestors(
+    store: &dyn Store,
+    environment: &str,
+    at: Option<Revision>,
+    found: &mut Vec<Object>,
+) -> Result<(), Failure> {
+    let mut known: BTreeSet<ObjectKey> = found.iter().map(|object| object.key.clone()).collect();
+    let mut new = 0;
+    while new < found.len() {
+        let parents: BTreeSet<ObjectKey> = found[new..]
+            .iter()
+            .filter_map(|object| Some(ObjectKey::new(object.text("parent_type")?, object.text("parent_id")?)))
+            .filter(|key| !known.contains(key))
+            .collect();
+        new = found.len();
+        let parents: Vec<ObjectKey> = parents.into_iter().collect();
+        known.extend(parents.iter().cloned());
+        found.extend(store.objects_by_key(environment, at, &parents).await.map_err(store_failure)?);
+    }
+    Ok(())
 }
 
-async fn links(store: &dyn Store, args: &args::GetLinks) -> Result<(), Failure> {
+/// The names of objects, by key.
+async fn names(
+    store: &dyn Store,
+    environment: &str,
+    at: Option<Revision>,
+    keys: BTreeSet<&ObjectKey>,
+) -> Result<BTreeMap<ObjectKey, String>, Failure> {
+    let keys: Vec<ObjectKey> = keys.into_iter().cloned().collect();
+    let found = store.objects_by_key(environment, at, &keys).await.map_err(store_failure)?;
+    Ok(found.into_iter().map(|object| (object.key.clone(), object.name().to_owned())).collect())
+}
+
+async fn links(session: &Session, store: &dyn Store, args: &args::GetLinks) -> Result<(), Failure> {
     let environment = args.environment.as_str();
+    let link_types = |specs: &Specs, counts: &CountsByType| -> BTreeSet<Str> {
+        specs.link_types.keys().cloned().chain(counted(&counts.links)).collect()
+    };
+    known_types(session, store, environment, args.revision, &args.types, link_types).await?;
     let touching = match &args.object {
         Some(text) => Some(find_object(store, environment, args.revision, text).await?.key),
         None => None,
@@ -201,17 +272,26 @@ async fn links(store: &dyn Store, args: &args::GetLinks) -> Result<(), Failure> 
     };
     let (found, rest) = pages!(args.limit, page => store.links(environment, args.revision, &query, &page));
     more(rest, args.limit);
+    let table = matches!(args.out.output, Shape::Table | Shape::Tree);
+    let ends = found.iter().filter(|_| table).flat_map(|link| [&link.source, &link.target]).collect();
+    let names = names(store, environment, args.revision, ends).await?;
+    let stale = if table { stale(store, environment, args.revision).await? } else { StaleSince::new() };
+    let end = |key: &ObjectKey| {
+        let name = names.get(key).map_or(&*key.id, String::as_str);
+        format!("{name}{}", if stale.contains_key(key) { " [stale]" } else { "" })
+    };
     print!(
         "{}",
-        show::list(
+        show::list_within(
             args.out.output,
+            session.table_width,
             &found,
             &["LINK TYPE", "SOURCE", "TARGET", "STATE", "NAME"],
             |link| {
                 vec![
                     link.link_type.to_string(),
-                    link.source.id.to_string(),
-                    link.target.id.to_string(),
+                    end(&link.source),
+                    end(&link.target),
                     link.state.as_str().to_owned(),
                     link.name.to_string(),
                 ]
@@ -222,11 +302,16 @@ async fn links(store: &dyn Store, args: &args::GetLinks) -> Result<(), Failure> 
     Ok(())
 }
 
-async fn cliques(store: &dyn Store, args: &args::GetCliques) -> Result<(), Failure> {
+async fn cliques(session: &Session, store: &dyn Backend, args: &args::GetCliques) -> Result<(), Failure> {
     let environment = args.environment.as_str();
+    let focal_types = |specs: &Specs, counts: &CountsByType| {
+        // Of any type an object might be in the middle once.
+        object_types(specs, counts)
+    };
+    known_types(session, store, environment, args.revision, &args.types, focal_types).await?;
     if let Some(text) = &args.object {
         let object = find_object(store, environment, args.revision, text).await?;
-        let clique = clique_of(store, environment, args.revision, &object).await?;
+        let clique = clique_of(session, store, environment, args.revision, &object).await?;
         print!("{}", show::value(args.out.output, &show::clique_data(&clique)));
         return Ok(());
     }
@@ -236,18 +321,28 @@ async fn cliques(store: &dyn Store, args: &args::GetCliques) -> Result<(), Failu
     };
     let (found, rest) = pages!(args.limit, page => store.cliques(environment, args.revision, &query, &page));
     more(rest, args.limit);
+    let table = matches!(args.out.output, Shape::Table | Shape::Tree);
+    let focal = found.iter().filter(|_| table).map(|clique| &clique.focal_point).collect();
+    let names = names(store, environment, args.revision, focal).await?;
+    let stale = if table { stale(store, environment, args.revision).await? } else { StaleSince::new() };
     print!(
         "{}",
-        show::list(
+        show::list_within(
             args.out.output,
+            session.table_width,
             &found,
-            &["FOCAL POINT", "CLIQUE TYPE", "NODES", "LINKS"],
+            &["TYPE", "NAME", "CLIQUE TYPE", "NODES", "LINKS", "ID"],
             |clique| {
+                let key = &clique.focal_point;
+                let name = names.get(key).map_or(&*key.id, String::as_str);
+                let nodes_stale = clique.nodes.iter().any(|node| stale.contains_key(node));
                 vec![
-                    clique.focal_point.to_string(),
+                    key.object_type.to_string(),
+                    format!("{name}{}", if nodes_stale { " [stale]" } else { "" }),
                     clique.clique_type.to_string(),
                     clique.nodes.len().to_string(),
                     clique.links.len().to_string(),
+                    key.id.to_string(),
                 ]
             },
             show::clique_data,
@@ -257,15 +352,19 @@ async fn cliques(store: &dyn Store, args: &args::GetCliques) -> Result<(), Failu
 }
 
 async fn clique_of(
-    store: &dyn Store,
+    session: &Session,
+    store: &dyn Backend,
     environment: &str,
     at: Option<Revision>,
     object: &Object,
-) -> Result<calipso_model::Clique, Failure> {
-    store.clique(environment, at, &object.key).await.map_err(store_failure)?.ok_or_else(|| {
-        Failure::usage(format!("`{}` has no clique", object.key))
-            .help(format!("`calipso graph {environment} {} --around 2` draws what is near it", object.key))
-    })
+) -> Result<Clique, Failure> {
+    if let Some(clique) = store.clique(environment, at, &object.key).await.map_err(store_failure)? {
+        return Ok(clique);
+    }
+    let why = explain::dead_ends(session, store, environment, at, &object.key).await?;
+    let why: String = why.iter().map(|line| format!("\n  {line}")).collect();
+    Err(Failure::usage(format!("`{}` has no clique{why}", object.key))
+        .help(format!("`calipso graph {environment} {} --around 2` draws what is near it", object.key)))
 }
 
 /// `graph`.
@@ -283,7 +382,7 @@ pub async fn graph(session: &Session, args: &args::Graph) -> Result<(), Failure>
 ///
 /// # Errors
 /// As [`graph`].
-pub async fn graph_text(session: &Session, store: &dyn Store, args: &args::Graph) -> Result<String, Failure> {
+pub async fn graph_text(session: &Session, store: &dyn Backend, args: &args::Graph) -> Result<String, Failure> {
     let environment = args.environment.as_str();
     // Everything is read at one revision, also when a scan ends meanwhile.
     let at = match args.revision {
@@ -291,26 +390,56 @@ pub async fn graph_text(session: &Session, store: &dyn Store, args: &args::Graph
         None => Some(store.current(environment).await.map_err(store_failure)?),
     };
     let object = find_object(store, environment, at, &args.object).await?;
+    let mut ends = Vec::new();
     let links = match args.around {
         None => {
-            let clique = clique_of(store, environment, at, &object).await?;
-            let mut links = Vec::new();
-            for key in &clique.links {
-                if let Some(link) = store.link(environment, at, key).await.map_err(store_failure)? {
-                    links.push(link);
-                }
+            let clique = clique_of(session, store, environment, at, &object).await?;
+            if args.format == PictureFormat::Text && may_end_early(&session.load()?.specs, &clique) {
+                ends = explain::dead_ends(session, store, environment, at, &object.key).await?;
             }
-            links
+            store.links_by_key(environment, at, &clique.links).await.map_err(store_failure)?
         }
         Some(depth) => around(store, environment, at, &object.key, depth).await?,
     };
     let picture = make(store, environment, at, &object, &links).await?;
     Ok(match args.format {
-        PictureFormat::Text => picture::draw(&picture, session.width),
+        PictureFormat::Text => {
+            let mut text = picture::draw(&picture, session.width);
+            if picture.nodes.iter().any(|node| node.stale) {
+                text.push_str("[stale]: what is known of it may be out of date\n");
+            }
+            for (number, end) in ends.iter().enumerate() {
+                let begin = if number == 0 { "the path ends: " } else { "               " };
+                changes::line(&mut text, session.width, begin, end);
+            }
+            text
+        }
         PictureFormat::Dot => picture::dot(&picture),
         PictureFormat::Mermaid => picture::mermaid(&picture),
         PictureFormat::Json => json(&picture::data(&picture)),
     })
+}
+
+/// Whether some object of a clique leads nowhere although its path has steps that begin at such objects.
+fn may_end_early(specs: &Specs, clique: &Clique) -> bool {
+    let Some(declared) = specs.clique_types.get(&clique.clique_type) else { return false };
+    let led: BTreeSet<&ObjectKey> = clique
+        .links
+        .iter()
+        .flat_map(|link| {
+            let steps = declared.path.iter().filter(move |step| step.link_type == link.link_type);
+            steps.map(move |step| if step.backwards { &link.target } else { &link.source })
+        })
+        .collect();
+    let starts: BTreeSet<&str> = declared
+        .path
+        .iter()
+        .filter_map(|step| {
+            let link_type = specs.link_types.get(&step.link_type)?;
+            Some(if step.backwards { &*link_type.to } else { &*link_type.from })
+        })
+        .collect();
+    clique.nodes.iter().any(|node| starts.contains(&*node.object_type) && !led.contains(node))
 }
 
 async fn around(
@@ -364,6 +493,7 @@ async fn make(
     }
     let objects = store.objects_by_key(environment, at, &keys).await.map_err(store_failure)?;
     let names: BTreeMap<&ObjectKey, &str> = objects.iter().map(|object| (&object.key, object.name())).collect();
+    let stale = stale(store, environment, at).await?;
     let place = |key: &ObjectKey| keys.iter().position(|known| known == key).unwrap_or(0);
     Ok(Picture {
         lines: links
@@ -378,7 +508,11 @@ async fn make(
             .collect(),
         nodes: keys
             .iter()
-            .map(|key| Node { key: key.clone(), name: printable(names.get(key).copied().unwrap_or(&key.id)) })
+            .map(|key| Node {
+                key: key.clone(),
+                name: printable(names.get(key).copied().unwrap_or(&key.id)),
+                stale: stale.contains_key(key),
+            })
             .collect(),
         focal: 0,
     })
@@ -394,134 +528,10 @@ pub async fn search(session: &Session, args: &args::Search) -> Result<(), Failur
     if found.is_empty() {
         return Err(Failure::new(
             Exit::Findings,
-            format!("nothing in `{}` is called like `{}`", args.environment, args.text),
+            format!("nothing in `{}` is found by `{}`", args.environment, args.text),
         ));
     }
-    print!("{}", object_list(args.out.output, &found));
+    let stale = stale(store.as_ref(), &args.environment, None).await?;
+    print!("{}", found::list(args.out.output, session.table_width, &found, &stale, Some(&args.text)));
     Ok(())
-}
-
-/// `diff`.
-///
-/// # Errors
-/// Unknown environment or revision.
-pub async fn diff(session: &Session, args: &args::Diff) -> Result<(), Failure> {
-    let store = session.store().await?;
-    let current = store.current(&args.environment).await.map_err(store_failure)?;
-    let to = args.to.unwrap_or(current);
-    let from = args.from.unwrap_or_else(|| to.saturating_sub(1));
-    print!("{}", diff_text(store.as_ref(), &args.environment, from, to, args.out.output).await.map_err(store_failure)?);
-    Ok(())
-}
-
-/// The difference between two revisions.
-///
-/// # Errors
-/// Of the store.
-pub async fn diff_text(
-    store: &dyn Store,
-    environment: &str,
-    from: Revision,
-    to: Revision,
-    shape: Shape,
-) -> Result<String, StoreError> {
-    let diff = store.diff(environment, from, to).await?;
-    if !matches!(shape, Shape::Table | Shape::Tree) {
-        fn sides<T>(changes: &[calipso_store::Change<T>], data: impl Fn(&T) -> Value) -> Value {
-            Value::list(
-                changes
-                    .iter()
-                    .map(|change| {
-                        Value::Map(
-                            [
-                                ("before", change.before.as_ref().map_or(Value::Null, &data)),
-                                ("after", change.after.as_ref().map_or(Value::Null, &data)),
-                            ]
-                            .into_iter()
-                            .collect(),
-                        )
-                    })
-                    .collect(),
-            )
-        }
-        let number = |revision: Revision| Value::Int(i64::try_from(revision).unwrap_or(i64::MAX));
-        let whole = Value::Map(
-            [
-                ("from", number(from)),
-                ("to", number(to)),
-                ("objects", sides(&diff.objects, |object| Value::Map(object.doc.clone()))),
-                ("links", sides(&diff.links, show::link_data)),
-                ("cliques", sides(&diff.cliques, show::clique_data)),
-            ]
-            .into_iter()
-            .collect(),
-        );
-        return Ok(if shape == Shape::Json { json(&whole) } else { yaml(&whole) });
-    }
-    let mut text = format!("revision {from} → {to}\n");
-    let mark = |before: bool, after: bool| match (before, after) {
-        (false, _) => '+',
-        (_, false) => '-',
-        _ => '~',
-    };
-    for change in &diff.objects {
-        let Some(object) = change.after.as_ref().or(change.before.as_ref()) else { continue };
-        text.push_str(&format!(
-            "{} {} {}\n",
-            mark(change.before.is_some(), change.after.is_some()),
-            object.key.object_type,
-            printable(object.name())
-        ));
-        if let (Some(before), Some(after)) = (&change.before, &change.after) {
-            for line in fields(&before.doc, &after.doc) {
-                text.push_str(&format!("    {line}\n"));
-            }
-        }
-    }
-    for change in &diff.links {
-        let Some(link) = change.after.as_ref().or(change.before.as_ref()) else { continue };
-        text.push_str(&format!(
-            "{} link {}: {} — {}\n",
-            mark(change.before.is_some(), change.after.is_some()),
-            link.link_type,
-            printable(&link.source.id),
-            printable(&link.target.id)
-        ));
-    }
-    for change in &diff.cliques {
-        let Some(clique) = change.after.as_ref().or(change.before.as_ref()) else { continue };
-        text.push_str(&format!(
-            "{} clique of {}",
-            mark(change.before.is_some(), change.after.is_some()),
-            clique.focal_point
-        ));
-        if let (Some(before), Some(after)) = (&change.before, &change.after) {
-            let gained = after.nodes.iter().filter(|node| !before.nodes.contains(node)).count();
-            let lost = before.nodes.iter().filter(|node| !after.nodes.contains(node)).count();
-            text.push_str(&format!(": {gained} nodes more, {lost} nodes less"));
-        }
-        text.push('\n');
-    }
-    if diff.is_empty() {
-        text.push_str("no difference\n");
-    }
-    Ok(text)
-}
-
-/// What differs between two documents, field by field.
-fn fields(before: &calipso_model::Map, after: &calipso_model::Map) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut keys: Vec<&Str> = before.keys().chain(after.keys()).collect();
-    keys.sort();
-    keys.dedup();
-    let short = |value: Option<&Value>| {
-        let text = value.map_or_else(|| "—".to_owned(), Value::to_json);
-        if text.chars().count() > 60 { format!("{}…", text.chars().take(60).collect::<String>()) } else { text }
-    };
-    for key in keys {
-        if before.get(key) != after.get(key) {
-            lines.push(format!("{key}: {} → {}", short(before.get(key)), short(after.get(key))));
-        }
-    }
-    lines
 }

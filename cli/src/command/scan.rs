@@ -1,11 +1,14 @@
 //! `scan`: live, recorded or replayed, with progress and a readable summary.
 
+mod failures;
+
 use std::{path::Path, sync::Arc};
 
 use calipso_model::{Environment, Map, ObjectKey, Str, Value};
 use calipso_pipeline::{
-    NoSecrets, Observer, Phase, Plan, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan, scan,
-    test_connections, work,
+    NoSecrets, Observer, Phase, Plan, PlanError, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan,
+    report::Blind,
+    scan, test_connections, work,
 };
 use calipso_spec::{
     Specs,
@@ -17,8 +20,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     args::{self, Shape},
+    command::changes,
+    environment::may_be_made,
     failure::{Exit, Failure},
-    output::{printable, table},
+    output::{fitted, printable},
     secrets::References,
     session::{Session, environment, find_object, store_failure},
     show,
@@ -29,13 +34,13 @@ use crate::{
 /// # Errors
 /// The scan could not be made, or parts of it failed.
 pub async fn run(session: &Session, args: &args::Scan) -> Result<(), Failure> {
-    let loaded = session.specs()?;
-    let specs = Arc::new(loaded.specs);
     let store = session.store().await?;
+    let specs = Arc::new(session.specs_of(store.as_ref(), &args.environment).await?.specs);
     let found = match (&args.replay, store.environment(&args.environment).await) {
         (_, Ok(found)) => found,
         (Some(dir), Err(StoreError::NotFound { .. })) => {
             let found = recorded_environment(dir, &args.environment)?;
+            may_be_made(store.as_ref(), &found.name).await?;
             store.put_environment(&found, Expect::Anything).await.map_err(store_failure)?;
             found
         }
@@ -53,16 +58,32 @@ pub async fn run(session: &Session, args: &args::Scan) -> Result<(), Failure> {
     } else {
         ScanMode::Full
     };
-    let wanted = Wanted { mode, clear: args.clear, record: args.record.as_deref(), replay: args.replay.as_deref() };
-    let report = perform(session, &specs, store, &found, &wanted).await?;
+    let wanted = Wanted {
+        mode,
+        clear: args.clear,
+        record: args.record.as_deref(),
+        no_secrets: args.no_secrets,
+        replay: args.replay.as_deref(),
+    };
+    let Scanned { report, recorded } = perform(session, &specs, store, &found, &wanted).await?;
     print!(
         "{}",
         match args.output {
-            Shape::Table | Shape::Tree => summary(&report),
+            Shape::Table | Shape::Tree => summary(&report, session.table_width, args.all),
             shape => show::value(shape, &report.to_value()),
         }
     );
+    // The scan is committed, whatever became of its recording: its report comes first.
+    recorded?;
     verdict(&report)
+}
+
+/// A scan that was made.
+pub struct Scanned {
+    /// What came of it.
+    pub report: ScanReport,
+    /// Whether it was recorded, where that was asked for.
+    pub recorded: Result<(), Failure>,
 }
 
 /// A scan to be made.
@@ -73,6 +94,8 @@ pub struct Wanted<'a> {
     pub clear: bool,
     /// Record into this folder.
     pub record: Option<&'a Path>,
+    /// Nothing that is recorded is secret.
+    pub no_secrets: bool,
     /// Replay from this folder.
     pub replay: Option<&'a Path>,
 }
@@ -83,8 +106,17 @@ pub struct Wanted<'a> {
 /// The specs have no plan for it.
 pub fn planned(specs: &Arc<Specs>, environment: &Environment) -> Result<Arc<Plan>, Failure> {
     plan(specs, environment).map(Arc::new).map_err(|error| {
-        Failure::usage(error.to_string())
-            .help(format!("correct the environment: `calipso env add {} …`", environment.name))
+        let correct = format!("correct the environment: `calipso env add {} …`", environment.name);
+        let help = match &error {
+            // A layer that was not named may have it.
+            PlanError::UnknownDistribution { .. }
+            | PlanError::UnknownVersion { .. }
+            | PlanError::BadConnection { .. } => {
+                format!("if a folder of specs of yours describes it, name it: `--specs DIR`; else {correct}")
+            }
+            PlanError::Circle(_) => "`calipso check` shows the circle".to_owned(),
+        };
+        Failure::usage(error.to_string()).help(help)
     })
 }
 
@@ -98,7 +130,7 @@ pub async fn perform(
     store: Arc<dyn Backend>,
     environment: &Environment,
     wanted: &Wanted<'_>,
-) -> Result<ScanReport, Failure> {
+) -> Result<Scanned, Failure> {
     let plan = planned(specs, environment)?;
     let scrubber = Arc::new(Scrubber::new());
     let now = jiff::Timestamp::now();
@@ -115,10 +147,9 @@ pub async fn perform(
                 started_at: now.to_string(),
                 about: [("environment", to_value(environment, specs))].into_iter().collect::<Map>(),
             };
-            let inner = Arc::new(
-                Recorder::new(Arc::clone(&live), dir, meta, Arc::clone(&scrubber))
-                    .map_err(|error| Failure::usage(error.to_string()))?,
-            );
+            let inner = Recorder::new(Arc::clone(&live), dir, meta, Arc::clone(&scrubber))
+                .map_err(|error| Failure::usage(error.to_string()))?;
+            let inner = Arc::new(if wanted.no_secrets { inner.without_secrets() } else { inner });
             recorder = Some(Arc::clone(&inner));
             Arc::new(Once::new(inner))
         }
@@ -129,6 +160,14 @@ pub async fn perform(
     if recorder.is_some() {
         // So that a replay can try the connections too. What does not work is not a failure of the scan, which says it itself.
         test_connections(&plan, None, Arc::clone(&door), secrets, Arc::clone(&scrubber), now).await;
+        // Before anything is scanned: no connection has a secret, and nobody said that this is meant.
+        if !wanted.no_secrets && !scrubber.knows_any() {
+            live.close().await;
+            return Err(Failure::usage(
+                "nothing is scanned or recorded: no connection of the environment has a secret, so nothing shows that scrubbing would work",
+            )
+            .help("give the connections their secrets; where no interface needs a login, add `--no-secrets`"));
+        }
     }
     let request = ScanRequest {
         plan,
@@ -157,11 +196,17 @@ pub async fn perform(
     calipso_store::work::scan::record(store.as_ref(), ended, jiff::Timestamp::now().as_millisecond())
         .await
         .map_err(store_failure)?;
-    if let Some(recorder) = recorder {
-        recorder.finish().map_err(|error| Failure::new(Exit::Findings, error.to_string()))?;
-        eprintln!("recorded into {}", wanted.record.unwrap_or(Path::new(".")).display());
-    }
-    Ok(report)
+    let recorded = match recorder {
+        None => Ok(()),
+        Some(recorder) => recorder
+            .finish()
+            .map(|()| eprintln!("recorded into {}", wanted.record.unwrap_or(Path::new(".")).display()))
+            .map_err(|error| {
+                let sentence = format!("the scan is made and kept, but {error}");
+                Failure::new(Exit::Findings, sentence).help("see its report above, mend the cause and scan again")
+            }),
+    };
+    Ok(Scanned { report, recorded })
 }
 
 /// The environment that a recording tells of, under another name.
@@ -204,29 +249,40 @@ fn referring(fields: &Map) -> Map {
 
 /// Exit code and sentence of a scan that was made.
 fn verdict(report: &ScanReport) -> Result<(), Failure> {
+    if report.failures.is_empty() && !report.given_up.is_empty() {
+        let sentence = format!("{} rules were given up: they take more than the objects allow", report.given_up.len());
+        return Err(Failure::new(Exit::Findings, sentence).help("the report above says which and where"));
+    }
     if report.failures.is_empty() {
         return Ok(());
     }
-    let kind = |wanted: &[&str]| report.failures.iter().all(|failure| wanted.contains(&failure.kind.as_str()));
-    let nothing = report.objects.is_empty();
-    let exit = if nothing && kind(&["denied"]) {
-        Exit::Denied
-    } else if nothing && kind(&["unreachable", "timeout"]) {
-        Exit::Unreachable
-    } else if nothing && kind(&["setup"]) {
-        Exit::Usage
-    } else {
-        Exit::Findings
+    let exit = match report.blind() {
+        Some(Blind::Denied) => Exit::Denied,
+        Some(Blind::Unreachable | Blind::Mixed) => Exit::Unreachable,
+        Some(Blind::Setup) => Exit::Usage,
+        None => Exit::Findings,
     };
+    if report.blind().is_some() {
+        let sentence = format!("none of {} questions was answered: the scan saw nothing", report.n_silent);
+        return Err(Failure::new(exit, sentence).help("the report above says where and who must act"));
+    }
     Err(Failure::new(exit, format!("{} steps failed; what is known of their scopes stays", report.failures.len()))
         .help("the report above says where and who must act"))
 }
 
 /// The summary of a report for people.
 #[must_use]
-pub fn summary(report: &ScanReport) -> String {
+pub fn summary(report: &ScanReport, width: usize, all: bool) -> String {
     let mut text = String::new();
-    let revision = if report.revision_after == report.revision_before {
+    let revision = if let Some(blind) = report.blind() {
+        let why = match blind {
+            Blind::Denied => "every login was refused",
+            Blind::Unreachable => "nobody could be reached",
+            Blind::Setup => "no connection can be used as it is configured",
+            Blind::Mixed => "nobody answered",
+        };
+        format!("it could not look, {why}; what follows is revision {} as it was", report.revision_after)
+    } else if report.revision_after == report.revision_before {
         format!("revision {} stays: nothing changed", report.revision_after)
     } else {
         format!("revision {} → {}", report.revision_before, report.revision_after)
@@ -250,7 +306,8 @@ pub fn summary(report: &ScanReport) -> String {
         ("cliques", total(&report.cliques), changed(report.changed_cliques), listed(&report.cliques)),
     ];
     for (what, count, changed, listed) in rows {
-        text.push_str(&format!("{what:8} {count:>7}   ({changed})\n         {listed}\n"));
+        text.push_str(&format!("{what:8} {count:>7}   ({changed})\n"));
+        changes::listed(&mut text, width, "         ", &printable(&listed));
     }
     if !report.sources.is_empty() {
         text.push('\n');
@@ -268,47 +325,13 @@ pub fn summary(report: &ScanReport) -> String {
                 ]
             })
             .collect();
-        text.push_str(&table(&["SOURCE", "CALLS", "EXECUTIONS", "SHARED", "BYTES", "SECONDS"], &rows));
+        text.push_str(&fitted(&["SOURCE", "CALLS", "EXECUTIONS", "SHARED", "BYTES", "SECONDS"], &rows, width));
     }
     for warning in &report.warnings {
-        text.push_str(&format!("\nwarning: {}\n", printable(warning)));
+        text.push('\n');
+        changes::line(&mut text, width, "warning: ", &printable(warning));
     }
-    if !report.failures.is_empty() {
-        text.push_str("\nfailed steps:\n");
-        for failure in &report.failures {
-            let host = failure.host.as_ref().map(|host| format!(" on {host}")).unwrap_or_default();
-            let times = if failure.times > 1 { format!(" ({} times)", failure.times) } else { String::new() };
-            text.push_str(&format!(
-                "  {}{host}{times} at {}\n    {}\n    → {}\n",
-                failure.fetcher,
-                failure.at,
-                printable(&failure.sentence),
-                failure.kind.act()
-            ));
-        }
-    }
-    let stale = report.stale_scopes();
-    if !stale.is_empty() {
-        text.push_str("\nout of date:\n");
-        for scope in &stale {
-            text.push_str(&format!(
-                "  {} of {} under {} since {}: {} objects kept\n",
-                scope.object_type, scope.fetcher, scope.parent, scope.since, scope.n_objects
-            ));
-        }
-    }
-    if !report.misplaced.is_empty() {
-        text.push_str("\nplaced below the environment:\n");
-        for (object, sentence) in &report.misplaced {
-            text.push_str(&format!("  {object}: {}\n", printable(sentence)));
-        }
-    }
-    if !report.derivation.is_empty() {
-        text.push_str("\nrules that met a fault:\n");
-        for (at, sentence) in &report.derivation {
-            text.push_str(&format!("  {at}: {}\n", printable(sentence)));
-        }
-    }
+    text.push_str(&failures::told(report, width, all));
     text
 }
 
@@ -358,7 +381,7 @@ impl Observer for Progress {
         if let Some(bar) = &self.0 {
             bar.inc(1);
             let failed = if n_failures > 0 { format!(", {n_failures} failed") } else { String::new() };
-            bar.set_message(format!("{fetcher} under {parent}: {n_objects} objects{failed}"));
+            bar.set_message(printable(&format!("{fetcher} under {parent}: {n_objects} objects{failed}")));
         }
     }
 }
@@ -368,13 +391,15 @@ impl Observer for Progress {
 /// # Errors
 /// Unknown environment, or no plan for it.
 pub async fn explain_plan(session: &Session, name: &str) -> Result<(), Failure> {
-    let loaded = session.specs()?;
     let store = session.store().await?;
     let found = environment(store.as_ref(), name).await?;
+    let loaded = session.specs_of(store.as_ref(), name).await?;
     let plan = planned(&Arc::new(loaded.specs), &found)?;
     println!("{} is a {} {} ({} stages)", found.name, found.distribution, found.version, plan.n_stages);
     for warning in &plan.warnings {
-        println!("warning: {warning}");
+        let mut text = String::new();
+        changes::line(&mut text, session.table_width, "warning: ", &printable(warning));
+        print!("{text}");
     }
     let rows: Vec<Vec<String>> = plan
         .choices
@@ -393,6 +418,6 @@ pub async fn explain_plan(session: &Session, name: &str) -> Result<(), Failure> 
             ]
         })
         .collect();
-    print!("{}", table(&["KIND", "NAME", "CHOSEN", "STAGE", "WHY"], &rows));
+    print!("{}", fitted(&["KIND", "NAME", "CHOSEN", "STAGE", "WHY"], &rows, session.table_width));
     Ok(())
 }

@@ -1,6 +1,10 @@
 //! `serve`: the REST interface and the workers in one process, or either alone.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum_server::{Handle, Server, tls_rustls::RustlsConfig};
 use calipso_api::{
@@ -16,6 +20,7 @@ use calipso_vault::Keys;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    connections::{Bounded, Bounds, Connections, accept_failed},
     directory::directory,
     failure::{Exit, Failure},
     metrics::{self, Readers},
@@ -56,8 +61,7 @@ pub async fn run(session: &Session) -> Result<(), Failure> {
             clock: Arc::new(jiff::Timestamp::now),
         };
         let worker = Worker::new(work::Settings { is_live, ..worker_settings(settings, scans, grace) }, parts);
-        let stop = stop.clone();
-        tokio::spawn(async move { worker.run(stop).await })
+        on_own_threads(worker, stop.clone())
     });
     let served = if interface_wanted {
         let (access, grants) = access(settings, address, &backend).await?;
@@ -86,9 +90,33 @@ pub async fn run(session: &Session) -> Result<(), Failure> {
     served
 }
 
+/// Runs the worker beside the interface. Scans compute for seconds at a time: on threads of their own they keep no login and
+/// no other request waiting.
+fn on_own_threads(worker: Worker, stop: CancellationToken) -> tokio::sync::oneshot::Receiver<()> {
+    let (ended, wait) = tokio::sync::oneshot::channel();
+    let run = move || {
+        let runtime = match tokio::runtime::Builder::new_multi_thread().thread_name("calipso-work").enable_all().build()
+        {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                tracing::error!(%error, "The worker cannot be started.");
+                return;
+            }
+        };
+        runtime.block_on(worker.run(stop));
+        // Whoever waits may be gone already.
+        let _ = ended.send(());
+    };
+    // Where no thread can be made, the channel closes, and that is told.
+    if let Err(error) = std::thread::Builder::new().name("calipso-work".to_owned()).spawn(run) {
+        tracing::error!(%error, "The worker cannot be started.");
+    }
+    wait
+}
+
 /// Who is asked, and whether that is the living world.
 fn doors(settings: &Settings) -> Result<(Doors, bool), Failure> {
-    let Some(folder) = settings.path("replay") else { return Ok((live_doors(), true)) };
+    let Some(folder) = settings.path("replay") else { return Ok((live_doors(settings.is_on("unix_sockets")), true)) };
     let recording = Recording::read(&folder).map_err(|error| Failure::usage(error.to_string()))?;
     eprintln!("every environment is answered by the recording in {}", folder.display());
     Ok((Arc::new(move |_| Arc::new(Replay::new(recording.clone()))), false))
@@ -162,13 +190,7 @@ async fn keep_house(accounts: Arc<Accounts>, backend: Arc<dyn Backend>, audit_da
 /// A setting is wrong.
 pub fn account_settings(settings: &Settings) -> Result<account::Settings, Failure> {
     let seconds = |key: &str| Duration::from_secs(settings.number(key));
-    let trusted_proxies = settings
-        .list("trusted_proxies")
-        .iter()
-        .map(|text| {
-            text.parse().map_err(|_| Failure::usage(format!("`trusted_proxies` holds `{text}`, which is no address")))
-        })
-        .collect::<Result<Vec<_>, Failure>>()?;
+    let trusted_proxies = trusted_proxies(settings)?;
     Ok(account::Settings {
         token_lifetime: seconds("token_secs"),
         login_lifetime: seconds("token_max_secs"),
@@ -179,6 +201,12 @@ pub fn account_settings(settings: &Settings) -> Result<account::Settings, Failur
         trusted_proxies,
         ..account::Settings::default()
     })
+}
+
+/// Reverse proxies that are believed.
+fn trusted_proxies(settings: &Settings) -> Result<Vec<IpAddr>, Failure> {
+    let wrong = |text: &str| Failure::usage(format!("`trusted_proxies` holds `{text}`, which is no address"));
+    settings.list("trusted_proxies").iter().map(|text| text.parse().map_err(|_| wrong(text))).collect()
 }
 
 /// A problem of the interface as a failure of a command.
@@ -212,13 +240,12 @@ fn limits(settings: &Settings) -> Limits {
     Limits { body_bytes: size("body_bytes"), page_size: size("page_size"), ..Limits::default() }
 }
 
-/// Whoever takes longer to send the head of a request is gone.
-const HEAD_TIME: Duration = Duration::from_secs(30);
-
-/// The server, which waits so long for the head of a request.
-fn impatient<A>(mut server: Server<SocketAddr, A>) -> Server<SocketAddr, A> {
-    server.http_builder().http1().header_read_timeout(HEAD_TIME);
-    server
+/// The server, which waits so long for the head of a request, from the beginning of the connection or the end of the answer
+/// before it, and asks so often whether a connection of HTTP/2 is still alive.
+fn impatient<A>(mut server: Server<SocketAddr, A>, head_time: Duration) -> Server<SocketAddr, A> {
+    server.http_builder().http1().header_read_timeout(head_time);
+    server.http_builder().http2().keep_alive_interval(head_time).keep_alive_timeout(head_time);
+    server.first_request_timeout(head_time).accept_error_handler(accept_failed())
 }
 
 /// Serves until told to stop, then lets open requests end.
@@ -244,18 +271,29 @@ async fn interface(
         stop.cancelled().await;
         stopped.graceful_shutdown(Some(grace));
     });
+    let size = |key: &str| usize::try_from(settings.number(key)).unwrap_or(usize::MAX);
+    let bounds = Bounds::new(size("connections"), size("connections_of_one"), trusted_proxies(settings)?);
+    tracing::info!(all = bounds.all, of_one_address = bounds.of_one, "Connections to the REST interface are bounded.");
+    let connections = Connections::new(bounds);
+    let head_time = Duration::from_secs(settings.number("head_secs").max(1));
     let served = match tls(settings).await? {
         Some(tls) => {
             eprintln!("calipso listens on https://{bound}");
             match axum_server::from_tcp_rustls(listener, tls) {
-                Ok(server) => impatient(server).handle(handle).serve(router).await,
+                Ok(server) => {
+                    let server = impatient(server, head_time).handle(handle);
+                    server.map(|tls| Bounded::new(tls, connections)).serve(router).await
+                }
                 Err(error) => Err(error),
             }
         }
         None => {
             eprintln!("calipso listens on http://{bound}");
             match axum_server::from_tcp(listener) {
-                Ok(server) => impatient(server).handle(handle).serve(router).await,
+                Ok(server) => {
+                    let server = impatient(server, head_time).handle(handle);
+                    server.map(|plain| Bounded::new(plain, connections)).serve(router).await
+                }
                 Err(error) => Err(error),
             }
         }

@@ -1,52 +1,15 @@
-//! `check`, `test`, `explain CODE`, `schema`, `reference`: about specs only; no store, no network.
+//! `explain CODE`, `schema`, `reference`: about specs only; no store, no network.
 
 use std::{fs, path::Path};
 
-use calipso_model::{Map, Value};
-use calipso_pipeline::run_spec_tests;
-use calipso_spec::{Severity, diag, load};
+use calipso_spec::diag;
 
 use crate::{
-    args::{self, Report},
+    args,
     failure::{Exit, Failure},
     output::table,
-    session::{Session, read_layer},
-    show,
+    session::Session,
 };
-
-/// `check`.
-///
-/// # Errors
-/// There are errors (or warnings, with `--strict`).
-pub fn check(session: &Session, args: &args::Check) -> Result<(), Failure> {
-    let loaded = if args.dirs.is_empty() {
-        session.load()?
-    } else {
-        let layers = args.dirs.iter().map(|dir| read_layer(dir)).collect::<Result<Vec<_>, _>>()?;
-        load(&layers)
-    };
-    let text = match args.format {
-        Report::Text => diag::text(&loaded.diagnostics, &loaded.files, session.colour),
-        Report::Json => diag::json(&loaded.diagnostics, &loaded.files),
-        Report::Sarif => diag::sarif(&loaded.diagnostics, &loaded.files),
-        Report::Github => diag::github(&loaded.diagnostics, &loaded.files),
-    };
-    print!("{text}");
-    let count = |severity| loaded.diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
-    let (n_errors, n_warnings) = (count(Severity::Error), count(Severity::Warning));
-    if args.format == Report::Text {
-        println!("{} specs checked: {n_errors} errors, {n_warnings} warnings", loaded.n_specs);
-    }
-    if n_errors > 0 || (args.strict && n_warnings > 0) {
-        return Err(Failure::new(Exit::Findings, "the specs are not as they should be")
-            .help("`calipso explain CODE` explains a code"));
-    }
-    if loaded.n_specs == 0 {
-        return Err(Failure::usage("there is no spec in these folders")
-            .help("specs lie in folders named after their kind: fetchers/, object_types/, …"));
-    }
-    Ok(())
-}
 
 /// `explain CODE`.
 ///
@@ -81,7 +44,7 @@ pub fn explain_code(code: &str) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Unknown kind, or the folder cannot be written.
-pub fn schema(args: &args::Schema) -> Result<(), Failure> {
+pub fn schema(session: &Session, args: &args::Schema) -> Result<(), Failure> {
     let schemas = calipso_spec::schema::schemas();
     let kinds: Vec<&str> = schemas.iter().map(|(kind, _)| *kind).collect();
     match (&args.kind, &args.out) {
@@ -99,8 +62,9 @@ pub fn schema(args: &args::Schema) -> Result<(), Failure> {
                 fs::write(&file, text).map_err(|error| cannot_write(&file, &error))?;
             }
             println!("{} schemas written to {}", schemas.len(), dir.display());
-            println!("an editor finds them by this first line of a spec:");
-            println!("# yaml-language-server: $schema={}/fetcher.schema.json", dir.display());
+            let (place, way) = way_to(dir, session.settings.list("specs"));
+            println!("an editor finds them by the first line of a spec; in a file in {place} this is");
+            println!("# yaml-language-server: $schema={way}/fetcher.schema.json");
         }
         _ => {
             return Err(Failure::usage("say which kind, or `--out DIR` for all of them")
@@ -108,6 +72,27 @@ pub fn schema(args: &args::Schema) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// From the folder of a kind to the folder of the schemas: an editor looks from the file in which the line stands.
+fn way_to(schemas: &Path, layers: &[String]) -> (String, String) {
+    let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let schemas = whole(schemas);
+    let around = schemas.parent().unwrap_or(Path::new("/"));
+    let holds_kinds = |folder: &Path| calipso_spec::load::KINDS.iter().any(|(kind, _)| folder.join(kind).is_dir());
+    let (shown, layer) = match layers.first() {
+        Some(layer) => (layer.clone(), whole(Path::new(layer))),
+        // Inside of a layer, or beside one.
+        None if holds_kinds(around) => (around.to_string_lossy().into_owned(), around.to_path_buf()),
+        None => ("a folder of specs beside it, FOLDER".to_owned(), around.join("FOLDER")),
+    };
+    let common = layer.components().zip(schemas.components()).take_while(|(a, b)| a == b).count();
+    // One step more out of the folder of the kind.
+    let mut way = vec![".."; layer.components().count() - common + 1];
+    let rest: Vec<String> =
+        schemas.components().skip(common).map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
+    way.extend(rest.iter().map(String::as_str));
+    (format!("{}/fetchers/", shown.trim_end_matches('/')), way.join("/"))
 }
 
 /// `reference`.
@@ -138,96 +123,4 @@ pub fn reference(args: &args::Reference) -> Result<(), Failure> {
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
     Failure::usage(format!("cannot write `{}`: {error}", path.display()))
-}
-
-/// `test`.
-///
-/// # Errors
-/// A test failed, or something is not reached by any.
-pub fn test(session: &Session, args: &args::Test) -> Result<(), Failure> {
-    let loaded = session.specs()?;
-    let wanted = |test: &calipso_spec::SpecTest, case: &str| {
-        args.filter.as_deref().is_none_or(|filter| test.at.file.contains(filter) || case.contains(filter))
-    };
-    let tests: Vec<calipso_spec::SpecTest> = loaded
-        .tests
-        .iter()
-        .filter_map(|test| {
-            let cases: Vec<_> = test.cases.iter().filter(|case| wanted(test, &case.name)).cloned().collect();
-            (!cases.is_empty()).then(|| calipso_spec::SpecTest { cases, ..test.clone() })
-        })
-        .collect();
-    let report = run_spec_tests(&loaded.specs, &loaded.parsers, &tests, None, None)
-        .map_err(|problem| Failure::new(Exit::Bug, problem))?;
-    let failed: Vec<_> = report.cases.iter().filter(|case| !case.problems.is_empty()).collect();
-    // Coverage says something of the whole only.
-    let unreached = if args.no_coverage || args.filter.is_some() { &[][..] } else { &report.unreached[..] };
-    match args.output {
-        args::Shape::Table | args::Shape::Tree => {
-            for case in &failed {
-                println!("FAILED {} {}: {} ({})", case.kind, case.spec, case.case, case.at);
-                for problem in &case.problems {
-                    println!("    {problem}");
-                }
-            }
-            for branch in unreached {
-                println!("no test reaches {} {}: {} ({})", branch.kind, branch.spec, branch.branch, branch.at);
-            }
-            let took: std::time::Duration = report.cases.iter().map(|case| case.took).sum();
-            println!(
-                "{} of {} branches reached, {:.0} ms",
-                report.n_branches - report.unreached.len(),
-                report.n_branches,
-                took.as_secs_f64() * 1000.0
-            );
-            println!("{} passed, {} failed", report.cases.len() - failed.len(), failed.len());
-        }
-        shape => {
-            let number = |number: usize| Value::Int(i64::try_from(number).unwrap_or(i64::MAX));
-            let case = |case: &&calipso_pipeline::spec_test::CaseResult| {
-                Value::Map(
-                    [
-                        ("kind", Value::text(case.kind)),
-                        ("spec", Value::Str(case.spec.clone())),
-                        ("case", Value::Str(case.case.clone())),
-                        ("at", Value::text(&case.at.to_string())),
-                        ("problems", Value::list(case.problems.iter().map(|problem| Value::text(problem)).collect())),
-                    ]
-                    .into_iter()
-                    .collect(),
-                )
-            };
-            let branch = |branch: &calipso_pipeline::spec_test::Unreached| {
-                Value::Map(
-                    [
-                        ("kind", Value::text(branch.kind)),
-                        ("spec", Value::Str(branch.spec.clone())),
-                        ("branch", Value::text(&branch.branch)),
-                        ("at", Value::text(&branch.at.to_string())),
-                    ]
-                    .into_iter()
-                    .collect(),
-                )
-            };
-            let whole: Map = [
-                ("passed", number(report.cases.len() - failed.len())),
-                ("failed", Value::list(failed.iter().map(case).collect())),
-                ("branches", number(report.n_branches)),
-                ("unreached", Value::list(unreached.iter().map(branch).collect())),
-            ]
-            .into_iter()
-            .collect();
-            print!("{}", show::value(shape, &Value::Map(whole)));
-        }
-    }
-    if report.cases.is_empty() {
-        return Err(Failure::new(Exit::Findings, "no test was run").help("tests lie beside specs, as NAME.test.yaml"));
-    }
-    if !failed.is_empty() || !unreached.is_empty() {
-        return Err(Failure::new(
-            Exit::Findings,
-            format!("{} tests failed, {} branches are not reached", failed.len(), unreached.len()),
-        ));
-    }
-    Ok(())
 }

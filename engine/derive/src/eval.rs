@@ -1,12 +1,16 @@
 //! Evaluation of rules over objects: keys of an end, values and links of a pair.
 
-use std::{cell::OnceCell, cmp::Ordering};
+mod values;
 
-use calipso_expr::{Bound, EvalError, Frame, Fuel, Scope, Slot, Tree};
+use std::cell::{Cell, OnceCell};
+
+use calipso_expr::{Bound, EvalError, Frame, Fuel, KeyPart, Scope, Slot, Tree};
 use calipso_model::{LinkState, Map, Str, Value};
 use calipso_spec::checked::Take;
 
+use self::values::Values;
 use crate::{
+    bounds::{self, Meter},
     faults::{FaultKey, Part},
     hash::KeySeed,
     join::{Drafts, Index, opposite},
@@ -14,6 +18,18 @@ use crate::{
     rules::{Attribute, AttributeRule, End, LinkParts, LinkRules, Own, Rules, Yield},
     store::Body,
 };
+
+/// Work, or bytes, of one rule that are counted apart.
+const TALLY: u64 = 1 << 16;
+/// So many pairs of one object are looked for before the meter is asked.
+const MANY_PAIRS: usize = 1 << 16;
+/// What one rule did lately.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    rule: usize,
+    work: u64,
+    bytes: u64,
+}
 
 /// What evaluation reads. One per thread.
 pub(crate) struct Evaluator<'a> {
@@ -25,6 +41,9 @@ pub(crate) struct Evaluator<'a> {
     /// By join: copies of the names of link attributes, where other threads work, too: counting references to one name
     /// from two threads is slow.
     names: Vec<OnceCell<Vec<Str>>>,
+    meter: &'a Meter,
+    /// What the meter has not heard of yet: counting together from several threads is slow.
+    tally: Cell<Tally>,
     /// What went wrong.
     pub(crate) faults: Vec<(FaultKey, String)>,
 }
@@ -40,15 +59,53 @@ struct Met {
 }
 
 impl<'a> Evaluator<'a> {
-    pub(crate) fn new(rules: &'a Rules, nodes: &'a [Nodes], indexes: &'a [Index], threads: usize) -> Self {
+    pub(crate) fn new(
+        rules: &'a Rules,
+        nodes: &'a [Nodes],
+        indexes: &'a [Index],
+        threads: usize,
+        meter: &'a Meter,
+    ) -> Self {
         let mut names = Vec::new();
         if threads > 1 {
             names.resize_with(rules.joins.len(), OnceCell::new);
         }
-        Self { rules, nodes, indexes, met: Vec::new(), values: Vec::new(), names, faults: Vec::new() }
+        let tally = Cell::default();
+        Self { rules, nodes, indexes, met: Vec::new(), values: Vec::new(), names, meter, tally, faults: Vec::new() }
+    }
+
+    /// Counts the work of a rule.
+    #[inline]
+    fn work(&self, rule: usize, units: u64) {
+        self.count(rule, units, 0);
+    }
+
+    /// Counts what a rule does and what it leaves behind.
+    #[inline]
+    fn count(&self, rule: usize, work: u64, bytes: u64) {
+        if self.tally.get().rule != rule {
+            self.settle();
+        }
+        let Tally { work: before, bytes: kept, .. } = self.tally.get();
+        self.tally.set(Tally { rule, work: before + work, bytes: kept + bytes });
+        if before + work >= TALLY || kept + bytes >= TALLY {
+            self.settle();
+        }
+    }
+
+    /// Tells the meter of what it has not heard yet.
+    pub(crate) fn settle(&self) {
+        let Tally { rule, work, bytes } = self.tally.take();
+        if work > 0 {
+            self.meter.work(rule, work);
+        }
+        if bytes > 0 {
+            self.meter.keep(rule, bytes);
+        }
     }
 
     fn fault(&mut self, rule: usize, part: Part, a: u32, b: u32, message: String) {
+        self.work(rule, bounds::FAULT);
         self.faults.push((FaultKey { rule, part, a, b }, message));
     }
 
@@ -78,9 +135,23 @@ impl<'a> Evaluator<'a> {
         drafts: &mut Drafts,
     ) -> Vec<String> {
         let end = &self.rules.joins[join].ends[side];
+        if self.meter.is_over(join) {
+            return Vec::new();
+        }
         self.each_key(join, side, object, &mut |scope, fuel| {
             let mut hasher = seed.begin();
-            if end.key.key_in(scope, fuel, &mut |part| hasher.add(part))? {
+            let mut bytes = 0;
+            let has_key = end.key.key_in(scope, fuel, &mut |part| {
+                if let KeyPart::Text(text) = part {
+                    bytes += text.len();
+                }
+                hasher.add(part);
+            })?;
+            if bytes > bounds::MAX_KEY {
+                return Err(EvalError::new(format!("the key has more than {} bytes", bounds::MAX_KEY)));
+            }
+            if has_key {
+                fuel.pay(bounds::KEY)?;
                 drafts.keys.push(hasher.finish());
                 drafts.binds.extend(binds.iter().map(|slot| scope.get(*slot).cloned().unwrap_or_default()));
             }
@@ -125,23 +196,24 @@ impl<'a> Evaluator<'a> {
         let mut row = |scope: Scope<'_>, fuel: &mut Fuel| {
             let holds = end.when.as_ref().map_or(Ok(true), |when| when.holds_in(scope, fuel));
             let done = holds.and_then(|holds| if holds { key(scope, fuel) } else { Ok(()) });
-            if let Err(error) = done {
-                problems.push(error.to_string());
+            match done {
+                // Without fuel nothing comes of the others either.
+                Err(error) if error.is_limit() && fuel.left() == 0 => Err(error),
+                Err(error) => {
+                    problems.push(error.to_string());
+                    fuel.pay(bounds::FAULT)
+                }
+                Ok(()) => Ok(()),
             }
         };
         let done = match &end.each {
-            None => {
-                row(scope, &mut fuel);
-                Ok(())
-            }
-            Some(each) => each.run_in(scope, &mut fuel, &mut |scope, fuel| {
-                row(scope, fuel);
-                Ok(())
-            }),
+            None => row(scope, &mut fuel),
+            Some(each) => each.run_in(scope, &mut fuel, &mut |scope, fuel| row(scope, fuel)),
         };
         if let Err(error) = done {
             problems.push(error.to_string());
         }
+        self.work(join, Fuel::default().left() - fuel.left());
         problems
     }
 
@@ -159,7 +231,7 @@ impl<'a> Evaluator<'a> {
         &self,
         join: usize,
         rows: [u32; 2],
-        evaluate: impl FnOnce(Scope<'_>) -> Result<T, EvalError>,
+        evaluate: impl FnOnce(Scope<'_>, &mut Fuel) -> Result<T, EvalError>,
     ) -> Result<Option<T>, EvalError> {
         let rule = &self.rules.joins[join];
         let index = &self.indexes[rule.index];
@@ -175,25 +247,29 @@ impl<'a> Evaluator<'a> {
         let scope = if near.binds.is_empty() { scope } else { scope.with(&of_near) };
         let of_far = Bound::new(&far.binds, index.binds(1, rows[1]), scope);
         let scope = if far.binds.is_empty() { scope } else { scope.with(&of_far) };
-        if let Some(when) = &rule.when
-            && !when.holds_in(scope, &mut Fuel::default())?
-        {
-            return Ok(None);
-        }
-        evaluate(scope).map(Some)
+        let mut fuel = Fuel::new(bounds::EVALUATION);
+        let holds = rule.when.as_ref().map_or(Ok(true), |when| when.holds_in(scope, &mut fuel));
+        let made = holds.and_then(|holds| if holds { evaluate(scope, &mut fuel).map(Some) } else { Ok(None) });
+        self.work(join, bounds::EVALUATION - fuel.left());
+        made
     }
 
     /// Whether two rows that have one key meet.
     pub(crate) fn meets(&self, join: usize, rows: [u32; 2]) -> bool {
-        matches!(self.pair(join, rows, |_| Ok(())), Ok(Some(())))
+        matches!(self.pair(join, rows, |_, _| Ok(())), Ok(Some(())))
     }
 
     /// Pairs of one object in one join, unsorted.
     fn meetings(&self, join: usize, side: usize, object: u32, into: &mut Vec<Met>) {
         let index = &self.indexes[self.rules.joins[join].index];
         let across = opposite(side);
+        let before = into.len();
         for row in index.rows_of(side, object) {
             let here = index.row(side, row);
+            // Between two keys: one object meets no more than there are rows at the other end.
+            if into.len() - before > MANY_PAIRS && self.meter.is_over(join) {
+                break;
+            }
             for other_row in index.rows_with(across, here.key) {
                 let there = index.row(across, other_row);
                 let (rows, orders) = if side == 0 {
@@ -204,6 +280,7 @@ impl<'a> Evaluator<'a> {
                 into.push(Met { other: there.object, join: join as u32, rows, orders });
             }
         }
+        self.work(join, (into.len() - before) as u64 * bounds::PAIR);
     }
 
     fn sort(&self, type_id: usize, met: &mut [Met]) {
@@ -220,6 +297,9 @@ impl<'a> Evaluator<'a> {
     /// The value of a derived attribute; null when no rule gives one.
     pub(crate) fn attribute(&mut self, attribute: &Attribute, object: u32) -> Value {
         let mut found = Value::Null;
+        if attribute.is_over(self.rules, self.meter) {
+            return found;
+        }
         for rule in &attribute.rules {
             let value = match rule {
                 AttributeRule::Own(own) => self.own_value(own, attribute.type_id, object),
@@ -228,7 +308,16 @@ impl<'a> Evaluator<'a> {
             match value {
                 Value::Null => {}
                 Value::List(items) if items.is_empty() => found = Value::List(items),
-                value => return value,
+                value => {
+                    let (number, bytes) = (rule.number(self.rules), bounds::size(&value));
+                    if bytes > bounds::MAX_VALUE {
+                        let message = format!("the value has more than {} bytes", bounds::MAX_VALUE);
+                        self.fault(number, Part::Own, object, NIL, message);
+                        return Value::Null;
+                    }
+                    self.count(number, 0, bytes);
+                    return value;
+                }
             }
         }
         found
@@ -247,37 +336,44 @@ impl<'a> Evaluator<'a> {
         let mut problems = Vec::new();
         let mut element = |scope: Scope<'_>, fuel: &mut Fuel| {
             if values.full() {
-                return;
+                return Ok(());
             }
+            let mut made = Ok(());
             for when in &own.when {
                 match when.holds_in(scope, fuel) {
                     Ok(true) => {}
-                    Ok(false) => return,
-                    Err(error) => return problems.push(error.to_string()),
+                    Ok(false) => return Ok(()),
+                    Err(error) => made = Err(error),
+                }
+                if made.is_err() {
+                    break;
                 }
             }
-            match own.value.eval_in(scope, fuel) {
+            match made.and_then(|()| own.value.eval_in(scope, fuel)) {
                 Ok(value) => values.push(value),
-                Err(error) => problems.push(error.to_string()),
+                // Without fuel nothing comes of the others either.
+                Err(error) if error.is_limit() && fuel.left() == 0 => return Err(error),
+                Err(error) => {
+                    problems.push(error.to_string());
+                    fuel.pay(bounds::FAULT)?;
+                }
             }
+            Ok(())
         };
         let mut fuel = Fuel::default();
-        match &own.each {
+        let done = match &own.each {
             None => element(scope, &mut fuel),
-            Some(each) => {
-                let done = each.run_in(scope, &mut fuel, &mut |scope, fuel| {
-                    element(scope, fuel);
-                    Ok(())
-                });
-                if let Err(error) = done {
-                    problems.push(error.to_string());
-                }
-            }
+            Some(each) => each.run_in(scope, &mut fuel, &mut element),
+        };
+        if let Err(error) = done {
+            problems.push(error.to_string());
         }
+        let units = Fuel::default().left() - fuel.left();
         let value = values.finish().unwrap_or_else(|message| {
             problems.push(message);
             Value::Null
         });
+        self.work(rule, units);
         for message in problems {
             self.fault(rule, Part::Own, object, NIL, message);
         }
@@ -304,10 +400,10 @@ impl<'a> Evaluator<'a> {
         let mut room = std::mem::take(&mut self.values);
         let mut values = Values::new(*take, &mut room);
         for pair in &met {
-            if values.full() {
+            if values.full() || self.meter.is_over(join) {
                 break;
             }
-            match self.pair(join, pair.rows, |scope| tree.eval_in(scope, &mut Fuel::default())) {
+            match self.pair(join, pair.rows, |scope, fuel| tree.eval_in(scope, fuel)) {
                 Ok(Some(value)) => values.push(value),
                 Ok(None) => {}
                 Err(error) => self.fault(join, Part::Pair, object, pair.other, error.to_string()),
@@ -334,6 +430,9 @@ impl<'a> Evaluator<'a> {
         skip: &dyn Fn(u32) -> bool,
         found: &mut Vec<(u32, Body)>,
     ) {
+        if links.is_over(self.meter) {
+            return;
+        }
         let mut met = std::mem::take(&mut self.met);
         met.clear();
         let across = links.ends[opposite(side)];
@@ -389,14 +488,19 @@ impl<'a> Evaluator<'a> {
     ) {
         let mut done = NIL;
         for pair in met {
+            if self.meter.is_over(pair.join as usize) {
+                return;
+            }
             if pair.other == done || skip(pair.other) {
                 continue;
             }
             let join = pair.join as usize;
             let ends = if side == 0 { [object, pair.other] } else { [pair.other, object] };
             let mut problems = Vec::new();
-            match self.pair(join, pair.rows, |scope| Ok(self.body(links, join, scope, ends, &mut problems))) {
+            match self.pair(join, pair.rows, |scope, fuel| Ok(self.body(links, join, scope, fuel, ends, &mut problems)))
+            {
                 Ok(Some(body)) => {
+                    self.count(join, 0, body.bytes() + bounds::LINK_BYTES);
                     found.push((pair.other, body));
                     done = pair.other;
                 }
@@ -415,6 +519,7 @@ impl<'a> Evaluator<'a> {
         links: &LinkRules,
         join: usize,
         scope: Scope<'_>,
+        fuel: &mut Fuel,
         ends: [u32; 2],
         problems: &mut Vec<String>,
     ) -> Body {
@@ -422,7 +527,11 @@ impl<'a> Evaluator<'a> {
             return Body::default();
         };
         let parts: &LinkParts = parts;
-        let mut text = |tree: &Option<Tree>, what: &str| match tree.as_ref()?.eval_in(scope, &mut Fuel::default()) {
+        let mut text = |tree: &Option<Tree>, what: &str| match tree.as_ref()?.eval_in(scope, fuel) {
+            Ok(Value::Str(text)) if text.len() > bounds::MAX_TEXT => {
+                problems.push(format!("{what} has more than {} bytes", bounds::MAX_TEXT));
+                None
+            }
             Ok(Value::Str(text)) => Some(text).filter(|text| !text.is_empty()),
             Ok(value) => match plain(&value) {
                 Some(text) => text,
@@ -472,8 +581,11 @@ impl<'a> Evaluator<'a> {
             .map(|names| names.get_or_init(|| parts.attributes.iter().map(|(name, _)| Str::from(&**name)).collect()));
         for (place, (key, tree)) in parts.attributes.iter().enumerate() {
             let key = names.map_or(key, |names| &names[place]);
-            match tree.eval_in(scope, &mut Fuel::default()) {
+            match tree.eval_in(scope, fuel) {
                 Ok(Value::Null) => {}
+                Ok(value) if bounds::size(&value) > bounds::MAX_VALUE => {
+                    problems.push(format!("{key} has more than {} bytes", bounds::MAX_VALUE));
+                }
                 Ok(value) => attributes.push((key.clone(), value)),
                 Err(error) => problems.push(format!("{key}: {error}")),
             }
@@ -502,67 +614,4 @@ fn fewer(mut a: impl Iterator<Item = u32>, mut b: impl Iterator<Item = u32>) -> 
             (Some(_), Some(_)) => {}
         }
     }
-}
-
-/// Collects values as `take` says. Nulls count as no value.
-struct Values<'a> {
-    take: Take,
-    /// The value of `first` and `last`.
-    one: Value,
-    list: &'a mut Vec<Value>,
-}
-
-impl<'a> Values<'a> {
-    /// `list` is room that is used again and again.
-    fn new(take: Take, list: &'a mut Vec<Value>) -> Self {
-        list.clear();
-        Self { take, one: Value::Null, list }
-    }
-
-    /// Whether further values would change nothing.
-    fn full(&self) -> bool {
-        self.take == Take::First && !self.one.is_null()
-    }
-
-    fn push(&mut self, value: Value) {
-        match self.take {
-            _ if value.is_null() => {}
-            Take::First if self.one.is_null() => self.one = value,
-            Take::First => {}
-            Take::Last => self.one = value,
-            Take::One | Take::All | Take::Distinct => self.list.push(value),
-        }
-    }
-
-    /// The value, or what is wrong with several.
-    fn finish(self) -> Result<Value, String> {
-        let order = |a: &Value, b: &Value| a.total_cmp(b).then_with(|| a.kind().cmp(b.kind()));
-        let list = self.list;
-        match self.take {
-            Take::First | Take::Last => Ok(self.one),
-            Take::One => {
-                list.sort_by(order);
-                list.dedup();
-                if list.len() > 1 {
-                    let values: Vec<String> = list.iter().map(Value::to_json).collect();
-                    return Err(format!("{} values where one is expected: {}", values.len(), values.join(", ")));
-                }
-                Ok(list.pop().unwrap_or_default())
-            }
-            Take::All => Ok(exact(list)),
-            Take::Distinct => {
-                // Equal numbers of two kinds: the whole one stays.
-                list.sort_by(order);
-                list.dedup_by(|a, b| a.total_cmp(b) == Ordering::Equal || a == b);
-                Ok(exact(list))
-            }
-        }
-    }
-}
-
-/// A list without spare room; the room that it was collected in stays.
-fn exact(list: &mut Vec<Value>) -> Value {
-    let mut items = Vec::with_capacity(list.len());
-    items.append(list);
-    Value::list(items)
 }

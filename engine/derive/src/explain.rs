@@ -1,5 +1,8 @@
 //! Why a link or a clique is what it is, and what found no partner.
 
+mod reasons;
+mod usual;
+
 use calipso_model::{LinkRef, ObjectKey, Str, Value};
 use calipso_spec::checked::At;
 
@@ -10,6 +13,9 @@ use crate::{
     join::opposite,
     rules::{Candidate, Join, Yield},
 };
+
+pub use reasons::{Reason, Stop};
+pub use usual::Usual;
 
 /// One end of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,7 +98,7 @@ pub struct LinkExplanation {
 }
 
 /// What one step of a clique's path did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CliqueStep {
     /// As written in the spec.
     pub step: Str,
@@ -104,6 +110,8 @@ pub struct CliqueStep {
     pub taken: usize,
     /// Links that the constraints refused.
     pub refused: usize,
+    /// Why it took none: what the first objects that it started from say.
+    pub stops: Vec<Stop>,
 }
 
 /// Why a clique is what it is.
@@ -153,6 +161,10 @@ impl Graph {
         limit: usize,
         found: &mut Vec<DanglingEnd>,
     ) {
+        // What met is not known of a rule that was given up.
+        if self.gave_up(join) {
+            return;
+        }
         let rule = &self.rules().joins[join];
         let index = self.index(join);
         let evaluator = self.evaluator();
@@ -255,30 +267,34 @@ impl Graph {
     #[must_use]
     pub fn explain_clique(&self, focal_point: &ObjectKey) -> Option<CliqueExplanation> {
         let rules = self.rules();
-        let type_id = *rules.type_ids.get(&focal_point.object_type)?;
-        let place = self.nodes_of(type_id).find(&focal_point.id)?;
-        let number = rules.cliques.iter().position(|plan| plan.focal == type_id)?;
+        let (number, place) = self.plan_of(focal_point)?;
         let plan = &rules.cliques[number];
         let mut counts = Vec::new();
         let found = Scratch::default().walk(&self.view(), number, place, Some(&mut counts));
-        let steps = plan.steps.iter().zip(counts).map(|(step, count)| CliqueStep {
-            step: step.written.clone(),
-            applies: step.links.is_some(),
-            from: count.from,
-            taken: count.taken,
-            refused: count.refused,
-        });
+        let steps: Vec<CliqueStep> = plan
+            .steps
+            .iter()
+            .zip(counts)
+            .map(|(step, count)| CliqueStep {
+                step: step.written.clone(),
+                applies: step.links.is_some(),
+                from: count.from,
+                taken: count.taken,
+                refused: count.refused,
+                stops: if count.taken == 0 { self.stops(step, count.from, &found) } else { Vec::new() },
+            })
+            .collect();
         let constraints = found.limits.into_iter().map(|limit| (rules.constraints[limit.place].clone(), limit.value));
         Some(CliqueExplanation {
             clique_type: plan.name.clone(),
             at: plan.at.clone(),
             candidates: plan.candidates.clone(),
             constraints: constraints.collect(),
-            steps: steps.collect(),
+            steps,
         })
     }
 
     fn evaluator(&self) -> Evaluator<'_> {
-        Evaluator::new(self.rules(), self.all_nodes(), self.all_indexes(), 1)
+        Evaluator::new(self.rules(), self.all_nodes(), self.all_indexes(), 1, &crate::bounds::UNMETERED)
     }
 }

@@ -13,6 +13,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use calipso_model::{Delta, Object, ObjectKey, Str};
 
 use crate::{
+    bounds::Meter,
     cliques::Scratch,
     faults::Faults,
     hash::{KeySeed, Seeded},
@@ -78,6 +79,7 @@ pub struct Graph {
     /// By clique plan, by place of the focal point: fingerprint of its clique, 0 for none.
     fingerprints: Vec<Vec<u128>>,
     faults: Faults,
+    meter: Meter,
     threads: usize,
     key_seed: KeySeed,
     digest_seed: Seeded,
@@ -101,6 +103,7 @@ impl Graph {
         let indexes = rules.indexes.iter().map(|join| Index::new(widths(join))).collect();
         let links = rules.link_types.iter().map(|_| Links::default()).collect();
         let fingerprints = rules.cliques.iter().map(|_| Vec::new()).collect();
+        let meter = Meter::new(&rules);
         Self {
             rules,
             nodes,
@@ -110,6 +113,7 @@ impl Graph {
             implicit: BTreeMap::new(),
             fingerprints,
             faults: Faults::default(),
+            meter,
             threads: threads.max(1),
             key_seed: KeySeed::random(),
             digest_seed: Seeded::fixed(DIGEST_SEED),

@@ -1,11 +1,10 @@
 //! The index of one join: keys, and the rows of both ends that have them.
 
-use calipso_model::Value;
+use calipso_model::{Value, same::same_list};
 
 use crate::{
     hash::{KeyHash, LookUp},
     nodes::NIL,
-    same::same_list,
 };
 
 /// Keys of some objects at one end, before they are in the index: their hashes, and for each the generator values that

@@ -4,6 +4,8 @@
 //! or in many, the graph is the one that the objects as they are now lead to, and the [`Outcome`] of a change says what
 //! is different. No clock, no network, no randomness that shows.
 
+mod bounds;
+mod causes;
 mod cliques;
 mod eval;
 mod explain;
@@ -14,10 +16,14 @@ mod join;
 mod nodes;
 mod par;
 mod rules;
-mod same;
 mod store;
 
-pub use explain::{Cardinality, CliqueExplanation, CliqueStep, Dangling, DanglingEnd, End, LinkExplanation, RuleUse};
+pub use bounds::Exceeded;
+pub use causes::{Cause, Causes, Consequences, Difference, Happening, Known, Sides, Unit, UnitKind, causes, units};
+pub use explain::{
+    Cardinality, CliqueExplanation, CliqueStep, Dangling, DanglingEnd, End, LinkExplanation, Reason, RuleUse, Stop,
+    Usual,
+};
 pub use faults::Fault;
 pub use graph::{Changes, Graph, Outcome, Sizes, Work};
 pub use rules::{Candidate, Rules, RulesError};

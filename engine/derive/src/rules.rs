@@ -13,7 +13,7 @@ use calipso_spec::{
     checked::{At, Take},
 };
 
-use crate::nodes::attribute_bit;
+use crate::{bounds::Meter, nodes::attribute_bit};
 
 pub use choose::Candidate;
 
@@ -173,6 +173,30 @@ pub(crate) enum AttributeRule {
     Own(Box<Own>),
     /// A join, by its number.
     Join(usize),
+}
+
+impl AttributeRule {
+    /// Its number among all rules.
+    pub(crate) fn number(&self, rules: &Rules) -> usize {
+        match self {
+            Self::Own(own) => rules.joins.len() + own.number,
+            Self::Join(join) => *join,
+        }
+    }
+}
+
+impl Attribute {
+    /// Whether one of its rules was given up.
+    pub(crate) fn is_over(&self, rules: &Rules, meter: &Meter) -> bool {
+        self.rules.iter().any(|rule| meter.is_over(rule.number(rules)))
+    }
+}
+
+impl LinkRules {
+    /// Whether one of its rules was given up.
+    pub(crate) fn is_over(&self, meter: &Meter) -> bool {
+        self.joins.iter().any(|join| meter.is_over(*join))
+    }
 }
 
 /// A derived attribute of one type.

@@ -1,11 +1,10 @@
 //! The links of one type, by both ends.
 
-use calipso_model::{LinkState, Map, Str, Value};
+use calipso_model::{LinkState, Map, Str, Value, same::same_map};
 
 use crate::{
     hash::{Digest, LookUp, Seeded},
     nodes::{NIL, Nodes},
-    same::same_map,
 };
 
 /// What is said of a link.
@@ -21,6 +20,13 @@ pub(crate) struct Body {
 }
 
 impl Body {
+    /// How long it is.
+    pub(crate) fn bytes(&self) -> u64 {
+        let text = |text: &Option<Str>| text.as_ref().map_or(0, |text| text.len());
+        let texts = (self.name.len() + text(&self.host) + text(&self.switch)) as u64;
+        texts + self.attributes.iter().map(|(_, value)| crate::bounds::size(value)).sum::<u64>()
+    }
+
     fn same(&self, other: &Self) -> bool {
         self.name == other.name
             && self.state == other.state

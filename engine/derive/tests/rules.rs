@@ -412,3 +412,56 @@ fn one_change_among_many_costs_little() {
     let outcome = graph.apply(Changes { upsert: vec![card], remove: Vec::new() });
     assert_eq!((outcome.delta.objects.len(), outcome.work.links, outcome.work.cliques), (1, 0, 0));
 }
+
+#[test]
+fn usual_ends_are_told_from_the_others() {
+    let card = |id: &str, host: &str, label: &str| {
+        object("card", id, &format!(r#"{{"mac": "{id}", "host": "{host}", "label": "{label}"}}"#))
+    };
+    let bridge = |id: &str, host: &str, labels: &str| {
+        object("bridge", id, &format!(r#"{{"host": "{host}", "labels": {labels}, "macs": []}}"#))
+    };
+    // `eth0` needs no bridge anywhere; `eth1` has one on two hosts, and on the third it lacks it.
+    let mut objects = Vec::new();
+    for host in ["h1", "h2", "h3"] {
+        objects.push(card(&format!("{host}-a"), host, "eth0"));
+        objects.push(card(&format!("{host}-b"), host, "eth1"));
+        let labels = if host == "h3" { r#"["other"]"# } else { r#"["eth1"]"# };
+        objects.push(bridge(&format!("{host}-r"), host, labels));
+    }
+    let graph = graph(&[], objects);
+    let asked = Dangling { link_type: Some("card-bridge".into()), ..Dangling::default() };
+    let ends = graph.dangling(&asked);
+    let unexpected: Vec<String> = ends
+        .iter()
+        .zip(graph.usual(&ends))
+        .filter(|(end, usual)| usual.is_none() && &*end.rule == "by label")
+        .map(|(end, _)| end.object.to_string())
+        .collect();
+    assert_eq!(unexpected, ["card/h3-b"], "{ends:#?}");
+}
+
+#[test]
+fn a_path_that_ends_says_why() {
+    let mut objects = two_nets();
+    // A box whose card is on no bridge: its label is known to none.
+    objects.push(object("box", "b3", r#"{"host": "h"}"#));
+    objects.push(object("card", "c3", r#"{"box": "b3", "host": "h", "label": "zz"}"#));
+    let graph = graph(&[], objects);
+    let told: Vec<String> = graph
+        .dead_ends(&ObjectKey::new("box", "b3"))
+        .iter()
+        .map(|stop| format!("{} {} {:?}", stop.object, stop.step, stop.reasons))
+        .collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("card/c3 card-bridge"), "{told:?}");
+    assert!(
+        told[0].contains("Unmet") && told[0].contains("\"zz\"") && told[0].contains("lacks: [\"mac\"]"),
+        "{told:?}"
+    );
+    let why = graph.explain_clique(&ObjectKey::new("box", "b3")).expect("boxes are focal points");
+    let step = why.steps.iter().find(|step| &*step.step == "card-bridge").expect("a step of the path");
+    assert!(step.taken == 0 && step.stops.len() == 1 && !step.stops[0].reasons.is_empty(), "{step:?}");
+    let refused = graph.explain_clique(&ObjectKey::new("box", "b1")).expect("boxes are focal points");
+    assert!(format!("{:?}", refused.steps).contains("Refused"), "{refused:?}");
+}

@@ -10,7 +10,7 @@ use crate::{
     error::{EvalError, Fault},
     failed,
     fuel::Fuel,
-    ops::{compare, item, join_text, math, part_of_text, slice, truth},
+    ops::{compare, hides, item, join_text, math, part_of_text, slice, truth},
     scope::Scope,
     syntax::{Args, Bounds, Comparison, Kind, Node},
     table::{self, Trouble},
@@ -124,11 +124,13 @@ impl<'a> Run<'a, '_> {
             Kind::Attr(inner, name) => match self.open(inner)? {
                 Out::Is(Cow::Borrowed(Value::Map(map))) => match map.get(name) {
                     Some(value) => self.seen(node, Cow::Borrowed(value)),
+                    None if failed::hides(map, name) => Err(self.trouble(node, Trouble::Failed)),
                     None => Ok(Out::Missing(node, Reason::Absent)),
                 },
                 Out::Is(holder) => match holder.as_ref() {
                     Value::Map(map) => match map.get(name) {
                         Some(value) => self.seen(node, Cow::Owned(value.clone())),
+                        None if failed::hides(map, name) => Err(self.trouble(node, Trouble::Failed)),
                         None => Ok(Out::Missing(node, Reason::Absent)),
                     },
                     Value::Null => Ok(Out::Missing(node, Reason::HolderIsNull)),
@@ -183,6 +185,9 @@ impl<'a> Run<'a, '_> {
         };
         if matches!(*index, Value::Str(_)) && is_no_holder(&holder) {
             return Err(self.missing(node, Reason::HolderIs(holder.kind())));
+        }
+        if hides(&holder, &index) {
+            return Err(self.trouble(node, Trouble::Failed));
         }
         let found = match holder {
             Cow::Borrowed(holder) => item(holder, &index),

@@ -7,10 +7,10 @@ use calipso_model::{Str, Value};
 use crate::{
     error::{EvalError, ExprError},
     eval::{Out, Run},
-    failed,
+    failed::{self, Ends},
     fuel::Fuel,
     layout::{Frame, Names, Slot},
-    ops::truth,
+    ops::{text_of, truth},
     scope::{Columns, Scope},
     signature,
     syntax::{self, Kind, Math, Node},
@@ -150,6 +150,21 @@ impl Expr {
             Ok(Out::Missing(..)) => Ok(None),
             Err(error) => Err(*error),
         }
+    }
+
+    /// How the text begins and ends that it would give, where something within is not known.
+    #[must_use]
+    pub fn known_ends(&self, frame: &Frame, fuel: &mut Fuel) -> Ends {
+        let Kind::Concat(parts) = &self.0.root.kind else { return Ends::default() };
+        let mut run = self.run(frame, fuel);
+        let mut known = |node| run.value(node).ok().and_then(|value| text_of(&value));
+        let begin: Vec<Str> = parts.iter().map_while(&mut known).collect();
+        if begin.len() == parts.len() {
+            return Ends::default();
+        }
+        let mut end: Vec<Str> = parts.iter().rev().map_while(known).collect();
+        end.reverse();
+        Ends { begin: begin.concat(), end: end.concat() }
     }
 
     /// Whether the value counts as true.

@@ -2,7 +2,10 @@
 
 use calipso_model::Value;
 
-use crate::table::Trouble;
+use crate::{
+    error::{EvalError, Fault},
+    table::Trouble,
+};
 
 /// Longest list that an evaluation may make.
 pub const MAX_LIST: usize = 1_000_000;
@@ -15,19 +18,37 @@ pub const MAX_LIST: usize = 1_000_000;
 #[derive(Clone, Debug)]
 pub struct Fuel {
     left: u64,
+    made: u64,
 }
 
 impl Fuel {
     /// So many units.
     #[must_use]
     pub fn new(units: u64) -> Self {
-        Self { left: units }
+        Self { left: units, made: 0 }
     }
 
     /// Units that are left.
     #[must_use]
     pub fn left(&self) -> u64 {
         self.left
+    }
+
+    /// Bytes of text that were made, texts of a few bytes left out.
+    #[must_use]
+    pub fn made(&self) -> u64 {
+        self.made
+    }
+
+    /// Pays for something that an expression leads to.
+    ///
+    /// # Errors
+    /// There is not so much left.
+    pub fn pay(&mut self, units: u64) -> Result<(), EvalError> {
+        self.burn(units).map_err(|_| EvalError {
+            fault: Fault::Limit,
+            ..EvalError::new("the evaluation takes too long: it is out of fuel")
+        })
     }
 
     #[inline]
@@ -47,7 +68,11 @@ impl Fuel {
     /// Pays for a text that is about to be made.
     #[inline]
     pub(crate) fn text(&mut self, bytes: usize) -> Result<(), Trouble> {
-        if bytes < 16 { Ok(()) } else { self.burn(bytes as u64 / 16) }
+        if bytes < 16 {
+            return Ok(());
+        }
+        self.made = self.made.saturating_add(bytes as u64);
+        self.burn(bytes as u64 / 16)
     }
 
     /// Pays for a list that is about to be made.

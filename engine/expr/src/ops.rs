@@ -51,6 +51,18 @@ pub(crate) fn item<'v>(holder: &'v Value, index: &Value) -> Option<Cow<'v, Value
     }
 }
 
+/// Whether an element is not there only because something is not known.
+pub(crate) fn hides(holder: &Value, index: &Value) -> bool {
+    match (holder, index) {
+        (Value::Map(map), Value::Str(name)) => !map.contains_key(name) && failed::hides(map, name),
+        (Value::Map(map), Value::Int(number)) => {
+            let name = number.to_string();
+            !map.contains_key(&name) && failed::hides(map, &name)
+        }
+        _ => false,
+    }
+}
+
 /// First place and the place behind the last of a slice.
 fn range(start: Option<i64>, stop: Option<i64>, len: usize) -> (usize, usize) {
     let clamp = |bound: i64| {
@@ -198,6 +210,10 @@ pub(crate) fn compare(op: Comparison, left: &Value, right: &Value, fuel: &mut Fu
         (Value::Int(_) | Value::Float(_), Value::Int(_) | Value::Float(_)) => real(left)?.partial_cmp(&real(right)?),
         _ => None,
     };
+    let part_of = |value: &Value| matches!(value, Value::List(_) | Value::Map(_)) && failed::holds_marker(value);
+    if matches!(op, Comparison::Eq | Comparison::Ne) && (part_of(left) || part_of(right)) {
+        return Err(Trouble::Failed);
+    }
     Ok(match op {
         Comparison::Eq => left == right,
         Comparison::Ne => left != right,
@@ -224,7 +240,11 @@ pub(crate) fn contains(needle: &Value, holder: &Value, fuel: &mut Fuel) -> Resul
             }
             if unknown { Err(Trouble::Failed) } else { Ok(false) }
         }
-        Value::Map(map) => Ok(needle.as_str().is_some_and(|key| map.contains_key(key))),
+        Value::Map(map) => match needle.as_str() {
+            Some(key) if map.contains_key(key) => Ok(true),
+            Some(key) if failed::hides(map, key) => Err(Trouble::Failed),
+            _ => Ok(false),
+        },
         Value::Str(text) => match needle {
             Value::Str(part) => {
                 fuel.text(text.len())?;
@@ -247,6 +267,7 @@ pub(crate) fn path<'v>(value: &'v Value, path: &str) -> Result<Option<&'v Value>
             return Err(Trouble::Failed);
         }
         let next = match here {
+            Value::Map(map) if !map.contains_key(part) && failed::hides(map, part) => return Err(Trouble::Failed),
             Value::Map(map) => map.get(part),
             Value::List(items) => part.parse::<usize>().ok().and_then(|number| items.get(number)),
             _ => None,

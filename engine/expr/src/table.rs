@@ -1,6 +1,7 @@
 //! The closed tables of filters, tests and functions. Each thing is one entry: how it is written, what it takes and
 //! yields, what it does, and the code; checks, shapes and the reference page are made from the same entries.
 
+mod encodings;
 pub mod filters;
 pub mod functions;
 mod lists;

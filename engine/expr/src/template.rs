@@ -7,6 +7,7 @@ use calipso_model::{Map, Str, Value};
 use crate::{
     error::{EvalError, ExprError, ExprErrorKind, Fault},
     expr::{Expr, Use},
+    failed,
     fuel::Fuel,
     layout::{Frame, Names},
     ops::join_text,
@@ -130,7 +131,8 @@ impl Tree {
         Ok(Self::Text(found))
     }
 
-    /// Evaluates leaf by leaf; entries of written maps that come out null are left out, at any depth.
+    /// Evaluates leaf by leaf; entries of written maps that come out null are left out, at any depth. A leaf of a list or map
+    /// that depends on a step that failed is not known, and costs the others nothing.
     ///
     /// # Errors
     /// As [`Expr::eval`]; maps, lists and null cannot be joined into text.
@@ -148,18 +150,25 @@ impl Tree {
             Self::Expr(expr) => expr.value(scope, fuel).map(Cow::into_owned),
             Self::Text(parts) => text(parts, scope, fuel).map(Value::from),
             Self::List(items) => {
-                items.iter().map(|item| item.eval_in(scope, fuel)).collect::<Result<Vec<_>, _>>().map(Value::list)
+                items.iter().map(|item| item.leaf(scope, fuel)).collect::<Result<Vec<_>, _>>().map(Value::list)
             }
             Self::Map(entries) => {
                 let mut pairs = Vec::with_capacity(entries.len());
                 for (key, tree) in entries {
-                    let value = tree.eval_in(scope, fuel)?;
+                    let value = tree.leaf(scope, fuel)?;
                     if !value.is_null() {
                         pairs.push((key.clone(), value));
                     }
                 }
                 Ok(Value::Map(Map::from_pairs(pairs)))
             }
+        }
+    }
+
+    fn leaf(&self, scope: Scope<'_>, fuel: &mut Fuel) -> Result<Value, EvalError> {
+        match self.eval_in(scope, fuel) {
+            Err(error) if error.is_failed() => Ok(failed::marker()),
+            other => other,
         }
     }
 

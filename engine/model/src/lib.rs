@@ -7,7 +7,9 @@ pub mod delta;
 pub mod environment;
 pub mod link;
 pub mod object;
+pub mod same;
 pub mod secret;
+pub mod shown;
 
 pub use clique::{Clique, LinkRef};
 pub use delta::{Delta, Revision};

@@ -62,6 +62,11 @@ impl Json {
         }
     }
 
+    /// Whether the result is made of copies of what was read.
+    pub(crate) fn copies(&self) -> bool {
+        self.rows.is_some() || !self.tagged.is_empty()
+    }
+
     pub(crate) fn shape(&self) -> Shape {
         match &self.rows {
             None if self.must_be == MustBe::ListOfMaps => {

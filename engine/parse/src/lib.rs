@@ -9,6 +9,7 @@ mod error;
 mod json;
 mod key_values;
 mod lines;
+pub mod memory;
 mod parser;
 mod pattern;
 mod shape;

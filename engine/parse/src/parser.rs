@@ -10,6 +10,7 @@ use crate::{
     json::Json,
     key_values::KeyValues,
     lines::{Lines, Matches},
+    memory,
     pattern::Faults,
     table::Table,
     xml, yaml,
@@ -74,6 +75,21 @@ impl Parser {
         }
     }
 
+    /// An upper bound, in bytes, of the memory that [`Parser::parse`] takes for a text.
+    #[must_use]
+    pub fn memory(&self, text: &str) -> u64 {
+        match &*self.0 {
+            Compiled::Lines(_) => memory::of_lines(text, 1),
+            Compiled::KeyValues(_) => memory::of_lines(text, 2),
+            Compiled::Regex(_) | Compiled::Table(_) | Compiled::Blocks(_) => {
+                memory::of_lines(text, n_fields(&self.shape()))
+            }
+            Compiled::Json(json) => memory::of_json(text).saturating_mul(if json.copies() { 2 } else { 1 }),
+            Compiled::Yaml => memory::of_yaml(text),
+            Compiled::Xml => memory::of_xml(text),
+        }
+    }
+
     /// What [`Parser::parse`] can yield.
     #[must_use]
     pub fn shape(&self) -> Shape {
@@ -87,5 +103,15 @@ impl Parser {
             Compiled::Yaml => Shape::Any,
             Compiled::Xml => Shape::Map { known: BTreeMap::new(), others: Some(Box::new(Shape::Any)) },
         }
+    }
+}
+
+/// How many named parts a shape has in all; one line never fills more.
+fn n_fields(shape: &Shape) -> usize {
+    match shape {
+        Shape::List(inner) => n_fields(inner),
+        Shape::OneOf(shapes) => shapes.iter().map(n_fields).max().unwrap_or_default(),
+        Shape::Map { known, .. } => known.values().map(|field| 1 + n_fields(&field.shape)).sum::<usize>().max(1),
+        Shape::Any | Shape::Text | Shape::Int | Shape::Number | Shape::Bool => 1,
     }
 }

@@ -85,6 +85,25 @@ impl FailureKind {
         }
     }
 
+    /// Whether it means that somebody who was asked gave no answer.
+    #[must_use]
+    pub fn is_silence(self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable
+                | Self::Denied
+                | Self::Timeout
+                | Self::TooLarge
+                | Self::Cut
+                | Self::HostKey
+                | Self::Tls
+                | Self::Protocol
+                | Self::Busy
+                | Self::Setup
+                | Self::NotRecorded
+        )
+    }
+
     /// Who must act, and on what.
     #[must_use]
     pub fn act(self) -> &'static str {
@@ -189,6 +208,8 @@ pub(crate) struct AnswerView {
     pub(crate) headers: Map,
     pub(crate) body: Value,
     pub(crate) received_at: Option<Str>,
+    /// Bytes of memory that the values may take; no expression sees it.
+    pub(crate) memory: u64,
 }
 
 impl AnswerView {

@@ -1,5 +1,6 @@
 //! The ways to an environment's sources: forms filled in, sessions opened once, requests made of steps.
 
+mod basic;
 mod database;
 mod fields;
 mod http;
@@ -11,7 +12,7 @@ mod shell;
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant},
 };
 
@@ -30,7 +31,10 @@ use crate::{
 
 pub use self::fields::{ConfigProblem, filled_in};
 
-pub(crate) use self::rules::{rewrite, rule_for};
+pub(crate) use self::{
+    basic::basic_login,
+    rules::{rewrite, rule_for},
+};
 
 /// Where references to secrets lead.
 pub trait SecretSource: Send + Sync {
@@ -72,6 +76,8 @@ pub(crate) struct Sessions {
     pub(crate) known_hosts: PathBuf,
     pub(crate) coverage: Option<Arc<Coverage>>,
     accesses: BTreeMap<Str, Access>,
+    /// Bytes of text that the expressions of all its runs made.
+    made: AtomicU64,
     /// Requests are answered without any connection, as the inline answers of spec tests are.
     open: bool,
 }
@@ -96,6 +102,11 @@ impl Access {
         self.config.as_ref().map_err(|sentence| Why::new(FailureKind::Setup, sentence.clone()))
     }
 
+    /// How much memory the values of all pages of a list may take together.
+    pub(crate) fn max_list_memory(&self) -> u64 {
+        self.spec.limits.max_bytes.saturating_mul(16).max(MIN_MEMORY)
+    }
+
     pub(crate) fn timeout(&self, own: Option<Duration>) -> Duration {
         own.unwrap_or_else(|| Duration::from_secs(self.spec.limits.timeout_secs.max(1)))
     }
@@ -113,6 +124,22 @@ impl Access {
         }
         Ok(frame)
     }
+}
+
+/// Values of small answers are not worth counting.
+const MIN_MEMORY: u64 = 1 << 20;
+
+/// How much memory the values of one answer may take: with its text it takes no more than four times the limit.
+pub(crate) fn max_memory(max_bytes: u64) -> u64 {
+    max_bytes.saturating_mul(3).max(MIN_MEMORY)
+}
+
+/// An answer, or a list of many pages, whose values would take more memory than the limit allows.
+pub(crate) fn too_many_values(place: &str, allowed: u64, max_bytes: u64) -> Why {
+    let sentence = format!(
+        "{place} sent too much: its values would take more than the {allowed} bytes of memory that a `max_bytes` of {max_bytes} allows; the connection's limit `max_bytes` can be raised"
+    );
+    Why::new(FailureKind::TooLarge, sentence).of_host(place)
 }
 
 /// What [`Sessions::new`] needs besides the accesses.
@@ -144,6 +171,7 @@ impl Sessions {
             known_hosts,
             coverage,
             accesses,
+            made: AtomicU64::new(0),
             open: false,
         }
     }
@@ -180,6 +208,10 @@ impl World for Sessions {
 
     fn sql<'a>(&'a self, ask: SqlAsk<'a>) -> BoxFuture<'a, Result<Asked, EvalError>> {
         self.ask_sql(ask).boxed()
+    }
+
+    fn made(&self) -> Option<&AtomicU64> {
+        Some(&self.made)
     }
 
     fn run<'a>(&'a self, ask: RunAsk<'a>) -> BoxFuture<'a, Asked> {

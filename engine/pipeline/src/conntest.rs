@@ -13,7 +13,7 @@ use crate::{
     known::Known,
     plan::Plan,
     scan::sessions,
-    step::{Done, Machine},
+    step::{Done, Effort, Machine},
 };
 
 /// One line of a connection's test.
@@ -105,6 +105,7 @@ pub(crate) async fn lines_of(sessions: &Sessions, access: &Access) -> Vec<TestLi
         world: sessions,
         known: &known,
         coverage: sessions.coverage.as_deref(),
+        effort: Effort::new(sessions),
         waits: sessions.waits,
     };
     for (place, step) in spec.test.iter().enumerate() {
@@ -131,8 +132,9 @@ pub(crate) async fn lines_of(sessions: &Sessions, access: &Access) -> Vec<TestLi
             (None, _) if problems.is_empty() => continue,
             (None, _) => format!("step {}", place + 1).into(),
         };
-        let is_verdict = matches!(step.verb, Verb::Stop(_));
-        if ran && (!is_verdict || !problems.is_empty()) {
+        // A verdict that did not fall was passed, and is a line like any other.
+        let is_passed = matches!(step.verb, Verb::Stop(_)) && run.stopped.is_none();
+        if ran || is_passed {
             let kind = run.failures.first().map(|failure| failure.why.kind);
             lines.push(line(&name, (!problems.is_empty()).then(|| problems.join("; ")), kind));
         }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 pub(crate) use self::{
-    check::checked,
+    check::{checked, shown},
     place::{Placement, place, with_identity},
 };
 
@@ -101,6 +101,14 @@ impl Identities {
         Ok(Identity { form, key: key.clone(), name, object_name, parent })
     }
 
+    /// What says how new an object is, where its type has that.
+    pub(crate) fn version(&self, type_name: &Str, attributes: &Map) -> Option<Value> {
+        let object_type = self.types.get(type_name)?;
+        let frame = self.frame(object_type, attributes);
+        let version = object_type.newest_by.as_ref()?.eval(&frame, &mut Fuel::default()).ok()?;
+        (!version.is_null()).then_some(version)
+    }
+
     fn object_type(&self, name: &Str) -> Result<&Arc<ObjectType>, Why> {
         self.types.get(name).ok_or_else(|| Why::new(FailureKind::Identity, format!("there is no object type {name}")))
     }
@@ -121,6 +129,11 @@ impl Identities {
         let sentence = format!("no form of {} holds for what was emitted", object_type.head.name);
         Err(Why::new(FailureKind::Identity, sentence))
     }
+}
+
+/// Whether one version is newer than another; of different kinds none is.
+pub(crate) fn is_newer(version: &Value, than: &Value) -> bool {
+    version.kind() == than.kind() && version.total_cmp(than) == std::cmp::Ordering::Greater
 }
 
 /// A text, or a number in its text form.

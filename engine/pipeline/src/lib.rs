@@ -27,4 +27,4 @@ pub use report::{FailureReport, ScanReport, StaleScope};
 pub use scan::{Observer, Phase, Quiet, ScanError, ScanMode, ScanRequest, scan};
 pub use spec_test::{TestReport, run_spec_tests};
 pub use tokio_util::sync::CancellationToken;
-pub use work::{Clock, Doors, LayeredSpecs, Settings, SpecSource, Worker};
+pub use work::{Clock, Doors, LayeredSpecs, Settings, SpecSource, Worker, own_specs};

@@ -1,7 +1,8 @@
 //! What is known of an environment: scopes, the contributions in them, and the documents that follow.
 //!
 //! Only a [`Complete`] answer can take something out of a scope; an [`Incomplete`] one only adds and replaces. That the
-//! two cannot be mixed up is the work of their types.
+//! two cannot be mixed up is the work of their types. An object that an answer names but does not say properly is *refused*:
+//! what was known of it stays as it was, whatever becomes of the others.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,14 +24,21 @@ pub(crate) struct Contribution {
 /// What a run brought for one scope.
 pub(crate) type Members = BTreeMap<ObjectKey, Contribution>;
 
-/// Everything that is in a scope.
+/// Objects that an answer names but does not say properly, and why.
+pub(crate) type Refused = BTreeMap<ObjectKey, String>;
+
+/// Everything that is in a scope, but for what was refused.
 #[derive(Debug)]
-pub(crate) struct Complete(Members);
+pub(crate) struct Complete {
+    members: Members,
+    refused: Refused,
+}
 
 /// Something of what is in a scope, and why not all.
 #[derive(Debug)]
 pub(crate) struct Incomplete {
     members: Members,
+    refused: Refused,
     problem: String,
 }
 
@@ -43,10 +51,10 @@ pub(crate) enum Answered {
 
 impl Answered {
     /// Sorts an answer by what went wrong, if anything.
-    pub(crate) fn new(members: Members, problem: Option<String>) -> Self {
+    pub(crate) fn new(members: Members, refused: Refused, problem: Option<String>) -> Self {
         match problem {
-            None => Self::Whole(Complete(members)),
-            Some(problem) => Self::Part(Incomplete { members, problem }),
+            None => Self::Whole(Complete { members, refused }),
+            Some(problem) => Self::Part(Incomplete { members, refused, problem }),
         }
     }
 }
@@ -61,6 +69,8 @@ struct Scope {
     problem: Option<Str>,
     order: u32,
     members: Members,
+    /// Objects that were refused when the rest of it was read; those that are members may be out of date.
+    refused: BTreeSet<ObjectKey>,
 }
 
 impl Scope {
@@ -74,12 +84,43 @@ impl Scope {
             problem: None,
             order: 0,
             members: Members::new(),
+            refused: BTreeSet::new(),
         }
+    }
+
+    /// Whether something in it may be out of date.
+    fn is_stale(&self) -> bool {
+        !self.complete || self.problem.is_some()
+    }
+
+    /// How many objects of it may be out of date.
+    fn n_stale(&self) -> usize {
+        if self.complete {
+            self.refused.iter().filter(|key| self.members.contains_key(*key)).count()
+        } else {
+            self.members.len()
+        }
+    }
+
+    /// Notes what was refused in an answer that says everything else.
+    fn except(&mut self, refused: Refused, now: &Str) {
+        self.refused = refused.keys().cloned().collect();
+        if refused.is_empty() {
+            self.problem = None;
+            self.stale_since = None;
+            return;
+        }
+        let named: Vec<&str> = refused.values().take(MAX_NAMED).map(String::as_str).collect();
+        let more = refused.len().saturating_sub(MAX_NAMED);
+        let more = if more > 0 { format!("; and {more} more were refused") } else { String::new() };
+        self.problem = Some(format!("{}{more}", named.join("; ")).into());
+        self.stale_since.get_or_insert_with(|| now.clone());
     }
 
     /// Notes that it could not be read.
     fn doubt(&mut self, problem: String, now: &Str) {
         self.complete = false;
+        self.refused.clear();
         self.tried_at = now.clone();
         self.problem = Some(problem.into());
         if self.stale_since.is_none() {
@@ -87,6 +128,9 @@ impl Scope {
         }
     }
 }
+
+/// How many refused objects the problem of a scope names.
+const MAX_NAMED: usize = 20;
 
 /// All scopes of one environment.
 #[derive(Debug, Default)]
@@ -109,6 +153,18 @@ pub(crate) struct Stale {
     pub(crate) n_objects: usize,
 }
 
+/// Two runs of one fetcher that say different things of one object.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Dispute {
+    pub(crate) fetcher: Str,
+    pub(crate) object: ObjectKey,
+    pub(crate) attribute: Str,
+    /// What the first says, and what the second says, which counts.
+    pub(crate) values: (Value, Value),
+    /// Below which objects they ran.
+    pub(crate) parents: (ObjectKey, ObjectKey),
+}
+
 impl Inventory {
     /// From what the store kept.
     pub(crate) fn from_records(records: Vec<ScopeRecord>) -> Self {
@@ -121,6 +177,12 @@ impl Inventory {
                 inventory.holders.entry(object.clone()).or_default().insert((order, Arc::clone(&key)));
                 members.insert(object, Contribution { attributes: contribution, asserts, at });
             }
+            // Which they were is told by the problem, which begins with their keys.
+            let is_refused = |object: &&ObjectKey| {
+                let name = format!("{object}");
+                record.complete && record.problem.as_ref().is_some_and(|problem| problem.contains(&name))
+            };
+            let refused = members.keys().filter(is_refused).cloned().collect();
             let scope = Scope {
                 complete: record.complete,
                 scanned_at: record.scanned_at,
@@ -129,6 +191,7 @@ impl Inventory {
                 problem: record.problem,
                 order,
                 members,
+                refused,
             };
             inventory.touch_all(&scope);
             inventory.scopes.insert(key, scope);
@@ -141,18 +204,29 @@ impl Inventory {
         let key = Arc::new(key);
         let former = self.take(&key);
         let scope = match answer {
-            Answered::Whole(Complete(members)) => Scope {
-                complete: true,
-                scanned_at: now.clone(),
-                tried_at: now.clone(),
-                stale_since: None,
-                problem: None,
-                order,
-                members,
-            },
-            Answered::Part(Incomplete { members, problem }) => {
+            Answered::Whole(Complete { mut members, refused }) => {
+                let former = former.unwrap_or_else(Scope::never_read);
+                members.extend(refused.keys().filter_map(|key| former.members.get_key_value(key)).map(owned));
+                let mut scope = Scope {
+                    complete: true,
+                    scanned_at: now.clone(),
+                    tried_at: now.clone(),
+                    // What was stale as a whole is so no more; single objects are since they were read last.
+                    stale_since: former
+                        .stale_since
+                        .or(Some(former.scanned_at).filter(|moment| former.complete && !moment.is_empty())),
+                    problem: None,
+                    order,
+                    members,
+                    refused: BTreeSet::new(),
+                };
+                scope.except(refused, now);
+                scope
+            }
+            Answered::Part(Incomplete { mut members, refused, problem }) => {
                 let mut scope = former.unwrap_or_else(Scope::never_read);
                 scope.order = order;
+                members.retain(|key, _| !(refused.contains_key(key) && scope.members.contains_key(key)));
                 scope.members.extend(members);
                 scope.doubt(problem, now);
                 scope
@@ -179,11 +253,20 @@ impl Inventory {
         });
         scope.order = order;
         match answer {
-            Answered::Whole(Complete(members)) => {
-                scope.members.retain(|key, _| !is_below(key));
+            Answered::Whole(Complete { mut members, refused }) => {
+                members.retain(|key, _| !(refused.contains_key(key) && scope.members.contains_key(key)));
+                scope.members.retain(|key, _| !is_below(key) || refused.contains_key(key));
                 scope.members.extend(members.into_iter().filter(|(key, _)| is_below(key)));
+                if scope.complete {
+                    let problem = scope.problem.clone().unwrap_or_else(|| "".into());
+                    let elsewhere = scope.refused.iter().filter(|key| !is_below(key));
+                    let mut all: Refused = elsewhere.map(|key| (key.clone(), problem.to_string())).collect();
+                    all.extend(refused.into_iter().filter(|(key, _)| is_below(key)));
+                    scope.except(all, now);
+                }
             }
-            Answered::Part(Incomplete { members, problem }) => {
+            Answered::Part(Incomplete { mut members, refused, problem }) => {
+                members.retain(|key, _| !(refused.contains_key(key) && scope.members.contains_key(key)));
                 scope.members.extend(members.into_iter().filter(|(key, _)| is_below(key)));
                 scope.doubt(problem, now);
             }
@@ -203,6 +286,35 @@ impl Inventory {
     /// Keys of the scopes of which something is not known.
     pub(crate) fn doubtful(&self) -> impl Iterator<Item = &ScopeKey> {
         self.scopes.iter().filter(|(_, scope)| !scope.complete).map(|(key, _)| &**key)
+    }
+
+    /// Takes everything out of a scope but what others refused: of that, what was known stays.
+    pub(crate) fn withdraw_but(&mut self, key: &ScopeKey, refused: &BTreeMap<ObjectKey, Str>, now: &Str) {
+        let shared = Arc::new(key.clone());
+        let Some(mut scope) = self.take(&shared) else { return };
+        scope.members.retain(|object, _| refused.contains_key(object));
+        let stays = scope.members.keys().filter_map(|object| Some((object, refused.get(object)?)));
+        let stays: Refused = stays.map(|(object, why)| (object.clone(), why.to_string())).collect();
+        if scope.members.is_empty() {
+            self.changed.remove(&shared);
+            self.removed.insert(shared);
+            return;
+        }
+        scope.complete = true;
+        scope.except(stays, now);
+        self.put(shared, scope);
+    }
+
+    /// Objects of a type that were refused where the rest of their scope was read, and why.
+    pub(crate) fn refused(&self, object_type: &Str) -> BTreeMap<ObjectKey, Str> {
+        let scopes = self.scopes.iter().filter(|(key, scope)| key.object_type == *object_type && scope.complete);
+        let problem = |scope: &Scope| scope.problem.clone().unwrap_or_else(|| "".into());
+        scopes.flat_map(|(_, scope)| scope.refused.iter().map(|key| (key.clone(), problem(scope)))).collect()
+    }
+
+    /// When what is known of a scope came at the latest, RFC 3339.
+    pub(crate) fn tried_at(&self, key: &ScopeKey) -> Option<&Str> {
+        self.scopes.get(key).map(|scope| &scope.tried_at)
     }
 
     /// Starts without anything that another inventory knows; its scopes go when this one is saved.
@@ -319,6 +431,40 @@ impl Inventory {
         merged
     }
 
+    /// Where two runs of one fetcher say different things of one attribute; the later one of each counts.
+    pub(crate) fn disputes(&self, types: &BTreeMap<Str, Arc<ObjectType>>) -> Vec<Dispute> {
+        let mut disputes = Vec::new();
+        for (object, holders) in self.holders.iter().filter(|(_, holders)| holders.len() > 1) {
+            let found: Vec<(&ScopeKey, &Contribution)> = holders
+                .iter()
+                .filter_map(|(_, key)| Some((&**key, self.scopes.get(key)?.members.get(object)?)))
+                .collect();
+            let declared = types.get(&object.object_type);
+            let unites = |name: &str| {
+                declared.and_then(|known| known.attributes.get(name)).is_some_and(|known| known.merge_union)
+            };
+            let dispute = found.windows(2).find_map(|pair| {
+                let [(first, one), (second, other)] = pair else { return None };
+                if first.fetcher != second.fetcher {
+                    return None;
+                }
+                let differs = |(name, value): &&(Str, Value)| {
+                    !unites(name) && other.attributes.get(name).is_some_and(|known| known != value)
+                };
+                let (attribute, value) = one.attributes.iter().find(differs)?;
+                Some(Dispute {
+                    fetcher: first.fetcher.clone(),
+                    object: object.clone(),
+                    attribute: attribute.clone(),
+                    values: (value.clone(), other.attributes.get(attribute)?.clone()),
+                    parents: (first.parent.clone(), second.parent.clone()),
+                })
+            });
+            disputes.extend(dispute);
+        }
+        disputes
+    }
+
     /// Forgets scopes whose parent does not exist any more, and those that this leaves without parents.
     pub(crate) fn withdraw_orphans(&mut self, root: &ObjectKey) -> usize {
         let mut n_withdrawn = 0;
@@ -341,13 +487,13 @@ impl Inventory {
 
     /// Scopes that are not up to date.
     pub(crate) fn stale(&self) -> Vec<Stale> {
-        let stale = self.scopes.iter().filter(|(_, scope)| !scope.complete);
+        let stale = self.scopes.iter().filter(|(_, scope)| scope.is_stale());
         stale
             .map(|(key, scope)| Stale {
                 key: (**key).clone(),
                 since: scope.stale_since.clone().unwrap_or_else(|| scope.tried_at.clone()),
                 problem: scope.problem.clone().unwrap_or_else(|| "".into()),
-                n_objects: scope.members.len(),
+                n_objects: scope.n_stale(),
             })
             .collect()
     }
@@ -375,6 +521,10 @@ impl Inventory {
         });
         ScopeChanges { put: put.collect(), remove: self.removed.iter().map(|key| (**key).clone()).collect() }
     }
+}
+
+fn owned((key, contribution): (&ObjectKey, &Contribution)) -> (ObjectKey, Contribution) {
+    (key.clone(), contribution.clone())
 }
 
 /// The elements of both lists, each once, in the order in which they are met.
@@ -419,12 +569,17 @@ mod tests {
         let now: Str = "2024-01-01T00:00:00Z".into();
         let later: Str = "2024-01-02T00:00:00Z".into();
         let mut inventory = Inventory::default();
-        inventory.apply(scope("f"), 0, Answered::new(members(&["a", "b"], true), None), &now);
-        inventory.apply(scope("f"), 0, Answered::new(members(&["c"], true), Some("cut".into())), &later);
+        inventory.apply(scope("f"), 0, Answered::new(members(&["a", "b"], true), Refused::new(), None), &now);
+        inventory.apply(
+            scope("f"),
+            0,
+            Answered::new(members(&["c"], true), Refused::new(), Some("cut".into())),
+            &later,
+        );
         assert_eq!(ids(&inventory), ["a", "b", "c"]);
         let stale = inventory.stale();
         assert_eq!((stale.len(), &stale[0].since), (1, &now));
-        inventory.apply(scope("f"), 0, Answered::new(members(&["c"], true), None), &later);
+        inventory.apply(scope("f"), 0, Answered::new(members(&["c"], true), Refused::new(), None), &later);
         assert_eq!(ids(&inventory), ["c"]);
         assert!(inventory.stale().is_empty());
     }
@@ -433,10 +588,10 @@ mod tests {
     fn an_object_goes_when_nobody_asserts_it_and_additions_never_do() {
         let now: Str = "2024-01-01T00:00:00Z".into();
         let mut inventory = Inventory::default();
-        inventory.apply(scope("f"), 0, Answered::new(members(&["a"], true), None), &now);
-        inventory.apply(scope("g"), 1, Answered::new(members(&["a", "b"], false), None), &now);
+        inventory.apply(scope("f"), 0, Answered::new(members(&["a"], true), Refused::new(), None), &now);
+        inventory.apply(scope("g"), 1, Answered::new(members(&["a", "b"], false), Refused::new(), None), &now);
         assert_eq!(ids(&inventory), ["a"]);
-        inventory.apply(scope("f"), 0, Answered::new(Members::new(), None), &now);
+        inventory.apply(scope("f"), 0, Answered::new(Members::new(), Refused::new(), None), &now);
         assert!(ids(&inventory).is_empty());
     }
 
@@ -445,11 +600,17 @@ mod tests {
         let now: Str = "2024-01-01T00:00:00Z".into();
         let later: Str = "2024-01-02T00:00:00Z".into();
         let mut inventory = Inventory::default();
-        inventory.apply(scope("f"), 0, Answered::new(members(&["a", "b"], true), None), &now);
+        inventory.apply(scope("f"), 0, Answered::new(members(&["a", "b"], true), Refused::new(), None), &now);
         let below = |key: &ObjectKey| &*key.id == "a";
-        inventory.apply_below(scope("f"), 3, Answered::new(Members::new(), None), &below, &later);
+        inventory.apply_below(scope("f"), 3, Answered::new(Members::new(), Refused::new(), None), &below, &later);
         assert!(ids(&inventory) == ["b"] && inventory.stale().is_empty());
-        inventory.apply_below(scope("f"), 3, Answered::new(Members::new(), Some("cut".into())), &below, &later);
+        inventory.apply_below(
+            scope("f"),
+            3,
+            Answered::new(Members::new(), Refused::new(), Some("cut".into())),
+            &below,
+            &later,
+        );
         let stale = inventory.stale();
         assert_eq!((ids(&inventory), &stale[0].since, &*stale[0].problem), (vec!["b".to_owned()], &now, "cut"));
     }
@@ -459,11 +620,11 @@ mod tests {
         let now: Str = "2024-01-01T00:00:00Z".into();
         let root = ObjectKey::new("environment", "e");
         let mut inventory = Inventory::default();
-        inventory.apply(scope("f"), 0, Answered::new(members(&["a"], true), None), &now);
+        inventory.apply(scope("f"), 0, Answered::new(members(&["a"], true), Refused::new(), None), &now);
         let below = ScopeKey { parent: ObjectKey::new("card", "a"), ..scope("g") };
-        inventory.apply(below, 1, Answered::new(members(&["x"], true), None), &now);
+        inventory.apply(below, 1, Answered::new(members(&["x"], true), Refused::new(), None), &now);
         assert_eq!(inventory.withdraw_orphans(&root), 0);
-        inventory.apply(scope("f"), 0, Answered::new(Members::new(), None), &now);
+        inventory.apply(scope("f"), 0, Answered::new(Members::new(), Refused::new(), None), &now);
         assert_eq!(inventory.withdraw_orphans(&root), 1);
         assert!(ids(&inventory).is_empty());
         assert_eq!(inventory.changes().remove.len(), 1);

@@ -146,11 +146,14 @@ pub fn plan(specs: &Arc<Specs>, environment: &Environment) -> Result<Plan, PlanE
     let by_name: BTreeMap<&Str, &Arc<Fetcher>> = chosen.iter().map(|fetcher| (&fetcher.head.name, fetcher)).collect();
     let staged =
         schedule.stages.iter().enumerate().flat_map(|(stage, names)| names.iter().map(move |name| (stage, name)));
+    let reached = reached(&chosen);
     let mut fetchers = Vec::new();
     for (stage, name) in staged {
         let Some(fetcher) = by_name.get(name).map(|fetcher| Arc::clone(fetcher)) else { continue };
         let roles = roles_of(&fetcher.steps);
-        for role in roles.iter().filter(|role| !connections.contains_key(*role)) {
+        let missing = roles.iter().filter(|role| !connections.contains_key(*role));
+        // Whatever never gets a parent here needs nothing.
+        for role in missing.filter(|_| reached.contains(&fetcher.under)) {
             warnings.push(format!(
                 "the environment has no connection for the role {role}, which the fetcher {} needs",
                 fetcher.head.name
@@ -166,12 +169,7 @@ pub fn plan(specs: &Arc<Specs>, environment: &Environment) -> Result<Plan, PlanE
         });
     }
     let choices = explain::choices(specs, environment, &distribution, &connections);
-    let commands: Vec<CommandRule> = distribution
-        .commands
-        .iter()
-        .filter(|rule| rule.environment.matches(environment, &distribution))
-        .cloned()
-        .collect();
+    let commands: Vec<CommandRule> = distribution.rules_for(environment).cloned().collect();
 
     Ok(Plan {
         environment: environment.clone(),
@@ -229,6 +227,20 @@ fn distribution(specs: &Specs, environment: &Environment) -> Result<Arc<Distribu
         });
     }
     Ok(Arc::clone(distribution))
+}
+
+/// Types of which there can be objects here: those that a fetcher emits which can run, from the root on.
+fn reached(fetchers: &[Arc<Fetcher>]) -> BTreeSet<Str> {
+    let mut reached = BTreeSet::from([Str::from(ROOT)]);
+    loop {
+        let running = fetchers.iter().filter(|fetcher| reached.contains(&fetcher.under));
+        let more: Vec<Str> =
+            running.flat_map(|fetcher| &fetcher.emits).filter(|name| !reached.contains(*name)).cloned().collect();
+        if more.is_empty() {
+            return reached;
+        }
+        reached.extend(more);
+    }
 }
 
 /// Whether a type is the root of all objects.

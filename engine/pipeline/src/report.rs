@@ -1,13 +1,20 @@
 //! What a scan did, what failed and who can act, what is out of date, what changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use calipso_derive::{Dangling, DanglingEnd, Graph};
 use calipso_model::{Delta, Map, ObjectKey, Revision, Str, Value};
 use calipso_store::ReportId;
 use calipso_transport::SourceStats;
 
-use crate::{answer::FailureKind, fetch::Fetched, merge::Stale, plan::Plan, scan::ScanMode};
+use crate::{
+    answer::FailureKind,
+    fetch::Fetched,
+    identity::shown,
+    merge::{Dispute, Stale},
+    plan::Plan,
+    scan::ScanMode,
+};
 
 /// A step that failed, under however many parents.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +36,9 @@ pub struct FailureReport {
     /// How often it happened.
     pub times: usize,
 }
+
+/// How many faults of rules a report lists.
+const MAX_FAULTS: usize = 1000;
 
 /// How many ends without partner a report lists.
 const MAX_DANGLING: usize = 1000;
@@ -63,6 +73,10 @@ pub struct ScanReport {
     pub n_runs: usize,
     /// How many of these were not complete.
     pub n_incomplete: usize,
+    /// How many questions of fetchers were answered, be it with a no.
+    pub n_answers: usize,
+    /// How many were not.
+    pub n_silent: usize,
     /// What every source was asked.
     pub sources: Vec<SourceStats>,
     /// What failed.
@@ -77,6 +91,8 @@ pub struct ScanReport {
     pub misplaced: Vec<(ObjectKey, String)>,
     /// Faults of rules that derive, with the line of the spec.
     pub derivation: Vec<(Str, String)>,
+    /// Rules that were given up, as they take more than the objects allow; they are among the faults, too.
+    pub given_up: Vec<(Str, String)>,
     /// Ends of links that found no partner, of objects that have no link of the type otherwise; at most a thousand.
     pub dangling: Vec<DanglingEnd>,
     /// Objects with more links than their link type allows, with the line of the spec.
@@ -93,8 +109,36 @@ pub struct ScanReport {
     pub changed_links: Changed,
     /// Cliques that changed.
     pub changed_cliques: Changed,
-    /// What the plan warned of.
+    /// What the plan warned of, and what the scan did.
     pub warnings: Vec<String>,
+    /// Objects that went back to an older version, by fetcher and type: how many, and the first as a sentence.
+    reversals: BTreeMap<(Str, Str), (usize, String)>,
+}
+
+/// Why a scan could not look at anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blind {
+    /// Every login, or every right, was refused.
+    Denied,
+    /// Nobody could be reached.
+    Unreachable,
+    /// No connection can be used as it is configured.
+    Setup,
+    /// For several reasons.
+    Mixed,
+}
+
+impl Blind {
+    /// Its name in reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::Unreachable => "unreachable",
+            Self::Setup => "setup",
+            Self::Mixed => "mixed",
+        }
+    }
 }
 
 /// A scope that is out of date.
@@ -125,10 +169,31 @@ impl ScanReport {
         }
     }
 
-    /// Whether every source gave a complete answer.
+    /// Whether every source gave a complete answer, and every rule was followed to its end.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.n_incomplete == 0
+        self.n_incomplete == 0 && self.given_up.is_empty()
+    }
+
+    /// Whether the scan could not look: it asked, and nobody answered anything. Then nothing that it tells is new.
+    #[must_use]
+    pub fn blind(&self) -> Option<Blind> {
+        if self.n_answers > 0 || self.n_silent == 0 {
+            return None;
+        }
+        // What follows from that is no reason of its own.
+        let silent = self.failures.iter().filter(|failure| failure.kind.is_silence());
+        let kinds: BTreeSet<FailureKind> = silent.map(|failure| failure.kind).collect();
+        let all = |wanted: &[FailureKind]| !kinds.is_empty() && kinds.iter().all(|kind| wanted.contains(kind));
+        Some(if all(&[FailureKind::Denied]) {
+            Blind::Denied
+        } else if all(&[FailureKind::Unreachable, FailureKind::Timeout, FailureKind::Cut, FailureKind::Busy]) {
+            Blind::Unreachable
+        } else if all(&[FailureKind::Setup]) {
+            Blind::Setup
+        } else {
+            Blind::Mixed
+        })
     }
 
     /// Scopes that are out of date.
@@ -147,6 +212,8 @@ impl ScanReport {
 
     pub(crate) fn add_run(&mut self, fetcher: &Str, parent: &ObjectKey, fetched: &Fetched) {
         self.n_runs += 1;
+        self.n_answers += fetched.answers_and_silences.0;
+        self.n_silent += fetched.answers_and_silences.1;
         self.n_incomplete += usize::from(fetched.problem.is_some());
         for failure in &fetched.failures {
             let report = FailureReport {
@@ -173,11 +240,62 @@ impl ScanReport {
         }
     }
 
+    /// Notes that an object went back to an older version.
+    pub(crate) fn add_reversal(&mut self, fetcher: &Str, object: &ObjectKey, from: &Value, to: &Value) {
+        let first = || format!("{object} from {} to {}", shown(from), shown(to));
+        let noted = self.reversals.entry((fetcher.clone(), object.object_type.clone())).or_insert_with(|| (0, first()));
+        noted.0 += 1;
+    }
+
+    /// Tells what single runs noted, once all have run.
+    pub(crate) fn close_runs(&mut self) {
+        for ((fetcher, object_type), (times, first)) in std::mem::take(&mut self.reversals) {
+            self.warnings.push(format!(
+                "{times} objects of the type {object_type} went back to an older version ({first}): a complete answer of \
+                 {fetcher}, asked for after the newer one had come, says so; was a database restored?"
+            ));
+        }
+    }
+
+    /// Tells where two runs of one fetcher say different things of one object.
+    pub(crate) fn add_disputes(&mut self, disputes: Vec<Dispute>) {
+        let mut by_fetcher: BTreeMap<(Str, Str), (usize, Dispute)> = BTreeMap::new();
+        for dispute in disputes {
+            let of = (dispute.fetcher.clone(), dispute.object.object_type.clone());
+            by_fetcher.entry(of).or_insert((0, dispute)).0 += 1;
+        }
+        for ((fetcher, object_type), (times, first)) in by_fetcher {
+            let more = if times > 1 {
+                format!("; so it is with {times} objects of the type {object_type}")
+            } else {
+                String::new()
+            };
+            self.warnings.push(format!(
+                "{fetcher} says two things of {}: `{}` is {} below {}, and {} below {}, which counts because it comes last{more}",
+                first.object,
+                first.attribute,
+                shown(&first.values.0),
+                first.parents.0,
+                shown(&first.values.1),
+                first.parents.1,
+            ));
+        }
+    }
+
     pub(crate) fn read_graph(&mut self, graph: &Graph) {
-        for fault in graph.faults() {
+        for given_up in graph.exceeded() {
+            self.given_up.push((given_up.at.to_string().into(), format!("{}: {}", given_up.rule, given_up.message)));
+        }
+        self.derivation.extend(self.given_up.iter().cloned());
+        let faults = graph.faults();
+        let n_more = faults.len().saturating_sub(MAX_FAULTS);
+        for fault in faults.into_iter().take(MAX_FAULTS) {
             let other = fault.other.as_ref().map(|other| format!(" with {other}")).unwrap_or_default();
             let sentence = format!("{}: {}{other}: {}", fault.rule, fault.object, fault.message);
             self.derivation.push((fault.at.to_string().into(), sentence));
+        }
+        if n_more > 0 {
+            self.derivation.push(("rules".into(), format!("and {n_more} more faults of rules")));
         }
         let asked = Dangling { limit: Some(MAX_DANGLING), ..Dangling::default() };
         self.dangling = graph.dangling(&asked).into_iter().filter(|end| !end.linked_otherwise).collect();
@@ -277,6 +395,9 @@ impl ScanReport {
             ("complete", Value::Bool(self.is_complete())),
             ("runs", number(self.n_runs)),
             ("incomplete_runs", number(self.n_incomplete)),
+            ("answers", number(self.n_answers)),
+            ("missing_answers", number(self.n_silent)),
+            ("could_not_look", Value::from(self.blind().map(Blind::as_str))),
             ("sources", Value::list(sources.collect())),
             ("failures", Value::list(failures.collect())),
             ("stale", Value::list(stale.collect())),

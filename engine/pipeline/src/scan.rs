@@ -8,7 +8,7 @@ mod subtree;
 use std::{sync::Arc, time::Duration};
 
 use calipso_model::{ObjectKey, Str};
-use calipso_store::{CommitInfo, Lease, Store, StoreError};
+use calipso_store::{CommitInfo, Lease, Searched, Store, StoreError};
 use calipso_transport::{Door, Scrubber};
 use tokio_util::sync::CancellationToken;
 
@@ -183,6 +183,8 @@ async fn scan_held(
         observer.phase(Phase::Fetch);
         let asking = run::stages(request, observer, &mut inventory, &mut report, &now);
         unless_cancelled(request, asking).await??;
+        report.close_runs();
+        report.add_disputes(inventory.disputes(&plan.specs.object_types));
         report.sources = request.door.stats();
     }
     observer.phase(Phase::Derive);
@@ -198,10 +200,17 @@ async fn scan_held(
         return Err(ScanError::Cancelled);
     }
     // From here on nothing is left half done: whoever cancels now comes too late.
+    request.store.search_by(&held, &searched(plan)).await?;
     let after = request.store.commit(environment, base, &held, &delta, &inventory.changes(), &info).await?;
     report.revision_after = after;
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// By what the specs let objects be found.
+fn searched(plan: &Plan) -> Searched {
+    let types = plan.specs.object_types.iter().filter(|(_, declared)| !declared.search.is_empty());
+    types.map(|(name, declared)| (name.clone(), declared.search.clone())).collect()
 }
 
 /// The outcome of a part of the work, unless somebody wants the scan to end before it is there.

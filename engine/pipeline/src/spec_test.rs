@@ -3,6 +3,7 @@
 mod connect;
 mod cover;
 mod expect;
+pub mod mutate;
 mod observe;
 
 use std::{

@@ -6,10 +6,15 @@
 mod ask;
 mod collect;
 mod each;
+mod effort;
 mod flow;
 mod lookup;
+mod lost;
 
-use calipso_expr::{EvalError, Expr, Frame, Fuel, Layout, Slot, Tree, failed};
+use calipso_expr::{
+    EvalError, Expr, Frame, Fuel, Layout, Slot, Tree,
+    failed::{self, holds_marker},
+};
 use calipso_model::{Map, Str, Value};
 use calipso_spec::checked::{At, Block, EmitStep, Step, StopStep, Verb};
 use futures::future::{BoxFuture, FutureExt};
@@ -22,7 +27,7 @@ use crate::{
 };
 
 use self::flow::groups;
-pub(crate) use self::flow::reads;
+pub(crate) use self::{effort::Effort, flow::reads, lost::Lost};
 
 /// One run of a step list.
 pub(crate) struct Machine<'a> {
@@ -30,6 +35,8 @@ pub(crate) struct Machine<'a> {
     pub(crate) world: &'a dyn World,
     pub(crate) known: &'a Known,
     pub(crate) coverage: Option<&'a Coverage>,
+    /// What its expressions did so far.
+    pub(crate) effort: Effort<'a>,
     /// Whether waiting between attempts takes real time.
     pub(crate) waits: bool,
 }
@@ -57,6 +64,8 @@ pub(crate) struct Stopped {
     pub(crate) outcome: Str,
     pub(crate) because: Option<String>,
     pub(crate) at: At,
+    /// Whether it would be reached is not known.
+    pub(crate) perhaps: bool,
 }
 
 /// What a list of steps came to.
@@ -67,8 +76,14 @@ pub(crate) struct Run {
     pub(crate) stopped: Option<Stopped>,
     /// Something was left out because it depends on what failed.
     pub(crate) spoiled: bool,
+    /// Types of which an object may have been left out.
+    pub(crate) lost: Lost,
     /// Somebody who was asked gave no answer.
     pub(crate) unanswered: bool,
+    /// How many questions to the world were answered, be it with a no.
+    pub(crate) n_answers: usize,
+    /// How many were not.
+    pub(crate) n_silent: usize,
 }
 
 impl Run {
@@ -82,10 +97,22 @@ impl Run {
         self.emissions.extend(other.emissions);
         self.failures.extend(other.failures);
         self.spoiled |= other.spoiled;
+        self.lost.join(other.lost);
         self.unanswered |= other.unanswered;
+        self.n_answers += other.n_answers;
+        self.n_silent += other.n_silent;
         if self.stopped.is_none() {
             self.stopped = other.stopped;
         }
+    }
+
+    /// Counts a question to the world; what is known already was not asked.
+    fn asked(&mut self, step: &Step, answered: bool) {
+        if matches!(step.verb, Verb::Lookup(_)) {
+            return;
+        }
+        self.n_answers += usize::from(answered);
+        self.n_silent += usize::from(!answered);
     }
 
     fn fail(&mut self, step: &Step, why: Why) {
@@ -93,6 +120,12 @@ impl Run {
         if self.failures.last() != Some(&failure) {
             self.failures.push(failure);
         }
+    }
+
+    /// Notes that an object of a type was left out.
+    fn lose(&mut self, step: &Step) {
+        self.lost.all_of(step);
+        self.spoiled = true;
     }
 
     /// Notes that an expression gave no value: quietly when that follows from an earlier failure.
@@ -116,6 +149,21 @@ pub(crate) struct Done {
     pub(crate) run: Run,
     /// A negative answer that nothing declared to mean "none".
     pub(crate) negative: bool,
+    /// How many answers are missing or negative.
+    pub(crate) missed: usize,
+    /// How many answers there are.
+    pub(crate) answered: usize,
+}
+
+/// How a list of steps ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ending {
+    /// There was a negative answer, which lets another list be tried.
+    pub(crate) negative: bool,
+    /// How many answers were missing or negative.
+    pub(crate) missed: usize,
+    /// How many answers there were.
+    pub(crate) answered: usize,
 }
 
 impl Done {
@@ -141,9 +189,10 @@ impl<'a> Machine<'a> {
         steps: &'s [Step],
         frame: &'s mut Frame,
         alternative: bool,
-    ) -> BoxFuture<'s, (Run, bool)> {
+    ) -> BoxFuture<'s, (Run, Ending)> {
         async move {
             let mut run = Run::default();
+            let mut ending = Ending::default();
             for group in groups(steps) {
                 let done = if let [step] = group {
                     vec![self.step(step, frame.clone()).await]
@@ -152,19 +201,24 @@ impl<'a> Machine<'a> {
                 };
                 let is_told = !run.unanswered && !done.iter().any(|done| done.run.unanswered);
                 for done in done {
-                    if done.negative && alternative && is_told {
-                        return (run, true);
+                    ending.missed += done.missed;
+                    ending.answered += done.answered;
+                    if done.negative && is_told {
+                        ending.negative = true;
+                        if alternative {
+                            return (run, ending);
+                        }
                     }
                     for (slot, value) in done.binds {
                         frame.set(slot, value);
                     }
                     run.join(done.run);
                     if run.stopped.is_some() {
-                        return (run, false);
+                        return (run, ending);
                     }
                 }
             }
-            (run, false)
+            (run, ending)
         }
         .boxed()
     }
@@ -184,10 +238,10 @@ impl<'a> Machine<'a> {
                     Err(error) => {
                         let mut done = Done::default();
                         done.run.fault(step, &error);
+                        done.run.lose(step);
                         if let Verb::Stop(_) = &step.verb {
                             // Whether the rest may run is not known.
-                            done.run.stopped =
-                                Some(Stopped { outcome: "incomplete".into(), because: None, at: step.at.clone() });
+                            done.run.stopped = Some(perhaps(step));
                         }
                         return done.spoil(step);
                     }
@@ -199,7 +253,7 @@ impl<'a> Machine<'a> {
             match &step.verb {
                 Verb::Let(value) => self.let_value(step, value, &mut frame),
                 Verb::Emit(emit) => self.emit(step, emit, &mut frame),
-                Verb::Stop(stop) => self.stop(step, stop, &frame),
+                Verb::Stop(stop) => self.stop(step, stop, &mut frame),
                 Verb::Do(block) => self.group(step, block, frame).await,
                 Verb::FirstOf(blocks) => self.first_of(step, blocks, frame).await,
                 Verb::Run(_) | Verb::Http(_) | Verb::Sql(_) | Verb::Lookup(_) => self.ask(step, frame).await,
@@ -226,7 +280,7 @@ impl<'a> Machine<'a> {
     fn let_value(&self, step: &Step, value: &Tree, frame: &mut Frame) -> Done {
         let mut done = Done::default();
         let Some(each) = &step.each else {
-            match value.eval(frame, &mut Fuel::default()) {
+            match self.effort.eval(|fuel| value.eval(frame, fuel)) {
                 Ok(value) => done.binds.extend(step.bind.map(|slot| (slot, value))),
                 Err(error) => {
                     done.run.fault(step, &error);
@@ -238,7 +292,7 @@ impl<'a> Machine<'a> {
         let mut items = collect::Items::new(step);
         let walked = self.walk(step, each, frame, &mut |frame, state| {
             let item = match state {
-                Ok(()) => value.eval(frame, &mut Fuel::default()),
+                Ok(()) => self.effort.eval(|fuel| value.eval(frame, fuel)),
                 Err(error) => Err(error),
             };
             items.add(frame, item, &mut done.run, step);
@@ -247,12 +301,10 @@ impl<'a> Machine<'a> {
             done.run.fault(step, &error);
             return done.spoil(step);
         }
-        match items.finish(step.take) {
+        match items.finish(step.take, &mut done.run, step) {
             Ok(value) => done.binds.extend(step.bind.map(|slot| (slot, value))),
             Err(why) => {
-                if let Some(why) = why {
-                    done.run.fail(step, why);
-                }
+                done.run.fail(step, why);
                 return done.spoil(step);
             }
         }
@@ -261,14 +313,20 @@ impl<'a> Machine<'a> {
 
     fn emit(&self, step: &Step, emit: &EmitStep, frame: &mut Frame) -> Done {
         let mut done = Done::default();
-        let mut one = |frame: &Frame| match document(emit.copy.as_ref(), &emit.without, &emit.set, frame) {
+        let made = |frame: &Frame| {
+            self.effort.eval(|fuel| document(emit.copy.as_ref(), &emit.without, &emit.set, frame, fuel))
+        };
+        let mut one = |frame: &Frame| match made(frame) {
             Ok(attributes) => done.run.emissions.push(Emission {
                 object_type: emit.object_type.clone(),
                 attributes,
                 at: step.at.clone(),
                 step: step.name.clone(),
             }),
-            Err(error) => done.run.fault(step, &error),
+            Err(error) => {
+                done.run.fault(step, &error);
+                done.run.lose(step);
+            }
         };
         let Some(each) = &step.each else {
             one(frame);
@@ -281,13 +339,28 @@ impl<'a> Machine<'a> {
         });
         for error in faults.into_iter().chain(walked.err()) {
             done.run.fault(step, &error);
+            done.run.lose(step);
         }
         done
     }
 
-    fn stop(&self, step: &Step, stop: &StopStep, frame: &Frame) -> Done {
+    fn stop(&self, step: &Step, stop: &StopStep, frame: &mut Frame) -> Done {
         let mut done = Done::default();
-        done.run.stopped = Some(self.stopped(step, stop, frame));
+        let Some(each) = &step.each else {
+            done.run.stopped = Some(self.stopped(step, stop, frame));
+            return done;
+        };
+        let mut faults = Vec::new();
+        let walked = self.walk(step, each, frame, &mut |frame, state| match state {
+            Ok(()) if done.run.stopped.is_none() => done.run.stopped = Some(self.stopped(step, stop, frame)),
+            Ok(()) => {}
+            Err(error) => faults.push(error),
+        });
+        let is_certain = done.run.stopped.is_some();
+        for error in faults.into_iter().chain(walked.err()).take_while(|_| !is_certain) {
+            done.run.fault(step, &error);
+            done.run.stopped = Some(perhaps(step));
+        }
         done
     }
 
@@ -298,7 +371,7 @@ impl<'a> Machine<'a> {
             Ok(other) => other.to_string(),
             Err(error) => error.to_string(),
         });
-        Stopped { outcome: stop.outcome.clone(), because, at: step.at.clone() }
+        Stopped { outcome: stop.outcome.clone(), because, at: step.at.clone(), perhaps: false }
     }
 
     /// `do`: once, or once for each element.
@@ -313,20 +386,29 @@ impl<'a> Machine<'a> {
         let walked = self.walk(step, each, &mut frame, &mut |frame, state| elements.push((frame.clone(), state)));
         if let Err(error) = walked {
             done.run.fault(step, &error);
+            done.run.lose(step);
             return done.spoil(step);
         }
         let runs = elements.into_iter().map(|(mut frame, state)| async move {
             let mut run = Run::default();
             let value = match state {
                 Ok(()) => {
-                    let (inner, _) = self.steps(&block.steps, &mut frame, false).await;
+                    let (mut inner, _) = self.steps(&block.steps, &mut frame, false).await;
+                    if inner.stopped.as_ref().is_some_and(|stopped| stopped.perhaps) {
+                        // What this element would have gone on to do is not known; the others go on.
+                        inner.stopped = None;
+                        inner.lose(step);
+                    }
                     run.join(inner);
                     match &block.value {
-                        Some(value) => value.eval(&frame, &mut Fuel::default()),
+                        Some(value) => self.effort.eval(|fuel| value.eval(&frame, fuel)),
                         None => Ok(Value::Null),
                     }
                 }
-                Err(error) => Err(error),
+                Err(error) => {
+                    run.lose(step);
+                    Err(error)
+                }
             };
             (frame, run, value)
         });
@@ -335,12 +417,10 @@ impl<'a> Machine<'a> {
             done.run.join(run);
             items.add(&frame, value, &mut done.run, step);
         }
-        match items.finish(step.take) {
+        match items.finish(step.take, &mut done.run, step) {
             Ok(value) => done.binds.extend(step.bind.map(|slot| (slot, value))),
             Err(why) => {
-                if let Some(why) = why {
-                    done.run.fail(step, why);
-                }
+                done.run.fail(step, why);
                 return done.spoil(step);
             }
         }
@@ -349,7 +429,7 @@ impl<'a> Machine<'a> {
 
     fn block_value(&self, step: &Step, block: &Block, frame: &Frame, mut done: Done) -> Done {
         let Some(value) = &block.value else { return done };
-        match value.eval(frame, &mut Fuel::default()) {
+        match self.effort.eval(|fuel| value.eval(frame, fuel)) {
             Ok(value) => {
                 done.run.spoiled |= holds_marker(&value);
                 done.binds.extend(step.bind.map(|slot| (slot, value)));
@@ -372,25 +452,47 @@ impl<'a> Machine<'a> {
                 Ok(false) => {}
                 Err(error) => {
                     done.run.fault(step, &error);
+                    done.run.lose(step);
                     return done.spoil(step);
                 }
             }
         }
         let n_open = open.len();
+        // The block of those given up that brought something, and how much it missed.
+        let mut partly: Option<(usize, usize, &Block)> = None;
         for (n_tried, (place, block)) in open.into_iter().enumerate() {
             let has_next = n_tried + 1 < n_open;
             let mut inner = frame.clone();
-            let (run, negative) = self.steps(&block.steps, &mut inner, has_next).await;
-            if negative {
+            let (run, ending) = self.steps(&block.steps, &mut inner, has_next).await;
+            if has_next && ending.negative {
+                if ending.answered > 0 && partly.is_none_or(|(missed, ..)| ending.missed < missed) {
+                    partly = Some((ending.missed, place, block));
+                }
                 continue;
+            }
+            if let Some((missed, place, block)) = partly
+                && ending.missed > missed
+            {
+                // The last one knows less than one before it: what was answered there is not lost to one bad element.
+                let mut inner = frame.clone();
+                let (run, _) = self.steps(&block.steps, &mut inner, false).await;
+                self.cover(&step.at, &format!("alternative {}", place + 1));
+                done.run.join(run);
+                return self.block_value(step, block, &inner, done);
             }
             self.cover(&step.at, &format!("alternative {}", place + 1));
             done.run.join(run);
             return self.block_value(step, block, &inner, done);
         }
+        done.run.lose(step);
         done.run.fail(step, Why::new(FailureKind::Missing, "no alternative applies"));
         done.spoil(step)
     }
+}
+
+/// A `stop` of which it is not known whether it would be reached.
+fn perhaps(step: &Step) -> Stopped {
+    Stopped { outcome: "incomplete".into(), because: None, at: step.at.clone(), perhaps: true }
 }
 
 /// The document of an `emit` or `patch`: a copy, less some keys, with others written over it.
@@ -399,9 +501,9 @@ pub(crate) fn document(
     without: &[Str],
     set: &[(Str, Tree)],
     frame: &Frame,
+    fuel: &mut Fuel,
 ) -> Result<Map, EvalError> {
-    let mut fuel = Fuel::default();
-    let mut document = match copy.map(|copy| copy.eval(frame, &mut fuel)).transpose()? {
+    let mut document = match copy.map(|copy| copy.eval(frame, fuel)).transpose()? {
         None | Some(Value::Null) => Map::new(),
         Some(Value::Map(map)) => map,
         Some(other) => return Err(fault(format!("copy needs a map, found {}", other.kind()))),
@@ -410,7 +512,7 @@ pub(crate) fn document(
         document.remove(key);
     }
     for (key, tree) in set {
-        match tree.eval(frame, &mut fuel)? {
+        match tree.eval(frame, fuel)? {
             Value::Null => {
                 document.remove(key);
             }
@@ -421,15 +523,6 @@ pub(crate) fn document(
         return Err(spoiled());
     }
     Ok(document)
-}
-
-/// Whether something in it is not known.
-pub(crate) fn holds_marker(value: &Value) -> bool {
-    match value {
-        Value::List(items) => items.iter().any(holds_marker),
-        Value::Map(map) => map.iter().any(|(_, value)| holds_marker(value)),
-        other => failed::is_marker(other),
-    }
 }
 
 /// A fault that is not at any place of an expression.

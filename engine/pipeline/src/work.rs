@@ -24,7 +24,7 @@ pub use self::{
     meter::describe_metrics,
     retention::{KeepRevisions, Retention},
     scan::ended,
-    specs::{LayeredSpecs, Mistakes, SpecSource, SpecsError},
+    specs::{LayeredSpecs, Mistakes, SpecSource, SpecsError, own_specs},
 };
 use crate::SecretSource;
 
@@ -99,10 +99,10 @@ pub struct Parts {
     pub clock: Clock,
 }
 
-/// Doors to the living world.
+/// Doors to the living world; `sockets` says whether socket files of this machine may be asked.
 #[must_use]
-pub fn live_doors() -> Doors {
-    Arc::new(|_| Arc::new(Live::new()))
+pub fn live_doors(sockets: bool) -> Doors {
+    Arc::new(move |_| Arc::new(Live::with_sockets(sockets)))
 }
 
 /// Takes requests from a store and runs them.

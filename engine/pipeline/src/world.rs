@@ -1,6 +1,6 @@
 //! What steps ask of the world, and how it is told to them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::atomic::AtomicU64, time::Duration};
 
 use calipso_expr::{EvalError, Frame, SqlText};
 use calipso_model::{Map, Str, Value};
@@ -16,6 +16,11 @@ pub(crate) trait World: Send + Sync {
 
     /// Asks a database.
     fn sql<'a>(&'a self, ask: SqlAsk<'a>) -> BoxFuture<'a, Result<Asked, EvalError>>;
+
+    /// Bytes of text that expressions of a whole scan made so far, where that is counted.
+    fn made(&self) -> Option<&AtomicU64> {
+        None
+    }
 
     /// Runs a command on a host.
     fn run<'a>(&'a self, ask: RunAsk<'a>) -> BoxFuture<'a, Asked>;

@@ -4,6 +4,9 @@
 #[path = "scan/bench.rs"]
 mod bench;
 #[cfg(test)]
+#[path = "scan/neighbours.rs"]
+mod neighbours;
+#[cfg(test)]
 #[path = "scan/work.rs"]
 mod work;
 
@@ -286,7 +289,12 @@ fn connections_are_tested_line_by_line() {
         .await;
         let lines: BTreeMap<String, bool> =
             lines.into_iter().map(|line| (format!("{}: {}", line.role, line.name), line.ok)).collect();
-        let expected = [("hosts: it answers", true), ("web: login", true), ("web: rooms can be listed", true)];
+        let expected = [
+            ("hosts: it answers", true),
+            ("web: login", true),
+            ("web: rooms can be listed", true),
+            ("web: there are rooms", true),
+        ];
         assert_eq!(lines, expected.map(|(name, ok)| (name.to_owned(), ok)).into());
     });
 }

@@ -237,6 +237,11 @@ impl<'c> Catalogue<'c> {
     /// Whether the file of a spec had an error before the checks.
     pub fn is_broken_spec(&self, kind: &str, name: &str) -> bool {
         self.spot(kind, name).is_none_or(|spot| self.is_broken(spot.file))
+            || self
+                .read
+                .extensions
+                .iter()
+                .any(|more| more.kind == kind && more.name.as_ref() == name && self.is_broken(&more.shown))
     }
 
     /// Whether a spec of that name was written, even if it could not be read.
@@ -253,6 +258,21 @@ impl<'c> Catalogue<'c> {
         let place = KINDS.iter().position(|(_, known)| *known == kind)?;
         let parsed = self.read.files.get(&(place, Str::from(name)))?;
         Some(Spot { file: &parsed.shown, node: &parsed.node })
+    }
+
+    /// The file of a spec, and those of later layers that extend it.
+    pub fn spots(&self, kind: &'static str, name: &'c str) -> impl Iterator<Item = Spot<'c>> {
+        let more = self.read.extensions.iter().filter(move |more| more.kind == kind && more.name.as_ref() == name);
+        self.spot(kind, name).into_iter().chain(more.map(|more| Spot { file: &more.shown, node: &more.node }))
+    }
+
+    /// An element of a list of texts of a spec, in whichever of its files it stands.
+    pub fn element(&self, kind: &'static str, name: &'c str, key: &str, text: &str) -> Option<Place> {
+        let holds = |spot: &Spot<'_>| {
+            spot.node.get(key).is_some_and(|list| list.items().iter().any(|item| item.as_text() == Some(text)))
+        };
+        let found = self.spots(kind, name).find(holds).or_else(|| self.spot(kind, name));
+        found.map(|spot| spot.element(key, text))
     }
 
     /// The map that begins where a checked item says it stands.

@@ -145,6 +145,8 @@ pub struct CommandRule {
     pub at: At,
     /// Name.
     pub name: Str,
+    /// For which versions of the distribution.
+    pub versions: Option<VersionCondition>,
     /// For which environments.
     pub environment: Selector,
     /// Patterns: each a list of words, `*` inside a word stands for any characters; matches the first words.
@@ -226,11 +228,13 @@ pub struct Connection {
     pub base: Option<Expr>,
     /// http: headers sent with each request (values may be secret).
     pub send_headers: Vec<(Str, Tree)>,
+    /// http: an HTTP Basic login with each request.
+    pub send_basic: Option<Basic>,
     /// Paging rules.
     pub pages: Vec<PageRule>,
     /// ssh: the host's overrides, bound as `own`.
     pub own: Option<Expr>,
-    /// sql, ssh: where to; a map of address, port, user, password, private_key …
+    /// sql, ssh: where to; a map of address, port, user, password, private_key … http: ca, verify_tls, certificates, private_key.
     pub connect: Vec<(Str, Tree)>,
     /// ssh: through what.
     pub jump: Option<Jump>,
@@ -510,6 +514,12 @@ pub struct HttpStep {
     pub headers: Vec<(Str, Tree)>,
     /// JSON body.
     pub body: Option<Tree>,
+    /// Form body, in place of the other.
+    pub form: Vec<(Str, Tree)>,
+    /// connections only: an HTTP Basic login.
+    pub basic: Option<Basic>,
+    /// Whether page rules apply.
+    pub paged: bool,
     /// Key of the list in each page (dotted path allowed).
     pub items: Option<Str>,
     /// None: JSON.
@@ -520,6 +530,15 @@ pub struct HttpStep {
     pub answer_as: Option<Slot>,
     /// connections only: another base.
     pub base: Option<Expr>,
+}
+
+/// An HTTP Basic login.
+#[derive(Clone, Debug)]
+pub struct Basic {
+    /// Account.
+    pub user: Tree,
+    /// Password.
+    pub password: Tree,
 }
 
 /// `sql`.
@@ -658,6 +677,8 @@ pub struct Attribute {
     pub unit: Option<Str>,
     /// Allowed values.
     pub one_of: Vec<Str>,
+    /// Whether other values than those are taken, too.
+    pub other_values: bool,
     /// Object type whose ids it holds.
     pub refers_to: Option<Str>,
     /// `merge: union`: contributions are united.
@@ -677,6 +698,8 @@ pub struct ObjectType {
     pub attributes: BTreeMap<Str, Attribute>,
     /// Whether undeclared attributes may be emitted.
     pub other_attributes: bool,
+    /// Attributes, or paths into them, by whose values search finds an object.
+    pub search: Vec<Str>,
     /// Version of the document, from `self`.
     pub newest_by: Option<Expr>,
     /// Forms, first that holds.

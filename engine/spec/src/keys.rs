@@ -53,6 +53,8 @@ pub struct Key {
     pub holds: Holds,
     /// Must be there.
     pub required: bool,
+    /// Read, and refused: it comes with a later version of the language.
+    pub reserved: bool,
     /// What it does.
     pub doc: &'static str,
 }
@@ -67,11 +69,15 @@ pub struct BlockKeys {
 }
 
 const fn must(name: &'static str, holds: Holds, doc: &'static str) -> Key {
-    Key { name, holds, required: true, doc }
+    Key { name, holds, required: true, reserved: false, doc }
 }
 
 const fn may(name: &'static str, holds: Holds, doc: &'static str) -> Key {
-    Key { name, holds, required: false, doc }
+    Key { name, holds, required: false, reserved: false, doc }
+}
+
+const fn later(name: &'static str, holds: Holds, doc: &'static str) -> Key {
+    Key { name, holds, required: false, reserved: true, doc }
 }
 
 use Holds::{
@@ -84,6 +90,16 @@ const NAME: Key = must("name", Text, "Name, equal to the file name without `.yam
 const DESCRIPTION: Key = must("description", Text, "One sentence.");
 const SOURCE: Key =
     must("source", Text, "Where the knowledge comes from: a manual page, an API, a table, a recording.");
+const OVERRIDES: Key = may(
+    "overrides",
+    Bool,
+    "In a later layer: takes the place of the spec of this name; an error where there is none to replace.",
+);
+const EXTENDS: Key = may(
+    "extends",
+    Bool,
+    "In a later layer: adds to the spec of this name instead of replacing it; what is required may then be left out.",
+);
 const ENVIRONMENT: Key = may("environment", Block("`environment`"), "For which environments; absent: for all.");
 const VERSIONS: Key =
     may("versions", Block("a version condition"), "For which versions of the distribution; absent: for all.");
@@ -113,7 +129,8 @@ pub static BLOCKS: &[BlockKeys] = &[
             NAME,
             DESCRIPTION,
             SOURCE,
-            may("extends", Bool, "In a later layer: adds to the distribution of this name instead of replacing it."),
+            OVERRIDES,
+            EXTENDS,
             must("platform", Text, "The platform that selectors ask for."),
             must("versions", Texts, "All versions, oldest first; `at_least` and `below` compare places in this list."),
             may("variances", Blocks("a variance"), "The supported combinations."),
@@ -145,6 +162,7 @@ pub static BLOCKS: &[BlockKeys] = &[
         name: "a command rule",
         keys: &[
             must("name", Text, "Label."),
+            VERSIONS,
             ENVIRONMENT,
             must("match_any", Texts, "Patterns of the first words; `*` inside a word stands for any characters."),
             must("run", Blocks("`run`"), "What runs instead; the outputs of several are joined with a line break."),
@@ -173,6 +191,7 @@ pub static BLOCKS: &[BlockKeys] = &[
             NAME,
             DESCRIPTION,
             SOURCE,
+            OVERRIDES,
             must("role", Text, "What fetchers say after `via`; an environment chooses one connection per role."),
             must("transport", Word(&["http", "sql", "ssh", "amqp"]), "What carries it."),
             may("fields", Named("a field"), "The form that an operator fills in."),
@@ -184,14 +203,18 @@ pub static BLOCKS: &[BlockKeys] = &[
             may("session", Named("a session value"), "What login leaves behind, read as `session`."),
             may("expires_at", Expr, "When to renew: a time text or seconds since 1970."),
             may("login_again_if", Expr, "When an `answer` means that the session is over: renew once and ask again."),
-            may("base", Expr, "http: the URL that paths are appended to."),
+            may(
+                "base",
+                Expr,
+                "http: the URL that paths are appended to; `unix:///PATH/OF/SOCKET` or `unix:///PATH/OF/SOCKET:/PATH` for a server on a socket file.",
+            ),
             may("send", Block("`send`"), "http: what goes with each request."),
             may("pages", Blocks("a page rule"), "http: how a list goes on; the first whose `when` holds."),
             may("own", Expr, "ssh: what differs for `target`, read as `own`."),
             may(
                 "connect",
                 Values,
-                "ssh, sql: address, port, user, password, private_key, known_hosts, verify_host_key, database.",
+                "ssh, sql: address, port, user, password, private_key, known_hosts, verify_host_key, database. http: ca, verify_tls (default: the fields of these names), certificates, private_key.",
             ),
             may("jump", Block("`jump`"), "ssh: the gateway."),
             may("wrap", Blocks("`wrap`"), "ssh: around each command, outermost last."),
@@ -239,7 +262,17 @@ pub static BLOCKS: &[BlockKeys] = &[
         name: "a session value",
         keys: &[must("value", Value, "Its value."), may("secret", Bool, "Never shown, logged or recorded.")],
     },
-    BlockKeys { name: "`send`", keys: &[may("headers", Values, "Header to value.")] },
+    BlockKeys {
+        name: "`send`",
+        keys: &[
+            may("headers", Values, "Header to value."),
+            may("basic", Block("`basic`"), "An HTTP Basic login with each request."),
+        ],
+    },
+    BlockKeys {
+        name: "`basic`",
+        keys: &[must("user", Value, "The account; without a colon."), must("password", Value, "Its password.")],
+    },
     BlockKeys {
         name: "a page rule",
         keys: &[
@@ -280,7 +313,11 @@ pub static BLOCKS: &[BlockKeys] = &[
             may("per_second", Number, "Requests per second. Default: no limit."),
             may("channels_per_host", Count, "ssh: channels at a time per host. Default 6."),
             may("timeout_secs", Count, "Seconds per request. Default 30."),
-            may("max_bytes", Count, "Bytes of one answer. Default 67108864."),
+            may(
+                "max_bytes",
+                Count,
+                "Bytes of one answer; its values may take three times as much memory, those of all pages of a list sixteen times. Default 67108864.",
+            ),
             may("max_pages", Count, "Pages of one list. Default 10000."),
         ],
     },
@@ -291,8 +328,15 @@ pub static BLOCKS: &[BlockKeys] = &[
             NAME,
             DESCRIPTION,
             SOURCE,
+            OVERRIDES,
+            EXTENDS,
             may("attributes", Named("an attribute"), "Declared attributes."),
             may("other_attributes", Word(&["allowed", "rejected"]), "Whether others may be emitted. Default allowed."),
+            may(
+                "search",
+                Texts,
+                "Attributes by whose values search finds an object, beside names and ids; dots lead into maps, lists are gone through.",
+            ),
             may("newest_by", Expr, "A number that grows with the document; a lower one never overwrites a higher one."),
             must("forms", Blocks("a form"), "How objects get identity, name and place; the first whose `when` holds."),
             may("derive", Blocks("a derived attribute"), "Attributes that follow from other objects."),
@@ -304,7 +348,12 @@ pub static BLOCKS: &[BlockKeys] = &[
             must("type", Word(TYPE_WORDS), "Type."),
             may("of", Word(TYPE_WORDS), "Type of a list's elements."),
             may("unit", Text, "Unit."),
-            may("one_of", Texts, "Allowed values."),
+            may("one_of", Texts, "Allowed values: an object that has another is refused."),
+            may(
+                "other",
+                Word(&["allowed", "refused"]),
+                "Whether other values than those of `one_of` are taken, with a remark. Default refused.",
+            ),
             may("refers_to", Text, "Object type whose ids it holds."),
             may(
                 "merge",
@@ -363,7 +412,7 @@ pub static BLOCKS: &[BlockKeys] = &[
     BlockKeys { name: "`other`", keys: END },
     BlockKeys {
         name: "a parser",
-        keys: &[SCHEMA, NAME, DESCRIPTION, SOURCE, must("parse", Block("`parse`"), "Exactly one parser.")],
+        keys: &[SCHEMA, NAME, DESCRIPTION, SOURCE, OVERRIDES, must("parse", Block("`parse`"), "Exactly one parser.")],
     },
     BlockKeys {
         name: "`parse`",
@@ -377,7 +426,7 @@ pub static BLOCKS: &[BlockKeys] = &[
             may("yaml", Block("`yaml`"), "YAML."),
             may("xml", Block("`xml`"), "XML."),
             may("named", Text, "A parser spec."),
-            may("call", Text, "A plugin's function."),
+            later("call", Text, "A plugin's function."),
         ],
     },
     BlockKeys { name: "`lines`", keys: &[AFTER, BEFORE, KEEP, SKIP, CONTINUES] },
@@ -451,6 +500,7 @@ pub static BLOCKS: &[BlockKeys] = &[
             NAME,
             DESCRIPTION,
             SOURCE,
+            OVERRIDES,
             ENVIRONMENT,
             must("under", Text, "Type of the objects below which it is asked; `environment` is the root."),
             may("emits", Texts, "Types that it asserts."),
@@ -498,29 +548,44 @@ pub static BLOCKS: &[BlockKeys] = &[
             may("query", Values, "http: parameters; null leaves one out."),
             may("headers", Values, "http: header fields."),
             may("body", Value, "http: sent as JSON."),
-            may("items", Text, "http: key of the list in each page."),
+            may(
+                "form",
+                Values,
+                "http: sent as a form (`application/x-www-form-urlencoded`) in place of `body`; null leaves one out, a list repeats one.",
+            ),
+            may("basic", Block("`basic`"), "http, in connections: an HTTP Basic login."),
+            may(
+                "items",
+                Text,
+                "http: key of the list in each page (dots lead deeper); a body that is a list itself needs none.",
+            ),
+            may(
+                "paged",
+                Bool,
+                "http: false: this answer is whole, whatever the page rules of the connection say. Default true.",
+            ),
             may("accept_status", Counts, "http: statuses that are answers. Default 2xx."),
             may("answer_as", Text, "http: names the whole answer."),
             may("base", Expr, "http, in connections: another base."),
             may("sql", Text, "One SELECT; values are bound."),
-            may("call", Text, "A plugin's function."),
-            may("with", Value, "call: its argument."),
+            later("call", Text, "A plugin's function."),
+            later("with", Value, "call: its argument."),
             may("lookup", Text, "Known objects of this type."),
-            may("where", Values, "lookup, fetch: attribute to value, `{has: v}` or `{any_of: list}`."),
+            may("where", Values, "lookup: attribute to value, `{has: v}` or `{any_of: list}`."),
             may("missing", Block("`missing`"), "lookup: what happens when there is none."),
-            may("fetch", Text, "workflows: objects of this type, fetched again."),
-            may("inside", Expr, "fetch: the parent object."),
+            later("fetch", Text, "workflows: objects of this type, fetched again."),
+            later("inside", Expr, "fetch: the parent object."),
             may("let", Text, "Names `value`."),
             may("value", Value, "let, do, first_of: what it yields."),
             may("emit", Text, "An object of this type was found."),
-            may("copy", Expr, "emit, patch: a document to start from."),
-            may("without", Texts, "emit, patch: keys dropped from the copy."),
-            may("set", Values, "emit, patch: attributes written over it."),
-            may("patch", Expr, "workflows: a known object is changed."),
-            may("unset", Texts, "patch: attributes removed."),
-            may("put", Values, "patch: elements added to lists."),
-            may("remove", Values, "patch: elements removed from lists."),
-            may("delete", Expr, "workflows: a known object is removed."),
+            may("copy", Expr, "emit: a document to start from."),
+            may("without", Texts, "emit: keys dropped from the copy."),
+            may("set", Values, "emit: attributes written over it."),
+            later("patch", Expr, "workflows: a known object is changed."),
+            later("unset", Texts, "patch: attributes removed."),
+            later("put", Values, "patch: elements added to lists."),
+            later("remove", Values, "patch: elements removed from lists."),
+            later("delete", Expr, "workflows: a known object is removed."),
             may("stop", Text, "Ends the run: `complete`, `incomplete`; in connection tests `failed`."),
             may("because", Value, "stop: why."),
             may("do", Steps, "A group of steps."),
@@ -552,6 +617,8 @@ pub static BLOCKS: &[BlockKeys] = &[
             NAME,
             DESCRIPTION,
             SOURCE,
+            OVERRIDES,
+            EXTENDS,
             ENVIRONMENT,
             must("from", Text, "Object type of the source."),
             must("to", Text, "Object type of the target."),
@@ -601,6 +668,8 @@ pub static BLOCKS: &[BlockKeys] = &[
             NAME,
             DESCRIPTION,
             SOURCE,
+            OVERRIDES,
+            EXTENDS,
             ENVIRONMENT,
             must("focal_point", Text, "Object type in the middle."),
             must("path", Texts, "Link types in the order they are walked, each in either direction."),
@@ -643,6 +712,18 @@ pub static BLOCKS: &[BlockKeys] = &[
             SCHEMA,
             must("of", Block("`of`"), "The spec that is tested."),
             must("cases", Blocks("a case"), "The cases."),
+            may(
+                "unnoticed",
+                Blocks("an unnoticed change"),
+                "Changes that `test --mutate` makes and that no case needs to notice.",
+            ),
+        ],
+    },
+    BlockKeys {
+        name: "an unnoticed change",
+        keys: &[
+            must("change", Text, "The change, as `test --mutate` prints it."),
+            must("because", Text, "Why no case notices it."),
         ],
     },
     BlockKeys {
@@ -721,6 +802,13 @@ pub static KINDS: &[(&str, &str)] = &[
     ("clique_type", "a clique type"),
     ("test", "a test"),
 ];
+
+/// The verbs that a step may have.
+pub fn verbs() -> impl Iterator<Item = &'static str> {
+    let step = block("a step").map(|block| block.keys).unwrap_or_default();
+    let is_reserved = |verb: &str| step.iter().any(|key| key.reserved && key.name == verb);
+    crate::lower::step::VERBS.iter().copied().filter(move |verb| !is_reserved(verb))
+}
 
 /// The block of that name.
 #[must_use]

@@ -3,8 +3,11 @@
 pub mod checked;
 pub mod diag;
 pub mod environment;
+pub mod format;
+pub mod in_force;
 pub mod keys;
 pub mod load;
+pub mod mutate;
 pub mod reference;
 pub mod rows;
 pub mod schedule;
@@ -20,7 +23,9 @@ mod yaml;
 
 pub use checked::Specs;
 pub use diag::{Diagnostic, Severity};
-pub use load::{Layer, Loaded, Peek, load, peek, read_layer};
+pub use in_force::{Catalogues, in_force, is_own, own_layer};
+pub use load::{Layer, LeftOut, Loaded, Peek, load, peek, read_layer};
+pub use mutate::Change;
 pub use rows::{Misnamed, SpecText, layer_of};
 pub use select::EnvView;
 pub use spec_test::{SpecTest, TestCase, TestOf};

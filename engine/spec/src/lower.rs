@@ -10,16 +10,20 @@ pub(crate) mod parser;
 pub(crate) mod selector;
 pub(crate) mod step;
 
+use std::ops::Range;
+
 use calipso_model::Str;
 
 use crate::{
-    checked::Head,
+    checked::{At, Head},
     decode::{Cx, Fields, help},
+    yaml::Node,
 };
 
-/// Takes `schema`, `name`, `description`, `source`.
+/// Takes `schema`, `name`, `description`, `source`, and `overrides`, which counts before this.
 pub(crate) fn head(cx: &mut Cx<'_>, fields: &mut Fields<'_>) -> Option<Head> {
     fields.take("schema");
+    fields.bool(cx, "overrides");
     let at = cx.at(fields.range());
     let name = fields.need_text(cx, "name");
     let description = fields.need_text(cx, "description");
@@ -56,6 +60,28 @@ pub(crate) fn head(cx: &mut Cx<'_>, fields: &mut Fields<'_>) -> Option<Head> {
         );
     }
     Some(Head { name, description: description.unwrap_or_default_text(), source: source.unwrap_or_default_text(), at })
+}
+
+/// Reports a key by which what extends a spec contradicts it.
+pub(crate) fn same(cx: &mut Cx<'_>, node: &Node, key: &str, has: &str, at: &At) {
+    let range = node.get(key).map_or_else(|| node.range.clone(), |value| value.range.clone());
+    let message = format!("an extension cannot change `{key}`, which is `{has}` in {at}");
+    help(cx.report("spec/extends-conflict", &range, message, "says something else"), "leave the key out");
+}
+
+/// Reports something that what extends a spec declares again.
+pub(crate) fn again(cx: &mut Cx<'_>, range: &Range<usize>, what: &str, at: &At, advice: &str) {
+    let message = format!("{what} is declared at {at} already");
+    help(cx.report("spec/extends-conflict", range, message, "declared again"), advice);
+}
+
+/// Reports a key that only a whole spec may have.
+pub(crate) fn whole_only(cx: &mut Cx<'_>, fields: &mut Fields<'_>, key: &'static str, advice: &str) {
+    fields.take(key);
+    if let Some(key) = fields.key(key) {
+        let message = format!("an extension has no `{}` of its own", key.name);
+        help(cx.report("spec/extends-conflict", &key.range, message, "of a whole spec only"), advice);
+    }
 }
 
 trait DefaultText {

@@ -52,7 +52,7 @@ fn keys() -> String {
             continue;
         }
         page.push_str("| key | holds | meaning |\n|---|---|---|\n");
-        for key in block.keys {
+        for key in block.keys.iter().filter(|key| !key.reserved) {
             let name = if key.required { format!("**`{}`**", key.name) } else { format!("`{}`", key.name) };
             let _ = writeln!(page, "| {name} | {} | {} |", cell(&holds(key.holds)), cell(key.doc));
         }

@@ -41,18 +41,23 @@ fn plain(name: &str) -> String {
 
 fn of_block(block: &BlockKeys, needed: &mut BTreeSet<&'static str>) -> Value {
     let mut properties = Map::new();
-    for key in block.keys {
+    for key in block.keys.iter().filter(|key| !key.reserved) {
         let mut schema = of(key.holds, needed);
         schema["description"] = json!(key.doc);
         properties.insert(key.name.to_owned(), schema);
     }
     let required: Vec<&str> = block.keys.iter().filter(|key| key.required).map(|key| key.name).collect();
     let mut schema = json!({"type": "object", "properties": properties, "additionalProperties": false});
-    if !required.is_empty() && block.name != "a distribution" {
+    if block.keys.iter().any(|key| key.name == "extends" && key.holds == Holds::Bool) {
+        // What only adds to a spec of an earlier layer needs no more than its head.
+        schema["if"] = json!({"properties": {"extends": {"const": true}}, "required": ["extends"]});
+        schema["then"] = json!({"required": ["schema", "name", "description", "source"]});
+        schema["else"] = json!({"required": required});
+    } else if !required.is_empty() {
         schema["required"] = json!(required);
     }
     if block.name == "a step" {
-        let verbs: Vec<Value> = crate::lower::step::VERBS.iter().map(|verb| json!({"required": [verb]})).collect();
+        let verbs: Vec<Value> = crate::keys::verbs().map(|verb| json!({"required": [verb]})).collect();
         schema["oneOf"] = Value::Array(verbs);
     }
     if block.name == "`parse`" {

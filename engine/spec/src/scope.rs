@@ -41,6 +41,18 @@ impl Scope {
         }
     }
 
+    /// Continues the layout of a spec that is extended; the first `n_roots` names are those of its kind.
+    pub fn over(layout: &Layout, n_roots: usize) -> Self {
+        Self {
+            layout: layout.clone(),
+            visible: Vec::new(),
+            slots: BTreeMap::new(),
+            n_roots,
+            later: BTreeMap::new(),
+            ends: Vec::new(),
+        }
+    }
+
     /// Makes names visible that the kind has at this place.
     pub fn show(&mut self, names: &[&str]) {
         for name in names {

@@ -4,7 +4,9 @@ use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 use calipso_model::{Environment, Map, Str, Value};
 
-use crate::checked::{CliqueType, Distribution, Fetcher, LinkType, ListCondition, Selector, Specs, VersionCondition};
+use crate::checked::{
+    CliqueType, CommandRule, Distribution, Fetcher, LinkType, ListCondition, Selector, Specs, VersionCondition,
+};
 
 impl ListCondition {
     /// Whether a set of values fulfils it.
@@ -146,6 +148,15 @@ impl EnvView {
     }
 }
 
+impl CommandRule {
+    /// Whether both its `versions` and its `environment` hold.
+    #[must_use]
+    pub fn applies_to(&self, environment: &Environment, distribution: &Distribution) -> bool {
+        self.versions.as_ref().is_none_or(|versions| versions.holds(&environment.version, &distribution.versions))
+            && self.environment.matches(environment, distribution)
+    }
+}
+
 impl Distribution {
     /// One that supports everything and says nothing, for tests that name none.
     #[must_use]
@@ -193,6 +204,11 @@ impl Distribution {
                     || environment.type_drivers.iter().any(|driver| variance.type_drivers.contains(driver)))
                 && variance.features.get(feature).copied().unwrap_or(true)
         })
+    }
+
+    /// The command rules of an environment, in the order in which they are tried.
+    pub fn rules_for<'d>(&'d self, environment: &'d Environment) -> impl Iterator<Item = &'d CommandRule> {
+        self.commands.iter().filter(|rule| rule.applies_to(environment, self))
     }
 
     /// The spec that takes another's place for a version.

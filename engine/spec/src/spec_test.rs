@@ -56,6 +56,19 @@ pub struct SpecTest {
     pub at: At,
     /// Its cases.
     pub cases: Vec<TestCase>,
+    /// Changes of the spec that its tests need not notice.
+    pub unnoticed: Vec<Unnoticed>,
+}
+
+/// A change of a spec that no test needs to notice.
+#[derive(Clone, Debug)]
+pub struct Unnoticed {
+    /// Where this is said.
+    pub at: At,
+    /// The change, as `test --mutate` names it.
+    pub change: Str,
+    /// Why.
+    pub because: Str,
 }
 
 /// One case.
@@ -150,8 +163,19 @@ pub(crate) fn spec_test(cx: &mut Cx<'_>, node: &Node, texts: &Texts) -> Option<S
             cx.report("spec/duplicate", &node.range, format!("two cases are named `{}`", case.name), "");
         }
     }
+    let unnoticed = fields.take("unnoticed").and_then(|node| list(cx, node, "unnoticed")).unwrap_or_default();
+    let unnoticed = unnoticed
+        .iter()
+        .filter_map(|node| {
+            let mut fields = Fields::open(cx, node, "an unnoticed change")?;
+            let change = fields.need_text(cx, "change");
+            let because = fields.need_text(cx, "because");
+            fields.finish(cx);
+            Some(Unnoticed { at: cx.at(&node.range), change: change?, because: because? })
+        })
+        .collect();
     fields.finish(cx);
-    Some(SpecTest { of: of?, at, cases })
+    Some(SpecTest { of: of?, at, cases, unnoticed })
 }
 
 fn case(cx: &mut Cx<'_>, node: &Node, texts: &Texts) -> Option<TestCase> {

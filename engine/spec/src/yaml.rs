@@ -193,6 +193,38 @@ pub(crate) fn read(text: &str) -> Result<Node, Vec<YamlError>> {
     })
 }
 
+/// A key or a value that is neither a list nor a map.
+#[derive(Clone, Debug)]
+pub(crate) struct Scalar {
+    /// As it is written, quotes and the head of a block included.
+    pub range: Range<usize>,
+}
+
+/// All scalars of a text in their order; none where it cannot be read. One that is not written has no place.
+pub(crate) fn scalars(text: &str) -> Option<Vec<Scalar>> {
+    let offsets = offsets(text);
+    let place = |character: usize| match &offsets {
+        None => character.min(text.len()),
+        Some(offsets) => offsets.get(character).copied().unwrap_or(text.len()),
+    };
+    let mut found = Vec::new();
+    for event in Parser::new_from_str(text) {
+        let (event, span) = event.ok()?;
+        if let Event::Scalar(_, style, ..) = event {
+            let range = place(span.start.index())..place(span.end.index());
+            let written = text.get(range.clone())?;
+            let end = match style {
+                ScalarStyle::Literal | ScalarStyle::Folded => range.start + written.trim_end_matches('\n').len(),
+                _ => range.end,
+            };
+            if end > range.start {
+                found.push(Scalar { range: range.start..end });
+            }
+        }
+    }
+    Some(found)
+}
+
 /// A template at the beginning of a line's rest, up to what ends it: a comment, or a bracket that it did not open.
 fn unquoted(line: &str) -> &str {
     let mut depth = 0usize;

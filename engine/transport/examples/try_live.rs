@@ -23,6 +23,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             headers: Vec::new(),
             body: None,
             tls: Tls::default(),
+            socket: None,
         })],
         ["sql", host, port, user, password, query] => vec![call(Request::Sql {
             key: SqlKey { text: (*query).to_owned(), params: Vec::new() },

@@ -23,6 +23,11 @@ pub trait Door: Send + Sync {
     /// What was asked so far, by role.
     fn stats(&self) -> Vec<SourceStats>;
 
+    /// The number of the execution that carried a command which was asked, where several commands can share one.
+    fn execution(&self, _call: &Call) -> Option<u64> {
+        None
+    }
+
     /// Closes every connection; whoever asks later opens them again.
     async fn close(&self) {}
 }
@@ -35,6 +40,10 @@ impl<D: Door + ?Sized> Door for Arc<D> {
 
     fn stats(&self) -> Vec<SourceStats> {
         (**self).stats()
+    }
+
+    fn execution(&self, call: &Call) -> Option<u64> {
+        (**self).execution(call)
     }
 
     async fn close(&self) {
@@ -69,6 +78,7 @@ impl Call {
     #[must_use]
     pub fn place(&self) -> String {
         match &self.request {
+            Request::Http { socket: Some(socket), .. } => format!("{} (unix:{})", self.role, socket.display()),
             Request::Http { url, .. } => match origin(url.reveal()) {
                 Some(origin) => format!("{} ({origin})", self.role),
                 None => self.role.to_string(),
@@ -128,8 +138,10 @@ pub enum Request {
         headers: Vec<(String, Secret)>,
         /// What is sent.
         body: Option<Secret>,
-        /// How the server's certificate is checked.
+        /// How both sides show who they are.
         tls: Tls,
+        /// The socket file of a server on this machine; the host of the URL means nothing then.
+        socket: Option<PathBuf>,
     },
     /// A query.
     Sql {
@@ -182,19 +194,30 @@ pub struct ExecKey {
     pub words: Vec<String>,
 }
 
-/// How a server's certificate is checked.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// How the certificate of a server is checked, and which one is shown to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
     /// Certificates in PEM form that are trusted besides those of the system.
     pub ca: Option<String>,
     /// False: any certificate will do. Only where the operator says so.
     pub verify: bool,
+    /// The certificate that is shown to a server that asks for one.
+    pub client: Option<ClientCertificate>,
 }
 
 impl Default for Tls {
     fn default() -> Self {
-        Self { ca: None, verify: true }
+        Self { ca: None, verify: true, client: None }
     }
+}
+
+/// A certificate of our own with its key, both in PEM form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The certificate, followed by those that lead to its authority.
+    pub certificates: String,
+    /// Its private key, without passphrase.
+    pub private_key: Secret,
 }
 
 /// A database server and its account.

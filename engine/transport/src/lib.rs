@@ -16,7 +16,10 @@ pub mod stats;
 mod words;
 
 pub use budget::Budget;
-pub use door::{Call, Door, ExecKey, HttpKey, KnownHosts, Reply, Request, SqlKey, SqlServer, SshServer, Stage, Tls};
+pub use door::{
+    Call, ClientCertificate, Door, ExecKey, HttpKey, KnownHosts, Reply, Request, SqlKey, SqlServer, SshServer, Stage,
+    Tls,
+};
 pub use error::{ErrorKind, FetchError};
 pub use fault::{Fault, Faulty};
 pub use live::Live;

@@ -37,11 +37,18 @@ impl Live {
     /// A door without any open connection; connections are made when they are needed.
     #[must_use]
     pub fn new() -> Self {
+        Self::with_sockets(true)
+    }
+
+    /// The same; `sockets` says whether socket files of this machine may be asked. A server whose users write URLs must not
+    /// let them reach whatever listens beside it.
+    #[must_use]
+    pub fn with_sockets(sockets: bool) -> Self {
         // Another part of the program may have installed a provider before; any one will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let counters = Arc::new(Counters::default());
         Self {
-            http: http::Http::default(),
+            http: http::Http::new(sockets),
             sql: sql::Sql::default(),
             ssh: ssh::Ssh::new(Arc::clone(&counters)),
             counters,
@@ -85,6 +92,10 @@ impl Door for Live {
             tracing::debug!(%role, %error, "no answer");
         }
         outcome
+    }
+
+    fn execution(&self, call: &Call) -> Option<u64> {
+        self.counters.execution(call)
     }
 
     fn stats(&self) -> Vec<SourceStats> {

@@ -49,7 +49,9 @@ pub enum RecordError {
         why: std::io::Error,
     },
     /// No secret is known, so nothing could be scrubbed.
-    #[error("no recording is written, because no login used a secret: nothing shows that scrubbing would work")]
+    #[error(
+        "no recording is written, because no login used a secret: nothing shows that scrubbing would work; where no interface needs a login, say so (`--no-secrets`)"
+    )]
     NoSecret,
     /// A secret was found in what was about to be written.
     #[error("no recording is written, because a secret was still found in {file} after scrubbing")]
@@ -69,6 +71,7 @@ pub struct Recorder<D> {
     dir: PathBuf,
     meta: Meta,
     scrubber: Arc<Scrubber>,
+    has_secrets: bool,
     kept: Mutex<Kept>,
 }
 
@@ -86,7 +89,13 @@ impl<D: Door> Recorder<D> {
     /// The directory is not empty, or is no directory.
     pub fn new(inner: D, dir: &Path, meta: Meta, scrubber: Arc<Scrubber>) -> Result<Self, RecordError> {
         check_empty(dir)?;
-        Ok(Self { inner, dir: dir.to_owned(), meta, scrubber, kept: Mutex::default() })
+        Ok(Self { inner, dir: dir.to_owned(), meta, scrubber, has_secrets: true, kept: Mutex::default() })
+    }
+
+    /// The same where somebody said that nothing in it is secret. Secrets that are known are scrubbed all the same.
+    #[must_use]
+    pub fn without_secrets(self) -> Self {
+        Self { has_secrets: false, ..self }
     }
 
     /// Writes the recording, or refuses to.
@@ -94,7 +103,7 @@ impl<D: Door> Recorder<D> {
     /// # Errors
     /// It cannot be written, no secret was known, or one is left in it. In every such case nothing stays on disk.
     pub fn finish(&self) -> Result<(), RecordError> {
-        if !self.scrubber.knows_any() {
+        if self.has_secrets && !self.scrubber.knows_any() {
             return Err(RecordError::NoSecret);
         }
         check_empty(&self.dir)?;
@@ -183,7 +192,7 @@ fn write_into(dir: &Path, files: &BTreeMap<String, String>) -> std::io::Result<(
     Ok(())
 }
 
-fn entry(call: &Call, outcome: &Result<Reply, FetchError>, millis: u64) -> Entry {
+fn entry(call: &Call, outcome: &Result<Reply, FetchError>, millis: u64, execution: Option<u64>) -> Entry {
     let key = match &call.request {
         Request::Http { key, .. } => {
             let (path, query) = key.path_and_query();
@@ -202,7 +211,15 @@ fn entry(call: &Call, outcome: &Result<Reply, FetchError>, millis: u64) -> Entry
         Ok(reply) => Ok(reply.clone()),
         Err(error) => Err((error.kind, error.why.clone())),
     };
-    Entry { role: Some(call.role.clone()), stage: Some(call.stage), attempt: call.attempt, key, outcome, millis }
+    Entry {
+        role: Some(call.role.clone()),
+        stage: Some(call.stage),
+        attempt: call.attempt,
+        key,
+        outcome,
+        millis,
+        execution,
+    }
 }
 
 #[async_trait]
@@ -211,7 +228,7 @@ impl<D: Door> Door for Recorder<D> {
         let began = Instant::now();
         let outcome = self.inner.ask(call.clone()).await;
         let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let entry = entry(&call, &outcome, millis);
+        let entry = entry(&call, &outcome, millis, self.inner.execution(&call));
         let sort_by = format!("{} {} {}", call.stage.as_str(), call.role, call.request.key_text());
         if call.stage == Stage::Login {
             self.kept.lock().unwrap_or_else(PoisonError::into_inner).logins.push((sort_by, entry));

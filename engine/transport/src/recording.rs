@@ -55,6 +55,8 @@ pub struct Entry {
     pub outcome: Result<Reply, (ErrorKind, String)>,
     /// How long it took.
     pub millis: u64,
+    /// The execution on its host that carried it among others; none: it was not noted, or it needed one of its own.
+    pub execution: Option<u64>,
 }
 
 /// The recorded form of a logical key. `***` in any text of it matches any text.

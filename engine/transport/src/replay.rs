@@ -1,15 +1,20 @@
 //! A door that answers from a recording.
 
 use std::{
+    collections::BTreeSet,
     hash::{DefaultHasher, Hash, Hasher},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use async_trait::async_trait;
+use calipso_model::Str;
 
 use crate::{
-    door::{Call, Door, Reply},
+    door::{Call, Door, Reply, Request},
     error::{ErrorKind, FetchError},
     recording::{Found, Recording, tell},
     stats::{Counters, SourceStats},
@@ -24,13 +29,21 @@ pub struct Replay {
     seed: Option<u64>,
     asked: AtomicU64,
     counters: Counters,
+    /// Executions on hosts that were counted already: several calls share one.
+    executions: Mutex<BTreeSet<(Str, String, u64)>>,
 }
 
 impl Replay {
     /// Answers at once.
     #[must_use]
     pub fn new(recording: Recording) -> Self {
-        Self { recording, seed: None, asked: AtomicU64::new(0), counters: Counters::default() }
+        Self {
+            recording,
+            seed: None,
+            asked: AtomicU64::new(0),
+            counters: Counters::default(),
+            executions: Mutex::default(),
+        }
     }
 
     /// Lets other tasks go first before it answers, more or fewer as the seed will have it.
@@ -44,6 +57,13 @@ impl Replay {
     #[must_use]
     pub fn recording(&self) -> &Recording {
         &self.recording
+    }
+
+    /// Whether a call needs another execution than those before it, as it was when it was recorded.
+    fn is_new(&self, call: &Call, execution: Option<u64>) -> bool {
+        let (Some(execution), Request::Exec { key, .. }) = (execution, &call.request) else { return true };
+        let mut executions = self.executions.lock().unwrap_or_else(PoisonError::into_inner);
+        executions.insert((call.role.clone(), key.host.to_string(), execution))
     }
 
     async fn let_others_go_first(&self, call: &Call) {
@@ -68,7 +88,9 @@ impl Door for Replay {
                 };
                 let bytes = outcome.as_ref().ok().map(Reply::bytes);
                 self.counters.called(&call.role, bytes, Duration::from_millis(entry.millis));
-                self.counters.change(&call.role, |stats| stats.executions += 1);
+                if self.is_new(&call, entry.execution) {
+                    self.counters.change(&call.role, |stats| stats.executions += 1);
+                }
                 outcome
             }
             Found::Nothing { nearest } => {

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use calipso_model::Str;
 
+use crate::door::Call;
+
 /// What was asked of one role.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SourceStats {
@@ -31,14 +33,38 @@ pub struct SourceStats {
 
 /// Statistics that grow.
 #[derive(Debug, Default)]
-pub(crate) struct Counters(Mutex<BTreeMap<Str, SourceStats>>);
+pub(crate) struct Counters {
+    roles: Mutex<BTreeMap<Str, SourceStats>>,
+    /// By command: the execution that carried it last.
+    carried: Mutex<BTreeMap<String, u64>>,
+}
 
 impl Counters {
     pub(crate) fn change(&self, role: &Str, change: impl FnOnce(&mut SourceStats)) {
-        let mut roles = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut roles = self.roles.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let entry =
             roles.entry(role.clone()).or_insert_with(|| SourceStats { role: role.clone(), ..SourceStats::default() });
         change(entry);
+    }
+
+    /// Counts an execution that will carry commands, and gives its number.
+    pub(crate) fn executes(&self, role: &Str) -> u64 {
+        let mut number = 0;
+        self.change(role, |stats| {
+            stats.executions += 1;
+            number = stats.executions;
+        });
+        number
+    }
+
+    /// Notes which execution carries a command.
+    pub(crate) fn carries(&self, execution: u64, call: &Call) {
+        self.carried.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(name(call), execution);
+    }
+
+    /// Which execution carried a command.
+    pub(crate) fn execution(&self, call: &Call) -> Option<u64> {
+        self.carried.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(&name(call)).copied()
     }
 
     pub(crate) fn called(&self, role: &Str, bytes: Option<u64>, took: Duration) {
@@ -51,9 +77,13 @@ impl Counters {
     }
 
     pub(crate) fn list(&self) -> Vec<SourceStats> {
-        let roles = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let roles = self.roles.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         roles.values().cloned().collect()
     }
+}
+
+fn name(call: &Call) -> String {
+    format!("{} {} {} {}", call.role, call.stage.as_str(), call.attempt, call.request.key_text())
 }
 
 /// Adds what a wrapper counted to what the door inside counted.

@@ -44,26 +44,48 @@ async fn configurations(make: Make<'_>) {
         async |environment: &calipso_model::Environment, expect| store.put_environment(environment, expect).await;
     let c = environment("c");
     assert!(matches!(expected(&c, Expect::Version(1)).await, Err(StoreError::Changed { what: "environment", .. })));
-    assert_eq!(expected(&c, Expect::Nothing).await.expect("its name is free"), 1, "versions start at 1");
+    let first = expected(&c, Expect::Nothing).await.expect("its name is free");
+    assert!(first >= 1, "nothing has the version 0");
     assert!(matches!(expected(&c, Expect::Nothing).await, Err(StoreError::Exists { what: "environment", .. })));
-    assert_eq!(expected(&c, Expect::Version(1)).await.expect("that is its version"), 2, "versions grow");
+    let second = expected(&c, Expect::Version(first)).await.expect("that is its version");
+    assert!(second > first, "versions grow");
     assert!(
-        matches!(expected(&c, Expect::Version(1)).await, Err(StoreError::Changed { .. })),
+        matches!(expected(&c, Expect::Version(first)).await, Err(StoreError::Changed { .. })),
         "a stale version is refused"
     );
-    assert!(matches!(expected(&c, Expect::Version(9)).await, Err(StoreError::Changed { .. })), "one to come is, too");
+    let to_come = Expect::Version(second + 7);
+    assert!(matches!(expected(&c, to_come).await, Err(StoreError::Changed { .. })), "one to come is, too");
     let mut odd = environment("c");
     let odd_names = [("$set", Value::Int(1)), ("a.b", Value::text("$name")), ("", Value::Null)].into_iter().collect();
     odd.settings.insert("$odd", Value::Map(odd_names));
     odd.settings.insert("nul\0", Value::Int(2));
-    assert_eq!(expected(&odd, Expect::Anything).await.expect("saving works"), 3);
+    let third = expected(&odd, Expect::Anything).await.expect("saving works");
+    assert!(third > second, "versions grow");
     assert_eq!(
         store.versioned_environment("c").await.expect("it is there"),
-        (odd, 3),
+        (odd, third),
         "names and values survive exactly"
     );
-    assert_eq!(expected(&c, Expect::Anything).await.expect("saving works"), 4);
-    assert_eq!(store.versioned_environment("c").await.expect("it is there"), (c, 4), "nothing of before is left");
+    let fourth = expected(&c, Expect::Anything).await.expect("saving works");
+    assert!(fourth > third, "versions grow");
+    assert_eq!(
+        store.versioned_environment("c").await.expect("it is there"),
+        (c.clone(), fourth),
+        "nothing of before is left"
+    );
+    let made = store.made("c").await.expect("it is there");
+    store.remove_environment("c", 0).await.expect("nobody writes it");
+    assert!(matches!(store.made("c").await, Err(StoreError::NotFound { .. })), "it is gone");
+    let stale = expected(&c, Expect::Version(fourth)).await;
+    assert!(matches!(stale, Err(StoreError::Changed { .. })), "there is nothing to change: {stale:?}");
+    let again = expected(&c, Expect::Nothing).await.expect("its name is free");
+    assert!(again > fourth, "no version of the former one fits its successor: {again} after {fourth}");
+    assert_ne!(store.made("c").await.expect("it is there"), made, "it is another one");
+    assert_eq!(
+        store.made("c").await.expect("it is there"),
+        store.made("c").await.expect("it is there"),
+        "and stays it"
+    );
     let nameless = environment("");
     assert!(
         matches!(store.put_environment(&nameless, Expect::Anything).await, Err(StoreError::Invalid { .. })),

@@ -8,6 +8,7 @@ use super::{Case, HOME, Make, clique, key, keys, link, object, objects, referenc
 use crate::{
     error::StoreError,
     query::{CliqueQuery, Cursor, LinkQuery, Page, Query},
+    store::{Lease, Searched},
 };
 
 /// What a question is called, the question, and what it should find.
@@ -21,6 +22,7 @@ pub(super) async fn run(make: Make<'_>) {
     links(make).await;
     cliques(make).await;
     search(make).await;
+    searched(make).await;
 }
 
 fn child(name: &str, parent: &str, host: &str) -> Object {
@@ -419,6 +421,51 @@ async fn cliques(make: Make<'_>) {
     };
     store.stream_cliques(HOME, None, &mut take).await.expect("streaming works");
     assert_eq!(streamed, all);
+}
+
+/// Objects are found by other values than names, as soon as somebody says by which.
+async fn searched(make: Make<'_>) {
+    let case = Case::new(make).await;
+    let store = &case.store;
+    let card = |text: &str, mac: &str, ips: &[&str]| {
+        let ips = ips.iter().map(|ip| Value::Map([("ip", Value::text(ip))].into_iter().collect())).collect();
+        object(text, &[("name", Value::text("a card")), ("mac", Value::text(mac)), ("ips", Value::list(ips))])
+    };
+    let both =
+        [card("card/1", "FA:16:3E:01", &["10.0.0.7", "10.0.0.8"]), card("card/2", "fa:16:3e:02", &["10.0.0.70"])];
+    let mut first = both.to_vec();
+    first.push(object("disk/1", &[("mac", Value::text("fa:16:3e:01"))]));
+    case.commit(&objects(&first)).await;
+    let find = async |text: &str| keys(&store.search(HOME, None, text, 9).await.expect("searching works"));
+    assert_eq!(find("10.0.0.7").await, [""; 0], "nobody said so yet");
+    let by = |paths: &[&str]| -> Searched {
+        [("card".into(), paths.iter().map(|path| (*path).into()).collect())].into_iter().collect()
+    };
+    for _ in 0..2 {
+        store.search_by(&case.lease, &by(&["mac", "ips.ip"])).await.expect("it can be said");
+    }
+    assert_eq!(find("10.0.0.7").await, ["card/1", "card/2"], "the value itself first, then what begins with it");
+    assert_eq!(find("10.0.0.70").await, ["card/2"]);
+    assert_eq!(find("fa:16:3e:01").await, ["card/1"], "in whatever case, and of that type only");
+    assert_eq!(find("3E:0").await, ["card/1", "card/2"]);
+    assert_eq!(find("a card").await, ["card/1", "card/2"], "names still count");
+    // What is committed later is found by the same values; what goes is not.
+    let moved = card("card/1", "fa:16:3e:09", &[]);
+    case.commit(&Delta { objects: vec![moved], removed_objects: vec![key("card/2")], ..Delta::default() }).await;
+    assert_eq!(find("fa:16:3e:09").await, ["card/1"]);
+    assert_eq!(find("10.0.0.7").await, [""; 0]);
+    let text = async |text: &str| {
+        let query = Query { text: Some(text.into()), ..Query::default() };
+        keys(&store.objects(HOME, None, &query, &Page::first(9)).await.expect("reading works").items)
+    };
+    assert_eq!(text("fa:16:3e:09").await, [""; 0], "a filter on names is one on names");
+    assert_eq!(text("card").await, ["card/1"]);
+    store.search_by(&case.lease, &Searched::new()).await.expect("it can be said");
+    assert_eq!(find("fa:16:3e:09").await, [""; 0], "no longer");
+    assert_eq!(find("a card").await, ["card/1"]);
+    let lost = Lease { fence: case.lease.fence + 1, ..case.lease.clone() };
+    let refused = store.search_by(&lost, &by(&["mac"])).await;
+    assert!(matches!(refused, Err(StoreError::LeaseLost { .. })), "{refused:?}");
 }
 
 async fn search(make: Make<'_>) {

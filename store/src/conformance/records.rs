@@ -16,6 +16,7 @@ const MESSAGES: Collection = Collection::Messages;
 /// All cases of this file.
 pub(super) async fn run(make: Make<'_>) {
     changes(make).await;
+    versions_never_come_back(make).await;
     questions(make).await;
     pages(make).await;
     races(make).await;
@@ -39,28 +40,59 @@ async fn changes(make: Make<'_>) {
         ("list", Value::list(vec![Value::Null, 1.0.into()])),
     ]);
     let made = store.insert(MESSAGES, "a", &odd).await.expect("inserting works");
-    assert_eq!((&*made.id, made.version, &made.doc), ("a", 1, &odd), "what was made is told");
+    assert_eq!((&*made.id, &made.doc), ("a", &odd), "what was made is told");
     let again = store.insert(MESSAGES, "a", &Map::new()).await;
     assert!(matches!(again, Err(StoreError::Exists { what: "messages", .. })), "an id is taken once: {again:?}");
     store.insert(Collection::Scans, "a", &Map::new()).await.expect("ids are per collection");
     let read = store.record(MESSAGES, "a").await.expect("reading works").expect("it is there");
-    assert_eq!((read.version, Value::Map(read.doc.clone()).to_json()), (1, Value::Map(odd).to_json()), "exactly");
+    let (found, wanted) = (Value::Map(read.doc.clone()).to_json(), Value::Map(odd).to_json());
+    assert_eq!((read.version, found), (made.version, wanted), "exactly");
 
     let next = doc(&[("level", "info".into())]);
-    let changed = store.replace(MESSAGES, "a", 1, &next).await.expect("replacing works");
-    assert_eq!((changed.version, &changed.doc), (2, &next), "versions grow, and documents are replaced whole");
-    assert_eq!(store.record(MESSAGES, "a").await.expect("reading works"), Some(changed));
-    for (id, version) in [("a", 1), ("a", 3), ("b", 1)] {
+    let changed = store.replace(MESSAGES, "a", made.version, &next).await.expect("replacing works");
+    assert_eq!(&changed.doc, &next, "documents are replaced whole");
+    assert!(changed.version > made.version, "versions grow");
+    assert_eq!(store.record(MESSAGES, "a").await.expect("reading works").as_ref(), Some(&changed));
+    for (id, version) in [("a", made.version), ("a", changed.version + 1), ("b", made.version)] {
         let stale = store.replace(MESSAGES, id, version, &next).await;
         assert!(matches!(stale, Err(StoreError::Changed { what: "messages", .. })), "{id} at {version}: {stale:?}");
     }
-    let stale = store.remove(MESSAGES, "a", Some(1)).await;
+    let stale = store.remove(MESSAGES, "a", Some(made.version)).await;
     assert!(matches!(stale, Err(StoreError::Changed { .. })), "it is there in another version: {stale:?}");
-    assert!(!store.remove(MESSAGES, "b", Some(1)).await.expect("removing works"), "it was not there");
-    assert!(store.remove(MESSAGES, "a", Some(2)).await.expect("removing works"));
+    assert!(!store.remove(MESSAGES, "b", Some(made.version)).await.expect("removing works"), "it was not there");
+    assert!(store.remove(MESSAGES, "a", Some(changed.version)).await.expect("removing works"));
     assert!(!store.remove(MESSAGES, "a", None).await.expect("removing works"), "once only");
-    assert_eq!(store.insert(MESSAGES, "a", &next).await.expect("inserting works").version, 1, "it begins anew");
-    assert!(store.remove(MESSAGES, "a", None).await.expect("removing works"), "whatever its version");
+}
+
+/// In every collection and by every way of removing: what is made again has no version that anything under its id had.
+async fn versions_never_come_back(make: Make<'_>) {
+    let store = make().await;
+    for collection in Collection::ALL {
+        let mut seen = BTreeSet::new();
+        for way in ["by version", "whatever its version", "by a question", "by version"] {
+            let mut record = store.insert(*collection, "a", &Map::new()).await.expect("inserting works");
+            assert!(seen.insert(record.version), "{} {} again, {way}", collection.name(), record.version);
+            for n in 0..3 {
+                for version in &seen {
+                    if *version != record.version {
+                        let stale = store.replace(*collection, "a", *version, &Map::new()).await;
+                        assert!(matches!(stale, Err(StoreError::Changed { .. })), "{version}: {stale:?}");
+                    }
+                }
+                let fields = doc(&[("n", Value::Int(n))]);
+                record = store.replace(*collection, "a", record.version, &fields).await.expect("replacing works");
+                assert!(seen.insert(record.version), "{} {} again, {way}", collection.name(), record.version);
+            }
+            let removed = match way {
+                "by version" => store.remove(*collection, "a", Some(record.version)).await.expect("removing works"),
+                "by a question" => {
+                    store.remove_all(*collection, &RecordQuery::all()).await.expect("removing works") == 1
+                }
+                _ => store.remove(*collection, "a", None).await.expect("removing works"),
+            };
+            assert!(removed, "{} {way}", collection.name());
+        }
+    }
 }
 
 async fn questions(make: Make<'_>) {
@@ -194,13 +226,13 @@ async fn pages(make: Make<'_>) {
 /// Many change one document at once: each version is written by exactly one of them.
 async fn races(make: Make<'_>) {
     let store: Arc<dyn Backend> = make().await;
-    store.insert(Collection::Scans, "race", &Map::new()).await.expect("inserting works");
+    let mut version = store.insert(Collection::Scans, "race", &Map::new()).await.expect("inserting works").version;
     for round in 1..=10_u64 {
         let writers: Vec<_> = (0..8_i64)
             .map(|n| {
                 let store = Arc::clone(&store);
                 tokio::spawn(async move {
-                    store.replace(Collection::Scans, "race", round, &doc(&[("status", n.into())])).await
+                    store.replace(Collection::Scans, "race", version, &doc(&[("status", n.into())])).await
                 })
             })
             .collect();
@@ -213,7 +245,12 @@ async fn races(make: Make<'_>) {
             }
         }
         assert_eq!(won.len(), 1, "one wins in round {round}");
-        assert_eq!(store.record(Collection::Scans, "race").await.expect("reading works"), won.pop(), "and is the one");
+        assert_eq!(
+            store.record(Collection::Scans, "race").await.expect("reading works").as_ref(),
+            won.first(),
+            "the one"
+        );
+        version = won[0].version;
     }
     let inserts = (0..8).map(|_| {
         let store = Arc::clone(&store);

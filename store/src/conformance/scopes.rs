@@ -13,6 +13,7 @@ pub(super) async fn run(make: Make<'_>) {
     saved(make).await;
     whole(make).await;
     not_saved(make).await;
+    out_of_date(make).await;
 }
 
 fn member(text: &str, order: u32, n: i64) -> Member {
@@ -121,6 +122,35 @@ async fn whole(make: Make<'_>) {
     assert!(matches!(gone, Err(StoreError::NotFound { .. })), "{gone:?}");
     let gone = store.whole_objects(HOME, Some(3), "1", Some("vm")).await;
     assert!(matches!(gone, Err(StoreError::NoRevision { .. })), "{gone:?}");
+}
+
+async fn out_of_date(make: Make<'_>) {
+    let case = Case::new(make).await;
+    let store = &case.store;
+    let stale = |mut scope: ScopeRecord, since: &str| {
+        scope.complete = false;
+        scope.stale_since = Some(since.into());
+        scope
+    };
+    // Even numbers assert, odd ones only add.
+    let lost =
+        stale(scope("list", "host/h1", vec![member("vm/1", 0, 2), member("vm/2", 0, 2)]), "2026-01-03T00:00:00Z");
+    let later = stale(scope("list", "host/h2", vec![member("vm/1", 0, 4)]), "2026-01-04T00:00:00Z");
+    let added = stale(scope("add", "host/h1", vec![member("vm/3", 0, 1)]), "2026-01-05T00:00:00Z");
+    let good = scope("list", "host/h3", vec![member("vm/2", 0, 2), member("vm/3", 0, 2)]);
+    let changes = ScopeChanges { put: vec![lost.clone(), later, added, good.clone()], remove: vec![] };
+    store.commit(HOME, 0, &case.lease, &Delta::default(), &changes, &info(1)).await.expect("saving works");
+    let found = store.stale(HOME).await.expect("reading works");
+    let only = [(key("vm/1"), "2026-01-04T00:00:00Z".into())];
+    assert_eq!(
+        found,
+        only.into_iter().collect(),
+        "what a complete scope asserts, or none asserts at all, is not stale"
+    );
+    let changes = ScopeChanges { put: vec![ScopeRecord { complete: true, stale_since: None, ..lost }], remove: vec![] };
+    store.commit(HOME, 0, &case.lease, &Delta::default(), &changes, &info(2)).await.expect("saving works");
+    assert!(store.stale(HOME).await.expect("reading works").is_empty(), "an answer makes it current");
+    assert!(matches!(store.stale("nowhere").await, Err(StoreError::NotFound { .. })));
 }
 
 async fn not_saved(make: Make<'_>) {

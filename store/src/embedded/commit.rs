@@ -5,6 +5,8 @@ pub(super) mod link;
 pub(super) mod object;
 pub(super) mod scope;
 
+use std::collections::BTreeSet;
+
 use calipso_model::{Delta, Revision};
 use rusqlite::{Connection, params};
 
@@ -15,9 +17,9 @@ use crate::{
         key::Numbers,
     },
     error::StoreError,
-    form::millis,
+    form::{self, millis},
     scope::ScopeChanges,
-    store::{CommitInfo, Counts, Lease},
+    store::{CommitInfo, Counts, Lease, Searched},
 };
 
 /// Everything that a commit needs, owned, for it runs on another thread.
@@ -42,6 +44,25 @@ pub(super) enum Change {
     Clear,
 }
 
+/// Says by what objects are found, and makes what is stored fit it.
+pub(super) fn search_by(db: &mut Connection, lease: &Lease, searched: &Searched) -> Result<(), StoreError> {
+    let change = environment::begin(db)?;
+    let state = environment::state(&change, &lease.environment)?;
+    environment::guard_lease(&state, lease)?;
+    if state.searched == *searched {
+        return Ok(());
+    }
+    let types =
+        state.searched.keys().chain(searched.keys()).filter(|name| state.searched.get(*name) != searched.get(*name));
+    for object_type in types.collect::<BTreeSet<_>>() {
+        object::find_by(&change, state.id, object_type, searched)?;
+    }
+    change
+        .execute("UPDATE environment SET searched = ?2 WHERE id = ?1", params![state.id, form::searched_text(searched)])
+        .doing("say what is searched")?;
+    change.commit().doing("say what is searched")
+}
+
 /// How many rows of each kind were written and removed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tally {
@@ -60,6 +81,8 @@ pub(super) struct Place<'c> {
     pub(super) env: i64,
     /// The revision being made.
     pub(super) revision: i64,
+    /// By what objects are found beside names.
+    pub(super) searched: &'c Searched,
 }
 
 /// Commits, or changes nothing.
@@ -69,7 +92,7 @@ pub(super) fn commit(db: &mut Connection, work: &Work) -> Result<Revision, Store
     let state = environment::state(&change, &work.environment)?;
     environment::guard(&state, &work.environment, work.base, &work.lease)?;
     let revision = work.base + 1;
-    let place = Place { db: &change, env: state.id, revision: to_db(revision) };
+    let place = Place { db: &change, env: state.id, revision: to_db(revision), searched: &state.searched };
     let mut tally = Tally::default();
     match &work.change {
         Change::Some(parts) => {

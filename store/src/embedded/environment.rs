@@ -11,7 +11,8 @@ use crate::{
         row,
     },
     error::StoreError,
-    store::{Expect, Lease},
+    form,
+    store::{Expect, Lease, Searched},
 };
 
 /// What the file knows of an environment, its configuration aside.
@@ -26,6 +27,8 @@ pub(super) struct State {
     fence: i64,
     holder: Option<String>,
     until_millis: i64,
+    /// By what objects are found beside names.
+    pub(super) searched: Searched,
 }
 
 /// Begins to write; waits for another writer within the busy time-out.
@@ -33,24 +36,42 @@ pub(super) fn begin(db: &mut Connection) -> Result<Transaction<'_>, StoreError> 
     db.transaction_with_behavior(TransactionBehavior::Immediate).doing("begin to write")
 }
 
+/// A number that no version of anything in the file ever was.
+pub(super) fn next_version(change: &Transaction<'_>) -> Result<i64, StoreError> {
+    change
+        .prepare_cached("UPDATE counter SET version = version + 1 RETURNING version")
+        .and_then(|mut next| next.query_row([], |row| row.get(0)))
+        .doing("number a version")
+}
+
+/// Writes something that nobody reads: fails as every other change would.
+pub(super) fn touch(db: &mut Connection) -> Result<(), StoreError> {
+    let change = begin(db)?;
+    next_version(&change)?;
+    change.commit().doing("write")
+}
+
 /// The state of an environment.
 pub(super) fn state(db: &Connection, name: &str) -> Result<State, StoreError> {
-    db.prepare_cached("SELECT id, current, oldest, fence, holder, until_millis FROM environment WHERE name = ?1")
-        .and_then(|mut find| {
-            find.query_row([name], |row| {
-                Ok(State {
-                    id: row.get(0)?,
-                    current: from_db(row.get(1)?),
-                    oldest: from_db(row.get(2)?),
-                    fence: row.get(3)?,
-                    holder: row.get(4)?,
-                    until_millis: row.get(5)?,
-                })
+    db.prepare_cached(
+        "SELECT id, current, oldest, fence, holder, until_millis, searched FROM environment WHERE name = ?1",
+    )
+    .and_then(|mut find| {
+        find.query_row([name], |row| {
+            Ok(State {
+                id: row.get(0)?,
+                current: from_db(row.get(1)?),
+                oldest: from_db(row.get(2)?),
+                fence: row.get(3)?,
+                holder: row.get(4)?,
+                until_millis: row.get(5)?,
+                searched: form::searched_from(row.get_ref(6)?.as_str()?),
             })
-            .optional()
         })
-        .doing("look up an environment")?
-        .ok_or_else(|| StoreError::no_environment(name))
+        .optional()
+    })
+    .doing("look up an environment")?
+    .ok_or_else(|| StoreError::no_environment(name))
 }
 
 /// Refuses a writer that has lost its lease or does not know the current revision.
@@ -68,7 +89,7 @@ pub(super) fn guard(state: &State, name: &str, base: Revision, lease: &Lease) ->
     Ok(())
 }
 
-fn guard_lease(state: &State, lease: &Lease) -> Result<(), StoreError> {
+pub(super) fn guard_lease(state: &State, lease: &Lease) -> Result<(), StoreError> {
     if state.fence == 0 || state.fence != to_db(lease.fence) {
         return Err(StoreError::LeaseLost { environment: lease.environment.clone() });
     }
@@ -94,12 +115,13 @@ pub(super) fn put(db: &mut Connection, environment: &Environment, expect: Expect
         }
         _ => {}
     }
-    let version: i64 = change
-        .query_row(
-            "INSERT INTO environment(name, config, version, current, oldest, fence, until_millis) VALUES(?1, ?2, 1, 0, 0, 0, 0)
-             ON CONFLICT(name) DO UPDATE SET config = excluded.config, version = version + 1 RETURNING version",
-            params![&*environment.name, row::environment_text(environment)],
-            |row| row.get(0),
+    let version = next_version(&change)?;
+    change
+        .execute(
+            "INSERT INTO environment(name, config, version, made, current, oldest, fence, until_millis)
+             VALUES(?1, ?2, ?3, ?3, 0, 0, 0, 0)
+             ON CONFLICT(name) DO UPDATE SET config = excluded.config, version = excluded.version",
+            params![&*environment.name, row::environment_text(environment), version],
         )
         .doing("save an environment")?;
     change.commit().doing("save an environment")?;
@@ -116,6 +138,15 @@ pub(super) fn get(db: &Connection, name: &str) -> Result<(Environment, u64), Sto
         .doing("read an environment")?;
     let (config, version) = found.ok_or_else(|| StoreError::no_environment(name))?;
     Ok((row::environment_from(&config)?, from_db(version)))
+}
+
+/// The number of its making.
+pub(super) fn made(db: &Connection, name: &str) -> Result<u64, StoreError> {
+    let found: Option<i64> = db
+        .prepare_cached("SELECT made FROM environment WHERE name = ?1")
+        .and_then(|mut find| find.query_row([name], |row| row.get(0)).optional())
+        .doing("read an environment")?;
+    found.map(from_db).ok_or_else(|| StoreError::no_environment(name))
 }
 
 /// Every configuration, by name.

@@ -23,8 +23,24 @@ fn fault(error: rusqlite::Error, action: &'static str) -> StoreError {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             StoreError::Corrupt { what: format!("it cannot {action}"), source: Some(error.into()) }
         }
+        _ if is_unreadable(&error) => {
+            let what = format!("what it holds is of another kind than what was written; it cannot {action}");
+            StoreError::Corrupt { what, source: Some(error.into()) }
+        }
         _ => StoreError::Io { action, source: error.into() },
     }
+}
+
+/// Whether a value came out of the file that never went in: text that is no UTF-8, a number where text was written.
+fn is_unreadable(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error;
+    matches!(
+        error,
+        Error::Utf8Error(..)
+            | Error::FromSqlConversionFailure(..)
+            | Error::InvalidColumnType(..)
+            | Error::IntegralValueOutOfRange(..)
+    )
 }
 
 /// A stored text that does not parse.

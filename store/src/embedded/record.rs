@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::V
 
 use crate::{
     embedded::{
-        environment::begin,
+        environment::{begin, next_version},
         fault::{Doing, from_db, to_db, unreadable},
         row,
     },
@@ -76,14 +76,19 @@ fn conditions(collection: Collection, query: &RecordQuery) -> Result<(String, Ve
 
 /// Adds a document.
 pub(super) fn insert(db: &mut Connection, collection: Collection, id: Str, doc: Map) -> Result<Record, StoreError> {
-    let added = db
-        .prepare_cached("INSERT INTO record(collection, id, version, doc) VALUES(?1, ?2, 1, ?3) ON CONFLICT DO NOTHING")
-        .and_then(|mut add| add.execute(params![collection.name(), &*id, row::map_text(&doc)]))
+    let change = begin(db)?;
+    let version = next_version(&change)?;
+    let added = change
+        .prepare_cached(
+            "INSERT INTO record(collection, id, version, doc) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+        )
+        .and_then(|mut add| add.execute(params![collection.name(), &*id, version, row::sealed_text(&doc)]))
         .doing("add a document")?;
     if added == 0 {
         return Err(StoreError::Exists { what: collection.name(), name: id });
     }
-    Ok(Record { id, version: 1, doc })
+    change.commit().doing("add a document")?;
+    Ok(Record { id, version: from_db(version), doc })
 }
 
 /// One document.
@@ -107,16 +112,19 @@ pub(super) fn replace(
     version: u64,
     doc: Map,
 ) -> Result<Record, StoreError> {
-    let changed = db
-        .prepare_cached(
-            "UPDATE record SET version = version + 1, doc = ?4 WHERE collection = ?1 AND id = ?2 AND version = ?3",
-        )
-        .and_then(|mut change| change.execute(params![collection.name(), &*id, to_db(version), row::map_text(&doc)]))
+    let change = begin(db)?;
+    let next = next_version(&change)?;
+    let changed = change
+        .prepare_cached("UPDATE record SET version = ?5, doc = ?4 WHERE collection = ?1 AND id = ?2 AND version = ?3")
+        .and_then(|mut save| {
+            save.execute(params![collection.name(), &*id, to_db(version), row::sealed_text(&doc), next])
+        })
         .doing("change a document")?;
     if changed == 0 {
         return Err(StoreError::Changed { what: collection.name(), name: id });
     }
-    Ok(Record { id, version: version.saturating_add(1), doc })
+    change.commit().doing("change a document")?;
+    Ok(Record { id, version: from_db(next), doc })
 }
 
 /// Removes a document.

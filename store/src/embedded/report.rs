@@ -7,6 +7,7 @@ use crate::{
     embedded::{
         environment,
         fault::{Doing, from_db, to_db, unreadable},
+        row,
     },
     error::StoreError,
     store::{ReportEntry, ReportId},
@@ -25,12 +26,12 @@ pub(super) fn put(
     let state = environment::state(&change, name)?;
     // The newest one is always kept, so numbers only grow.
     let id: i64 = change
-        .query_row("SELECT coalesce(max(id), 0) + 1 FROM report WHERE env = ?1", [state.id], |row| row.get(0))
+        .query_row("SELECT coalesce(max(id), 0) + 1 FROM report WHERE env = ?1", [state.id], |found| found.get(0))
         .doing("save a report")?;
     change
         .execute(
             "INSERT INTO report(env, id, at, revision, body) VALUES(?1, ?2, ?3, ?4, ?5)",
-            params![state.id, id, at, to_db(revision), body.to_json()],
+            params![state.id, id, at, to_db(revision), row::seal(body.to_json())],
         )
         .doing("save a report")?;
     change
@@ -65,9 +66,11 @@ pub(super) fn list(db: &Connection, name: &str) -> Result<Vec<ReportEntry>, Stor
 pub(super) fn get(db: &Connection, name: &str, id: ReportId) -> Result<Value, StoreError> {
     let state = environment::state(db, name)?;
     let body: Option<String> = db
-        .query_row("SELECT body FROM report WHERE env = ?1 AND id = ?2", params![state.id, to_db(id)], |row| row.get(0))
+        .query_row("SELECT body FROM report WHERE env = ?1 AND id = ?2", params![state.id, to_db(id)], |found| {
+            found.get(0)
+        })
         .optional()
         .doing("read a report")?;
     let body = body.ok_or_else(|| StoreError::NotFound { what: "report", name: id.to_string().into() })?;
-    Value::from_json(&body).map_err(|error| unreadable("a report", error))
+    Value::from_json(row::opened(&body)?).map_err(|error| unreadable("a report", error))
 }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The format of the file that this program writes.
-pub(super) const FORMAT: i64 = 4;
+pub(super) const FORMAT: i64 = 5;
 
 /// Size of a page of the file; a document of a usual object fits into one with some others.
 const PAGE_BYTES: u64 = 8_192;
@@ -27,7 +27,7 @@ const APPLICATION: i64 = 0x4361_6c31;
 /// # Shape
 /// Keys of objects and repeated words are numbers (`key`, `word`). What is current lies in `object`, `link` and `clique`; what
 /// it replaced lies in the tables `…_past` with the revision that ended it, so that reading the current state never meets
-/// history. `names` is the lower-case text that is searched, each name between marks; `text` indexes its trigrams only.
+/// history. `names` is the lower-case text that is searched, each name and value between marks; `text` indexes its trigrams only.
 const TABLES: &str = "
 CREATE TABLE counter(fence INTEGER NOT NULL);
 INSERT INTO counter VALUES(0);
@@ -126,6 +126,18 @@ CREATE INDEX link_host ON link(host) WHERE host IS NOT NULL;
 CREATE INDEX link_past_host ON link_past(host) WHERE host IS NOT NULL;
 ";
 
+/// What format 5 added: by what objects are found beside names. What is in the file already is found by it once the next
+/// scan has said so.
+const SEARCHED: &str = "ALTER TABLE environment ADD COLUMN searched TEXT NOT NULL DEFAULT '{}';";
+/// What format 5 added: the numbers that versions are, greater than all that were given out before; and the one that tells
+/// an environment from any other of its name.
+const NUMBERS: &str = "
+ALTER TABLE counter ADD COLUMN version INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE environment ADD COLUMN made INTEGER NOT NULL DEFAULT 0;
+UPDATE counter SET version = (SELECT max(n) FROM (
+    SELECT 0 AS n UNION ALL SELECT max(version) FROM record UNION ALL SELECT max(version) FROM environment));
+";
+
 /// One index for each field of a collection that questions may name.
 fn record_indexes() -> String {
     let mut statements = String::new();
@@ -222,7 +234,11 @@ fn prepare(db: &mut Connection, options: &Options) -> Result<(), StoreError> {
             if found < 3 {
                 change.execute_batch(FOCAL).doing("bring the tables up to date")?;
             }
-            change.execute_batch(LEADS).doing("bring the tables up to date")?;
+            if found < 4 {
+                change.execute_batch(LEADS).doing("bring the tables up to date")?;
+            }
+            change.execute_batch(SEARCHED).doing("bring the tables up to date")?;
+            change.execute_batch(NUMBERS).doing("bring the tables up to date")?;
             set(&change, "user_version", FORMAT)?;
             change.commit().doing("make the tables")
         }

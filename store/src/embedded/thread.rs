@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
+    condition::Watch,
     embedded::{Options, fault::Doing, schema},
     error::StoreError,
 };
@@ -25,11 +26,12 @@ const LOG_BYTES_AT_MOST: u64 = 256 << 20;
 #[derive(Clone, Debug)]
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
+    watch: Watch,
 }
 
 impl Writer {
     /// Starts the thread with its connection.
-    pub(super) fn start(mut db: Connection, path: &Path) -> Result<Self, StoreError> {
+    pub(super) fn start(mut db: Connection, path: &Path, watch: Watch) -> Result<Self, StoreError> {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let mut log = path.as_os_str().to_owned();
         log.push("-wal");
@@ -38,7 +40,7 @@ impl Writer {
             .name("store-writer".to_owned())
             .spawn(move || work(&mut db, &inbox, &log))
             .map_err(|error| StoreError::Io { action: "start the thread that writes", source: error.into() })?;
-        Ok(Self { jobs })
+        Ok(Self { jobs, watch })
     }
 
     /// Runs a job on the thread and waits for its answer. The job runs to its end even if nobody waits any more.
@@ -47,9 +49,12 @@ impl Writer {
         job: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
+        let watch = self.watch.clone();
         let job: Job = Box::new(move |db| {
+            let done = job(db);
+            watch.note(&done, true);
             // Nobody waits any more when this fails; the work is done all the same.
-            drop(answer.send(job(db)));
+            drop(answer.send(done));
         });
         self.jobs.send(job).map_err(|_| stopped())?;
         answered.await.map_err(|_| stopped())?
@@ -97,16 +102,18 @@ pub(super) struct Readers {
     options: Arc<Options>,
     idle: Arc<Mutex<Vec<Connection>>>,
     places: Arc<Semaphore>,
+    watch: Watch,
 }
 
 impl Readers {
     /// An empty pool.
-    pub(super) fn new(path: &Path, options: &Options) -> Self {
+    pub(super) fn new(path: &Path, options: &Options, watch: Watch) -> Self {
         Self {
             path: Arc::from(path),
             options: Arc::new(options.clone()),
             idle: Arc::default(),
             places: Arc::new(Semaphore::new(options.readers.max(1))),
+            watch,
         }
     }
 
@@ -130,6 +137,7 @@ impl Readers {
             };
             let view = db.unchecked_transaction().doing("begin to read")?;
             let answer = job(&view);
+            pool.watch.note(&answer, false);
             view.finish().doing("end reading")?;
             pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(db);
             answer

@@ -13,9 +13,12 @@ pub(super) mod scope;
 pub(super) mod sweep;
 mod transaction;
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+};
 
-use calipso_model::{Delta, Revision};
+use calipso_model::{Delta, Revision, Str};
 use futures::{TryStreamExt, future::try_join_all};
 use mongodb::bson::{Document, RawDocumentBuf, doc, oid::ObjectId};
 use tokio::sync::OnceCell;
@@ -30,10 +33,10 @@ use crate::{
         commit::{gate::Gates, transaction::Finish},
         environment::{self, to_db},
         fault::Doing,
-        index::{CLIQUES, INVENTORY, LINKS, MEMBERS, SCOPES},
+        index::{CLIQUES, ENVIRONMENTS, INVENTORY, LINKS, MEMBERS, SCOPES},
     },
     scope::ScopeChanges,
-    store::{CommitInfo, Counts, Lease},
+    store::{CommitInfo, Counts, Lease, Searched},
 };
 
 /// So many things of a delta are compared with what is stored in one go.
@@ -80,6 +83,8 @@ pub(super) struct Place<'w> {
     pub(super) seq: i64,
     /// Its own id, which every version that it writes or ends carries.
     pub(super) commit: ObjectId,
+    /// By what objects are found beside names.
+    pub(super) searched: &'w Searched,
 }
 
 impl Place<'_> {
@@ -203,6 +208,34 @@ impl Part<'_> {
     }
 }
 
+/// Says by what objects are found, and makes what is current fit it. Done again it does the same, so it may break off.
+pub(super) async fn search_by(db: &Db, lease: &Lease, searched: &Searched) -> Result<(), StoreError> {
+    let name = &*lease.environment;
+    let _turn = db.turn(name).await;
+    let state = environment::state(db, name).await?;
+    environment::guard_lease(&state, lease)?;
+    if state.searched == *searched {
+        return Ok(());
+    }
+    let types: BTreeSet<&Str> = state.searched.keys().chain(searched.keys()).collect();
+    for object_type in types.into_iter().filter(|name| state.searched.get(*name) != searched.get(*name)) {
+        object::find_by(db, &state, object_type, searched).await?;
+    }
+    // Last, so that whoever comes after one who broke off begins again.
+    let said = db
+        .at(ENVIRONMENTS)
+        .update_one(
+            doc! { "_id": name, "fence": to_db(lease.fence) },
+            doc! { "$set": { "searched": form::searched_text(searched) } },
+        )
+        .await
+        .doing(db, "say what is searched")?;
+    if said.matched_count == 0 {
+        return Err(StoreError::LeaseLost { environment: lease.environment.clone() });
+    }
+    Ok(())
+}
+
 /// Commits, or changes nothing that anybody sees.
 pub(super) async fn commit(db: &Db, work: &Work<'_>) -> Result<Revision, StoreError> {
     let at_millis = form::millis(&work.info.at)?;
@@ -221,6 +254,7 @@ pub(super) async fn commit(db: &Db, work: &Work<'_>) -> Result<Revision, StoreEr
         revision: to_db(work.base + 1),
         seq: state.seq,
         commit: ObjectId::new(),
+        searched: &state.searched,
     };
     let finish = Finish { work, place, at_millis };
 

@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use calipso_model::{Environment, Revision};
 use futures::TryStreamExt;
-use mongodb::{
-    bson::{Bson, Document, RawDocument, doc, oid::ObjectId},
-    options::ReturnDocument,
-};
+use mongodb::bson::{Bson, Document, RawDocument, doc, oid::ObjectId};
 
 use crate::{
     error::StoreError,
@@ -17,8 +14,9 @@ use crate::{
         codec::Doc,
         fault::{Doing, is_duplicate},
         index::{ENVIRONMENTS, GATES, OWNED},
+        number,
     },
-    store::{Expect, Lease},
+    store::{Expect, Lease, Searched},
 };
 
 /// So many gates an environment may have.
@@ -47,6 +45,8 @@ pub(super) struct State {
     pub(super) unfinished: Vec<ObjectId>,
     /// The last one that was finished.
     pub(super) last_commit: Option<ObjectId>,
+    /// By what objects are found beside names.
+    pub(super) searched: Searched,
 }
 
 impl State {
@@ -65,6 +65,7 @@ impl State {
             session: doc.get_document("session").ok().and_then(|session| Document::try_from(session).ok()),
             unfinished: unfinished.into_iter().filter_map(|id| id.ok()?.as_object_id()).collect(),
             last_commit: codec::id(doc, "last_commit").ok(),
+            searched: codec::some_text(doc, "searched").map(form::searched_from).unwrap_or_default(),
         })
     }
 
@@ -89,6 +90,11 @@ pub(super) fn to_db(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
+/// A number that the server kept.
+pub(super) fn from_db(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
 /// The state of an environment.
 pub(super) async fn state(db: &Db, name: &str) -> Result<State, StoreError> {
     let found = db
@@ -109,11 +115,17 @@ pub(super) fn guard(state: &State, name: &str, base: Revision, lease: &Lease) ->
             lease.environment
         )));
     }
-    if state.fence == 0 || state.fence != to_db(lease.fence) {
-        return Err(StoreError::LeaseLost { environment: lease.environment.clone() });
-    }
+    guard_lease(state, lease)?;
     if state.current != base {
         return Err(StoreError::Conflict { environment: name.into(), base, current: state.current });
+    }
+    Ok(())
+}
+
+/// Refuses a writer that has lost its lease.
+pub(super) fn guard_lease(state: &State, lease: &Lease) -> Result<(), StoreError> {
+    if state.fence == 0 || state.fence != to_db(lease.fence) {
+        return Err(StoreError::LeaseLost { environment: lease.environment.clone() });
     }
     Ok(())
 }
@@ -134,47 +146,68 @@ pub(super) async fn put(db: &Db, environment: &Environment, expect: Expect) -> R
         _ => StoreError::Changed { what: "environment", name: name.into() },
     };
     loop {
-        if expect != Expect::Nothing {
-            let mut filter = doc! { "_id": name };
-            if let Expect::Version(version) = expect {
-                filter.insert("version", to_db(version));
+        let known = match expect {
+            Expect::Version(version) => Some(version),
+            Expect::Anything | Expect::Nothing => version_of(db, name).await?,
+        };
+        if let Some(known) = known {
+            if expect == Expect::Nothing {
+                return Err(changed("exists"));
             }
+            let version = number::above(db, known).await?;
             // Literals, for a value of the configuration is never an expression.
             let mut set = Document::new();
             for (key, value) in &config {
                 set.insert(key, doc! { "$literal": value });
             }
-            set.insert("version", doc! { "$add": ["$version", 1_i64] });
+            set.insert("version", version);
             let other = if config.contains_key("config") { "config_json" } else { "config" };
-            let found = db
+            let saved = db
                 .at(ENVIRONMENTS)
-                .find_one_and_update(filter, vec![doc! { "$unset": [other] }, doc! { "$set": set }])
-                .projection(doc! { "version": 1 })
-                .return_document(ReturnDocument::After)
+                .update_one(
+                    doc! { "_id": name, "version": to_db(known) },
+                    vec![doc! { "$unset": [other] }, doc! { "$set": set }],
+                )
                 .await
                 .doing(db, "save an environment")?;
-            match found {
-                Some(found) => return Ok(u64::try_from(codec::number(&found, "version")?).unwrap_or(0)),
-                None if expect != Expect::Anything => return Err(changed("changed")),
-                None => {}
+            match saved.matched_count {
+                0 if expect != Expect::Anything => return Err(changed("changed")),
+                // Somebody was faster.
+                0 => continue,
+                _ => return Ok(from_db(version)),
             }
-        } else if db.at(ENVIRONMENTS).find_one(doc! { "_id": name }).await.doing(db, "save an environment")?.is_some() {
-            return Err(changed("exists"));
         }
+        let version = number::above(db, 0).await?;
         let mut new = doc! {
-            "_id": name, "name": name, "env": db.next("environment").await?, "version": 1_i64,
+            "_id": name, "name": name, "env": db.next("environment").await?, "version": version,
             "current_revision": 0_i64, "oldest_revision": 0_i64, "seq": 0_i64, "fence": 0_i64, "holder": Bson::Null, "until_millis": 0_i64,
             "unfinished": [], "writer": Bson::Null, "last_commit": Bson::Null,
         };
         new.extend(config.clone());
         match db.database.collection::<Document>(ENVIRONMENTS).insert_one(new).await {
-            Ok(_) => return Ok(1),
+            Ok(_) => return Ok(from_db(version)),
             // Somebody was faster.
             Err(error) if is_duplicate(&error) && expect == Expect::Nothing => return Err(changed("exists")),
             Err(error) if is_duplicate(&error) => {}
             Err(error) => return Err(error).doing(db, "save an environment"),
         }
     }
+}
+
+/// The version of a configuration, if there is one.
+async fn version_of(db: &Db, name: &str) -> Result<Option<u64>, StoreError> {
+    let found = db
+        .at(ENVIRONMENTS)
+        .find_one(doc! { "_id": name })
+        .projection(doc! { "version": 1 })
+        .await
+        .doing(db, "save an environment")?;
+    found.map(|found| codec::number(&found, "version").map(from_db)).transpose()
+}
+
+/// The number of its making.
+pub(super) async fn made(db: &Db, name: &str) -> Result<u64, StoreError> {
+    Ok(from_db(state(db, name).await?.env))
 }
 
 /// One configuration and its version.
@@ -185,7 +218,7 @@ pub(super) async fn get(db: &Db, name: &str) -> Result<(Environment, u64), Store
         .await
         .doing(db, "read an environment")?
         .ok_or_else(|| StoreError::no_environment(name))?;
-    let version = u64::try_from(codec::number(&found, "version")?).unwrap_or(0);
+    let version = from_db(codec::number(&found, "version")?);
     Ok((form::environment_from(&codec::map(&found, "config")?)?, version))
 }
 

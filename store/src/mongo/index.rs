@@ -14,6 +14,7 @@ use crate::{
     mongo::{
         Db,
         fault::{Doing, Reason, code},
+        number,
     },
     records::Collection,
 };
@@ -43,7 +44,7 @@ pub(super) const GATES: &str = "commit_gates";
 pub(super) const OWNED: &[&str] = &[INVENTORY, LINKS, CLIQUES, REVISIONS, SCOPES, MEMBERS, REPORTS];
 
 /// The format of the collections.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 /// One index.
 struct Index {
@@ -219,7 +220,13 @@ async fn format(db: &Db) -> Result<(), StoreError> {
     let found = counters.find_one(doc! { "_id": "format" }).await.doing(db, "read the format")?;
     match found.map(|found| found.get_i64("value")) {
         Some(Ok(found)) if found > FORMAT => Err(StoreError::VersionTooNew { found, known: FORMAT }),
-        Some(_) => Ok(()),
+        Some(Ok(FORMAT)) => Ok(()),
+        Some(_) => {
+            // Format 1 had no counter of versions.
+            number::begin(db).await?;
+            let noted = counters.update_one(doc! { "_id": "format" }, doc! { "$max": { "value": FORMAT } }).await;
+            noted.doing(db, "note the format").map(drop)
+        }
         None => match counters.insert_one(doc! { "_id": "format", "value": FORMAT }).await {
             Err(error) if code(&error) == Some(11_000) => Ok(()),
             noted => noted.doing(db, "note the format").map(drop),

@@ -12,9 +12,10 @@ use crate::{
     mongo::{
         Db,
         codec::{self, Doc},
-        environment::to_db,
+        environment::{from_db, to_db},
         fault::{Doing, is_duplicate},
         index::record_field,
+        number,
     },
     query::{Cursor, Page},
     records::{Collection, Record, RecordPage, RecordQuery, Test},
@@ -73,7 +74,7 @@ fn filter(collection: Collection, query: &RecordQuery) -> Result<Document, Store
 fn record(doc: &RawDocument) -> Result<Record, StoreError> {
     Ok(Record {
         id: codec::text(doc, "_id")?.into(),
-        version: u64::try_from(codec::number(doc, "version")?).unwrap_or(0),
+        version: from_db(codec::number(doc, "version")?),
         doc: codec::map(doc, "doc")?,
     })
 }
@@ -93,9 +94,10 @@ fn document(
 
 /// Adds a document.
 pub(super) async fn insert(db: &Db, collection: Collection, id: &str, doc: &Map) -> Result<Record, StoreError> {
-    match db.at(collection.name()).insert_one(document(collection, id, 1, doc)?).await {
+    let version = from_db(number::above(db, 0).await?);
+    match db.at(collection.name()).insert_one(document(collection, id, version, doc)?).await {
         Err(error) if is_duplicate(&error) => Err(StoreError::Exists { what: collection.name(), name: id.into() }),
-        added => added.doing(db, "add a document").map(|_| Record { id: id.into(), version: 1, doc: doc.clone() }),
+        added => added.doing(db, "add a document").map(|_| Record { id: id.into(), version, doc: doc.clone() }),
     }
 }
 
@@ -113,7 +115,7 @@ pub(super) async fn replace(
     version: u64,
     doc: &Map,
 ) -> Result<Record, StoreError> {
-    let next = version.saturating_add(1);
+    let next = from_db(number::above(db, version).await?);
     let changed = db
         .at(collection.name())
         .replace_one(doc! { "_id": id, "version": to_db(version) }, document(collection, id, next, doc)?)

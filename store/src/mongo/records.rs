@@ -13,7 +13,9 @@ use crate::{
 #[async_trait]
 impl Records for Mongo {
     async fn insert(&self, collection: Collection, id: &str, doc: &Map) -> Result<Record, StoreError> {
-        self.db.within(record::insert(&self.db, collection, id, doc)).await
+        let done = self.db.within(record::insert(&self.db, collection, id, doc)).await;
+        self.db.watch.note(&done, true);
+        done
     }
 
     async fn record(&self, collection: Collection, id: &str) -> Result<Option<Record>, StoreError> {
@@ -21,7 +23,9 @@ impl Records for Mongo {
     }
 
     async fn replace(&self, collection: Collection, id: &str, version: u64, doc: &Map) -> Result<Record, StoreError> {
-        self.db.within(record::replace(&self.db, collection, id, version, doc)).await
+        let done = self.db.within(record::replace(&self.db, collection, id, version, doc)).await;
+        self.db.watch.note(&done, true);
+        done
     }
 
     async fn remove(&self, collection: Collection, id: &str, version: Option<u64>) -> Result<bool, StoreError> {

@@ -6,11 +6,12 @@ use async_trait::async_trait;
 use calipso_model::{Clique, Delta, Environment, Link, LinkRef, Object, ObjectKey, Revision, Str, Value};
 
 use crate::{
+    condition::{Checked, Condition},
     error::StoreError,
     mongo::{
-        Mongo,
+        Mongo, check,
         commit::{self, Work},
-        environment, prune,
+        environment, number, prune,
         read::{self, View},
         report,
         round::{self, Named, Sighting, Wanted, Wish},
@@ -18,8 +19,8 @@ use crate::{
     query::{CliqueQuery, LinkQuery, Page, Paged, Query},
     scope::{ScopeChanges, ScopeKey, ScopeRecord},
     store::{
-        CommitInfo, CountsByType, Diff, Expect, Keep, Lease, Pruned, ReportEntry, ReportId, RevisionInfo, Sink, Store,
-        WholeClique, WholeObject, newest_scan,
+        CommitInfo, CountsByType, Diff, Expect, Keep, Lease, Pruned, ReportEntry, ReportId, RevisionInfo, Searched,
+        Sink, Store, WholeClique, WholeObject, newest_scan,
     },
 };
 
@@ -113,6 +114,23 @@ impl Store for Mongo {
 
     async fn versioned_environment(&self, name: &str) -> Result<(Environment, u64), StoreError> {
         ask!(self, environment::get(&self.db, name))
+    }
+
+    async fn condition(&self) -> Condition {
+        if self.db.watch.condition() == Condition::Full {
+            // Whether there is space again is found out by writing.
+            let written = self.db.within(number::touch(&self.db)).await;
+            self.db.watch.note(&written, true);
+        }
+        self.db.watch.condition()
+    }
+
+    async fn check(&self) -> Result<Checked, StoreError> {
+        check::everything(self).await
+    }
+
+    async fn made(&self, environment: &str) -> Result<u64, StoreError> {
+        ask!(self, environment::made(&self.db, environment))
     }
 
     async fn environments(&self) -> Result<Vec<Environment>, StoreError> {
@@ -307,6 +325,10 @@ impl Store for Mongo {
         at!(self, environment, at, |view| read::search::search(&mut view, text, limit))
     }
 
+    async fn search_by(&self, lease: &Lease, searched: &Searched) -> Result<(), StoreError> {
+        ask!(self, commit::search_by(&self.db, lease, searched))
+    }
+
     async fn diff(&self, environment: &str, from: Revision, to: Revision) -> Result<Diff, StoreError> {
         ask!(self, read::diff::diff(&self.db, environment, from, to))
     }
@@ -354,6 +376,10 @@ impl Store for Mongo {
     async fn last_scanned(&self, environment: &str, keys: &[ObjectKey]) -> Result<Vec<Option<Str>>, StoreError> {
         let found = self.scopes_of_each(environment, keys).await?;
         Ok(keys.iter().map(|key| found.get(key).and_then(|scopes| newest_scan(scopes))).collect())
+    }
+
+    async fn stale(&self, environment: &str) -> Result<BTreeMap<ObjectKey, Str>, StoreError> {
+        ask!(self, async { read::scope::stale(&mut View::of(&self.db, environment).await?).await })
     }
 
     async fn put_report(

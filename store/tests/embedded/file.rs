@@ -3,7 +3,9 @@
 use std::{path::Path, time::Duration};
 
 use calipso_model::{Clique, Delta, Environment, Link, LinkRef, LinkState, Object, ObjectKey};
-use calipso_store::{CommitInfo, Embedded, Expect, LinkQuery, Options, Page, ScopeChanges, Store, StoreError};
+use calipso_store::{
+    Collection, CommitInfo, Embedded, Expect, LinkQuery, Options, Page, Records, ScopeChanges, Store, StoreError,
+};
 
 fn open(path: &Path) -> Result<Embedded, StoreError> {
     Embedded::open(path, Options { busy_timeout: Duration::from_millis(50), ..Options::default() })
@@ -41,7 +43,7 @@ fn foreign_newer_and_damaged_files_are_refused() {
 
     drop(open(&at("newer")).unwrap());
     rusqlite::Connection::open(at("newer")).unwrap().pragma_update(None, "user_version", 7).unwrap();
-    assert!(matches!(open(&at("newer")), Err(StoreError::VersionTooNew { found: 7, known: 4 })));
+    assert!(matches!(open(&at("newer")), Err(StoreError::VersionTooNew { found: 7, known: 5 })));
 
     let nowhere = open(&at("no/such/folder")).unwrap_err();
     assert!(matches!(nowhere, StoreError::Unavailable { .. }), "{nowhere:?}");
@@ -76,7 +78,11 @@ async fn an_older_file_is_brought_up_to_date() {
         rule: "".into(),
     };
     let links = vec![link("1"), link("2")];
-    let first = Delta { cliques: vec![clique("1"), clique("2")], links, ..Delta::default() };
+    let card = Object {
+        key: ObjectKey::new("card", "c"),
+        doc: [("mac", calipso_model::Value::text("fa:16:3e:01"))].into_iter().collect(),
+    };
+    let first = Delta { objects: vec![card], cliques: vec![clique("1"), clique("2")], links, ..Delta::default() };
     store.commit("e", 0, &lease, &first, &ScopeChanges::default(), &info).await.unwrap();
     let removed =
         LinkRef { link_type: "a-a".into(), source: ObjectKey::new("a", "1"), target: ObjectKey::new("a", "9") };
@@ -86,11 +92,18 @@ async fn an_older_file_is_brought_up_to_date() {
     drop(store);
     let file = rusqlite::Connection::open(&path).unwrap();
     file.execute_batch(
-        "DROP TABLE focal; DROP TABLE leads; DROP INDEX link_host; DROP INDEX link_past_host; PRAGMA user_version = 2",
+        "DROP TABLE focal; DROP TABLE leads; DROP INDEX link_host; DROP INDEX link_past_host; PRAGMA user_version = 2;
+         ALTER TABLE environment DROP COLUMN searched;
+         ALTER TABLE counter DROP COLUMN version; ALTER TABLE environment DROP COLUMN made;
+         INSERT INTO record VALUES('users', 'anna', 41, '{}')",
     )
     .unwrap();
     drop(file);
     let store = open(&path).unwrap();
+    let anna = store.record(Collection::Users, "anna").await.unwrap().unwrap();
+    assert_eq!(anna.version, 41, "what is there keeps its version");
+    let next = store.replace(Collection::Users, "anna", 41, &anna.doc).await.unwrap();
+    assert!(next.version > 41 && store.insert(Collection::Users, "berta", &anna.doc).await.unwrap().version > 41);
     let found = async |at| {
         let cliques = store.cliques("e", at, &Default::default(), &Page::first(9)).await.unwrap();
         let links = store.links("e", at, &Default::default(), &Page::first(9)).await.unwrap();
@@ -99,6 +112,10 @@ async fn an_older_file_is_brought_up_to_date() {
         (cliques.items.len(), links.items.len(), of_host.items.len())
     };
     assert_eq!((found(Some(1)).await, found(None).await), ((2, 2, 2), (1, 1, 1)));
+    // What lay in it is found by the values that the next scan names, though it did not change.
+    let by_mac = [("card".into(), vec!["mac".into()])].into_iter().collect();
+    store.search_by(&lease, &by_mac).await.unwrap();
+    assert_eq!(store.search("e", None, "16:3e", 9).await.unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -27,6 +27,11 @@ impl Engine {
         Ok(Self { layer, loaded })
     }
 
+    /// The names of the catalogue's distributions.
+    pub fn distributions(&self) -> Value {
+        Value::list(self.loaded.specs.distributions.keys().map(|name| Value::from(name.clone())).collect())
+    }
+
     /// Runs one case of a spec test and gives what came out as a value.
     pub fn observe(&self, kind: &str, name: &str, alone: bool, specs: Option<&Map>, test: &Map) -> Result<Value> {
         let own;

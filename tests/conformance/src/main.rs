@@ -40,11 +40,6 @@ fn main() -> Result<ExitCode> {
     let cases = cases::read(&folder)?;
     let engine = Engine::new(&map)?;
     let api = cases.iter().any(Api::knows).then(|| Api::new(&api)).transpose()?;
-    // Who runs cases of the interface only has no use for what stands about others.
-    let others = cases.iter().any(|case| !Api::knows(case));
-    for pattern in rules.rules.iter().filter(|_| others).flat_map(|rule| rule.idle(&cases)) {
-        eprintln!("no case is called `{pattern}`");
-    }
     let (mut passed, mut failed, mut not_applicable) = (0, 0, 0);
     let mut by_rule: BTreeMap<Str, u32> = BTreeMap::new();
     for case in &cases {
@@ -122,26 +117,49 @@ fn asked(api: &Api, case: &Case) -> Outcome {
 }
 
 fn outcome(case: &Case, rules: &Rules, engine: &Engine) -> Outcome {
-    let Some(rule) = rules.rules.iter().find(|rule| rule.names(case)) else {
+    let names = facts(case, engine);
+    let mut found = None;
+    for rule in &rules.rules {
+        match rule.holds(case, &names) {
+            Ok(true) => {
+                found = Some(rule);
+                break;
+            }
+            Ok(false) => {}
+            Err(error) => return Outcome::Fail(format!("{error:#}").replace('\n', " ")),
+        }
+    }
+    let Some(rule) = found else {
         return Outcome::Fail(format!("the map says nothing about it ({})", case.subject));
     };
     if let Some(reason) = &rule.not_applicable {
         return Outcome::NotApplicable(reason.to_string());
     }
-    match run(case, rule, &rules.test, engine) {
+    match run(case, names, rule, &rules.test, engine) {
         Ok(None) => Outcome::Pass,
         Ok(Some(difference)) => Outcome::Fail(difference),
         Err(error) => Outcome::Fail(format!("{error:#}").replace('\n', " ")),
     }
 }
 
-/// Runs a case; says what differs.
-fn run(case: &Case, rule: &Rule, defaults: &Map, engine: &Engine) -> Result<Option<String>> {
-    let mut names: Vec<(&str, Value)> = vec![
+/// What values of a rule may read from the start.
+fn facts(case: &Case, engine: &Engine) -> Vec<(&'static str, Value)> {
+    vec![
         ("given", case.given.clone().into()),
         ("expect", case.expect.clone().into()),
-        ("id", Value::from(case.id.clone())),
-    ];
+        ("subject", Value::from(case.subject.clone())),
+        ("distributions", engine.distributions()),
+    ]
+}
+
+/// Runs a case; says what differs.
+fn run<'r>(
+    case: &Case,
+    mut names: Vec<(&'r str, Value)>,
+    rule: &'r Rule,
+    defaults: &Map,
+    engine: &Engine,
+) -> Result<Option<String>> {
     for entry in rule.keys.get("let").and_then(Value::as_list).unwrap_or_default() {
         for (name, written) in entry.as_map().context("`let` is a list of maps")? {
             let value = tree::eval(written, &names).with_context(|| format!("`let` of `{name}`"))?;
@@ -218,19 +236,25 @@ mod tests {
     #[test]
     fn rules_run_cases() {
         let exact = r#"{"value": "h-1", "mode": "exact"}"#;
-        check(exact, "{cases: [one], run: {value: '{{ given.input.host }}-1'}}", Ok(()));
-        check(exact, "{cases: [o*], run: {value: '{{ given.input.host }}-2'}}", Err("\"h-1\" expected, \"h-2\" found"));
-        check(exact, "{cases: [two], run: {value: 1}}", Err("the map says nothing about it (a subject)"));
-        check(exact, "{cases: [one], not_applicable: another thing}", Err("another thing"));
-        check(exact, "{cases: [one], run: {value: '{{ given.x }}'}}", Err("`run`"));
-        check(exact, "{cases: [one], run: {fetcher: no_such_fetcher}}", Err("no_such_fetcher"));
+        check(exact, "{subjects: [a subject], run: {value: '{{ given.input.host }}-1'}}", Ok(()));
+        check(exact, "{subjects: [a *], run: {value: '{{ given.input.host }}-2'}}", Err("\"h-1\" expected, \"h-2\" found"));
+        check(exact, "{subjects: [b], run: {value: 1}}", Err("the map says nothing about it (a subject)"));
+        check(exact, "{subjects: [a *], not_applicable: another thing}", Err("another thing"));
+        let host = |host: &str| {
+            format!("{{subjects: ['*'], when: given.input.host == '{host}', run: {{value: '{{{{ given.input.host }}}}-1'}}}}")
+        };
+        check(exact, &host("h"), Ok(()));
+        check(exact, &host("i"), Err("the map says nothing about it (a subject)"));
+        check(exact, "{subjects: ['*'], when: given.no.such, run: {value: 1}}", Err("`when`"));
+        check(exact, "{subjects: [a *], run: {value: '{{ given.x }}'}}", Err("`run`"));
+        check(exact, "{subjects: [a *], run: {fetcher: no_such_fetcher}}", Err("no_such_fetcher"));
     }
 
     #[test]
     fn rules_bring_specs_of_their_own() {
         let rule = |name: &str| {
             format!(
-                "{{cases: [one], alone: true, run: {{parser: words}}, got: '{{{{ result.value }}}}', test: {{input: '{{{{ given.input.line }}}}'}}, \
+                "{{subjects: [a *], alone: true, run: {{parser: words}}, got: '{{{{ result.value }}}}', test: {{input: '{{{{ given.input.line }}}}'}}, \
                  specs: {{parsers/words.yaml: {{schema: parser/v1, name: {name}, description: Words., source: test, \
                  parse: {{regex: {{match: '(?<first>\\S+)'}}}}}}}}}}"
             )

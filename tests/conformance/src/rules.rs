@@ -4,12 +4,13 @@ use anyhow::{Context, Result, bail};
 use calipso_model::{Map, Str, Value};
 use calipso_parse::{Parser, ParserSpec};
 
-use crate::cases::Case;
+use crate::{cases::Case, tree};
 
-/// One entry of the map. Of several that name a case, the first counts.
+/// One entry of the map. Of several that speak about a case, the first counts.
 ///
 /// # Shape
-/// `cases` (ids, `*` for any characters) and either `not_applicable` (the reason), or what is run:
+/// `subjects` (what cases test, `*` for any characters), `when` (an expression: which of them; all where none is given)
+/// and either `not_applicable` (the reason), or what is run:
 /// - `let`: list of `{name: value}`, evaluated in order;
 /// - `specs`: path to spec, written here and laid over the catalogue, or `alone: true` used without it;
 /// - `run`: `{fetcher: NAME}` and so on as in a spec test, `{selection: NAME}`: which clique types apply,
@@ -20,9 +21,10 @@ use crate::cases::Case;
 /// - `expect`, `mode`, `any_order`, `ignore`: over what the case says;
 /// - `differs`: deliberate differences, each `{defect, what}`; they explain `ignore` and `expect`.
 ///
-/// Values may read `given`, `expect`, `id` and all of `let`.
+/// Values may read `given`, `expect`, `subject`, `distributions` (those that the catalogue has) and, but for `when`,
+/// all of `let`. A rule never names a case: whoever writes one more has it run.
 pub struct Rule {
-    cases: Vec<Str>,
+    subjects: Vec<Str>,
     /// Why its cases cannot run.
     pub not_applicable: Option<Str>,
     /// The keys above, as written.
@@ -30,7 +32,8 @@ pub struct Rule {
 }
 
 const KEYS: &[&str] = &[
-    "cases",
+    "subjects",
+    "when",
     "complete",
     "not_applicable",
     "alone",
@@ -72,23 +75,24 @@ fn rule(written: &Value) -> Result<Rule> {
     if let Some(unknown) = keys.keys().find(|key| !KEYS.contains(&&***key)) {
         bail!("`{unknown}` is no key of a rule: {written}");
     }
-    let cases = keys.get("cases").and_then(Value::as_list).context("a rule needs `cases`")?;
-    let cases = cases.iter().map(|id| id.as_str().map(Str::from)).collect::<Option<_>>().context("`cases` are text")?;
+    let subjects = keys.get("subjects").and_then(Value::as_list).context("a rule needs `subjects`")?;
+    let subjects =
+        subjects.iter().map(|text| text.as_str().map(Str::from)).collect::<Option<_>>().context("`subjects` are text")?;
     if keys.contains_key("not_applicable") == keys.contains_key("run") {
         bail!("a rule needs either `not_applicable` or `run`: {written}");
     }
-    Ok(Rule { cases, not_applicable: keys.text("not_applicable").cloned(), keys })
+    Ok(Rule { subjects, not_applicable: keys.text("not_applicable").cloned(), keys })
 }
 
 impl Rule {
     /// Whether it speaks about this case.
-    pub fn names(&self, case: &Case) -> bool {
-        self.cases.iter().any(|pattern| matches(pattern, &case.id))
-    }
-
-    /// Its patterns that no case has.
-    pub fn idle<'r>(&'r self, cases: &'r [Case]) -> impl Iterator<Item = &'r Str> {
-        self.cases.iter().filter(|pattern| !cases.iter().any(|case| matches(pattern, &case.id)))
+    pub fn holds(&self, case: &Case, names: &[(&str, Value)]) -> Result<bool> {
+        if !self.subjects.iter().any(|pattern| matches(pattern, &case.subject)) {
+            return Ok(false);
+        }
+        let Some(when) = self.keys.get("when") else { return Ok(true) };
+        let when = when.as_str().context("`when` is an expression")?;
+        Ok(tree::eval(&Value::text(&format!("{{{{ true if ({when}) else false }}}}")), names).context("`when`")? == Value::Bool(true))
     }
 }
 
@@ -125,10 +129,14 @@ mod tests {
 
     #[test]
     fn rules_are_closed() {
-        assert!(read("rules: [{cases: [a], not_applicable: x}]").is_ok());
-        for wrong in
-            ["{cases: [a]}", "{cases: [a], run: {}, not_applicable: x}", "{run: {}}", "{cases: [a], run: {}, x: 1}"]
-        {
+        assert!(read("rules: [{subjects: [a], not_applicable: x}]").is_ok());
+        for wrong in [
+            "{subjects: [a]}",
+            "{subjects: [a], run: {}, not_applicable: x}",
+            "{run: {}}",
+            "{subjects: [a], run: {}, x: 1}",
+            "{subjects: [a], run: {}, cases: [b]}",
+        ] {
             assert!(read(&format!("rules: [{wrong}]")).is_err(), "{wrong}");
         }
     }

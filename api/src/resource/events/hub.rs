@@ -49,7 +49,8 @@ impl News {
 #[derive(Debug, Default)]
 struct Known {
     running: bool,
-    revisions: BTreeMap<Str, Revision>,
+    /// The number of each environment, which another of its name has not, and its revision.
+    revisions: BTreeMap<Str, (u64, Revision)>,
     /// Version, whether it is open, and when it changed.
     scans: BTreeMap<Str, (u64, bool, i64)>,
     newest_millis: i64,
@@ -114,8 +115,9 @@ impl Hub {
         let mut known = self.known.lock().await;
         for name in names(service, only).await? {
             if let std::collections::btree_map::Entry::Vacant(place) = known.revisions.entry(name) {
+                let made = service.backend.made(place.key()).await?;
                 let revision = service.backend.current(place.key()).await?;
-                place.insert(revision);
+                place.insert((made, revision));
             }
         }
         if !known.running {
@@ -177,9 +179,10 @@ impl Hub {
 
     async fn revisions(&self, service: &Service, name: &Str, known: &mut Known) -> Result<(), StoreError> {
         // An environment that nobody knew before is new: all of its revisions are news.
-        let mut last = known.revisions.get(name).copied().unwrap_or(0);
+        let made = service.backend.made(name).await?;
+        let (former, mut last) = known.revisions.get(name).copied().unwrap_or((made, 0));
         let current = service.backend.current(name).await?;
-        if current < last {
+        if made != former || current < last {
             // It was removed and made again.
             self.tell(News::Gone(name.clone()));
             last = 0;
@@ -192,7 +195,7 @@ impl Hub {
                 self.tell(News::Revision(name.clone(), Arc::new(revision)));
             }
         }
-        known.revisions.insert(name.clone(), last.max(current));
+        known.revisions.insert(name.clone(), (made, last.max(current)));
         Ok(())
     }
 

@@ -84,7 +84,7 @@ pub(super) async fn answer(
     let beside =
         Beside { last_scanned: newest_scan(&scopes), provenance: scopes.iter().map(provenance).collect(), revision };
     let beside = answer::json(&beside)?;
-    let tag = Tag::revision_and(revision, &beside);
+    let tag = Tag::revision_and(service.backend.made(environment).await?, revision, &beside);
     Ok(answer::tagged(headers, &tag, || answer::text(joined(doc, &beside))))
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use calipso_model::{Map, Object, ObjectKey, Str, Value};
+use calipso_model::{Map, Object, ObjectKey, Str, Value, same::same};
 
 use super::{Changes, Graph, Outcome, Work};
 use crate::{
@@ -10,7 +10,6 @@ use crate::{
     nodes::Nodes,
     par,
     rules::TypeRules,
-    same::same,
 };
 
 impl Graph {
@@ -22,6 +21,7 @@ impl Graph {
     pub fn apply(&mut self, changes: Changes) -> Outcome {
         let mut work = Work::default();
         self.take_in(changes);
+        self.meter.begin(self.nodes.iter().map(Nodes::live).sum());
         self.derive_attributes(&mut work);
         self.derive_links(&mut work);
         if self.rules.implicit {

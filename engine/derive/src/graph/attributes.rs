@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use calipso_expr::Slot;
-use calipso_model::Value;
+use calipso_model::{Value, same::same};
 
 use super::{Graph, Work};
 use crate::{
+    bounds,
     eval::Evaluator,
     faults::{FaultKey, Part},
     join::{Drafts, Index, opposite},
     nodes::{EXISTENCE, NIL, Nodes, TOUCHED, Touched},
     par,
     rules::{AttributeRule, End, Rules},
-    same::same,
 };
 
 /// What one join hears when its rows change.
@@ -65,7 +65,7 @@ impl Graph {
             let computed = par::run(
                 threads,
                 pieces,
-                || Evaluator::new(&rules, &self.nodes, &self.indexes, threads),
+                || Evaluator::new(&rules, &self.nodes, &self.indexes, threads, &self.meter),
                 |evaluator, (number, objects)| {
                     let attribute = &rules.attributes[number];
                     let nodes = &self.nodes[attribute.type_id];
@@ -77,11 +77,18 @@ impl Graph {
                             changed.push((*object, value));
                         }
                     }
+                    evaluator.settle();
                     (number, changed, std::mem::take(&mut evaluator.faults))
                 },
             );
+            for number in level {
+                self.forget_given_up(&rules, *number);
+            }
             for (number, changed, faults) in computed {
                 let attribute = &rules.attributes[number];
+                if attribute.is_over(&rules, &self.meter) {
+                    continue;
+                }
                 let bit = rules.types[attribute.type_id].bit(&attribute.name);
                 for (object, value) in changed {
                     self.nodes[attribute.type_id].set_derived(object, attribute.number, value, bit);
@@ -94,6 +101,21 @@ impl Graph {
         }
         for (nodes, known) in self.nodes.iter_mut().zip(&rules.types) {
             nodes.write_derived(known, self.threads);
+        }
+    }
+
+    /// No object has an attribute whose rule was given up, whichever were computed before that.
+    fn forget_given_up(&mut self, rules: &Rules, number: usize) {
+        let attribute = &rules.attributes[number];
+        if !attribute.is_over(rules, &self.meter) {
+            return;
+        }
+        let bit = rules.types[attribute.type_id].bit(&attribute.name);
+        let nodes = &mut self.nodes[attribute.type_id];
+        for object in nodes.in_order() {
+            if nodes.record(object)[attribute.number].as_ref().is_some_and(|known| !known.is_null()) {
+                nodes.set_derived(object, attribute.number, Value::Null, bit);
+            }
         }
     }
 
@@ -176,7 +198,7 @@ impl Graph {
         let drafted = par::run(
             threads,
             pieces,
-            || Evaluator::new(rules, nodes, known_indexes, threads),
+            || Evaluator::new(rules, nodes, known_indexes, threads, &self.meter),
             |evaluator, (type_id, ends, touched)| {
                 let mut drafted: Vec<Drafted<'_>> = ends.iter().map(Drafted::new).collect();
                 for touched in touched {
@@ -189,6 +211,11 @@ impl Graph {
                         objects.push((touched.place, (drafts.keys.len() - before) as u32));
                     }
                 }
+                evaluator.settle();
+                for drafted in &drafted {
+                    let bytes = drafted.drafts.binds.iter().map(bounds::size).sum::<u64>();
+                    self.meter.keep(drafted.end.maker.0, bytes + drafted.drafts.keys.len() as u64 * bounds::KEY_BYTES);
+                }
                 drafted
             },
         );
@@ -197,6 +224,11 @@ impl Graph {
         let mut by_index: Vec<[Vec<(&Drafted<'_>, &Member)>; 2]> =
             indexes.iter().map(|_| [Vec::new(), Vec::new()]).collect();
         for drafted in &drafted {
+            // The keys of a rule that was given up are many, and nobody asks for them.
+            let is_over = self.meter.is_over(drafted.end.maker.0);
+            if is_over {
+                drafted.end.members.iter().for_each(|member| self.meter.give_up(member.join));
+            }
             work.keys += drafted.objects.len();
             for member in &drafted.end.members {
                 let part = Part::of_side(member.side);
@@ -206,7 +238,9 @@ impl Graph {
                 let key = |object: u32| FaultKey { rule: member.join, part, a: object, b: NIL };
                 let problems = drafted.problems.iter();
                 self.faults.add(problems.map(|(object, message)| (key(*object), message.clone())).collect());
-                by_index[member.place][member.side].push((drafted, member));
+                if !is_over {
+                    by_index[member.place][member.side].push((drafted, member));
+                }
             }
         }
         let mut known: Vec<Option<&mut Index>> = self.indexes.iter_mut().map(Some).collect();

@@ -6,6 +6,7 @@ use calipso_model::{LinkRef, LinkState, Map, Str, Value};
 
 use super::{Graph, emit::LinkMaker};
 use crate::{
+    bounds::{LINK_BYTES, PAIR, chain_rule},
     cliques::agree,
     store::{Body, Entry},
 };
@@ -48,7 +49,15 @@ impl Graph {
         if self.links.iter().all(|links| links.changed.is_empty()) {
             return;
         }
-        let wanted = self.chains(&rules.constraints);
+        let rule = chain_rule(&rules);
+        let mut wanted = Wanted::new();
+        if !self.meter.is_over(rule) {
+            wanted = self.chains(&rules.constraints, rule);
+        }
+        // Some of them would tell less than none.
+        if self.meter.is_over(rule) {
+            wanted.clear();
+        }
         let mut stores = std::mem::take(&mut self.implicit);
         for ends in wanted.keys() {
             stores.entry(*ends).or_default();
@@ -71,7 +80,7 @@ impl Graph {
     }
 
     /// By types at the ends, by source.
-    fn chains(&self, constraints: &[Str]) -> Wanted {
+    fn chains(&self, constraints: &[Str], rule: usize) -> Wanted {
         let mut hops: BTreeMap<Node, Vec<Hop<'_>>> = BTreeMap::new();
         let mut explicit: BTreeSet<(Node, Node)> = BTreeSet::new();
         for (links, known) in self.links.iter().zip(&self.rules.link_types) {
@@ -83,9 +92,13 @@ impl Graph {
         }
         let mut wanted = Wanted::new();
         for first in hops.keys() {
-            for (last, chains) in self.chains_from(*first, &hops, constraints) {
+            if self.meter.is_over(rule) {
+                break;
+            }
+            for (last, chains) in self.chains_from(*first, &hops, constraints, rule) {
                 if !explicit.contains(&(*first, last)) {
                     let body = body(&chains, constraints);
+                    self.meter.keep(rule, body.bytes() + LINK_BYTES);
                     wanted.entry((first.0, last.0)).or_default().entry(first.1).or_default().push((last.1, body));
                 }
             }
@@ -99,6 +112,7 @@ impl Graph {
         first: Node,
         hops: &BTreeMap<Node, Vec<Hop<'_>>>,
         constraints: &[Str],
+        rule: usize,
     ) -> BTreeMap<Node, Vec<Chain>> {
         let mut seen: BTreeSet<(Node, String)> = BTreeSet::new();
         let mut found: BTreeMap<Node, Vec<Chain>> = BTreeMap::new();
@@ -117,6 +131,10 @@ impl Graph {
             front.sort_by(|a, b| self.by_key(a.0, b.0));
             let mut next: Vec<(Node, Chain)> = Vec::new();
             for (at, chain) in &front {
+                let n_hops = hops.get(at).map_or(0, Vec::len) as u64;
+                if !self.meter.work(rule, n_hops * PAIR) {
+                    return found;
+                }
                 for hop in hops.get(at).map_or(&[][..], Vec::as_slice) {
                     // A link of the type that the chain itself has is no step of it, and no chain ends where it began.
                     if hop.to == first || (first.0, at.0) == (at.0, hop.to.0) {

@@ -4,6 +4,7 @@ use calipso_model::{Clique, ObjectKey};
 
 use super::{Graph, Work};
 use crate::{
+    bounds::{CLIQUE_LINK, Meter, clique_rule},
     cliques::{Names, Scratch, View, affected},
     nodes::TOUCHED,
     par,
@@ -52,7 +53,19 @@ impl Graph {
             }
             scratch.push(own);
             work.cliques += dirty.len();
-            let built = build(&view, number, &dirty, prints, self.threads, self.digest_seed, &mut scratch);
+            let bound = (&self.meter, clique_rule(&rules, number));
+            let mut built = Vec::new();
+            if !self.meter.is_over(bound.1) {
+                built = build(&view, number, &dirty, prints, self.threads, self.digest_seed, &mut scratch, bound);
+            }
+            if self.meter.is_over(bound.1) {
+                // Some of them would tell less than none.
+                built = (0..prints.len() as u32)
+                    .filter(|place| nodes.is_live(*place) && prints[*place as usize] != 0)
+                    .map(|place| (place, 0, None))
+                    .collect();
+                in_order(&view, plan.focal, &mut built);
+            }
             for (place, print, clique) in built {
                 prints[place as usize] = print;
                 match clique {
@@ -69,6 +82,7 @@ impl Graph {
 
 type Built = Vec<(u32, u128, Option<Clique>)>;
 
+#[expect(clippy::too_many_arguments, reason = "all that a walk needs")]
 /// Builds cliques; gives back those that are different from before.
 fn build(
     view: &View<'_>,
@@ -78,11 +92,16 @@ fn build(
     threads: usize,
     digests: crate::hash::Seeded,
     scratch: &mut Vec<Scratch>,
+    (meter, rule): (&Meter, usize),
 ) -> Built {
     let plan = &view.rules.cliques[number];
     let near = by_neighbours(view, number, dirty);
     let one = |scratch: &mut Scratch, names: &Names, place: u32| {
+        if meter.is_over(rule) {
+            return None;
+        }
         let mut found = scratch.walk(view, number, place, None);
+        meter.work(rule, found.links.len() as u64 * CLIQUE_LINK);
         let print = found.fingerprint(view, digests);
         let known = prints.get(place as usize).copied().unwrap_or(0);
         let built = (print != known).then(|| {

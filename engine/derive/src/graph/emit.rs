@@ -1,13 +1,12 @@
 //! What a change made different, in the order of its keys.
 
-use calipso_model::{Delta, Link, LinkRef, Object, ObjectKey, Str};
+use calipso_model::{Delta, Link, LinkRef, Object, ObjectKey, Str, same::same_map};
 
 use super::{Graph, clique::CliqueChanges};
 use crate::{
     nodes::{Nodes, Touched},
     par,
     rules::Rules,
-    same::same_map,
     store::{Entry, Gone, Links},
 };
 

@@ -154,7 +154,7 @@ impl Graph {
         let done = par::run(
             threads,
             pieces,
-            || Evaluator::new(rules, &self.nodes, &self.indexes, threads),
+            || Evaluator::new(rules, &self.nodes, &self.indexes, threads, &self.meter),
             |evaluator, piece| {
                 let (number, found) = match piece {
                     Piece::Of(number, side, all) => {
@@ -177,6 +177,7 @@ impl Graph {
                         (number, Found::Pairs(pairs.iter().map(pair).collect()))
                     }
                 };
+                evaluator.settle();
                 (number, found, std::mem::take(&mut evaluator.faults))
             },
         );
@@ -187,6 +188,18 @@ impl Graph {
                 by_type[number].push(found);
             }
             faults.append(&mut faulty);
+        }
+        // No link is left of a type whose rule was given up, whichever were found before that.
+        for (number, links) in rules.link_types.iter().enumerate().filter(|(_, links)| links.is_over(&self.meter)) {
+            let known = &self.links[number];
+            let places = 0..self.nodes[links.ends[0]].places() as u32;
+            let objects: Vec<(u32, u32)> =
+                places.filter(|place| !known.of(0, *place).is_empty()).map(|place| (place, 0)).collect();
+            by_type[number].clear();
+            if !objects.is_empty() {
+                by_type[number].push(Found::Of { side: 0, objects, links: Vec::new() });
+            }
+            faults.retain(|(key, _)| !links.joins.contains(&key.rule));
         }
         (by_type, faults)
     }

@@ -4,6 +4,7 @@ use calipso_model::{Clique, Link, LinkRef, Object, ObjectKey};
 
 use super::{Graph, emit::LinkMaker};
 use crate::{
+    bounds::Exceeded,
     cliques::{Names, Scratch, View},
     faults::{Fault, Part},
     join::Index,
@@ -26,6 +27,23 @@ pub struct Sizes {
 }
 
 impl Graph {
+    /// The rules that took more work or memory than the objects allow, and yield nothing since.
+    #[must_use]
+    pub fn exceeded(&self) -> Vec<Exceeded> {
+        self.meter.exceeded(&self.rules)
+    }
+
+    /// Whether a join was given up.
+    pub(crate) fn gave_up(&self, join: usize) -> bool {
+        self.meter.is_over(join)
+    }
+
+    /// Why nothing at all is derived: the rules take too much together.
+    #[must_use]
+    pub fn crowded(&self) -> Option<String> {
+        self.meter.crowded()
+    }
+
     /// How much it holds.
     #[must_use]
     pub fn sizes(&self) -> Sizes {

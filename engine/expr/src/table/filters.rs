@@ -1,6 +1,6 @@
 //! The table of filters.
 
-use super::{Filter, Given, Takes, Trouble, Yields, lists, network, texts, time, values};
+use super::{Filter, Given, Takes, Trouble, Yields, encodings, lists, network, texts, time, values};
 use crate::fuel::Fuel;
 use calipso_model::Value;
 
@@ -214,13 +214,16 @@ pub static ALL: &[Filter] = &[
         (0, 0),
         values::string,
     ),
-    entry(
-        ("int", "x | int(y)"),
-        "the whole number of a text or number, cut towards zero; y where the text is no number, else that is a fault; null stays null",
-        (Takes::Scalar, Yields::Int),
-        (0, 1),
-        values::int,
-    ),
+    Filter {
+        named: &["base"],
+        ..entry(
+            ("int", "x | int(y, base=16)"),
+            "the whole number of a text or number, cut towards zero; y where the text is no number, else that is a fault; null stays null. `base` (2 to 36) reads digits of that base, with or without 0x, 0o, 0b; base=0 goes by that prefix",
+            (Takes::Scalar, Yields::Int),
+            (0, 1),
+            values::int,
+        )
+    },
     entry(
         ("float", "x | float(y)"),
         "the number of a text or number; y where the text is no number, else that is a fault; null stays null",
@@ -256,6 +259,56 @@ pub static ALL: &[Filter] = &[
         (Takes::Any, Yields::Text),
         (0, 0),
         values::tojson,
+    ),
+    // Encodings.
+    entry(
+        ("base64_encode", "x | base64_encode"),
+        "the base64 of a text, with padding",
+        (Takes::Text, Yields::Text),
+        (0, 0),
+        encodings::base64_encode,
+    ),
+    entry(
+        ("base64_decode", "x | base64_decode"),
+        "the text of a base64 (ordinary or URL alphabet, padding and line breaks optional); a fault where it is none, or no UTF-8",
+        (Takes::Text, Yields::Text),
+        (0, 0),
+        encodings::base64_decode,
+    ),
+    entry(
+        ("hex", "x | hex(n)"),
+        "a whole number in hexadecimal digits, lower case, without prefix, with leading zeros up to n digits",
+        (Takes::Number, Yields::Text),
+        (0, 1),
+        encodings::hex,
+    ),
+    entry(
+        ("hex_encode", "x | hex_encode"),
+        "the bytes of a text (UTF-8), two hexadecimal digits each",
+        (Takes::Text, Yields::Text),
+        (0, 0),
+        encodings::hex_encode,
+    ),
+    entry(
+        ("hex_decode", "x | hex_decode"),
+        "the text whose bytes (UTF-8) the hexadecimal digits are; colons, spaces and 0x are passed over",
+        (Takes::Text, Yields::Text),
+        (0, 0),
+        encodings::hex_decode,
+    ),
+    entry(
+        ("pad", "x | pad(n, '0')"),
+        "the text form, at least n characters long, filled from the left with zeros or the given character; the sign of a number stays in front",
+        (Takes::Scalar, Yields::Text),
+        (1, 2),
+        encodings::pad,
+    ),
+    entry(
+        ("link_relations", "x | link_relations"),
+        "the map from relation to URL of a `Link` header (RFC 8288), such as `{next: …, last: …}`; null and empty text give the empty map",
+        (Takes::TextOrNull, Yields::Map),
+        (0, 0),
+        encodings::link_relations,
     ),
     // Text.
     entry(("lower", "x | lower"), "in lower case", (Takes::Text, Yields::Text), (0, 0), texts::lower),

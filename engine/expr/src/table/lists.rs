@@ -53,6 +53,14 @@ fn elements<'v>(value: &'v Value, fuel: &mut Fuel) -> Result<Cow<'v, [Value]>, T
     }
 }
 
+/// Whether a filter may treat each element by itself; one that is not known then stays what it is, and costs no other.
+fn part_known(found: Answer) -> Answer {
+    match found {
+        Err(Trouble::Failed) => Ok(failed::marker()),
+        other => other,
+    }
+}
+
 /// Elements that will be looked at: a failed one is a failure.
 fn looked<'v>(value: &'v Value, fuel: &mut Fuel) -> Result<Cow<'v, [Value]>, Trouble> {
     let items = elements(value, fuel)?;
@@ -90,6 +98,9 @@ pub(super) fn last(value: &Value, _: &Given<'_>, fuel: &mut Fuel) -> Answer {
 
 pub(super) fn length(value: &Value, _: &Given<'_>, _: &mut Fuel) -> Answer {
     let n_elements = match value {
+        // One that is not known may stand for none or for many.
+        Value::List(items) if items.iter().any(failed::is_marker) => return Err(Trouble::Failed),
+        Value::Map(map) if failed::note(map).is_some() => return Err(Trouble::Failed),
         Value::List(items) => items.len(),
         Value::Map(map) => map.len(),
         Value::Str(text) => text.chars().count(),
@@ -99,26 +110,23 @@ pub(super) fn length(value: &Value, _: &Given<'_>, _: &mut Fuel) -> Answer {
 }
 
 pub(super) fn map(value: &Value, given: &Given<'_>, fuel: &mut Fuel) -> Answer {
-    let items = looked(value, fuel)?;
+    let items = elements(value, fuel)?;
     let mut mapped = Vec::with_capacity(items.len());
     if let Some(attribute) = given.named_text("attribute")? {
         let other = given.named("default");
+        let of = |item: &Value| match path(item, attribute)?.or(other) {
+            Some(found) => Ok(found.clone()),
+            None => Err(Trouble::says(format!("an element has no `{attribute}`; give `default=` if that may be"))),
+        };
         for item in items.iter() {
-            match path(item, attribute)?.or(other) {
-                Some(found) => mapped.push(found.clone()),
-                None => {
-                    return Err(Trouble::says(format!(
-                        "an element has no `{attribute}`; give `default=` if that may be"
-                    )));
-                }
-            }
+            mapped.push(part_known(of(item))?);
         }
         return Ok(Value::list(mapped));
     }
     let entry = filter(given.text(0, "the filter")?).ok_or_else(|| Trouble::says("there is no such filter"))?;
     let rest = Given { positional: given.positional.get(1..).unwrap_or_default(), named: &[], pattern: given.pattern };
     for item in items.iter() {
-        mapped.push((entry.run)(item, &rest, fuel)?);
+        mapped.push(part_known(look(item).and_then(|item| (entry.run)(item, &rest, fuel)))?);
     }
     Ok(Value::list(mapped))
 }
@@ -137,12 +145,20 @@ fn choose(value: &Value, given: &Given<'_>, fuel: &mut Fuel, wanted: bool) -> An
     let opaque = !wanted && given.at(0).and_then(Value::as_str) == Some("none");
     let mut chosen = Vec::new();
     for item in elements(value, fuel)?.iter() {
-        let holds = if opaque { item.is_null() } else { passes(Some(look(item)?), given, 0, fuel)? };
-        if holds == wanted {
-            chosen.push(item.clone());
-        }
+        let holds =
+            if opaque { Ok(item.is_null()) } else { look(item).and_then(|item| passes(Some(item), given, 0, fuel)) };
+        chosen.extend(kept(holds, wanted, item)?);
     }
     Ok(Value::list(chosen))
+}
+
+/// The element where it is chosen; the mark where that is not known.
+fn kept(holds: Result<bool, Trouble>, wanted: bool, item: &Value) -> Result<Option<Value>, Trouble> {
+    match holds {
+        Ok(holds) => Ok((holds == wanted).then(|| item.clone())),
+        Err(Trouble::Failed) => Ok(Some(failed::marker())),
+        Err(other) => Err(other),
+    }
 }
 
 pub(super) fn select(value: &Value, given: &Given<'_>, fuel: &mut Fuel) -> Answer {
@@ -156,10 +172,9 @@ pub(super) fn reject(value: &Value, given: &Given<'_>, fuel: &mut Fuel) -> Answe
 fn choose_attribute(value: &Value, given: &Given<'_>, fuel: &mut Fuel, wanted: bool) -> Answer {
     let attribute = given.text(0, "the attribute")?;
     let mut chosen = Vec::new();
-    for item in looked(value, fuel)?.iter() {
-        if passes(path(item, attribute)?, given, 1, fuel)? == wanted {
-            chosen.push(item.clone());
-        }
+    for item in elements(value, fuel)?.iter() {
+        let holds = path(item, attribute).and_then(|found| passes(found, given, 1, fuel));
+        chosen.extend(kept(holds, wanted, item)?);
     }
     Ok(Value::list(chosen))
 }
@@ -202,13 +217,19 @@ pub(super) fn reverse(value: &Value, _: &Given<'_>, fuel: &mut Fuel) -> Answer {
 }
 
 pub(super) fn distinct(value: &Value, _: &Given<'_>, fuel: &mut Fuel) -> Answer {
-    let items = looked(value, fuel)?;
+    let items = elements(value, fuel)?;
     let mut seen = BTreeSet::new();
-    Ok(Value::list(items.iter().filter(|item| seen.insert(Ordered(item))).cloned().collect()))
+    let mut kept = Vec::new();
+    for item in items.iter() {
+        if failed::holds_marker(item) || seen.insert(Ordered(item)) {
+            kept.push(item.clone());
+        }
+    }
+    Ok(Value::list(kept))
 }
 
 pub(super) fn flatten(value: &Value, _: &Given<'_>, fuel: &mut Fuel) -> Answer {
-    let items = looked(value, fuel)?;
+    let items = elements(value, fuel)?;
     let n_elements = items.iter().map(|item| item.as_list().map_or(1, <[Value]>::len)).fold(0, usize::saturating_add);
     fuel.list(n_elements)?;
     let mut flat = Vec::with_capacity(n_elements);
@@ -223,8 +244,16 @@ pub(super) fn flatten(value: &Value, _: &Given<'_>, fuel: &mut Fuel) -> Answer {
 
 pub(super) fn merged(value: &Value, _: &Given<'_>, fuel: &mut Fuel) -> Answer {
     let mut pairs = Vec::new();
-    for item in looked(value, fuel)?.iter() {
+    let mut any_key = false;
+    for item in elements(value, fuel)?.iter() {
         match item {
+            // What it would add is not known; what the others say is.
+            unknown if failed::is_marker(unknown) => any_key = true,
+            Value::Map(map) if failed::note(map).is_some() => {
+                fuel.list(map.len())?;
+                any_key = true;
+                pairs.extend(map.iter().filter(|(key, _)| !failed::is_text(key)).cloned());
+            }
             Value::Map(map) => {
                 fuel.list(map.len())?;
                 pairs.extend(map.iter().cloned());
@@ -233,7 +262,11 @@ pub(super) fn merged(value: &Value, _: &Given<'_>, fuel: &mut Fuel) -> Answer {
             other => return Err(Trouble::says(format!("merges maps, not {}", other.kind()))),
         }
     }
-    Ok(Value::Map(Map::from_pairs(pairs)))
+    let mut map = Map::from_pairs(pairs);
+    if any_key {
+        failed::open(&mut map, [failed::Ends::default()]);
+    }
+    Ok(Value::Map(map))
 }
 
 pub(super) fn min(value: &Value, _: &Given<'_>, fuel: &mut Fuel) -> Answer {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use calipso_model::Value;
+use calipso_model::{Str, Value};
 
 use super::{Asks, Test, Trouble, lists::Ordered};
 use crate::{
@@ -80,6 +80,10 @@ fn subset_of(value: Option<&Value>, arg: Option<&Value>, fuel: &mut Fuel) -> Res
     match (value, arg) {
         (Some(Value::Map(small)), Some(Value::Map(large))) => {
             fuel.burn(small.len() as u64)?;
+            let unknown = |(key, _): &(Str, Value)| !large.contains_key(key) && failed::hides(large, key);
+            if failed::note(small).is_some() || small.iter().any(unknown) {
+                return Err(Trouble::Failed);
+            }
             Ok(small.iter().all(|(key, value)| large.get(key) == Some(value)))
         }
         (Some(Value::List(small)), Some(Value::List(large))) => {

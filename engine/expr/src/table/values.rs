@@ -4,8 +4,9 @@ use calipso_model::{Map, Str, Value};
 
 use super::{Given, Trouble};
 use crate::{
+    failed,
     fuel::Fuel,
-    ops::{text_of, truth},
+    ops::{hides, text_of, truth},
 };
 
 type Answer = Result<Value, Trouble>;
@@ -19,7 +20,8 @@ fn keep(value: &Value, given: &Given<'_>, fuel: &mut Fuel, wanted: bool) -> Answ
     let keys = given.at(0).and_then(Value::as_list).ok_or_else(|| Trouble::says("takes a list of keys"))?;
     fuel.burn((map.len() as u64).saturating_mul(1 + keys.len() as u64))?;
     let named = |key: &Str| keys.iter().any(|wanted| wanted.as_str() == Some(key.as_ref()));
-    Ok(Value::Map(Map::from_pairs(map.iter().filter(|(key, _)| named(key) == wanted).cloned().collect())))
+    let kept = |(key, _): &&(Str, Value)| failed::is_text(key) || named(key) == wanted;
+    Ok(Value::Map(Map::from_pairs(map.iter().filter(kept).cloned().collect())))
 }
 
 pub(super) fn pick(value: &Value, given: &Given<'_>, fuel: &mut Fuel) -> Answer {
@@ -32,6 +34,7 @@ pub(super) fn without(value: &Value, given: &Given<'_>, fuel: &mut Fuel) -> Answ
 
 pub(super) fn lookup_in(value: &Value, given: &Given<'_>, _: &mut Fuel) -> Answer {
     match (given.at(0), value) {
+        (Some(holder), key) if hides(holder, key) => Err(Trouble::Failed),
         (Some(Value::Map(map)), Value::Str(key)) => Ok(map.get(key).cloned().unwrap_or_default()),
         (Some(Value::Map(map)), Value::Int(key)) => Ok(map.get(&key.to_string()).cloned().unwrap_or_default()),
         (Some(Value::Map(_)), _) => Ok(Value::Null),
@@ -42,7 +45,9 @@ pub(super) fn lookup_in(value: &Value, given: &Given<'_>, _: &mut Fuel) -> Answe
 pub(super) fn items(value: &Value, _: &Given<'_>, fuel: &mut Fuel) -> Answer {
     let map = a_map(value)?;
     fuel.list(map.len())?;
-    let pair = |(key, value): &(Str, Value)| Value::list(vec![Value::Str(key.clone()), value.clone()]);
+    let pair = |(key, value): &(Str, Value)| {
+        if failed::is_text(key) { failed::marker() } else { Value::list(vec![Value::Str(key.clone()), value.clone()]) }
+    };
     Ok(Value::list(map.iter().map(pair).collect()))
 }
 
@@ -55,7 +60,8 @@ pub(super) fn keys(value: &Value, _: &Given<'_>, fuel: &mut Fuel) -> Answer {
 pub(super) fn values(value: &Value, _: &Given<'_>, fuel: &mut Fuel) -> Answer {
     let map = a_map(value)?;
     fuel.list(map.len())?;
-    Ok(Value::list(map.iter().map(|(_, value)| value.clone()).collect()))
+    let value = |(key, value): &(Str, Value)| if failed::is_text(key) { failed::marker() } else { value.clone() };
+    Ok(Value::list(map.iter().map(value).collect()))
 }
 
 pub(super) fn string(value: &Value, given: &Given<'_>, fuel: &mut Fuel) -> Answer {
@@ -68,6 +74,9 @@ pub(super) fn string(value: &Value, given: &Given<'_>, fuel: &mut Fuel) -> Answe
 
 pub(super) fn tojson(value: &Value, _: &Given<'_>, fuel: &mut Fuel) -> Answer {
     fuel.walk(value)?;
+    if failed::holds_marker(value) {
+        return Err(Trouble::Failed);
+    }
     Ok(Value::from(value.to_json()))
 }
 
@@ -89,6 +98,13 @@ pub(super) fn int(value: &Value, given: &Given<'_>, _: &mut Fuel) -> Answer {
         fits.then_some(Value::Int(number as i64))
     };
     match value {
+        Value::Str(text) if given.named("base").is_some() => {
+            match (super::encodings::whole_number(text, given.named("base"))?, given.at(0)) {
+                (Some(number), _) => Ok(Value::Int(number)),
+                (None, Some(other)) => Ok(other.clone()),
+                (None, None) => Err(Trouble::says(format!("`{text}` is no whole number of this base"))),
+            }
+        }
         Value::Null | Value::Int(_) => Ok(value.clone()),
         Value::Bool(flag) => Ok(Value::Int(i64::from(*flag))),
         Value::Float(number) => real(*number).ok_or_else(|| Trouble::says("the number is too large")),
@@ -168,7 +184,8 @@ fn snake_value(value: &Value, fuel: &mut Fuel, depth: usize) -> Answer {
         Value::Map(map) => {
             let mut pairs = Vec::with_capacity(map.len());
             for (key, value) in map {
-                pairs.push((snake(key), snake_value(value, fuel, depth + 1)?));
+                let name = if failed::is_text(key) { key.clone() } else { snake(key) };
+                pairs.push((name, snake_value(value, fuel, depth + 1)?));
             }
             Value::Map(Map::from_pairs(pairs))
         }

@@ -2,7 +2,7 @@
 
 use crate::common::{bound, check};
 use calipso_expr::{Expr, ExprErrorKind, Frame, Fuel, Layout, failed};
-use calipso_model::Value;
+use calipso_model::{Map, Value};
 
 const VARS: &str = r#"{"a": 5, "f": 2.5, "t": "tap12", "empty": "", "n": null, "yes": true, "no": false, "l": [3, 1, 2, 3],
   "m": {"x": {"y": "deep"}, "b c": 1, "7": "seven", "nil": null, "list": [{"k": "v", "n": 1}, {"k": "w", "n": 2}]},
@@ -326,11 +326,14 @@ fn deep_nesting_is_refused_and_never_overflows() {
 
 #[test]
 fn what_a_failed_step_left_is_masked_by_nothing() {
-    let (layout, mut frame) = bound(VARS);
+    let (mut layout, mut frame) = bound(VARS);
     frame.set(layout.find("a").expect("bound"), failed::marker());
     let partly = Value::list(vec![Value::Int(1), failed::marker(), Value::Null]);
     frame.set(layout.find("l").expect("bound"), partly);
     frame.set(layout.find("m").expect("bound"), Value::Map([("x", failed::marker())].into_iter().collect()));
+    let mut open: Map = [("a1", 1i64)].into_iter().collect();
+    failed::open(&mut open, [failed::Ends { begin: "b".to_owned(), end: String::new() }]);
+    frame.set(layout.slot("open"), Value::Map(open));
     let eval = |source: &str| Expr::parse(source, &layout).expect(source).eval(&frame, &mut Fuel::default());
     for source in [
         "a",
@@ -347,18 +350,30 @@ fn what_a_failed_step_left_is_masked_by_nothing() {
         "m[key]",
         "l[1]",
         "l[:2] | last",
-        "l | map('string')",
+        "(l | map('string'))[1]",
         "l | sort",
-        "l | select",
+        "l | length",
         "l | join",
-        "l | distinct",
+        "l | tojson",
+        "l == [1]",
+        "l != [1, 2, 3]",
+        "open.b1",
+        "open['b1'] | default(1)",
+        "'b1' in open",
+        "open | length",
+        "open | items | first",
+        "open | keys | first",
+        "(open | without(['a1'])).b2",
+        "'b1' | lookup_in(open)",
+        "([open, {'c': 1}] | merged).z",
+        "open == {}",
+        "{'b': 1} is subset_of(open)",
         "9 in l",
         "overlap(l, [9])",
-        "[m] | map(attribute='x')",
-        "[m] | selectattr('x')",
+        "([m] | map(attribute='x'))[0]",
+        "([m] | selectattr('x'))[0]",
         "l | max",
         "a ~ ''",
-        "l | reject('eq', 1)",
         "[1, 5] is subset_of(l)",
         "'x' | lookup_in(m)",
         "a | as_list",
@@ -366,9 +381,17 @@ fn what_a_failed_step_left_is_masked_by_nothing() {
         assert!(eval(source).expect_err(source).is_failed(), "{source}");
     }
     for (source, wanted) in [
-        ("l | length", "3"),
         ("l[:1]", "[1]"),
-        ("l | reject('none') | length", "2"),
+        ("(l | select)[:1]", "[1]"),
+        ("(l | reject('eq', 5))[2]", "null"),
+        ("(l | distinct)[0]", "1"),
+        ("([[1], l] | flatten)[1]", "1"),
+        ("([{'x': 1}, m] | map(attribute='x'))[0]", "1"),
+        ("([{'x': 1}, m] | selectattr('x'))[0].x", "1"),
+        ("open.a1", "1"),
+        ("open.z1 | default('none')", "\"none\""),
+        ("'z1' in open", "false"),
+        ("([open, {'c': 1}] | merged).c", "1"),
         ("l | first", "1"),
         ("1 in l", "true"),
         ("overlap(l, [1])", "true"),

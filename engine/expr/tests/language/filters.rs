@@ -8,6 +8,58 @@ const VARS: &str = r#"{"a": 5, "t": "tap12", "n": null, "l": [3, 1, 2, 3], "word
   "net": {"local": "10.1.2.3", "prefixlen": 24}, "net6": {"local": "fe80::1:2", "prefixlen": "64"}}"#;
 
 #[test]
+fn encodings() {
+    check(
+        VARS,
+        &[
+            ("'user:pass word' | base64_encode", "\"dXNlcjpwYXNzIHdvcmQ=\""),
+            ("'äö' | base64_encode", "\"w6TDtg==\""),
+            ("'' | base64_encode", "\"\""),
+            ("a | base64_encode", "! `base64_encode`: takes text, not integer"),
+            ("'dXNlcjpwYXNzIHdvcmQ=' | base64_decode", "\"user:pass word\""),
+            ("'w6TDtg' | base64_decode", "\"äö\""),
+            ("'Pz8_Pj4-' | base64_decode", "\"???>>>\""),
+            ("'dXNl\\ncjpw' | base64_decode", "\"user:p\""),
+            ("'se cret!' | base64_decode", "! `base64_decode`: the text is no base64"),
+            ("'/w==' | base64_decode", "! `base64_decode`: what the base64 holds is no UTF-8 text"),
+            ("255 | hex", "\"ff\""),
+            ("255 | hex(4)", "\"00ff\""),
+            ("-255 | hex", "\"-ff\""),
+            ("'12' | int | hex(8)", "\"0000000c\""),
+            ("t | hex", "! `hex`: takes a whole number, not text; use `| int` before"),
+            ("a | hex(99999)", "! `hex`: the width is a whole number from 0 to 1000"),
+            ("'aä' | hex_encode", "\"61c3a4\""),
+            ("'61:C3 a4' | hex_decode", "\"aä\""),
+            ("'0x61' | hex_decode", "\"a\""),
+            ("'abc' | hex_decode", "! `hex_decode`: the text is no pairs of hexadecimal digits"),
+            ("'ff' | hex_decode", "! `hex_decode`: what the digits hold is no UTF-8 text"),
+            ("'0x1f' | int(base=16)", "31"),
+            ("'1f' | int(base=16)", "31"),
+            ("'-0X1F' | int(base=0)", "-31"),
+            ("'0b101' | int(base=0)", "5"),
+            ("'0o17' | int(base=0)", "15"),
+            ("'17' | int(base=0)", "17"),
+            ("'zz' | int(7, base=16)", "7"),
+            ("'--1' | int(base=16)", "! `int`: `--1` is no whole number of this base"),
+            ("'1' | int(base=1)", "! `int`: `base` is 0 or a whole number from 2 to 36"),
+            ("n | int(base=16)", "null"),
+            ("a | pad(3)", "\"005\""),
+            ("-5 | pad(3)", "\"-05\""),
+            ("t | pad(7, '.')", "\"..tap12\""),
+            ("t | pad(2)", "\"tap12\""),
+            ("n | pad(2)", "null"),
+            ("t | pad(9, 'ab')", "! `pad`: what is filled with is one character"),
+            (
+                "'<http://a/x?p=2,3>; rel=\"next last\"; title=\"a, b; c\", </y>;rel=prev' | link_relations",
+                r#"{"last":"http://a/x?p=2,3","next":"http://a/x?p=2,3","prev":"/y"}"#,
+            ),
+            ("n | link_relations", "{}"),
+            ("'nothing' | link_relations", "{}"),
+        ],
+    );
+}
+
+#[test]
 fn lists() {
     check(
         VARS,

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use calipso_expr::{Frame, Fuel};
 use calipso_model::{Map, Secret, Str, Value};
 use calipso_transport::{Call, HttpKey, Reply, Request, Stage, Tls};
+use std::path::PathBuf;
 use url::Url;
 
 use crate::{
     answer::{AnswerView, Asked, FailureKind, Outcome, Why, judge_status},
-    connection::{Access, Sessions, login::Session},
+    connection::{Access, Sessions, basic, login::Session, max_memory, too_many_values},
     world::HttpAsk,
 };
 
@@ -124,7 +125,7 @@ impl Sessions {
         next: Option<Url>,
     ) -> Result<Exchanged, Why> {
         let Way { access, frame, .. } = *way;
-        let base = base(access, frame, ask.base.as_ref())?;
+        let (base, socket) = base(access, frame, ask.base.as_ref())?;
         let query = query_pairs(&query)?;
         let (url, path, query) = match next {
             Some(url) => {
@@ -143,6 +144,12 @@ impl Sessions {
         };
         let mut headers = Vec::new();
         if way.sends {
+            if let Some(login) = &access.spec.send_basic {
+                let value = super::basic_login(login, frame).map_err(|error| {
+                    Why::new(FailureKind::Setup, format!("the Basic login of {} has no value: {error}", access.role))
+                })?;
+                push_header(&mut headers, &"Authorization".into(), &value)?;
+            }
             for (name, tree) in &access.spec.send_headers {
                 let value = tree.eval(frame, &mut Fuel::default()).map_err(|error| {
                     Why::new(FailureKind::Setup, format!("the header {name} of {} has no value: {error}", access.role))
@@ -153,7 +160,22 @@ impl Sessions {
         for (name, value) in &ask.headers {
             push_header(&mut headers, name, value)?;
         }
-        if ask.body.is_some() && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+        for (name, value) in &headers {
+            // The password is in it, encoded together with the name: no echo of it may be kept either.
+            if let Some((_, token)) = value.reveal().split_once(' ')
+                && name.eq_ignore_ascii_case("authorization")
+            {
+                self.scrubber.register(token.trim());
+            }
+        }
+        let is_form = !ask.step.form.is_empty();
+        let body = match &ask.body {
+            Some(body) if is_form => Some(Secret::new(basic::form(body)?)),
+            body => body.as_ref().map(|body| Secret::new(body.to_json())),
+        };
+        if is_form {
+            headers.push(("Content-Type".to_owned(), Secret::new("application/x-www-form-urlencoded")));
+        } else if ask.body.is_some() && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
             headers.push(("Content-Type".to_owned(), Secret::new("application/json")));
         }
         let target = way.access.spec.layout.find("target").and_then(|slot| frame.get(slot));
@@ -165,16 +187,13 @@ impl Sessions {
             query,
             body: ask.body.clone(),
         };
-        let config = access.config()?;
         let request = Request::Http {
             key,
             url: Secret::new(url.as_str()),
             headers,
-            body: ask.body.as_ref().map(|body| Secret::new(body.to_json())),
-            tls: Tls {
-                ca: config.text("ca").map(ToString::to_string),
-                verify: config.get("verify_tls") != Some(&Value::Bool(false)),
-            },
+            body,
+            tls: basic::tls(access, frame)?,
+            socket,
         };
         let call = Call {
             role: access.role.clone(),
@@ -192,7 +211,7 @@ impl Sessions {
 
     /// Makes a call, and says what its reply comes to.
     pub(super) async fn judge_http(&self, call: Call, ask: &HttpAsk<'_>) -> Asked {
-        let place = call.place();
+        let (place, max_bytes) = (call.place(), call.max_bytes);
         let reply = match self.door.ask(call).await {
             Ok(reply) => reply,
             Err(error) => return Asked::nothing(error.into()),
@@ -201,7 +220,7 @@ impl Sessions {
             let sentence = format!("{place} gave something other than an HTTP reply");
             return Asked::nothing(Why::new(FailureKind::Protocol, sentence).of_host(&place));
         };
-        let headers: Map = headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+        let headers = joined(headers);
         let mut answer = AnswerView {
             status: Some(i64::from(status)),
             headers,
@@ -209,9 +228,19 @@ impl Sessions {
             ..AnswerView::default()
         };
         let text = std::str::from_utf8(&body);
+        answer.memory = match (text, &ask.step.parse) {
+            (Ok(text), Some(parser)) => parser.memory(text),
+            (Ok(text), None) => calipso_parse::memory::of_json(text),
+            (Err(_), _) => 0,
+        };
+        let is_too_large = answer.memory > max_memory(max_bytes);
         if let Some(outcome) = judge_status(status, &ask.step.accept_status, &place) {
-            answer.body = text.ok().and_then(|text| Value::from_json(text).ok()).unwrap_or_default();
+            answer.body =
+                text.ok().filter(|_| !is_too_large).and_then(|text| Value::from_json(text).ok()).unwrap_or_default();
             return Asked { outcome, answer };
+        }
+        if is_too_large {
+            return Asked::nothing(too_many_values(&place, max_memory(max_bytes), max_bytes));
         }
         let wrong = |what: String| {
             let sentence = format!("{place} answered {} {}: {what}", ask.step.method, ask.path);
@@ -250,6 +279,7 @@ impl Sessions {
             headers: Vec::new(),
             body: None,
             tls: Tls::default(),
+            socket: None,
         };
         let asked = self.judge_http(self.open_call(&ask.step.via, request, ask.attempt), &ask).await;
         let Asked { outcome: Outcome::Answer(body), answer } = asked else { return asked };
@@ -284,7 +314,8 @@ impl Sessions {
     }
 }
 
-fn base(access: &Access, frame: &Frame, own: Option<&Value>) -> Result<Url, Why> {
+/// What paths are appended to, and the socket file of a server on this machine.
+fn base(access: &Access, frame: &Frame, own: Option<&Value>) -> Result<(Url, Option<PathBuf>), Why> {
     let value = match (own, &access.spec.base) {
         (Some(value), _) => Ok(value.clone()),
         (None, Some(base)) => base.eval(frame, &mut Fuel::default()).map_err(|error| error.to_string()),
@@ -296,10 +327,40 @@ fn base(access: &Access, frame: &Frame, own: Option<&Value>) -> Result<Url, Why>
         Why::new(FailureKind::Setup, sentence).of_host(&access.role)
     };
     match value {
-        Ok(Value::Str(text)) => Url::parse(&text).map_err(|error| none(error.to_string())),
+        Ok(Value::Str(text)) => match text.strip_prefix("unix:") {
+            Some(rest) => on_socket(rest).map_err(none),
+            None => Url::parse(&text).map(|url| (url, None)).map_err(|error| none(error.to_string())),
+        },
         Ok(other) => Err(none(format!("found {} instead of a URL", other.kind()))),
         Err(why) => Err(none(why)),
     }
+}
+
+/// `//PATH/OF/SOCKET` or `//PATH/OF/SOCKET:/PATH`.
+fn on_socket(rest: &str) -> Result<(Url, Option<PathBuf>), String> {
+    let rest = rest.strip_prefix("//").unwrap_or(rest);
+    let (socket, path) = rest.split_once(':').unwrap_or((rest, "/"));
+    if !socket.starts_with('/') || !path.starts_with('/') {
+        return Err("a socket file is written `unix:///PATH/OF/SOCKET` or `unix:///PATH/OF/SOCKET:/PATH`".to_owned());
+    }
+    let mut url = Url::parse("http://localhost/").map_err(|error| error.to_string())?;
+    url.set_path(path);
+    Ok((url, Some(PathBuf::from(socket))))
+}
+
+/// Header fields by name; what comes in several lines is one list (RFC 9110, 5.3).
+fn joined(headers: Vec<(String, String)>) -> Map {
+    let mut found: std::collections::BTreeMap<String, String> = std::collections::BTreeMap::new();
+    for (name, value) in headers {
+        found
+            .entry(name.to_ascii_lowercase())
+            .and_modify(|known| {
+                known.push_str(", ");
+                known.push_str(&value);
+            })
+            .or_insert(value);
+    }
+    found.into_iter().map(|(name, value)| (Str::from(name), Value::from(value))).collect()
 }
 
 fn push_header(headers: &mut Vec<(String, Secret)>, name: &Str, value: &Value) -> Result<(), Why> {
@@ -309,6 +370,9 @@ fn push_header(headers: &mut Vec<(String, Secret)>, name: &Str, value: &Value) -
     };
     if text.chars().any(|c| c == '\n' || c == '\r' || c == '\0') {
         return Err(Why::new(FailureKind::Setup, format!("the value of the header {name} has a line break")));
+    }
+    if let Some(why) = basic::unencoded(name, &text) {
+        return Err(why);
     }
     headers.push((name.to_string(), Secret::new(&*text)));
     Ok(())

@@ -12,7 +12,7 @@ use crate::{
     answer::{Asked, FailureKind, Why},
     connection::{Access, Sessions},
     known::Known,
-    step::Machine,
+    step::{Effort, Machine},
     world::{HttpAsk, RunAsk, SqlAsk, World},
 };
 
@@ -105,6 +105,7 @@ impl Sessions {
             world: &world,
             known: &known,
             coverage: self.coverage.as_deref(),
+            effort: Effort::new(&world),
             waits: self.waits,
         };
         let (run, _) = machine.steps(steps, &mut frame, false).await;

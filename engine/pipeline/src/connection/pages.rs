@@ -2,15 +2,19 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use calipso_expr::Fuel;
-use calipso_model::{Map, Value};
+use calipso_expr::{Frame, Fuel};
+use calipso_model::{Map, Str, Value};
 use calipso_spec::checked::PageRule;
+use url::Url;
 
 use crate::{
-    answer::{Asked, FailureKind, Outcome, Why},
-    connection::{Access, Sessions, login::Session},
+    answer::{AnswerView, Asked, FailureKind, Outcome, Why},
+    connection::{Access, Sessions, http::Exchanged, login::Session, too_many_values},
     world::HttpAsk,
 };
+
+/// So many lists of one answer are asked whether they go on.
+const MAX_LISTS: usize = 16;
 
 /// What is said after some pages were given: a refusal then does not mean that there is no list; the list is cut.
 fn after(n_pages: u64, asked: Asked) -> Asked {
@@ -23,8 +27,33 @@ fn after(n_pages: u64, asked: Asked) -> Asked {
     }
 }
 
+/// A list on its way.
+struct List<'a> {
+    /// What it is called in messages and in page rules; the body itself has no name.
+    name: Option<Str>,
+    rule: Option<&'a PageRule>,
+    query: Map,
+    all: Vec<Value>,
+    n_pages: u64,
+    memory: u64,
+}
+
+/// Where the next page is.
+enum Next {
+    /// There is none.
+    End,
+    At(Url),
+    With(Map),
+}
+
+impl List<'_> {
+    fn shown(&self) -> String {
+        self.name.as_deref().map_or_else(|| "the list".to_owned(), |name| format!("`{name}`"))
+    }
+}
+
 impl Sessions {
-    /// Asks for a list until its last page, or once where the step wants no list.
+    /// Asks for a list until its last page. Where the step names no list, the body itself may be one.
     pub(super) async fn pages(
         &self,
         access: &Access,
@@ -32,106 +61,208 @@ impl Sessions {
         session: &mut Arc<Session>,
         ask: &HttpAsk<'_>,
     ) -> Asked {
-        let Some(list) = ask.step.items.clone() else {
-            return self.exchange_in_session(access, target, session, ask, ask.query.clone(), None).await.asked;
-        };
-        let rule = match self.page_rule(access, session, target) {
+        let rule = if ask.step.paged { self.page_rule(access, session, target) } else { Ok(None) };
+        let rule = match rule {
             Ok(rule) => rule,
             Err(why) => return Asked::nothing(why),
         };
-        let mut query = Map::new();
-        if let Some(rule) = rule {
-            self.cover(&rule.at, "page rule");
-            let frame = self.request_frame(access, session, target);
-            for (name, tree) in &rule.query {
-                match tree.eval(&frame, &mut Fuel::default()) {
-                    Ok(value) if !value.is_null() => query.insert(name.clone(), value),
-                    Ok(_) => {}
-                    Err(error) => return Asked::nothing(rule_fault(rule, &error)),
+        let mut list = List {
+            name: ask.step.items.clone(),
+            rule,
+            query: ask.query.clone(),
+            all: Vec::new(),
+            n_pages: 0,
+            memory: 0,
+        };
+        let first = if list.name.is_some() {
+            match self.with_rule(access, target, session, ask, &mut list) {
+                Ok(()) => None,
+                Err(why) => return Asked::nothing(why),
+            }
+        } else {
+            // Only the answer tells whether it is a list.
+            let page = self.exchange_in_session(access, target, session, ask, ask.query.clone(), None).await;
+            let Outcome::Answer(body) = &page.asked.outcome else { return page.asked };
+            let Some(rule) = rule else { return page.asked };
+            if body.as_list().is_none() {
+                return self.whole(access, target, session, ask, rule, page);
+            }
+            if rule.query.is_empty() {
+                Some(page)
+            } else {
+                // Without the rule's parameters the pages may have been cut otherwise.
+                match self.with_rule(access, target, session, ask, &mut list) {
+                    Ok(()) => None,
+                    Err(why) => return Asked::nothing(why),
                 }
+            }
+        };
+        self.read_all(access, target, session, ask, list, first).await
+    }
+
+    /// Adds the parameters of the page rule to those of the step.
+    fn with_rule(
+        &self,
+        access: &Access,
+        target: &Value,
+        session: &Arc<Session>,
+        ask: &HttpAsk<'_>,
+        list: &mut List<'_>,
+    ) -> Result<(), Why> {
+        let Some(rule) = list.rule else { return Ok(()) };
+        self.cover(&rule.at, "page rule");
+        let frame = self.request_frame(access, session, target);
+        let mut query = Map::new();
+        for (name, tree) in &rule.query {
+            let value = tree.eval(&frame, &mut Fuel::default()).map_err(|error| rule_fault(rule, &error))?;
+            if !value.is_null() {
+                query.insert(name.clone(), value);
             }
         }
         for (name, value) in &ask.query {
             query.insert(name.clone(), value.clone());
         }
-        let mut all: Vec<Value> = Vec::new();
+        list.query = query;
+        Ok(())
+    }
+
+    /// An answer that is no list. Where the server says that one of its lists goes on elsewhere, it is not whole, and only the
+    /// step can say which list is meant.
+    fn whole(
+        &self,
+        access: &Access,
+        target: &Value,
+        session: &Arc<Session>,
+        ask: &HttpAsk<'_>,
+        rule: &PageRule,
+        page: Exchanged,
+    ) -> Asked {
+        let (Outcome::Answer(body), Some(base), Some(url)) = (&page.asked.outcome, &page.base, &page.url) else {
+            return page.asked;
+        };
+        let lists = body.as_map().into_iter().flatten().filter(|(_, value)| value.as_list().is_some());
+        let found = lists.take(MAX_LISTS).find(|(name, value)| {
+            let frame = self.page_frame(access, target, session, &page.asked.answer, value, Some(name), 1);
+            // A map of parameters says nothing: rules that ask until a page is empty always give one.
+            let next = rule.next.eval_opt(&frame, &mut Fuel::default());
+            matches!(next, Ok(Some(Value::Str(next))) if url.join(&next).is_ok_and(|next| next.origin() == base.origin()))
+        });
+        let Some((name, _)) = found else { return page.asked };
+        let sentence = format!(
+            "{} gave only the first page of `{name}` for {} {}; the step needs `items: {name}`, or `paged: false` if one page is enough",
+            access.role, ask.step.method, ask.path
+        );
+        Asked::nothing(Why::new(FailureKind::Pages, sentence).of_host(&access.role))
+    }
+
+    async fn read_all(
+        &self,
+        access: &Access,
+        target: &Value,
+        session: &mut Arc<Session>,
+        ask: &HttpAsk<'_>,
+        mut list: List<'_>,
+        mut first: Option<Exchanged>,
+    ) -> Asked {
+        let cut = |sentence: String| Asked::nothing(Why::new(FailureKind::Pages, sentence).of_host(&access.role));
         let mut next = None;
         let mut seen_urls = BTreeSet::new();
-        let mut last_items: Option<Vec<Value>> = None;
-        let mut n_pages: u64 = 0;
+        let mut last_items = Value::Null;
         loop {
-            let page = self.exchange_in_session(access, target, session, ask, query.clone(), next.take()).await;
+            let page = match first.take() {
+                Some(page) => page,
+                None => self.exchange_in_session(access, target, session, ask, list.query.clone(), next.take()).await,
+            };
             let (body, answer) = match page.asked {
                 Asked { outcome: Outcome::Answer(body), answer } => (body, answer),
-                other => return after(n_pages, other),
+                other => return after(list.n_pages, other),
             };
-            let items = match items_of(&body, Some(&list)) {
-                Ok(items) => items,
+            let items = match items_of(&body, list.name.as_deref()) {
+                Ok(items @ Value::List(_)) => items,
+                Ok(other) => {
+                    let sentence = format!("the answer is {} instead of a list", other.kind());
+                    let why = Why::new(FailureKind::Parse, sentence);
+                    return after(list.n_pages, Asked { outcome: Outcome::Negative(why), answer });
+                }
                 Err(sentence) => {
                     let why = Why::new(FailureKind::Parse, sentence);
-                    return after(n_pages, Asked { outcome: Outcome::Negative(why), answer });
+                    return after(list.n_pages, Asked { outcome: Outcome::Negative(why), answer });
                 }
             };
-            let items = items.as_list().unwrap_or_default().to_vec();
-            n_pages += 1;
+            list.n_pages += 1;
+            list.memory = list.memory.saturating_add(answer.memory);
+            let allowed = access.max_list_memory();
+            if list.memory > allowed {
+                return Asked::nothing(too_many_values(&access.role, allowed, access.spec.limits.max_bytes));
+            }
             let (Some(base), Some(url)) = (page.base, page.url) else {
                 return Asked::nothing(Why::new(FailureKind::Protocol, "a page without a URL"));
             };
-            let cut = |sentence: String| Asked::nothing(Why::new(FailureKind::Pages, sentence).of_host(&access.role));
-            if !items.is_empty() && last_items.as_ref() == Some(&items) {
-                return cut(format!("{} gave the same page of {list} twice", access.role));
+            let elements = items.as_list().unwrap_or_default();
+            if !elements.is_empty() && last_items == items {
+                return cut(format!("{} gave the same page of {} twice", access.role, list.shown()));
             }
             seen_urls.insert(url.as_str().to_owned());
-            all.extend(items.iter().cloned());
-            let Some(rule) = rule else {
-                return Asked { outcome: Outcome::Answer(Value::list(all)), answer };
-            };
-            let mut frame = self.request_frame(access, session, target);
-            let names = [
-                ("answer", answer.value(false, None)),
-                ("items", Value::list(items.clone())),
-                ("list", Value::text(&list)),
-                ("page_number", Value::Int(i64::try_from(n_pages).unwrap_or(i64::MAX))),
-            ];
-            for (name, value) in names {
-                if let Some(slot) = access.spec.layout.find(name) {
-                    frame.set(slot, value);
+            let Some(rule) = list.rule else { return Asked { outcome: Outcome::Answer(items), answer } };
+            let frame = self.page_frame(access, target, session, &answer, &items, list.name.as_deref(), list.n_pages);
+            match next_page(rule, &frame, &base, &url) {
+                Ok(Next::End) if list.n_pages == 1 => return Asked { outcome: Outcome::Answer(items), answer },
+                Ok(Next::End) => {
+                    list.all.extend(elements.iter().cloned());
+                    return Asked { outcome: Outcome::Answer(Value::list(list.all)), answer };
                 }
-            }
-            last_items = Some(items);
-            match rule.next.eval_opt(&frame, &mut Fuel::default()) {
-                Ok(None | Some(Value::Null)) => {
-                    return Asked { outcome: Outcome::Answer(Value::list(all)), answer };
-                }
-                Ok(Some(Value::Map(more))) => {
+                Ok(Next::With(more)) => {
                     self.cover(&rule.at, "page rule goes on");
                     for (name, value) in &more {
-                        query.insert(name.clone(), value.clone());
+                        list.query.insert(name.clone(), value.clone());
                     }
                 }
-                Ok(Some(Value::Str(text))) => {
+                Ok(Next::At(joined)) => {
                     self.cover(&rule.at, "page rule goes on");
-                    let Ok(joined) = url.join(&text) else {
-                        return cut(format!("the next page of {list} has no usable URL: {text}"));
-                    };
-                    if joined.origin() != base.origin() {
-                        return cut(format!("the next page of {list} is said to be at another server: {text}"));
-                    }
                     if seen_urls.contains(joined.as_str()) {
-                        return cut(format!("{} names a page of {list} again that was read already", access.role));
+                        let sentence = "names a page of {} again that was read already".replace("{}", &list.shown());
+                        return cut(format!("{} {sentence}", access.role));
                     }
                     next = Some(joined);
                 }
-                Ok(Some(other)) => {
-                    let sentence = format!("`next` of {} gave {}", rule.at, other.kind());
-                    return Asked::nothing(Why::new(FailureKind::Expression, sentence));
+                Err(mut why) => {
+                    why.sentence = format!("the next page of {} is not known: {}", list.shown(), why.sentence);
+                    return Asked::nothing(why.of_host(&access.role));
                 }
-                Err(error) => return Asked::nothing(rule_fault(rule, &error)),
             }
-            if n_pages >= access.spec.limits.max_pages.max(1) {
-                return cut(format!("{list} has more than {n_pages} pages"));
+            list.all.extend(elements.iter().cloned());
+            last_items = items;
+            if list.n_pages >= access.spec.limits.max_pages.max(1) {
+                return cut(format!("{} has more than {} pages", list.shown(), list.n_pages));
             }
         }
+    }
+
+    /// What a page rule sees of a page.
+    #[expect(clippy::too_many_arguments, reason = "the names that page rules have")]
+    fn page_frame(
+        &self,
+        access: &Access,
+        target: &Value,
+        session: &Session,
+        answer: &AnswerView,
+        items: &Value,
+        list: Option<&str>,
+        n_pages: u64,
+    ) -> Frame {
+        let mut frame = self.request_frame(access, session, target);
+        let names = [
+            ("answer", answer.value(false, None)),
+            ("items", items.clone()),
+            ("list", Value::text(list.unwrap_or_default())),
+            ("page_number", Value::Int(i64::try_from(n_pages).unwrap_or(i64::MAX))),
+        ];
+        for (name, value) in names {
+            if let Some(slot) = access.spec.layout.find(name) {
+                frame.set(slot, value);
+            }
+        }
+        frame
     }
 
     fn page_rule<'a>(
@@ -149,6 +280,28 @@ impl Sessions {
             }
         }
         Ok(None)
+    }
+}
+
+/// Where the rule says that the list goes on.
+fn next_page(rule: &PageRule, frame: &Frame, base: &Url, url: &Url) -> Result<Next, Why> {
+    match rule.next.eval_opt(frame, &mut Fuel::default()) {
+        Ok(None | Some(Value::Null)) => Ok(Next::End),
+        Ok(Some(Value::Map(more))) => Ok(Next::With(more)),
+        Ok(Some(Value::Str(text))) => {
+            let Ok(joined) = url.join(&text) else {
+                return Err(Why::new(FailureKind::Pages, format!("`{text}` is no URL")));
+            };
+            if joined.origin() != base.origin() {
+                return Err(Why::new(FailureKind::Pages, format!("it is said to be at another server: {text}")));
+            }
+            Ok(Next::At(joined))
+        }
+        Ok(Some(other)) => {
+            let sentence = format!("`next` of {} gave {}", rule.at, other.kind());
+            Err(Why::new(FailureKind::Expression, sentence))
+        }
+        Err(error) => Err(rule_fault(rule, &error)),
     }
 }
 

@@ -12,7 +12,9 @@ use crate::{
     connection::{
         Access, Sessions,
         database::{connect_values, needed, port},
+        max_memory,
         rules::{Rewritten, rewrite, rule_for},
+        too_many_values,
     },
     world::RunAsk,
 };
@@ -99,6 +101,10 @@ impl Sessions {
         let Some(parser) = &ask.step.parse else {
             return Asked { outcome: Outcome::Answer(Value::Str(stdout)), answer };
         };
+        let max_bytes = access.map_or(u64::MAX, |access| access.spec.limits.max_bytes);
+        if parser.memory(&stdout) > max_memory(max_bytes) {
+            return Asked::nothing(too_many_values(&host, max_memory(max_bytes), max_bytes));
+        }
         match parser.parse(&stdout) {
             Ok(value) => {
                 Asked { outcome: Outcome::Answer(value.clone()), answer: AnswerView { body: value, ..answer } }

@@ -2,23 +2,34 @@
 
 use std::net::IpAddr;
 
-use calipso_model::{Map, Value};
+use calipso_model::{Map, Str, Value};
 use calipso_spec::checked::{Attribute, AttributeType, ObjectType};
 
 use crate::answer::{FailureKind, Why};
 
-/// Checks the attributes of one emitted object; returns remarks about values that are none of the declared ones.
+/// Why an object cannot be taken as it was found.
+#[derive(Clone, Debug)]
+pub(crate) struct Refusal {
+    /// The attribute whose value is none.
+    pub(crate) attribute: Str,
+    /// What is wrong with it.
+    pub(crate) why: Why,
+}
+
+/// Checks the attributes of one emitted object; returns remarks about values that are none of the declared ones where others
+/// are allowed.
 ///
 /// # Errors
-/// An attribute is of another type than declared, or not declared where none but declared ones may be emitted.
-pub(crate) fn checked(object_type: &ObjectType, attributes: &Map) -> Result<Vec<String>, Why> {
+/// An attribute is of another type than declared, none of the allowed values, or not declared where none but declared ones
+/// may be emitted.
+pub(crate) fn checked(object_type: &ObjectType, attributes: &Map) -> Result<Vec<String>, Refusal> {
     let mut remarks = Vec::new();
     let type_name = &object_type.head.name;
     for (name, value) in attributes {
         let Some(declared) = object_type.attributes.get(name) else {
             if !object_type.other_attributes {
                 let sentence = format!("{type_name} declares no attribute {name}, and allows no others");
-                return Err(Why::new(FailureKind::Attribute, sentence));
+                return Err(refusal(name, attributes, sentence));
             }
             continue;
         };
@@ -26,18 +37,43 @@ pub(crate) fn checked(object_type: &ObjectType, attributes: &Map) -> Result<Vec<
             continue;
         }
         if let Some(problem) = mismatch(declared, value) {
-            let sentence = format!("the attribute {name} of a {type_name} {problem}");
-            return Err(Why::new(FailureKind::Attribute, sentence));
+            let sentence = format!("the attribute {name} of a {type_name} {problem} (declared at {})", declared.at);
+            return Err(refusal(name, attributes, sentence));
         }
         for found in values(value) {
-            if !declared.one_of.is_empty()
-                && found.as_str().is_some_and(|text| !declared.one_of.iter().any(|allowed| allowed.as_ref() == text))
-            {
-                remarks.push(format!("the attribute {name} of a {type_name} has the undeclared value {found}"));
+            if declared.one_of.is_empty() || found.is_null() || is_one_of(declared, found) {
+                continue;
             }
+            if declared.other_values {
+                remarks
+                    .push(format!("the attribute {name} of a {type_name} has the undeclared value {}", shown(found)));
+                continue;
+            }
+            let sentence = format!(
+                "the attribute {name} of a {type_name} can be {}, found {} (declared at {}; `other: allowed` there takes others, too)",
+                declared.one_of.join(", "),
+                shown(found),
+                declared.at,
+            );
+            return Err(refusal(name, attributes, sentence));
         }
     }
     Ok(remarks)
+}
+
+fn refusal(attribute: &Str, attributes: &Map, sentence: String) -> Refusal {
+    let mut why = Why::new(FailureKind::Attribute, sentence);
+    why.host = attributes.text("host").cloned();
+    Refusal { attribute: attribute.clone(), why }
+}
+
+fn is_one_of(declared: &Attribute, found: &Value) -> bool {
+    let text = match found {
+        Value::Str(text) => text.clone(),
+        number @ (Value::Int(_) | Value::Float(_) | Value::Bool(_)) => number.to_json().into(),
+        _ => return false,
+    };
+    declared.one_of.contains(&text)
 }
 
 fn values(value: &Value) -> &[Value] {
@@ -58,7 +94,8 @@ fn mismatch(declared: &Attribute, value: &Value) -> Option<String> {
     Some(format!("needs elements that are {}, found {}", says(of), shown(wrong)))
 }
 
-fn shown(value: &Value) -> String {
+/// A value as messages show it.
+pub(crate) fn shown(value: &Value) -> String {
     match value {
         Value::List(_) | Value::Map(_) => value.kind().to_owned(),
         scalar => {

@@ -9,7 +9,10 @@ use std::{
     time::Instant,
 };
 
-use calipso_model::{Delta, LinkRef, ObjectKey};
+use calipso_model::{
+    Delta, LinkRef, ObjectKey,
+    same::{same_clique, same_link, same_object},
+};
 use calipso_store::{Lease, Store, StoreError};
 use tokio::{sync::Mutex, task::JoinHandle};
 
@@ -97,7 +100,7 @@ pub(super) async fn difference(
                 for stored in chunk {
                     match objects.get(&stored.key) {
                         None => delta.removed_objects.push(stored.key),
-                        Some(object) if *object == stored => {
+                        Some(object) if same_object(object, &stored) => {
                             objects.remove(&stored.key);
                         }
                         Some(_) => {}
@@ -124,7 +127,7 @@ pub(super) async fn difference(
                     }
                     match links.get(&key) {
                         None => removed.push(key),
-                        Some(link) if *link == stored => {
+                        Some(link) if same_link(link, &stored) => {
                             links.remove(&key);
                         }
                         Some(_) => {}
@@ -152,7 +155,7 @@ pub(super) async fn difference(
                     }
                     match cliques.get(&stored.focal_point) {
                         None => removed.push(stored.focal_point),
-                        Some(clique) if *clique == stored => {
+                        Some(clique) if same_clique(clique, &stored) => {
                             cliques.remove(&stored.focal_point);
                         }
                         Some(_) => {}

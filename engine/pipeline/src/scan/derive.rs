@@ -36,6 +36,9 @@ pub(super) fn derive(plan: &Plan, inventory: &Inventory, report: &mut ScanReport
     let mut graph = Graph::new(Arc::new(rules));
     let upsert = placement.objects.into_values().collect();
     let outcome = graph.apply(Changes { upsert, remove: Vec::new() });
+    if let Some(why) = graph.crowded() {
+        return Err(ScanError::Rules(why));
+    }
     report.read_graph(&graph);
     let state = State {
         objects: outcome.delta.objects.into_iter().map(|object| (object.key.clone(), object)).collect(),

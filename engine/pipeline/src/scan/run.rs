@@ -1,8 +1,10 @@
 //! Runs the fetchers of a plan stage by stage, and keeps what they bring.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use calipso_expr::Fuel;
 use calipso_model::{Map, ObjectKey, Place, Str, Value};
 use calipso_store::ScopeKey;
 use calipso_transport::Stage;
@@ -11,7 +13,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 use crate::{
     connection::{Access, ConfigProblem, Sessions, Setting, filled_in},
     fetch::{Asking, Fetched, fetch},
-    identity::{Identities, with_identity},
+    identity::{Identities, is_newer, with_identity},
     known::Known,
     merge::Inventory,
     plan::{Plan, PlannedFetcher},
@@ -158,12 +160,14 @@ fn withdraw_unplanned(plan: &Plan, inventory: &mut Inventory, stage: Option<usiz
     }
     let unanswered: BTreeSet<Str> =
         inventory.doubtful().filter(|key| is_planned(key)).map(|key| key.object_type.clone()).collect();
+    let refused: BTreeMap<&Str, BTreeMap<ObjectKey, Str>> =
+        gone.iter().map(|key| (&key.object_type, inventory.refused(&key.object_type))).collect();
     for key in &gone {
         if unanswered.contains(&key.object_type) {
             let problem = format!("`{}` runs no more, and what replaces it gave no answer", key.fetcher);
             inventory.doubt(key, problem, now);
         } else {
-            inventory.withdraw(key);
+            inventory.withdraw_but(key, &refused.get(&key.object_type).cloned().unwrap_or_default(), now);
         }
     }
 }
@@ -284,7 +288,7 @@ fn keep(
 ) {
     let Some(planned) = shared.plan.fetchers.get(job.fetcher) else { return };
     report.add_run(&planned.fetcher.head.name, &job.parent, &fetched);
-    keep_newest(&shared.ids, inventory, planned, job, &mut fetched);
+    keep_newest(&shared.ids, inventory, report, planned, job, &mut fetched, now);
     let subtree = match subtree {
         Some(subtree) if job.below_only => {
             subtree.learn(&shared.ids, inventory, &fetched);
@@ -303,35 +307,52 @@ fn keep(
     }
 }
 
-/// Leaves what is known where the answer is older than that.
+/// Leaves what is known where the answer is older than that, unless the answer is the better witness all the same: it is
+/// complete, and was asked for after the newer one had come. Then its source went back, and that is told.
 fn keep_newest(
     ids: &Identities,
     inventory: &Inventory,
-    planned: &crate::plan::PlannedFetcher,
+    report: &mut ScanReport,
+    planned: &PlannedFetcher,
     job: &Job,
     fetched: &mut Fetched,
+    now: &Str,
 ) {
+    let fetcher = &planned.fetcher.head.name;
     for (type_name, members) in &mut fetched.members {
-        let Some(object_type) = ids.types.get(type_name) else { continue };
-        let Some(newest_by) = &object_type.newest_by else { continue };
+        if ids.types.get(type_name).is_none_or(|known| known.newest_by.is_none()) {
+            continue;
+        }
         let scope = ScopeKey {
-            fetcher: planned.fetcher.head.name.clone(),
+            fetcher: fetcher.clone(),
             object_type: type_name.clone(),
             parent: job.parent.clone(),
             narrowing: Value::Null,
         };
+        let asked_later = inventory.tried_at(&scope).is_none_or(|former| is_later(now, former));
+        let wins = asked_later && !fetched.lost.holds(type_name);
         for (key, contribution) in members.iter_mut() {
             let Some(former) = inventory.contribution(&scope, key) else { continue };
-            let version = |attributes: &Map| {
-                let frame = ids.frame(object_type, attributes);
-                newest_by.eval(&frame, &mut Fuel::default()).ok().filter(|value| !value.is_null())
-            };
-            if let (Some(old), Some(new)) = (version(&former.attributes), version(&contribution.attributes))
-                && old.kind() == new.kind()
-                && new.total_cmp(&old) == std::cmp::Ordering::Less
-            {
+            let versions =
+                (ids.version(type_name, &former.attributes), ids.version(type_name, &contribution.attributes));
+            let (Some(old), Some(new)) = versions else { continue };
+            if !is_newer(&old, &new) {
+                continue;
+            }
+            if wins {
+                report.add_reversal(fetcher, key, &old, &new);
+            } else {
                 *contribution = former.clone();
             }
         }
+    }
+}
+
+/// Whether one moment is after another; what is no moment is before all.
+fn is_later(moment: &str, than: &str) -> bool {
+    match (moment.parse::<jiff::Timestamp>(), than.parse::<jiff::Timestamp>()) {
+        (Ok(moment), Ok(than)) => moment > than,
+        (Ok(_), Err(_)) => true,
+        (Err(_), _) => false,
     }
 }

@@ -71,9 +71,7 @@ impl Stand {
             None if environment.distribution.is_empty() => Arc::new(Distribution::none("")),
             None => return Err(format!("there is no distribution {}", environment.distribution)),
         };
-        let rules =
-            distribution.commands.iter().filter(|rule| rule.environment.matches(environment, &distribution)).cloned();
-        let rules = Arc::new(rules.collect());
+        let rules = Arc::new(distribution.rules_for(environment).cloned().collect());
         let values = ScopeValues::new(environment, &distribution);
         let mut ids = Identities::new(bench.specs, values.clone(), &environment.name);
         ids.coverage = Some(Arc::clone(&bench.coverage));
@@ -217,8 +215,8 @@ fn object_type(bench: &Bench<'_>, stand: &Stand, name: &Str, case: &TestCase) ->
         }
         let mut attributes = document.clone();
         attributes.remove("type");
-        if let Err(why) = crate::identity::checked(known, &attributes) {
-            failures.push(why.sentence);
+        if let Err(refusal) = crate::identity::checked(known, &attributes) {
+            failures.push(refusal.why.sentence);
             continue;
         }
         match stand.ids.key(name, &attributes) {
@@ -283,12 +281,17 @@ fn derived(bench: &Bench<'_>, case: &TestCase, objects: Vec<Object>, under_test:
     let mut graph = Graph::with_threads(Arc::new(rules), 1);
     let outcome = graph.apply(Changes { upsert: objects, remove: Vec::new() });
     super::cover::reach_derived(bench, &outcome.delta);
-    let failures: Vec<String> = graph
+    let mut failures: Vec<String> = graph
         .faults()
         .into_iter()
         .filter(|fault| fault.at.file == under_test.file)
         .map(|fault| format!("{} at {}: {}: {}", fault.rule, fault.at, fault.object, fault.message))
         .collect();
+    // More links than the type allows are reported by a scan, so a test has to see them, too.
+    failures.extend(graph.cardinality().into_iter().filter(|many| many.at.file == under_test.file).map(|many| {
+        let candidates: Vec<String> = many.candidates.iter().map(ToString::to_string).collect();
+        format!("{} at {}: {} is linked to {}", many.link_type, many.at, many.object, candidates.join(" and "))
+    }));
     Ok(Observed {
         objects: outcome.delta.objects,
         links: outcome.delta.links,

@@ -2,21 +2,29 @@
 
 use std::time::Duration;
 
-use calipso_expr::{EvalError, Frame, Fuel, Slot, Tree, failed};
+use calipso_expr::{
+    EvalError, Frame, Fuel, Slot, Tree,
+    failed::{self, holds_marker},
+};
 use calipso_model::{Map, Str, Value};
 use calipso_spec::checked::{Step, Take, Verb};
 
 use crate::step::{fault, spoiled};
 use crate::{
     answer::{AnswerView, Asked, FailureKind, Outcome, Why},
-    step::{Done, Machine, collect, holds_marker, lookup::lookup},
+    connection::basic_login,
+    step::{Done, Machine, Run, collect, lookup::lookup},
     world::{HttpAsk, RunAsk, SqlAsk},
 };
 
 /// What one element of an asking step came to.
 enum One {
-    Value(Value, AnswerView),
-    Failed { why: Why, negative: bool },
+    /// A value; with what could not be made of single rows of it.
+    Value(Value, AnswerView, Run),
+    Failed {
+        why: Why,
+        negative: bool,
+    },
     Fault(EvalError),
 }
 
@@ -48,10 +56,16 @@ impl Machine<'_> {
         let mut items = collect::Items::new(step);
         for (frame, one) in futures::future::join_all(asks).await {
             let item = match one {
-                One::Value(value, _) => Ok(value),
+                One::Value(value, ..) => {
+                    done.answered += 1;
+                    done.run.asked(step, true);
+                    Ok(value)
+                }
                 One::Fault(error) => Err(error),
                 One::Failed { why, negative } => {
                     done.negative |= negative;
+                    done.missed += 1;
+                    done.run.asked(step, negative);
                     done.run.unanswered |= !negative;
                     done.run.fail(step, why);
                     Ok(failed::marker())
@@ -59,13 +73,12 @@ impl Machine<'_> {
             };
             items.add(&frame, item, &mut done.run, step);
         }
-        match items.finish(step.take) {
+        match items.finish(step.take, &mut done.run, step) {
             Ok(value) => done.binds.extend(step.bind.map(|slot| (slot, value))),
             Err(why) => {
-                if let Some(why) = why {
-                    done.negative = true;
-                    done.run.fail(step, why);
-                }
+                done.negative = true;
+                done.missed += 1;
+                done.run.fail(step, why);
                 return done.spoil(step);
             }
         }
@@ -76,7 +89,10 @@ impl Machine<'_> {
     fn bound(&self, step: &Step, frame: &Frame, one: One) -> Done {
         let mut done = Done::default();
         match one {
-            One::Value(value, answer) => {
+            One::Value(value, answer, run) => {
+                done.run.join(run);
+                done.answered = 1;
+                done.run.asked(step, true);
                 if let Verb::Lookup(lookup) = &step.verb
                     && let Some(missing) = &lookup.missing
                     && is_none_found(&value)
@@ -92,6 +108,8 @@ impl Machine<'_> {
             }
             One::Failed { why, negative } => {
                 done.negative = negative;
+                done.missed = 1;
+                done.run.asked(step, negative);
                 done.run.unanswered = !negative;
                 done.run.fail(step, why);
                 done.spoil(step)
@@ -114,7 +132,7 @@ impl Machine<'_> {
             };
             let (more, delay_secs) = match (retry, &one) {
                 (Some(retry), One::Failed { negative: false, .. }) => (attempt < retry.times, retry.delay_secs),
-                (Some(retry), One::Value(value, _)) => match &retry.until {
+                (Some(retry), One::Value(value, ..)) => match &retry.until {
                     None => (false, 0.0),
                     Some(until) => {
                         if let Some(slot) = self.slot("result") {
@@ -152,13 +170,19 @@ impl Machine<'_> {
         match &step.verb {
             Verb::Http(http) => {
                 let mut fuel = Fuel::default();
+                let mut headers = map_of(&http.headers, frame)?;
+                if let Some(basic) = &http.basic {
+                    headers.insert("Authorization", basic_login(basic, frame)?);
+                }
+                let body = http.body.as_ref().map(|body| body.eval(frame, &mut fuel)).transpose()?;
+                let form = if http.form.is_empty() { None } else { Some(Value::Map(map_of(&http.form, frame)?)) };
                 let ask = HttpAsk {
                     step: http,
                     target: map_of(&http.target, frame)?,
                     path: http.path.eval(frame, &mut fuel)?,
                     query: map_of(&http.query, frame)?,
-                    headers: map_of(&http.headers, frame)?,
-                    body: http.body.as_ref().map(|body| body.eval(frame, &mut fuel)).transpose()?,
+                    headers,
+                    body: form.or(body),
                     base: http.base.as_ref().map(|base| base.eval(frame, &mut fuel)).transpose()?,
                     timeout,
                     attempt,
@@ -190,7 +214,7 @@ impl Machine<'_> {
             Outcome::NoAnswer(why) => return One::Failed { why, negative: false },
             Outcome::Negative(why) => why,
             Outcome::Answer(value) => match self.shaped(step, frame, value) {
-                Ok(Ok(value)) => return One::Value(value, answer),
+                Ok(Ok((value, run))) => return One::Value(value, answer, run),
                 Ok(Err(why)) => why,
                 Err(error) => return One::Fault(error),
             },
@@ -206,7 +230,7 @@ impl Machine<'_> {
             match none {
                 Ok(true) => {
                     self.cover(&step.at, "none");
-                    return One::Value(Value::Null, answer);
+                    return One::Value(Value::Null, answer, Run::default());
                 }
                 Ok(false) => {}
                 Err(error) => return One::Fault(error),
@@ -216,44 +240,37 @@ impl Machine<'_> {
     }
 
     /// The rows of an answer by `key`, or less of them by `take`. With `each`, both concern the batch instead.
-    fn shaped(&self, step: &Step, frame: &mut Frame, value: Value) -> Result<Result<Value, Why>, EvalError> {
+    fn shaped(&self, step: &Step, frame: &mut Frame, value: Value) -> Result<Result<(Value, Run), Why>, EvalError> {
+        let mut run = Run::default();
         if step.each.is_some() {
-            return Ok(Ok(value));
+            return Ok(Ok((value, run)));
         }
         let missing_row = matches!(&step.verb, Verb::Lookup(lookup) if lookup.missing.is_some());
-        let Some(key) = &step.key else {
-            return Ok(match (value, step.take) {
+        if step.key.is_none() {
+            let taken = match (value, step.take) {
                 (Value::List(rows), Take::One) if rows.is_empty() && missing_row => Ok(Value::Null),
                 (Value::List(rows), take) if take != Take::All => collect::taken(rows.to_vec(), take, false),
                 (value, _) => Ok(value),
-            });
-        };
+            };
+            return Ok(taken.map(|value| (value, run)));
+        }
         let rows = match value {
             Value::List(rows) => rows,
-            Value::Null => return Ok(Ok(Value::Null)),
+            Value::Null => return Ok(Ok((Value::Null, run))),
             other => return Err(fault(format!("key needs rows, found {}", other.kind()))),
         };
         let row_slot: Option<Slot> = self.slot("row");
-        let mut by_key: std::collections::BTreeMap<Str, Vec<Value>> = std::collections::BTreeMap::new();
+        let mut items = collect::Items::new(step);
         for row in rows.iter() {
             if let Some(slot) = row_slot {
                 frame.set(slot, row.clone());
             }
-            if let Some(key) = collect::text_key(key, frame)? {
-                by_key.entry(key).or_default().push(row.clone());
-            }
+            items.add(frame, Ok(row.clone()), &mut run, step);
         }
         if let Some(slot) = row_slot {
             frame.clear(slot);
         }
-        let mut pairs = Vec::with_capacity(by_key.len());
-        for (key, rows) in by_key {
-            match collect::taken(rows, step.take, true) {
-                Ok(value) => pairs.push((key, value)),
-                Err(why) => return Ok(Err(why)),
-            }
-        }
-        Ok(Ok(Value::Map(Map::from_pairs(pairs))))
+        Ok(items.finish(step.take, &mut run, step).map(|value| (value, run)))
     }
 }
 

@@ -1,8 +1,11 @@
 //! Puts the values of many elements together: a list, or a map by key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use calipso_expr::{EvalError, Expr, Frame, Fuel, failed};
+use calipso_expr::{
+    EvalError, Expr, Frame, Fuel,
+    failed::{self, Ends, holds_marker},
+};
 use calipso_model::{Map, Str, Value};
 use calipso_spec::checked::{Step, Take};
 
@@ -17,13 +20,13 @@ pub(crate) struct Items<'a> {
     key: Option<&'a Expr>,
     list: Vec<Value>,
     map: BTreeMap<Str, Vec<Value>>,
-    /// A value whose key is not known: any key may be concerned.
-    keyless: bool,
+    /// What is known of the keys of values that would have come, too.
+    unknown: BTreeSet<Ends>,
 }
 
 impl<'a> Items<'a> {
     pub(crate) fn new(step: &'a Step) -> Self {
-        Self { key: step.key.as_ref(), list: Vec::new(), map: BTreeMap::new(), keyless: false }
+        Self { key: step.key.as_ref(), list: Vec::new(), map: BTreeMap::new(), unknown: BTreeSet::new() }
     }
 
     /// Adds the value of one element; a value that is not known is kept as such.
@@ -45,27 +48,35 @@ impl<'a> Items<'a> {
             Ok(None) => {}
             Err(error) => {
                 run.fault(step, &error);
-                self.keyless = true;
+                self.unknown.insert(key.known_ends(frame, &mut Fuel::default()));
             }
         }
     }
 
-    /// The result.
+    /// The result. What could not be known is marked where it is missed, and costs no other key anything.
     ///
     /// # Errors
-    /// It cannot be known; with a reason where none was reported yet.
-    pub(crate) fn finish(self, take: Take) -> Result<Value, Option<Why>> {
-        if self.keyless {
-            return Err(None);
-        }
+    /// It cannot be known, and why.
+    pub(crate) fn finish(self, take: Take, run: &mut Run, step: &Step) -> Result<Value, Why> {
         if self.key.is_none() {
-            return taken(self.list, take, false).map_err(Some);
+            return taken(self.list, take, false);
         }
         let mut pairs = Vec::with_capacity(self.map.len());
-        for (key, values) in self.map {
-            pairs.push((key, taken(values, take, true).map_err(Some)?));
+        for (key, mut values) in self.map {
+            // A list by key may lack something; of a single value what was answered counts.
+            let may_lack = self.unknown.iter().any(|ends| ends.fit(&key));
+            if may_lack && matches!(take, Take::All | Take::Distinct) {
+                values.push(failed::marker());
+            }
+            let value = taken(values, take, true).unwrap_or_else(|why| {
+                run.fail(step, Why { sentence: format!("of {key:?} {}", why.sentence), ..why });
+                failed::marker()
+            });
+            pairs.push((key, value));
         }
-        Ok(Value::Map(Map::from_pairs(pairs)))
+        let mut map = Map::from_pairs(pairs);
+        failed::open(&mut map, self.unknown);
+        Ok(Value::Map(map))
     }
 }
 
@@ -86,20 +97,15 @@ pub(crate) fn taken(mut values: Vec<Value>, take: Take, sorted: bool) -> Result<
             }
         },
         Take::Distinct => {
-            let mut kept: Vec<Value> = Vec::with_capacity(values.len());
+            // Nobody knows whether what is not known repeats another.
+            let (unknown, mut known): (Vec<Value>, Vec<Value>) = values.into_iter().partition(holds_marker);
             if sorted {
-                values.sort_by(Value::total_cmp);
-                values.dedup();
-                kept = values;
-            } else {
-                let mut seen = std::collections::BTreeSet::new();
-                for value in values {
-                    if seen.insert(value.to_json()) {
-                        kept.push(value);
-                    }
-                }
+                known.sort_by(Value::total_cmp);
             }
-            Value::list(kept)
+            let mut seen = BTreeSet::new();
+            known.retain(|value| seen.insert(value.to_json()));
+            known.extend(unknown);
+            Value::list(known)
         }
     })
 }

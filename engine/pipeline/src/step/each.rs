@@ -1,6 +1,6 @@
 //! Walks the elements of a step's generators, each with its own outcome.
 
-use calipso_expr::{Each, EvalError, Frame, Fuel, Generator, failed};
+use calipso_expr::{Each, EvalError, Frame, Generator, failed};
 use calipso_model::Value;
 use calipso_spec::checked::Step;
 
@@ -40,25 +40,42 @@ struct Walk<'a, 'm> {
 impl Walk<'_, '_> {
     fn level(&mut self, depth: usize, frame: &mut Frame, visit: &mut Visit<'_>) -> Result<(), EvalError> {
         let Some(generator) = self.generators.get(depth) else { return self.element(frame, visit) };
-        let over = generator.over.eval(frame, &mut Fuel::default())?;
-        match (&over, generator.key) {
+        let over = self.machine.effort.eval(|fuel| generator.over.eval(frame, fuel))?;
+        let walked = self.elements(generator, &over, depth, frame, visit);
+        generator.unbind(frame);
+        walked
+    }
+
+    fn elements(
+        &mut self,
+        generator: &Generator,
+        over: &Value,
+        depth: usize,
+        frame: &mut Frame,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), EvalError> {
+        match (over, generator.key) {
             (value, _) if failed::is_marker(value) => Err(spoiled()),
             (Value::List(items), None) => {
                 for item in items.iter() {
                     frame.set(generator.value, item.clone());
                     self.inner(depth, frame, visit)?;
                 }
-                frame.clear(generator.value);
                 Ok(())
             }
             (Value::Map(map), Some(key)) => {
-                for (name, value) in map {
+                let open = failed::note(map);
+                for entry @ (name, value) in map {
+                    if open.is_some_and(|open| std::ptr::eq(open, entry)) {
+                        // Further entries, nobody knows which.
+                        self.unknown(depth, frame);
+                        visit(frame, Err(spoiled()));
+                        continue;
+                    }
                     frame.set(key, Value::Str(name.clone()));
                     frame.set(generator.value, value.clone());
                     self.inner(depth, frame, visit)?;
                 }
-                frame.clear(key);
-                frame.clear(generator.value);
                 Ok(())
             }
             (Value::List(_), Some(_)) => Err(fault("two names need a map, found list".to_owned())),
@@ -67,16 +84,30 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// The next generator; what goes wrong there concerns only the element around it.
+    /// Marks the names of a generator and of those after it as not known.
+    fn unknown(&self, depth: usize, frame: &mut Frame) {
+        for generator in self.generators.get(depth..).unwrap_or_default() {
+            generator.bind(frame, Some(failed::marker()), failed::marker());
+        }
+    }
+
+    /// The next generator; what goes wrong there concerns only the element around it, of which it is then not known what it
+    /// would have gone through.
     fn inner(&mut self, depth: usize, frame: &mut Frame, visit: &mut Visit<'_>) -> Result<(), EvalError> {
         if self.n_elements > MAX_ELEMENTS {
             return Err(fault(format!("more than {MAX_ELEMENTS} elements")));
         }
+        // What was too much stays so: the elements that are left would only say it again.
+        self.machine.effort.check()?;
         if let Err(error) = self.level(depth + 1, frame, visit) {
-            if self.n_elements > MAX_ELEMENTS {
+            if self.n_elements > MAX_ELEMENTS || self.machine.effort.check().is_err() {
                 return Err(error);
             }
+            self.unknown(depth + 1, frame);
             visit(frame, Err(error));
+            for generator in self.generators.get(depth + 1..).unwrap_or_default() {
+                generator.unbind(frame);
+            }
         }
         Ok(())
     }
@@ -84,7 +115,7 @@ impl Walk<'_, '_> {
     fn element(&mut self, frame: &mut Frame, visit: &mut Visit<'_>) -> Result<(), EvalError> {
         self.n_elements += 1;
         if let Some(when) = &self.step.when {
-            match when.holds(frame, &mut Fuel::default()) {
+            match self.machine.effort.eval(|fuel| when.holds(frame, fuel)) {
                 Ok(true) => self.machine.cover(&self.step.at, "when true"),
                 Ok(false) => {
                     self.machine.cover(&self.step.at, "when false");

@@ -110,6 +110,8 @@ impl Reads {
                 self.pairs(&http.target);
                 self.pairs(&http.query);
                 self.pairs(&http.headers);
+                self.pairs(&http.form);
+                http.basic.iter().flat_map(|basic| [&basic.user, &basic.password]).for_each(|tree| self.tree(tree));
                 http.body.iter().for_each(|body| self.tree(body));
                 self.expr(http.base.as_ref());
             }

@@ -1,11 +1,11 @@
 //! `lookup`: known objects by the values of their attributes.
 
-use calipso_expr::{EvalError, Frame, Fuel, Tree};
+use calipso_expr::{EvalError, Frame, Fuel, Tree, failed::holds_marker};
 use calipso_model::{Str, Value};
 use calipso_spec::checked::{Condition, LookupStep};
 
+use crate::known::Known;
 use crate::step::{fault, spoiled};
-use crate::{known::Known, step::holds_marker};
 
 /// The documents that meet all conditions, in the order of their ids.
 ///

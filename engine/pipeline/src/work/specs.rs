@@ -1,16 +1,13 @@
 //! The specs of an environment: those of all environments, and its own over them.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use calipso_model::Str;
 use calipso_spec::{
-    Diagnostic, Layer, Loaded, Misnamed, Severity, SpecText, Specs,
+    Catalogues, Diagnostic, Layer, Loaded, Misnamed, Severity, SpecText, Specs,
     diag::{self, Files},
-    layer_of, load,
+    in_force,
 };
 use calipso_store::{Backend, StoreError, work::spec};
 
@@ -79,64 +76,52 @@ fn first(mistakes: &Mistakes) -> String {
     }
 }
 
+/// An environment's own specs, as they are stored.
+///
+/// # Errors
+/// The store refused.
+pub async fn own_specs(store: &dyn Backend, environment: &str) -> Result<Vec<SpecText>, StoreError> {
+    let rows = spec::of(store, environment).await?.into_iter();
+    Ok(rows.map(|task| SpecText { kind: task.row.kind, name: task.row.name, text: task.row.text }).collect())
+}
+
 /// Layers of specs for all environments; the documents of an environment are laid over them.
 ///
 /// # Shape
-/// What was loaded is kept until a document of the environment changes.
+/// What was loaded is kept until the documents of the environment say something else.
 pub struct LayeredSpecs {
     layers: Arc<Vec<Layer>>,
-    known: Mutex<BTreeMap<Str, Kept>>,
-}
-
-/// Specs, and the versions of the documents that they were made of.
-struct Kept {
-    versions: Vec<(Str, u64)>,
-    specs: Arc<Specs>,
+    known: Catalogues<Specs>,
 }
 
 impl LayeredSpecs {
     /// Over these layers, later ones over earlier ones.
     #[must_use]
     pub fn new(layers: Vec<Layer>) -> Self {
-        Self { layers: Arc::new(layers), known: Mutex::default() }
-    }
-
-    /// What is kept for an environment; the empty name stands for all without documents.
-    fn kept(&self, name: &str, versions: &[(Str, u64)]) -> Option<Arc<Specs>> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(name).filter(|kept| kept.versions == versions).map(|kept| Arc::clone(&kept.specs))
+        Self { layers: Arc::new(layers), known: Catalogues::default() }
     }
 }
 
 #[async_trait]
 impl SpecSource for LayeredSpecs {
     async fn specs(&self, store: &dyn Backend, environment: &str) -> Result<Arc<Specs>, SpecsError> {
-        let rows = spec::of(store, environment).await?;
-        let versions: Vec<(Str, u64)> = rows.iter().map(|row| (row.id.clone(), row.version)).collect();
-        let name: Str = if rows.is_empty() { "".into() } else { environment.into() };
-        if let Some(specs) = self.kept(&name, &versions) {
+        let own = own_specs(store, environment).await?;
+        // All environments without specs of their own share one catalogue.
+        let name = if own.is_empty() { "" } else { environment };
+        if let Some(specs) = self.known.find(name, &own) {
             return Ok(specs);
         }
-        let texts: Vec<SpecText> = rows
-            .into_iter()
-            .map(|task| SpecText { kind: task.row.kind, name: task.row.name, text: task.row.text })
-            .collect();
-        let own = layer_of(&format!("specs of {environment}"), &texts).map_err(SpecsError::Misnamed)?;
-        let layers = Arc::clone(&self.layers);
-        let loaded: Loaded = tokio::task::spawn_blocking(move || {
-            let mut all = layers.as_ref().clone();
-            all.push(own);
-            load(&all)
-        })
-        .await
-        .map_err(|error| SpecsError::Fault(error.to_string()))?;
+        let (layers, named, texts) = (Arc::clone(&self.layers), Str::from(name), own.clone());
+        let loaded: Loaded = tokio::task::spawn_blocking(move || in_force(&layers, &named, &texts))
+            .await
+            .map_err(|error| SpecsError::Fault(error.to_string()))?
+            .map_err(SpecsError::Misnamed)?;
         if loaded.has_errors() {
             let mistakes = Mistakes { diagnostics: loaded.diagnostics, files: loaded.files };
             return Err(SpecsError::Wrong(Box::new(mistakes)));
         }
         let specs = Arc::new(loaded.specs);
-        let kept = Kept { versions, specs: Arc::clone(&specs) };
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(name, kept);
+        self.known.keep(name, own, &specs);
         Ok(specs)
     }
 }

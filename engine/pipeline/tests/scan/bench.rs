@@ -24,6 +24,8 @@ impl SecretSource for Secrets {
 
 pub struct Bench {
     pub plan: Arc<Plan>,
+    /// When the next scan begins.
+    pub now: jiff::Timestamp,
     store: Arc<dyn Store>,
     _folder: tempfile::TempDir,
 }
@@ -101,7 +103,7 @@ impl Bench {
             .unwrap(),
         );
         store.put_environment(environment, Expect::Anything).await.unwrap();
-        Self { plan, store, _folder: folder }
+        Self { plan, now: jiff::Timestamp::UNIX_EPOCH, store, _folder: folder }
     }
 
     pub async fn scan(&self, answers: &Value, mode: ScanMode) -> ScanReport {
@@ -130,7 +132,7 @@ impl Bench {
             scrubber: Arc::new(Scrubber::new()),
             mode,
             clear,
-            now: jiff::Timestamp::UNIX_EPOCH,
+            now: self.now,
             holder: "test".into(),
             is_live: false,
             max_tasks: 0,

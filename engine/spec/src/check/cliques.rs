@@ -20,7 +20,6 @@ pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, world: &World<'_>,
         .collect();
     for clique in catalogue.specs.clique_types.values() {
         path(catalogue, clique, world, &names, found);
-        let Some(spot) = catalogue.spot("clique_type", &clique.head.name) else { continue };
         for constraint in &clique.constraints {
             let carried =
                 clique.path.iter().filter_map(|step| catalogue.specs.link_types.get(&step.link_type)).any(|link| {
@@ -39,7 +38,9 @@ pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, world: &World<'_>,
                         link.rules.iter().flat_map(|rule| rule.attributes.iter().map(|(name, _)| name.clone()))
                     })
                     .collect();
-                let mut diagnostic = spot.element("constraints", constraint).says(
+                let place = catalogue.element("clique_type", &clique.head.name, "constraints", constraint);
+                let Some(place) = place else { continue };
+                let mut diagnostic = place.says(
                     "clique/constraint-never-carried",
                     format!("no link of the path carries `{constraint}`, so it constrains nothing"),
                     "on no link",
@@ -50,7 +51,9 @@ pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, world: &World<'_>,
                 found.push(diagnostic);
             } else if !facts.has(&clique.focal_point, constraint) {
                 let known = facts.known(&clique.focal_point);
-                let mut diagnostic = spot.element("constraints", constraint).says(
+                let place = catalogue.element("clique_type", &clique.head.name, "constraints", constraint);
+                let Some(place) = place else { continue };
+                let mut diagnostic = place.says(
                     "clique/constraint-unknown",
                     format!("objects of the type `{}` have no attribute `{constraint}`", clique.focal_point),
                     "neither emitted nor derived",
@@ -64,23 +67,13 @@ pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, world: &World<'_>,
 }
 
 fn path(catalogue: &Catalogue<'_>, clique: &CliqueType, world: &World<'_>, names: &[Str], found: &mut Vec<Diagnostic>) {
-    let Some(spot) = catalogue.spot("clique_type", &clique.head.name) else { return };
     let links = &catalogue.specs.link_types;
     let here: Vec<_> = world.supported.iter().filter(|one| one.fulfils(&clique.environment)).collect();
-    let written: BTreeMap<&str, &crate::yaml::Node> = spot
-        .node
-        .get("path")
-        .map(crate::yaml::Node::items)
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|node| Some((node.as_text()?, node)))
-        .collect();
     let mut reached: BTreeSet<&str> = BTreeSet::from([clique.focal_point.as_ref()]);
     // Where the beginning is not known, nothing is said of the way.
     let mut lost = !links_known(catalogue, clique);
     for step in &clique.path {
-        let Some(node) = written.get(step.written.as_ref()) else { continue };
-        let place = spot.at(node);
+        let Some(place) = catalogue.element("clique_type", &clique.head.name, "path", &step.written) else { return };
         let Some(link) = links.get(&step.link_type) else {
             // A link type whose file could not be read is declared all the same.
             let turned = step.written.split_once('-').map(|(from, to)| format!("{to}-{from}")).unwrap_or_default();

@@ -196,7 +196,7 @@ fn session(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<D
 /// What each transport can be told about where to go.
 fn connect_keys(transport: TransportName) -> &'static [&'static str] {
     match transport {
-        TransportName::Http => &[],
+        TransportName::Http => &["ca", "verify_tls", "certificates", "private_key"],
         TransportName::Sql => &["address", "port", "user", "password", "database"],
         TransportName::Ssh => &["address", "port", "user", "password", "private_key", "known_hosts", "verify_host_key"],
         TransportName::Amqp => &["address", "port", "virtual_host", "tls", "user", "password"],

@@ -117,11 +117,12 @@ fn known_versions(
 
 /// Version conditions of the distribution itself.
 fn versions(catalogue: &Catalogue<'_>, distribution: &Distribution, found: &mut Vec<Diagnostic>) {
-    let Some(spot) = catalogue.spot("distribution", &distribution.head.name) else { return };
-    for key in ["variances", "values", "settings", "replaces"] {
-        for entry in spot.each(key) {
-            if let Some(condition) = entry.inside("versions") {
-                known_versions(catalogue, condition, distribution, found);
+    for spot in catalogue.spots("distribution", &distribution.head.name) {
+        for key in ["variances", "values", "commands", "settings", "replaces"] {
+            for entry in spot.each(key) {
+                if let Some(condition) = entry.inside("versions") {
+                    known_versions(catalogue, condition, distribution, found);
+                }
             }
         }
     }
@@ -154,6 +155,7 @@ fn hidden(catalogue: &Catalogue<'_>, distribution: &Distribution, found: &mut Ve
             .collect();
         before.retain(|earlier| {
             (earlier.environment == Default::default() || earlier.environment == rule.environment)
+                && (earlier.versions.is_none() || earlier.versions == rule.versions)
                 && rule.match_any.iter().all(|pattern| earlier.match_any.iter().any(|other| wider(other, pattern)))
         });
         let before = before.first().copied();
@@ -182,8 +184,8 @@ fn hidden(catalogue: &Catalogue<'_>, distribution: &Distribution, found: &mut Ve
 }
 
 fn settings(catalogue: &Catalogue<'_>, distribution: &Distribution, found: &mut Vec<Diagnostic>) {
-    let Some(spot) = catalogue.spot("distribution", &distribution.head.name) else { return };
-    for entry in spot.each("settings") {
+    let spots = catalogue.spots("distribution", &distribution.head.name);
+    for entry in spots.flat_map(|spot| spot.each("settings").collect::<Vec<_>>()) {
         for (fetcher, node) in entry.node.entries().iter().filter(|(key, _)| key.name.as_ref() != "versions") {
             let Some(known) = catalogue.specs.fetchers.get(&fetcher.name) else {
                 if !catalogue.declared("fetcher", &fetcher.name) {
@@ -301,7 +303,7 @@ fn unused(catalogue: &Catalogue<'_>, distribution: &Distribution, world: &World<
         }
         let all: BTreeSet<Vec<Option<String>>> = alike.fetchers.iter().flat_map(|fetcher| commands(fetcher)).collect();
         for (number, rule) in distribution.commands.iter().enumerate() {
-            if here.iter().any(|one| one.fulfils(&rule.environment)) {
+            if here.iter().any(|one| one.meets(rule)) {
                 used.entry(number).or_default().extend(needed(rule, &all));
             }
         }
@@ -409,7 +411,7 @@ fn values(catalogue: &Catalogue<'_>, world: &World<'_>, found: &mut Vec<Diagnost
         }
     }
     for one in &world.supported {
-        for rule in one.distribution.commands.iter().filter(|rule| one.fulfils(&rule.environment)) {
+        for rule in one.distribution.commands.iter().filter(|rule| one.meets(rule)) {
             let all = rule.run.iter().flat_map(|run| run.command.exprs().into_iter().chain(&run.none_if)).collect();
             for (expr, name, start, end) in read_values(&rule.layout, all) {
                 report(expr, &name, start, end, &one.environment, one.distribution, found);

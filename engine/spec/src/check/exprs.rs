@@ -3,10 +3,14 @@
 use calipso_expr::{Expr, Tree};
 use calipso_model::Str;
 
-use crate::checked::{Block, Condition, Connection, Step, StopStep, Verb};
+use crate::checked::{Basic, Block, Condition, Connection, Step, StopStep, Verb};
 
 fn of_trees<'s>(trees: &'s [(Str, Tree)], found: &mut Vec<&'s Expr>) {
     trees.iter().for_each(|(_, tree)| found.extend(tree.exprs()));
+}
+
+fn of_basic<'s>(basic: Option<&'s Basic>, found: &mut Vec<&'s Expr>) {
+    found.extend(basic.into_iter().flat_map(|basic| [&basic.user, &basic.password]).flat_map(Tree::exprs));
 }
 
 fn of_stop<'s>(stop: &'s StopStep, found: &mut Vec<&'s Expr>) {
@@ -31,9 +35,10 @@ pub(crate) fn of_step<'s>(step: &'s Step, found: &mut Vec<&'s Expr>) {
         }
         Verb::Http(http) => {
             found.extend(http.path.exprs());
-            for trees in [&http.target, &http.query, &http.headers] {
+            for trees in [&http.target, &http.query, &http.headers, &http.form] {
                 of_trees(trees, found);
             }
+            of_basic(http.basic.as_ref(), found);
             found.extend(http.body.iter().flat_map(Tree::exprs));
             found.extend(&http.base);
         }
@@ -108,5 +113,6 @@ pub(super) fn session_places(connection: &Connection) -> Vec<&Expr> {
     for trees in [&connection.send_headers, &connection.connect] {
         of_trees(trees, &mut found);
     }
+    of_basic(connection.send_basic.as_ref(), &mut found);
     found
 }

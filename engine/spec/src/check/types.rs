@@ -23,6 +23,7 @@ pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, found: &mut Vec<Di
         folder_types(catalogue, object_type, &mut folders, found);
         overwritten(catalogue, facts, object_type, found);
         never_emitted(catalogue, facts, object_type, found);
+        searched(catalogue, object_type, found);
     }
     parent_circle(catalogue, found);
     derive_circle(catalogue, found);
@@ -110,6 +111,27 @@ fn parents(catalogue: &Catalogue<'_>, object_type: &ObjectType, found: &mut Vec<
     }
 }
 
+/// What search looks at has to be declared or derived: a name that is only misspelt would never be missed.
+fn searched(catalogue: &Catalogue<'_>, object_type: &ObjectType, found: &mut Vec<Diagnostic>) {
+    let Some(spot) = catalogue.spot("object_type", &object_type.head.name) else { return };
+    let derived: BTreeSet<&Str> = object_type.derive.iter().map(|rule| &rule.attribute).collect();
+    let known =
+        |name: &str| object_type.attributes.contains_key(name) || derived.iter().any(|known| known.as_ref() == name);
+    for (path, place) in object_type.search.iter().zip(spot.each("search")) {
+        let name = path.split('.').next().unwrap_or(path);
+        if known(path) || known(name) {
+            continue;
+        }
+        let mut diagnostic = place.here().says(
+            "expr/unknown-attribute",
+            format!("`{}` has no attribute `{name}` to be found by", object_type.head.name),
+            "neither declared nor derived",
+        );
+        diagnostic.help = catalogue.mean(name, object_type.attributes.keys().chain(derived.iter().copied()));
+        found.push(diagnostic);
+    }
+}
+
 fn folder_types(
     catalogue: &Catalogue<'_>,
     object_type: &ObjectType,
@@ -177,8 +199,9 @@ fn never_emitted(catalogue: &Catalogue<'_>, facts: &Facts, object_type: &ObjectT
             || object_type.derive.iter().any(|rule| rule.attribute == *attribute);
         if !written {
             let place = catalogue
-                .spot("object_type", name)
-                .and_then(|spot| spot.inside("attributes"))
+                .spots("object_type", name)
+                .filter_map(|spot| spot.inside("attributes"))
+                .find(|inside| inside.node.get(attribute).is_some())
                 .map_or_else(|| catalogue.place(&declared.at, "type"), |inside| inside.key(attribute));
             found.push(
                 place

@@ -9,7 +9,7 @@ use calipso_model::{Environment, Str};
 
 use super::Catalogue;
 use crate::{
-    checked::{Distribution, Fetcher, ListCondition, Selector},
+    checked::{CommandRule, Distribution, Fetcher, ListCondition, Selector},
     select,
 };
 
@@ -26,6 +26,13 @@ impl Supported<'_> {
     /// Whether a selector holds here for some name and some flags.
     pub fn fulfils(&self, selector: &Selector) -> bool {
         selector.may_match(&self.environment, self.distribution)
+    }
+
+    /// Whether a command rule of the distribution holds here for some name and some flags.
+    pub fn meets(&self, rule: &CommandRule) -> bool {
+        let versions = &self.distribution.versions;
+        rule.versions.as_ref().is_none_or(|asked| asked.holds(&self.environment.version, versions))
+            && self.fulfils(&rule.environment)
     }
 
     /// For messages.

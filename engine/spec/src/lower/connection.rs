@@ -92,13 +92,14 @@ pub(crate) fn connection(cx: &mut Cx<'_>, node: &Node, parsers: &Named) -> Optio
     scope.show(&["session"]);
     // What a `login` of a database binds is read by `identifiers`, too.
     let base = fields.take("base").and_then(|node| expr(cx, node, "base", &scope));
-    let send_headers = match fields.take("send").and_then(|node| Fields::open(cx, node, "`send`")) {
+    let (send_headers, send_basic) = match fields.take("send").and_then(|node| Fields::open(cx, node, "`send`")) {
         Some(mut inner) => {
-            let headers = trees(cx, inner.take("headers"), "headers", &scope);
+            let headers = step::headers(cx, inner.take("headers"), &scope);
+            let basic = inner.take("basic").and_then(|node| step::basic(cx, node, &scope));
             inner.finish(cx);
-            headers
+            (headers, basic)
         }
-        None => Vec::new(),
+        None => (Vec::new(), None),
     };
     let page_nodes = fields.take("pages").and_then(|node| list(cx, node, "pages")).unwrap_or_default();
     let pages = page_nodes.iter().filter_map(|node| page(cx, node, &mut scope)).collect();
@@ -173,6 +174,7 @@ pub(crate) fn connection(cx: &mut Cx<'_>, node: &Node, parsers: &Named) -> Optio
         login_again_if,
         base,
         send_headers,
+        send_basic,
         pages,
         own,
         connect,

@@ -8,7 +8,7 @@ use crate::{
     checked::{CommandRule, CommandRun, Distribution, Replace, Variance},
     decode::{Cx, Fields, list, map, names},
     lower::{
-        head,
+        head, same,
         selector::{selector, version},
     },
     scope::{Scope, constant, expr, words},
@@ -18,11 +18,31 @@ use crate::{
 /// What a variance may support.
 const FEATURES: &[&str] = &["scanning", "listening", "monitoring"];
 
-/// A distribution, and whether it only extends one of an earlier layer.
-pub(crate) fn distribution(cx: &mut Cx<'_>, node: &Node) -> Option<(Distribution, bool)> {
+/// A whole distribution.
+pub(crate) fn distribution(cx: &mut Cx<'_>, node: &Node) -> Option<Distribution> {
+    read(cx, node, false)
+}
+
+/// A distribution with what a later layer adds: its command rules come before, everything else behind.
+pub(crate) fn extension(cx: &mut Cx<'_>, node: &Node, base: &Distribution) -> Option<Distribution> {
+    let more = read(cx, node, true)?;
+    if !more.platform.is_empty() && more.platform != base.platform {
+        same(cx, node, "platform", &base.platform, &base.head.at);
+    }
+    let mut merged = base.clone();
+    merged.versions.extend(more.versions.into_iter().filter(|version| !base.versions.contains(version)));
+    merged.variances.extend(more.variances);
+    merged.values.extend(more.values);
+    merged.commands = more.commands.into_iter().chain(merged.commands).collect();
+    merged.settings.extend(more.settings);
+    merged.replaces.extend(more.replaces);
+    Some(merged)
+}
+
+fn read(cx: &mut Cx<'_>, node: &Node, extends: bool) -> Option<Distribution> {
     let mut fields = Fields::open(cx, node, "a distribution")?;
     let head = head(cx, &mut fields);
-    let extends = fields.bool(cx, "extends").unwrap_or(false);
+    fields.bool(cx, "extends");
     let (platform, versions) = if extends {
         (fields.text(cx, "platform"), Some(names(fields.texts(cx, "versions"))))
     } else {
@@ -70,7 +90,7 @@ pub(crate) fn distribution(cx: &mut Cx<'_>, node: &Node) -> Option<(Distribution
         })
         .collect();
     fields.finish(cx);
-    let distribution = Distribution {
+    Some(Distribution {
         head: head?,
         platform: platform.unwrap_or_else(|| Str::from("")),
         versions: versions.unwrap_or_default(),
@@ -79,8 +99,7 @@ pub(crate) fn distribution(cx: &mut Cx<'_>, node: &Node) -> Option<(Distribution
         commands,
         settings,
         replaces,
-    };
-    Some((distribution, extends))
+    })
 }
 
 fn items<'n>(cx: &mut Cx<'_>, fields: &mut Fields<'n>, key: &'static str) -> &'n [Node] {
@@ -127,6 +146,7 @@ fn command(cx: &mut Cx<'_>, node: &Node) -> Option<CommandRule> {
     let mut fields = Fields::open(cx, node, "a command rule")?;
     let at = cx.at(&node.range);
     let name = fields.need_text(cx, "name");
+    let versions = version(cx, fields.take("versions"));
     let environment = selector(cx, fields.take("environment"));
     let match_any = fields.need(cx, "match_any").map(|node| {
         names(crate::decode::texts(cx, node, "match_any"))
@@ -152,5 +172,13 @@ fn command(cx: &mut Cx<'_>, node: &Node) -> Option<CommandRule> {
         })
         .collect();
     fields.finish(cx);
-    Some(CommandRule { at, name: name?, environment, match_any: match_any?, run, layout: Arc::new(scope.layout) })
+    Some(CommandRule {
+        at,
+        name: name?,
+        versions,
+        environment,
+        match_any: match_any?,
+        run,
+        layout: Arc::new(scope.layout),
+    })
 }

@@ -6,9 +6,11 @@ use crate::{
     checked::{LinkRule, LinkType, TakeRules},
     decode::{Cx, Fields, help, list},
     lower::{
-        head,
+        again, head,
         object_type::{end, other_end},
+        same,
         selector::selector,
+        whole_only,
     },
     scope::{Scope, expr, tree, trees},
     yaml::Node,
@@ -19,19 +21,12 @@ const ROOTS: &[&str] = &["env", "dist", "from", "to"];
 pub(crate) fn link_type(cx: &mut Cx<'_>, node: &Node) -> Option<LinkType> {
     let mut fields = Fields::open(cx, node, "a link type")?;
     let head = head(cx, &mut fields);
+    fields.bool(cx, "extends");
     let from = fields.need_text(cx, "from");
     let to = fields.need_text(cx, "to");
     let environment = selector(cx, fields.take("environment"));
-    let take = match fields.word(cx, "take", &["all_rules", "first_rule"]).as_deref() {
-        Some("first_rule") => TakeRules::First,
-        _ => TakeRules::All,
-    };
-    let (mut from_one, mut to_one) = (false, false);
-    if let Some(mut inner) = fields.take("cardinality").and_then(|node| Fields::open(cx, node, "`cardinality`")) {
-        from_one = inner.word(cx, "from", &["one", "many"]).as_deref() == Some("one");
-        to_one = inner.word(cx, "to", &["one", "many"]).as_deref() == Some("one");
-        inner.finish(cx);
-    }
+    let take = take(cx, &mut fields).unwrap_or(TakeRules::All);
+    let [from_one, to_one] = cardinality(cx, &mut fields).map(|one| one.unwrap_or(false));
     let mut scope = Scope::new(ROOTS);
     scope.show(&["env", "dist"]);
     let rules = fields
@@ -58,6 +53,58 @@ pub(crate) fn link_type(cx: &mut Cx<'_>, node: &Node) -> Option<LinkType> {
         );
     }
     Some(LinkType { head, from, to, environment, take, from_one, to_one, rules, layout: Arc::new(scope.layout) })
+}
+
+fn take(cx: &mut Cx<'_>, fields: &mut Fields<'_>) -> Option<TakeRules> {
+    let word = fields.word(cx, "take", &["all_rules", "first_rule"])?;
+    Some(if word.as_ref() == "first_rule" { TakeRules::First } else { TakeRules::All })
+}
+
+/// Whether there is at most one link per source, and per target; as far as it is said.
+fn cardinality(cx: &mut Cx<'_>, fields: &mut Fields<'_>) -> [Option<bool>; 2] {
+    let inner = fields.take("cardinality").and_then(|node| Fields::open(cx, node, "`cardinality`"));
+    let Some(mut inner) = inner else { return [None, None] };
+    let found = ["from", "to"].map(|end| inner.word(cx, end, &["one", "many"]).map(|word| word.as_ref() == "one"));
+    inner.finish(cx);
+    found
+}
+
+/// A link type with what a later layer adds: rules behind those that are there.
+pub(crate) fn extension(cx: &mut Cx<'_>, node: &Node, base: &LinkType) -> Option<LinkType> {
+    let mut fields = Fields::open(cx, node, "a link type")?;
+    head(cx, &mut fields)?;
+    fields.bool(cx, "extends");
+    let at = &base.head.at;
+    for (key, has) in [("from", &base.from), ("to", &base.to)] {
+        if fields.text(cx, key).is_some_and(|given| given != *has) {
+            same(cx, node, key, has, at);
+        }
+    }
+    whole_only(cx, &mut fields, "environment", "give each of the new rules its own `environment`");
+    if take(cx, &mut fields).is_some_and(|given| given != base.take) {
+        let has = if base.take == TakeRules::First { "first_rule" } else { "all_rules" };
+        same(cx, node, "take", has, at);
+    }
+    let given = cardinality(cx, &mut fields);
+    if given.iter().zip([base.from_one, base.to_one]).any(|(given, has)| given.is_some_and(|given| given != has)) {
+        let word = |one: bool| if one { "one" } else { "many" };
+        let has = format!("{{from: {}, to: {}}}", word(base.from_one), word(base.to_one));
+        same(cx, node, "cardinality", &has, at);
+    }
+    let mut scope = Scope::over(&base.layout, ROOTS.len());
+    scope.show(&["env", "dist"]);
+    let mut merged = base.clone();
+    for node in fields.take("rules").and_then(|node| list(cx, node, "rules")).unwrap_or_default() {
+        let Some(rule) = rule(cx, node, &mut scope) else { continue };
+        if let Some(first) = merged.rules.iter().find(|known| known.name == rule.name) {
+            let range = node.get("name").map_or_else(|| node.range.clone(), |name| name.range.clone());
+            again(cx, &range, &format!("the rule `{}`", rule.name), &first.at, "give it another name");
+        }
+        merged.rules.push(rule);
+    }
+    fields.finish(cx);
+    merged.layout = Arc::new(scope.layout);
+    Some(merged)
 }
 
 fn rule(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope) -> Option<LinkRule> {

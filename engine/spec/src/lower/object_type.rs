@@ -1,15 +1,15 @@
 //! Object types: attributes, forms, derived attributes.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use calipso_model::Str;
 
 use crate::{
     checked::{Attribute, AttributeType, DeriveRule, Folder, Form, JoinEnd, ObjectType, Take},
     decode::{Cx, Fields, MOST_ENTRIES, help, list, map, names, not_endless},
-    lower::{fetcher::attribute_type, head, step::take_word},
+    lower::{again, fetcher::attribute_type, head, same, step::take_word},
     scope::{Scope, each, expr, tree},
-    yaml::Node,
+    yaml::{Key, Node},
 };
 
 const ROOTS: &[&str] = &["env", "dist", "self", "parent", "other"];
@@ -17,19 +17,10 @@ const ROOTS: &[&str] = &["env", "dist", "self", "parent", "other"];
 pub(crate) fn object_type(cx: &mut Cx<'_>, node: &Node) -> Option<ObjectType> {
     let mut fields = Fields::open(cx, node, "an object type")?;
     let head = head(cx, &mut fields);
-    let attributes = fields
-        .take("attributes")
-        .and_then(|node| {
-            not_endless(cx, node, "attributes");
-            map(cx, node, "attributes")
-        })
-        .unwrap_or_default()
-        .iter()
-        .take(MOST_ENTRIES)
-        .filter_map(|(key, node)| Some((key.name.clone(), attribute(cx, node)?)))
-        .collect::<BTreeMap<_, _>>();
-    let other_attributes =
-        fields.word(cx, "other_attributes", &["allowed", "rejected"]).is_none_or(|word| word.as_ref() == "allowed");
+    fields.bool(cx, "extends");
+    let attributes = attributes(cx, &mut fields).into_iter().map(|(key, found)| (key.name.clone(), found)).collect();
+    let other_attributes = others(cx, &mut fields).unwrap_or(true);
+    let search = names(fields.texts(cx, "search"));
     let mut scope = Scope::new(ROOTS);
     scope.show(&["env", "dist", "self"]);
     let newest_by = fields.take("newest_by").and_then(|node| expr(cx, node, "newest_by", &scope));
@@ -40,27 +31,113 @@ pub(crate) fn object_type(cx: &mut Cx<'_>, node: &Node) -> Option<ObjectType> {
         .iter()
         .filter_map(|node| form(cx, node, &mut scope))
         .collect();
-    let derive = fields
-        .take("derive")
-        .and_then(|node| {
-            not_endless(cx, node, "derive");
-            list(cx, node, "derive")
-        })
-        .unwrap_or_default()
-        .iter()
-        .take(MOST_ENTRIES)
-        .filter_map(|node| derive(cx, node, &mut scope))
-        .collect();
+    let derive = derived(cx, &mut fields, &mut scope);
     fields.finish(cx);
     Some(ObjectType {
         head: head?,
         attributes,
         other_attributes,
+        search,
         newest_by,
         forms,
         derive,
         layout: Arc::new(scope.layout),
     })
+}
+
+fn attributes<'n>(cx: &mut Cx<'_>, fields: &mut Fields<'n>) -> Vec<(&'n Key, Attribute)> {
+    let nodes = fields.take("attributes").and_then(|node| {
+        not_endless(cx, node, "attributes");
+        map(cx, node, "attributes")
+    });
+    let nodes = nodes.unwrap_or_default().iter().take(MOST_ENTRIES);
+    nodes.filter_map(|(key, node)| Some((key, attribute(cx, node)?))).collect()
+}
+
+/// Whether other attributes are allowed, if it is said.
+fn others(cx: &mut Cx<'_>, fields: &mut Fields<'_>) -> Option<bool> {
+    fields.word(cx, "other_attributes", &["allowed", "rejected"]).map(|word| word.as_ref() == "allowed")
+}
+
+fn derived(cx: &mut Cx<'_>, fields: &mut Fields<'_>, scope: &mut Scope) -> Vec<DeriveRule> {
+    let nodes = fields.take("derive").and_then(|node| {
+        not_endless(cx, node, "derive");
+        list(cx, node, "derive")
+    });
+    nodes.unwrap_or_default().iter().take(MOST_ENTRIES).filter_map(|node| derive(cx, node, scope)).collect()
+}
+
+/// An object type with what a later layer adds: attributes, values of `one_of`, forms before those that are there,
+/// derived attributes behind.
+pub(crate) fn extension(cx: &mut Cx<'_>, node: &Node, base: &ObjectType) -> Option<ObjectType> {
+    let mut fields = Fields::open(cx, node, "an object type")?;
+    head(cx, &mut fields)?;
+    fields.bool(cx, "extends");
+    let mut merged = base.clone();
+    for (key, more) in attributes(cx, &mut fields) {
+        match merged.attributes.get_mut(&key.name) {
+            None => {
+                merged.attributes.insert(key.name.clone(), more);
+            }
+            Some(has) => more_values(cx, key, has, more),
+        }
+    }
+    if others(cx, &mut fields).is_some_and(|given| given != base.other_attributes) {
+        let has = if base.other_attributes { "allowed" } else { "rejected" };
+        same(cx, node, "other_attributes", has, &base.head.at);
+    }
+    for more in names(fields.texts(cx, "search")) {
+        if !merged.search.contains(&more) {
+            merged.search.push(more);
+        }
+    }
+    let mut scope = Scope::over(&base.layout, ROOTS.len());
+    scope.show(&["env", "dist", "self"]);
+    if let Some(given) = fields.take("newest_by").and_then(|node| expr(cx, node, "newest_by", &scope)) {
+        match &base.newest_by {
+            Some(has) if has.source() != given.source() => {
+                same(cx, node, "newest_by", has.source(), &base.head.at);
+            }
+            _ => merged.newest_by = Some(given),
+        }
+    }
+    let mut forms: Vec<Form> = Vec::new();
+    for node in fields.take("forms").and_then(|node| list(cx, node, "forms")).unwrap_or_default() {
+        let Some(form) = form(cx, node, &mut scope) else { continue };
+        let range = node.get("form").map_or_else(|| node.range.clone(), |name| name.range.clone());
+        if let Some(first) = base.forms.iter().find(|known| known.name == form.name) {
+            again(cx, &range, &format!("the form `{}`", form.name), &first.at, "give it another name");
+        } else if form.when.is_none() {
+            let message = format!("this form hides the forms of {}", base.head.at.file);
+            let diagnostic = cx.report("spec/extends-conflict", &range, message, "asked first, and always holds");
+            help(diagnostic, "give it a `when`: the forms of an extension are asked before those that it extends");
+        }
+        forms.push(form);
+    }
+    forms.append(&mut merged.forms);
+    merged.forms = forms;
+    merged.derive.extend(derived(cx, &mut fields, &mut scope));
+    fields.finish(cx);
+    merged.layout = Arc::new(scope.layout);
+    Some(merged)
+}
+
+/// An attribute that is declared already: only values of `one_of` may be new.
+fn more_values(cx: &mut Cx<'_>, key: &Key, has: &mut Attribute, more: Attribute) {
+    let is_new = |value: &Str| !has.one_of.contains(value);
+    let differs = more.attribute_type != has.attribute_type
+        || more.of.is_some() && more.of != has.of
+        || more.unit.is_some() && more.unit != has.unit
+        || more.refers_to.is_some() && more.refers_to != has.refers_to
+        || more.keyed_by.is_some() && more.keyed_by != has.keyed_by
+        || more.merge_union && !has.merge_union;
+    if differs || has.one_of.is_empty() || !more.one_of.iter().any(is_new) {
+        let advice = "an extension may give it further values of `one_of`, and nothing else; or give it another name";
+        again(cx, &key.range, &format!("the attribute `{}`", key.name), &has.at, advice);
+        return;
+    }
+    let new: Vec<Str> = more.one_of.into_iter().filter(is_new).collect();
+    has.one_of.extend(new);
 }
 
 fn attribute(cx: &mut Cx<'_>, node: &Node) -> Option<Attribute> {
@@ -77,6 +154,7 @@ fn attribute(cx: &mut Cx<'_>, node: &Node) -> Option<Attribute> {
         of: of_node.and_then(|node| attribute_type(cx, node)),
         unit: fields.text(cx, "unit"),
         one_of: names(fields.texts(cx, "one_of")),
+        other_values: fields.word(cx, "other", &["allowed", "refused"]).is_some_and(|word| &*word == "allowed"),
         refers_to: fields.text(cx, "refers_to"),
         merge_union: fields.word(cx, "merge", &["union"]).is_some(),
         keyed_by: fields.text(cx, "keyed_by"),

@@ -2,6 +2,8 @@
 
 mod verb;
 
+pub(crate) use verb::{basic, headers};
+
 use std::ops::Range;
 
 use calipso_model::Str;
@@ -123,7 +125,7 @@ fn step(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope, setting: &Setting<'_>) 
                 Some((_, near)) => format!("did you mean `{near}`?"),
                 None => format!(
                     "a step has one of {}",
-                    VERBS.iter().map(|verb| format!("`{verb}`")).collect::<Vec<_>>().join(", ")
+                    crate::keys::verbs().map(|verb| format!("`{verb}`")).collect::<Vec<_>>().join(", ")
                 ),
             };
             help(cx.report("step/no-verb", &place, "this step has no verb", "what does it do?"), advice);

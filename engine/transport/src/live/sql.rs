@@ -23,6 +23,10 @@ use crate::{
 
 /// More rows than this are too many, however small they are.
 const MAX_ROWS: usize = 2_000_000;
+/// What a row and each of its columns take besides their bytes, and memory that is not worth counting.
+const ROW_MEMORY: u64 = 96;
+const COLUMN_MEMORY: u64 = 64;
+const MIN_MEMORY: u64 = 1 << 20;
 
 /// Server error: a system variable that it does not know.
 const UNKNOWN_VARIABLE: u16 = 1193;
@@ -116,12 +120,16 @@ async fn limit_time(conn: &mut Conn, server: &Server, timeout: Duration) -> Resu
 async fn rows(conn: &mut Conn, key: &SqlKey, params: Params, max_bytes: u64) -> Result<Option<Vec<Map>>, Error> {
     let mut result = conn.exec_iter(key.text.as_str(), params).await?;
     let mut rows = Vec::new();
-    let mut n_bytes = 0_u64;
+    let (mut n_bytes, mut memory) = (0_u64, 0_u64);
     while let Some(row) = result.next().await? {
         let row = row::to_map(row);
-        n_bytes += Reply::Rows(vec![row.clone()]).bytes();
+        let n_more = Reply::Rows(vec![row.clone()]).bytes();
+        n_bytes += n_more;
+        // Rows of a few small columns take many times their bytes.
+        memory += n_more + ROW_MEMORY + COLUMN_MEMORY * row.len() as u64;
         rows.push(row);
-        if n_bytes > max_bytes || rows.len() > MAX_ROWS {
+        let is_too_much = n_bytes > max_bytes || memory > max_bytes.saturating_mul(3).max(MIN_MEMORY);
+        if is_too_much || rows.len() > MAX_ROWS {
             return Ok(None);
         }
     }

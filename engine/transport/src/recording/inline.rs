@@ -57,7 +57,7 @@ fn entry(map: &Map, key: EntryKey, reply: impl FnOnce() -> Result<Reply, String>
         }
         Some(other) => return Err(format!("`error` must be text, found {}", other.kind())),
     };
-    Ok(Entry { role: map.text("via").cloned(), stage: None, attempt: 0, key, outcome, millis: 0 })
+    Ok(Entry { role: map.text("via").cloned(), stage: None, attempt: 0, key, outcome, millis: 0, execution: None })
 }
 
 fn known_keys(map: &Map, known: &[&str]) -> Result<(), String> {

@@ -3,8 +3,8 @@
 //!
 //! A line says who asked (`role`, `stage`, `attempt`), what (`method`, `path`, `query`, `target` and `sent`; or `query`
 //! and `params`; or `host` and `words`), what came back (`status`, `headers` and one of `text`, `base64`, `body`; or
-//! `rows`; or `exit`, `stdout` and `stderr`; or else `error` and `why`), and how many `millis` it took. `***` stands
-//! where a secret was; when a request is looked up it stands for any text.
+//! `rows`; or `exit`, `stdout` and `stderr`; or else `error` and `why`), and how many `millis` it took. Commands that
+//! shared one `execution` on their host have the number of that. `***` stands where a secret was; when a request is looked up it stands for any text.
 //!
 //! ```json
 //! {"attempt":0,"exit":0,"host":"node-1","millis":4,"role":"hosts","stage":"work","stderr":"","stdout":"…","words":["uname","-r"]}
@@ -41,6 +41,9 @@ pub(crate) fn write_line(entry: &Entry) -> (String, String) {
     let mut put = |name: &str, value: Value| line.push((name.into(), value));
     put("attempt", Value::Int(entry.attempt.into()));
     put("millis", Value::Int(i64::try_from(entry.millis).unwrap_or(i64::MAX)));
+    if let Some(execution) = entry.execution {
+        put("execution", Value::Int(i64::try_from(execution).unwrap_or(i64::MAX)));
+    }
     if let Some(role) = &entry.role {
         put("role", Value::Str(role.clone()));
     }
@@ -179,6 +182,7 @@ fn entry(line: &Map) -> Result<Entry, String> {
         key,
         outcome,
         millis: number(line, "millis")?.unwrap_or(0),
+        execution: number(line, "execution")?,
     })
 }
 

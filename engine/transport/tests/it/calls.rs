@@ -30,7 +30,10 @@ pub fn get(url: &str) -> Call {
 /// Any HTTP request.
 pub fn http(url: &str, key: HttpKey) -> Call {
     let body = key.body.as_ref().map(|body| Secret::new(body.to_json()));
-    call("api", Request::Http { key, url: Secret::new(url), headers: Vec::new(), body, tls: Tls::default() })
+    call(
+        "api",
+        Request::Http { key, url: Secret::new(url), headers: Vec::new(), body, tls: Tls::default(), socket: None },
+    )
 }
 
 /// A query.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use calipso_model::{Secret, Value};
-use calipso_transport::{Call, Door, ErrorKind, FetchError, HttpKey, Live, Reply, Request, Tls};
+use calipso_transport::{Call, ClientCertificate, Door, ErrorKind, FetchError, HttpKey, Live, Reply, Request, Tls};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 use crate::{
@@ -160,7 +160,10 @@ fn start_tls() -> String {
     let chain = CertificateDer::pem_slice_iter(include_bytes!("data/server.pem")).collect::<Result<_, _>>().unwrap();
     let key = PrivateKeyDer::from_pem_slice(include_bytes!("data/server.key")).unwrap();
     let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
-    let config = Arc::new(config);
+    serve_tls(Arc::new(config))
+}
+
+fn serve_tls(config: Arc<rustls::ServerConfig>) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("https://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -169,7 +172,7 @@ fn start_tls() -> String {
             let mut stream = rustls::StreamOwned::new(session, socket);
             let mut request = [0; 4096];
             if stream.read(&mut request).is_ok() {
-                stream.write_all(&page("200 OK", "", b"safe")).unwrap();
+                let _ = stream.write_all(&page("200 OK", "", b"safe"));
                 stream.conn.send_close_notify();
                 let _ = stream.flush();
             }
@@ -190,6 +193,132 @@ async fn certificates_are_verified_unless_told_otherwise() {
     let error = with(Tls::default()).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Tls, "{error}");
     let ca = Some(include_str!("data/ca.pem").to_owned());
-    assert_eq!(body(with(Tls { ca, verify: true }).await.unwrap()), (200, "safe".to_owned()));
-    assert_eq!(body(with(Tls { ca: None, verify: false }).await.unwrap()), (200, "safe".to_owned()));
+    assert_eq!(body(with(Tls { ca, ..Tls::default() }).await.unwrap()), (200, "safe".to_owned()));
+    assert_eq!(body(with(Tls { verify: false, ..Tls::default() }).await.unwrap()), (200, "safe".to_owned()));
+}
+
+/// Writes an answer bit by bit, for ever or until the other side has gone.
+async fn trickle(head: &'static [u8], bit: &'static [u8], pause: Duration) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            let _ = socket.read(&mut request).await;
+            let mut sent = socket.write_all(head).await;
+            while sent.is_ok() {
+                tokio::time::sleep(pause).await;
+                sent = socket.write_all(bit).await;
+            }
+        }
+    });
+    base
+}
+
+#[tokio::test]
+async fn an_answer_that_trickles_ends_with_the_time_limit() {
+    let slow: &[(&[u8], &[u8])] = &[
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"x"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        (b"HTTP/1.1 200 OK\r\n", b"X-More: x\r\n"),
+    ];
+    for (head, bit) in slow {
+        let base = trickle(head, bit, Duration::from_millis(20)).await;
+        let mut call = get(&base);
+        call.timeout = Duration::from_millis(400);
+        let error = ask(call).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Timeout, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn chunks_and_headers_without_end_are_cut() {
+    let base = trickle(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"3e8\r\n", Duration::ZERO).await;
+    let error = ask(get(&base)).await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::Protocol | ErrorKind::Cut | ErrorKind::TooLarge), "{error:?}");
+    let base =
+        trickle(b"HTTP/1.1 200 OK\r\n", b"X-More: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n", Duration::ZERO).await;
+    let error = ask(get(&base)).await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::Protocol | ErrorKind::Cut), "{error:?}");
+    let base =
+        trickle(b"HTTP/1.1 200 OK\r\nX: ", b"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", Duration::ZERO)
+            .await;
+    let error = ask(get(&base)).await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::Protocol | ErrorKind::Cut), "{error:?}");
+}
+
+#[tokio::test]
+async fn redirects_in_a_circle_end() {
+    let server = start(|_| Some(page("302 Found", "Location: /again\r\n", b""))).await;
+    let error = ask(get(&server.base)).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Protocol, "{error}");
+    assert!(error.why.contains("redirects") && server.asked() < 10, "{error} {}", server.asked());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn servers_on_socket_files_answer_where_they_are_allowed() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("api.sock");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut request = vec![0; 4096];
+            let n_bytes = socket.read(&mut request).await.unwrap_or_default();
+            let _ = socket.write_all(&page("200 OK", "Connection: close\r\n", &request[..n_bytes])).await;
+        }
+    });
+    let on_socket = |path: &std::path::Path| {
+        let mut call = get("http://localhost/v1/info?a=1");
+        let Request::Http { socket, .. } = &mut call.request else { panic!() };
+        *socket = Some(path.to_owned());
+        call
+    };
+    let (status, echo) = body(ask(on_socket(&path)).await.unwrap());
+    assert!(status == 200 && echo.starts_with("GET /v1/info?a=1 HTTP/1.1\r\n"), "{echo}");
+    let error = ask(on_socket(&folder.path().join("none.sock"))).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unreachable, "{error}");
+    assert!(error.to_string().contains("none.sock"), "{error}");
+    let error = Live::with_sockets(false).ask(on_socket(&path)).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Setup, "{error}");
+    assert!(error.why.contains("unix_sockets"), "{error}");
+}
+
+/// A TLS server that wants a certificate of the test authority.
+fn start_strict_tls() -> String {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut roots = rustls::RootCertStore::empty();
+    for authority in CertificateDer::pem_slice_iter(include_bytes!("data/client_ca.pem")) {
+        roots.add(authority.unwrap()).unwrap();
+    }
+    let verifier = rustls::server::WebPkiClientVerifier::builder(Arc::new(roots)).build().unwrap();
+    let chain = CertificateDer::pem_slice_iter(include_bytes!("data/server.pem")).collect::<Result<_, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("data/server.key")).unwrap();
+    let config =
+        rustls::ServerConfig::builder().with_client_cert_verifier(verifier).with_single_cert(chain, key).unwrap();
+    serve_tls(Arc::new(config))
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_shown_to_a_server_that_wants_one() {
+    let base = start_strict_tls();
+    let with = |client: Option<ClientCertificate>| {
+        let mut call = get(&base);
+        let Request::Http { tls, .. } = &mut call.request else { panic!() };
+        *tls = Tls { ca: Some(include_str!("data/ca.pem").to_owned()), client, ..Tls::default() };
+        ask(call)
+    };
+    let certificate = |certificates: &str, key: &str| {
+        Some(ClientCertificate { certificates: certificates.to_owned(), private_key: Secret::new(key) })
+    };
+    assert!(with(None).await.is_err());
+    let (pem, key) = (include_str!("data/client.pem"), include_str!("data/client.key"));
+    assert_eq!(body(with(certificate(pem, key)).await.unwrap()), (200, "safe".to_owned()));
+    for wrong in [certificate("no certificate", key), certificate(pem, "hidden-key")] {
+        let error = with(wrong).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Setup, "{error}");
+        assert!(error.why.contains("client certificate") && !error.to_string().contains("hidden"), "{error}");
+    }
 }

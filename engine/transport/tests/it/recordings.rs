@@ -4,7 +4,8 @@ use std::{fs, sync::Arc};
 
 use calipso_model::{Map, Value};
 use calipso_transport::{
-    Call, Door, ErrorKind, HttpKey, Meta, RecordError, Recorder, Recording, Replay, Reply, Request, Scrubber, Stage,
+    Call, Door, ErrorKind, FetchError, HttpKey, Meta, RecordError, Recorder, Recording, Replay, Reply, Request,
+    Scrubber, SourceStats, Stage,
 };
 use futures::future::join_all;
 
@@ -244,6 +245,57 @@ async fn a_written_recording_answers_like_the_world() {
     }
 }
 
+/// A world in which the commands of one host share executions, two by two.
+struct Sharing(Replay);
+
+#[async_trait::async_trait]
+impl Door for Sharing {
+    async fn ask(&self, call: Call) -> Result<Reply, FetchError> {
+        self.0.ask(call).await
+    }
+    fn stats(&self) -> Vec<SourceStats> {
+        self.0.stats()
+    }
+    fn execution(&self, call: &Call) -> Option<u64> {
+        match &call.request {
+            Request::Exec { key, .. } => {
+                key.words.last().and_then(|word| word.parse::<u64>().ok()).map(|word| word / 2)
+            }
+            _ => None,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_replay_counts_executions_as_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("recording");
+    let scrubber = Arc::new(Scrubber::new());
+    scrubber.register("hunter22");
+    let world = inline(
+        r#"{"commands": [{"run": "show 0", "stdout": "a"}, {"run": "show 1", "stdout": "b"}, {"run": "show 2", "stdout": "c"}]}"#,
+    );
+    let recorder = Recorder::new(Sharing(world), &dir, meta(), scrubber).unwrap();
+    let calls = || ["show 0", "show 1", "show 2"].map(|words| exec("node-1", words));
+    for call in calls() {
+        recorder.ask(call).await.unwrap();
+    }
+    recorder.finish().unwrap();
+    let executions = async |recording: Recording| {
+        let replay = Replay::new(recording);
+        for call in calls() {
+            replay.ask(call).await.unwrap();
+        }
+        replay.stats().iter().map(|stats| (stats.calls, stats.executions)).collect::<Vec<_>>()
+    };
+    assert_eq!(executions(Recording::read(&dir).unwrap()).await, [(3, 2)]);
+    // A recording that does not tell counts every call.
+    let file = dir.join("hosts/node-1.jsonl");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("\"execution\":0,", "").replace("\"execution\":1,", "")).unwrap();
+    assert_eq!(executions(Recording::read(&dir).unwrap()).await, [(3, 3)]);
+}
+
 #[tokio::test]
 async fn secrets_that_a_login_brings_are_scrubbed_from_the_login_itself() {
     let dir = tempfile::tempdir().unwrap();
@@ -326,4 +378,16 @@ async fn shuffling_changes_the_order_and_nothing_else() {
         orders.insert(order.into_inner().unwrap());
     }
     assert!(orders.len() > 5, "{} orders", orders.len());
+}
+
+#[tokio::test]
+async fn a_recording_of_interfaces_without_any_login_is_written_where_somebody_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("recording");
+    let scrubber = Arc::new(Scrubber::new());
+    let recorder =
+        Recorder::new(inline(WORLD), &file, Meta::default(), Arc::clone(&scrubber)).unwrap().without_secrets();
+    recorder.ask(get("http://h/a")).await.unwrap();
+    recorder.finish().unwrap();
+    assert!(fs::read_to_string(file.join("http.jsonl")).unwrap().contains("/a"));
 }

@@ -97,7 +97,7 @@ fn put(
     (source, link_type, target): Triple,
     link: &Link,
 ) -> Result<bool, StoreError> {
-    let attributes = if link.attributes.is_empty() { String::new() } else { row::map_text(&link.attributes) };
+    let attributes = if link.attributes.is_empty() { String::new() } else { row::sealed_text(&link.attributes) };
     let rest = Rest {
         name: &link.name,
         down: link.state == LinkState::Down,
@@ -123,7 +123,10 @@ fn put(
                         switch: row.get(3)?,
                         implicit: row.get(4)?,
                         rule: row.get(5)?,
-                        attributes: row.get_ref(6)?.as_str()?,
+                        // As this program writes them, if they are the same.
+                        attributes: Some(row.get_ref(6)?.as_str()?)
+                            .filter(|stored| !row::is_same(stored, &attributes))
+                            .unwrap_or(&attributes),
                     } == rest)
                 })
                 .optional()

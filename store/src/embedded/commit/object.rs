@@ -2,8 +2,8 @@
 
 use std::sync::mpsc;
 
-use calipso_model::{Delta, Object};
-use rusqlite::{OptionalExtension, params};
+use calipso_model::{Delta, Object, Str};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
     embedded::{
@@ -14,6 +14,7 @@ use crate::{
     },
     error::StoreError,
     form::{self, twice},
+    store::Searched,
 };
 
 /// From so many objects on their text is made on another thread.
@@ -26,8 +27,9 @@ struct Ready {
 }
 
 impl Ready {
-    fn of(object: &Object) -> Self {
-        Self { doc: row::map_text(&object.doc), names: form::names(&object.doc) }
+    fn of(object: &Object, searched: &Searched) -> Self {
+        let names = form::terms(&object.key.object_type, &object.doc, searched);
+        Self { doc: row::sealed_text(&object.doc), names }
     }
 }
 
@@ -67,17 +69,17 @@ pub(in crate::embedded) fn write(
     };
     if objects.len() < MANY {
         for (key, object) in keys.iter().zip(&objects) {
-            put(*key, object, Ready::of(object))?;
+            put(*key, object, Ready::of(object, place.searched))?;
         }
         return Ok(());
     }
     std::thread::scope(|scope| {
         let (chunks, made) = mpsc::sync_channel::<Vec<Ready>>(4);
-        let all = &objects;
+        let (all, searched) = (&objects, place.searched);
         scope.spawn(move || {
             for chunk in all.chunks(512) {
                 // The writer gave up: it says why.
-                if chunks.send(chunk.iter().map(|object| Ready::of(object)).collect()).is_err() {
+                if chunks.send(chunk.iter().map(|object| Ready::of(object, searched)).collect()).is_err() {
                     return;
                 }
             }
@@ -109,9 +111,10 @@ fn put(
             .db
             .prepare_cached("SELECT doc, names FROM object WHERE key = ?1")
             .and_then(|mut find| {
-                find.query_row([key], |row| {
-                    let names = row.get_ref(1)?.as_str_or_null()?;
-                    Ok((row.get_ref(0)?.as_str()? == ready.doc, names == ready.names.as_deref()))
+                find.query_row([key], |found| {
+                    let doc = found.get_ref(0)?.as_str()?;
+                    let names = found.get_ref(1)?.as_str_or_null()?;
+                    Ok((row::is_same(doc, &ready.doc), names == ready.names.as_deref()))
                 })
                 .optional()
             })
@@ -144,6 +147,36 @@ fn put(
             .doing("write the names of an object")?;
     }
     Ok(true)
+}
+
+/// Makes the current objects of a type be found by other fields.
+pub(in crate::embedded) fn find_by(
+    db: &Connection,
+    env: i64,
+    object_type: &Str,
+    searched: &Searched,
+) -> Result<(), StoreError> {
+    let doing = "find objects by other fields";
+    let mut read = db
+        .prepare_cached("SELECT o.key, o.doc FROM key k JOIN object o ON o.key = k.id WHERE k.env = ?1 AND k.type = ?2")
+        .doing(doing)?;
+    let found: Vec<(i64, String)> = read
+        .query_map(params![env, &**object_type], |row| Ok((row.get(0)?, row.get(1)?)))
+        .and_then(Iterator::collect)
+        .doing(doing)?;
+    for (key, doc) in found {
+        let names = form::terms(object_type, &row::map_from(&doc)?, searched);
+        let run = |statement: &str, with_names: bool| {
+            let mut change = db.prepare_cached(statement)?;
+            if with_names { change.execute(params![key, names]) } else { change.execute([key]) }
+        };
+        run("UPDATE object SET names = ?2 WHERE key = ?1", true).doing(doing)?;
+        run("DELETE FROM text WHERE rowid = ?1", false).doing(doing)?;
+        if names.is_some() {
+            run("INSERT INTO text(rowid, names) VALUES(?1, ?2)", true).doing(doing)?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes the current version of an object past, its names too if told so; says whether there was one.

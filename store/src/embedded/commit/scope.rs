@@ -83,7 +83,7 @@ fn put(place: Place<'_>, numbers: &mut Numbers<'_>, record: &ScopeRecord) -> Res
             asserts: member.asserts,
             order: member.order,
             at: numbers.word(&member.at)?,
-            contribution: row::map_text(&member.contribution),
+            contribution: row::sealed_text(&member.contribution),
         });
     }
     rows.sort_by(|a, b| {
@@ -129,7 +129,7 @@ fn write_members(place: Place<'_>, scope: i64, rows: &[Row]) -> Result<(), Store
                     Ok(found.get::<_, bool>(2)? == row.asserts
                         && found.get::<_, u32>(3)? == row.order
                         && found.get::<_, i64>(4)? == row.at
-                        && found.get_ref(5)?.as_str()? == row.contribution)
+                        && row::is_same(found.get_ref(5)?.as_str()?, &row.contribution))
                 })()
                 .doing("compare the members of a scope")?;
                 if !same {

@@ -69,7 +69,8 @@ pub(in crate::embedded) fn whole(
     };
     let mut objects = Vec::with_capacity(keys.len());
     for (number, key) in keys {
-        if let Some(json) = doc(view, number)? {
+        if let Some(stored) = doc(view, number)? {
+            let json = row::opened(&stored)?.to_owned();
             objects.push(WholeObject { key, json, scopes: scope::of_number(view.db, view.env, number)? });
         }
     }

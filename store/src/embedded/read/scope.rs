@@ -1,5 +1,7 @@
 //! Scopes and their members.
 
+use std::collections::BTreeMap;
+
 use calipso_model::{ObjectKey, Str, Value};
 use rusqlite::{Connection, params};
 
@@ -89,6 +91,25 @@ pub(in crate::embedded) fn last_scanned(
                 .doing("look for the last scan of an object")
         })
         .collect()
+}
+
+/// Objects of which no scope that asserts them is complete, and since when.
+pub(in crate::embedded) fn stale(db: &Connection, environment: &str) -> Result<BTreeMap<ObjectKey, Str>, StoreError> {
+    let state = environment::state(db, environment)?;
+    let mut read = db
+        .prepare_cached(
+            "SELECT m.object, max(coalesce(s.stale_since, s.tried_at)) FROM scope s JOIN member m ON m.scope = s.id
+             WHERE s.env = ?1 AND NOT s.complete AND m.asserts AND NOT EXISTS(
+                 SELECT 1 FROM member o JOIN scope c ON c.id = o.scope WHERE o.object = m.object AND o.asserts AND c.complete)
+             GROUP BY m.object",
+        )
+        .doing("look for what is out of date")?;
+    let found: Vec<(i64, String)> = read
+        .query_map([state.id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .and_then(Iterator::collect)
+        .doing("look for what is out of date")?;
+    let mut names = Names::new(db);
+    found.into_iter().map(|(object, since)| Ok((names.key(object)?, since.into()))).collect()
 }
 
 fn records(

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use calipso_model::{Delta, Object, ObjectKey};
+use calipso_model::{Delta, Object, ObjectKey, Str};
 use futures::TryStreamExt;
-use mongodb::bson::{doc, oid::ObjectId};
+use mongodb::bson::{Document, doc, oid::ObjectId};
 
 use crate::{
     error::StoreError,
@@ -13,10 +13,12 @@ use crate::{
         Db,
         codec::{self, Doc},
         commit::{OBJECT, Place, Writes},
+        environment::State,
         fault::Doing,
         index::INVENTORY,
         read::search::letters,
     },
+    store::Searched,
 };
 
 /// An object that is written, or one that goes.
@@ -84,7 +86,7 @@ pub(super) async fn prepare(db: &Db, place: Place<'_>, items: &[Item<'_>]) -> Re
                     None => {}
                 }
                 let parent = form::parent(&object.doc);
-                let names = form::names(&object.doc);
+                let names = form::terms(&object.key.object_type, &object.doc, place.searched);
                 let mut doc = Doc::new()
                     .id("_id", ObjectId::new())
                     .text("environment", place.environment)
@@ -108,6 +110,40 @@ pub(super) async fn prepare(db: &Db, place: Place<'_>, items: &[Item<'_>]) -> Re
         }
     }
     Ok(writes)
+}
+
+/// So many objects are written with one command.
+const AT_ONCE: usize = 100;
+
+/// Makes the current objects of a type be found by other fields.
+pub(super) async fn find_by(db: &Db, state: &State, object_type: &Str, searched: &Searched) -> Result<(), StoreError> {
+    let doing = "find objects by other fields";
+    let filter = doc! { "env": state.env, "type": &**object_type, "rev_to": f64::INFINITY };
+    let mut found =
+        db.at(INVENTORY).find(filter).projection(doc! { "digest": 0, "letters": 0 }).await.doing(db, doing)?;
+    let mut updates: Vec<Document> = Vec::new();
+    let mut next = true;
+    while next {
+        match found.try_next().await.doing(db, doing)? {
+            Some(doc) => {
+                let terms = form::terms(object_type, &codec::map(&doc, "doc")?, searched);
+                let change = match &terms {
+                    Some(terms) => doc! { "$set": { "names": terms, "letters": letters(terms) } },
+                    None => doc! { "$unset": { "names": "", "letters": "" } },
+                };
+                updates.push(doc! { "q": { "_id": codec::id(&doc, "_id")? }, "u": change });
+            }
+            None => next = false,
+        }
+        if updates.len() >= AT_ONCE || (!next && !updates.is_empty()) {
+            let command = doc! { "update": INVENTORY, "updates": std::mem::take(&mut updates) };
+            let reply = db.database.run_command(command).await.doing(db, doing)?;
+            if reply.contains_key("writeErrors") {
+                return Err(StoreError::Busy);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The current versions of some objects, and their digests.

@@ -81,6 +81,7 @@ async fn sweep_one(db: &Db, name: &str, lease: &crate::store::Lease) -> Result<(
         revision: to_db(state.current + 1),
         seq: state.seq,
         commit: ObjectId::new(),
+        searched: &state.searched,
     };
     // Opening the gates for a commit shuts them for all before it, and sweeps; the commit itself then never comes.
     gate::open(db, &work, place).await?;

@@ -118,7 +118,7 @@ pub(in crate::mongo) async fn page(
     }
     let needle = query.text.as_deref().and_then(form::contained);
     if let Some(needle) = &needle {
-        filter.insert("$expr", search::holds(needle));
+        filter.insert("$expr", search::names_hold(needle));
         if hint == "by_key" {
             let (letters, number) = search::rarest(view, needle).await?;
             if number < COMMON {

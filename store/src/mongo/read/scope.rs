@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use calipso_model::{ObjectKey, Value};
+use calipso_model::{ObjectKey, Str, Value};
 use mongodb::bson::{Document, RawDocument, doc, oid::ObjectId};
 
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
         read::{Ask, View},
     },
     scope::{Member, ScopeKey, ScopeRecord},
+    store::stale_since,
 };
 
 /// So many scopes are looked for with one question.
@@ -71,6 +72,23 @@ pub(in crate::mongo) async fn by_object(
     }
     found.values_mut().for_each(|records| records.sort_by(|a, b| a.key.cmp(&b.key)));
     Ok(found)
+}
+
+/// Objects of which no scope that asserts them is complete, and since when.
+pub(in crate::mongo) async fn stale(view: &mut View<'_>) -> Result<BTreeMap<ObjectKey, Str>, StoreError> {
+    let doubtful = headers(view, doc! { "complete": false }, "by_scope").await?;
+    let scopes: Vec<ObjectId> = doubtful.into_iter().map(|(scope, _)| scope).collect();
+    let mut keys: BTreeSet<ObjectKey> = BTreeSet::new();
+    for scopes in scopes.chunks(SCOPES_AT_ONCE) {
+        each(view, MEMBERS, doc! { "scope": { "$in": scopes } }, "by_scope", &mut |doc| {
+            keys.insert(ObjectKey::new(codec::text(doc, "type")?, codec::text(doc, "id")?));
+            Ok(true)
+        })
+        .await?;
+    }
+    let mut found = by_object(view, &keys.iter().collect()).await?;
+    found.retain(|key, _| keys.contains(key));
+    Ok(found.into_iter().filter_map(|(key, scopes)| Some((key, stale_since(&scopes)?))).collect())
 }
 
 async fn records(

@@ -59,6 +59,14 @@ pub(super) fn holds(needle: &str) -> Document {
     doc! { "$gte": [{ "$indexOfBytes": ["$names", { "$literal": needle }] }, 0_i32] }
 }
 
+/// The condition that a name, and not another value, holds a text.
+pub(super) fn names_hold(needle: &str) -> Document {
+    let end = form::BEYOND_NAMES.to_string();
+    let names_end = doc! { "$indexOfBytes": [{ "$concat": ["$names", &end] }, &end] };
+    let place = doc! { "$indexOfBytes": ["$names", { "$literal": needle }] };
+    doc! { "$and": [{ "$gte": [place.clone(), 0_i32] }, { "$lt": [place, names_end] }] }
+}
+
 /// How many names hold some letters, and when they were counted.
 pub(in crate::mongo) type Counts = BTreeMap<(i64, i32), (u64, Instant)>;
 

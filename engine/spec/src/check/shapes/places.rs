@@ -182,6 +182,10 @@ fn of_connection(catalogue: &Catalogue<'_>, facts: &Facts, connection: &Connecti
         walk.expr(expr);
     }
     walk.trees(&connection.send_headers);
+    if let Some(basic) = &connection.send_basic {
+        walk.tree(&basic.user);
+        walk.tree(&basic.password);
+    }
     for page in &connection.pages {
         walk.guarded(page.when.as_ref(), |walk| {
             walk.trees(&page.query);

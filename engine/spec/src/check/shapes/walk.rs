@@ -286,6 +286,11 @@ impl<'c> Walk<'c> {
                 self.trees(&http.target);
                 self.trees(&http.query);
                 self.trees(&http.headers);
+                self.trees(&http.form);
+                if let Some(basic) = &http.basic {
+                    self.tree(&basic.user);
+                    self.tree(&basic.password);
+                }
                 if let Some(body) = &http.body {
                     self.tree(body);
                 }
@@ -449,7 +454,7 @@ impl<'c> Walk<'c> {
             .facts
             .and(self.catalogue.specs.object_types.get(&emit.object_type))
             .and_then(|object_type| object_type.attributes.get(key));
-        let Some(attribute) = attribute.filter(|known| !known.one_of.is_empty()) else { return };
+        let Some(attribute) = attribute.filter(|known| !known.one_of.is_empty() && !known.other_values) else { return };
         let place = || self.catalogue.at(&step.at).and_then(|spot| spot.inside("set")).map(|set| (set, set.value(key)));
         // Constants as they are written, in lists, and where an expression can come to them.
         let mut wrong: Vec<(Str, Option<Place>)> = Vec::new();

@@ -215,6 +215,13 @@ pub(super) const CODES: &[Code] = &[
         "send:\n  headers: {Authorization: \"Bearer {{ config.password }}\"}",
     ),
     Code::error(
+        "http/plain-basic",
+        "an HTTP Basic login that is not encoded",
+        "The word behind `Basic` is the base64 of `user:password`. Sent as it stands it is refused, and every log on the way shows the password.",
+        "send:\n  headers: {Authorization: \"Basic {{ config.user ~ ':' ~ config.password }}\"}",
+        "send:\n  basic: {user: \"{{ config.user }}\", password: \"{{ config.password }}\"}",
+    ),
+    Code::error(
         "connection/no-test",
         "a connection without test steps",
         "Operators test a connection before the first scan; each named step is a line of what they see.",

@@ -2,12 +2,13 @@
 
 use std::ops::RangeInclusive;
 
+use calipso_expr::Tree;
 use calipso_model::Str;
 
 use super::{Place, Setting, first_key, steps};
 use crate::{
     checked::{
-        Block, Condition, EmitStep, FetchStep, HttpStep, LookupStep, PatchStep, RunStep, SqlStep, StopStep, Verb,
+        Basic, Block, Condition, EmitStep, FetchStep, HttpStep, LookupStep, PatchStep, RunStep, SqlStep, StopStep, Verb,
     },
     decode::{Cx, Fields, help, list, map, not_empty, out_of_range, text},
     lower::parser,
@@ -69,8 +70,27 @@ pub(super) fn verb(
                 target.push((key, value));
             }
             let query = trees(cx, fields.take("query"), "query", scope);
-            let headers = trees(cx, fields.take("headers"), "headers", scope);
+            let headers = headers(cx, fields.take("headers"), scope);
             let body = fields.take("body").and_then(|node| tree(cx, node, scope));
+            let form_node = fields.take("form");
+            if let (Some(_), Some(node)) = (&body, form_node) {
+                help(
+                    cx.report("spec/wrong-type", &node.range, "a request has one body", "a second body"),
+                    "keep `form`, or `body`",
+                );
+            }
+            let form = trees(cx, form_node, "form", scope);
+            let basic = match fields.take("basic") {
+                Some(node) if setting.place == Place::Fetcher => {
+                    help(
+                        cx.report("spec/unknown-key", &node.range, "only connections log in", ""),
+                        "say `send: {basic: …}` in the connection",
+                    );
+                    None
+                }
+                node => node.and_then(|node| self::basic(cx, node, scope)),
+            };
+            let paged = fields.bool(cx, "paged").unwrap_or(true);
             let items = fields.text(cx, "items");
             let parse = fields.take("parse").and_then(|node| parser::parse(cx, node, setting.parsers, only_asks));
             let accept_status = match fields.take("accept_status") {
@@ -111,6 +131,9 @@ pub(super) fn verb(
                 query,
                 headers,
                 body,
+                form,
+                basic,
+                paged,
                 items,
                 parse,
                 accept_status,
@@ -329,4 +352,50 @@ fn numbers(cx: &mut Cx<'_>, node: &Node, key: &str, bounds: RangeInclusive<i64>)
             }
         })
         .collect()
+}
+
+/// An HTTP Basic login.
+pub(crate) fn basic(cx: &mut Cx<'_>, node: &Node, scope: &Scope) -> Option<Basic> {
+    let mut fields = Fields::open(cx, node, "`basic`")?;
+    let user = fields.need(cx, "user").and_then(|node| tree(cx, node, scope));
+    let password = fields.need(cx, "password").and_then(|node| tree(cx, node, scope));
+    fields.finish(cx);
+    Some(Basic { user: user?, password: password? })
+}
+
+/// Header fields. A Basic login that is not encoded is sent readable and refused: that is told here, where it is written.
+pub(crate) fn headers(cx: &mut Cx<'_>, node: Option<&Node>, scope: &Scope) -> Vec<(Str, Tree)> {
+    if let Some(Node { kind: NodeKind::Map(entries), .. }) = node {
+        for (key, value) in entries {
+            let is_login =
+                ["authorization", "proxy-authorization"].iter().any(|name| key.name.eq_ignore_ascii_case(name));
+            if let NodeKind::Text { text, .. } = &value.kind
+                && is_login
+                && is_plain_basic(text)
+            {
+                help(
+                    cx.report("http/plain-basic", &value.range, "this Basic login is not encoded", "sent as it stands"),
+                    "write `basic: {user: …, password: …}` (in `send`, or in the step), or `| base64_encode` behind the whole of `(user ~ ':' ~ password)`",
+                );
+            }
+        }
+    }
+    trees(cx, node, "headers", scope)
+}
+
+/// Whether the text writes `Basic` before something that is not encoded. What a session holds may have been encoded when it
+/// was made.
+fn is_plain_basic(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let begins =
+        lower.trim_start().starts_with("basic ") || ["'basic ", "\"basic "].iter().any(|word| lower.contains(word));
+    if !begins || lower.contains("base64_encode") {
+        return false;
+    }
+    let constant = !lower.contains("{{");
+    if constant {
+        let token = text.trim().get("basic ".len()..).unwrap_or_default().trim();
+        return token.is_empty() || !token.chars().all(|c| c.is_ascii_alphanumeric() || "+/=-_".contains(c));
+    }
+    lower.contains("config.") || lower.contains('~') || lower.contains(':') || lower.matches("{{").count() > 1
 }

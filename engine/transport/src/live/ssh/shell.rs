@@ -61,12 +61,13 @@ pub(super) async fn run(host: &Host, session: &Session, role: &Str) -> Result<()
             return broken(host, &timed_out(&place, OPEN_TIMEOUT));
         }
     };
-    host.counters.change(role, |stats| stats.executions += 1);
+    let execution = host.counters.executes(role);
     let nonce =
         frames::nonce().map_err(|why| Stopped::Failed(FetchError::new(ErrorKind::Setup, place.as_str(), why)))?;
     let (mut reader, writer) = channel.split();
     let mut shell = Shell {
         host,
+        execution,
         place,
         fed: VecDeque::new(),
         stdout: Stream::new(&nonce),
@@ -131,6 +132,7 @@ impl Stream {
 
 struct Shell<'a> {
     host: &'a Host,
+    execution: u64,
     place: String,
     fed: VecDeque<(u64, Waiting)>,
     stdout: Stream,
@@ -200,6 +202,7 @@ impl Shell<'_> {
                     if self.fed.is_empty() {
                         self.since = Instant::now();
                     }
+                    self.host.counters.carries(self.execution, &next.call);
                     self.fed.push_back((self.n_fed, next));
                     let sent = writer.data_bytes(line.into_bytes()).await;
                     sent.map_err(|why| session::explain(&self.place, &why))?;

@@ -161,7 +161,10 @@ impl<'q> Wanted<'q> {
         }
         let by_text = conditions.is_empty();
         if self.needle.is_some() {
-            conditions.push("+env = :env AND instr(names, :needle) > 0");
+            // Only names count here; what stands behind their end are other values.
+            conditions.push(
+                "+env = :env AND instr(names, :needle) > 0 AND instr(names, :needle) < instr(names || x'04', x'04')",
+            );
         }
         let conditions = conditions.join(" AND ");
         let first = if by_text { "key IN (SELECT rowid FROM text WHERE text MATCH :match) AND" } else { "" };

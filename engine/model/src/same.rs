@@ -1,9 +1,11 @@
-//! Sameness to a reader, which is stricter than equality of the language: 1 and 1.0 are equal, but not the same.
+//! Sameness of what is stored, which is stricter than equality of the language: 1 and 1.0 are equal, but not the same. Graph,
+//! store and the difference of a scan all go by it.
 
-use calipso_model::{Map, Value};
+use crate::{Link, Map, Object, Value, clique::Clique};
 
 /// Whether two values are the same.
-pub(crate) fn same(a: &Value, b: &Value) -> bool {
+#[must_use]
+pub fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Int(_), Value::Float(_)) | (Value::Float(_), Value::Int(_)) => false,
         (Value::Float(a), Value::Float(b)) => a.to_bits() == b.to_bits(),
@@ -14,13 +16,33 @@ pub(crate) fn same(a: &Value, b: &Value) -> bool {
 }
 
 /// Whether two lists are the same.
-pub(crate) fn same_list(a: &[Value], b: &[Value]) -> bool {
+#[must_use]
+pub fn same_list(a: &[Value], b: &[Value]) -> bool {
     std::ptr::eq(a, b) || a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
 }
 
 /// Whether two maps are the same.
-pub(crate) fn same_map(a: &Map, b: &Map) -> bool {
+#[must_use]
+pub fn same_map(a: &Map, b: &Map) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && same(&a.1, &b.1))
+}
+
+/// Whether two objects are the same.
+#[must_use]
+pub fn same_object(a: &Object, b: &Object) -> bool {
+    a.key == b.key && same_map(&a.doc, &b.doc)
+}
+
+/// Whether two links are the same.
+#[must_use]
+pub fn same_link(a: &Link, b: &Link) -> bool {
+    a == b && same_map(&a.attributes, &b.attributes)
+}
+
+/// Whether two cliques are the same.
+#[must_use]
+pub fn same_clique(a: &Clique, b: &Clique) -> bool {
+    a == b && same_map(&a.constraints, &b.constraints)
 }
 
 #[cfg(test)]

@@ -1,0 +1,123 @@
+//! The catalogue in force for an environment: the layers of the program, and the environment's own specs over them.
+//! Whoever asks (worker, interface, command line) asks here, so that all see the same.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use calipso_model::Str;
+
+use crate::{
+    load::{Layer, Loaded, load},
+    rows::{Misnamed, SpecText, layer_of},
+};
+
+/// At most so many catalogues are remembered.
+const REMEMBERED: usize = 32;
+
+/// What the layer of an environment's own specs is called begins with this.
+const OWN: &str = "specs of ";
+
+/// What the layer of an environment's own specs is called in diagnostics, and in the places of rules.
+#[must_use]
+pub fn own_layer(environment: &str) -> String {
+    format!("{OWN}{environment}")
+}
+
+/// Whether a file is one of an environment's own.
+#[must_use]
+pub fn is_own(file: &str) -> bool {
+    file.starts_with(OWN)
+}
+
+/// The layers with an environment's own specs over them, checked; mistakes are in what comes back.
+///
+/// # Errors
+/// Every document that cannot be a spec.
+pub fn in_force(layers: &[Layer], environment: &str, own: &[SpecText]) -> Result<Loaded, Vec<Misnamed>> {
+    let mut all = layers.to_vec();
+    if !own.is_empty() {
+        all.push(layer_of(&own_layer(environment), own)?);
+    }
+    Ok(load(&all))
+}
+
+/// Catalogues of environments with specs of their own, by what these say: versions and names of documents may repeat,
+/// their text is what counts. `T` is what is kept of a catalogue.
+#[derive(Debug)]
+pub struct Catalogues<T> {
+    known: Mutex<Vec<Known<T>>>,
+}
+
+#[derive(Debug)]
+struct Known<T> {
+    environment: Str,
+    own: Vec<SpecText>,
+    loaded: Arc<T>,
+}
+
+impl<T> Default for Catalogues<T> {
+    fn default() -> Self {
+        Self { known: Mutex::default() }
+    }
+}
+
+impl<T> Catalogues<T> {
+    /// What is remembered for exactly these specs.
+    #[must_use]
+    pub fn find(&self, environment: &str, own: &[SpecText]) -> Option<Arc<T>> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = known.iter().position(|known| *known.environment == *environment && known.own == own)?;
+        // What was asked for last is forgotten last.
+        let found = known.remove(place);
+        let loaded = Arc::clone(&found.loaded);
+        known.push(found);
+        Some(loaded)
+    }
+
+    /// Remembers what was loaded for these specs; what an environment said before is forgotten.
+    pub fn keep(&self, environment: &str, own: Vec<SpecText>, loaded: &Arc<T>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|known| *known.environment != *environment);
+        if known.len() >= REMEMBERED {
+            known.remove(0);
+        }
+        known.push(Known { environment: environment.into(), own, loaded: Arc::clone(loaded) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own(text: &str) -> Vec<SpecText> {
+        vec![SpecText { kind: "object_type".into(), name: "room".into(), text: text.into() }]
+    }
+
+    #[test]
+    fn what_counts_is_the_text() {
+        let catalogues = Catalogues::default();
+        let first = Arc::new(in_force(&[], "shop", &own("schema: object_type/v1\nname: room\n")).unwrap());
+        catalogues.keep("shop", own("schema: object_type/v1\nname: room\n"), &first);
+        assert!(catalogues.find("shop", &own("schema: object_type/v1\nname: room\n")).is_some());
+        assert!(catalogues.find("shop", &own("schema: object_type/v1\nname: hall\n")).is_none());
+        assert!(catalogues.find("other", &own("schema: object_type/v1\nname: room\n")).is_none());
+    }
+
+    #[test]
+    fn not_everything_is_remembered_for_ever() {
+        let catalogues = Catalogues::default();
+        let loaded = Arc::new(Loaded::default());
+        for number in 0..=REMEMBERED {
+            catalogues.keep(&number.to_string(), own("x"), &loaded);
+            assert!(catalogues.find("0", &own("x")).is_some(), "what is asked for stays");
+        }
+        assert!(catalogues.find("1", &own("x")).is_none());
+        assert!(catalogues.find(&REMEMBERED.to_string(), &own("x")).is_some());
+    }
+
+    #[test]
+    fn a_layer_of_an_environment_is_known_by_its_files() {
+        let loaded = in_force(&[], "shop", &own("schema: object_type/v1\nname: room\n")).unwrap();
+        assert!(loaded.diagnostics.iter().all(|found| is_own(&found.primary.file)));
+        assert!(!is_own("mine/object_types/room.yaml"));
+    }
+}

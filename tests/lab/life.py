@@ -1,0 +1,182 @@
+"""Gives a lab an unfriendly life: life.py make [SEED] | restore | unmake
+
+What real clouds are full of and test clouds lack: cards that share a MAC, names with every character, instances that are shut off,
+shelved or failed, disabled and dead services, namespaces that nobody removed. `restore` puts the databases back to the moment
+before `make`'s last changes, as an operator does after a disaster: what was read since is newer than what is there.
+All of it is named life-…, `unmake` deletes it; the lab's own `up` restarts the service that was killed.
+"""
+import json
+import random
+import subprocess
+import sys
+
+from cloud import CONTROLLER, HOME, MGMT, PASSWORD, Api, ssh, wait
+
+PREFIX = "life-"
+DUMP = f"{HOME}/life.sql"
+DATABASES = ["neutron", "nova"]
+# The last but one is a right-to-left override, then a zero-width space.
+NAMES = ['a/b|c', 'with "quotes" and \'others\'', '{{ braces }} {% %}', 'back\\slash', '<b>&amp;</b>', '; rm -rf $(x) `y`',
+         '名前 ünï ☂', '\u202egnp.exe', 'zero\u200bwidth', '  blanks  ', '%41%2F?x=1&y#z', '-rf', '..', '*', 'n' * 200]
+
+
+def server_wait(api, ident, *states):
+    def holds():
+        server = api.get("compute", f"/servers/{ident}")["server"]
+        return server["status"] in states and not server["OS-EXT-STS:task_state"] and server
+    return wait(f"instance {ident} is {'/'.join(states)}", holds)
+
+
+def boot(api, name, flavor, image, networks, zone=None):
+    body = {"name": PREFIX + name, "imageRef": image, "flavorRef": flavor, "networks": networks}
+    if zone:
+        body["availability_zone"] = zone
+    return api.post("compute", "/servers", {"server": body})["server"]["id"]
+
+
+def net(api, kind, **body):
+    return api.post("network", f"/v2.0/{kind}s", {kind: body})[kind]
+
+
+def dump():
+    """The databases as they are now."""
+    with open(DUMP, "w") as out:
+        subprocess.run(["mariadb-dump", "-h", CONTROLLER, "-u", "lab", f"-p{PASSWORD}", "--single-transaction", "--databases",
+                        *DATABASES], stdout=out, check=True)
+
+
+def make(seed):
+    dice = random.Random(seed)
+    alpha, admin = Api("alpha"), Api()
+    admin.put("compute", f"/os-quota-sets/{alpha.project}", {"quota_set": {"instances": 100, "cores": 200, "ram": -1}})
+    admin.put("network", f"/v2.0/quotas/{alpha.project}", {"quota": {"network": 200, "subnet": 200, "port": 500, "router": 50}})
+    image = admin.get("image", "/v2/images")["images"][0]["id"]
+    flavors = {f["name"]: f["id"] for f in admin.get("compute", "/flavors")["flavors"]}
+    networks = {n["name"]: n["id"] for n in admin.get("network", "/v2.0/networks")["networks"]}
+    computes = sorted(h["hypervisor_hostname"] for h in admin.get("compute", "/os-hypervisors")["hypervisors"])
+    zone_of = {host: zone["zoneName"] for zone in admin.get("compute", "/os-availability-zone/detail")["availabilityZoneInfo"]
+               for host in zone["hosts"] or {} if host in computes}
+    tiny = flavors["lab.tiny"]
+
+    def at(host):
+        return f"{zone_of[host]}:{host}"
+
+    def card(network, **more):
+        return {"port": net(alpha, "port", network_id=networks[network], name=PREFIX + "card", **more)["id"]}
+
+    # Two cards with one MAC, in two networks; and the same MAC once more on another host.
+    for n in range(2):
+        mac = f"fa:16:3e:{dice.randrange(256):02x}:{dice.randrange(256):02x}:{n:02x}"
+        first, second = dice.sample(computes, 2) if len(computes) > 1 else (computes[0], computes[0])
+        boot(alpha, f"twins-{n}", tiny, image, [card("alpha-net1", mac_address=mac), card("alpha-net2", mac_address=mac)], at(first))
+        third = net(alpha, "network", name=PREFIX + "third")["id"]
+        net(alpha, "subnet", name=PREFIX + "third", network_id=third, ip_version=4, cidr="10.160.0.0/24")
+        networks["third"] = third
+        boot(alpha, f"twins-other-{n}", tiny, image, [card("third", mac_address=mac)], at(second))
+
+    # Two instances with one name, and one with two cards in one network.
+    for _ in range(2):
+        boot(alpha, "same", tiny, image, [{"uuid": networks["alpha-net1"]}], at(dice.choice(computes)))
+    boot(alpha, "two-cards", tiny, image, [card("alpha-net2"), card("alpha-net2")], at(dice.choice(computes)))
+
+    # Names with every character: networks, ports, routers, projects, instances; two networks with one name; no name.
+    for name in NAMES + ["twice", "twice"]:
+        made = net(alpha, "network", name=PREFIX + name)
+        net(alpha, "subnet", name=PREFIX + name, network_id=made["id"], ip_version=4,
+            cidr=f"10.{dice.randrange(161, 200)}.{dice.randrange(256)}.0/24", enable_dhcp=False)
+        net(alpha, "port", network_id=made["id"], name=PREFIX + name)
+    net(alpha, "network", name="", description=PREFIX + "nameless")
+    strange = dice.sample(NAMES, 3)
+    for name in strange:
+        boot(alpha, name, tiny, image, [{"uuid": networks["alpha-net1"]}], at(dice.choice(computes)))
+        router = net(alpha, "router", name=PREFIX + name)
+        subnet = next(s for s in alpha.get("network", "/v2.0/subnets")["subnets"] if s["name"] == PREFIX + name)
+        alpha.put("network", f"/v2.0/routers/{router['id']}/add_router_interface", {"subnet_id": subnet["id"]})
+    admin.post("identity", "/projects", {"project": {"name": PREFIX + NAMES[0], "domain_id": "default"}})
+
+    # Shut off, shelved, failed with a host and without one.
+    idents = {what: boot(alpha, what, tiny, image, [{"uuid": networks["alpha-net2"]}], at(dice.choice(computes)))
+              for what in ("shut-off", "shelved", "paused", "failed")}
+    big = admin.post("compute", "/flavors", {"flavor": {"name": PREFIX + "huge", "ram": 4 << 20, "vcpus": 1, "disk": 1}})["flavor"]["id"]
+    nowhere = boot(alpha, "nowhere", big, image, [{"uuid": networks["alpha-net2"]}])
+    for what, action in (("shut-off", {"os-stop": None}), ("shelved", {"shelve": None}), ("paused", {"pause": None}),
+                         ("failed", {"os-resetState": {"state": "error"}})):
+        server_wait(alpha, idents[what], "ACTIVE")
+        (admin if what == "failed" else alpha).post("compute", f"/servers/{idents[what]}/action", action)
+    server_wait(alpha, idents["shut-off"], "SHUTOFF")
+    server_wait(alpha, idents["shelved"], "SHELVED_OFFLOADED")
+    server_wait(alpha, idents["paused"], "PAUSED")
+    server_wait(alpha, nowhere, "ERROR")
+    for server in alpha.get("compute", "/servers/detail")["servers"]:
+        if server["status"] == "BUILD":
+            server_wait(alpha, server["id"], "ACTIVE", "ERROR")
+
+    # Namespaces: files that a restart left, and an empty one of a router that is gone.
+    for host in [CONTROLLER] + [f"{MGMT}.{20 + int(c.rsplit('-', 1)[1])}" for c in computes[:1]]:
+        ssh(host, "mkdir -p /run/netns && touch /run/netns/qdhcp-11111111-2222-3333-4444-555555555555")
+    ssh(CONTROLLER, "ip netns add qrouter-66666666-7777-8888-9999-aaaaaaaaaaaa")
+
+    # A compute service that is disabled, one that is dead, and an agent that is.
+    disabled, dead = (computes[-1], computes[min(1, len(computes) - 1)])
+    service = next(s["id"] for s in admin.get("compute", "/os-services?binary=nova-compute")["services"] if s["host"] == disabled)
+    admin.put("compute", "/os-services/disable", {"host": disabled, "binary": "nova-compute"}) if isinstance(service, int) else \
+        admin.put("compute", f"/os-services/{service}", {"status": "disabled"})
+    address = f"{MGMT}.{20 + int(dead.rsplit('-', 1)[1])}"
+    agents = [a for a in admin.get("network", "/v2.0/agents")["agents"] if a["host"] == dead and "metadata" not in a["binary"]]
+    for binary in ["nova-compute"] + [a["binary"] for a in agents]:
+        ssh(address, f"kill $(cat /run/lab/{binary}.pid)")
+    wait("the killed agent counts as dead", lambda: not any(
+        a["alive"] for a in admin.get("network", "/v2.0/agents")["agents"] if a["id"] in {x["id"] for x in agents}))
+    wait("the killed compute service counts as down", lambda: all(
+        s["state"] == "down" for s in admin.get("compute", "/os-services?binary=nova-compute")["services"] if s["host"] == dead))
+
+    # What the dump does not know yet.
+    dump()
+    port = next(p for p in alpha.get("network", "/v2.0/ports")["ports"] if p["name"] == PREFIX + "card")
+    alpha.put("network", f"/v2.0/ports/{port['id']}", {"port": {"name": PREFIX + "card-renamed"}})
+    alpha.put("network", f"/v2.0/networks/{networks['third']}", {"network": {"name": PREFIX + "third-renamed"}})
+    alpha.put("compute", f"/servers/{idents['paused']}", {"server": {"name": PREFIX + "paused-renamed"}})
+    net(alpha, "network", name=PREFIX + "after-the-dump")
+    print(json.dumps({"disabled": disabled, "dead": dead, "names": strange}, ensure_ascii=False))
+
+
+def restore():
+    with open(DUMP) as saved:
+        subprocess.run(["mariadb", "-h", CONTROLLER, "-u", "lab", f"-p{PASSWORD}"], stdin=saved, check=True)
+
+
+def unmake():
+    admin, alpha = Api(), Api("alpha")
+    for s in admin.get("compute", "/os-services?binary=nova-compute")["services"]:
+        if s["status"] == "disabled":
+            admin.put("compute", "/os-services/enable", {"host": s["host"], "binary": "nova-compute"})
+    servers = [s["id"] for s in alpha.get("compute", "/servers")["servers"] if s["name"].startswith(PREFIX)]
+    for ident in servers:
+        alpha.ask("DELETE", "compute", f"/servers/{ident}")
+    wait("the instances are gone", lambda: not any(s["id"] in servers for s in alpha.get("compute", "/servers")["servers"]))
+    for router in alpha.get("network", "/v2.0/routers")["routers"]:
+        if router["name"].startswith(PREFIX):
+            for port in alpha.get("network", f"/v2.0/ports?device_id={router['id']}")["ports"]:
+                alpha.put("network", f"/v2.0/routers/{router['id']}/remove_router_interface", {"port_id": port["id"]})
+            alpha.ask("DELETE", "network", f"/v2.0/routers/{router['id']}")
+    for port in alpha.get("network", "/v2.0/ports")["ports"]:
+        if port["name"].startswith(PREFIX):
+            alpha.ask("DELETE", "network", f"/v2.0/ports/{port['id']}")
+    for network in alpha.get("network", "/v2.0/networks")["networks"]:
+        if PREFIX in (network["name"][:len(PREFIX)], network["description"][:len(PREFIX)]):
+            alpha.ask("DELETE", "network", f"/v2.0/networks/{network['id']}")
+    for project in admin.get("identity", "/projects")["projects"]:
+        if project["name"].startswith(PREFIX):
+            admin.ask("DELETE", "identity", f"/projects/{project['id']}")
+    for flavor in admin.get("compute", "/flavors")["flavors"]:
+        if flavor["name"].startswith(PREFIX):
+            admin.ask("DELETE", "compute", f"/flavors/{flavor['id']}")
+    for host in admin.get("compute", "/os-hypervisors/detail")["hypervisors"]:
+        ssh(host["host_ip"], "rm -f /run/netns/qdhcp-11111111-*")
+    ssh(CONTROLLER, "rm -f /run/netns/qdhcp-11111111-*; ip netns del qrouter-66666666-7777-8888-9999-aaaaaaaaaaaa")
+
+
+if __name__ == "__main__":
+    what, *rest = sys.argv[1:] or ["help"]
+    {"make": lambda: make(int(rest[0]) if rest else 1), "restore": restore, "unmake": unmake}.get(
+        what, lambda: sys.exit(__doc__))()
