@@ -28,6 +28,10 @@ specs:
 mistakes:
     cargo test -p calipso-spec --test mistakes -- --nocapture
 
+# Which changes of the built-in specs no test notices: just mutate, just mutate link_types/
+mutate *ARGS:
+    cargo run -- test --mutate {{ARGS}}
+
 # Write the generated reference (docs/reference, schemas) again.
 reference:
     cargo run -- reference docs/reference

@@ -168,7 +168,7 @@ pub struct Fmt {
 /// `test`.
 #[derive(Debug, Args)]
 pub struct Test {
-    /// Only tests whose file or case contains this.
+    /// Only tests whose file or case contains this; the file of a spec or of a test.
     pub filter: Option<String>,
     /// Do not ask for coverage of every rule and branch.
     #[arg(long)]
@@ -194,6 +194,36 @@ pub struct Test {
     /// The same as `--output json`.
     #[arg(long)]
     pub json: bool,
+    /// Where failures are shown: `github` prints annotations for GitHub Actions instead.
+    #[arg(long, value_enum, default_value_t = TestFormat::Text)]
+    pub format: TestFormat,
+    /// Also write the results to this file as JUnit's XML.
+    #[arg(long, value_name = "FILE", conflicts_with = "mutate")]
+    pub junit: Option<PathBuf>,
+    /// Rewrite what failing cases expect to what was found; everything else of the files stays, comments too.
+    #[arg(long, conflicts_with_all = ["mutate", "junit"])]
+    pub update: bool,
+    /// Run again whenever a file of the specs changes.
+    #[arg(long, conflicts_with_all = ["mutate", "update"])]
+    pub watch: bool,
+    /// Print a test made of a recording: what the fetcher of --of asks for there, and what comes out.
+    #[arg(long, value_name = "DIR", requires = "of", conflicts_with_all = ["mutate", "update", "watch", "junit"])]
+    pub from_recording: Option<PathBuf>,
+    /// from-recording: the fetcher.
+    #[arg(long, value_name = "FETCHER", requires = "from_recording")]
+    pub of: Option<String>,
+    /// from-recording: the object that it runs under, as TYPE/ID; without it the first one.
+    #[arg(long, value_name = "TYPE/ID", requires = "from_recording")]
+    pub parent: Option<String>,
+}
+
+/// Where failures of tests are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TestFormat {
+    /// For people, or as --output says.
+    Text,
+    /// Annotations of GitHub Actions.
+    Github,
 }
 
 impl Test {

@@ -140,7 +140,7 @@ fn run_at_once(session: &Session, cli: &Cli) -> Option<Result<(), Failure>> {
         Command::Config(args::Config::Show { out, .. }) => command::config::show(session, *out),
         Command::Check(args) => command::check::check(session, args),
         Command::Fmt(args) => command::fmt::run(session, args),
-        Command::Test(args) => command::test::test(session, args),
+        Command::Test(args) if args.from_recording.is_none() => command::test::test(session, args),
         Command::Explain(args) if args.what.is_none() => match &args.code {
             Some(code) => command::specs::explain_code(code),
             None => Err(Failure::usage("say what to explain").help("`calipso explain codes` lists the diagnostics")),
@@ -175,9 +175,9 @@ async fn run(session: &Session, cli: &Cli) -> Result<(), Failure> {
         Command::Graph(args) => command::look::graph(session, args).await,
         Command::Search(args) => command::look::search(session, args).await,
         Command::Diff(args) => command::diff::run(session, args).await,
+        Command::Test(args) => command::test::from_recording(session, args).await,
         Command::Check(_)
         | Command::Fmt(_)
-        | Command::Test(_)
         | Command::Config(_)
         | Command::Schema(_)
         | Command::Reference(_)

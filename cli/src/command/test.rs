@@ -1,108 +1,116 @@
 //! `test`: runs the tests beside specs; no store, no network.
 
 mod mutate;
+mod print;
+mod recorded;
+mod update;
+mod watch;
 
-use calipso_model::{Map, Value};
-use calipso_pipeline::run_spec_tests;
+use std::{fs, path::Path};
+
+use calipso_pipeline::{TestReport, run_spec_tests};
+use calipso_spec::{Loaded, SpecTest, diag};
 
 use crate::{
-    args,
+    args::{self, Shape, TestFormat},
     failure::{Exit, Failure},
     session::Session,
-    show,
 };
+
+pub use recorded::from_recording;
 
 /// `test`.
 ///
 /// # Errors
 /// A test failed, or something is not reached by any.
 pub fn test(session: &Session, args: &args::Test) -> Result<(), Failure> {
-    if args.mutate {
-        return mutate::mutate(session, args);
+    if args.watch {
+        return watch::watch(session, || once(session, args));
     }
-    let loaded = session.specs()?;
-    let wanted = |test: &calipso_spec::SpecTest, case: &str| {
-        args.filter.as_deref().is_none_or(|filter| test.at.file.contains(filter) || case.contains(filter))
+    once(session, args)
+}
+
+fn once(session: &Session, args: &args::Test) -> Result<(), Failure> {
+    let loaded = session.load()?;
+    if loaded.has_errors() {
+        return Err(broken(session, args, &loaded));
+    }
+    if args.mutate {
+        return mutate::mutate(session, args, &loaded);
+    }
+    let tests = chosen(&loaded.tests, args.filter.as_deref());
+    let report = run_spec_tests(&loaded.specs, &loaded.parsers, &tests, Some(Path::new("")), None)
+        .map_err(|problem| Failure::new(Exit::Bug, problem))?;
+    if args.update {
+        return update::update(&loaded, &report);
+    }
+    // Coverage says something of the whole only.
+    let is_whole = !args.no_coverage && args.filter.is_none();
+    let unreached = if is_whole { &report.unreached[..] } else { &[][..] };
+    if let Some(file) = &args.junit {
+        write(file, &print::junit(&report))?;
+    }
+    match (args.format, args.shape()) {
+        (TestFormat::Github, _) => print!("{}", print::github(&report, unreached)),
+        (TestFormat::Text, Shape::Table | Shape::Tree) => print!("{}", print::text(&report, unreached)),
+        (TestFormat::Text, shape) => print!("{}", print::data(&report, unreached, shape)),
+    }
+    verdict(&report, unreached.len())
+}
+
+/// Specs with errors: said in the form that was asked for, as nothing could be run.
+fn broken(session: &Session, args: &args::Test, loaded: &Loaded) -> Failure {
+    match (args.format, args.shape()) {
+        (TestFormat::Github, _) => print!("{}", diag::github(&loaded.diagnostics, &loaded.files)),
+        (TestFormat::Text, Shape::Table | Shape::Tree) => {
+            eprint!("{}", diag::text(&loaded.diagnostics, &loaded.files, session.colour));
+        }
+        (TestFormat::Text, shape) => {
+            print!("{}", print::errors(&diag::json(&loaded.diagnostics, &loaded.files), shape))
+        }
+    }
+    if let Some(Err(failure)) = args.junit.as_ref().map(|file| write(file, &print::junit_errors(&loaded.diagnostics))) {
+        return failure;
+    }
+    Failure::new(Exit::Findings, "the specs have errors").help("mend what is shown; `calipso check` shows it again")
+}
+
+/// The tests that are meant: all, those of a file (of a test or of its spec), or those whose file or case says it.
+fn chosen(tests: &[SpecTest], filter: Option<&str>) -> Vec<SpecTest> {
+    let Some(filter) = filter else { return tests.to_vec() };
+    let file = filter.trim_start_matches("./");
+    let of_spec = file.strip_suffix(".yaml").filter(|stem| !stem.ends_with(".test"));
+    let of_spec = of_spec.map(|stem| format!("{stem}.test.yaml"));
+    let is_file = |test: &SpecTest| {
+        let known = test.at.file.trim_start_matches("./");
+        known.contains(file)
+            || file.ends_with(known)
+            || of_spec.as_deref().is_some_and(|file| file.ends_with(known) || known.ends_with(file))
     };
-    let tests: Vec<calipso_spec::SpecTest> = loaded
-        .tests
+    tests
         .iter()
         .filter_map(|test| {
-            let cases: Vec<_> = test.cases.iter().filter(|case| wanted(test, &case.name)).cloned().collect();
-            (!cases.is_empty()).then(|| calipso_spec::SpecTest { cases, ..test.clone() })
+            if is_file(test) {
+                return Some(test.clone());
+            }
+            let cases: Vec<_> = test.cases.iter().filter(|case| case.name.contains(filter)).cloned().collect();
+            (!cases.is_empty()).then(|| SpecTest { cases, ..test.clone() })
         })
-        .collect();
-    let report = run_spec_tests(&loaded.specs, &loaded.parsers, &tests, None, None)
-        .map_err(|problem| Failure::new(Exit::Bug, problem))?;
-    let failed: Vec<_> = report.cases.iter().filter(|case| !case.problems.is_empty()).collect();
-    // Coverage says something of the whole only.
-    let unreached = if args.no_coverage || args.filter.is_some() { &[][..] } else { &report.unreached[..] };
-    match args.shape() {
-        args::Shape::Table | args::Shape::Tree => {
-            for case in &failed {
-                println!("FAILED {} {}: {} ({})", case.kind, case.spec, case.case, case.at);
-                for problem in &case.problems {
-                    println!("    {problem}");
-                }
-            }
-            for branch in unreached {
-                println!("no test reaches {} {}: {} ({})", branch.kind, branch.spec, branch.branch, branch.at);
-            }
-            let took: std::time::Duration = report.cases.iter().map(|case| case.took).sum();
-            println!(
-                "{} of {} branches reached, {:.0} ms",
-                report.n_branches - report.unreached.len(),
-                report.n_branches,
-                took.as_secs_f64() * 1000.0
-            );
-            println!("{} passed, {} failed", report.cases.len() - failed.len(), failed.len());
-        }
-        shape => {
-            let number = |number: usize| Value::Int(i64::try_from(number).unwrap_or(i64::MAX));
-            let case = |case: &&calipso_pipeline::spec_test::CaseResult| {
-                Value::Map(
-                    [
-                        ("kind", Value::text(case.kind)),
-                        ("spec", Value::Str(case.spec.clone())),
-                        ("case", Value::Str(case.case.clone())),
-                        ("at", Value::text(&case.at.to_string())),
-                        ("problems", Value::list(case.problems.iter().map(|problem| Value::text(problem)).collect())),
-                    ]
-                    .into_iter()
-                    .collect(),
-                )
-            };
-            let branch = |branch: &calipso_pipeline::spec_test::Unreached| {
-                Value::Map(
-                    [
-                        ("kind", Value::text(branch.kind)),
-                        ("spec", Value::Str(branch.spec.clone())),
-                        ("branch", Value::text(&branch.branch)),
-                        ("at", Value::text(&branch.at.to_string())),
-                    ]
-                    .into_iter()
-                    .collect(),
-                )
-            };
-            let whole: Map = [
-                ("passed", number(report.cases.len() - failed.len())),
-                ("failed", Value::list(failed.iter().map(case).collect())),
-                ("branches", number(report.n_branches)),
-                ("unreached", Value::list(unreached.iter().map(branch).collect())),
-            ]
-            .into_iter()
-            .collect();
-            print!("{}", show::value(shape, &Value::Map(whole)));
-        }
-    }
+        .collect()
+}
+
+fn verdict(report: &TestReport, n_unreached: usize) -> Result<(), Failure> {
+    let n_failed = report.cases.iter().filter(|case| !case.problems.is_empty()).count();
     if report.cases.is_empty() {
         return Err(Failure::new(Exit::Findings, "no test was run").help("tests lie beside specs, as NAME.test.yaml"));
     }
-    if !failed.is_empty() || !unreached.is_empty() {
-        return Err(Failure::new(
-            Exit::Findings,
-            format!("{} tests failed, {} branches are not reached", failed.len(), unreached.len()),
-        ));
+    if n_failed > 0 || n_unreached > 0 {
+        let message = format!("{n_failed} tests failed, {n_unreached} branches are not reached");
+        return Err(Failure::new(Exit::Findings, message));
     }
     Ok(())
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(file, text).map_err(|error| Failure::usage(format!("cannot write `{}`: {error}", file.display())))
 }

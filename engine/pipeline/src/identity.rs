@@ -109,6 +109,13 @@ impl Identities {
         (!version.is_null()).then_some(version)
     }
 
+    /// Whether a document is older than another one of the same object, as far as its type can tell.
+    pub(crate) fn is_older(&self, type_name: &Str, attributes: &Map, former: &Map) -> bool {
+        let version = |attributes| self.version(type_name, attributes);
+        let (Some(new), Some(old)) = (version(attributes), version(former)) else { return false };
+        old.kind() == new.kind() && new.total_cmp(&old) == std::cmp::Ordering::Less
+    }
+
     fn object_type(&self, name: &Str) -> Result<&Arc<ObjectType>, Why> {
         self.types.get(name).ok_or_else(|| Why::new(FailureKind::Identity, format!("there is no object type {name}")))
     }

@@ -2,6 +2,7 @@
 
 mod connect;
 mod cover;
+mod door;
 mod expect;
 pub mod mutate;
 mod observe;
@@ -17,8 +18,10 @@ use calipso_model::{Link, Object, Str, Value};
 use calipso_parse::Parser;
 use calipso_spec::{
     checked::{At, Specs},
-    spec_test::{SpecTest, TestCase, TestOf},
+    spec_test::{Edit, SpecTest, TestCase, TestOf},
 };
+
+use calipso_transport::Entry;
 
 use crate::{conntest::TestLine, coverage::Coverage};
 
@@ -45,6 +48,31 @@ pub struct Observed {
     pub value: Option<Value>,
     /// Lines of a connection's test.
     pub lines: Vec<TestLine>,
+    /// What was sent, in the words of a test's `sent`.
+    pub sent: Vec<Value>,
+    /// List and number of the inline answers that nothing asked for.
+    pub unasked: Vec<(String, usize)>,
+    /// Why the environment of the case does not use the spec; none: it does.
+    pub unused: Option<String>,
+    /// What of the recording of `answers_dir` was asked for.
+    pub recorded: Vec<Entry>,
+    /// Of a distribution: its values for the environment.
+    pub values: Option<Value>,
+    /// Of a distribution: the settings of every fetcher in the environment.
+    pub settings: Option<Value>,
+    /// Of a distribution: whether it supports the environment.
+    pub supported: Option<bool>,
+}
+
+/// Something that is not as a case expects it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The line of the test that says otherwise.
+    pub at: At,
+    /// What is the case, in a sentence.
+    pub text: String,
+    /// What would make the test expect what was found, if it can be said.
+    pub mend: Option<Edit>,
 }
 
 /// What cases are run with.
@@ -72,16 +100,30 @@ impl<'a> Bench<'a> {
     pub async fn observe(&self, of: &TestOf, case: &TestCase) -> Result<Observed, String> {
         observe::observe(self, of, case).await
     }
+
+    /// Runs one case and compares.
+    async fn problems(&self, of: &TestOf, case: &TestCase) -> Vec<Problem> {
+        match self.observe(of, case).await {
+            Ok(observed) => expect::compare(of, case, &observed),
+            Err(text) => vec![Problem { at: case.at.clone(), text, mend: None }],
+        }
+    }
 }
 
-/// Runs one case and says what came out. Must not be called from within an asynchronous run-time.
+/// An object as a test would expect it: without what every object has from its place in the tree.
+#[must_use]
+pub fn as_expected(object: &Object) -> calipso_model::Map {
+    expect::plain(object)
+}
+
+/// Runs one case and says what came out; `answers_dir` is a path from here where the case is of no file. Must not be called from within an asynchronous run-time.
 ///
 /// # Errors
 /// The case itself is wrong: it names a spec that does not exist, its answers cannot be read.
 pub fn observe(specs: &Specs, of: &TestOf, case: &TestCase) -> Result<Observed, String> {
     let parsers = BTreeMap::new();
     let runtime = runtime()?;
-    runtime.block_on(Bench::new(specs, &parsers, None).observe(of, case))
+    runtime.block_on(Bench::new(specs, &parsers, Some(Path::new(""))).observe(of, case))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, String> {
@@ -103,7 +145,7 @@ pub struct CaseResult {
     /// Where it stands.
     pub at: At,
     /// What is not as expected; nothing: it passed.
-    pub problems: Vec<String>,
+    pub problems: Vec<Problem>,
     /// How long it took.
     pub took: Duration,
 }
@@ -164,10 +206,7 @@ pub fn run_spec_tests(
         }
         for case in &test.cases {
             let started = Instant::now();
-            let problems = match runtime.block_on(bench.observe(&test.of, case)) {
-                Ok(observed) => expect::compare(&test.of, case, &observed),
-                Err(problem) => vec![problem],
-            };
+            let problems = runtime.block_on(bench.problems(&test.of, case));
             report.cases.push(CaseResult {
                 kind,
                 spec: spec.clone(),

@@ -27,7 +27,18 @@ fn every_case_comes_out_as_written() {
         .cases
         .iter()
         .filter(|case| !case.problems.is_empty())
-        .map(|case| format!("{} / {}: {}", case.spec, case.case, case.problems.join("; ")))
+        .map(|case| {
+            format!(
+                "{} / {}: {}",
+                case.spec,
+                case.case,
+                case.problems
+                    .iter()
+                    .map(|problem| format!("{}: {}", problem.at, problem.text))
+                    .collect::<Vec<_>>()
+                    .join("; ")
+            )
+        })
         .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(report.passed() && report.cases.len() >= 25);
@@ -47,7 +58,11 @@ fn a_wrong_expectation_fails_and_says_what_was_found() {
     let report = run_spec_tests(&loaded.specs, &loaded.parsers, &loaded.tests, None, None).unwrap();
     assert_eq!(report.cases.len(), 1);
     assert!(!report.passed());
-    assert!(report.cases[0].problems[0].contains(r#"text: expected "Z", found "A""#), "{:?}", report.cases[0].problems);
+    assert!(
+        report.cases[0].problems[0].text.contains(r#"text expected "Z", found "A""#),
+        "{:?}",
+        report.cases[0].problems
+    );
     let unreached =
         |branch: &str| report.unreached.iter().any(|found| &*found.spec == "asks" && found.branch == branch);
     assert!(unreached("alternative 2") && !unreached("alternative 1"));

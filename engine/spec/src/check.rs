@@ -32,6 +32,7 @@ mod names;
 pub(crate) mod paths;
 mod shapes;
 mod steps;
+mod test_files;
 mod types;
 mod variances;
 
@@ -160,6 +161,7 @@ impl<'c> Catalogue<'c> {
         distributions::check(self, &world, &mut found);
         fetchers::check(self, &facts, &world, &mut found);
         groups::check(self, &mut found);
+        test_files::check(self, &mut found);
         found.retain(|diagnostic| !self.follows(diagnostic));
         self.once(found)
     }

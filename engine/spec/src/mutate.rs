@@ -34,8 +34,11 @@ pub struct Change {
     pub before: String,
     /// What stands there then; empty: nothing.
     pub after: String,
-    /// Number of the layer and of the file in it.
-    place: (usize, usize),
+    /// Number of the layer.
+    layer: usize,
+    /// Path of the file in it.
+    file: Str,
+    /// The whole file with the change.
     text: Arc<str>,
 }
 
@@ -55,8 +58,8 @@ impl Change {
     #[must_use]
     pub fn applied(&self, layers: &[Layer]) -> Vec<Layer> {
         let mut layers = layers.to_vec();
-        let file = layers.get_mut(self.place.0).and_then(|layer| layer.files.get_mut(self.place.1));
-        if let Some((_, text)) = file {
+        let mut files = layers.get_mut(self.layer).into_iter().flat_map(|layer| layer.files.iter_mut());
+        if let Some((_, text)) = files.find(|(path, _)| *path == self.file) {
             *text = Arc::clone(&self.text);
         }
         layers
@@ -109,7 +112,8 @@ pub fn changes(layers: &[Layer], wanted: impl Fn(usize) -> bool) -> Vec<Change> 
                 path: edit.path,
                 before: edit.before,
                 after: edit.after,
-                place: (number, place),
+                layer: number,
+                file: path.clone(),
                 text: written.into(),
             });
         }

@@ -1,7 +1,9 @@
 //! The tests beside specs, as data; the pipeline runs them.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+mod keys;
+mod mend;
+
+use std::{collections::BTreeMap, sync::Arc};
 
 use calipso_model::{Environment, Map, Str, Value};
 
@@ -11,6 +13,9 @@ use crate::{
     scope::constant,
     yaml::{Node, NodeKind},
 };
+
+pub use keys::ERRORS;
+pub use mend::{Edit, Mend, edited};
 
 /// Which spec is tested.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,6 +109,42 @@ pub struct TestCase {
     pub input: Option<Str>,
     /// What must come out, as written.
     pub expect: Map,
+    /// The case in its file, for the places of what is in it; none: it was made elsewhere.
+    pub source: Option<Source>,
+}
+
+/// A case as it stands in its file.
+#[derive(Clone, Debug)]
+pub struct Source {
+    node: Arc<Node>,
+    text: Arc<str>,
+}
+
+impl TestCase {
+    /// Where something of the case stands: keys and numbers of elements from the case inwards. Of what is not there the
+    /// innermost that is.
+    #[must_use]
+    pub fn place(&self, path: &[&str]) -> At {
+        let Some(source) = &self.source else { return self.at.clone() };
+        let (mut node, mut start) = (source.node.as_ref(), None);
+        for part in path {
+            let inner = match &node.kind {
+                NodeKind::Map(_) => node
+                    .entry(part)
+                    .or_else(|| node.entry(&format!("{part}_file")))
+                    .map(|(key, value)| (key.range.start, value)),
+                NodeKind::List(items) => {
+                    part.parse::<usize>().ok().and_then(|place| items.get(place)).map(|item| (item.range.start, item))
+                }
+                _ => None,
+            };
+            let Some((place, value)) = inner else { break };
+            (start, node) = (Some(place), value);
+        }
+        let Some(start) = start else { return self.at.clone() };
+        let (line, column) = crate::diag::line_column(&source.text, start);
+        At { file: self.at.file.clone(), line, column }
+    }
 }
 
 impl Default for At {
@@ -150,7 +191,7 @@ pub(crate) fn spec_test(cx: &mut Cx<'_>, node: &Node, texts: &Texts) -> Option<S
         .and_then(|node| list(cx, node, "cases"))
         .unwrap_or_default()
         .iter()
-        .filter_map(|node| case(cx, node, texts))
+        .filter_map(|node| case(cx, node, texts, of.as_ref()))
         .collect();
     if cases.is_empty() {
         help(
@@ -159,8 +200,13 @@ pub(crate) fn spec_test(cx: &mut Cx<'_>, node: &Node, texts: &Texts) -> Option<S
         );
     }
     for (number, case) in cases.iter().enumerate() {
-        if cases.iter().take(number).any(|other| other.name == case.name) {
-            cx.report("spec/duplicate", &node.range, format!("two cases are named `{}`", case.name), "");
+        if cases.iter().take(number).any(|other| other.name == case.name)
+            && let Some(name) = case.source.as_ref().and_then(|source| source.node.get("name"))
+        {
+            help(
+                cx.report("spec/duplicate", &name.range, format!("two cases are named `{}`", case.name), "named again"),
+                "give it a name of its own",
+            );
         }
     }
     let unnoticed = fields.take("unnoticed").and_then(|node| list(cx, node, "unnoticed")).unwrap_or_default();
@@ -178,11 +224,14 @@ pub(crate) fn spec_test(cx: &mut Cx<'_>, node: &Node, texts: &Texts) -> Option<S
     Some(SpecTest { of: of?, at, cases, unnoticed })
 }
 
-fn case(cx: &mut Cx<'_>, node: &Node, texts: &Texts) -> Option<TestCase> {
+fn case(cx: &mut Cx<'_>, node: &Node, texts: &Texts, of: Option<&TestOf>) -> Option<TestCase> {
     let mut fields = Fields::open(cx, node, "a case")?;
     let name = fields.need_text(cx, "name");
-    let mut case = TestCase { at: cx.at(&node.range), ..TestCase::default() };
-    if let Some(mut inner) = fields.take("environment").and_then(|node| Fields::open(cx, node, "`environment`")) {
+    let text = texts.get(&cx.file).map_or_else(|| Arc::from(cx.text), Arc::clone);
+    let source = Some(Source { node: Arc::new(node.clone()), text });
+    let mut case = TestCase { at: cx.at(&node.range), source, ..TestCase::default() };
+    if let Some(mut inner) = fields.take("environment").and_then(|node| Fields::open(cx, node, "a case's environment"))
+    {
         case.environment.name = inner.text(cx, "name").unwrap_or_else(|| Str::from("test"));
         case.environment.distribution = inner.text(cx, "distribution").unwrap_or_else(|| Str::from(""));
         case.environment.version = inner.text(cx, "version").unwrap_or_else(|| Str::from(""));
@@ -232,6 +281,7 @@ fn case(cx: &mut Cx<'_>, node: &Node, texts: &Texts) -> Option<TestCase> {
         case.input = file_text(cx, node, texts).map(|text| Str::from(text.as_ref()));
     }
     fields.finish(cx);
+    keys::check(cx, node, of);
     match expect {
         Some(expect) if !expect.is_empty() => case.expect = expect,
         _ => {
@@ -253,7 +303,19 @@ fn with_files(cx: &mut Cx<'_>, node: &Node, texts: &Texts) -> Value {
             entries
                 .iter()
                 .filter_map(|(key, node)| match key.name.strip_suffix("_file") {
-                    Some(plain) if ["stdout", "stderr", "body", "input"].contains(&plain) => {
+                    Some("body") => {
+                        let text = file_text(cx, node, texts)?;
+                        let value = Value::from_json(&text);
+                        if let Err(error) = &value {
+                            let message = format!("the file is not JSON: {error}");
+                            help(
+                                cx.report("spec/wrong-type", &node.range, message, "`body` is JSON"),
+                                "write `text_file` for another text",
+                            );
+                        }
+                        value.ok().map(|value| (Str::from("body"), value))
+                    }
+                    Some(plain) if ["stdout", "stderr", "text", "input"].contains(&plain) => {
                         file_text(cx, node, texts).map(|text| (Str::from(plain), Value::text(&text)))
                     }
                     _ => Some((key.name.clone(), with_files(cx, node, texts))),

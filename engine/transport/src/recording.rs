@@ -156,6 +156,11 @@ impl Recording {
         .flatten()
     }
 
+    /// The number, among [`Recording::entries`], of the one that answers a call.
+    pub(crate) fn position(&self, entry: &Entry) -> Option<usize> {
+        self.entries().position(|known| std::ptr::eq(known, entry))
+    }
+
     /// The answer to a call, if it was recorded.
     pub(crate) fn find(&self, call: &Call) -> Found<'_> {
         matching::find(self, call)

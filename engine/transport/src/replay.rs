@@ -28,6 +28,8 @@ pub struct Replay {
     recording: Recording,
     seed: Option<u64>,
     asked: AtomicU64,
+    /// Numbers of the entries that answered a call, where that is noted.
+    used: Option<Mutex<BTreeSet<usize>>>,
     counters: Counters,
     /// Executions on hosts that were counted already: several calls share one.
     executions: Mutex<BTreeSet<(Str, String, u64)>>,
@@ -41,6 +43,7 @@ impl Replay {
             recording,
             seed: None,
             asked: AtomicU64::new(0),
+            used: None,
             counters: Counters::default(),
             executions: Mutex::default(),
         }
@@ -51,6 +54,21 @@ impl Replay {
     pub fn shuffled(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
+    }
+
+    /// Notes which entries answer calls.
+    #[must_use]
+    pub fn noting(mut self) -> Self {
+        self.used = Some(Mutex::default());
+        self
+    }
+
+    /// The numbers, in recorded order, of the entries that answered no call; nothing unless it is noted.
+    #[must_use]
+    pub fn unused(&self) -> Vec<usize> {
+        let Some(used) = &self.used else { return Vec::new() };
+        let used = used.lock().unwrap_or_else(PoisonError::into_inner);
+        (0..self.recording.entries().count()).filter(|number| !used.contains(number)).collect()
     }
 
     /// What the recording holds.
@@ -82,6 +100,9 @@ impl Door for Replay {
         self.let_others_go_first(&call).await;
         match self.recording.find(&call) {
             Found::Entry(entry) => {
+                if let (Some(used), Some(number)) = (&self.used, self.recording.position(entry)) {
+                    used.lock().unwrap_or_else(PoisonError::into_inner).insert(number);
+                }
                 let outcome = match &entry.outcome {
                     Ok(reply) => Ok(reply.clone()),
                     Err((kind, why)) => Err(FetchError::new(*kind, call.place(), why.clone())),

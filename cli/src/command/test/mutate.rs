@@ -1,10 +1,10 @@
 //! `test --mutate`: which changes of the specs no test notices.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use calipso_model::{Map, Value};
 use calipso_pipeline::spec_test::mutate::{Fate, MutationReport, Sample, run_mutations};
-use calipso_spec::Change;
+use calipso_spec::{Change, Loaded};
 
 use crate::{
     args,
@@ -16,8 +16,7 @@ use crate::{
 
 /// # Errors
 /// Too few changes are noticed, or an exception does not apply any more.
-pub(super) fn mutate(session: &Session, args: &args::Test) -> Result<(), Failure> {
-    let loaded = session.specs()?;
+pub(super) fn mutate(session: &Session, args: &args::Test, loaded: &Loaded) -> Result<(), Failure> {
     let layers = session.layers()?;
     // The built-in specs are changed only where nobody brings specs of their own.
     let is_changed = |layer: usize| layers.len() == 1 || layer > 0;
@@ -29,7 +28,7 @@ pub(super) fn mutate(session: &Session, args: &args::Test) -> Result<(), Failure
         return Err(Failure::usage("there is no spec to change").help("name a part of a spec's file, or none"));
     }
     let sample = Sample { seed: args.seed, count: args.count, time: args.seconds.map(Duration::from_secs) };
-    let report = run_mutations(&layers, &loaded, None, changes, &sample).map_err(|problem| {
+    let report = run_mutations(&layers, loaded, Some(Path::new("")), changes, &sample).map_err(|problem| {
         Failure::new(Exit::Findings, problem).help("`calipso test` must pass before changes say anything")
     })?;
     let (noticed, counted) = report.score();

@@ -1,305 +1,231 @@
-//! Compares what a case came to with what it expects.
+//! Compares what a case came to with what it expects; every difference stands at its own line of the test.
 
-use calipso_model::{Clique, Link, Map, Object, ObjectKey, Value};
-use calipso_spec::spec_test::{TestCase, TestOf};
+mod difference;
+mod joins;
+mod objects;
 
-use crate::spec_test::Observed;
+use calipso_model::{Map, Value};
+use calipso_spec::{
+    checked::At,
+    spec_test::{Mend, TestCase, TestOf},
+};
 
-/// What is not as expected, in sentences.
-pub(super) fn compare(of: &TestOf, case: &TestCase, observed: &Observed) -> Vec<String> {
-    let mut problems = Vec::new();
-    let expect = &case.expect;
-    for (key, value) in expect {
-        let list = || value.as_list().unwrap_or_default();
-        match &**key {
-            "objects" => problems.extend(list().iter().filter_map(|wanted| lacking_object(observed, wanted))),
-            "objects_exact" => {
-                problems.extend(list().iter().filter_map(|wanted| lacking_object(observed, wanted)));
-                let found = inventory(observed).count();
-                if found != list().len() {
-                    let keys: Vec<String> = inventory(observed).map(|object| object.key.to_string()).collect();
-                    problems.push(format!("expected {} objects, found {found}: {}", list().len(), keys.join(", ")));
-                }
-            }
-            "absent" => problems.extend(list().iter().filter_map(|unwanted| {
-                let unwanted = unwanted.as_map()?;
-                let found = observed.objects.iter().find(|object| fits_object(object, unwanted))?;
-                Some(format!("{} should not be there", found.key))
-            })),
-            "links" => problems.extend(list().iter().filter_map(|wanted| lacking_link(observed, wanted))),
-            "links_exact" => {
-                problems.extend(list().iter().filter_map(|wanted| lacking_link(observed, wanted)));
-                if observed.links.len() != list().len() {
-                    let found: Vec<String> = observed.links.iter().map(shown_link).collect();
-                    problems.push(format!(
-                        "expected {} links, found {}: {}",
-                        list().len(),
-                        found.len(),
-                        found.join(", ")
-                    ));
-                }
-            }
-            "cliques" => problems.extend(list().iter().flat_map(|wanted| clique_problems(observed, wanted))),
-            "none" => {
-                let found = match of {
-                    TestOf::LinkType(_) => observed.links.iter().map(shown_link).collect(),
-                    TestOf::CliqueType(_) => {
-                        observed.cliques.iter().map(|clique| clique.focal_point.to_string()).collect()
-                    }
-                    _ => inventory(observed).map(|object| object.key.to_string()).collect::<Vec<_>>(),
-                };
-                if *value == Value::Bool(true) && !found.is_empty() {
-                    problems.push(format!("expected nothing, found {}", found.join(", ")));
-                }
-            }
-            "outcome" => {}
-            "failures" => problems.extend(list().iter().filter_map(|wanted| {
-                let wanted = wanted.as_str()?;
-                let known = observed.failures.iter().any(|failure| failure.contains(wanted));
-                (!known).then(|| format!("no failure says `{wanted}`; failures: {}", shown(&observed.failures)))
-            })),
-            "commands" => {
-                let found = Value::list(
-                    observed
-                        .commands
-                        .iter()
-                        .map(|words| Value::list(words.iter().map(|word| Value::text(word)).collect()))
-                        .collect(),
-                );
-                if found != *value {
-                    problems.push(format!("expected the commands {value}, found {found}"));
-                }
-            }
-            "value" => match &observed.value {
-                Some(found) if found == value => {}
-                Some(found) => problems.push(format!("expected the value {value}, found {found}")),
-                None => problems.push(format!("expected a value, found none: {}", shown(&observed.failures))),
-            },
-            "negative" => {
-                if (*value == Value::Bool(true)) == observed.value.is_some() {
-                    problems.push(match &observed.value {
-                        Some(found) => format!("expected a negative answer, found {found}"),
-                        None => format!("expected an answer, found {}", shown(&observed.failures)),
-                    });
-                }
-            }
-            "lines" => problems.extend(list().iter().filter_map(|wanted| lacking_line(observed, wanted))),
-            other => problems.push(format!("`expect` has no key {other}")),
-        }
-    }
-    problems.extend(outcome(of, expect, observed));
-    problems
+use crate::spec_test::{Observed, Problem};
+
+pub(super) use self::objects::plain;
+
+use self::difference::{Around, differences, shown};
+
+/// The problems of one case.
+struct Found<'c> {
+    case: &'c TestCase,
+    problems: Vec<Problem>,
 }
 
-fn outcome(of: &TestOf, expect: &Map, observed: &Observed) -> Option<String> {
-    let wanted = expect.text("outcome").map(AsRef::as_ref);
-    let failures = || shown(&observed.failures);
-    match (of, wanted) {
-        (TestOf::Connection(_), None) | (TestOf::Distribution(_) | TestOf::Parser(_), None) => None,
+impl Found<'_> {
+    /// A problem at a place inside `expect`, which nothing but the author can mend.
+    fn add(&mut self, path: &[String], text: impl Into<String>) {
+        let path = inside(path);
+        self.problems.push(Problem { at: self.case.place(&path), text: text.into(), mend: None });
+    }
+
+    /// A problem at a place inside `expect`, and what would make it expected.
+    fn mendable(&mut self, path: &[String], text: impl Into<String>, mend: &Mend) {
+        self.mendable_at(path, path, text, mend);
+    }
+
+    fn mendable_at(&mut self, path: &[String], mend_at: &[String], text: impl Into<String>, mend: &Mend) {
+        let at = self.case.place(&inside(path));
+        let mend = self.case.mend(&inside(mend_at), mend);
+        self.problems.push(Problem { at, text: text.into(), mend });
+    }
+
+    /// What differs, field by field, each at its own place.
+    fn differ(&mut self, path: &[String], what: &str, wanted: &Value, found: Option<&Value>, partly: bool) {
+        for difference in differences(wanted, found, partly) {
+            let place: Vec<String> = path.iter().cloned().chain(difference.path.iter().cloned()).collect();
+            let field = difference.shown_path();
+            let colon = if field.is_empty() { "" } else { ": " };
+            let (around, mend) = &difference.mend;
+            let mend_at = match around {
+                Around::Here => &place[..],
+                Around::Outside => &place[..place.len() - 1],
+            };
+            self.mendable_at(&place, mend_at, format!("{what}{field}{colon}{}", difference.says), mend);
+        }
+    }
+}
+
+impl Found<'_> {
+    fn outcome(&mut self, expect: &Map, text: impl Into<String>, was: &str) {
+        let here = path(&["outcome"]);
+        if expect.contains_key("outcome") {
+            self.mendable(&here, text, &Mend::Replace(Value::text(was)));
+        } else {
+            self.mendable_at(&here, &[], text, &Mend::Add("outcome".to_owned(), Value::text(was)));
+        }
+    }
+}
+
+fn inside(path: &[String]) -> Vec<&str> {
+    std::iter::once("expect").chain(path.iter().map(String::as_str)).collect()
+}
+
+fn path(parts: &[&str]) -> Vec<String> {
+    parts.iter().map(|part| (*part).to_owned()).collect()
+}
+
+/// What is not as expected.
+pub(super) fn compare(of: &TestOf, case: &TestCase, observed: &Observed) -> Vec<Problem> {
+    let mut found = Found { case, problems: Vec::new() };
+    let expect = &case.expect;
+    if applies(expect, observed, &mut found) {
+        return found.problems;
+    }
+    for (key, value) in expect {
+        let here = path(&[key]);
+        match &**key {
+            "objects" | "objects_exact" => objects::compare(observed, key, value, &mut found),
+            "absent" => objects::absent(observed, value, &mut found),
+            "links" | "links_exact" => joins::links(observed, key, value, &mut found),
+            "cliques" => joins::cliques(observed, value, &mut found),
+            "none" => none(of, observed, value, &mut found),
+            "applies" | "outcome" => {}
+            "failures" => failures(observed, value, &mut found),
+            "commands" => {
+                let commands = observed.commands.iter().map(|words| texts(words)).collect();
+                found.differ(&here, "command ", value, Some(&Value::list(commands)), false);
+            }
+            "sent" => sent(observed, value, &mut found),
+            "value" => match &observed.value {
+                Some(known) => found.differ(&here, "value ", value, Some(known), false),
+                None => found.add(&here, format!("expected a value, found none: {}", told(&observed.failures))),
+            },
+            "values" => found.differ(&here, "", value, observed.values.as_ref(), true),
+            "settings" => found.differ(&here, "", value, observed.settings.as_ref(), true),
+            "supported" => found.differ(&here, "supported", value, observed.supported.map(Value::Bool).as_ref(), false),
+            "negative" if (*value == Value::Bool(true)) == observed.value.is_some() => found.add(
+                &here,
+                match &observed.value {
+                    Some(known) => format!("expected a negative answer, found {}", shown(known)),
+                    None => format!("expected an answer, found {}", told(&observed.failures)),
+                },
+            ),
+            "negative" => {}
+            "lines" => lines(observed, value, &mut found),
+            other => found.add(&here, format!("`expect` has no key {other}")),
+        }
+    }
+    outcome(of, expect, observed, &mut found);
+    unasked(observed, &mut found);
+    found.problems.sort_by(|a, b| (a.at.line, a.at.column).cmp(&(b.at.line, b.at.column)));
+    found.problems
+}
+
+/// Whether the spec is not used here, and with that everything is said.
+fn applies(expect: &Map, observed: &Observed, found: &mut Found<'_>) -> bool {
+    let wanted = expect.get("applies").is_none_or(|wanted| *wanted == Value::Bool(true));
+    match (&observed.unused, wanted) {
+        (Some(why), true) => {
+            let at = found.case.place(&["environment"]);
+            found.problems.push(Problem { at, text: why.clone(), mend: None });
+            true
+        }
+        (Some(_), false) => true,
+        (None, false) => {
+            found.add(&path(&["applies"]), "expected that the environment does not use it, but it does");
+            true
+        }
+        (None, true) => false,
+    }
+}
+
+fn none(of: &TestOf, observed: &Observed, value: &Value, found: &mut Found<'_>) {
+    let known: Vec<String> = match of {
+        TestOf::LinkType(_) => observed.links.iter().map(joins::told_link).collect(),
+        TestOf::CliqueType(_) => observed.cliques.iter().map(|clique| clique.focal_point.to_string()).collect(),
+        _ => objects::inventory(observed).map(|object| object.key.to_string()).collect(),
+    };
+    if *value == Value::Bool(true) && !known.is_empty() {
+        found.add(&path(&["none"]), format!("expected nothing, found {}", known.join(", ")));
+    }
+}
+
+fn failures(observed: &Observed, value: &Value, found: &mut Found<'_>) {
+    for (number, wanted) in value.as_list().unwrap_or_default().iter().enumerate() {
+        let wanted = wanted.as_str().unwrap_or_default();
+        if !observed.failures.iter().any(|failure| failure.contains(wanted)) {
+            let text = format!("no failure says `{wanted}`; failures: {}", told(&observed.failures));
+            found.add(&path(&["failures", &number.to_string()]), text);
+        }
+    }
+}
+
+/// Every expected one was sent: the one that comes closest is compared.
+fn sent(observed: &Observed, value: &Value, found: &mut Found<'_>) {
+    for (number, wanted) in value.as_list().unwrap_or_default().iter().enumerate() {
+        let here = path(&["sent", &number.to_string()]);
+        let all = observed.sent.iter().map(|sent| (differences(wanted, Some(sent), true).len(), sent));
+        match all.min_by_key(|(n_wrong, _)| *n_wrong) {
+            Some((_, sent)) => found.differ(&here, "sent ", wanted, Some(sent), true),
+            None => found.add(&here, "nothing was sent"),
+        }
+    }
+}
+
+fn lines(observed: &Observed, value: &Value, found: &mut Found<'_>) {
+    for (number, wanted) in value.as_list().unwrap_or_default().iter().enumerate() {
+        let Some(wanted) = wanted.as_map() else { continue };
+        let here = path(&["lines", &number.to_string()]);
+        let name = wanted.text("name").map_or("", |name| name);
+        let ok = wanted.get("ok").is_none_or(|ok| *ok == Value::Bool(true));
+        let says = wanted.text("says").map_or("", |says| says);
+        match observed.lines.iter().find(|line| line.name.as_ref() == name) {
+            Some(line) if line.ok == ok && line.sentence.contains(says) => {}
+            Some(line) => {
+                let how = if line.ok { "went well" } else { "did not go well" };
+                found.add(&here, format!("the line `{name}` {how} and says: {}", line.sentence));
+            }
+            None => {
+                let names: Vec<&str> = observed.lines.iter().map(|line| &*line.name).collect();
+                found.add(&here, format!("there is no line `{name}`; there are {}", names.join(", ")));
+            }
+        }
+    }
+}
+
+fn outcome(of: &TestOf, expect: &Map, observed: &Observed, found: &mut Found<'_>) {
+    let here = path(&["outcome"]);
+    match (of, expect.text("outcome").map(AsRef::as_ref)) {
+        (TestOf::Connection(_) | TestOf::Distribution(_) | TestOf::Parser(_), None) => {}
         (_, None | Some("complete" | "ok")) => {
-            (!observed.complete).then(|| format!("expected a complete run; failures: {}", failures()))
+            if !observed.complete {
+                let text = format!("expected a complete run; failures: {}", told(&observed.failures));
+                found.outcome(expect, text, "incomplete");
+            }
         }
         (_, Some("incomplete" | "failed")) => {
-            observed.complete.then(|| "expected that something is not found out, but the run was complete".to_owned())
-        }
-        (_, Some(other)) => Some(format!("there is no outcome {other}")),
-    }
-}
-
-fn shown(failures: &[String]) -> String {
-    if failures.is_empty() { "none".to_owned() } else { failures.join(" | ") }
-}
-
-/// The objects without folders.
-fn inventory(observed: &Observed) -> impl Iterator<Item = &Object> {
-    observed.objects.iter().filter(|object| !observed.folder_types.contains(&object.key.object_type))
-}
-
-fn fits_value(found: Option<&Value>, wanted: &Value) -> bool {
-    match found {
-        None => wanted.is_null(),
-        Some(found) => found == wanted,
-    }
-}
-
-fn fits_object(object: &Object, wanted: &Map) -> bool {
-    wanted.iter().all(|(name, value)| fits_value(object.doc.get(name), value))
-}
-
-/// Says what of the wanted object is not there, comparing with the one that comes closest.
-fn lacking_object(observed: &Observed, wanted: &Value) -> Option<String> {
-    let wanted = wanted.as_map()?;
-    if observed.objects.iter().any(|object| fits_object(object, wanted)) {
-        return None;
-    }
-    let same =
-        |object: &&Object, name: &str| fits_value(object.doc.get(name), wanted.get(name).unwrap_or(&Value::Null));
-    let candidates: Vec<&Object> = observed
-        .objects
-        .iter()
-        .filter(|object| same(object, "type") && (!wanted.contains_key("id") || same(object, "id")))
-        .collect();
-    let closest = candidates
-        .iter()
-        .max_by_key(|object| wanted.iter().filter(|(name, value)| fits_value(object.doc.get(name), value)).count());
-    Some(match closest {
-        None => {
-            let keys: Vec<String> = observed.objects.iter().map(|object| object.key.to_string()).collect();
-            let keys = if keys.is_empty() { "nothing".to_owned() } else { keys.join(", ") };
-            let key = (wanted.text("type").map_or("", |text| text), wanted.get("id").map(Value::to_json));
-            format!(
-                "expected {} {}, found {keys}; failures: {}",
-                key.0,
-                key.1.unwrap_or_default(),
-                shown(&observed.failures)
-            )
-        }
-        Some(object) => {
-            let wrong = wanted.iter().filter(|(name, value)| !fits_value(object.doc.get(name), value));
-            let wrong: Vec<String> = wrong
-                .map(|(name, value)| {
-                    let found = object.doc.get(name).map_or_else(|| "nothing".to_owned(), Value::to_json);
-                    format!("{name}: expected {value}, found {found}")
-                })
-                .collect();
-            format!("{}: {}", object.key, wrong.join("; "))
-        }
-    })
-}
-
-fn shown_link(link: &Link) -> String {
-    format!("{} {} -> {}", link.link_type, link.source.id, link.target.id)
-}
-
-fn link_map(link: &Link) -> Map {
-    let mut map = Map::new();
-    map.insert("type", link.link_type.clone());
-    map.insert("source", link.source.id.clone());
-    map.insert("target", link.target.id.clone());
-    map.insert("name", link.name.clone());
-    map.insert("state", link.state.as_str());
-    map.insert("rule", link.rule.clone());
-    map.insert("implicit", link.implicit);
-    map.insert("host", link.host.clone());
-    map.insert("switch", link.switch.clone());
-    map
-}
-
-fn lacking_link(observed: &Observed, wanted: &Value) -> Option<String> {
-    let wanted = wanted.as_map()?;
-    let problems = |link: &Link| -> Vec<String> {
-        let map = link_map(link);
-        let mut problems = Vec::new();
-        for (name, value) in wanted {
-            if &**name == "attributes" {
-                for (name, value) in value.as_map().into_iter().flatten() {
-                    if !fits_value(link.attributes.get(name), value) {
-                        let found = link.attributes.get(name).map_or_else(|| "nothing".to_owned(), Value::to_json);
-                        problems.push(format!("attributes.{name}: expected {value}, found {found}"));
-                    }
-                }
-            } else if !fits_value(map.get(name), value) {
-                let found = map.get(name).map_or_else(|| "nothing".to_owned(), Value::to_json);
-                problems.push(format!("{name}: expected {value}, found {found}"));
+            if observed.complete {
+                found.outcome(expect, "expected that something is not found out, but the run was complete", "complete");
             }
         }
-        problems
-    };
-    let best = observed.links.iter().map(|link| (problems(link), link)).min_by_key(|(problems, _)| problems.len());
-    match best {
-        Some((problems, _)) if problems.is_empty() => None,
-        Some((problems, link)) => {
-            Some(format!("no such link; the nearest, {}, has {}", shown_link(link), problems.join("; ")))
-        }
-        None => Some(format!("expected the link {}, found none", Value::Map(wanted.clone()))),
+        (_, Some(other)) => found.add(&here, format!("there is no outcome {other}")),
     }
 }
 
-fn key_of(value: &Value) -> Option<ObjectKey> {
-    let map = value.as_map()?;
-    Some(ObjectKey { object_type: map.text("type")?.clone(), id: map.text("id")?.clone() })
+/// Answers that nobody asked for are misspelt, or no longer needed.
+fn unasked(observed: &Observed, found: &mut Found<'_>) {
+    for (list, number) in &observed.unasked {
+        let at: At = found.case.place(&["answers", list, &number.to_string()]);
+        let text = "nothing asked for this answer: mend it, or take it out".to_owned();
+        found.problems.push(Problem { at, text, mend: None });
+    }
 }
 
-fn clique_problems(observed: &Observed, wanted: &Value) -> Vec<String> {
-    let Some(map) = wanted.as_map() else { return vec!["an expected clique is a map".to_owned()] };
-    let Some(focal_point) = map.get("focal_point").and_then(key_of) else {
-        return vec!["an expected clique needs a focal_point with type and id".to_owned()];
-    };
-    let Some(clique) = observed.cliques.iter().find(|clique| clique.focal_point == focal_point) else {
-        return vec![format!("there is no clique of {focal_point}")];
-    };
-    let mut problems = Vec::new();
-    let keys =
-        |name: &str| -> Option<Vec<ObjectKey>> { Some(map.get(name)?.as_list()?.iter().filter_map(key_of).collect()) };
-    if let Some(mut nodes) = keys("nodes") {
-        nodes.sort();
-        let mut found = clique.nodes.clone();
-        found.sort();
-        if nodes != found {
-            let show = |keys: &[ObjectKey]| keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            problems.push(format!("{focal_point}: expected the nodes {}, found {}", show(&nodes), show(&found)));
-        }
-    }
-    for key in keys("nodes_include").unwrap_or_default() {
-        if !clique.nodes.contains(&key) {
-            problems.push(format!("{focal_point}: {key} is not in the clique"));
-        }
-    }
-    for key in keys("nodes_exclude").unwrap_or_default() {
-        if clique.nodes.contains(&key) {
-            problems.push(format!("{focal_point}: {key} should not be in the clique"));
-        }
-    }
-    if let Some(wanted) = map.text("type")
-        && clique.clique_type != *wanted
-    {
-        problems.push(format!("{focal_point}: expected the clique type {wanted}, found {}", clique.clique_type));
-    }
-    if let Some(links) = map.get("links").and_then(Value::as_list) {
-        problems.extend(clique_links(clique, links));
-    }
-    if let Some(constraints) = map.get("constraints").and_then(Value::as_map)
-        && clique.constraints != *constraints
-    {
-        let found = Value::Map(clique.constraints.clone());
-        problems.push(format!(
-            "{focal_point}: expected the constraints {}, found {found}",
-            Value::Map(constraints.clone())
-        ));
-    }
-    problems
+fn texts(words: &[String]) -> Value {
+    Value::list(words.iter().map(|word| Value::text(word)).collect())
 }
 
-fn clique_links(clique: &Clique, wanted: &[Value]) -> Vec<String> {
-    let mut found: Vec<String> = clique
-        .links
-        .iter()
-        .map(|link| format!("{} {} -> {}", link.link_type, link.source.id, link.target.id))
-        .collect();
-    let text = |map: &Map, name: &str| map.text(name).map(ToString::to_string).unwrap_or_default();
-    let mut wanted: Vec<String> = wanted
-        .iter()
-        .filter_map(Value::as_map)
-        .map(|map| format!("{} {} -> {}", text(map, "type"), text(map, "source"), text(map, "target")))
-        .collect();
-    found.sort();
-    wanted.sort();
-    if found == wanted {
-        return Vec::new();
-    }
-    vec![format!("{}: expected the links {}, found {}", clique.focal_point, wanted.join(", "), found.join(", "))]
-}
-
-fn lacking_line(observed: &Observed, wanted: &Value) -> Option<String> {
-    let wanted = wanted.as_map()?;
-    let name = wanted.text("name")?;
-    let ok = wanted.get("ok").is_none_or(|ok| *ok == Value::Bool(true));
-    match observed.lines.iter().find(|line| line.name == *name) {
-        Some(line) if line.ok == ok => None,
-        Some(line) => Some(format!("the line `{name}` says: {}", line.sentence)),
-        None => {
-            let names: Vec<&str> = observed.lines.iter().map(|line| &*line.name).collect();
-            Some(format!("there is no line `{name}`; there are {}", names.join(", ")))
-        }
-    }
+fn told(failures: &[String]) -> String {
+    if failures.is_empty() { "none".to_owned() } else { failures.join(" | ") }
 }

@@ -2,10 +2,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
-use async_trait::async_trait;
 use calipso_derive::{Changes, Graph, Rules};
 use calipso_expr::{Layout, Words};
 use calipso_model::{Map, Object, ObjectKey, Str, Value};
@@ -14,7 +13,7 @@ use calipso_spec::{
     select,
     spec_test::{TestCase, TestOf},
 };
-use calipso_transport::{Call, Door, FetchError, Recording, Replay, Reply, Request, Scrubber, SourceStats, Stage};
+use calipso_transport::{Door, Recording, Scrubber, Stage};
 
 use crate::{
     answer::Outcome,
@@ -24,35 +23,9 @@ use crate::{
     known::Known,
     merge::Contribution,
     scope_values::ScopeValues,
-    spec_test::{Bench, Observed, connect},
+    spec_test::{Bench, Observed, connect, door::Noting},
     world::{RunAsk, World},
 };
-
-/// A door that writes down which commands it was asked for.
-pub(super) struct Noting {
-    inner: Replay,
-    commands: Mutex<Vec<Vec<String>>>,
-}
-
-impl Noting {
-    pub(super) fn commands(&self) -> Vec<Vec<String>> {
-        self.commands.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-#[async_trait]
-impl Door for Noting {
-    async fn ask(&self, call: Call) -> Result<Reply, FetchError> {
-        if let Request::Exec { key, .. } = &call.request {
-            self.commands.lock().unwrap_or_else(PoisonError::into_inner).push(key.words.clone());
-        }
-        self.inner.ask(call).await
-    }
-
-    fn stats(&self) -> Vec<SourceStats> {
-        self.inner.stats()
-    }
-}
 
 /// Everything around a case.
 pub(super) struct Stand {
@@ -84,9 +57,10 @@ impl Stand {
                 bench.root.ok_or("the test's recording cannot be found: the folder of the specs is not known")?;
             let file = root.join(&*case.at.file);
             let dir = file.parent().unwrap_or(root).join(&**dir);
-            recording.append(Recording::read(&dir).map_err(|error| error.to_string())?);
+            let read = Recording::read(&dir).map_err(|error| format!("the recording of `answers_dir`: {error}"))?;
+            recording.append(read);
         }
-        let door = Arc::new(Noting { inner: Replay::new(recording), commands: Mutex::default() });
+        let door = Arc::new(Noting::new(recording));
         Ok(Self { distribution, rules, values, ids, door })
     }
 
@@ -107,20 +81,74 @@ impl Stand {
 
 pub(super) async fn observe(bench: &Bench<'_>, of: &TestOf, case: &TestCase) -> Result<Observed, String> {
     let stand = Stand::new(bench, case)?;
-    match of {
-        TestOf::Fetcher(name) => fetcher(bench, &stand, name, case).await,
-        TestOf::ObjectType(name) => object_type(bench, &stand, name, case),
-        TestOf::LinkType(_) | TestOf::CliqueType(_) => joins(bench, &stand, of, case),
-        TestOf::Distribution(name) => distribution(bench, &stand, name, case).await,
-        TestOf::Connection(name) => connect::connection(bench, &stand, name, case).await,
+    if let Some(why) = unused(bench, &stand, of, case)? {
+        return Ok(Observed { unused: Some(why), ..Observed::default() });
+    }
+    let mut observed = match of {
+        TestOf::Fetcher(name) => fetcher(bench, &stand, name, case).await?,
+        TestOf::ObjectType(name) => object_type(bench, &stand, name, case)?,
+        TestOf::LinkType(_) | TestOf::CliqueType(_) => joins(bench, &stand, of, case)?,
+        TestOf::Distribution(name) => distribution(bench, &stand, name, case).await?,
+        TestOf::Connection(name) => connect::connection(bench, &stand, name, case).await?,
         TestOf::Parser(name) => {
             let parser = bench.parsers.get(name).ok_or_else(|| format!("there is no parser {name}"))?;
             let input = case.input.as_deref().ok_or("the case has no input")?;
             let parsed = parser.parse(input);
             let failures = parsed.as_ref().err().map(ToString::to_string).into_iter().collect();
-            Ok(Observed { complete: parsed.is_ok(), failures, value: parsed.ok(), ..Observed::default() })
+            Observed { complete: parsed.is_ok(), failures, value: parsed.ok(), ..Observed::default() }
         }
+    };
+    observed.sent = stand.door.sent();
+    let unused = stand.door.unused();
+    observed.unasked = unasked(case, &unused);
+    if case.answers_dir.is_some() {
+        observed.recorded = stand.door.used(&unused);
     }
+    Ok(observed)
+}
+
+/// Why the environment of a case does not use the spec, if it does not. A fetcher's case that names no distribution
+/// asks for none.
+fn unused(bench: &Bench<'_>, stand: &Stand, of: &TestOf, case: &TestCase) -> Result<Option<String>, String> {
+    let (specs, environment) = (bench.specs, &case.environment);
+    let missing = |what: &str, name: &Str| format!("there is no {what} {name}");
+    let (selector, used, name) = match of {
+        TestOf::Fetcher(name) => {
+            let known = specs.fetchers.get(name).ok_or_else(|| missing("fetcher", name))?;
+            let used = select::fetchers(specs, environment, &stand.distribution);
+            (&known.environment, used.iter().any(|used| used.head.name == *name), name)
+        }
+        TestOf::LinkType(name) => {
+            let known = specs.link_types.get(name).ok_or_else(|| missing("link type", name))?;
+            let used = select::link_types(specs, environment, &stand.distribution);
+            (&known.environment, used.iter().any(|used| used.head.name == *name), name)
+        }
+        TestOf::CliqueType(name) => {
+            let known = specs.clique_types.get(name).ok_or_else(|| missing("clique type", name))?;
+            let used = select::clique_types(specs, environment, &stand.distribution);
+            (&known.environment, used.iter().any(|used| used.head.name == *name), name)
+        }
+        _ => return Ok(None),
+    };
+    if used || (matches!(of, TestOf::Fetcher(_)) && environment.distribution.is_empty()) {
+        return Ok(None);
+    }
+    let why = selector
+        .reason_against(environment, &stand.distribution)
+        .unwrap_or_else(|| "another one takes its place, or it stands in for nothing here".to_owned());
+    Ok(Some(format!("the environment of the case does not use {name}: {why}")))
+}
+
+/// The inline answers by list and number, of those that come first in the recording.
+fn unasked(case: &TestCase, unused: &[usize]) -> Vec<(String, usize)> {
+    let lists = case.answers.as_map().into_iter().flatten();
+    let all: Vec<(String, usize)> = lists
+        .flat_map(|(list, answers)| {
+            let n_answers = answers.as_list().map_or(0, <[Value]>::len);
+            (0..n_answers).map(|number| (list.to_string(), number))
+        })
+        .collect();
+    unused.iter().filter_map(|number| all.get(*number).cloned()).collect()
 }
 
 async fn fetcher(bench: &Bench<'_>, stand: &Stand, name: &Str, case: &TestCase) -> Result<Observed, String> {
@@ -134,18 +162,18 @@ async fn fetcher(bench: &Bench<'_>, stand: &Stand, name: &Str, case: &TestCase) 
     }
     let root = stand.ids.root();
     let parent = match &case.parent {
-        Some(document) => completed(document, &case.environment.name)?,
+        Some(document) => completed(&stand.ids, document, &case.environment.name)?,
         None => {
             let mut document = Map::new();
             document.insert("type", root.object_type.clone());
             document.insert("id", root.id.clone());
-            completed(&document, &case.environment.name)?
+            completed(&stand.ids, &document, &case.environment.name)?
         }
     };
     if parent.0.object_type != fetcher.under {
         return Err(format!("the parent is a {}, but the fetcher runs under {}", parent.0.object_type, fetcher.under));
     }
-    let mut given = given(case)?;
+    let mut given = given(&stand.ids, case)?;
     let known = known(&given);
     let sessions = Sessions::open(stand.setting(bench, Stage::Work));
     let asking = Asking {
@@ -209,7 +237,7 @@ fn object_type(bench: &Bench<'_>, stand: &Stand, name: &Str, case: &TestCase) ->
     for document in &case.objects {
         let type_name = document.text("type").ok_or("an object of the test has no type")?;
         if type_name != name {
-            let (key, document) = completed(document, &case.environment.name)?;
+            let (key, document) = completed(&stand.ids, document, &case.environment.name)?;
             others.insert(key, document);
             continue;
         }
@@ -221,7 +249,11 @@ fn object_type(bench: &Bench<'_>, stand: &Stand, name: &Str, case: &TestCase) ->
         }
         match stand.ids.key(name, &attributes) {
             Ok(key) => {
-                merged.insert(key, attributes);
+                // The later document is the newer answer, unless the type can tell that it is not.
+                let is_older = merged.get(&key).is_some_and(|former| stand.ids.is_older(&key.object_type, &attributes, former));
+                if !is_older {
+                    merged.insert(key, attributes);
+                }
             }
             Err(why) => failures.push(why.sentence),
         }
@@ -245,21 +277,8 @@ fn object_type(bench: &Bench<'_>, stand: &Stand, name: &Str, case: &TestCase) ->
 }
 
 fn joins(bench: &Bench<'_>, stand: &Stand, of: &TestOf, case: &TestCase) -> Result<Observed, String> {
-    let (chosen, name): (Vec<Str>, &Str) = match of {
-        TestOf::LinkType(name) => {
-            let all = select::link_types(bench.specs, &case.environment, &stand.distribution);
-            (all.iter().map(|spec| spec.head.name.clone()).collect(), name)
-        }
-        TestOf::CliqueType(name) => {
-            let all = select::clique_types(bench.specs, &case.environment, &stand.distribution);
-            (all.iter().map(|spec| spec.head.name.clone()).collect(), name)
-        }
-        _ => return Err("only link and clique types are joined".to_owned()),
-    };
-    if !chosen.contains(name) {
-        return Err(format!("the environment of the case does not use {name}"));
-    }
-    let all = given(case)?.into_iter().map(|(key, doc)| Object { key, doc }).collect();
+    let name = of.parts().1;
+    let all = given(&stand.ids, case)?.into_iter().map(|(key, doc)| Object { key, doc }).collect();
     let under_test = match of {
         TestOf::LinkType(_) => bench.specs.link_types.get(name).map(|spec| spec.head.at.clone()),
         _ => bench.specs.clique_types.get(name).map(|spec| spec.head.at.clone()),
@@ -316,7 +335,17 @@ async fn distribution(bench: &Bench<'_>, stand: &Stand, name: &Str, case: &TestC
         })?;
         Ok::<_, String>(words)
     };
-    let mut observed = Observed { complete: true, ..Observed::default() };
+    let settings =
+        bench.specs.fetchers.iter().map(|(name, fetcher)| {
+            (name.clone(), Value::Map(select::settings(bench.specs, &case.environment, fetcher)))
+        });
+    let mut observed = Observed {
+        complete: true,
+        values: Some(Value::Map(stand.distribution.values_for(&case.environment.version))),
+        settings: Some(Value::Map(settings.collect())),
+        supported: Some(stand.distribution.supports(&case.environment, "scanning")),
+        ..Observed::default()
+    };
     let mut outputs: Vec<String> = Vec::new();
     let mut negative = false;
     for command in &case.commands {
@@ -353,14 +382,21 @@ async fn distribution(bench: &Bench<'_>, stand: &Stand, name: &Str, case: &TestC
     Ok(observed)
 }
 
-/// A document of a case with the common fields that it leaves out.
-fn completed(document: &Map, environment: &Str) -> Result<(ObjectKey, Map), String> {
+/// A document of a case with the common fields that it leaves out. An id that it gives counts; one that it does not give is
+/// made by the form of its type.
+fn completed(ids: &Identities, document: &Map, environment: &Str) -> Result<(ObjectKey, Map), String> {
     let need = |name: &str| match document.get(name) {
         Some(Value::Str(text)) => Ok(text.clone()),
         Some(Value::Int(number)) => Ok(number.to_string().into()),
         _ => Err(format!("an object of the test has no {name}: {}", Value::Map(document.clone()))),
     };
-    let key = ObjectKey { object_type: need("type")?, id: need("id")? };
+    let object_type = need("type")?;
+    let id = match need("id") {
+        Ok(id) => id,
+        Err(missing) if !ids.types.contains_key(&object_type) => return Err(missing),
+        Err(_) => ids.key(&object_type, document).map_err(|why| why.sentence)?.id,
+    };
+    let key = ObjectKey { object_type, id };
     let mut doc = document.clone();
     doc.insert("id", key.id.clone());
     let name = document.text("name").unwrap_or(&key.id).clone();
@@ -373,8 +409,8 @@ fn completed(document: &Map, environment: &Str) -> Result<(ObjectKey, Map), Stri
 }
 
 /// The objects of a case by key.
-fn given(case: &TestCase) -> Result<BTreeMap<ObjectKey, Map>, String> {
-    case.objects.iter().map(|document| completed(document, &case.environment.name)).collect()
+fn given(ids: &Identities, case: &TestCase) -> Result<BTreeMap<ObjectKey, Map>, String> {
+    case.objects.iter().map(|document| completed(ids, document, &case.environment.name)).collect()
 }
 
 fn known(given: &BTreeMap<ObjectKey, Map>) -> Known {
@@ -405,7 +441,7 @@ fn assume_parents(
         let mut document = Map::new();
         document.insert("type", parent.object_type.clone());
         document.insert("id", parent.id.clone());
-        if let Ok((parent, document)) = completed(&document, environment) {
+        if let Ok((parent, document)) = completed(ids, &document, environment) {
             given.insert(parent, document);
         }
     }

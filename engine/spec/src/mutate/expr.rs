@@ -210,7 +210,7 @@ pub(super) fn key_parts(key: &str) -> Vec<String> {
 }
 
 /// The changes of a template: of every expression in it, and of the text around them.
-pub(super) fn changed_template(template: &str) -> Vec<Changed> {
+pub(super) fn changed_template(template: &str, around: bool) -> Vec<Changed> {
     let mut found = Vec::new();
     let mut place = 0;
     while let Some((start, end)) = expression(template, place) {
@@ -218,11 +218,12 @@ pub(super) fn changed_template(template: &str) -> Vec<Changed> {
         for (what, before, after, whole) in changed(inner, false) {
             found.push((what, before, after, with(template, start, end, &whole)));
         }
-        let around = template.get(place..start.saturating_sub(2)).unwrap_or_default();
-        text_around(template, place, around, &mut found);
+        if around {
+            text_around(template, place, template.get(place..start - 2).unwrap_or_default(), &mut found);
+        }
         place = end + 2;
     }
-    if place > 0 {
+    if place > 0 && around {
         text_around(template, place, template.get(place..).unwrap_or_default(), &mut found);
     }
     found
@@ -268,9 +269,9 @@ mod tests {
     #[test]
     fn templates_are_changed_inside_and_around() {
         let found: Vec<String> =
-            changed_template("q{{ a ~ 'b' }}-v").into_iter().map(|(_, _, _, whole)| whole).collect();
+            changed_template("q{{ a ~ 'b' }}-v", true).into_iter().map(|(_, _, _, whole)| whole).collect();
         assert_eq!(found, ["q{{ a ~ 'bx' }}-v", "qx{{ a ~ 'b' }}-v", "q{{ a ~ 'b' }}-vx"]);
-        assert_eq!(changed_template("text").len(), 0);
+        assert_eq!(changed_template("text", true).len(), 0);
     }
 
     #[test]

@@ -42,7 +42,7 @@ fn changes_are_named_by_their_place_in_the_spec() {
     let all = changes(&layers, |_| true);
     let ids: Vec<String> = of_link(&all).iter().map(|change| change.name()).collect();
     for wanted in [
-        "drop cardinality at cardinality",
+        "drop when at rules[by name].from.when",
         "change from at cardinality.from (one -> many)",
         "drop a part of both keys at rules[by name] ([from.host, from.port], [to.host, to.number] -> [from.port], [to.number])",
         "drop when at rules[by name].from.when",

@@ -33,6 +33,9 @@ const LEFT_ALONE: &[&str] = &[
     "example",
     "extends",
     "features",
+    "of",
+    "one_of",
+    "other_attributes",
     "fields",
     "focal_point",
     "form",
@@ -124,29 +127,27 @@ const NEEDED: &[&str] = &[
 const PATTERNS: &[&str] =
     &["after", "before", "keep", "skip", "continues", "match", "start", "end", "pair", "pairs", "more", "header"];
 
+/// Blocks that mean as much as their only entry.
+const CONDITIONS: &[&str] = &["`environment`", "a list condition", "a version condition", "`cardinality`"];
+
+/// Lists of blocks that may be empty.
+const MAY_BE_EMPTY: &[&str] = &["folders", "commands", "derive", "values", "pages", "replaces", "wrap"];
+
 pub(super) fn edits(kind: &str, root: &Node, text: &str) -> Vec<Edit> {
     let mut walk = Walk { text, found: Vec::new(), place: Vec::new(), path: Vec::new() };
     if let Some((_, name)) = KINDS.iter().find(|(known, _)| *known == kind) {
         walk.block(name, root);
     }
-    // A selector or a rule that stands twice in one place makes the same change twice.
-    let mut seen = std::collections::BTreeSet::new();
-    walk.found
-        .retain(|edit| seen.insert((edit.path.clone(), edit.before.clone(), edit.after.clone())) || numbered(edit));
     number_alike(&mut walk.found);
     walk.found
-}
-
-/// Whether an edit is told apart from its like by a number.
-fn numbered(edit: &Edit) -> bool {
-    !edit.after.is_empty()
 }
 
 /// One text may hold the same words several times; their changes are told apart by numbers.
 fn number_alike(edits: &mut [Edit]) {
     let mut seen: std::collections::BTreeMap<(String, String, String), usize> = std::collections::BTreeMap::new();
     for edit in edits {
-        let times = seen.entry((edit.path.clone(), edit.before.clone(), edit.after.clone())).or_default();
+        let times =
+            seen.entry((edit.what.clone(), edit.path.clone(), format!("{} {}", edit.before, edit.after))).or_default();
         *times += 1;
         if *times > 1 {
             edit.path = format!("{}~{times}", edit.path);
@@ -170,8 +171,12 @@ impl Walk<'_> {
             if LEFT_ALONE.contains(&known.name) && !is_kept(name, known.name) {
                 continue;
             }
+            // What holds one condition only is dropped with it: the block around it is not asked for itself.
+            let is_alone = node.entries().len() == 1 && CONDITIONS.contains(&name);
+            let is_optional = !known.required && !NEEDED.contains(&known.name);
+            let drops = is_optional && !is_alone && !is_usual(name, known.name, value);
             self.inside(number, known.name, |walk| {
-                if !known.required && !NEEDED.contains(&known.name) {
+                if drops {
                     walk.drop_it(format!("drop {}", known.name), value, known.name);
                 }
                 walk.value(name, known.name, known.holds, value);
@@ -215,10 +220,12 @@ impl Walk<'_> {
             }
             Holds::Word(words) => {
                 let given = node.as_text().unwrap_or_default();
-                for word in words.iter().filter(|word| **word != given) {
+                for word in others(given, words) {
                     self.replace(format!("change {key}"), node, text(word));
                 }
             }
+            // One of one is the condition itself.
+            Holds::Texts if node.items().len() == 1 && CONDITIONS.contains(&block) => {}
             Holds::Texts => {
                 for (number, item) in node.items().iter().enumerate() {
                     let label = item.as_text().unwrap_or_default().to_owned();
@@ -240,7 +247,8 @@ impl Walk<'_> {
             Holds::Text if PATTERNS.contains(&key) || (key == "fields" && block.contains("block")) => {
                 self.pattern(node)
             }
-            Holds::Text if ["run", "sql", "command"].contains(&key) => self.template(node),
+            // Other words of a command find no answer in any test; only what is put into them is changed.
+            Holds::Text if ["run", "sql", "command"].contains(&key) => self.template(node, false),
             Holds::Text | Holds::Count | Holds::Number | Holds::NamedTextLists => {}
             Holds::Block(name) => self.block(name, node),
             Holds::Blocks(name) => self.blocks(key, name, node),
@@ -270,7 +278,7 @@ impl Walk<'_> {
             let label = label(item, number, items);
             self.element(number, &label, |walk| {
                 // A step whose result is read cannot be left out; `check` says so.
-                if items.len() > 1 || key == "folders" {
+                if items.len() > 1 || MAY_BE_EMPTY.contains(&key) {
                     walk.drop_it(format!("drop an entry of {key}"), item, "");
                 }
                 walk.block(block, item);
@@ -328,9 +336,9 @@ impl Walk<'_> {
         }
     }
 
-    fn template(&mut self, node: &Node) {
+    fn template(&mut self, node: &Node, around: bool) {
         let Some(source) = node.as_text() else { return };
-        for (what, before, after, whole) in expr::changed_template(source) {
+        for (what, before, after, whole) in expr::changed_template(source, around) {
             self.part(what, node, before, after, whole);
         }
     }
@@ -360,7 +368,7 @@ impl Walk<'_> {
                     self.element(number, &(number + 1).to_string(), |walk| walk.tree(key, item));
                 }
             }
-            NodeKind::Text { text: source, .. } if source.contains("{{") => self.template(node),
+            NodeKind::Text { text: source, .. } if source.contains("{{") => self.template(node, true),
             _ => self.constant(key, node),
         }
     }
@@ -451,12 +459,40 @@ impl Walk<'_> {
     }
 }
 
+/// Whether a key says what would be the case without it.
+fn is_usual(block: &str, key: &str, node: &Node) -> bool {
+    let says = |word: &str| node.as_text() == Some(word);
+    match key {
+        // What a step, a join or a link type takes without it depends on what it is; it is changed instead.
+        "take" => true,
+        "from" | "to" => block == "`cardinality`" && says("many"),
+        "others" => says("dropped"),
+        "last" => says("word"),
+        "default" => node.as_text().is_none_or(str::is_empty) && matches!(node.kind, NodeKind::Null),
+        _ => matches!(node.kind, NodeKind::Bool(false)),
+    }
+}
+
+/// The words that are tried in place of one: of those for several values the ones that differ in what most lists show.
+fn others(given: &str, words: &'static [&'static str]) -> Vec<&'static str> {
+    let chosen: &[&str] = match given {
+        "first" => &["last", "all"],
+        "last" | "one" => &["first"],
+        "all" => &["first", "distinct"],
+        "distinct" => &["all"],
+        // A weaker shape is tried by dropping it.
+        "map" | "list" | "list_of_maps" => &[],
+        given => return words.iter().copied().filter(|word| *word != given).collect(),
+    };
+    words.iter().copied().filter(|word| chosen.contains(word)).collect()
+}
+
 /// Whether a key that is left alone elsewhere counts in this block.
 fn is_kept(block: &str, key: &str) -> bool {
     match key {
         "versions" => block != "a distribution" && block != "a variance",
         // Of blocks of text; those of connections are a form.
-        "fields" => block.contains("block"),
+        "fields" => block.contains("block") || block == "a connection",
         // Names and ids of objects; labels have no templates.
         "name" => block == "a form" || block == "`link`",
         _ => false,

@@ -93,7 +93,7 @@ fn command(map: &Map) -> Result<Entry, String> {
 }
 
 fn http(map: &Map) -> Result<Entry, String> {
-    let keys = ["via", "target", "query", "status", "headers", "body", "text", "error", "why"];
+    let keys = ["via", "target", "query", "sent", "status", "headers", "body", "text", "error", "why"];
     known_keys(map, &[&METHODS[..], &keys].concat())?;
     let mut methods = METHODS.iter().filter_map(|method| Some((method, map.get(method)?)));
     let (Some((method, path)), None) = (methods.next(), methods.next()) else {
@@ -129,7 +129,9 @@ fn http(map: &Map) -> Result<Entry, String> {
         }
     };
     let method = method.to_uppercase().into();
-    entry(map, EntryKey::Http { target, method, path: path.to_owned(), query, body: None }, || http_reply(map))
+    entry(map, EntryKey::Http { target, method, path: path.to_owned(), query, body: map.get("sent").cloned() }, || {
+        http_reply(map)
+    })
 }
 
 fn http_reply(map: &Map) -> Result<Reply, String> {

@@ -151,4 +151,11 @@ pub(super) const CODES: &[Code] = &[
         "of: {fetcher: diskz}",
         "of: {fetcher: disks}",
     ),
+    Code::error(
+        "test/unknown-name",
+        "a test names what there is not",
+        "Types, attributes of types that allow no others, link types, settings and roles in a test must exist: what is misspelt in `absent`, or expected to be null, would pass for ever.",
+        "expect: {absent: [{type: diks, id: sda}]}",
+        "expect: {absent: [{type: disk, id: sda}]}",
+    ),
 ];

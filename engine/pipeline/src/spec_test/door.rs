@@ -1,0 +1,127 @@
+//! The door of a spec test: answers from the case, and notes what was asked.
+
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use calipso_model::{Map, Secret, Str, Value};
+use calipso_transport::{
+    Call, Door, Entry, FetchError, KnownHosts, Recording, Replay, Reply, Request, SourceStats, SqlServer, SshServer,
+};
+
+/// A door that writes down what it was asked for. Secrets of a test stand in the test, so they are written down too.
+pub(super) struct Noting {
+    inner: Replay,
+    commands: Mutex<Vec<Vec<String>>>,
+    sent: Mutex<Vec<Value>>,
+}
+
+impl Noting {
+    pub(super) fn new(recording: Recording) -> Self {
+        Self { inner: Replay::new(recording).noting(), commands: Mutex::default(), sent: Mutex::default() }
+    }
+
+    /// The commands as the spec says them.
+    pub(super) fn commands(&self) -> Vec<Vec<String>> {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Everything that was sent, in the words of a test's `sent`.
+    pub(super) fn sent(&self) -> Vec<Value> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The answers that something asked for.
+    pub(super) fn used(&self, unused: &[usize]) -> Vec<Entry> {
+        let entries = self.inner.recording().entries().enumerate();
+        entries.filter(|(number, _)| !unused.contains(number)).map(|(_, entry)| entry.clone()).collect()
+    }
+
+    /// Numbers of the answers that nothing asked for.
+    pub(super) fn unused(&self) -> Vec<usize> {
+        self.inner.unused()
+    }
+}
+
+#[async_trait]
+impl Door for Noting {
+    async fn ask(&self, call: Call) -> Result<Reply, FetchError> {
+        if let Request::Exec { key, .. } = &call.request {
+            self.commands.lock().unwrap_or_else(PoisonError::into_inner).push(key.words.clone());
+        }
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(told(&call));
+        self.inner.ask(call).await
+    }
+
+    fn stats(&self) -> Vec<SourceStats> {
+        self.inner.stats()
+    }
+}
+
+fn told(call: &Call) -> Value {
+    let mut map = Map::new();
+    map.insert("via", call.role.clone());
+    match &call.request {
+        Request::Http { key, url, headers, body, .. } => {
+            map.insert(key.method.to_lowercase(), key.path.split('?').next().unwrap_or_default());
+            map.insert("url", url.reveal());
+            map.insert("query", pairs(key.query.iter().map(|(name, value)| (name.as_str(), value.as_str()))));
+            let headers: Vec<(String, &str)> =
+                headers.iter().map(|(name, value)| (name.to_lowercase(), value.reveal())).collect();
+            map.insert("headers", pairs(headers.iter().map(|(name, value)| (name.as_str(), *value))));
+            map.insert("target", pairs(key.target.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))));
+            // What is really sent, secrets filled in.
+            let body = body.as_ref().map(Secret::reveal);
+            map.insert("body", body.map_or(Value::Null, |body| Value::from_json(body).unwrap_or(Value::text(body))));
+        }
+        Request::Sql { key, server } => {
+            map.insert("sql", key.normal_text());
+            map.insert("params", Value::list(key.params.clone()));
+            sql_server(&mut map, server);
+        }
+        Request::Exec { key, words, server } => {
+            map.insert("host", key.host.clone());
+            map.insert("run", key.words.join(" "));
+            map.insert("words", Value::list(words.iter().map(|word| Value::text(word)).collect()));
+            ssh_server(&mut map, server);
+        }
+    }
+    Value::Map(map)
+}
+
+/// A map of texts; what stands there several times is a list.
+fn pairs<'p>(pairs: impl Iterator<Item = (&'p str, &'p str)>) -> Value {
+    let mut map = Map::new();
+    for (name, value) in pairs {
+        let value = match map.get(name) {
+            None => Value::text(value),
+            Some(Value::List(known)) => Value::list(known.iter().cloned().chain([Value::text(value)]).collect()),
+            Some(known) => Value::list(vec![known.clone(), Value::text(value)]),
+        };
+        map.insert(Str::from(name), value);
+    }
+    Value::Map(map)
+}
+
+fn sql_server(map: &mut Map, server: &SqlServer) {
+    map.insert("address", server.address.clone());
+    map.insert("port", i64::from(server.port));
+    map.insert("user", server.user.clone());
+    map.insert("password", server.password.reveal());
+    map.insert("database", server.database.clone().map_or(Value::Null, Value::Str));
+}
+
+fn ssh_server(map: &mut Map, server: &SshServer) {
+    let secret = |secret: &Option<Secret>| secret.as_ref().map_or(Value::Null, |secret| Value::text(secret.reveal()));
+    map.insert("address", server.address.clone());
+    map.insert("port", i64::from(server.port));
+    map.insert("user", server.user.clone());
+    map.insert("password", secret(&server.password));
+    map.insert("private_key", secret(&server.private_key));
+    map.insert("verify_host_key", server.known_hosts != KnownHosts::Insecure);
+    let jump = server.jump.as_ref().map_or(Value::Null, |jump| {
+        let mut inner = Map::new();
+        ssh_server(&mut inner, jump);
+        Value::Map(inner)
+    });
+    map.insert("jump", jump);
+}
