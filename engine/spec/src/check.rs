@@ -175,6 +175,12 @@ impl<'c> Catalogue<'c> {
             .filter(|known| known.code == "environment/unknown-value")
             .map(|known| (Arc::clone(&known.primary.file), known.primary.range.start))
             .collect();
+        // What is wrong for a better reason is not also said to be misspelt.
+        let places: BTreeSet<(Arc<str>, usize)> = found
+            .iter()
+            .filter(|known| known.code != "expr/misspelt-attribute")
+            .map(|known| (Arc::clone(&known.primary.file), known.primary.range.start))
+            .collect();
         let mut types = BTreeSet::new();
         let wrong = found.iter().any(|known| known.severity == Severity::Error);
         found.retain(|diagnostic| {
@@ -188,6 +194,7 @@ impl<'c> Catalogue<'c> {
                     let places = (Arc::clone(&here.file), here.range.start)..(Arc::clone(&here.file), here.range.end);
                     unknown.range(places).next().is_none()
                 }
+                "expr/misspelt-attribute" => !places.contains(&(Arc::clone(&here.file), here.range.start)),
                 "fetcher/unknown-type" => types.insert((Arc::clone(&here.file), diagnostic.message.clone())),
                 _ => true,
             }

@@ -400,9 +400,9 @@ impl Builder<'_> {
                 let exact = written.get(1..written.len().saturating_sub(1)) == Some(text);
                 NodeKind::Text { text: text.into(), inside: exact.then_some(range.start + 1) }
             }
-            ScalarStyle::Literal | ScalarStyle::Folded => {
-                NodeKind::Text { text: text.trim_end_matches('\n').into(), inside: None }
-            }
+            // Blanks behind the last line cannot be seen, and would make a text of an expression.
+            ScalarStyle::Folded => NodeKind::Text { text: text.trim_end().into(), inside: None },
+            ScalarStyle::Literal => NodeKind::Text { text: text.trim_end_matches('\n').into(), inside: None },
         }
     }
 

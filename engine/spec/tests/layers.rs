@@ -53,7 +53,8 @@ fn first() -> String {
          parent: {{type: host, id: \"{{{{ self.host }}}}\"}}}}\n\
          derive:\n  - {{attribute: label, value: \"{{{{ self.device }}}} of {{{{ self.host }}}}\"}}\n\
          === fetchers/vendors.yaml\n{fetcher}\n\
-         === link_types/disk-host.yaml\n{LINK}rules:\n  - {{name: by label, from: {{key: \"[from.label]\"}}, to: {{key: \"[to.name]\"}}}}\n\
+         === link_types/disk-host.yaml\n{LINK}rules:\n  - {{name: by label, from: {{key: \"[from.label]\"}}, to: {{key: \"[to.name]\"}}, \
+         link: {{attributes: {{vendor: \"{{{{ from.vendor }}}}\"}}}}}}\n\
          === clique_types/disk.yaml\n{CLIQUE}constraints: [vendor]\n\
          === distributions/One.yaml\n{ONE}commands:\n  - {{name: first, versions: {{at_least: \"2\"}}, match_any: [lsblk -b], run: [{{command: \"a {{{{ command }}}}\"}}]}}\n\
          values: [{{set: {{tool: lsscsi}}}}]\n"
@@ -67,7 +68,8 @@ fn second() -> String {
          === object_types/volume.yaml\nschema: object_type/v1\nname: volume\ndescription: More.\nsource: its manual\nextends: true\n\
          derive:\n  - {{attribute: title, value: \"{{{{ self.label }}}}\"}}\n\
          === link_types/host-volume.yaml\nschema: link_type/v1\nname: host-volume\ndescription: Of it.\nsource: its manual\nfrom: host\nto: volume\n\
-         rules:\n  - {{name: by label, from: {{key: \"[from.name]\"}}, to: {{key: \"[to.label]\"}}}}\n\
+         rules:\n  - {{name: by label, from: {{key: \"[from.name]\"}}, to: {{key: \"[to.label]\"}}, \
+         link: {{attributes: {{maker: \"{{{{ to.label }}}}\"}}}}}}\n\
          === clique_types/disk.yaml\n{CLIQUE}path: [host-volume]\nconstraints: [maker]\n\
          === distributions/One.yaml\n{ONE}commands:\n  - {{name: second, versions: {{below: \"2\"}}, match_any: [lsblk -b], run: [{{command: \"b {{{{ command }}}}\"}}]}}\n\
          values: [{{set: {{tool: lshw}}}}]\nversions: [\"4\"]\n"

@@ -252,9 +252,14 @@ impl Judge<'_> {
                 }
             }
             Kind::Default(inner, other) => {
-                let shape = self.node(inner, true);
-                match other {
-                    Some(other) => shape.or(self.node(other, guarded)),
+                let shape = self.exactly(inner, true);
+                match other.as_deref() {
+                    Some(Node { kind: Kind::Const(Value::Str(text)), .. }) => match shape {
+                        // Still one of the words, or what stands for none.
+                        Shape::Words(words) => Shape::Words(words.iter().chain([text]).cloned().collect()),
+                        other => other.plain().or(Shape::Text),
+                    },
+                    Some(other) => shape.plain().or(self.node(other, guarded)),
                     None => Shape::Any,
                 }
             }

@@ -168,7 +168,11 @@ pub(super) fn of_attribute(attribute: &Attribute) -> Shape {
 
 /// Text, or one of the words that it can be.
 fn words(attribute: &Attribute) -> Shape {
-    if attribute.one_of.is_empty() { Shape::Text } else { Shape::Words(attribute.one_of.clone().into()) }
+    if attribute.one_of.is_empty() || attribute.other_values {
+        Shape::Text
+    } else {
+        Shape::Words(attribute.one_of.clone().into())
+    }
 }
 
 /// The shape of a type's values.

@@ -69,7 +69,7 @@ fn unread(spot: Spot<'_>, parsers: &[&Node], words: &BTreeSet<Str>, found: &mut 
     let mut named = Vec::new();
     parsers.iter().for_each(|node| groups(node, &mut named));
     for (node, name) in named.iter().filter(|(_, name)| !words.contains(*name) && !["key", "value"].contains(name)) {
-        let near = calipso_expr::nearest(name, words.iter().map(AsRef::as_ref));
+        let near = calipso_expr::misspelt(name, words.iter().map(AsRef::as_ref));
         if let Some(near) = near {
             found.push(
                 spot.at(node)

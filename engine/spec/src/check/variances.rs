@@ -94,10 +94,10 @@ impl<'c> World<'c> {
                 .replaces
                 .iter()
                 .filter(|replace| replace.kind.as_ref() == "fetcher")
-                .filter_map(|replace| {
+                .map(|replace| {
                     let with = one.distribution.replacement("fetcher", &replace.name, &one.environment.version);
                     // A stand-in that replaces nothing here is left out of the plan, which makes a difference, too.
-                    Some((&replace.with, with.unwrap_or(&replace.name)))
+                    (&replace.with, with.unwrap_or(&replace.name))
                 })
                 .collect();
             groups.entry((matching, stand_ins)).or_insert((own, Vec::new())).1.push(number);

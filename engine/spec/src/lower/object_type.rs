@@ -293,10 +293,10 @@ fn derive(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope) -> Option<DeriveRule>
         let value = value_node.and_then(|node| tree(cx, node, scope));
         (own, other, when, value)
     });
-    if let Some(node) = take_node.filter(|_| !joined) {
+    if let Some(node) = take_node.filter(|_| !joined && own_node.is_none_or(|own| own.get("each").is_none())) {
         help(
             cx.report("take/without-key", &node.range, "`take` has no meaning here", "there is one value only"),
-            "it says what happens to the values of several objects: it belongs beside `from`",
+            "it says what happens to several values: it belongs beside `from`, or generators under `own`",
         );
     }
     let take = take_node.and_then(|node| take_word(cx, node)).unwrap_or(Take::First);

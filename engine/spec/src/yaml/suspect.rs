@@ -170,7 +170,7 @@ fn scan(line: &Line<'_>, number: usize, open: &mut Vec<Open>) -> Scan {
     while let Some((place, character)) = characters.next() {
         let here = line.start + place;
         match character {
-            '#' if last == ' ' && (fresh || last == ' ') => break,
+            '#' if last == ' ' => break,
             '"' | '\'' if fresh => {
                 let mut closed = None;
                 while let Some((end, inner)) = characters.next() {

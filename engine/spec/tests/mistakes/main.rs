@@ -19,16 +19,21 @@ use calipso_spec::{Layer, Loaded, diag::Lines, load};
 use text::{Chance, File};
 
 /// So many of each kind, where there are as many places.
-const OF_A_KIND: usize = 18;
+const OF_A_KIND: usize = 15;
 /// Each kind has at least so many.
 const LEAST_OF_A_KIND: usize = 15;
 
 /// One change, and the lines (from 1) at which it may be reported.
 pub struct Mistake {
+    /// Which kind.
     pub kind: &'static str,
+    /// The file.
     pub path: String,
+    /// Its text with the change.
     pub text: String,
+    /// Where it may be reported.
     pub lines: Vec<usize>,
+    /// In words.
     pub what: String,
 }
 

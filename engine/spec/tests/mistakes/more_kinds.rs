@@ -29,14 +29,13 @@ fn braces(file: &File, found: &mut Vec<Mistake>) {
         {
             continue;
         }
-        if let Some((name @ ("when" | "key" | "copy"), value)) = key(line) {
+        if let Some(("when" | "key" | "copy", value)) = key(line) {
             let given = line[value..].split(" #").next().unwrap_or_default().trim();
             let bare = given.trim_matches('"');
             if !given.is_empty() && !given.starts_with('>') && !bare.contains('"') {
                 let new = format!("{} \"{{{{ {bare} }}}}\"", &line[..value]);
                 found.push(Mistake::line("template where an expression belongs", file, number, &new));
             }
-            let _ = name;
         }
         for (start, expression) in expressions(line) {
             let whole = format!("\"{{{{{expression}}}}}\"");
@@ -233,7 +232,9 @@ fn words_of(file: &File, files: &[File], found: &mut Vec<Mistake>) {
         .filter(|file| file.kind() == "object_types")
         .flat_map(|file| file.text.lines())
         .filter_map(|line| {
-            let (name, _) = key(line).filter(|_| line.starts_with("  ") && line.contains("one_of: ["))?;
+            // Where others are allowed, another is no mistake.
+            let closed = line.contains("one_of: [") && !line.contains("other: allowed");
+            let (name, _) = key(line).filter(|_| line.starts_with("  ") && closed)?;
             let list = &line[line.find("one_of: [")? + 9..];
             Some((name, list[..list.find(']')?].split(", ").collect()))
         })
@@ -244,9 +245,17 @@ fn words_of(file: &File, files: &[File], found: &mut Vec<Mistake>) {
                 continue;
             }
             for word in allowed {
-                for (quoted, new) in
-                    [(format!("'{word}'"), format!("'{word}s'")), (format!(": {word}"), format!(": {word}2"))]
-                {
+                let other = word.get(1..).unwrap_or_default();
+                for (quoted, new) in [
+                    (format!("'{word}'"), format!("'{word}s'")),
+                    (format!("'{word}'"), format!("'{other}'")),
+                    (format!("'{word}'"), format!("'{}'", word.to_uppercase())),
+                    (format!(": {word}"), format!(": {word}2")),
+                    (format!(": {word}"), format!(": {other}x")),
+                ] {
+                    if allowed.contains(&new.trim_matches('\'')) {
+                        continue;
+                    }
                     let bare = quoted.starts_with(':') && key(line).is_none_or(|(key, _)| key != *name);
                     if line.contains(&quoted) && !bare && !line.contains("description:") {
                         let new = line.replacen(&quoted, &new, 1);
@@ -285,23 +294,27 @@ fn early(file: &File, found: &mut Vec<Mistake>) {
         return;
     }
     let lines = file.lines();
-    let starts: Vec<usize> =
+    let mut starts: Vec<usize> =
         lines.iter().enumerate().filter(|(_, line)| line.starts_with("  - ")).map(|(number, _)| number).collect();
-    for pair in starts.windows(3) {
-        let (first, second) = (&lines[pair[0]..pair[1]], &lines[pair[1]..pair[2]]);
+    starts.push(lines.len());
+    for (place, pair) in starts.windows(2).enumerate() {
+        let moved = &lines[pair[0]..pair[1]];
         let Some(name) =
-            first.iter().find_map(|line| line.strip_prefix("    as: ").or_else(|| line.strip_prefix("  - let: ")))
+            moved.iter().find_map(|line| line.strip_prefix("    as: ").or_else(|| line.strip_prefix("  - let: ")))
         else {
             continue;
         };
+        // The first line behind it that reads the name; of folded texts nobody says which line that is.
+        let rest = &lines[pair[1]..];
         let reads =
-            |line: &&&str| expressions(line).iter().any(|(_, text)| words(text).iter().any(|(_, word)| *word == name));
-        let Some(reader) = second.iter().position(|line| reads(&line)) else { continue };
-        if first.iter().chain(second).any(|line| line.contains(">-") || line.trim_start().starts_with('#')) {
+            |line: &&str| expressions(line).iter().any(|(_, text)| words(text).iter().any(|(_, word)| *word == name));
+        let Some(reader) = rest.iter().position(reads) else { continue };
+        let Some(end) = starts[place + 1..].iter().copied().find(|start| *start > pair[1] + reader) else { continue };
+        if lines[pair[0]..end].iter().any(|line| line.contains(">-")) {
             continue;
         }
         let text: Vec<&str> =
-            lines[..pair[0]].iter().chain(second).chain(first).chain(&lines[pair[2]..]).copied().collect();
+            lines[..pair[0]].iter().chain(&lines[pair[1]..end]).chain(moved).chain(&lines[end..]).copied().collect();
         found.push(Mistake {
             kind: "step before its source",
             path: file.path.clone(),
