@@ -82,13 +82,14 @@ fn first_keys_first(text: &str, node: &Node) -> String {
     let mut starts: Vec<usize> = Vec::new();
     for (number, (key, _)) in entries.iter().enumerate() {
         let mut start = line_start(key.range.start);
-        while number > 0 {
+        let comment_above = |start: usize| {
             let above = line_start(start.saturating_sub(1));
-            let is_comment = above < start && text.get(above..start).is_some_and(|line| line.starts_with('#'));
-            if !is_comment {
-                break;
+            (above < start && text.get(above..start).is_some_and(|line| line.starts_with('#'))).then_some(above)
+        };
+        if number > 0 {
+            while let Some(above) = comment_above(start) {
+                start = above;
             }
-            start = above;
         }
         starts.push(start);
     }

@@ -153,7 +153,7 @@ fn types(file: &File, files: &[File], chance: &mut Chance, found: &mut Vec<Mista
                 found.push(Mistake::line("misspelt type", file, number, &new));
             }
         }
-        if let Some(("via" | "role", value)) = key(line).map(|(name, value)| (name, value))
+        if let Some(("via" | "role", value)) = key(line)
             && file.kind() == "fetchers"
         {
             let name = line[value..].trim();
