@@ -118,7 +118,7 @@ pub(super) fn compare(of: &TestOf, case: &TestCase, observed: &Observed) -> Vec<
     }
     outcome(of, expect, observed, &mut found);
     unasked(observed, &mut found);
-    found.problems.sort_by(|a, b| (a.at.line, a.at.column).cmp(&(b.at.line, b.at.column)));
+    found.problems.sort_by_key(|a| (a.at.line, a.at.column));
     found.problems
 }
 

@@ -286,7 +286,7 @@ fn choose(all: Vec<Change>, sample: &Sample, listed: &Listed<'_>) -> Vec<Change>
             (!is_listed, Sha256::digest(text).into(), change)
         })
         .collect();
-    rated.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
+    rated.sort_by_key(|a| (a.0, a.1));
     let n_listed = rated.iter().filter(|(is_other, ..)| !is_other).count();
     let keep = sample.count.map_or(rated.len(), |count| n_listed + count);
     rated.into_iter().take(keep).map(|(_, _, change)| change).collect()
