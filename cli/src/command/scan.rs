@@ -7,8 +7,7 @@ use std::{path::Path, sync::Arc};
 use calipso_model::{Environment, Map, ObjectKey, Str, Value};
 use calipso_pipeline::{
     NoSecrets, Observer, Phase, Plan, PlanError, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan,
-    report::Blind,
-    scan, test_connections, work,
+    report::Blind, scan, test_connections, work,
 };
 use calipso_spec::{
     Specs,

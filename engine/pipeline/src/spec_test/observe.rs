@@ -186,6 +186,7 @@ async fn fetcher(bench: &Bench<'_>, stand: &Stand, name: &Str, case: &TestCase) 
         known: &known,
         ids: &stand.ids,
         coverage: Some(&bench.coverage),
+        trace: None,
         waits: false,
     };
     let fetched = fetch(&asking).await;
@@ -250,7 +251,8 @@ fn object_type(bench: &Bench<'_>, stand: &Stand, name: &Str, case: &TestCase) ->
         match stand.ids.key(name, &attributes) {
             Ok(key) => {
                 // The later document is the newer answer, unless the type can tell that it is not.
-                let is_older = merged.get(&key).is_some_and(|former| stand.ids.is_older(&key.object_type, &attributes, former));
+                let is_older =
+                    merged.get(&key).is_some_and(|former| stand.ids.is_older(&key.object_type, &attributes, former));
                 if !is_older {
                     merged.insert(key, attributes);
                 }
