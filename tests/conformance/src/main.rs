@@ -237,11 +237,17 @@ mod tests {
     fn rules_run_cases() {
         let exact = r#"{"value": "h-1", "mode": "exact"}"#;
         check(exact, "{subjects: [a subject], run: {value: '{{ given.input.host }}-1'}}", Ok(()));
-        check(exact, "{subjects: [a *], run: {value: '{{ given.input.host }}-2'}}", Err("\"h-1\" expected, \"h-2\" found"));
+        check(
+            exact,
+            "{subjects: [a *], run: {value: '{{ given.input.host }}-2'}}",
+            Err("\"h-1\" expected, \"h-2\" found"),
+        );
         check(exact, "{subjects: [b], run: {value: 1}}", Err("the map says nothing about it (a subject)"));
         check(exact, "{subjects: [a *], not_applicable: another thing}", Err("another thing"));
         let host = |host: &str| {
-            format!("{{subjects: ['*'], when: given.input.host == '{host}', run: {{value: '{{{{ given.input.host }}}}-1'}}}}")
+            format!(
+                "{{subjects: ['*'], when: given.input.host == '{host}', run: {{value: '{{{{ given.input.host }}}}-1'}}}}"
+            )
         };
         check(exact, &host("h"), Ok(()));
         check(exact, &host("i"), Err("the map says nothing about it (a subject)"));

@@ -76,8 +76,11 @@ fn rule(written: &Value) -> Result<Rule> {
         bail!("`{unknown}` is no key of a rule: {written}");
     }
     let subjects = keys.get("subjects").and_then(Value::as_list).context("a rule needs `subjects`")?;
-    let subjects =
-        subjects.iter().map(|text| text.as_str().map(Str::from)).collect::<Option<_>>().context("`subjects` are text")?;
+    let subjects = subjects
+        .iter()
+        .map(|text| text.as_str().map(Str::from))
+        .collect::<Option<_>>()
+        .context("`subjects` are text")?;
     if keys.contains_key("not_applicable") == keys.contains_key("run") {
         bail!("a rule needs either `not_applicable` or `run`: {written}");
     }
@@ -92,7 +95,8 @@ impl Rule {
         }
         let Some(when) = self.keys.get("when") else { return Ok(true) };
         let when = when.as_str().context("`when` is an expression")?;
-        Ok(tree::eval(&Value::text(&format!("{{{{ true if ({when}) else false }}}}")), names).context("`when`")? == Value::Bool(true))
+        Ok(tree::eval(&Value::text(&format!("{{{{ true if ({when}) else false }}}}")), names).context("`when`")?
+            == Value::Bool(true))
     }
 }
 
