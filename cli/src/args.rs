@@ -1,10 +1,14 @@
 //! The command line: what a user may type.
 
+mod authors;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::settings::SettingFlags;
+
+pub use self::authors::{Spec, Try};
 
 /// Discovers how a virtual network is really wired, from YAML specs.
 ///
@@ -65,6 +69,11 @@ pub enum Command {
     Fmt(Fmt),
     /// Run the tests beside the specs, and say what they do not reach.
     Test(Test),
+    /// Begin a spec: write an example of its kind, with a test that passes.
+    #[command(subcommand)]
+    Spec(Spec),
+    /// Run one fetcher once under one object, and show what each step asks, binds and emits. Nothing is stored.
+    Try(Try),
     /// Explain a diagnostic, a plan, an object, a link or a clique.
     #[command(subcommand_negates_reqs = true)]
     Explain(Explain),

@@ -141,6 +141,7 @@ fn run_at_once(session: &Session, cli: &Cli) -> Option<Result<(), Failure>> {
         Command::Check(args) => command::check::check(session, args),
         Command::Fmt(args) => command::fmt::run(session, args),
         Command::Test(args) if args.from_recording.is_none() => command::test::test(session, args),
+        Command::Spec(args::Spec::New { kind, name, dir }) => command::new::new(session, kind, name, dir.as_deref()),
         Command::Explain(args) if args.what.is_none() => match &args.code {
             Some(code) => command::specs::explain_code(code),
             None => Err(Failure::usage("say what to explain").help("`calipso explain codes` lists the diagnostics")),
@@ -171,6 +172,7 @@ async fn run(session: &Session, cli: &Cli) -> Result<(), Failure> {
         },
         Command::Env(what) => command::env::run(session, what).await,
         Command::Scan(args) => command::scan::run(session, args).await,
+        Command::Try(args) => command::trial::run(session, args).await,
         Command::Get(what) => command::look::get(session, what).await,
         Command::Graph(args) => command::look::graph(session, args).await,
         Command::Search(args) => command::look::search(session, args).await,
@@ -178,6 +180,7 @@ async fn run(session: &Session, cli: &Cli) -> Result<(), Failure> {
         Command::Test(args) => command::test::from_recording(session, args).await,
         Command::Check(_)
         | Command::Fmt(_)
+        | Command::Spec(_)
         | Command::Config(_)
         | Command::Schema(_)
         | Command::Reference(_)

@@ -15,3 +15,4 @@ mod secrets;
 mod serve;
 mod strangers;
 mod transcript;
+mod tutorial;

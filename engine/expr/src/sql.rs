@@ -146,6 +146,17 @@ impl SqlText {
         Ok((statement, params))
     }
 
+    /// The text as it is written, for people.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let piece = |piece: &Piece| match piece {
+            Piece::Literal(text) => text.to_string(),
+            Piece::Param(expr, _) => format!("{{{{ {} }}}}", expr.source().trim()),
+            Piece::Identifier(name, ..) => format!("{{{{ schema.{name} }}}}"),
+        };
+        self.0.iter().map(piece).collect()
+    }
+
     /// Names after `schema.`, with byte ranges in the source.
     #[must_use]
     pub fn identifiers(&self) -> Vec<(Str, usize, usize)> {

@@ -105,6 +105,7 @@ pub(crate) async fn lines_of(sessions: &Sessions, access: &Access) -> Vec<TestLi
         world: sessions,
         known: &known,
         coverage: sessions.coverage.as_deref(),
+        trace: None,
         effort: Effort::new(sessions),
         waits: sessions.waits,
     };

@@ -18,6 +18,7 @@ use crate::{
     merge::{Answered, Contribution, Members},
     scope_values::ScopeValues,
     step::{Effort, Emission, Lost, Machine, Run, StepFailure},
+    trace::Trace,
     world::World,
 };
 
@@ -32,6 +33,8 @@ pub(crate) struct Asking<'a> {
     pub(crate) known: &'a Known,
     pub(crate) ids: &'a Identities,
     pub(crate) coverage: Option<&'a Arc<Coverage>>,
+    /// Who looks on.
+    pub(crate) trace: Option<&'a Trace>,
     pub(crate) waits: bool,
 }
 
@@ -128,6 +131,7 @@ pub(crate) async fn fetch(asking: &Asking<'_>) -> Fetched {
         world: asking.world,
         known: asking.known,
         coverage: asking.coverage.map(|coverage| &**coverage),
+        trace: asking.trace,
         effort: Effort::new(asking.world),
         waits: asking.waits,
     };

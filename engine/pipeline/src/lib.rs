@@ -18,6 +18,8 @@ mod known;
 mod merge;
 mod scope_values;
 mod step;
+mod trace;
+mod trial;
 mod world;
 
 pub use connection::{ConfigProblem, NoSecrets, SecretSource};
@@ -27,4 +29,6 @@ pub use report::{FailureReport, ScanReport, StaleScope};
 pub use scan::{Observer, Phase, Quiet, ScanError, ScanMode, ScanRequest, scan};
 pub use spec_test::{TestReport, run_spec_tests};
 pub use tokio_util::sync::CancellationToken;
+pub use trace::{Question, Traced};
+pub use trial::{Trial, TrialError, TrialRequest, try_fetcher};
 pub use work::{Clock, Doors, LayeredSpecs, Settings, SpecSource, Worker, own_specs};

@@ -14,7 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{connection::SecretSource, merge::Inventory, plan::Plan, report::ScanReport};
 
-pub(crate) use self::{derive::State, run::sessions};
+pub(crate) use self::{
+    derive::State,
+    run::{document, sessions},
+};
 
 /// What is scanned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -23,6 +23,7 @@ use crate::{
     answer::{FailureKind, Why},
     coverage::Coverage,
     known::Known,
+    trace::Trace,
     world::World,
 };
 
@@ -35,6 +36,8 @@ pub(crate) struct Machine<'a> {
     pub(crate) world: &'a dyn World,
     pub(crate) known: &'a Known,
     pub(crate) coverage: Option<&'a Coverage>,
+    /// Who looks on.
+    pub(crate) trace: Option<&'a Trace>,
     /// What its expressions did so far.
     pub(crate) effort: Effort<'a>,
     /// Whether waiting between attempts takes real time.
@@ -233,6 +236,9 @@ impl<'a> Machine<'a> {
                     Ok(true) => self.cover(&step.at, "when true"),
                     Ok(false) => {
                         self.cover(&step.at, "when false");
+                        if let Some(trace) = self.trace {
+                            trace.skipped(step);
+                        }
                         return Done::default();
                     }
                     Err(error) => {
@@ -250,7 +256,7 @@ impl<'a> Machine<'a> {
             if step.each.is_none() {
                 self.cover(&step.at, "step");
             }
-            match &step.verb {
+            let done = match &step.verb {
                 Verb::Let(value) => self.let_value(step, value, &mut frame),
                 Verb::Emit(emit) => self.emit(step, emit, &mut frame),
                 Verb::Stop(stop) => self.stop(step, stop, &mut frame),
@@ -262,9 +268,18 @@ impl<'a> Machine<'a> {
                     done.run.fail(step, Why::new(FailureKind::Expression, "this verb works only in workflows"));
                     done.spoil(step)
                 }
-            }
+            };
+            self.tell(step, &done);
+            done
         }
         .boxed()
+    }
+
+    /// Shows what a step came to, if anybody looks on.
+    fn tell(&self, step: &Step, done: &Done) {
+        let Some(trace) = self.trace else { return };
+        let named = |(slot, value): &(Slot, Value)| Some((self.layout.name(*slot)?.clone(), value.clone()));
+        trace.done(step, done.binds.iter().filter_map(named).collect(), done);
     }
 
     pub(crate) fn cover(&self, at: &At, branch: &str) {

@@ -105,6 +105,7 @@ impl Sessions {
             world: &world,
             known: &known,
             coverage: self.coverage.as_deref(),
+            trace: None,
             effort: Effort::new(&world),
             waits: self.waits,
         };

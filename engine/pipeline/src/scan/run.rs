@@ -255,6 +255,7 @@ async fn run_jobs(
                 known: &known,
                 ids: &shared.ids,
                 coverage: None,
+                trace: None,
                 waits: shared.waits,
             };
             let fetched = fetch(&asking).await;

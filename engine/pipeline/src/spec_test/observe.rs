@@ -186,6 +186,7 @@ async fn fetcher(bench: &Bench<'_>, stand: &Stand, name: &Str, case: &TestCase) 
         known: &known,
         ids: &stand.ids,
         coverage: Some(&bench.coverage),
+        trace: None,
         waits: false,
     };
     let fetched = fetch(&asking).await;

@@ -14,6 +14,7 @@ use crate::{
     answer::{AnswerView, Asked, FailureKind, Outcome, Why},
     connection::basic_login,
     step::{Done, Machine, Run, collect, lookup::lookup},
+    trace::Question,
     world::{HttpAsk, RunAsk, SqlAsk},
 };
 
@@ -26,6 +27,34 @@ enum One {
         negative: bool,
     },
     Fault(EvalError),
+}
+
+impl One {
+    /// What whoever looks on sees of it.
+    fn of(&self, asked: String) -> Question {
+        let (outcome, why, value) = match self {
+            Self::Value(value @ Value::Null, ..) => ("none", None, Some(value.clone())),
+            Self::Value(value, ..) => ("answer", None, Some(value.clone())),
+            Self::Failed { why, negative: true } => ("negative answer", Some(why.sentence.clone()), None),
+            Self::Failed { why, negative: false } => ("no answer", Some(why.sentence.clone()), None),
+            Self::Fault(error) => ("not asked", Some(error.to_string()), None),
+        };
+        Question { asked, outcome, why, value }
+    }
+}
+
+/// A request as whoever looks on sees it: headers and body may be anything, and are left out.
+fn told_http(ask: &HttpAsk<'_>) -> String {
+    let query: Vec<String> = ask.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let mark = if query.is_empty() { "" } else { "?" };
+    format!("{} {}{mark}{}", ask.step.method, ask.path, query.join("&"))
+}
+
+/// A command as whoever looks on sees it, with the host.
+fn told_command(words: &[String], host: Option<&Value>) -> String {
+    let field = |name: &str| host.and_then(Value::as_map).and_then(|map| map.get(name)).and_then(Value::as_str);
+    let at = field("host").or_else(|| field("id")).map(|host| format!("  at {host}")).unwrap_or_default();
+    format!("{}{at}", words.join(" "))
 }
 
 /// How often a passing trouble of the server is asked again where a step does not say.
@@ -126,10 +155,14 @@ impl Machine<'_> {
         let retry = step.retry.as_ref();
         let mut attempt = 0;
         loop {
-            let one = match self.attempt(step, frame, attempt).await {
-                Ok(asked) => self.judged(step, frame, asked),
+            let mut asked = String::new();
+            let one = match self.attempt(step, frame, attempt, &mut asked).await {
+                Ok(answered) => self.judged(step, frame, answered),
                 Err(error) => One::Fault(error),
             };
+            if let Some(trace) = self.trace {
+                trace.asked(step, one.of(asked));
+            }
             let (more, delay_secs) = match (retry, &one) {
                 (Some(retry), One::Failed { negative: false, .. }) => (attempt < retry.times, retry.delay_secs),
                 (Some(retry), One::Value(value, ..)) => match &retry.until {
@@ -165,7 +198,12 @@ impl Machine<'_> {
     }
 
     /// Sends what the step says once.
-    async fn attempt(&self, step: &Step, frame: &Frame, attempt: u32) -> Result<Asked, EvalError> {
+    async fn attempt(&self, step: &Step, frame: &Frame, attempt: u32, asked: &mut String) -> Result<Asked, EvalError> {
+        let mut tell = |text: &dyn Fn() -> String| {
+            if self.trace.is_some() {
+                *asked = text();
+            }
+        };
         let timeout = step.timeout_secs.map(Duration::from_secs);
         match &step.verb {
             Verb::Http(http) => {
@@ -190,16 +228,22 @@ impl Machine<'_> {
                 if ask.body.as_ref().is_some_and(holds_marker) {
                     return Err(spoiled());
                 }
+                tell(&|| told_http(&ask));
                 Ok(self.world.http(ask).await)
             }
             Verb::Run(run) => {
                 let mut fuel = Fuel::default();
                 let host = run.at.as_ref().map(|at| at.eval(frame, &mut fuel)).transpose()?;
                 let words = run.words.eval(frame, &mut fuel)?;
+                tell(&|| told_command(&words, host.as_ref()));
                 Ok(self.world.run(RunAsk { step: run, host, words, timeout, attempt }).await)
             }
-            Verb::Sql(sql) => self.world.sql(SqlAsk { via: &sql.via, text: &sql.text, frame, timeout, attempt }).await,
+            Verb::Sql(sql) => {
+                tell(&|| sql.text.shown());
+                self.world.sql(SqlAsk { via: &sql.via, text: &sql.text, frame, timeout, attempt }).await
+            }
             Verb::Lookup(step) => {
+                tell(&|| step.object_type.to_string());
                 let found = lookup(step, self.known, frame)?;
                 Ok(Asked { outcome: Outcome::Answer(Value::list(found)), answer: AnswerView::default() })
             }
