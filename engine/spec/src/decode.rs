@@ -447,8 +447,8 @@ pub(crate) fn text(cx: &mut Cx<'_>, node: &Node, key: &str) -> Option<Str> {
 /// A list of texts with their places.
 pub(crate) fn texts(cx: &mut Cx<'_>, node: &Node, key: &str) -> Option<Vec<(Str, Range<usize>)>> {
     let items = list(cx, node, key)?;
-    // An environment may have none of these.
-    if !["mechanism_drivers", "type_drivers", "flags"].contains(&key) {
+    // An environment or a clique type may have none of these, and say so.
+    if !["mechanism_drivers", "type_drivers", "flags", "constraints"].contains(&key) {
         not_empty(cx, node, key);
     }
     Some(items.iter().filter_map(|item| some_text(cx, item, key).map(|text| (text, item.range.clone()))).collect())

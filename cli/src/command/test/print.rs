@@ -46,8 +46,7 @@ fn number(number: usize) -> Value {
 
 /// As data.
 pub(super) fn data(report: &TestReport, unreached: &[Unreached], shape: Shape) -> String {
-    let problem =
-        |problem: &Problem| map([("at", Value::text(&problem.at.to_string())), ("text", Value::text(&problem.text))]);
+    let problem = |problem: &Problem| Value::text(&format!("{}: {}", problem.at, problem.text));
     let case = |case: &CaseResult| {
         map([
             ("kind", Value::text(case.kind)),

@@ -245,9 +245,10 @@ impl<'d> Finder<'d> {
     /// The cause of something that was fetched; none when it is one by itself.
     fn explains_own(&self, unit: &Unit, host: Option<&str>) -> Option<usize> {
         if let Some((before, after)) = unit.texts()
-            && let Some(cause) = self.renamed(before, after, host) {
-                return Some(cause);
-            }
+            && let Some(cause) = self.renamed(before, after, host)
+        {
+            return Some(cause);
+        }
         let sides = [(Side::Before, &unit.before), (Side::After, &unit.after)];
         if unit.kind == UnitKind::Element || unit.before.is_none() != unit.after.is_none() {
             return sides.into_iter().find_map(|(side, value)| self.told(&self.unique, side, value.as_ref()?, host));
