@@ -100,12 +100,14 @@ fn chosen(tests: &[SpecTest], filter: Option<&str>) -> Vec<SpecTest> {
 }
 
 fn verdict(report: &TestReport, n_unreached: usize) -> Result<(), Failure> {
-    let n_failed = report.cases.iter().filter(|case| !case.problems.is_empty()).count();
+    let n_failed = report.cases.iter().filter(|case| case.failed()).count();
+    let n_idle = print::idle(report).count();
     if report.cases.is_empty() {
         return Err(Failure::new(Exit::Findings, "no test was run").help("tests lie beside specs, as NAME.test.yaml"));
     }
-    if n_failed > 0 || n_unreached > 0 {
-        let message = format!("{n_failed} tests failed, {n_unreached} branches are not reached");
+    if n_failed > 0 || n_unreached > 0 || n_idle > 0 {
+        let idle = if n_idle > 0 { format!(", nothing asked for {n_idle} answers") } else { String::new() };
+        let message = format!("{n_failed} tests failed, {n_unreached} branches are not reached{idle}");
         return Err(Failure::new(Exit::Findings, message));
     }
     Ok(())

@@ -73,6 +73,16 @@ pub struct Problem {
     pub text: String,
     /// What would make the test expect what was found, if it can be said.
     pub mend: Option<Edit>,
+    /// Whether the case holds all the same: an answer is left that nothing asked for.
+    pub is_idle: bool,
+}
+
+impl CaseResult {
+    /// Whether something is not as the case expects it.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.problems.iter().any(|problem| !problem.is_idle)
+    }
 }
 
 /// What cases are run with.
@@ -105,7 +115,7 @@ impl<'a> Bench<'a> {
     async fn problems(&self, of: &TestOf, case: &TestCase) -> Vec<Problem> {
         match self.observe(of, case).await {
             Ok(observed) => expect::compare(of, case, &observed),
-            Err(text) => vec![Problem { at: case.at.clone(), text, mend: None }],
+            Err(text) => vec![Problem { at: case.at.clone(), text, mend: None, is_idle: false }],
         }
     }
 }

@@ -12,7 +12,12 @@ use calipso_spec::{Diagnostic, Severity};
 use crate::{args::Shape, show};
 
 fn failed(report: &TestReport) -> impl Iterator<Item = &CaseResult> {
-    report.cases.iter().filter(|case| !case.problems.is_empty())
+    report.cases.iter().filter(|case| case.failed())
+}
+
+/// Answers of cases that hold, which nothing asked for.
+pub(super) fn idle(report: &TestReport) -> impl Iterator<Item = &Problem> {
+    report.cases.iter().filter(|case| !case.failed()).flat_map(|case| &case.problems)
 }
 
 /// For people.
@@ -23,6 +28,9 @@ pub(super) fn text(report: &TestReport, unreached: &[Unreached]) -> String {
         for problem in &case.problems {
             let _ = writeln!(text, "    {}: {}", problem.at, problem.text);
         }
+    }
+    for problem in idle(report) {
+        let _ = writeln!(text, "{}: {}", problem.at, problem.text);
     }
     for branch in unreached {
         let _ = writeln!(text, "no test reaches {} {}: {} ({})", branch.kind, branch.spec, branch.branch, branch.at);
@@ -67,6 +75,7 @@ pub(super) fn data(report: &TestReport, unreached: &[Unreached], shape: Shape) -
     let whole = map([
         ("passed", number(report.cases.len() - failed(report).count())),
         ("failed", Value::list(failed(report).map(case).collect())),
+        ("unasked", Value::list(idle(report).map(problem).collect())),
         ("branches", number(report.n_branches)),
         ("unreached", Value::list(unreached.iter().map(branch).collect())),
         ("errors", Value::list(Vec::new())),
@@ -80,6 +89,7 @@ pub(super) fn errors(diagnostics: &str, shape: Shape) -> String {
     let whole = map([
         ("passed", number(0)),
         ("failed", Value::list(Vec::new())),
+        ("unasked", Value::list(Vec::new())),
         ("branches", number(0)),
         ("unreached", Value::list(Vec::new())),
         ("errors", list),
@@ -109,6 +119,9 @@ pub(super) fn github(report: &TestReport, unreached: &[Unreached]) -> String {
             line(&problem.at, &title, &problem.text);
         }
     }
+    for problem in idle(report) {
+        line(&problem.at, "an answer", &problem.text);
+    }
     for branch in unreached {
         let title = format!("{} {}", branch.kind, branch.spec);
         line(&branch.at, &title, &format!("no test reaches this: {}", branch.branch));
@@ -132,7 +145,7 @@ pub(super) fn junit(report: &TestReport) -> String {
         failed(report).count()
     );
     for (name, cases) in suites {
-        let n_failed = cases.iter().filter(|case| !case.problems.is_empty()).count();
+        let n_failed = cases.iter().filter(|case| case.failed()).count();
         let seconds: f64 = cases.iter().map(|case| case.took.as_secs_f64()).sum();
         let _ = writeln!(
             out,
@@ -150,7 +163,7 @@ pub(super) fn junit(report: &TestReport) -> String {
                 case.at.line,
                 case.took.as_secs_f64()
             );
-            let Some(first) = case.problems.first() else {
+            let Some(first) = case.problems.first().filter(|_| case.failed()) else {
                 out.push_str("/>\n");
                 continue;
             };

@@ -26,7 +26,7 @@ impl Found<'_> {
     /// A problem at a place inside `expect`, which nothing but the author can mend.
     fn add(&mut self, path: &[String], text: impl Into<String>) {
         let path = inside(path);
-        self.problems.push(Problem { at: self.case.place(&path), text: text.into(), mend: None });
+        self.problems.push(Problem { at: self.case.place(&path), text: text.into(), mend: None, is_idle: false });
     }
 
     /// A problem at a place inside `expect`, and what would make it expected.
@@ -37,7 +37,7 @@ impl Found<'_> {
     fn mendable_at(&mut self, path: &[String], mend_at: &[String], text: impl Into<String>, mend: &Mend) {
         let at = self.case.place(&inside(path));
         let mend = self.case.mend(&inside(mend_at), mend);
-        self.problems.push(Problem { at, text: text.into(), mend });
+        self.problems.push(Problem { at, text: text.into(), mend, is_idle: false });
     }
 
     /// What differs, field by field, each at its own place.
@@ -128,7 +128,7 @@ fn applies(expect: &Map, observed: &Observed, found: &mut Found<'_>) -> bool {
     match (&observed.unused, wanted) {
         (Some(why), true) => {
             let at = found.case.place(&["environment"]);
-            found.problems.push(Problem { at, text: why.clone(), mend: None });
+            found.problems.push(Problem { at, text: why.clone(), mend: None, is_idle: false });
             true
         }
         (Some(_), false) => true,
@@ -218,7 +218,7 @@ fn unasked(observed: &Observed, found: &mut Found<'_>) {
     for (list, number) in &observed.unasked {
         let at: At = found.case.place(&["answers", list, &number.to_string()]);
         let text = "nothing asked for this answer: mend it, or take it out".to_owned();
-        found.problems.push(Problem { at, text, mend: None });
+        found.problems.push(Problem { at, text, mend: None, is_idle: true });
     }
 }
 

@@ -43,7 +43,7 @@ fn changes_are_named_by_their_place_in_the_spec() {
     let ids: Vec<String> = of_link(&all).iter().map(|change| change.name()).collect();
     for wanted in [
         "drop when at rules[by name].from.when",
-        "change from at cardinality.from (one -> many)",
+        "drop cardinality at cardinality",
         "drop a part of both keys at rules[by name] ([from.host, from.port], [to.host, to.number] -> [from.port], [to.number])",
         "drop when at rules[by name].from.when",
         "flip a comparison at rules[by name].from.when (== -> !=)",
@@ -79,7 +79,7 @@ fn a_change_is_made_in_one_place_and_the_rest_stays_as_it_was() {
     );
     assert_eq!(both.rules[0].from.key.as_ref().unwrap().source(), "[from.host]");
     assert_eq!(both.rules[0].to.key.as_ref().unwrap().source(), "[to.host]");
-    assert!(before.from_one && !of("change from at cardinality.from (one -> many)").from_one);
+    assert!(before.from_one && !of("drop cardinality at cardinality").from_one);
     assert_eq!((&*both.head.description, both.rules[0].name.as_ref()), ("A card is in a port.", "by name"));
 }
 

@@ -245,7 +245,7 @@ cases:
         );
         assert_eq!(
             difference(&["expect", "objects_exact", "1"], Mend::Add("n".into(), value("null"))),
-            (vec![], one("          n: null"))
+            (vec![], one(r#"          "n": null"#))
         );
         assert_eq!(
             difference(&list, Mend::Append(value(r#"{"id": "d", "type": "a"}"#))),
