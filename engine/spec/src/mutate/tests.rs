@@ -1,3 +1,5 @@
+//! Changes are made in one place, named by it, and only in what is in force.
+
 use std::sync::Arc;
 
 use calipso_model::Str;
