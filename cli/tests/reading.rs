@@ -303,9 +303,9 @@ fn what_is_stale_is_marked_wherever_it_is_shown() {
     assert!(String::from_utf8_lossy(&output.stderr).starts_with("stale: "), "one object says it beside its document");
     // The revision before is what was known then.
     assert!(!place.ok(&["get", "objects", "cloud", "--revision", "1"]).contains("STALE"));
-    // The path ends at the card, and it says why.
+    // The path ends, and it says why: what was made up here names no network, so that of the clique refuses it.
     let text = place.ok(&["graph", "cloud", "instance/i1"]);
-    assert!(text.contains("the path ends: vnic ") && text.contains("it has no `device`"), "{text}");
+    assert!(text.contains("the path ends: instance ") && text.contains("network refuses its links"), "{text}");
 }
 
 #[test]
