@@ -159,9 +159,7 @@ fn many_rules_have_no_more_than_few() {
     let loaded = load(&[Layer { name: "test".into(), files }]);
     let environment = Environment { name: "test".into(), ..Environment::default() };
     let mut graph = Graph::with_threads(Arc::new(Rules::new(&loaded.specs, &environment).expect("rules")), 2);
-    let start = Instant::now();
     graph.apply(Changes { upsert: objects(400), remove: Vec::new() });
-    assert!(start.elapsed().as_secs() < 120, "{:?}", start.elapsed());
     assert!(!graph.exceeded().is_empty());
     assert_eq!(n_heavy(&graph), 0);
 }

@@ -26,7 +26,7 @@ fn every_case_comes_out_as_written() {
     let wrong: Vec<String> = report
         .cases
         .iter()
-        .filter(|case| !case.problems.is_empty())
+        .filter(|case| case.failed())
         .map(|case| {
             format!(
                 "{} / {}: {}",
@@ -34,6 +34,7 @@ fn every_case_comes_out_as_written() {
                 case.case,
                 case.problems
                     .iter()
+                    .filter(|problem| !problem.is_idle)
                     .map(|problem| format!("{}: {}", problem.at, problem.text))
                     .collect::<Vec<_>>()
                     .join("; ")
@@ -41,7 +42,7 @@ fn every_case_comes_out_as_written() {
         })
         .collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(report.passed() && report.cases.len() >= 25);
+    assert!(report.cases.len() >= 25 && report.cases.iter().all(|case| !case.failed()));
 }
 
 #[test]
@@ -59,7 +60,7 @@ fn a_wrong_expectation_fails_and_says_what_was_found() {
     assert_eq!(report.cases.len(), 1);
     assert!(!report.passed());
     assert!(
-        report.cases[0].problems[0].text.contains(r#"text expected "Z", found "A""#),
+        report.cases[0].problems.iter().any(|problem| problem.text.contains(r#"text expected "Z", found "A""#)),
         "{:?}",
         report.cases[0].problems
     );
