@@ -225,3 +225,25 @@ fn the_specs_of_an_environment_count_in_every_command() {
     let (code, text) = place.run(&["explain", "link", "cloud", "instance-network", "alpha-vm1", "alpha-net1"]);
     assert!(code == 0 && text.contains("specs of cloud/link_types/instance-network.yaml"), "{text}");
 }
+
+#[test]
+fn tests_of_a_spec_that_another_replaces_are_said_to_be_left_out() {
+    let place = Place::new();
+    let case = |found: &str| {
+        format!(
+            "schema: test/v1\nof: {{fetcher: rooms}}\ncases:\n  - name: one\n    parent: {{type: host, id: h, host: h}}\n    \
+             answers: {{commands: [{{run: cat /rooms, stdout: '[{{\"name\": \"{found}\"}}]'}}]}}\n    \
+             expect: {{objects_exact: [{{type: room, id: {found}}}]}}\n"
+        )
+    };
+    for (layer, found) in [("first", "a"), ("second", "b")] {
+        place.layer(layer);
+        place.write(&format!("{layer}/fetchers/rooms.test.yaml"), &case(found));
+    }
+    let (_, text) = place.run(&["test", "--no-coverage", "--specs", "first", "--specs", "second", "rooms"]);
+    let wanted = "left out first/fetchers/rooms.test.yaml: second/fetchers/rooms.yaml stands for what it tests";
+    assert!(text.contains(wanted) && text.contains("1 passed, 0 failed"), "{text}");
+    let (_, text) =
+        place.run(&["test", "--no-coverage", "-o", "json", "--specs", "first", "--specs", "second", "rooms"]);
+    assert!(text.contains("\"left_out\"") && text.contains("first/fetchers/rooms.test.yaml"), "{text}");
+}

@@ -52,8 +52,10 @@ fn once(session: &Session, args: &args::Test) -> Result<(), Failure> {
     }
     match (args.format, args.shape()) {
         (TestFormat::Github, _) => print!("{}", print::github(&report, unreached)),
-        (TestFormat::Text, Shape::Table | Shape::Tree) => print!("{}", print::text(&report, unreached)),
-        (TestFormat::Text, shape) => print!("{}", print::data(&report, unreached, shape)),
+        (TestFormat::Text, Shape::Table | Shape::Tree) => {
+            print!("{}", print::text(&report, unreached, &loaded.left_out))
+        }
+        (TestFormat::Text, shape) => print!("{}", print::data(&report, unreached, &loaded.left_out, shape)),
     }
     verdict(&report, unreached.len())
 }
