@@ -60,6 +60,7 @@ impl Cloud {
             plan: Arc::new(plan(&self.specs, &self.environment).expect("the environment has a plan")),
             door: Arc::new(Once::new(door)),
             store: Arc::clone(&self.store),
+            residents: Arc::default(),
             secrets: &NoSecrets,
             scrubber: Arc::new(Scrubber::new()),
             mode: ScanMode::Full,

@@ -123,6 +123,7 @@ async fn scan_once(store: Arc<dyn Backend>, holder: &str, door: Slow) -> Result<
         plan: Arc::new(plan(&specs, &shop()).expect("the shop has a plan")),
         door: Arc::new(Once::new(door)),
         store,
+        residents: Arc::default(),
         secrets: &NoSecrets,
         scrubber: Arc::new(Scrubber::new()),
         mode: ScanMode::Full,

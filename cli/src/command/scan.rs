@@ -172,6 +172,7 @@ pub async fn perform(
         plan,
         door,
         store: Arc::clone(&store) as Arc<dyn Store>,
+        residents: Arc::default(),
         secrets,
         scrubber,
         mode: wanted.mode.clone(),

@@ -24,7 +24,8 @@ pub fn same_list(a: &[Value], b: &[Value]) -> bool {
 /// Whether two maps are the same.
 #[must_use]
 pub fn same_map(a: &Map, b: &Map) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && same(&a.1, &b.1))
+    let (a, b) = (a.iter().as_slice(), b.iter().as_slice());
+    std::ptr::eq(a, b) || a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && same(&a.1, &b.1))
 }
 
 /// Whether two objects are the same.

@@ -2,22 +2,25 @@
 
 mod check;
 mod place;
+mod places;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use calipso_expr::{EvalError, Frame, Fuel, Tree};
 use calipso_model::{Map, ObjectKey, Str, Value};
-use calipso_spec::checked::{Form, ObjectType, Specs};
+use calipso_spec::checked::{Folder, Form, ObjectType, Specs};
 
 use crate::{
     answer::{FailureKind, Why},
     coverage::Coverage,
+    known::{Row, Standing},
     scope_values::ScopeValues,
 };
 
 pub(crate) use self::{
     check::{checked, shown},
-    place::{Placement, place, with_identity},
+    place::{Placement, place},
+    places::Places,
 };
 
 /// Type name of the root, which is no object itself.
@@ -30,12 +33,49 @@ pub(crate) struct Identities {
     pub(crate) values: ScopeValues,
     pub(crate) environment: Str,
     pub(crate) coverage: Option<Arc<Coverage>>,
+    names: Arc<FieldNames>,
 }
 
-/// What a form says of one object.
-pub(crate) struct Identity<'a> {
-    pub(crate) form: &'a Form,
-    pub(crate) key: ObjectKey,
+/// Names of the fields that every object has; shared by all documents.
+struct FieldNames {
+    environment: Str,
+    id: Str,
+    id_path: Str,
+    name: Str,
+    name_path: Str,
+    object_name: Str,
+    object_type: Str,
+    parent_id: Str,
+    parent_text: Str,
+    parent_type: Str,
+    show_in_tree: Str,
+    text: Str,
+}
+
+impl Default for FieldNames {
+    fn default() -> Self {
+        Self {
+            environment: "environment".into(),
+            id: "id".into(),
+            id_path: "id_path".into(),
+            name: "name".into(),
+            name_path: "name_path".into(),
+            object_name: "object_name".into(),
+            object_type: "type".into(),
+            parent_id: "parent_id".into(),
+            parent_text: "parent_text".into(),
+            parent_type: "parent_type".into(),
+            show_in_tree: "show_in_tree".into(),
+            text: "text".into(),
+        }
+    }
+}
+
+/// What its form says of one object.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    /// Number of the form among those of the type.
+    form: usize,
     pub(crate) name: Str,
     pub(crate) object_name: Str,
     pub(crate) parent: ObjectKey,
@@ -43,7 +83,13 @@ pub(crate) struct Identity<'a> {
 
 impl Identities {
     pub(crate) fn new(specs: &Specs, values: ScopeValues, environment: &Str) -> Self {
-        Self { types: specs.object_types.clone(), values, environment: environment.clone(), coverage: None }
+        Self {
+            types: specs.object_types.clone(),
+            values,
+            environment: environment.clone(),
+            coverage: None,
+            names: Arc::default(),
+        }
     }
 
     /// The key of the root.
@@ -68,7 +114,7 @@ impl Identities {
     pub(crate) fn key(&self, type_name: &Str, attributes: &Map) -> Result<ObjectKey, Why> {
         let object_type = self.object_type(type_name)?;
         let frame = self.frame(object_type, attributes);
-        let form = self.form(object_type, &frame)?;
+        let (_, form) = self.form(object_type, &frame)?;
         let id = text(&form.id, &frame).map_err(|error| wrong(type_name, "id", &error))?;
         if id.is_empty() {
             return Err(Why::new(FailureKind::Identity, format!("the id of a {type_name} would be empty")));
@@ -80,11 +126,11 @@ impl Identities {
     ///
     /// # Errors
     /// A part cannot be computed.
-    pub(crate) fn identity<'a>(&'a self, key: &ObjectKey, attributes: &Map) -> Result<Identity<'a>, Why> {
+    pub(crate) fn identity(&self, key: &ObjectKey, attributes: &Map) -> Result<Identity, Why> {
         let type_name = &key.object_type;
         let object_type = self.object_type(type_name)?;
         let frame = self.frame(object_type, attributes);
-        let form = self.form(object_type, &frame)?;
+        let (number, form) = self.form(object_type, &frame)?;
         let name = text(&form.display_name, &frame).map_err(|error| wrong(type_name, "name", &error))?;
         let name = if name.is_empty() { key.id.clone() } else { name };
         let object_name = match &form.object_name {
@@ -98,7 +144,42 @@ impl Identities {
                 id: text(id, &frame).map_err(|error| wrong(type_name, "parent", &error))?,
             },
         };
-        Ok(Identity { form, key: key.clone(), name, object_name, parent })
+        Ok(Identity { form: number, name, object_name, parent })
+    }
+
+    /// What is seen of an object of which this is known.
+    pub(crate) fn row(&self, key: &ObjectKey, attributes: Map) -> Row {
+        let mut document = attributes;
+        let id = Value::Str(key.id.clone());
+        let object_type = Value::Str(key.object_type.clone());
+        let names = &self.names;
+        match self.identity(key, &document) {
+            Ok(identity) => {
+                let environment = Value::Str(self.environment.clone());
+                let name = Value::Str(identity.name.clone());
+                let object_name = Value::Str(identity.object_name.clone());
+                let fields = [
+                    (&names.environment, Some(&environment)),
+                    (&names.id, Some(&id)),
+                    (&names.name, Some(&name)),
+                    (&names.object_name, Some(&object_name)),
+                    (&names.object_type, Some(&object_type)),
+                ];
+                document.merge(fields.into_iter());
+                Row { document, standing: Standing::Known(identity) }
+            }
+            Err(why) => {
+                document.merge([(&names.id, Some(&id)), (&names.object_type, Some(&object_type))].into_iter());
+                Row { document, standing: Standing::Unknown(why.sentence) }
+            }
+        }
+    }
+
+    /// What is seen of the root.
+    pub(crate) fn root_document(&self) -> Map {
+        let name = || Value::Str(self.environment.clone());
+        let fields = [("environment", name()), ("id", name()), ("name", name()), ("type", Value::text(ROOT))];
+        Map::from_pairs(fields.into_iter().map(|(field, value)| (field.into(), value)).collect())
     }
 
     /// What says how new an object is, where its type has that.
@@ -116,18 +197,24 @@ impl Identities {
         old.kind() == new.kind() && new.total_cmp(&old) == std::cmp::Ordering::Less
     }
 
+    /// The folders of a form of a type, from the outside in.
+    fn folders(&self, type_name: &str, form: usize) -> &[Folder] {
+        let form = self.types.get(type_name).and_then(|object_type| object_type.forms.get(form));
+        form.map(|form| form.folders.as_slice()).unwrap_or_default()
+    }
+
     fn object_type(&self, name: &Str) -> Result<&Arc<ObjectType>, Why> {
         self.types.get(name).ok_or_else(|| Why::new(FailureKind::Identity, format!("there is no object type {name}")))
     }
 
-    fn form<'a>(&self, object_type: &'a ObjectType, frame: &Frame) -> Result<&'a Form, Why> {
-        for form in &object_type.forms {
+    fn form<'a>(&self, object_type: &'a ObjectType, frame: &Frame) -> Result<(usize, &'a Form), Why> {
+        for (number, form) in object_type.forms.iter().enumerate() {
             match form.when.as_ref().map_or(Ok(true), |when| when.holds(frame, &mut Fuel::default())) {
                 Ok(true) => {
                     if let Some(coverage) = &self.coverage {
                         coverage.reach(&form.at, "form");
                     }
-                    return Ok(form);
+                    return Ok((number, form));
                 }
                 Ok(false) => {}
                 Err(error) => return Err(wrong(&object_type.head.name, "form", &error)),

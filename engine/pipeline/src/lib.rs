@@ -12,6 +12,7 @@ pub mod spec_test;
 pub mod work;
 
 mod coverage;
+mod environment;
 mod fetch;
 mod identity;
 mod known;
@@ -24,6 +25,7 @@ mod world;
 
 pub use connection::{ConfigProblem, NoSecrets, SecretSource};
 pub use conntest::{TestLine, test_connections};
+pub use environment::Residents;
 pub use plan::{Choice, Plan, PlanError, PlannedConnection, PlannedFetcher, plan};
 pub use report::{FailureReport, ScanReport, StaleScope};
 pub use scan::{Observer, Phase, Quiet, ScanError, ScanMode, ScanRequest, scan};

@@ -11,9 +11,9 @@ use std::{
     sync::Arc,
 };
 
-use calipso_model::{Map, ObjectKey, Str, Value};
+use calipso_model::{Map, ObjectKey, Str, Value, same::same_map};
 use calipso_spec::checked::ObjectType;
-use calipso_store::{Member, ScopeChanges, ScopeKey, ScopeRecord};
+use calipso_store::{ScopeChanges, ScopeKey, ScopeRecord};
 
 use self::scope::Scope;
 
@@ -23,6 +23,13 @@ pub(crate) struct Contribution {
     pub(crate) attributes: Map,
     pub(crate) asserts: bool,
     pub(crate) at: Str,
+}
+
+impl Contribution {
+    /// Whether the same follows from both for the object.
+    fn says_the_same(&self, other: &Self) -> bool {
+        self.asserts == other.asserts && same_map(&self.attributes, &other.attributes)
+    }
 }
 
 /// What a run brought for one scope.
@@ -63,17 +70,20 @@ impl Answered {
     }
 }
 
-/// All scopes of one environment.
-#[derive(Debug, Default)]
+/// All scopes of one environment. Cloning is cheap: what does not change afterwards is shared.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Inventory {
-    scopes: BTreeMap<Arc<ScopeKey>, Scope>,
-    /// By object: the scopes that know it, in the order in which they contribute.
-    holders: BTreeMap<ObjectKey, BTreeSet<(u32, Arc<ScopeKey>)>>,
-    changed: BTreeSet<Arc<ScopeKey>>,
-    removed: BTreeSet<Arc<ScopeKey>>,
-    /// Types of which an object came, went or changed since this was last taken.
-    touched: BTreeSet<Str>,
+    scopes: BTreeMap<Arc<ScopeKey>, Arc<Scope>>,
+    /// By type, by id: the scopes that know an object.
+    holders: BTreeMap<Str, Arc<BTreeMap<Str, Holders>>>,
+    /// Scopes that are not as the store has them, each as it is stored.
+    unsaved: BTreeMap<Arc<ScopeKey>, Option<Arc<Scope>>>,
+    /// Objects that came, went or changed since this was last taken.
+    touched: BTreeSet<ObjectKey>,
 }
+
+/// The scopes that know an object, in the order in which they contribute, and whether each says that it exists.
+type Holders = Vec<(u32, Arc<ScopeKey>, bool)>;
 
 /// A scope of which not everything is known to be up to date.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,55 +107,35 @@ pub(crate) struct Dispute {
 }
 
 impl Inventory {
-    /// From what the store kept.
+    /// From what the store kept. Everything counts as touched.
     pub(crate) fn from_records(records: Vec<ScopeRecord>) -> Self {
         let mut inventory = Self::default();
         for record in records {
-            let order = record.members.first().map_or(0, |member| member.order);
-            let key = Arc::new(record.key);
-            let mut members = Members::new();
-            for Member { key: object, contribution, asserts, at, .. } in record.members {
-                inventory.holders.entry(object.clone()).or_default().insert((order, Arc::clone(&key)));
-                members.insert(object, Contribution { attributes: contribution, asserts, at });
-            }
-            // Which they were is told by the problem, which begins with their keys.
-            let is_refused = |object: &&ObjectKey| {
-                let name = format!("{object}");
-                record.complete && record.problem.as_ref().is_some_and(|problem| problem.contains(&name))
-            };
-            let refused = members.keys().filter(is_refused).cloned().collect();
-            let scope = Scope {
-                complete: record.complete,
-                scanned_at: record.scanned_at,
-                tried_at: record.tried_at,
-                stale_since: record.stale_since,
-                problem: record.problem,
-                order,
-                members,
-                refused,
-            };
-            inventory.touch_all(&scope);
-            inventory.scopes.insert(key, scope);
+            let (key, scope) = Scope::from_record(record);
+            inventory.replace(Arc::new(key), Some(scope));
         }
+        inventory.saved();
         inventory
     }
 
     /// Puts an answer in place of what was known of its scope.
     pub(crate) fn apply(&mut self, key: ScopeKey, order: u32, answer: Answered, now: &Str) {
         let key = Arc::new(key);
-        let former = self.take(&key);
+        let former = self.scopes.get(&key);
         let scope = match answer {
             Answered::Whole(Complete { mut members, refused }) => {
-                let former = former.unwrap_or_else(Scope::never_read);
-                members.extend(refused.keys().filter_map(|key| former.members.get_key_value(key)).map(owned));
+                let mut stale_since = None;
+                if let Some(former) = former {
+                    members.extend(refused.keys().filter_map(|key| former.members.get_key_value(key)).map(owned));
+                    // What was stale as a whole is so no more; single objects are since they were read last.
+                    let read = Some(&former.scanned_at).filter(|moment| former.complete && !moment.is_empty());
+                    stale_since = former.stale_since.as_ref().or(read).cloned();
+                }
                 let mut scope = Scope {
                     complete: true,
                     scanned_at: now.clone(),
                     tried_at: now.clone(),
-                    // What was stale as a whole is so no more; single objects are since they were read last.
-                    stale_since: former
-                        .stale_since
-                        .or(Some(former.scanned_at).filter(|moment| former.complete && !moment.is_empty())),
+                    stale_since,
                     problem: None,
                     order,
                     members,
@@ -155,7 +145,7 @@ impl Inventory {
                 scope
             }
             Answered::Part(Incomplete { mut members, refused, problem }) => {
-                let mut scope = former.unwrap_or_else(Scope::never_read);
+                let mut scope = former.map_or_else(Scope::never_read, |former| Scope::clone(former));
                 scope.order = order;
                 members.retain(|key, _| !(refused.contains_key(key) && scope.members.contains_key(key)));
                 scope.members.extend(members);
@@ -163,7 +153,7 @@ impl Inventory {
                 scope
             }
         };
-        self.put(key, scope);
+        self.replace(key, Some(scope));
     }
 
     /// Puts the part of an answer that lies below one object in place of what was known of that part. Members elsewhere,
@@ -177,11 +167,14 @@ impl Inventory {
         now: &Str,
     ) {
         let key = Arc::new(key);
-        let mut scope = self.take(&key).unwrap_or_else(|| {
-            let mut scope = Scope::never_read();
-            scope.doubt("only a part of it was asked for".to_owned(), now);
-            scope
-        });
+        let mut scope = match self.scopes.get(&key) {
+            Some(former) => Scope::clone(former),
+            None => {
+                let mut scope = Scope::never_read();
+                scope.doubt("only a part of it was asked for".to_owned(), now);
+                scope
+            }
+        };
         scope.order = order;
         match answer {
             Answered::Whole(Complete { mut members, refused }) => {
@@ -202,16 +195,15 @@ impl Inventory {
                 scope.doubt(problem, now);
             }
         }
-        self.put(key, scope);
+        self.replace(key, Some(scope));
     }
 
     /// Keeps what is known of a scope, as something that may be out of date.
     pub(crate) fn doubt(&mut self, key: &ScopeKey, problem: String, now: &Str) {
-        let key = Arc::new(key.clone());
-        if let Some(mut scope) = self.take(&key) {
-            scope.doubt(problem, now);
-            self.put(key, scope);
-        }
+        let Some((key, scope)) = self.scopes.get_key_value(key) else { return };
+        let (key, mut scope) = (Arc::clone(key), Scope::clone(scope));
+        scope.doubt(problem, now);
+        self.replace(key, Some(scope));
     }
 
     /// Keys of the scopes of which something is not known.
@@ -221,19 +213,15 @@ impl Inventory {
 
     /// Takes everything out of a scope but what others refused: of that, what was known stays.
     pub(crate) fn withdraw_but(&mut self, key: &ScopeKey, refused: &BTreeMap<ObjectKey, Str>, now: &Str) {
-        let shared = Arc::new(key.clone());
-        let Some(mut scope) = self.take(&shared) else { return };
+        let Some((key, former)) = self.scopes.get_key_value(key) else { return };
+        let (key, mut scope) = (Arc::clone(key), Scope::clone(former));
         scope.members.retain(|object, _| refused.contains_key(object));
         let stays = scope.members.keys().filter_map(|object| Some((object, refused.get(object)?)));
         let stays: Refused = stays.map(|(object, why)| (object.clone(), why.to_string())).collect();
-        if scope.members.is_empty() {
-            self.changed.remove(&shared);
-            self.removed.insert(shared);
-            return;
-        }
         scope.complete = true;
         scope.except(stays, now);
-        self.put(shared, scope);
+        let scope = Some(scope).filter(|scope| !scope.members.is_empty());
+        self.replace(key, scope);
     }
 
     /// Objects of a type that were refused where the rest of their scope was read, and why.
@@ -248,56 +236,95 @@ impl Inventory {
         self.scopes.get(key).map(|scope| &scope.tried_at)
     }
 
-    /// Starts without anything that another inventory knows; its scopes go when this one is saved.
-    pub(crate) fn forget(&mut self, former: &Self) {
-        let known = former.scopes.keys().filter(|key| !self.scopes.contains_key(*key));
-        self.removed.extend(known.cloned());
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        let keys: Vec<Arc<ScopeKey>> = self.scopes.keys().cloned().collect();
+        for key in keys {
+            self.replace(key, None);
+        }
     }
 
     /// Forgets a scope and what it asserts.
     pub(crate) fn withdraw(&mut self, key: &ScopeKey) {
-        let key = Arc::new(key.clone());
-        if self.take(&key).is_some() {
-            self.changed.remove(&key);
-            self.removed.insert(key);
+        let known = self.scopes.get_key_value(key).map(|(key, _)| Arc::clone(key));
+        if let Some(key) = known {
+            self.replace(key, None);
         }
     }
 
-    fn take(&mut self, key: &Arc<ScopeKey>) -> Option<Scope> {
-        let scope = self.scopes.remove(key)?;
-        self.touch_all(&scope);
-        for object in scope.members.keys() {
-            if let Some(holders) = self.holders.get_mut(object) {
-                holders.remove(&(scope.order, Arc::clone(key)));
-                if holders.is_empty() {
-                    self.holders.remove(object);
+    /// Puts a scope in place of the one of its key, and notes the objects that this changes. What both say alike is kept as it
+    /// was, so that nobody compares it again.
+    fn replace(&mut self, key: Arc<ScopeKey>, scope: Option<Scope>) {
+        let former = self.scopes.remove(&key);
+        self.unsaved.entry(Arc::clone(&key)).or_insert_with(|| former.clone());
+        let nothing = Members::new();
+        let mut scope = scope;
+        let former_order = former.as_ref().map_or(0, |former| former.order);
+        let order = scope.as_ref().map_or(0, |scope| scope.order);
+        let mut before = former.as_ref().map_or(&nothing, |former| &former.members).iter().peekable();
+        let mut gone: Vec<ObjectKey> = Vec::new();
+        let mut held: Vec<(ObjectKey, bool)> = Vec::new();
+        for (object, new) in scope.iter_mut().flat_map(|scope| scope.members.iter_mut()) {
+            while let Some((other, _)) = before.next_if(|(other, _)| *other < object) {
+                gone.push(other.clone());
+            }
+            match before.next_if(|(other, _)| *other == object) {
+                Some((_, old)) if order == former_order && old.says_the_same(new) => {
+                    new.attributes = old.attributes.clone();
                 }
+                Some(_) | None => held.push((object.clone(), new.asserts)),
             }
         }
-        Some(scope)
-    }
-
-    fn put(&mut self, key: Arc<ScopeKey>, scope: Scope) {
-        self.touch_all(&scope);
-        for object in scope.members.keys() {
-            self.holders.entry(object.clone()).or_default().insert((scope.order, Arc::clone(&key)));
+        gone.extend(before.map(|(object, _)| object.clone()));
+        for object in gone {
+            self.hold(&object, &key, None);
+            self.touched.insert(object);
         }
-        self.scopes.insert(Arc::clone(&key), scope);
-        self.removed.remove(&key);
-        self.changed.insert(key);
-    }
-
-    fn touch_all(&mut self, scope: &Scope) {
-        for object in scope.members.keys() {
-            if !self.touched.contains(&object.object_type) {
-                self.touched.insert(object.object_type.clone());
-            }
+        for (object, asserts) in held {
+            self.hold(&object, &key, Some((order, asserts)));
+            self.touched.insert(object);
+        }
+        if let Some(scope) = scope {
+            self.scopes.insert(key, Arc::new(scope));
         }
     }
 
-    /// The types of which something may have changed since the last call.
-    pub(crate) fn take_touched(&mut self) -> BTreeSet<Str> {
+    /// Notes that a scope knows an object, or does not know it any more.
+    fn hold(&mut self, object: &ObjectKey, key: &Arc<ScopeKey>, as_what: Option<(u32, bool)>) {
+        let table = self.holders.entry(object.object_type.clone()).or_default();
+        let table = Arc::make_mut(table);
+        let holders = match as_what {
+            Some(_) => table.entry(object.id.clone()).or_default(),
+            None => match table.get_mut(&object.id) {
+                Some(holders) => holders,
+                None => return,
+            },
+        };
+        holders.retain(|(_, known, _)| known != key);
+        if let Some((order, asserts)) = as_what {
+            let at = holders.partition_point(|(other, known, _)| (*other, known) < (order, key));
+            holders.insert(at, (order, Arc::clone(key), asserts));
+        } else if holders.is_empty() {
+            table.remove(&object.id);
+        }
+    }
+
+    fn holders(&self, object: &ObjectKey) -> &[(u32, Arc<ScopeKey>, bool)] {
+        self.holders
+            .get(&object.object_type)
+            .and_then(|table| table.get(&object.id))
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+    }
+
+    /// The objects of which something may have changed since the last call.
+    pub(crate) fn take_touched(&mut self) -> BTreeSet<ObjectKey> {
         std::mem::take(&mut self.touched)
+    }
+
+    /// The store has everything as it is here.
+    pub(crate) fn saved(&mut self) {
+        self.unsaved.clear();
     }
 
     /// Keys of all scopes.
@@ -307,26 +334,13 @@ impl Inventory {
 
     /// Whether a scope says that the object exists.
     pub(crate) fn exists(&self, key: &ObjectKey) -> bool {
-        self.holders.get(key).is_some_and(|holders| {
-            holders.iter().any(|(_, scope)| {
-                self.scopes
-                    .get(scope)
-                    .and_then(|scope| scope.members.get(key))
-                    .is_some_and(|contribution| contribution.asserts)
-            })
-        })
+        says_exists(self.holders(key))
     }
 
     /// Keys of the objects of a type that exist, by id.
     pub(crate) fn of_type(&self, object_type: &Str) -> Vec<ObjectKey> {
-        let from = ObjectKey { object_type: object_type.clone(), id: "".into() };
-        let keys = self.holders.range(from..).take_while(|(key, _)| key.object_type == *object_type);
-        keys.map(|(key, _)| key).filter(|key| self.exists(key)).cloned().collect()
-    }
-
-    /// Keys of all objects that exist.
-    pub(crate) fn objects(&self) -> impl Iterator<Item = &ObjectKey> {
-        self.holders.keys().filter(|key| self.exists(key))
+        let Some((name, table)) = self.holders.get_key_value(object_type) else { return Vec::new() };
+        keys_of(name, table).collect()
     }
 
     /// What one scope says of an object.
@@ -335,15 +349,15 @@ impl Inventory {
     }
 
     /// Keys of the scopes that know an object.
-    pub(crate) fn scopes_of(&self, object: &ObjectKey) -> Vec<&ScopeKey> {
-        self.holders.get(object).into_iter().flatten().map(|(_, scope)| &**scope).collect()
+    pub(crate) fn scopes_of(&self, object: &ObjectKey) -> impl Iterator<Item = &ScopeKey> {
+        self.holders(object).iter().map(|(_, scope, _)| &**scope)
     }
 
     /// The attributes of an object: all contributions, later ones over earlier ones.
     pub(crate) fn merged(&self, key: &ObjectKey, object_type: Option<&ObjectType>) -> Map {
-        let holders = self.holders.get(key).into_iter().flatten();
+        let holders = self.holders(key).iter();
         let contributions: Vec<&Contribution> =
-            holders.filter_map(|(_, scope)| self.scopes.get(scope)?.members.get(key)).collect();
+            holders.filter_map(|(_, scope, _)| self.scopes.get(scope)?.members.get(key)).collect();
         if let [one] = contributions.as_slice() {
             return one.attributes.clone();
         }
@@ -365,10 +379,13 @@ impl Inventory {
     /// Where two runs of one fetcher say different things of one attribute; the later one of each counts.
     pub(crate) fn disputes(&self, types: &BTreeMap<Str, Arc<ObjectType>>) -> Vec<Dispute> {
         let mut disputes = Vec::new();
-        for (object, holders) in self.holders.iter().filter(|(_, holders)| holders.len() > 1) {
+        let all =
+            self.holders.iter().flat_map(|(name, table)| table.iter().map(move |(id, holders)| (name, id, holders)));
+        for (name, id, holders) in all.filter(|(_, _, holders)| holders.len() > 1) {
+            let object = ObjectKey { object_type: name.clone(), id: id.clone() };
             let found: Vec<(&ScopeKey, &Contribution)> = holders
                 .iter()
-                .filter_map(|(_, key)| Some((&**key, self.scopes.get(key)?.members.get(object)?)))
+                .filter_map(|(_, key, _)| Some((&**key, self.scopes.get(key)?.members.get(&object)?)))
                 .collect();
             let declared = types.get(&object.object_type);
             let unites = |name: &str| {
@@ -429,29 +446,28 @@ impl Inventory {
             .collect()
     }
 
-    /// What changed among the scopes since the store gave them.
+    /// How the scopes differ from those of the store.
     pub(crate) fn changes(&self) -> ScopeChanges {
-        let put = self.changed.iter().filter_map(|key| {
-            let scope = self.scopes.get(key)?;
-            let members = scope.members.iter().map(|(object, contribution)| Member {
-                key: object.clone(),
-                contribution: contribution.attributes.clone(),
-                asserts: contribution.asserts,
-                order: scope.order,
-                at: contribution.at.clone(),
-            });
-            Some(ScopeRecord {
-                key: (**key).clone(),
-                complete: scope.complete,
-                scanned_at: scope.scanned_at.clone(),
-                tried_at: scope.tried_at.clone(),
-                stale_since: scope.stale_since.clone(),
-                problem: scope.problem.clone(),
-                members: members.collect(),
-            })
-        });
-        ScopeChanges { put: put.collect(), remove: self.removed.iter().map(|key| (**key).clone()).collect() }
+        let mut changes = ScopeChanges::default();
+        for (key, saved) in &self.unsaved {
+            match (saved, self.scopes.get(key)) {
+                (None, None) => {}
+                (Some(_), None) => changes.remove.push((**key).clone()),
+                (Some(saved), Some(scope)) if Arc::ptr_eq(saved, scope) => {}
+                (_, Some(scope)) => changes.put.push(scope.to_record(key)),
+            }
+        }
+        changes
     }
+}
+
+fn says_exists(holders: &[(u32, Arc<ScopeKey>, bool)]) -> bool {
+    holders.iter().any(|(_, _, asserts)| *asserts)
+}
+
+fn keys_of(name: &Str, table: &BTreeMap<Str, Holders>) -> impl Iterator<Item = ObjectKey> {
+    let there = table.iter().filter(|(_, holders)| says_exists(holders));
+    there.map(|(id, _)| ObjectKey { object_type: name.clone(), id: id.clone() })
 }
 
 fn owned((key, contribution): (&ObjectKey, &Contribution)) -> (ObjectKey, Contribution) {
@@ -492,7 +508,7 @@ mod tests {
     }
 
     fn ids(inventory: &Inventory) -> Vec<String> {
-        inventory.objects().map(|key| key.id.to_string()).collect()
+        inventory.of_type(&"card".into()).into_iter().map(|key| key.id.to_string()).collect()
     }
 
     #[test]
@@ -555,6 +571,7 @@ mod tests {
         let below = ScopeKey { parent: ObjectKey::new("card", "a"), ..scope("g") };
         inventory.apply(below, 1, Answered::new(members(&["x"], true), Refused::new(), None), &now);
         assert_eq!(inventory.withdraw_orphans(&root), 0);
+        inventory.saved();
         inventory.apply(scope("f"), 0, Answered::new(Members::new(), Refused::new(), None), &now);
         assert_eq!(inventory.withdraw_orphans(&root), 1);
         assert!(ids(&inventory).is_empty());

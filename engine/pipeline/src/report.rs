@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use calipso_derive::{Dangling, DanglingEnd, Graph};
-use calipso_model::{Delta, Map, ObjectKey, Revision, Str, Value};
-use calipso_store::ReportId;
+use calipso_derive::{Counts, Dangling, DanglingEnd, Graph};
+use calipso_model::{Map, ObjectKey, Revision, Str, Value};
+use calipso_store::{Counts as Counted, ReportId};
 use calipso_transport::SourceStats;
 
 use crate::{
@@ -306,23 +306,19 @@ impl ScanReport {
         }
     }
 
-    pub(crate) fn count(&mut self, state: &crate::scan::State) {
-        for key in state.objects.keys() {
-            *self.objects.entry(key.object_type.clone()).or_default() += 1;
-        }
-        for key in state.links.keys() {
-            *self.links.entry(key.link_type.clone()).or_default() += 1;
-        }
-        for clique in state.cliques.values() {
-            *self.cliques.entry(clique.clique_type.clone()).or_default() += 1;
-        }
+    /// Tells how much there is.
+    pub(crate) fn count(&mut self, counts: Counts) {
+        self.objects = counts.objects;
+        self.links = counts.links;
+        self.cliques = counts.cliques;
     }
 
-    pub(crate) fn count_changes(&mut self, delta: &Delta) {
-        let changed = |written, removed| Changed { written, removed };
-        self.changed_objects = changed(delta.objects.len(), delta.removed_objects.len());
-        self.changed_links = changed(delta.links.len(), delta.removed_links.len());
-        self.changed_cliques = changed(delta.cliques.len(), delta.removed_cliques.len());
+    /// Tells what a commit changed.
+    pub(crate) fn count_changes(&mut self, written: Counted, removed: Counted) {
+        let changed = |written: u64, removed: u64| Changed { written: written as usize, removed: removed as usize };
+        self.changed_objects = changed(written.objects, removed.objects);
+        self.changed_links = changed(written.links, removed.links);
+        self.changed_cliques = changed(written.cliques, removed.cliques);
     }
 
     /// The report as it is kept and printed.

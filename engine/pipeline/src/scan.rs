@@ -1,7 +1,6 @@
 //! A scan: fetch in stages, place, derive, commit what is different.
 
-mod commit;
-mod derive;
+mod lease;
 mod run;
 mod subtree;
 
@@ -12,12 +11,16 @@ use calipso_store::{CommitInfo, Lease, Searched, Store, StoreError};
 use calipso_transport::{Door, Scrubber};
 use tokio_util::sync::CancellationToken;
 
-use crate::{connection::SecretSource, merge::Inventory, plan::Plan, report::ScanReport};
-
-pub(crate) use self::{
-    derive::State,
-    run::{document, sessions},
+use self::lease::EnvironmentLease;
+use crate::{
+    connection::SecretSource,
+    environment::{Residents, View},
+    identity::Identities,
+    plan::Plan,
+    report::ScanReport,
 };
+
+pub(crate) use self::run::sessions;
 
 /// What is scanned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,6 +69,8 @@ pub struct ScanRequest<'a> {
     pub door: Arc<dyn Door>,
     /// Where the environment is kept.
     pub store: Arc<dyn Store>,
+    /// The environments that this process holds in memory.
+    pub residents: Arc<Residents>,
     /// Where references to secrets lead.
     pub secrets: &'a dyn SecretSource,
     /// Learns every secret that is met.
@@ -144,7 +149,7 @@ pub enum ScanError {
 pub async fn scan(request: &ScanRequest<'_>, observer: &dyn Observer) -> Result<ScanReport, ScanError> {
     let environment = &request.plan.environment.name;
     let started = std::time::Instant::now();
-    let lease = commit::Held::take(request, started).await?;
+    let lease = EnvironmentLease::take(request, started).await?;
     let scanned = scan_held(request, observer, &lease, started).await;
     lease.give_back().await;
     let mut report = scanned?;
@@ -163,51 +168,73 @@ const REPORTS_KEPT: usize = 100;
 async fn scan_held(
     request: &ScanRequest<'_>,
     observer: &dyn Observer,
-    lease: &commit::Held,
+    lease: &EnvironmentLease,
     started: std::time::Instant,
 ) -> Result<ScanReport, ScanError> {
     let plan = &request.plan;
+    let store = &*request.store;
     let environment = &plan.environment.name;
     let now: Str = request.now.to_string().into();
     let mut report = ScanReport::new(plan, &request.mode, now.clone());
     observer.phase(Phase::Load);
-    let base = request.store.current(environment).await?;
+    let mut resident = request.residents.take(plan, store).await?;
+    let base = resident.revision();
     report.revision_before = base;
-    let records = request.store.scopes(environment).await?;
-    let former = Inventory::from_records(records);
-    let mut inventory = if request.clear && request.mode == ScanMode::Full {
-        let mut empty = Inventory::default();
-        empty.forget(&former);
-        empty
-    } else {
-        former
-    };
+    let mut view = resident.view();
     if request.mode.fetches() {
         observer.phase(Phase::Fetch);
-        let asking = run::stages(request, observer, &mut inventory, &mut report, &now);
-        unless_cancelled(request, asking).await??;
-        report.close_runs();
-        report.add_disputes(inventory.disputes(&plan.specs.object_types));
-        report.sources = request.door.stats();
+        let fetched = fetch_all(request, observer, resident.ids(), &mut view, &mut report, &now).await;
+        if let Err(error) = fetched {
+            // Nothing of it was taken over yet.
+            request.residents.keep(resident);
+            return Err(error);
+        }
     }
     observer.phase(Phase::Derive);
-    let derived = at_length(|| derive::derive(plan, &inventory, &mut report))?;
+    let derived = resident.contribute(view, store);
+    unless_cancelled(request, derived).await??;
+    resident.tell(&mut report);
     observer.phase(Phase::Commit);
-    let difference = commit::difference(&*request.store, environment, derived, &request.mode);
-    let delta = unless_cancelled(request, difference).await??;
-    report.count_changes(&delta);
-    report.stale = inventory.stale();
+    let (delta, scopes) = unless_cancelled(request, resident.pending(&request.mode, store)).await??;
     let info = CommitInfo { at: now, note: format!("{} scan", request.mode.as_str()).into() };
     let held: Lease = lease.current().await;
     if request.cancel.is_cancelled() {
         return Err(ScanError::Cancelled);
     }
     // From here on nothing is left half done: whoever cancels now comes too late.
-    request.store.search_by(&held, &searched(plan)).await?;
-    let after = request.store.commit(environment, base, &held, &delta, &inventory.changes(), &info).await?;
+    store.search_by(&held, &searched(plan)).await?;
+    let after = store.commit(environment, base, &held, &delta, &scopes, &info).await?;
+    resident.saved(after);
+    request.residents.keep(resident);
     report.revision_after = after;
+    if after != base {
+        let made = store.revisions_after(environment, base, 1).await?;
+        for revision in made {
+            report.count_changes(revision.written, revision.removed);
+        }
+    }
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// Asks everything that the mode wants to know.
+async fn fetch_all(
+    request: &ScanRequest<'_>,
+    observer: &dyn Observer,
+    ids: &Identities,
+    view: &mut View,
+    report: &mut ScanReport,
+    now: &Str,
+) -> Result<(), ScanError> {
+    if request.clear && request.mode == ScanMode::Full {
+        view.inventory.clear();
+    }
+    let asking = run::stages(request, observer, ids, view, report, now);
+    unless_cancelled(request, asking).await??;
+    report.close_runs();
+    report.add_disputes(view.inventory.disputes(&request.plan.specs.object_types));
+    report.sources = request.door.stats();
+    Ok(())
 }
 
 /// By what the specs let objects be found.
@@ -226,7 +253,7 @@ async fn unless_cancelled<T>(request: &ScanRequest<'_>, work: impl Future<Output
 }
 
 /// Work that waits for nothing and takes long: other tasks of this thread go on elsewhere, above all those that renew leases.
-fn at_length<T>(work: impl FnOnce() -> T) -> T {
+pub(crate) fn at_length<T>(work: impl FnOnce() -> T) -> T {
     match tokio::runtime::Handle::current().runtime_flavor() {
         tokio::runtime::RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
         _ => work(),

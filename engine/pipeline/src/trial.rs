@@ -9,12 +9,12 @@ use calipso_transport::{Door, Scrubber, Stage};
 
 use crate::{
     connection::SecretSource,
+    environment::View,
     fetch::{Asking, fetch},
     identity::{Identities, place},
-    known::Known,
-    merge::Inventory,
+    known::{Known, Table},
     plan::{Plan, PlannedFetcher, is_root},
-    scan::{document, sessions},
+    scan::sessions,
     trace::{Trace, Traced},
 };
 
@@ -102,18 +102,9 @@ pub async fn try_fetcher(request: &TrialRequest<'_>) -> Result<Trial, TrialError
     let plan = request.plan;
     let planned = planned(request)?;
     let fetcher = &*planned.fetcher;
-    let inventory = Inventory::from_records(request.store.scopes(&plan.environment.name).await?);
     let ids = Identities::new(&plan.specs, plan.values(), &plan.environment.name);
-    let mut documents: BTreeMap<Str, Vec<(ObjectKey, Value)>> = BTreeMap::new();
-    for key in inventory.objects() {
-        let found = documents.entry(key.object_type.clone()).or_default();
-        found.push((key.clone(), document(&ids, &inventory, key)));
-    }
-    let (parent, parent_document) = parent(request, &fetcher.under, &ids, &inventory, &documents)?;
-    let mut known = Known::default();
-    for (object_type, found) in &documents {
-        known.set(object_type.clone(), found.iter().map(|(_, document)| document.clone()).collect());
-    }
+    let view = View::from_records(&ids, request.store.scopes(&plan.environment.name).await?);
+    let (parent, parent_document) = parent(request, &fetcher.under, &ids, &view.known)?;
     let (sessions, _) = sessions(
         plan,
         Arc::clone(&request.door),
@@ -132,7 +123,7 @@ pub async fn try_fetcher(request: &TrialRequest<'_>) -> Result<Trial, TrialError
         narrow: &Map::new(),
         values: &values,
         world: &sessions,
-        known: &known,
+        known: &view.known,
         ids: &ids,
         coverage: None,
         trace: Some(&trace),
@@ -145,7 +136,7 @@ pub async fn try_fetcher(request: &TrialRequest<'_>) -> Result<Trial, TrialError
         fetched.failures.iter().map(|failure| clean(&format!("{}: {}", failure.at, failure.why.sentence))).collect();
     let remarks = fetched.remarks.iter().map(|(at, remark)| clean(&format!("{at}: {remark}"))).collect();
     let complete = fetched.problem.is_none();
-    let (objects, misplaced) = placed(&ids, &inventory, documents, fetched.members.into_values().flatten());
+    let (objects, misplaced) = placed(&ids, &view, fetched.members.into_values().flatten());
     failures.extend(misplaced.iter().map(|sentence| clean(sentence)));
     Ok(Trial {
         runs: !steps.is_empty() || !complete,
@@ -177,15 +168,14 @@ fn parent(
     request: &TrialRequest<'_>,
     under: &Str,
     ids: &Identities,
-    inventory: &Inventory,
-    documents: &BTreeMap<Str, Vec<(ObjectKey, Value)>>,
+    known: &Known,
 ) -> Result<(ObjectKey, Value), TrialError> {
     if is_root(under) {
-        let root = ids.root();
-        let found = document(ids, inventory, &root);
-        return Ok((root, found));
+        return Ok((ids.root(), Value::Map(ids.root_document())));
     }
-    let all = documents.get(under).map(Vec::as_slice).unwrap_or_default();
+    let rows = known.table(under).into_iter().flat_map(Table::rows);
+    let key = |id: &Str| ObjectKey { object_type: under.clone(), id: id.clone() };
+    let all: Vec<(ObjectKey, Value)> = rows.map(|(id, row)| (key(id), Value::Map(row.document.clone()))).collect();
     let wanted = request.under.map(|text| text.strip_prefix(&format!("{under}/")).unwrap_or(text));
     let has = |document: &Value, field: &str, text: &str| {
         document.as_map().and_then(|map| map.get(field)).and_then(Value::as_str) == Some(text)
@@ -216,8 +206,7 @@ fn parent(
 /// Gives what was found its place among what is known; what could not be placed is told in sentences.
 fn placed(
     ids: &Identities,
-    inventory: &Inventory,
-    documents: BTreeMap<Str, Vec<(ObjectKey, Value)>>,
+    view: &View,
     members: impl Iterator<Item = (ObjectKey, crate::merge::Contribution)>,
 ) -> (Vec<Object>, Vec<String>) {
     let mut found: BTreeMap<ObjectKey, Map> = BTreeMap::new();
@@ -230,19 +219,15 @@ fn placed(
             Map::new()
         } else {
             // What is only added to an object goes to what is known of it.
-            inventory.merged(&key, ids.types.get(&key.object_type).map(|known| &**known))
+            view.inventory.merged(&key, ids.types.get(&key.object_type).map(|known| &**known))
         };
         for (name, value) in &contribution.attributes {
             attributes.insert(name.clone(), value.clone());
         }
         found.insert(key, attributes);
     }
-    let given: BTreeMap<ObjectKey, Map> = documents
-        .into_values()
-        .flatten()
-        .filter(|(key, _)| !found.contains_key(key))
-        .filter_map(|(key, document)| Some((key, document.as_map()?.clone())))
-        .collect();
+    let others = view.known.rows().filter(|(key, _)| !found.contains_key(key));
+    let given: BTreeMap<ObjectKey, Map> = others.map(|(key, row)| (key, row.document.clone())).collect();
     let keys: std::collections::BTreeSet<ObjectKey> = found.keys().cloned().collect();
     let placement = place(ids, found, &emitted, &given);
     let sentences =

@@ -26,7 +26,7 @@ pub use self::{
     scan::ended,
     specs::{LayeredSpecs, Mistakes, SpecSource, SpecsError, own_specs},
 };
-use crate::SecretSource;
+use crate::{Residents, SecretSource};
 
 /// What the time is.
 pub type Clock = Arc<dyn Fn() -> jiff::Timestamp + Send + Sync>;
@@ -59,6 +59,8 @@ pub struct Settings {
     pub grace: Duration,
     /// How many fetchers of one scan run at the same time; 0: as many as is sensible.
     pub max_tasks: usize,
+    /// How many objects of environments may stay in memory while nobody works on them; 0: none.
+    pub max_resident_objects: usize,
     /// Whether answers come from the living world.
     pub is_live: bool,
     /// How long things are kept.
@@ -78,6 +80,7 @@ impl Default for Settings {
             scan_timeout: Some(Duration::from_secs(6 * 3600)),
             grace: Duration::from_secs(30),
             max_tasks: 0,
+            max_resident_objects: 200_000,
             is_live: true,
             retention: Retention::default(),
         }
@@ -115,6 +118,7 @@ pub struct Worker {
 struct Shared {
     settings: Settings,
     parts: Parts,
+    residents: Arc<Residents>,
 }
 
 impl Shared {
@@ -144,7 +148,8 @@ impl Worker {
     /// A worker that does nothing yet.
     #[must_use]
     pub fn new(settings: Settings, parts: Parts) -> Self {
-        Self { shared: Arc::new(Shared { settings, parts }) }
+        let residents = Arc::new(Residents::new(settings.max_resident_objects));
+        Self { shared: Arc::new(Shared { settings, parts, residents }) }
     }
 
     /// Works until it is told to stop; scans that do not end within the grace period are then handed back. A store that

@@ -64,6 +64,7 @@ fn scanned(files: &[(&str, &str)]) -> Result<ScanReport, ScanError> {
             plan,
             door: Arc::new(Once::new(Replay::new(Recording::from_answers(&answers).expect("answers")))),
             store,
+            residents: Arc::default(),
             secrets: &Secrets,
             scrubber: Arc::new(Scrubber::new()),
             mode: ScanMode::Full,

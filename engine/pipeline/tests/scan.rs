@@ -7,6 +7,9 @@ mod bench;
 #[path = "scan/neighbours.rs"]
 mod neighbours;
 #[cfg(test)]
+#[path = "scan/resident.rs"]
+mod resident;
+#[cfg(test)]
 #[path = "scan/work.rs"]
 mod work;
 

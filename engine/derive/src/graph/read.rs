@@ -1,6 +1,8 @@
 //! Reading the graph.
 
-use calipso_model::{Clique, Link, LinkRef, Object, ObjectKey};
+use std::collections::BTreeMap;
+
+use calipso_model::{Clique, Link, LinkRef, Object, ObjectKey, Str};
 
 use super::{Graph, emit::LinkMaker};
 use crate::{
@@ -12,6 +14,17 @@ use crate::{
     rules::AttributeRule,
     store::{Entry, Links},
 };
+
+/// How much a graph holds, by type; types without any are left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Objects by object type.
+    pub objects: BTreeMap<Str, usize>,
+    /// Links by link type, implicit ones included.
+    pub links: BTreeMap<Str, usize>,
+    /// Cliques by clique type.
+    pub cliques: BTreeMap<Str, usize>,
+}
 
 /// How much a graph holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +66,29 @@ impl Graph {
             implicit_links: self.implicit.values().map(Links::live).sum(),
             cliques: self.fingerprints.iter().flatten().filter(|print| **print != 0).count(),
         }
+    }
+
+    /// How much it holds, by type.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        let mut add = |into: fn(&mut Counts) -> &mut BTreeMap<Str, usize>, name: Str, n: usize| {
+            if n > 0 {
+                *into(&mut counts).entry(name).or_default() += n;
+            }
+        };
+        for nodes in &self.nodes {
+            add(|counts| &mut counts.objects, nodes.name.clone(), nodes.live());
+        }
+        for (links, [from, to]) in self.stores() {
+            let name = format!("{}-{}", self.nodes[from].name, self.nodes[to].name);
+            add(|counts| &mut counts.links, name.into(), links.live());
+        }
+        for (plan, prints) in self.rules.cliques.iter().zip(&self.fingerprints) {
+            let n = prints.iter().filter(|print| **print != 0).count();
+            add(|counts| &mut counts.cliques, plan.name.clone(), n);
+        }
+        counts
     }
 
     /// An object with its derived attributes.

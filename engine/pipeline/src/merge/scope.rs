@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use calipso_model::{ObjectKey, Str};
+use calipso_store::{Member, ScopeKey, ScopeRecord};
 
-use crate::merge::{Members, Refused};
+use crate::merge::{Contribution, Members, Refused};
 
 /// A scope as it is kept in memory.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +22,63 @@ pub(super) struct Scope {
 }
 
 impl Scope {
+    /// From what the store kept.
+    pub(super) fn from_record(record: ScopeRecord) -> (ScopeKey, Self) {
+        let order = record.members.first().map_or(0, |member| member.order);
+        let mut members = Members::new();
+        for Member { key, contribution, asserts, at, .. } in record.members {
+            members.insert(key, Contribution { attributes: contribution, asserts, at });
+        }
+        // Which they were is told by the problem, which begins with their keys.
+        let is_refused = |object: &&ObjectKey| {
+            let name = format!("{object}");
+            record.problem.as_ref().is_some_and(|problem| problem.contains(&name))
+        };
+        let may_be_refused = record.complete && record.problem.is_some();
+        let refused =
+            if may_be_refused { members.keys().filter(is_refused).cloned().collect() } else { BTreeSet::new() };
+        let scope = Self {
+            complete: record.complete,
+            scanned_at: record.scanned_at,
+            tried_at: record.tried_at,
+            stale_since: record.stale_since,
+            problem: record.problem,
+            order,
+            members,
+            refused,
+        };
+        (record.key, scope)
+    }
+
+    /// As the store keeps it.
+    pub(super) fn to_record(&self, key: &ScopeKey) -> ScopeRecord {
+        let members = self.members.iter().map(|(object, contribution)| self.member(object, contribution));
+        ScopeRecord { members: members.collect(), ..self.head(key) }
+    }
+
+    /// What is known of it as a whole, without its members.
+    fn head(&self, key: &ScopeKey) -> ScopeRecord {
+        ScopeRecord {
+            key: key.clone(),
+            complete: self.complete,
+            scanned_at: self.scanned_at.clone(),
+            tried_at: self.tried_at.clone(),
+            stale_since: self.stale_since.clone(),
+            problem: self.problem.clone(),
+            members: Vec::new(),
+        }
+    }
+
+    fn member(&self, object: &ObjectKey, contribution: &Contribution) -> Member {
+        Member {
+            key: object.clone(),
+            contribution: contribution.attributes.clone(),
+            asserts: contribution.asserts,
+            order: self.order,
+            at: contribution.at.clone(),
+        }
+    }
+
     /// One of which nothing is known.
     pub(super) fn never_read() -> Self {
         Self {

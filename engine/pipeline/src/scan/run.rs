@@ -5,15 +5,16 @@ use std::{
     sync::Arc,
 };
 
-use calipso_model::{Map, ObjectKey, Place, Str, Value};
+use calipso_model::{ObjectKey, Place, Str, Value};
 use calipso_store::ScopeKey;
 use calipso_transport::Stage;
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
     connection::{Access, ConfigProblem, Sessions, Setting, filled_in},
+    environment::View,
     fetch::{Asking, Fetched, fetch},
-    identity::{Identities, is_newer, with_identity},
+    identity::{Identities, is_newer},
     known::Known,
     merge::Inventory,
     plan::{Plan, PlannedFetcher},
@@ -81,7 +82,8 @@ pub(crate) fn sessions(
 pub(super) async fn stages(
     request: &ScanRequest<'_>,
     observer: &dyn Observer,
-    inventory: &mut Inventory,
+    ids: &Identities,
+    view: &mut View,
     report: &mut ScanReport,
     now: &Str,
 ) -> Result<(), ScanError> {
@@ -95,45 +97,44 @@ pub(super) async fn stages(
         request.now,
         request.is_live,
     );
-    let ids = Identities::new(&plan.specs, plan.values(), &plan.environment.name);
-    let shared = Arc::new(Shared { plan: Arc::clone(plan), sessions, ids, waits: request.is_live });
+    let shared = Arc::new(Shared { plan: Arc::clone(plan), sessions, ids: ids.clone(), waits: request.is_live });
     let mut subtree = match &request.mode {
-        ScanMode::Partial(object) | ScanMode::PartialInventory(object) if !inventory.exists(object) => {
+        ScanMode::Partial(object) | ScanMode::PartialInventory(object) if !view.inventory.exists(object) => {
             return Err(ScanError::NoObject(object.clone()));
         }
         ScanMode::Partial(object) | ScanMode::PartialInventory(object) => {
-            Some(Subtree::new(object.clone(), &shared.ids, inventory))
+            Some(Subtree::new(object.clone(), &shared.ids, view))
         }
         _ => {
-            withdraw_unplanned(plan, inventory, None, now);
+            withdraw_unplanned(plan, &mut view.inventory, None, now);
             None
         }
     };
     let permits = Arc::new(Semaphore::new(if request.max_tasks == 0 { MAX_TASKS } else { request.max_tasks }));
-    let mut known = Known::default();
     let mut done: BTreeSet<Job> = BTreeSet::new();
     for stage in 0..plan.n_stages {
         // A type whose objects lie under each other brings parents while the stage runs.
         loop {
-            refresh(&mut known, &shared.ids, inventory);
+            view.refresh(&shared.ids);
             let jobs: Vec<Job> = match &subtree {
-                None => all_jobs(plan, stage, inventory, &shared.ids),
-                Some(subtree) => subtree.jobs(plan, stage, inventory, &shared.ids),
+                None => all_jobs(plan, stage, &view.inventory, &shared.ids),
+                Some(subtree) => subtree.jobs(plan, stage, view, &shared.ids),
             };
             let jobs: Vec<Job> = jobs.into_iter().filter(|job| done.insert(job.clone())).collect();
             if jobs.is_empty() {
                 break;
             }
             observer.stage(stage, plan.n_stages, jobs.len());
-            let results = run_jobs(&shared, &permits, Arc::new(known.clone()), jobs, subtree.as_ref(), observer).await;
+            let results =
+                run_jobs(&shared, &permits, Arc::new(view.known.clone()), jobs, subtree.as_ref(), observer).await;
             for (job, fetched) in results {
-                keep(&shared, inventory, report, subtree.as_mut(), &job, fetched, now);
+                keep(&shared, view, report, subtree.as_mut(), &job, fetched, now);
             }
-            inventory.withdraw_orphans(&shared.ids.root());
+            view.inventory.withdraw_orphans(&shared.ids.root());
         }
         if subtree.is_none() {
-            withdraw_unplanned(plan, inventory, Some(stage), now);
-            inventory.withdraw_orphans(&shared.ids.root());
+            withdraw_unplanned(plan, &mut view.inventory, Some(stage), now);
+            view.inventory.withdraw_orphans(&shared.ids.root());
         }
     }
     Ok(())
@@ -172,44 +173,6 @@ fn withdraw_unplanned(plan: &Plan, inventory: &mut Inventory, stage: Option<usiz
     }
 }
 
-/// Brings the snapshot up to date with what changed since.
-fn refresh(known: &mut Known, ids: &Identities, inventory: &mut Inventory) {
-    for object_type in inventory.take_touched() {
-        let documents = inventory.of_type(&object_type).iter().map(|key| document(ids, inventory, key)).collect();
-        known.set(object_type, documents);
-    }
-}
-
-/// What fetchers see of an object.
-pub(crate) fn document(ids: &Identities, inventory: &Inventory, key: &ObjectKey) -> Value {
-    if *key == ids.root() {
-        return root_document(key);
-    }
-    let attributes = inventory.merged(key, ids.types.get(&key.object_type).map(|known| &**known));
-    Value::Map(match ids.identity(key, &attributes) {
-        Ok(identity) => {
-            let mut document = with_identity(&attributes, &identity);
-            document.insert("environment", ids.environment.clone());
-            document
-        }
-        Err(_) => {
-            let mut document = attributes;
-            document.insert("type", key.object_type.clone());
-            document.insert("id", key.id.clone());
-            document
-        }
-    })
-}
-
-fn root_document(key: &ObjectKey) -> Value {
-    Value::Map(Map::from_pairs(vec![
-        ("environment".into(), Value::Str(key.id.clone())),
-        ("id".into(), Value::Str(key.id.clone())),
-        ("name".into(), Value::Str(key.id.clone())),
-        ("type".into(), Value::Str(key.object_type.clone())),
-    ]))
-}
-
 fn all_jobs(plan: &Plan, stage: usize, inventory: &Inventory, ids: &Identities) -> Vec<Job> {
     let mut jobs = Vec::new();
     for (place, planned) in plan.fetchers.iter().enumerate().filter(|(_, planned)| planned.stage == stage) {
@@ -236,10 +199,8 @@ async fn run_jobs(
     let mut tasks = JoinSet::new();
     for job in jobs {
         let (shared, permits, known) = (Arc::clone(shared), Arc::clone(permits), Arc::clone(&known));
-        let table = known.table(&job.parent.object_type);
-        let document = table
-            .and_then(|table| table.with(&"id".into(), &Value::Str(job.parent.id.clone())).into_iter().next())
-            .unwrap_or_else(|| root_document(&job.parent));
+        let document = known.row(&job.parent).map(|row| row.document.clone());
+        let document = Value::Map(document.unwrap_or_else(|| shared.ids.root_document()));
         let narrow = subtree.map(|subtree| subtree.narrowing(&shared.plan, &job)).unwrap_or_default();
         tasks.spawn(async move {
             let _permit = permits.acquire().await;
@@ -280,7 +241,7 @@ async fn run_jobs(
 /// Reports a run and puts what it brought in place of what was known.
 fn keep(
     shared: &Shared,
-    inventory: &mut Inventory,
+    view: &mut View,
     report: &mut ScanReport,
     subtree: Option<&mut Subtree>,
     job: &Job,
@@ -289,10 +250,10 @@ fn keep(
 ) {
     let Some(planned) = shared.plan.fetchers.get(job.fetcher) else { return };
     report.add_run(&planned.fetcher.head.name, &job.parent, &fetched);
-    keep_newest(&shared.ids, inventory, report, planned, job, &mut fetched, now);
+    keep_newest(&shared.ids, &view.inventory, report, planned, job, &mut fetched, now);
     let subtree = match subtree {
         Some(subtree) if job.below_only => {
-            subtree.learn(&shared.ids, inventory, &fetched);
+            subtree.learn(&shared.ids, &view.known, &fetched);
             Some(&*subtree)
         }
         _ => None,
@@ -301,9 +262,9 @@ fn keep(
         match subtree {
             Some(subtree) => {
                 let is_below = |object: &ObjectKey| subtree.holds(object);
-                inventory.apply_below(key, planned.order, answer, &is_below, now);
+                view.inventory.apply_below(key, planned.order, answer, &is_below, now);
             }
-            None => inventory.apply(key, planned.order, answer, now),
+            None => view.inventory.apply(key, planned.order, answer, now),
         }
     }
 }

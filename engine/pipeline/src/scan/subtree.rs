@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use calipso_model::{Map, ObjectKey, Str, Value};
 
 use crate::{
+    environment::View,
     fetch::Fetched,
     identity::Identities,
-    merge::Inventory,
+    known::Known,
     plan::{Plan, is_root},
-    scan::run::{Job, document, parents},
+    scan::run::{Job, parents},
 };
 
 /// How many parents up an object is looked for.
@@ -30,7 +31,7 @@ pub(super) struct Subtree {
 }
 
 impl Subtree {
-    pub(super) fn new(object: ObjectKey, ids: &Identities, inventory: &Inventory) -> Self {
+    pub(super) fn new(object: ObjectKey, ids: &Identities, view: &View) -> Self {
         let mut types = BTreeSet::from([object.object_type.clone()]);
         loop {
             let more: Vec<Str> = ids
@@ -46,34 +47,20 @@ impl Subtree {
             }
             types.extend(more);
         }
-        let parent_of: BTreeMap<ObjectKey, ObjectKey> =
-            inventory.objects().filter_map(|key| Some((key.clone(), parent(ids, inventory, key)?))).collect();
         let mut above = BTreeMap::new();
-        let mut at = object.clone();
-        for _ in 0..MAX_DEPTH {
-            let Some(up) = parent_of.get(&at) else { break };
+        for up in ancestors(&view.known, &object) {
             above.entry(up.object_type.clone()).or_insert_with(|| up.clone());
-            at = up.clone();
         }
-        let leads_here = |key: &ObjectKey| {
-            let mut at = key;
-            for _ in 0..MAX_DEPTH {
-                if *at == object {
-                    return true;
-                }
-                let Some(up) = parent_of.get(at) else { return false };
-                at = up;
-            }
-            false
-        };
-        let mut below: BTreeSet<ObjectKey> = parent_of.keys().filter(|key| leads_here(key)).cloned().collect();
+        let leads_here = |key: &ObjectKey| ancestors(&view.known, key).any(|up| *up == object);
+        let of_types = types.iter().flat_map(|name| view.inventory.of_type(name));
+        let mut below: BTreeSet<ObjectKey> = of_types.filter(|key| leads_here(key)).collect();
         below.insert(object.clone());
         let askers = below
             .iter()
-            .flat_map(|key| inventory.scopes_of(key))
+            .flat_map(|key| view.inventory.scopes_of(key))
             .map(|scope| (scope.fetcher.clone(), scope.parent.clone()))
             .collect();
-        let attributes = document(ids, inventory, &object).as_map().cloned().unwrap_or_default();
+        let attributes = view.known.row(&object).map(|row| row.document.clone()).unwrap_or_default();
         Self { object, attributes, types, above, below, askers }
     }
 
@@ -83,7 +70,7 @@ impl Subtree {
     }
 
     /// Finds out which of the objects just fetched lie below.
-    pub(super) fn learn(&mut self, ids: &Identities, inventory: &Inventory, fetched: &Fetched) {
+    pub(super) fn learn(&mut self, ids: &Identities, known: &Known, fetched: &Fetched) {
         let found: BTreeMap<&ObjectKey, ObjectKey> = fetched
             .members
             .values()
@@ -100,7 +87,7 @@ impl Subtree {
                     self.below.insert((*key).clone());
                     break;
                 }
-                match found.get(&at).cloned().or_else(|| parent(ids, inventory, &at)) {
+                match found.get(&at).or_else(|| known.parent(&at)).cloned() {
                     Some(up) => at = up,
                     None => break,
                 }
@@ -109,14 +96,14 @@ impl Subtree {
     }
 
     /// The runs of a stage that can say something about it or about what is below.
-    pub(super) fn jobs(&self, plan: &Plan, stage: usize, inventory: &Inventory, ids: &Identities) -> Vec<Job> {
+    pub(super) fn jobs(&self, plan: &Plan, stage: usize, view: &View, ids: &Identities) -> Vec<Job> {
         let mut jobs = Vec::new();
         for (place, planned) in plan.fetchers.iter().enumerate().filter(|(_, planned)| planned.stage == stage) {
             let fetcher = &planned.fetcher;
             if self.types.contains(&fetcher.under) {
-                let own = parents(&fetcher.under, inventory, ids)
+                let own = parents(&fetcher.under, &view.inventory, ids)
                     .into_iter()
-                    .filter(|key| self.is_below(ids, inventory, key));
+                    .filter(|key| self.is_below(&view.known, key));
                 jobs.extend(own.map(|parent| Job { fetcher: place, parent, below_only: false }));
                 continue;
             }
@@ -130,7 +117,7 @@ impl Subtree {
             } else if let Some(above) = self.above.get(&fetcher.under) {
                 from.insert(above.clone());
             } else if from.is_empty() {
-                from.extend(parents(&fetcher.under, inventory, ids));
+                from.extend(parents(&fetcher.under, &view.inventory, ids));
             }
             jobs.extend(from.into_iter().map(|parent| Job { fetcher: place, parent, below_only: true }));
         }
@@ -158,26 +145,12 @@ impl Subtree {
         narrow
     }
 
-    fn is_below(&self, ids: &Identities, inventory: &Inventory, key: &ObjectKey) -> bool {
-        let mut at = key.clone();
-        for _ in 0..MAX_DEPTH {
-            if self.below.contains(&at) {
-                return true;
-            }
-            match parent(ids, inventory, &at) {
-                Some(up) => at = up,
-                None => return false,
-            }
-        }
-        false
+    fn is_below(&self, known: &Known, key: &ObjectKey) -> bool {
+        self.below.contains(key) || ancestors(known, key).any(|up| self.below.contains(up))
     }
 }
 
-/// The parent that an object's type gives it, folders aside.
-fn parent(ids: &Identities, inventory: &Inventory, key: &ObjectKey) -> Option<ObjectKey> {
-    let attributes = inventory.merged(key, ids.types.get(&key.object_type).map(|known| &**known));
-    if attributes.is_empty() {
-        return None;
-    }
-    ids.identity(key, &attributes).ok().map(|identity| identity.parent)
+/// The parents of an object, the nearest first, as far as they are known.
+fn ancestors<'a>(known: &'a Known, key: &ObjectKey) -> impl Iterator<Item = &'a ObjectKey> {
+    std::iter::successors(known.parent(key), |up| known.parent(up)).take(MAX_DEPTH)
 }

@@ -416,13 +416,9 @@ fn given(ids: &Identities, case: &TestCase) -> Result<BTreeMap<ObjectKey, Map>, 
 }
 
 fn known(given: &BTreeMap<ObjectKey, Map>) -> Known {
-    let mut by_type: BTreeMap<Str, Vec<Value>> = BTreeMap::new();
-    for (key, document) in given {
-        by_type.entry(key.object_type.clone()).or_default().push(Value::Map(document.clone()));
-    }
     let mut known = Known::default();
-    for (object_type, documents) in by_type {
-        known.set(object_type, documents);
+    for (key, document) in given {
+        known.give(key, document.clone());
     }
     known
 }

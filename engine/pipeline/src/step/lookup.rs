@@ -23,7 +23,7 @@ pub(crate) fn lookup(step: &LookupStep, known: &Known, frame: &Frame) -> Result<
     });
     let found = match by_index {
         Some((attribute, value)) => table.with(attribute, value),
-        None => table.documents().to_vec(),
+        None => table.documents().collect(),
     };
     let fits = |document: &Value| {
         let Value::Map(map) = document else { return false };

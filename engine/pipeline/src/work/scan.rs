@@ -93,6 +93,7 @@ async fn perform(
         plan,
         door: Arc::clone(&door) as Arc<dyn calipso_transport::Door>,
         store: Arc::clone(&parts.store) as Arc<dyn calipso_store::Store>,
+        residents: Arc::clone(&shared.residents),
         secrets: &*parts.secrets,
         scrubber,
         mode: mode(&wanted),

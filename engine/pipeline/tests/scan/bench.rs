@@ -6,7 +6,9 @@ use std::{
 };
 
 use calipso_model::{ConnectionConfig, Environment, Map, Object, ObjectKey, Place, Secret, Str, Value};
-use calipso_pipeline::{Plan, Quiet, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan, scan};
+use calipso_pipeline::{
+    Plan, Quiet, Residents, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan, scan,
+};
 use calipso_store::{Durability, Embedded, Expect, Options, Store};
 use calipso_transport::{Door, Once, Recording, Replay, Request, Scrubber};
 
@@ -26,6 +28,8 @@ pub struct Bench {
     pub plan: Arc<Plan>,
     /// When the next scan begins.
     pub now: jiff::Timestamp,
+    /// What stays in memory from one scan to the next.
+    residents: Arc<Residents>,
     store: Arc<dyn Store>,
     _folder: tempfile::TempDir,
 }
@@ -92,6 +96,15 @@ pub fn environment(name: &str) -> Environment {
 
 impl Bench {
     pub async fn new() -> Self {
+        Self::with_residents(Residents::new(1_000_000)).await
+    }
+
+    /// One whose every scan begins with what the store has.
+    pub async fn forgetful() -> Self {
+        Self::with_residents(Residents::default()).await
+    }
+
+    async fn with_residents(residents: Residents) -> Self {
         let plan = Arc::clone(PLAN.get_or_init(planned));
         let environment = &plan.environment;
         let folder = tempfile::tempdir().unwrap();
@@ -103,7 +116,7 @@ impl Bench {
             .unwrap(),
         );
         store.put_environment(environment, Expect::Anything).await.unwrap();
-        Self { plan, now: jiff::Timestamp::UNIX_EPOCH, store, _folder: folder }
+        Self { plan, now: jiff::Timestamp::UNIX_EPOCH, residents: Arc::new(residents), store, _folder: folder }
     }
 
     pub async fn scan(&self, answers: &Value, mode: ScanMode) -> ScanReport {
@@ -123,11 +136,17 @@ impl Bench {
         self.run(door, ScanMode::Full, true).await.unwrap()
     }
 
-    async fn run(&self, door: Arc<dyn Door>, mode: ScanMode, clear: bool) -> Result<ScanReport, ScanError> {
+    /// Forgets what is in memory.
+    pub fn restart(&mut self) {
+        self.residents = Arc::new(Residents::new(1_000_000));
+    }
+
+    pub async fn run(&self, door: Arc<dyn Door>, mode: ScanMode, clear: bool) -> Result<ScanReport, ScanError> {
         let request = ScanRequest {
             plan: Arc::clone(&self.plan),
             door,
             store: Arc::clone(&self.store),
+            residents: Arc::clone(&self.residents),
             secrets: &Secrets,
             scrubber: Arc::new(Scrubber::new()),
             mode,
@@ -178,6 +197,12 @@ impl Bench {
             .await
             .unwrap();
         lines
+    }
+
+    /// Every stored scope, as text.
+    pub async fn scopes(&self) -> Vec<String> {
+        let scopes = self.store.scopes("shop").await.unwrap();
+        scopes.iter().map(|scope| format!("{scope:?}")).collect()
     }
 
     /// Whether there are objects, links, cliques.

@@ -1,0 +1,145 @@
+//! The resident environment: one thing in memory that scans feed and read, so that a change costs what changed.
+//!
+//! It is a cache of the store, never the only copy: whoever meets a reason for doubt forgets it and boots again. Who works on
+//! it holds the lease of the environment.
+
+mod residents;
+mod unsaved;
+mod view;
+
+use std::sync::Arc;
+
+use calipso_derive::{Graph, Rules};
+use calipso_model::{Delta, Revision};
+use calipso_store::{ScopeChanges, Store, StoreError};
+
+pub use self::residents::Residents;
+use self::unsaved::Unsaved;
+pub(crate) use self::view::View;
+use crate::{
+    identity::{Identities, Places},
+    plan::Plan,
+    report::ScanReport,
+    scan::{ScanError, ScanMode, at_length},
+};
+
+/// One environment in memory.
+pub(crate) struct Resident {
+    plan: Arc<Plan>,
+    ids: Identities,
+    /// The number that the store gave to the environment when it was made.
+    made: u64,
+    /// The revision that all this equals, but for what is not saved.
+    revision: Revision,
+    view: View,
+    /// What follows from the view; nothing before it is first asked for.
+    derived: Option<Derived>,
+}
+
+/// What follows from the objects.
+struct Derived {
+    places: Places,
+    graph: Graph,
+    unsaved: Unsaved,
+}
+
+impl Resident {
+    /// Reads what the store knows. The lease of the environment has to be held.
+    pub(crate) async fn boot(plan: Arc<Plan>, store: &dyn Store) -> Result<Self, StoreError> {
+        let environment = plan.environment.name.clone();
+        let made = store.made(&environment).await?;
+        let revision = store.current(&environment).await?;
+        let records = store.scopes(&environment).await?;
+        let ids = Identities::new(&plan.specs, plan.values(), &environment);
+        let view = at_length(|| View::from_records(&ids, records));
+        Ok(Self { plan, ids, made, revision, view, derived: None })
+    }
+
+    /// Whether this is still what the store and the specs say.
+    async fn is_current(&self, plan: &Plan, store: &dyn Store) -> Result<bool, StoreError> {
+        let environment = &plan.environment.name;
+        let is_same_plan = Arc::ptr_eq(&self.plan.specs, &plan.specs) && self.plan.environment == plan.environment;
+        Ok(is_same_plan
+            && store.made(environment).await? == self.made
+            && store.current(environment).await? == self.revision)
+    }
+
+    /// How many objects it holds.
+    fn n_objects(&self) -> usize {
+        self.derived.as_ref().map_or(0, |derived| derived.graph.sizes().objects)
+    }
+
+    pub(crate) fn ids(&self) -> &Identities {
+        &self.ids
+    }
+
+    pub(crate) fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// What somebody sees who is about to contribute.
+    pub(crate) fn view(&self) -> View {
+        self.view.clone()
+    }
+
+    /// Takes over what a contributor brought, and brings everything up to date that follows from it.
+    ///
+    /// # Errors
+    /// The rules cannot be followed, or the store cannot be read. It has to be forgotten then.
+    pub(crate) async fn contribute(&mut self, view: View, store: &dyn Store) -> Result<(), ScanError> {
+        self.view = view;
+        let ids = &self.ids;
+        self.view.refresh(ids);
+        let changed = self.view.take_changed();
+        if let Some(Derived { places, graph, unsaved }) = &mut self.derived {
+            let known = &self.view.known;
+            let delta = at_length(|| graph.apply(places.apply(ids, known, &changed)).delta);
+            unsaved.add(delta);
+        } else {
+            let rules = Rules::new(&self.plan.specs, &self.plan.environment);
+            let rules = rules.map_err(|error| ScanError::Rules(error.to_string()))?;
+            let (mut graph, mut places) = (Graph::new(Arc::new(rules)), Places::new(self.plan.emitted()));
+            let known = &self.view.known;
+            let all = known.rows().map(|(key, _)| key).collect();
+            let delta = at_length(|| graph.apply(places.apply(ids, known, &all)).delta);
+            let unsaved = Unsaved::between(store, &self.plan.environment.name, delta).await?;
+            self.derived = Some(Derived { places, graph, unsaved });
+        }
+        match self.derived.as_ref().and_then(|derived| derived.graph.crowded()) {
+            Some(why) => Err(ScanError::Rules(why)),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells a report what there is, and what does not fit.
+    pub(crate) fn tell(&self, report: &mut ScanReport) {
+        report.stale = self.view.inventory.stale();
+        let Some(Derived { places, graph, .. }) = &self.derived else { return };
+        report.misplaced = places.misplaced().into_iter().map(|found| (found.key, found.sentence)).collect();
+        report.read_graph(graph);
+        report.count(graph.counts());
+    }
+
+    /// What a scan of this mode writes of what is not in the store yet.
+    pub(crate) async fn pending(
+        &mut self,
+        mode: &ScanMode,
+        store: &dyn Store,
+    ) -> Result<(Delta, ScopeChanges), StoreError> {
+        let delta = match &mut self.derived {
+            Some(derived) => derived.unsaved.take(mode, store, &self.plan.environment.name).await?,
+            None => Delta::default(),
+        };
+        Ok((delta, self.view.inventory.changes()))
+    }
+
+    /// Notes that what was pending is in the store now.
+    pub(crate) fn saved(&mut self, revision: Revision) {
+        self.revision = revision;
+        self.view.inventory.saved();
+        // A rule that was given up stays so as long as the graph lives: the next one tries it again.
+        if self.derived.as_ref().is_some_and(|derived| !derived.graph.exceeded().is_empty()) {
+            self.derived = None;
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What one contributor sees of an environment: what was known when it began, and what it brought since.
+
+use std::collections::BTreeSet;
+
+use calipso_model::ObjectKey;
+use calipso_store::ScopeRecord;
+
+use crate::{identity::Identities, known::Known, merge::Inventory};
+
+/// Scopes, and the objects that follow from them as fetchers see them. Cloning is cheap, and a clone goes its own way.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct View {
+    pub(crate) inventory: Inventory,
+    pub(crate) known: Known,
+    /// Objects that came, went or changed since this was last taken.
+    changed: BTreeSet<ObjectKey>,
+}
+
+impl View {
+    /// What the store kept. Every object counts as changed.
+    pub(crate) fn from_records(ids: &Identities, records: Vec<ScopeRecord>) -> Self {
+        let mut view = Self { inventory: Inventory::from_records(records), ..Self::default() };
+        view.refresh(ids);
+        view
+    }
+
+    /// Brings the objects up to date with the scopes.
+    pub(crate) fn refresh(&mut self, ids: &Identities) {
+        for key in self.inventory.take_touched() {
+            let is_other = if self.inventory.exists(&key) {
+                let object_type = ids.types.get(&key.object_type).map(|known| &**known);
+                let attributes = self.inventory.merged(&key, object_type);
+                self.known.put(&key, ids.row(&key, attributes))
+            } else {
+                self.known.remove(&key)
+            };
+            if is_other {
+                self.changed.insert(key);
+            }
+        }
+    }
+
+    /// The objects that came, went or changed since the last call.
+    pub(crate) fn take_changed(&mut self) -> BTreeSet<ObjectKey> {
+        std::mem::take(&mut self.changed)
+    }
+}

@@ -1,0 +1,102 @@
+//! What stays in memory between scans leads to the same as reading the store anew before each.
+
+use std::{sync::Arc, time::Duration};
+
+use calipso_model::{ObjectKey, Value};
+use calipso_pipeline::{ScanMode, ScanReport};
+use calipso_transport::{Fault, Faulty, Once, Recording, Replay};
+use proptest::prelude::*;
+
+use crate::{
+    bench::{self, Bench, answers, answers_without_second_machine},
+    runtime,
+};
+
+/// One scan of a sequence.
+#[derive(Clone, Debug)]
+struct Step {
+    cloud: usize,
+    /// Which request gets which fault.
+    fault: Option<(usize, usize)>,
+    mode: usize,
+    clear: bool,
+    /// Whether the process ends before it.
+    restart: bool,
+}
+
+/// The clouds that are scanned: as it is, smaller, renamed, faster, with a machine that moved, with nothing.
+fn clouds() -> Vec<Value> {
+    let text = answers().to_json();
+    let changed = |from: &str, to: &str| Value::from_json(&text.replace(from, to)).unwrap();
+    vec![
+        answers(),
+        answers_without_second_machine(),
+        changed("\"title\":\"Red\"", "\"title\":\"Crimson\""),
+        changed("speed 10", "speed 99"),
+        changed(
+            r#"[{"host":"m1"},{"host":"m2"}],"next":null}},{"body":{"machines":[]}"#,
+            r#"[{"host":"m1"}],"next":null}},{"body":{"machines":[{"host":"m2"}]}"#,
+        ),
+        changed(r#"[{"host":"m1"},{"host":"m2"}]"#, "[]"),
+    ]
+}
+
+fn mode(number: usize) -> ScanMode {
+    let machine = ObjectKey::new("machine", "m1");
+    match number {
+        0 => ScanMode::Partial(machine),
+        1 => ScanMode::PartialInventory(machine),
+        2 => ScanMode::Inventory,
+        3 => ScanMode::Links,
+        4 => ScanMode::Cliques,
+        _ => ScanMode::Full,
+    }
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let fault = proptest::option::weighted(0.3, (0..13_usize, 0..Fault::ALL.len()));
+    (0..6_usize, fault, 0..9_usize, proptest::bool::weighted(0.1), proptest::bool::weighted(0.2))
+        .prop_map(|(cloud, fault, mode, clear, restart)| Step { cloud, fault, mode, clear, restart })
+}
+
+async fn made(bench: &Bench, step: &Step, cloud: &Value) -> Option<ScanReport> {
+    let spoiled = step.fault.map(|(place, fault)| (bench.request_texts(cloud)[place].clone(), Fault::ALL[fault]));
+    let door = Faulty::new(Replay::new(Recording::from_answers(cloud).unwrap()), move |call| {
+        spoiled.as_ref().filter(|(wanted, _)| bench::request_text(&call.request) == *wanted).map(|(_, fault)| *fault)
+    });
+    bench.run(Arc::new(Once::new(door)), mode(step.mode), step.clear).await.ok()
+}
+
+/// A report without what a clock or a restart changes.
+fn told(report: Option<ScanReport>) -> Option<String> {
+    report.map(|mut report| {
+        report.seconds = 0.0;
+        report.id = None;
+        report.to_value().to_json()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_scanned_the_store_holds_the_same(steps in proptest::collection::vec(step(), 1..10)) {
+        runtime().block_on(async {
+            let clouds = clouds();
+            let (mut kept, mut forgetful) = (Bench::new().await, Bench::forgetful().await);
+            for (number, step) in steps.iter().enumerate() {
+                for bench in [&mut kept, &mut forgetful] {
+                    bench.now = jiff::Timestamp::UNIX_EPOCH + Duration::from_secs(60 * number as u64);
+                }
+                if step.restart {
+                    kept.restart();
+                }
+                let of_kept = told(made(&kept, step, &clouds[step.cloud]).await);
+                let of_forgetful = told(made(&forgetful, step, &clouds[step.cloud]).await);
+                assert_eq!(of_kept, of_forgetful, "the reports of step {number}, {step:?}");
+                assert_eq!(kept.state().await, forgetful.state().await, "the objects after step {number}, {step:?}");
+                assert_eq!(kept.scopes().await, forgetful.scopes().await, "the scopes after step {number}, {step:?}");
+            }
+        });
+    }
+}
