@@ -450,7 +450,8 @@ impl Inventory {
                 members: members.collect(),
             })
         });
-        ScopeChanges { put: put.collect(), remove: self.removed.iter().map(|key| (**key).clone()).collect() }
+        let remove = self.removed.iter().map(|key| (**key).clone());
+        ScopeChanges { put: put.collect(), update: Vec::new(), remove: remove.collect() }
     }
 }
 

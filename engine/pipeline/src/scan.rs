@@ -8,7 +8,7 @@ mod subtree;
 use std::{sync::Arc, time::Duration};
 
 use calipso_model::{ObjectKey, Str};
-use calipso_store::{CommitInfo, Lease, Searched, Store, StoreError};
+use calipso_store::{Commit, CommitInfo, Lease, Searched, Store, StoreError};
 use calipso_transport::{Door, Scrubber};
 use tokio_util::sync::CancellationToken;
 
@@ -204,7 +204,10 @@ async fn scan_held(
     }
     // From here on nothing is left half done: whoever cancels now comes too late.
     request.store.search_by(&held, &searched(plan)).await?;
-    let after = request.store.commit(environment, base, &held, &delta, &inventory.changes(), &info).await?;
+    let after = request
+        .store
+        .commit(&Commit { scopes: &inventory.changes(), ..Commit::new(base, &held, &delta, &info) })
+        .await?;
     report.revision_after = after;
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
