@@ -10,7 +10,9 @@ use std::{
 };
 
 use calipso_model::{Map, Object, ObjectKey, Value};
-use calipso_store::{CommitInfo, Embedded, Expect, Member, Options, ScopeChanges, ScopeKey, ScopeRecord, Store as _};
+use calipso_store::{
+    Commit, CommitInfo, Embedded, Expect, Member, Options, ScopeChanges, ScopeKey, ScopeRecord, Store as _,
+};
 use place::Place;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -222,13 +224,16 @@ fn with_nasty_names() -> Place {
                 target: link.target.clone(),
             }],
         };
-        let changes = ScopeChanges { put: vec![scope], remove: vec![] };
+        let changes = ScopeChanges { put: vec![scope], ..Default::default() };
         let info = CommitInfo { at: "2026-01-02T00:00:00Z".into(), note: NASTY.into() };
         let delta =
             calipso_model::Delta { objects: first, links: vec![link], cliques: vec![clique], ..Default::default() };
-        store.commit("cloud", 0, &lease, &delta, &changes, &info).await.expect("it can be saved");
+        store
+            .commit(&Commit { scopes: &changes, ..Commit::new(0, &lease, &delta, &info) })
+            .await
+            .expect("it can be saved");
         let delta = calipso_model::Delta { objects: vec![second.swap_remove(0)], ..Default::default() };
-        store.commit("cloud", 1, &lease, &delta, &ScopeChanges::default(), &info).await.expect("it can be saved");
+        store.commit(&Commit::new(1, &lease, &delta, &info)).await.expect("it can be saved");
         store.release(&lease).await.expect("it can be given back");
     });
     place

@@ -11,7 +11,7 @@ use std::{
 
 use calipso_model::{Delta, Environment, ObjectKey, Secret};
 use calipso_store::{
-    CommitInfo, Expect, Lease, LinkQuery, Mongo, MongoOptions, Page, Query, ScopeChanges, Store, StoreError,
+    Commit, CommitInfo, Expect, Lease, LinkQuery, Mongo, MongoOptions, Page, Query, Store, StoreError,
 };
 use calipso_testbed::Mongod;
 use futures::TryStreamExt;
@@ -20,7 +20,7 @@ use mongodb::{
     bson::{RawDocumentBuf, doc},
 };
 
-use crate::things::{GROUP, key, links, object};
+use crate::things::{GROUP, SCOPES, key, links, object, scopes};
 
 fn main() {
     let mut sizes: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
@@ -48,8 +48,22 @@ impl Bench {
         let base = self.store.current("bench").await?;
         let info = CommitInfo { at: "2026-01-01T00:00:00Z".into(), note: "".into() };
         let start = Instant::now();
-        self.store.commit("bench", base, &self.lease, delta, &ScopeChanges::default(), &info).await?;
+        self.store.commit(&Commit::new(base, &self.lease, delta, &info)).await?;
         Ok(start.elapsed())
+    }
+
+    /// Commits scopes, and says what it took.
+    async fn scopes(&self) -> Result<(), StoreError> {
+        for (what, at, most, whole) in SCOPES {
+            let scopes = scopes(self.size, at, most, whole);
+            let base = self.store.current("bench").await?;
+            let (info, nothing) = (CommitInfo { at: at.into(), note: "".into() }, Delta::default());
+            let start = Instant::now();
+            let commit = Commit { scopes: &scopes, ..Commit::new(base, &self.lease, &nothing, &info) };
+            self.store.commit(&commit).await?;
+            say(self.size, what, &format!("{:>10.2?}", start.elapsed()));
+        }
+        Ok(())
     }
 
     /// The middle and the worst of many single measurements.
@@ -92,6 +106,7 @@ async fn measure(server: &Mongod, size: usize) -> Result<(), StoreError> {
     let taken = bench.commit(&objects).await?;
     say(size, "the same objects again", &rate(taken, size));
     drop(objects);
+    bench.scopes().await?;
     if size <= 100_000 {
         let all = Delta { links: (0..size).flat_map(|n| links(n, size)).collect(), ..Delta::default() };
         let taken = bench.commit(&all).await?;

@@ -11,10 +11,10 @@ use std::{
 
 use calipso_model::{Delta, Environment, ObjectKey, Value};
 use calipso_store::{
-    CommitInfo, Durability, Embedded, Expect, Lease, LinkQuery, Options, Page, Query, ScopeChanges, Store, StoreError,
+    Commit, CommitInfo, Durability, Embedded, Expect, Lease, LinkQuery, Options, Page, Query, Store, StoreError,
 };
 
-use crate::things::{GROUP, key, links, object};
+use crate::things::{GROUP, SCOPES, key, links, object, scopes};
 
 fn main() {
     let mut sizes: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
@@ -42,8 +42,22 @@ impl Bench {
         let base = self.store.current("bench").await?;
         let info = CommitInfo { at: "2026-01-01T00:00:00Z".into(), note: "".into() };
         let start = Instant::now();
-        self.store.commit("bench", base, &self.lease, delta, &ScopeChanges::default(), &info).await?;
+        self.store.commit(&Commit::new(base, &self.lease, delta, &info)).await?;
         Ok(start.elapsed())
+    }
+
+    /// Commits scopes, and says what it took.
+    async fn scopes(&self) -> Result<(), StoreError> {
+        for (what, at, most, whole) in SCOPES {
+            let scopes = scopes(self.size, at, most, whole);
+            let base = self.store.current("bench").await?;
+            let (info, nothing) = (CommitInfo { at: at.into(), note: "".into() }, Delta::default());
+            let start = Instant::now();
+            let commit = Commit { scopes: &scopes, ..Commit::new(base, &self.lease, &nothing, &info) };
+            self.store.commit(&commit).await?;
+            say(self.size, what, &format!("{:>10.2?}", start.elapsed()));
+        }
+        Ok(())
     }
 
     /// The middle and the worst of many single measurements.
@@ -96,6 +110,7 @@ async fn measure(path: &Path, size: usize) -> Result<(), StoreError> {
     let taken = bench.commit(&again).await?;
     say(size, "the same objects and links again", &format!("{taken:>10.2?}"));
     drop(again);
+    bench.scopes().await?;
     let file = std::fs::metadata(path).map_or(0, |file| file.len());
     say(size, "size of the file", &format!("{:>10} MB, {} bytes an object", file >> 20, file / size as u64));
 

@@ -2,6 +2,7 @@
 //!
 //! [`run`] is given a way to make empty stores. Each case panics with a sentence when the store does not behave.
 
+mod commits;
 mod environments;
 mod reads;
 mod records;
@@ -15,10 +16,10 @@ use calipso_model::{
 };
 
 use crate::{
+    commit::{Commit, CommitInfo},
     error::StoreError,
     records::Backend,
-    scope::ScopeChanges,
-    store::{CommitInfo, Expect, Lease, Store},
+    store::{Expect, Lease},
 };
 
 /// Makes an empty store; stays alive until the case is over.
@@ -33,6 +34,7 @@ pub async fn run(make: Make<'_>) {
     revisions::run(make).await;
     reads::run(make).await;
     scopes::run(make).await;
+    commits::run(make).await;
     records::run(make).await;
 }
 
@@ -42,7 +44,7 @@ pub(crate) const HOME: &str = "home";
 /// A store with one environment, and the right to write it.
 pub(crate) struct Case {
     /// The store.
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Backend>,
     /// The lease on [`HOME`].
     pub(crate) lease: Lease,
 }
@@ -64,7 +66,7 @@ impl Case {
 
     /// Commits on top of a revision.
     pub(crate) async fn try_commit(&self, base: Revision, delta: &Delta) -> Result<Revision, StoreError> {
-        self.store.commit(HOME, base, &self.lease, delta, &ScopeChanges::default(), &info(base + 1)).await
+        self.store.commit(&Commit::new(base, &self.lease, delta, &info(base + 1))).await
     }
 }
 

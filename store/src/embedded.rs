@@ -24,24 +24,23 @@ use calipso_model::{Clique, Delta, Environment, Link, LinkRef, Map, Object, Obje
 use rusqlite::Connection;
 
 use crate::{
+    commit::{Commit, CommitInfo, RowWrite},
     condition::{Checked, Condition, Watch},
     embedded::{
-        commit::{Change, Work},
+        commit::Work,
         read::View,
         thread::{Readers, Writer},
     },
     error::StoreError,
+    form,
     query::{CliqueQuery, LinkQuery, Page, Paged, Query},
     records::{Collection, Record, RecordPage, RecordQuery, Records},
-    scope::{ScopeChanges, ScopeKey, ScopeRecord},
+    scope::{ScopeKey, ScopeRecord},
     store::{
-        CommitInfo, CountsByType, Diff, Expect, Keep, Lease, Pruned, ReportEntry, ReportId, RevisionInfo, Searched,
-        Sink, Store, WholeClique, WholeObject,
+        CountsByType, Diff, Expect, Keep, Lease, Pruned, ReportEntry, ReportId, RevisionInfo, Searched, Store,
+        WholeClique, WholeObject,
     },
 };
-
-/// How many things a stream hands over in one piece.
-const PIECE: usize = 4_096;
 
 /// When a commit counts as done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -129,24 +128,11 @@ impl Embedded {
         let environment = environment.to_owned();
         self.writer.run(move |db| change(db, &environment)).await
     }
-}
 
-/// Hands page after page to a sink; all are of the revision of the first.
-macro_rules! stream {
-    ($self:ident, $environment:ident, $at:ident, $sink:ident, $ask:ident, $query:expr) => {{
-        let mut page = Page::first(PIECE);
-        loop {
-            let at = if page.after.is_none() { $at } else { None };
-            let answer = $self.$ask($environment, at, &$query, &page).await?;
-            if !answer.items.is_empty() {
-                $sink(answer.items)?;
-            }
-            match answer.next {
-                Some(next) => page = Page::after(next, PIECE),
-                None => return Ok(answer.revision),
-            }
-        }
-    }};
+    /// Writes a document beside the inventory.
+    async fn put(&self, row: RowWrite) -> Result<Record, StoreError> {
+        self.writer.run(move |db| record::put(db, row)).await
+    }
 }
 
 #[async_trait]
@@ -209,22 +195,9 @@ impl Store for Embedded {
         self.writer.run(move |db| environment::release(db, &lease)).await
     }
 
-    async fn commit(
-        &self,
-        environment: &str,
-        base: Revision,
-        lease: &Lease,
-        delta: &Delta,
-        scopes: &ScopeChanges,
-        info: &CommitInfo,
-    ) -> Result<Revision, StoreError> {
-        let work = Work {
-            environment: environment.to_owned(),
-            base,
-            lease: lease.clone(),
-            change: Change::Some(Box::new((delta.clone(), scopes.clone()))),
-            info: info.clone(),
-        };
+    async fn commit(&self, commit: &Commit<'_>) -> Result<Revision, StoreError> {
+        form::check(commit)?;
+        let work = Work::new(commit, false);
         self.writer.run(move |db| commit::commit(db, &work)).await
     }
 
@@ -235,13 +208,7 @@ impl Store for Embedded {
         lease: &Lease,
         info: &CommitInfo,
     ) -> Result<Revision, StoreError> {
-        let work = Work {
-            environment: environment.to_owned(),
-            base,
-            lease: lease.clone(),
-            change: Change::Clear,
-            info: info.clone(),
-        };
+        let work = Work::new(&Commit { environment, ..Commit::new(base, lease, &Delta::default(), info) }, true);
         self.writer.run(move |db| commit::commit(db, &work)).await
     }
 
@@ -264,16 +231,6 @@ impl Store for Embedded {
 
     async fn counts(&self, environment: &str, at: Option<Revision>) -> Result<CountsByType, StoreError> {
         self.at(environment, at, read::count::counts).await
-    }
-
-    async fn object(
-        &self,
-        environment: &str,
-        at: Option<Revision>,
-        key: &ObjectKey,
-    ) -> Result<Option<Object>, StoreError> {
-        let key = key.clone();
-        self.at(environment, at, move |view| read::object::get(view, &key)).await
     }
 
     async fn whole_objects(
@@ -313,21 +270,6 @@ impl Store for Embedded {
         .await
     }
 
-    async fn children(
-        &self,
-        environment: &str,
-        at: Option<Revision>,
-        key: &ObjectKey,
-    ) -> Result<Vec<Object>, StoreError> {
-        let query = Query { parent: Some(key.clone()), ..Query::default() };
-        self.at(
-            environment,
-            at,
-            move |view| Ok(read::object::page(view, &query, None, &Page::first(usize::MAX))?.items),
-        )
-        .await
-    }
-
     async fn links(
         &self,
         environment: &str,
@@ -341,11 +283,6 @@ impl Store for Embedded {
             read::link::page(view, &query, after, &page)
         })
         .await
-    }
-
-    async fn link(&self, environment: &str, at: Option<Revision>, key: &LinkRef) -> Result<Option<Link>, StoreError> {
-        let key = key.clone();
-        self.at(environment, at, move |view| read::link::get(view, &key)).await
     }
 
     async fn links_by_key(
@@ -419,33 +356,6 @@ impl Store for Embedded {
         self.ask(environment, move |db, name| read::diff::diff(db, name, from, to)).await
     }
 
-    async fn stream_objects(
-        &self,
-        environment: &str,
-        at: Option<Revision>,
-        sink: Sink<'_, Object>,
-    ) -> Result<Revision, StoreError> {
-        stream!(self, environment, at, sink, objects, Query::default())
-    }
-
-    async fn stream_links(
-        &self,
-        environment: &str,
-        at: Option<Revision>,
-        sink: Sink<'_, Link>,
-    ) -> Result<Revision, StoreError> {
-        stream!(self, environment, at, sink, links, LinkQuery::default())
-    }
-
-    async fn stream_cliques(
-        &self,
-        environment: &str,
-        at: Option<Revision>,
-        sink: Sink<'_, Clique>,
-    ) -> Result<Revision, StoreError> {
-        stream!(self, environment, at, sink, cliques, CliqueQuery::default())
-    }
-
     async fn scopes(&self, environment: &str) -> Result<Vec<ScopeRecord>, StoreError> {
         self.ask(environment, read::scope::all).await
     }
@@ -498,8 +408,7 @@ impl Store for Embedded {
 #[async_trait]
 impl Records for Embedded {
     async fn insert(&self, collection: Collection, id: &str, doc: &Map) -> Result<Record, StoreError> {
-        let (id, doc) = (Str::from(id), doc.clone());
-        self.writer.run(move |db| record::insert(db, collection, id, doc)).await
+        self.put(RowWrite::put(collection, id, Expect::Nothing, doc.clone())).await
     }
 
     async fn record(&self, collection: Collection, id: &str) -> Result<Option<Record>, StoreError> {
@@ -508,8 +417,7 @@ impl Records for Embedded {
     }
 
     async fn replace(&self, collection: Collection, id: &str, version: u64, doc: &Map) -> Result<Record, StoreError> {
-        let (id, doc) = (Str::from(id), doc.clone());
-        self.writer.run(move |db| record::replace(db, collection, id, version, doc)).await
+        self.put(RowWrite::put(collection, id, Expect::Version(version), doc.clone())).await
     }
 
     async fn remove(&self, collection: Collection, id: &str, version: Option<u64>) -> Result<bool, StoreError> {

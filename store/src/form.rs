@@ -4,7 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use calipso_model::{ConnectionConfig, Environment, Map, ObjectKey, Revision, Str, Value};
 
-use crate::{error::StoreError, query::Cursor, store::Searched};
+use crate::{
+    commit::{Commit, RowWrite},
+    error::StoreError,
+    query::Cursor,
+    scope::{ScopeChanges, ScopeKey},
+    store::{Expect, Searched},
+};
 
 /// Stands before a name twice, so that even one letter makes a trigram with its beginning.
 const START: char = '\u{2}';
@@ -169,6 +175,47 @@ pub(crate) fn millis(at: &str) -> Result<i64, StoreError> {
 /// Refuses a delta that says two things about one key.
 pub(crate) fn twice(what: &str, key: &dyn std::fmt::Display) -> StoreError {
     StoreError::invalid(format!("the change names {what} {key} twice"))
+}
+
+/// Refuses a commit that says two things about a scope, a member of one, or a row. What it says twice about an object, a link
+/// or a clique is found where these are sorted.
+pub(crate) fn check(commit: &Commit<'_>) -> Result<(), StoreError> {
+    let ScopeChanges { put, update, remove } = commit.scopes;
+    let updated = update.iter().map(|update| &update.record.key);
+    let mut scopes = BTreeSet::new();
+    for key in put.iter().map(|record| &record.key).chain(updated).chain(remove) {
+        if !scopes.insert(key) {
+            return Err(twice("scope", key));
+        }
+    }
+    for update in update {
+        let members: BTreeSet<_> = update.record.members.iter().map(|member| &member.key).collect();
+        if let Some(key) = update.remove.iter().find(|key| members.contains(key)) {
+            return Err(twice(&format!("in scope {} member", update.record.key), key));
+        }
+    }
+    let mut rows = BTreeSet::new();
+    match commit.rows.iter().find(|row| !rows.insert((row.collection, &row.id))) {
+        Some(row) => Err(twice(row.collection.name(), &format_args!("`{}`", row.id))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses to update a scope that is not there.
+pub(crate) fn not_stored(key: &ScopeKey) -> StoreError {
+    StoreError::invalid(format!(
+        "scope {key} is to be updated, but it is not stored; read the scopes again, or put it whole"
+    ))
+}
+
+/// Compares what is expected of a row with the version that is there.
+pub(crate) fn compare(row: &RowWrite, found: Option<u64>) -> Result<(), StoreError> {
+    let (what, name) = (row.collection.name(), &row.id);
+    match row.expect {
+        Expect::Nothing if found.is_some() => Err(StoreError::Exists { what, name: name.clone() }),
+        Expect::Version(version) if found != Some(version) => Err(StoreError::Changed { what, name: name.clone() }),
+        _ => Ok(()),
+    }
 }
 
 /// A configuration as a document.

@@ -1,5 +1,6 @@
 //! Where environments and their inventory are kept: one trait, its implementations, and the suite that they all pass.
 
+pub mod commit;
 pub mod condition;
 pub mod error;
 #[cfg(any(feature = "embedded", feature = "mongo"))]
@@ -17,14 +18,15 @@ pub mod embedded;
 #[cfg(feature = "mongo")]
 pub mod mongo;
 
+pub use commit::{Commit, CommitInfo, RowWrite};
 pub use condition::{Checked, Condition};
 pub use error::StoreError;
 pub use query::{CliqueQuery, Cursor, LinkQuery, Page, Paged, Query};
 pub use records::{Backend, Collection, Record, RecordPage, RecordQuery, Records, Test};
-pub use scope::{Member, ScopeChanges, ScopeKey, ScopeRecord};
+pub use scope::{Member, ScopeChanges, ScopeKey, ScopeRecord, ScopeUpdate};
 pub use store::{
-    Change, CommitInfo, Counts, CountsByType, Diff, Expect, Keep, Lease, Pruned, ReportEntry, ReportId, RevisionInfo,
-    Searched, Sink, Store, WholeClique, WholeObject,
+    Change, Counts, CountsByType, Diff, Expect, Keep, Lease, Pruned, ReportEntry, ReportId, RevisionInfo, Searched,
+    Sink, Store, WholeClique, WholeObject,
 };
 
 #[cfg(feature = "embedded")]

@@ -1,6 +1,6 @@
 //! What a fetcher asked, when, and what it brought: kept beside the revisions, not in them.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, fmt};
 
 use calipso_model::{Map, ObjectKey, Str, Value};
 
@@ -35,6 +35,13 @@ impl PartialEq for ScopeKey {
     }
 }
 impl Eq for ScopeKey {}
+
+impl fmt::Display for ScopeKey {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "`{}` of {} below {}", self.fetcher, self.object_type, self.parent)?;
+        if self.narrowing.is_null() { Ok(()) } else { write!(out, " where {}", self.narrowing.to_json()) }
+    }
+}
 
 /// One object that a scope asserts or adds to.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,11 +80,26 @@ pub struct ScopeRecord {
     pub members: Vec<Member>,
 }
 
-/// What a scan changes among the scopes; saved with its commit, in one step.
+/// What changes of one scope that is stored.
+///
+/// # Shape
+/// The head of `record` replaces the stored one. Its members replace all stored members of the same keys; those of the keys
+/// in `remove` go; all others stay as they are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScopeUpdate {
+    /// The new head, and the members of the keys that change.
+    pub record: ScopeRecord,
+    /// Keys that have no member any more.
+    pub remove: Vec<ObjectKey>,
+}
+
+/// What changes among the scopes; saved with a commit, in one step. No scope is named twice.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ScopeChanges {
     /// New or changed scopes, whole.
     pub put: Vec<ScopeRecord>,
+    /// What differs of scopes that are stored: the cost is that of what differs, however much a scope holds.
+    pub update: Vec<ScopeUpdate>,
     /// Scopes that exist no more.
     pub remove: Vec<ScopeKey>,
 }
@@ -86,6 +108,6 @@ impl ScopeChanges {
     /// Whether nothing changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.put.is_empty() && self.remove.is_empty()
+        self.put.is_empty() && self.update.is_empty() && self.remove.is_empty()
     }
 }

@@ -3,13 +3,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
-use calipso_model::{Clique, Delta, Environment, Link, LinkRef, Object, ObjectKey, Revision, Str, Value};
+use calipso_model::{Clique, Environment, Link, LinkRef, Object, ObjectKey, Revision, Str, Value};
 
 use crate::{
+    commit::{Commit, CommitInfo},
     condition::{Checked, Condition},
     error::StoreError,
     query::{CliqueQuery, LinkQuery, Page, Paged, Query},
-    scope::{ScopeChanges, ScopeKey, ScopeRecord},
+    scope::{ScopeKey, ScopeRecord},
 };
 
 /// The right to write one environment, for a while.
@@ -33,16 +34,7 @@ pub struct Lease {
 /// through lists.
 pub type Searched = BTreeMap<Str, Vec<Str>>;
 
-/// What is said of a commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommitInfo {
-    /// When, RFC 3339.
-    pub at: Str,
-    /// Why, for people.
-    pub note: Str,
-}
-
-/// What a writer of a configuration believes to be there.
+/// What a writer believes to be there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Expect {
     /// Whatever there is.
@@ -169,6 +161,27 @@ pub struct ReportEntry {
 /// What takes a stream, piece by piece; an error ends the stream and is handed on.
 pub type Sink<'a, T> = &'a mut (dyn FnMut(Vec<T>) -> Result<(), StoreError> + Send);
 
+/// How many things a stream hands over in one piece.
+const PIECE: usize = 4_096;
+
+/// Hands page after page to a sink; all are of the revision of the first.
+macro_rules! stream {
+    ($self:ident, $environment:ident, $at:ident, $sink:ident, $ask:ident, $query:expr) => {{
+        let mut page = Page::first(PIECE);
+        loop {
+            let at = if page.after.is_none() { $at } else { None };
+            let answer = $self.$ask($environment, at, &$query, &page).await?;
+            if !answer.items.is_empty() {
+                $sink(answer.items)?;
+            }
+            match answer.next {
+                Some(next) => page = Page::after(next, PIECE),
+                None => return Ok(answer.revision),
+            }
+        }
+    }};
+}
+
 /// A store: environments, and of each one its revisions, scopes and reports.
 ///
 /// # Shape
@@ -236,23 +249,14 @@ pub trait Store: Send + Sync {
     /// Gives a lease back. A lease that is already lost is no error.
     async fn release(&self, lease: &Lease) -> Result<(), StoreError>;
 
-    /// Commits what changed since `base`, all or nothing, and the scopes with it. Returns the revision that is then current:
-    /// `base` itself when nothing in the delta differs from what is stored (scopes are saved all the same).
+    /// Commits what changed since a revision, all or nothing. Returns the revision that is then current: that same one when
+    /// nothing in the delta differs from what is stored (scopes and rows are saved all the same).
     ///
-    /// # Shape
-    /// What the delta repeats unchanged and what it removes although it is not there is dropped. A key must not stand twice
-    /// in a delta, neither with two documents nor both changed and removed.
     /// # Errors
-    /// [`StoreError::Conflict`] when `base` is not current, [`StoreError::LeaseLost`], [`StoreError::Invalid`].
-    async fn commit(
-        &self,
-        environment: &str,
-        base: Revision,
-        lease: &Lease,
-        delta: &Delta,
-        scopes: &ScopeChanges,
-        info: &CommitInfo,
-    ) -> Result<Revision, StoreError>;
+    /// [`StoreError::Conflict`] when the revision is not current, [`StoreError::LeaseLost`]. [`StoreError::Exists`] or
+    /// [`StoreError::Changed`] with the row that is not as expected. [`StoreError::Invalid`], also when a scope is to be updated
+    /// that is not stored.
+    async fn commit(&self, commit: &Commit<'_>) -> Result<Revision, StoreError>;
 
     /// Commits a revision without any object, link or clique, and forgets all scopes. Earlier revisions stay readable.
     /// Returns the revision that is then current: `base` itself when it was empty already.
@@ -293,7 +297,9 @@ pub trait Store: Send + Sync {
         environment: &str,
         at: Option<Revision>,
         key: &ObjectKey,
-    ) -> Result<Option<Object>, StoreError>;
+    ) -> Result<Option<Object>, StoreError> {
+        Ok(self.objects_by_key(environment, at, std::slice::from_ref(key)).await?.pop())
+    }
 
     /// Several objects at one revision, in the order asked; those that are not there are left out.
     async fn objects_by_key(
@@ -328,7 +334,10 @@ pub trait Store: Send + Sync {
         environment: &str,
         at: Option<Revision>,
         key: &ObjectKey,
-    ) -> Result<Vec<Object>, StoreError>;
+    ) -> Result<Vec<Object>, StoreError> {
+        let query = Query { parent: Some(key.clone()), ..Query::default() };
+        Ok(self.objects(environment, at, &query, &Page::first(usize::MAX)).await?.items)
+    }
 
     /// Links by type, end or host.
     async fn links(
@@ -340,7 +349,9 @@ pub trait Store: Send + Sync {
     ) -> Result<Paged<Link>, StoreError>;
 
     /// One link.
-    async fn link(&self, environment: &str, at: Option<Revision>, key: &LinkRef) -> Result<Option<Link>, StoreError>;
+    async fn link(&self, environment: &str, at: Option<Revision>, key: &LinkRef) -> Result<Option<Link>, StoreError> {
+        Ok(self.links_by_key(environment, at, std::slice::from_ref(key)).await?.pop())
+    }
 
     /// Several links at one revision, in the order asked; those that are not there are left out.
     async fn links_by_key(
@@ -403,7 +414,9 @@ pub trait Store: Send + Sync {
         environment: &str,
         at: Option<Revision>,
         sink: Sink<'_, Object>,
-    ) -> Result<Revision, StoreError>;
+    ) -> Result<Revision, StoreError> {
+        stream!(self, environment, at, sink, objects, Query::default())
+    }
 
     /// All links at one revision, by source, link type, target. Returns the revision.
     async fn stream_links(
@@ -411,7 +424,9 @@ pub trait Store: Send + Sync {
         environment: &str,
         at: Option<Revision>,
         sink: Sink<'_, Link>,
-    ) -> Result<Revision, StoreError>;
+    ) -> Result<Revision, StoreError> {
+        stream!(self, environment, at, sink, links, LinkQuery::default())
+    }
 
     /// All cliques at one revision, by focal point. Returns the revision.
     async fn stream_cliques(
@@ -419,7 +434,9 @@ pub trait Store: Send + Sync {
         environment: &str,
         at: Option<Revision>,
         sink: Sink<'_, Clique>,
-    ) -> Result<Revision, StoreError>;
+    ) -> Result<Revision, StoreError> {
+        stream!(self, environment, at, sink, cliques, CliqueQuery::default())
+    }
 
     /// All scopes with their members, by key.
     async fn scopes(&self, environment: &str) -> Result<Vec<ScopeRecord>, StoreError>;

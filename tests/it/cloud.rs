@@ -8,7 +8,7 @@ use std::{
 use calipso_model::{Environment, Str};
 use calipso_pipeline::{NoSecrets, Quiet, ScanMode, ScanReport, ScanRequest, plan, scan};
 use calipso_spec::Specs;
-use calipso_store::{Embedded, Expect, Store, embedded::Options};
+use calipso_store::{Backend, Embedded, Expect, embedded::Options};
 use calipso_transport::{Door, Once, Recording, Replay, Scrubber};
 use tempfile::TempDir;
 
@@ -34,7 +34,7 @@ pub fn recording(name: &str) -> Recording {
 pub struct Cloud {
     pub specs: Arc<Specs>,
     pub environment: Environment,
-    pub store: Arc<dyn Store>,
+    pub store: Arc<dyn Backend>,
     _dir: Option<TempDir>,
 }
 
@@ -47,7 +47,7 @@ impl Cloud {
     }
 
     /// The same within another store.
-    pub async fn within(specs: &Arc<Specs>, recording: &Recording, store: Arc<dyn Store>) -> Self {
+    pub async fn within(specs: &Arc<Specs>, recording: &Recording, store: Arc<dyn Backend>) -> Self {
         let environment =
             calipso_cli::command::scan::environment_of(recording, "cloud").expect("the recording tells of one");
         store.put_environment(&environment, Expect::Anything).await.expect("the store takes it");

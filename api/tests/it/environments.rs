@@ -4,7 +4,7 @@ use axum::http::Method;
 use calipso_api::Grant;
 use calipso_model::{Delta, Place};
 use calipso_store::{
-    CommitInfo, RecordQuery, ScopeChanges,
+    Commit, CommitInfo, RecordQuery,
     work::{ScanTask, Schedule, row},
 };
 use serde_json::{Value, json};
@@ -516,7 +516,7 @@ async fn an_environment_goes_with_all_that_is_its_own() {
         .map(|(k, v)| (k, calipso_model::Value::from(v)))
         .collect();
     let delta = Delta { objects: vec![calipso_model::Object { key, doc }], ..Delta::default() };
-    backend.commit("cloud", 0, &lease, &delta, &ScopeChanges::default(), &info).await.unwrap();
+    backend.commit(&Commit::new(0, &lease, &delta, &info)).await.unwrap();
     let scan = || ScanTask { environment: "cloud".into(), ..ScanTask::default() };
     row::insert(backend.as_ref(), "s1", scan()).await.unwrap();
     row::insert(backend.as_ref(), "p1", Schedule { environment: "cloud".into(), ..Schedule::default() }).await.unwrap();

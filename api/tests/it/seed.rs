@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use calipso_model::{Clique, Delta, Environment, Link, LinkRef, LinkState, Map, Object, ObjectKey, Value};
-use calipso_store::{CommitInfo, Expect, Member, ScopeChanges, ScopeKey, ScopeRecord};
+use calipso_store::{Commit, CommitInfo, Expect, Member, ScopeChanges, ScopeKey, ScopeRecord};
 
 use crate::support::Server;
 
@@ -110,7 +110,7 @@ pub async fn commit(server: &Server, environment: &str, delta: &Delta, scopes: &
     let base = backend.current(environment).await.unwrap();
     let lease = backend.acquire(environment, "test", 0, Duration::from_secs(60)).await.unwrap();
     let info = CommitInfo { at: "2026-01-02T03:04:05Z".into(), note: "a test".into() };
-    let revision = backend.commit(environment, base, &lease, delta, scopes, &info).await.unwrap();
+    let revision = backend.commit(&Commit { scopes, ..Commit::new(base, &lease, delta, &info) }).await.unwrap();
     backend.release(&lease).await.unwrap();
     revision
 }
@@ -151,7 +151,7 @@ pub async fn lab() -> Server {
             scope("list_hosts", "2026-01-02T00:00:00Z", &[("host", "h1"), ("host", "h2")]),
             scope("list_instances", "2026-01-03T00:00:00Z", &[("instance", "vm1")]),
         ],
-        remove: Vec::new(),
+        ..ScopeChanges::default()
     };
     commit(&server, "lab", &cloud(), &scopes).await;
     server

@@ -13,7 +13,7 @@ use calipso_spec::{
     Specs,
     environment::{from_value, to_value},
 };
-use calipso_store::{Backend, Expect, Store, StoreError};
+use calipso_store::{Backend, Expect, StoreError};
 use calipso_transport::{Door, Live, Meta, Once, Recorder, Recording, Replay, Scrubber};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -171,7 +171,7 @@ pub async fn perform(
     let request = ScanRequest {
         plan,
         door,
-        store: Arc::clone(&store) as Arc<dyn Store>,
+        store: Arc::clone(&store),
         residents: Arc::default(),
         secrets,
         scrubber,

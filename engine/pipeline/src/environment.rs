@@ -10,8 +10,8 @@ mod view;
 use std::sync::Arc;
 
 use calipso_derive::{Graph, Rules};
-use calipso_model::{Delta, Revision};
-use calipso_store::{ScopeChanges, Store, StoreError};
+use calipso_model::{Delta, Map, Revision, Value};
+use calipso_store::{Backend, Collection, Expect, Lease, RowWrite, ScopeChanges, StoreError};
 
 pub use self::residents::Residents;
 use self::unsaved::Unsaved;
@@ -31,6 +31,8 @@ pub(crate) struct Resident {
     made: u64,
     /// The revision that all this equals, but for what is not saved.
     revision: Revision,
+    /// The lease under which this was saved last; none: this was never saved.
+    fence: Option<u64>,
     view: View,
     /// What follows from the view; nothing before it is first asked for.
     derived: Option<Derived>,
@@ -45,23 +47,48 @@ struct Derived {
 
 impl Resident {
     /// Reads what the store knows. The lease of the environment has to be held.
-    pub(crate) async fn boot(plan: Arc<Plan>, store: &dyn Store) -> Result<Self, StoreError> {
+    pub(crate) async fn boot(plan: Arc<Plan>, store: &dyn Backend) -> Result<Self, StoreError> {
         let environment = plan.environment.name.clone();
         let made = store.made(&environment).await?;
         let revision = store.current(&environment).await?;
         let records = store.scopes(&environment).await?;
         let ids = Identities::new(&plan.specs, plan.values(), &environment);
         let view = at_length(|| View::from_records(&ids, records));
-        Ok(Self { plan, ids, made, revision, view, derived: None })
+        Ok(Self { plan, ids, made, revision, fence: None, view, derived: None })
     }
 
     /// Whether this is still what the store and the specs say.
-    async fn is_current(&self, plan: &Plan, store: &dyn Store) -> Result<bool, StoreError> {
+    async fn is_current(&self, plan: &Plan, store: &dyn Backend) -> Result<bool, StoreError> {
         let environment = &plan.environment.name;
         let is_same_plan = Arc::ptr_eq(&self.plan.specs, &plan.specs) && self.plan.environment == plan.environment;
-        Ok(is_same_plan
-            && store.made(environment).await? == self.made
-            && store.current(environment).await? == self.revision)
+        if !is_same_plan
+            || store.made(environment).await? != self.made
+            || store.current(environment).await? != self.revision
+        {
+            return Ok(false);
+        }
+        // A commit that makes no revision changes scopes all the same.
+        let signed = store.record(Collection::Settings, &signature(environment)).await?;
+        let fence = signed.as_ref().and_then(|record| record.doc.get("fence")).and_then(Value::as_int);
+        Ok(self.fence.is_some() && fence == self.fence.and_then(|fence| i64::try_from(fence).ok()))
+    }
+
+    /// Says in a commit who wrote the environment last: everybody else's picture of it is out of date then.
+    pub(crate) fn signed(&self, lease: &Lease) -> RowWrite {
+        let environment = &self.plan.environment.name;
+        let fence = i64::try_from(lease.fence).unwrap_or(i64::MAX);
+        let fields: [(&str, Value); 3] = [
+            ("environment", Value::Str(environment.clone())),
+            ("fence", Value::Int(fence)),
+            ("kind", Value::text("last_writer")),
+        ];
+        let doc = Map::from_pairs(fields.into_iter().map(|(name, value)| (name.into(), value)).collect());
+        RowWrite {
+            collection: Collection::Settings,
+            id: signature(environment).into(),
+            expect: Expect::Anything,
+            doc: Some(doc),
+        }
     }
 
     /// How many objects it holds.
@@ -86,7 +113,7 @@ impl Resident {
     ///
     /// # Errors
     /// The rules cannot be followed, or the store cannot be read. It has to be forgotten then.
-    pub(crate) async fn contribute(&mut self, view: View, store: &dyn Store) -> Result<(), ScanError> {
+    pub(crate) async fn contribute(&mut self, view: View, store: &dyn Backend) -> Result<(), ScanError> {
         self.view = view;
         let ids = &self.ids;
         self.view.refresh(ids);
@@ -124,7 +151,7 @@ impl Resident {
     pub(crate) async fn pending(
         &mut self,
         mode: &ScanMode,
-        store: &dyn Store,
+        store: &dyn Backend,
     ) -> Result<(Delta, ScopeChanges), StoreError> {
         let delta = match &mut self.derived {
             Some(derived) => derived.unsaved.take(mode, store, &self.plan.environment.name).await?,
@@ -134,12 +161,18 @@ impl Resident {
     }
 
     /// Notes that what was pending is in the store now.
-    pub(crate) fn saved(&mut self, revision: Revision) {
+    pub(crate) fn saved(&mut self, revision: Revision, lease: &Lease) {
         self.revision = revision;
+        self.fence = Some(lease.fence);
         self.view.inventory.saved();
         // A rule that was given up stays so as long as the graph lives: the next one tries it again.
         if self.derived.as_ref().is_some_and(|derived| !derived.graph.exceeded().is_empty()) {
             self.derived = None;
         }
     }
+}
+
+/// Id of the row that says who wrote an environment last.
+fn signature(environment: &str) -> String {
+    format!("last_writer/{environment}")
 }

@@ -453,8 +453,11 @@ impl Inventory {
             match (saved, self.scopes.get(key)) {
                 (None, None) => {}
                 (Some(_), None) => changes.remove.push((**key).clone()),
+                (None, Some(scope)) => changes.put.push(scope.to_record(key)),
                 (Some(saved), Some(scope)) if Arc::ptr_eq(saved, scope) => {}
-                (_, Some(scope)) => changes.put.push(scope.to_record(key)),
+                // The order is written with every member.
+                (Some(saved), Some(scope)) if saved.order != scope.order => changes.put.push(scope.to_record(key)),
+                (Some(saved), Some(scope)) => changes.update.push(scope.since(saved, key)),
             }
         }
         changes

@@ -7,7 +7,7 @@ mod subtree;
 use std::{sync::Arc, time::Duration};
 
 use calipso_model::{ObjectKey, Str};
-use calipso_store::{CommitInfo, Lease, Searched, Store, StoreError};
+use calipso_store::{Backend, Commit, CommitInfo, Lease, Searched, StoreError};
 use calipso_transport::{Door, Scrubber};
 use tokio_util::sync::CancellationToken;
 
@@ -68,7 +68,7 @@ pub struct ScanRequest<'a> {
     /// Who answers. Wrap it so that equal requests are made once.
     pub door: Arc<dyn Door>,
     /// Where the environment is kept.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<dyn Backend>,
     /// The environments that this process holds in memory.
     pub residents: Arc<Residents>,
     /// Where references to secrets lead.
@@ -203,8 +203,10 @@ async fn scan_held(
     }
     // From here on nothing is left half done: whoever cancels now comes too late.
     store.search_by(&held, &searched(plan)).await?;
-    let after = store.commit(environment, base, &held, &delta, &scopes, &info).await?;
-    resident.saved(after);
+    let rows = [resident.signed(&held)];
+    let commit = Commit { scopes: &scopes, rows: &rows, ..Commit::new(base, &held, &delta, &info) };
+    let after = store.commit(&commit).await?;
+    resident.saved(after, &held);
     request.residents.keep(resident);
     report.revision_after = after;
     if after != base {

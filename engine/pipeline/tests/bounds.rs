@@ -6,7 +6,7 @@ use std::{path::Path, path::PathBuf, sync::Arc, time::Instant};
 use calipso_model::{ConnectionConfig, Environment, Map, Place, Secret, Value};
 use calipso_pipeline::{Quiet, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan, scan};
 use calipso_spec::{Layer, Severity, load, read_layer};
-use calipso_store::{Durability, Embedded, Expect, Options, Store};
+use calipso_store::{Backend, Durability, Embedded, Expect, Options};
 use calipso_transport::{Once, Recording, Replay, Scrubber};
 
 struct Secrets;
@@ -57,7 +57,7 @@ fn scanned(files: &[(&str, &str)]) -> Result<ScanReport, ScanError> {
     runtime.block_on(async {
         let folder = tempfile::tempdir().expect("a folder");
         let options = Options { durability: Durability::Process, ..Options::default() };
-        let store: Arc<dyn Store> = Arc::new(Embedded::open(&folder.path().join("store"), options).expect("a store"));
+        let store: Arc<dyn Backend> = Arc::new(Embedded::open(&folder.path().join("store"), options).expect("a store"));
         store.put_environment(&environment, Expect::Anything).await.expect("it is kept");
         let answers = Value::from_json(include_str!("scan/answers.json")).expect("JSON");
         let request = ScanRequest {

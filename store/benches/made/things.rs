@@ -1,6 +1,7 @@
 //! Objects and links for measuring, the same with each run.
 
 use calipso_model::{Link, LinkState, Object, ObjectKey, Value};
+use calipso_store::{Member, ScopeChanges, ScopeKey, ScopeRecord, ScopeUpdate};
 
 /// Children of one parent, and objects of one type on one host.
 pub const GROUP: usize = 25;
@@ -54,3 +55,42 @@ pub fn links(n: usize, size: usize) -> [Link; 2] {
         rule: "link_types/neighbour.yaml:12:3".into(),
     })
 }
+
+/// What a scan found below each parent; of `most` objects each, in whole scopes or as updates of them.
+pub fn scopes(size: usize, at: &str, most: usize, whole: bool) -> ScopeChanges {
+    let member = |n: usize| Member {
+        key: key(n),
+        contribution: object(n, 0).doc,
+        asserts: true,
+        order: 0,
+        at: "fetchers/things.yaml:12:3".into(),
+    };
+    let record = |group: usize| ScopeRecord {
+        key: ScopeKey {
+            fetcher: "things".into(),
+            object_type: "instance".into(),
+            parent: ObjectKey::new("folder", format!("folder-{group:06}")),
+            narrowing: Value::Null,
+        },
+        complete: true,
+        scanned_at: at.into(),
+        tried_at: at.into(),
+        stale_since: None,
+        problem: None,
+        members: (group * GROUP..size.min(group * GROUP + most)).map(member).collect(),
+    };
+    let records = (0..size / GROUP).map(record);
+    if whole {
+        return ScopeChanges { put: records.collect(), ..ScopeChanges::default() };
+    }
+    let update = records.map(|record| ScopeUpdate { record, remove: Vec::new() });
+    ScopeChanges { update: update.collect(), ..ScopeChanges::default() }
+}
+
+/// What is measured of scopes, in this order.
+pub const SCOPES: [(&str, &str, usize, bool); 4] = [
+    ("scopes of 25 members, new", "2026-01-01T00:00:00Z", GROUP, true),
+    ("the same scopes, asked again, whole", "2026-01-02T00:00:00Z", GROUP, true),
+    ("the same, as updates: the heads alone", "2026-01-03T00:00:00Z", 0, false),
+    ("the same, as updates: one member of each", "2026-01-04T00:00:00Z", 1, false),
+];

@@ -6,9 +6,9 @@ use calipso_model::{Delta, Value};
 
 use super::{Case, HOME, Make, environment, info, object, objects};
 use crate::{
+    commit::Commit,
     error::StoreError,
     query::{Page, Query},
-    scope::ScopeChanges,
     store::Expect,
 };
 
@@ -134,12 +134,11 @@ async fn leases(make: Make<'_>) {
     assert!(matches!(case.try_commit(0, &delta).await, Err(StoreError::LeaseLost { .. })), "a late writer is refused");
     assert!(matches!(store.renew(&renewed, 90_001, MINUTE).await, Err(StoreError::LeaseLost { .. })), "for good");
     store.release(&renewed).await.expect("giving back what is lost is no error");
-    let changes = ScopeChanges::default();
-    let revision = store.commit(HOME, 0, &late, &delta, &changes, &info(1)).await;
+    let revision = store.commit(&Commit::new(0, &late, &delta, &info(1))).await;
     assert!(matches!(revision, Ok(1)), "the new holder still writes: {revision:?}");
     store.release(&late).await.expect("a lease can be given back");
     assert!(
-        matches!(store.commit(HOME, 1, &late, &delta, &changes, &info(2)).await, Err(StoreError::LeaseLost { .. })),
+        matches!(store.commit(&Commit::new(1, &late, &delta, &info(2))).await, Err(StoreError::LeaseLost { .. })),
         "what was given back is no right to write"
     );
     store.acquire(HOME, "third", 90_002, MINUTE).await.expect("what was given back is free");
@@ -147,7 +146,10 @@ async fn leases(make: Make<'_>) {
     store.put_environment(&environment("away"), Expect::Anything).await.expect("saving works");
     let other = store.acquire("away", "suite", 0, MINUTE).await.expect("it is free");
     assert!(
-        matches!(store.commit(HOME, 1, &other, &delta, &changes, &info(2)).await, Err(StoreError::Invalid { .. })),
+        matches!(
+            store.commit(&Commit { environment: HOME, ..Commit::new(1, &other, &delta, &info(2)) }).await,
+            Err(StoreError::Invalid { .. })
+        ),
         "a lease is good for its own environment only"
     );
     let page = store.objects("away", None, &Query::default(), &Page::first(9)).await.expect("reading works");

@@ -4,9 +4,10 @@ use calipso_model::{Delta, Value};
 
 use super::{Case, HOME, Make, clique, info, key, link, object, objects, reference};
 use crate::{
+    commit::{Commit, CommitInfo},
     error::StoreError,
     query::{LinkQuery, Page, Query},
-    store::{CommitInfo, Keep},
+    store::Keep,
 };
 
 /// All cases of this file.
@@ -38,8 +39,7 @@ async fn conflicts(make: Make<'_>) {
         "a revision to come cannot be read: {missing:?}"
     );
     let time = CommitInfo { at: "yesterday".into(), note: "".into() };
-    let scopes = crate::scope::ScopeChanges::default();
-    let odd = case.store.commit(HOME, 1, &case.lease, &objects(&[object("a/3", &[])]), &scopes, &time).await;
+    let odd = case.store.commit(&Commit::new(1, &case.lease, &objects(&[object("a/3", &[])]), &time)).await;
     assert!(matches!(odd, Err(StoreError::Invalid { .. })), "a time must be one");
     // Of writers at once exactly one wins.
     let many: Vec<_> = (0..4)
@@ -47,8 +47,7 @@ async fn conflicts(make: Make<'_>) {
             let (store, lease) = (case.store.clone(), case.lease.clone());
             tokio::spawn(async move {
                 let delta = objects(&[object("race/winner", &[("n", Value::Int(n))])]);
-                let scopes = crate::scope::ScopeChanges::default();
-                store.commit(HOME, 1, &lease, &delta, &scopes, &info(2)).await
+                store.commit(&Commit::new(1, &lease, &delta, &info(2))).await
             })
         })
         .collect();

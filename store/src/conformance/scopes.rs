@@ -4,6 +4,7 @@ use calipso_model::{Delta, Value};
 
 use super::{Case, HOME, Make, info, key, object, objects};
 use crate::{
+    commit::Commit,
     error::StoreError,
     scope::{Member, ScopeChanges, ScopeKey, ScopeRecord},
 };
@@ -16,7 +17,8 @@ pub(super) async fn run(make: Make<'_>) {
     out_of_date(make).await;
 }
 
-fn member(text: &str, order: u32, n: i64) -> Member {
+/// A member that says `n`; one with an even number asserts.
+pub(super) fn member(text: &str, order: u32, n: i64) -> Member {
     Member {
         key: key(text),
         contribution: [("n", Value::Int(n))].into_iter().collect(),
@@ -26,7 +28,8 @@ fn member(text: &str, order: u32, n: i64) -> Member {
     }
 }
 
-fn scope(fetcher: &str, parent: &str, members: Vec<Member>) -> ScopeRecord {
+/// A complete scope.
+pub(super) fn scope(fetcher: &str, parent: &str, members: Vec<Member>) -> ScopeRecord {
     ScopeRecord {
         key: ScopeKey {
             fetcher: fetcher.into(),
@@ -47,8 +50,11 @@ async fn saved(make: Make<'_>) {
     let case = Case::new(make).await;
     let store = &case.store;
     let save = async |base, put: &[ScopeRecord], remove: &[ScopeKey]| {
-        let changes = ScopeChanges { put: put.to_vec(), remove: remove.to_vec() };
-        store.commit(HOME, base, &case.lease, &Delta::default(), &changes, &info(1)).await.expect("saving works")
+        let changes = ScopeChanges { put: put.to_vec(), update: Vec::new(), remove: remove.to_vec() };
+        store
+            .commit(&Commit { scopes: &changes, ..Commit::new(base, &case.lease, &Delta::default(), &info(1)) })
+            .await
+            .expect("saving works")
     };
     assert!(store.scopes(HOME).await.expect("reading works").is_empty());
     let mut first = scope("list", "host/h1", vec![member("vm/2", 0, 4), member("vm/1", 1, 1), member("vm/1", 0, 2)]);
@@ -95,9 +101,12 @@ async fn whole(make: Make<'_>) {
     let case = Case::new(make).await;
     let store = &case.store;
     let members = vec![member("vm/1", 0, 2), member("vm/2", 0, 4), member("disk/1", 0, 6)];
-    let changes = ScopeChanges { put: vec![scope("list", "host/h1", members)], remove: vec![] };
+    let changes = ScopeChanges { put: vec![scope("list", "host/h1", members)], ..ScopeChanges::default() };
     let delta = objects(&[object("vm/1", &[("b", Value::Int(1)), ("a", Value::Null)]), object("vm/2", &[])]);
-    store.commit(HOME, 0, &case.lease, &delta, &changes, &info(1)).await.expect("saving works");
+    store
+        .commit(&Commit { scopes: &changes, ..Commit::new(0, &case.lease, &delta, &info(1)) })
+        .await
+        .expect("saving works");
     case.commit(&objects(&[object("disk/1", &[]), object("vm/2", &[("new", Value::Bool(true))])])).await;
 
     let of = async |at, id, object_type| {
@@ -138,8 +147,11 @@ async fn out_of_date(make: Make<'_>) {
     let later = stale(scope("list", "host/h2", vec![member("vm/1", 0, 4)]), "2026-01-04T00:00:00Z");
     let added = stale(scope("add", "host/h1", vec![member("vm/3", 0, 1)]), "2026-01-05T00:00:00Z");
     let good = scope("list", "host/h3", vec![member("vm/2", 0, 2), member("vm/3", 0, 2)]);
-    let changes = ScopeChanges { put: vec![lost.clone(), later, added, good.clone()], remove: vec![] };
-    store.commit(HOME, 0, &case.lease, &Delta::default(), &changes, &info(1)).await.expect("saving works");
+    let changes = ScopeChanges { put: vec![lost.clone(), later, added, good.clone()], ..ScopeChanges::default() };
+    store
+        .commit(&Commit { scopes: &changes, ..Commit::new(0, &case.lease, &Delta::default(), &info(1)) })
+        .await
+        .expect("saving works");
     let found = store.stale(HOME).await.expect("reading works");
     let only = [(key("vm/1"), "2026-01-04T00:00:00Z".into())];
     assert_eq!(
@@ -147,8 +159,14 @@ async fn out_of_date(make: Make<'_>) {
         only.into_iter().collect(),
         "what a complete scope asserts, or none asserts at all, is not stale"
     );
-    let changes = ScopeChanges { put: vec![ScopeRecord { complete: true, stale_since: None, ..lost }], remove: vec![] };
-    store.commit(HOME, 0, &case.lease, &Delta::default(), &changes, &info(2)).await.expect("saving works");
+    let changes = ScopeChanges {
+        put: vec![ScopeRecord { complete: true, stale_since: None, ..lost }],
+        ..ScopeChanges::default()
+    };
+    store
+        .commit(&Commit { scopes: &changes, ..Commit::new(0, &case.lease, &Delta::default(), &info(2)) })
+        .await
+        .expect("saving works");
     assert!(store.stale(HOME).await.expect("reading works").is_empty(), "an answer makes it current");
     assert!(matches!(store.stale("nowhere").await, Err(StoreError::NotFound { .. })));
 }
@@ -156,12 +174,13 @@ async fn out_of_date(make: Make<'_>) {
 async fn not_saved(make: Make<'_>) {
     let case = Case::new(make).await;
     let store = &case.store;
-    let changes = ScopeChanges { put: vec![scope("list", "host/h1", vec![member("vm/1", 0, 1)])], remove: vec![] };
+    let changes =
+        ScopeChanges { put: vec![scope("list", "host/h1", vec![member("vm/1", 0, 1)])], ..ScopeChanges::default() };
     let delta = objects(&[object("vm/1", &[])]);
-    let stale = store.commit(HOME, 7, &case.lease, &delta, &changes, &info(1)).await;
+    let stale = store.commit(&Commit { scopes: &changes, ..Commit::new(7, &case.lease, &delta, &info(1)) }).await;
     assert!(matches!(stale, Err(StoreError::Conflict { .. })));
     let twice = objects(&[object("vm/1", &[]), object("vm/1", &[])]);
-    let refused = store.commit(HOME, 0, &case.lease, &twice, &changes, &info(1)).await;
+    let refused = store.commit(&Commit { scopes: &changes, ..Commit::new(0, &case.lease, &twice, &info(1)) }).await;
     assert!(matches!(refused, Err(StoreError::Invalid { .. })));
     assert!(store.scopes(HOME).await.expect("reading works").is_empty(), "a refused commit saves no scope");
 }

@@ -11,37 +11,45 @@ use calipso_model::{Delta, Revision};
 use rusqlite::{Connection, params};
 
 use crate::{
+    commit::{Commit, CommitInfo, RowWrite},
     embedded::{
         environment,
         fault::{Doing, to_db},
         key::Numbers,
+        record,
     },
     error::StoreError,
     form::{self, millis},
     scope::ScopeChanges,
-    store::{CommitInfo, Counts, Lease, Searched},
+    store::{Counts, Lease, Searched},
 };
 
 /// Everything that a commit needs, owned, for it runs on another thread.
 pub(super) struct Work {
-    /// Name of the environment.
-    pub(super) environment: String,
-    /// The revision that the writer started from.
-    pub(super) base: Revision,
-    /// Its right to write.
-    pub(super) lease: Lease,
-    /// What to change.
-    pub(super) change: Change,
-    /// When and why.
-    pub(super) info: CommitInfo,
+    environment: String,
+    base: Revision,
+    lease: Lease,
+    delta: Delta,
+    scopes: ScopeChanges,
+    rows: Vec<RowWrite>,
+    info: CommitInfo,
+    clear: bool,
 }
 
-/// What a commit changes.
-pub(super) enum Change {
-    /// This much.
-    Some(Box<(Delta, ScopeChanges)>),
-    /// Everything goes.
-    Clear,
+impl Work {
+    /// What is committed; or everything goes.
+    pub(super) fn new(commit: &Commit<'_>, clear: bool) -> Self {
+        Self {
+            environment: commit.environment.to_owned(),
+            base: commit.base,
+            lease: commit.lease.clone(),
+            delta: commit.delta.clone(),
+            scopes: commit.scopes.clone(),
+            rows: commit.rows.to_vec(),
+            info: commit.info.clone(),
+            clear,
+        }
+    }
 }
 
 /// Says by what objects are found, and makes what is stored fit it.
@@ -94,21 +102,21 @@ pub(super) fn commit(db: &mut Connection, work: &Work) -> Result<Revision, Store
     let revision = work.base + 1;
     let place = Place { db: &change, env: state.id, revision: to_db(revision), searched: &state.searched };
     let mut tally = Tally::default();
-    match &work.change {
-        Change::Some(parts) => {
-            let (delta, scopes) = &**parts;
-            let mut numbers = Numbers::new(&change, state.id, delta.objects.len())?;
-            object::write(place, &mut numbers, delta, &mut tally)?;
-            link::write(place, &mut numbers, delta, &mut tally)?;
-            clique::write(place, &mut numbers, delta, &mut tally)?;
-            scope::write(place, &mut numbers, scopes)?;
-        }
-        Change::Clear => {
-            tally.removed.objects = object::clear(place)?;
-            tally.removed.links = link::clear(place)?;
-            tally.removed.cliques = clique::clear(place)?;
-            scope::clear(place)?;
-        }
+    // First, for what is not as expected is found before all else is written.
+    for row in &work.rows {
+        record::write(&change, row)?;
+    }
+    if work.clear {
+        tally.removed.objects = object::clear(place)?;
+        tally.removed.links = link::clear(place)?;
+        tally.removed.cliques = clique::clear(place)?;
+        scope::clear(place)?;
+    } else {
+        let mut numbers = Numbers::new(&change, state.id, work.delta.objects.len())?;
+        object::write(place, &mut numbers, &work.delta, &mut tally)?;
+        link::write(place, &mut numbers, &work.delta, &mut tally)?;
+        clique::write(place, &mut numbers, &work.delta, &mut tally)?;
+        scope::write(place, &mut numbers, &work.scopes)?;
     }
     if tally.written == Counts::default() && tally.removed == Counts::default() {
         change.commit().doing("commit")?;

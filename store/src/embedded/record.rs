@@ -1,15 +1,17 @@
 //! Documents beside the inventory.
 
-use calipso_model::{Map, Str, Value};
-use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value as Sql};
+use calipso_model::{Str, Value};
+use rusqlite::{Connection, OptionalExtension, Transaction, params, params_from_iter, types::Value as Sql};
 
 use crate::{
+    commit::RowWrite,
     embedded::{
         environment::{begin, next_version},
         fault::{Doing, from_db, to_db, unreadable},
         row,
     },
     error::StoreError,
+    form,
     query::{Cursor, Page},
     records::{Collection, Record, RecordPage, RecordQuery, Test},
 };
@@ -74,21 +76,38 @@ fn conditions(collection: Collection, query: &RecordQuery) -> Result<(String, Ve
     Ok((text, bound))
 }
 
-/// Adds a document.
-pub(super) fn insert(db: &mut Connection, collection: Collection, id: Str, doc: Map) -> Result<Record, StoreError> {
+/// Writes a document, as a change of its own.
+pub(super) fn put(db: &mut Connection, row: RowWrite) -> Result<Record, StoreError> {
     let change = begin(db)?;
-    let version = next_version(&change)?;
-    let added = change
+    let version = write(&change, &row)?;
+    change.commit().doing("write a document")?;
+    Ok(Record { id: row.id, version, doc: row.doc.unwrap_or_default() })
+}
+
+/// Writes or removes a document, if what is there is what is expected. Returns its version, 0 for one that is removed.
+pub(super) fn write(change: &Transaction<'_>, row: &RowWrite) -> Result<u64, StoreError> {
+    let (collection, id) = (row.collection.name(), &*row.id);
+    let found: Option<i64> = change
+        .prepare_cached("SELECT version FROM record WHERE collection = ?1 AND id = ?2")
+        .and_then(|mut find| find.query_row(params![collection, id], |row| row.get(0)).optional())
+        .doing("compare a document")?;
+    form::compare(row, found.map(from_db))?;
+    let Some(doc) = &row.doc else {
+        change
+            .prepare_cached("DELETE FROM record WHERE collection = ?1 AND id = ?2")
+            .and_then(|mut forget| forget.execute(params![collection, id]))
+            .doing("remove a document")?;
+        return Ok(0);
+    };
+    let version = next_version(change)?;
+    change
         .prepare_cached(
-            "INSERT INTO record(collection, id, version, doc) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+            "INSERT INTO record(collection, id, version, doc) VALUES(?1, ?2, ?3, ?4)
+             ON CONFLICT(collection, id) DO UPDATE SET version = excluded.version, doc = excluded.doc",
         )
-        .and_then(|mut add| add.execute(params![collection.name(), &*id, version, row::sealed_text(&doc)]))
-        .doing("add a document")?;
-    if added == 0 {
-        return Err(StoreError::Exists { what: collection.name(), name: id });
-    }
-    change.commit().doing("add a document")?;
-    Ok(Record { id, version: from_db(version), doc })
+        .and_then(|mut save| save.execute(params![collection, id, version, row::sealed_text(doc)]))
+        .doing("write a document")?;
+    Ok(from_db(version))
 }
 
 /// One document.
@@ -102,29 +121,6 @@ pub(super) fn get(db: &Connection, collection: Collection, id: &str) -> Result<O
     found
         .map(|(version, doc)| Ok(Record { id: id.into(), version: from_db(version), doc: row::map_from(&doc)? }))
         .transpose()
-}
-
-/// Replaces a document of a known version.
-pub(super) fn replace(
-    db: &mut Connection,
-    collection: Collection,
-    id: Str,
-    version: u64,
-    doc: Map,
-) -> Result<Record, StoreError> {
-    let change = begin(db)?;
-    let next = next_version(&change)?;
-    let changed = change
-        .prepare_cached("UPDATE record SET version = ?5, doc = ?4 WHERE collection = ?1 AND id = ?2 AND version = ?3")
-        .and_then(|mut save| {
-            save.execute(params![collection.name(), &*id, to_db(version), row::sealed_text(&doc), next])
-        })
-        .doing("change a document")?;
-    if changed == 0 {
-        return Err(StoreError::Changed { what: collection.name(), name: id });
-    }
-    change.commit().doing("change a document")?;
-    Ok(Record { id, version: from_db(next), doc })
 }
 
 /// Removes a document.

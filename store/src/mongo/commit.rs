@@ -9,6 +9,7 @@ pub(super) mod clique;
 pub(super) mod gate;
 pub(super) mod link;
 pub(super) mod object;
+mod row;
 pub(super) mod scope;
 pub(super) mod sweep;
 mod transaction;
@@ -18,7 +19,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use calipso_model::{Delta, Revision, Str};
+use calipso_model::{Revision, Str};
 use futures::{TryStreamExt, future::try_join_all};
 use mongodb::bson::{Document, RawDocumentBuf, doc, oid::ObjectId};
 use tokio::sync::OnceCell;
@@ -26,17 +27,17 @@ use tokio::sync::OnceCell;
 pub(super) use sweep::sweep_all;
 
 use crate::{
+    commit::Commit,
     error::StoreError,
     form,
     mongo::{
         Db,
-        commit::{gate::Gates, transaction::Finish},
+        commit::{gate::Gates, scope::update, transaction::Finish},
         environment::{self, to_db},
         fault::Doing,
         index::{CLIQUES, ENVIRONMENTS, INVENTORY, LINKS, MEMBERS, SCOPES},
     },
-    scope::ScopeChanges,
-    store::{CommitInfo, Counts, Lease, Searched},
+    store::{Counts, Lease, Searched},
 };
 
 /// So many things of a delta are compared with what is stored in one go.
@@ -53,20 +54,6 @@ pub(super) const VERSIONS: &[(&str, &str, &str)] = &[
     (SCOPES, "seq_from", "seq_to"),
     (MEMBERS, "seq_from", "seq_to"),
 ];
-
-/// What is committed, when, why, and with what right.
-pub(super) struct Work<'w> {
-    /// Name of the environment.
-    pub(super) environment: &'w str,
-    /// The revision that the writer started from.
-    pub(super) base: Revision,
-    /// Its right to write.
-    pub(super) lease: &'w Lease,
-    /// What to change; everything goes where nothing is given.
-    pub(super) change: Option<(&'w Delta, &'w ScopeChanges)>,
-    /// When and why.
-    pub(super) info: &'w CommitInfo,
-}
 
 /// Where a commit writes.
 #[derive(Clone, Copy, Debug)]
@@ -193,6 +180,7 @@ enum Part<'w> {
     Links(&'w [link::Item<'w>]),
     Cliques(&'w [clique::Item<'w>]),
     Scope(scope::Item<'w>),
+    Updates(&'w [update::Update<'w>]),
     Ready(Writes),
 }
 
@@ -203,6 +191,7 @@ impl Part<'_> {
             Self::Links(items) => Ok(vec![link::prepare(db, place, items).await?]),
             Self::Cliques(items) => Ok(vec![clique::prepare(db, place, items).await?]),
             Self::Scope(item) => scope::prepare(db, place, item).await,
+            Self::Updates(updates) => update::prepare(db, place, updates).await,
             Self::Ready(writes) => Ok(vec![writes]),
         }
     }
@@ -236,14 +225,13 @@ pub(super) async fn search_by(db: &Db, lease: &Lease, searched: &Searched) -> Re
     Ok(())
 }
 
-/// Commits, or changes nothing that anybody sees.
-pub(super) async fn commit(db: &Db, work: &Work<'_>) -> Result<Revision, StoreError> {
+/// Commits, or changes nothing that anybody sees. Everything goes, if that is what is wanted.
+pub(super) async fn commit(db: &Db, work: &Commit<'_>, clear: bool) -> Result<Revision, StoreError> {
+    form::check(work)?;
     let at_millis = form::millis(&work.info.at)?;
-    let none = (Delta::default(), ScopeChanges::default());
-    let (delta, scopes) = work.change.unwrap_or((&none.0, &none.1));
-    let objects = object::items(delta)?;
-    let links = link::items(delta)?;
-    let cliques = clique::items(delta)?;
+    let objects = object::items(work.delta)?;
+    let links = link::items(work.delta)?;
+    let cliques = clique::items(work.delta)?;
     let _turn = db.turn(work.environment).await;
     let state = db.within(environment::state(db, work.environment)).await?;
     environment::guard(&state, work.environment, work.base, work.lease)?;
@@ -257,9 +245,11 @@ pub(super) async fn commit(db: &Db, work: &Work<'_>) -> Result<Revision, StoreEr
         searched: &state.searched,
     };
     let finish = Finish { work, place, at_millis };
+    let scopes = work.scopes;
+    let updates = db.within(update::find(db, place, &scopes.update)).await?;
 
     let mut parts: Vec<Part<'_>> = Vec::new();
-    if work.change.is_none() {
+    if clear {
         parts.extend(everything(db, place).await?.into_iter().map(Part::Ready));
     }
     parts.extend(objects.chunks(PIECE).map(Part::Objects));
@@ -267,15 +257,17 @@ pub(super) async fn commit(db: &Db, work: &Work<'_>) -> Result<Revision, StoreEr
     parts.extend(cliques.chunks(PIECE).map(Part::Cliques));
     parts.extend(scopes.remove.iter().map(|key| Part::Scope(scope::Item::Remove(key))));
     parts.extend(scopes.put.iter().map(|record| Part::Scope(scope::Item::Put(record))));
+    parts.extend(updates.chunks(PIECE).map(Part::Updates));
     let members: usize = scopes.put.iter().map(|record| record.members.len() + 1).sum();
-    let size = objects.len() + links.len() + cliques.len() + scopes.remove.len() + members;
+    let changed: usize = updates.iter().map(update::Update::size).sum();
+    let size = objects.len() + links.len() + cliques.len() + scopes.remove.len() + members + changed;
 
-    if work.change.is_some() && size <= db.options.at_once && state.unfinished.is_empty() {
+    if !clear && size <= db.options.at_once && state.unfinished.is_empty() {
         let mut ready = Vec::new();
         for part in parts {
             ready.extend(part.prepare(db, place).await?.into_iter().filter(|writes| !writes.is_empty()));
         }
-        if ready.is_empty() {
+        if ready.is_empty() && work.rows.is_empty() {
             return Ok(work.base);
         }
         let fits = ready.iter().map(Writes::documents).sum::<usize>() <= db.options.at_once.saturating_mul(2)
@@ -284,11 +276,13 @@ pub(super) async fn commit(db: &Db, work: &Work<'_>) -> Result<Revision, StoreEr
             let mut tally = Tally::default();
             ready.iter().for_each(|writes| tally.add(writes.tally));
             let revision = finish.run(db, tally, &ready, None).await?;
-            return tidy(db, place, revision, work).await;
+            return tidy(db, place, revision, clear || !scopes.is_empty()).await;
         }
         parts = ready.into_iter().map(Part::Ready).collect();
     }
 
+    // The last step asks once more; here nothing is written yet.
+    db.within(row::check(db, work.rows)).await?;
     let gates: OnceCell<Gates> = OnceCell::new();
     let tally = Mutex::new(Tally::default());
     let parts = Mutex::new(parts.into_iter());
@@ -312,11 +306,15 @@ pub(super) async fn commit(db: &Db, work: &Work<'_>) -> Result<Revision, StoreEr
     };
     try_join_all((0..lanes).map(lane)).await?;
     if gates.get().is_none() {
-        return Ok(work.base);
+        if work.rows.is_empty() {
+            return Ok(work.base);
+        }
+        // The last step alone, after what earlier commits left is swept.
+        gates.get_or_try_init(|| gate::open(db, work, place)).await?;
     }
     let tally = *tally.lock().unwrap_or_else(PoisonError::into_inner);
     let revision = finish.run(db, tally, &[], Some(place.commit)).await?;
-    tidy(db, place, revision, work).await
+    tidy(db, place, revision, clear || !scopes.is_empty()).await
 }
 
 /// The ends of everything that is current.
@@ -343,8 +341,8 @@ async fn everything(db: &Db, place: Place<'_>) -> Result<Vec<Writes>, StoreError
 }
 
 /// Removes versions of scopes that nobody can ask for any more. A failure is no loss: the next commit tries again.
-async fn tidy(db: &Db, place: Place<'_>, revision: Revision, work: &Work<'_>) -> Result<Revision, StoreError> {
-    if work.change.is_none_or(|(_, scopes)| !scopes.is_empty()) {
+async fn tidy(db: &Db, place: Place<'_>, revision: Revision, scopes: bool) -> Result<Revision, StoreError> {
+    if scopes {
         for collection in [SCOPES, MEMBERS] {
             let past = doc! { "env": place.env, "seq_to": { "$lte": place.seq + 1 } };
             if let Err(error) = db.at(collection).delete_many(past).await.doing(db, "remove old scopes") {

@@ -122,7 +122,8 @@ fn is_moment(code: i32) -> bool {
     matches!(code, 24 | 50 | 112 | 225 | 239 | 246 | 251 | 262)
 }
 
-fn fault(db: &Db, error: &Error, action: &'static str) -> StoreError {
+/// An error of the driver, as one of ours.
+pub(super) fn fault(db: &Db, error: &Error, action: &'static str) -> StoreError {
     let said = db.scrub(&error.kind.to_string());
     let unavailable = |what: &str| StoreError::Unavailable {
         place: db.place.clone(),

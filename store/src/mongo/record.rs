@@ -79,7 +79,8 @@ fn record(doc: &RawDocument) -> Result<Record, StoreError> {
     })
 }
 
-fn document(
+/// A document as it lies on the server.
+pub(super) fn document(
     collection: Collection,
     id: &str,
     version: u64,

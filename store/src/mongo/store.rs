@@ -6,26 +6,22 @@ use async_trait::async_trait;
 use calipso_model::{Clique, Delta, Environment, Link, LinkRef, Object, ObjectKey, Revision, Str, Value};
 
 use crate::{
+    commit::{Commit, CommitInfo},
     condition::{Checked, Condition},
     error::StoreError,
     mongo::{
-        Mongo, check,
-        commit::{self, Work},
-        environment, number, prune,
+        Mongo, check, commit, environment, number, prune,
         read::{self, View},
         report,
         round::{self, Named, Sighting, Wanted, Wish},
     },
     query::{CliqueQuery, LinkQuery, Page, Paged, Query},
-    scope::{ScopeChanges, ScopeKey, ScopeRecord},
+    scope::{ScopeKey, ScopeRecord},
     store::{
-        CommitInfo, CountsByType, Diff, Expect, Keep, Lease, Pruned, ReportEntry, ReportId, RevisionInfo, Searched,
-        Sink, Store, WholeClique, WholeObject, newest_scan,
+        CountsByType, Diff, Expect, Keep, Lease, Pruned, ReportEntry, ReportId, RevisionInfo, Searched, Store,
+        WholeClique, WholeObject, newest_scan,
     },
 };
-
-/// How many things a stream hands over in one piece.
-const PIECE: usize = 4_096;
 
 /// So often a question is asked again that the server could not answer at that moment.
 const TURNS: u32 = 12;
@@ -68,24 +64,6 @@ macro_rules! page {
             $call.await
         })
     };
-}
-
-/// Hands page after page to a sink; all are of the revision of the first.
-macro_rules! stream {
-    ($self:ident, $environment:ident, $at:ident, $sink:ident, $ask:ident, $query:expr) => {{
-        let mut page = Page::first(PIECE);
-        loop {
-            let at = if page.after.is_none() { $at } else { None };
-            let answer = $self.$ask($environment, at, &$query, &page).await?;
-            if !answer.items.is_empty() {
-                $sink(answer.items)?;
-            }
-            match answer.next {
-                Some(next) => page = Page::after(next, PIECE),
-                None => return Ok(answer.revision),
-            }
-        }
-    }};
 }
 
 /// Asks together with others who ask for something by key.
@@ -159,16 +137,8 @@ impl Store for Mongo {
         ask!(self, environment::release(&self.db, lease))
     }
 
-    async fn commit(
-        &self,
-        environment: &str,
-        base: Revision,
-        lease: &Lease,
-        delta: &Delta,
-        scopes: &ScopeChanges,
-        info: &CommitInfo,
-    ) -> Result<Revision, StoreError> {
-        commit::commit(&self.db, &Work { environment, base, lease, change: Some((delta, scopes)), info }).await
+    async fn commit(&self, commit: &Commit<'_>) -> Result<Revision, StoreError> {
+        commit::commit(&self.db, commit, false).await
     }
 
     async fn clear(
@@ -178,7 +148,9 @@ impl Store for Mongo {
         lease: &Lease,
         info: &CommitInfo,
     ) -> Result<Revision, StoreError> {
-        commit::commit(&self.db, &Work { environment, base, lease, change: None, info }).await
+        let nothing = Delta::default();
+        let commit = Commit { environment, ..Commit::new(base, lease, &nothing, info) };
+        commit::commit(&self.db, &commit, true).await
     }
 
     async fn current(&self, environment: &str) -> Result<Revision, StoreError> {
@@ -191,15 +163,6 @@ impl Store for Mongo {
 
     async fn counts(&self, environment: &str, at: Option<Revision>) -> Result<CountsByType, StoreError> {
         at!(self, environment, at, |view| read::count::counts(&mut view))
-    }
-
-    async fn object(
-        &self,
-        environment: &str,
-        at: Option<Revision>,
-        key: &ObjectKey,
-    ) -> Result<Option<Object>, StoreError> {
-        Ok(self.objects_by_key(environment, at, std::slice::from_ref(key)).await?.pop())
     }
 
     async fn objects_by_key(
@@ -242,18 +205,6 @@ impl Store for Mongo {
         page!(self, environment, at, page, 2, |view, after| read::object::page(&mut view, query, after, page))
     }
 
-    async fn children(
-        &self,
-        environment: &str,
-        at: Option<Revision>,
-        key: &ObjectKey,
-    ) -> Result<Vec<Object>, StoreError> {
-        let query = Query { parent: Some(key.clone()), ..Query::default() };
-        let page = Page::first(usize::MAX);
-        let all = at!(self, environment, at, |view| read::object::page(&mut view, &query, None, &page))?;
-        Ok(all.items)
-    }
-
     async fn links(
         &self,
         environment: &str,
@@ -262,10 +213,6 @@ impl Store for Mongo {
         page: &Page,
     ) -> Result<Paged<Link>, StoreError> {
         page!(self, environment, at, page, 5, |view, after| read::link::page(&mut view, query, after, page))
-    }
-
-    async fn link(&self, environment: &str, at: Option<Revision>, key: &LinkRef) -> Result<Option<Link>, StoreError> {
-        Ok(self.links_by_key(environment, at, std::slice::from_ref(key)).await?.pop())
     }
 
     async fn links_by_key(
@@ -331,33 +278,6 @@ impl Store for Mongo {
 
     async fn diff(&self, environment: &str, from: Revision, to: Revision) -> Result<Diff, StoreError> {
         ask!(self, read::diff::diff(&self.db, environment, from, to))
-    }
-
-    async fn stream_objects(
-        &self,
-        environment: &str,
-        at: Option<Revision>,
-        sink: Sink<'_, Object>,
-    ) -> Result<Revision, StoreError> {
-        stream!(self, environment, at, sink, objects, Query::default())
-    }
-
-    async fn stream_links(
-        &self,
-        environment: &str,
-        at: Option<Revision>,
-        sink: Sink<'_, Link>,
-    ) -> Result<Revision, StoreError> {
-        stream!(self, environment, at, sink, links, LinkQuery::default())
-    }
-
-    async fn stream_cliques(
-        &self,
-        environment: &str,
-        at: Option<Revision>,
-        sink: Sink<'_, Clique>,
-    ) -> Result<Revision, StoreError> {
-        stream!(self, environment, at, sink, cliques, CliqueQuery::default())
     }
 
     async fn scopes(&self, environment: &str) -> Result<Vec<ScopeRecord>, StoreError> {

@@ -1,6 +1,7 @@
 //! A writer is killed again and again, at whatever it is doing; each time exactly one whole revision is there.
 
 use std::{
+    collections::BTreeMap,
     io::{BufRead, BufReader},
     pin::Pin,
     process::{Command, Stdio},
@@ -8,8 +9,11 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use calipso_model::{Clique, Delta, Environment, Link, LinkRef, LinkState, Object, ObjectKey, Revision, Value};
-use calipso_store::{CommitInfo, Expect, Keep, Member, RevisionInfo, ScopeChanges, ScopeKey, ScopeRecord, Store};
+use calipso_model::{Clique, Delta, Environment, Link, LinkRef, LinkState, Map, Object, ObjectKey, Revision, Value};
+use calipso_store::{
+    Backend, Collection, Commit, CommitInfo, Expect, Keep, Member, Page, Record, RecordQuery, RevisionInfo, RowWrite,
+    ScopeChanges, ScopeKey, ScopeRecord, ScopeUpdate, Store,
+};
 
 /// Tells the test binary that it is the writer, and of which store.
 pub const WRITER: &str = "STORE_TEST_WRITER";
@@ -75,8 +79,35 @@ pub fn delta(revision: Revision) -> Delta {
     delta
 }
 
+/// The rows that are written with a revision: a key of its own, one that each revision writes over the one before, and one
+/// that goes.
+pub fn rows(revision: Revision, known: Option<&Record>) -> Vec<RowWrite> {
+    let doc = || -> Map { [("n", Value::Int(revision as i64))].into_iter().collect() };
+    let expect = known.map_or(Expect::Nothing, |row| Expect::Version(row.version));
+    let mut rows = vec![
+        RowWrite::put(ROWS, format!("done {revision}"), Expect::Nothing, doc()),
+        RowWrite::put(ROWS, "last", expect, doc()),
+    ];
+    if revision > KEPT {
+        rows.push(RowWrite::remove(ROWS, format!("done {}", revision - KEPT), Expect::Anything));
+    }
+    rows
+}
+
+/// So many keys are kept.
+const KEPT: u64 = 5;
+
+/// Where the rows lie.
+const ROWS: Collection = Collection::Messages;
+
+/// The ids of the rows, and what they say, when a revision is current.
+fn rows_at(current: Revision) -> BTreeMap<String, i64> {
+    let keys = (current.saturating_sub(KEPT) + 1..=current).map(|n| (format!("done {n}"), n as i64));
+    keys.chain((current > 0).then(|| ("last".to_owned(), current as i64))).collect()
+}
+
 /// The scope that is saved with a revision.
-pub fn scopes(revision: Revision) -> ScopeChanges {
+pub fn scope(revision: Revision) -> ScopeRecord {
     let member = |n: u64| Member {
         key: ObjectKey::new("thing", format!("t{n:03}")),
         contribution: [("revision", Value::Int(revision as i64))].into_iter().collect(),
@@ -84,7 +115,7 @@ pub fn scopes(revision: Revision) -> ScopeChanges {
         order: 0,
         at: "f.yaml:1:1".into(),
     };
-    let record = ScopeRecord {
+    ScopeRecord {
         key: ScopeKey {
             fetcher: "f".into(),
             object_type: "thing".into(),
@@ -97,8 +128,7 @@ pub fn scopes(revision: Revision) -> ScopeChanges {
         stale_since: None,
         problem: None,
         members: (0..N).map(member).collect(),
-    };
-    ScopeChanges { put: vec![record], remove: Vec::new() }
+    }
 }
 
 pub fn now_millis() -> i64 {
@@ -106,7 +136,7 @@ pub fn now_millis() -> i64 {
 }
 
 /// The process that is killed: commits one revision after the other until then.
-pub async fn write_for_ever(store: &dyn Store) {
+pub async fn write_for_ever(store: &dyn Backend) {
     // The writer before this one was killed, and its lease may run for another moment.
     let give_up = now_millis() + 60_000;
     let lease = loop {
@@ -119,8 +149,18 @@ pub async fn write_for_ever(store: &dyn Store) {
     loop {
         let base = store.current("e").await.expect("the store works");
         let info = CommitInfo { at: "2026-01-01T00:00:00Z".into(), note: format!("{}", base + 1).into() };
-        let made =
-            store.commit("e", base, &lease, &delta(base + 1), &scopes(base + 1), &info).await.expect("the store works");
+        let known = store.record(ROWS, "last").await.expect("the store works");
+        let (delta, rows) = (delta(base + 1), rows(base + 1, known.as_ref()));
+        // Whole, or as an update of the one before.
+        let record = scope(base + 1);
+        let stored = store.scope("e", &record.key).await.expect("the store works").is_some();
+        let scopes = if stored && base.is_multiple_of(3) {
+            ScopeChanges { update: vec![ScopeUpdate { record, remove: Vec::new() }], ..ScopeChanges::default() }
+        } else {
+            ScopeChanges { put: vec![record], ..ScopeChanges::default() }
+        };
+        let commit = Commit { scopes: &scopes, rows: &rows, ..Commit::new(base, &lease, &delta, &info) };
+        let made = store.commit(&commit).await.expect("the store works");
         assert_eq!(made, base + 1);
         println!("made {made}");
         if made % 16 == 0 {
@@ -154,25 +194,27 @@ pub async fn check(store: &dyn Store, at: Revision) {
     assert_eq!(cliques, expected.cliques, "cliques at {at}");
 }
 
-/// What is current, which revisions are listed, whether the next one is refused, and the scopes: read while nothing moved.
+/// What is current, which revisions are listed, whether the next one is refused, the scopes and the rows: read while nothing
+/// moved.
 ///
 /// A server may still finish the last transaction of a client that is dead, between any two questions. What was read is
 /// taken only when the current revision is the same before and after, so that it belongs together.
-async fn standing(store: &dyn Store) -> (Revision, Vec<RevisionInfo>, bool, Vec<ScopeRecord>) {
+async fn standing(store: &dyn Backend) -> (Revision, Vec<RevisionInfo>, bool, Vec<ScopeRecord>, Vec<Record>) {
     for _ in 0..100 {
         let current = store.current("e").await.expect("the store works");
         let revisions = store.revisions("e").await.expect("the store works");
         let beyond = store.object("e", Some(current + 1), &ObjectKey::new("thing", "t000")).await.is_err();
         let saved = store.scopes("e").await.expect("the store works");
+        let rows = store.records(ROWS, &RecordQuery::all(), &Page::first(100)).await.expect("the store works").items;
         if store.current("e").await.expect("the store works") == current {
-            return (current, revisions, beyond, saved);
+            return (current, revisions, beyond, saved, rows);
         }
     }
     panic!("the current revision goes on moving although the writer is dead");
 }
 
 /// Opens the store that the writer writes.
-pub type Open<'o> = &'o dyn Fn() -> Pin<Box<dyn Future<Output = Arc<dyn Store>>>>;
+pub type Open<'o> = &'o dyn Fn() -> Pin<Box<dyn Future<Output = Arc<dyn Backend>>>>;
 
 /// After every one of many kills each revision that the store has is whole. `test` names the test that this process runs
 /// again as the writer, `place` what it is told, and `open` opens the store and looks whether it is sound. Returns the
@@ -225,7 +267,7 @@ pub fn kill_again_and_again(kills: u32, test: &str, place: &dyn Fn(u32) -> Strin
 
         runtime.block_on(async {
             let store = open().await;
-            let (current, revisions, beyond, saved) = standing(&*store).await;
+            let (current, revisions, beyond, saved, rows) = standing(&*store).await;
             assert!(current >= reached, "a revision was lost: {reached}, then {current}");
             assert!(current >= made, "revision {made} was acknowledged, but {current} is current");
             grew += u32::from(current > reached);
@@ -237,7 +279,10 @@ pub fn kill_again_and_again(kills: u32, test: &str, place: &dyn Fn(u32) -> Strin
                 check(&*store, info.revision).await;
                 assert_eq!(*info.note, info.revision.to_string());
             }
-            assert_eq!(saved, if current == 0 { Vec::new() } else { scopes(current).put }, "scopes at {current}");
+            assert_eq!(saved, if current == 0 { Vec::new() } else { vec![scope(current)] }, "scopes at {current}");
+            let n = |row: &Record| row.doc.get("n").and_then(Value::as_int).unwrap_or_default();
+            let rows: BTreeMap<String, i64> = rows.iter().map(|row| (row.id.to_string(), n(row))).collect();
+            assert_eq!(rows, rows_at(current), "rows at {current}");
         });
     }
     assert!(grew > kills / 3, "the writer was killed before it wrote, mostly: {grew} of {kills}");

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use calipso_model::{Clique, Delta, Environment, Link, LinkRef, LinkState, Object, ObjectKey, Value};
-use calipso_store::{CliqueQuery, CommitInfo, Expect, Keep, LinkQuery, Page, Query, ScopeChanges, Store, StoreError};
+use calipso_store::{
+    Backend, CliqueQuery, Collection, Commit, CommitInfo, Expect, Keep, LinkQuery, Member, Page, Query, RowWrite,
+    ScopeChanges, ScopeKey, ScopeRecord, ScopeUpdate, Store, StoreError,
+};
 use proptest::prelude::*;
 
 /// Everything at one revision.
@@ -18,11 +21,66 @@ pub struct State {
 #[derive(Clone, Debug)]
 pub enum Step {
     /// Sets (some value) or removes (nothing) things by number.
-    Commit { objects: Vec<(u8, Option<u8>)>, links: Vec<(u8, u8, Option<u8>)>, cliques: Vec<(u8, Option<u8>)> },
+    Commit {
+        objects: Vec<(u8, Option<u8>)>,
+        links: Vec<(u8, u8, Option<u8>)>,
+        cliques: Vec<(u8, Option<u8>)>,
+        scopes: Vec<(u8, ScopeStep)>,
+        rows: Vec<(u8, RowStep)>,
+    },
     /// Keeps the newest revisions.
     Prune(u64),
     /// Removes everything.
     Clear,
+}
+
+/// What happens to one scope.
+#[derive(Clone, Debug)]
+pub enum ScopeStep {
+    /// Members by key and value.
+    Put(Vec<(u8, u8)>),
+    /// Members that replace those of their keys, and keys that go; of a scope that is not stored only where it is meant so.
+    Update {
+        members: Vec<(u8, u8)>,
+        remove: Vec<u8>,
+        unknown: bool,
+    },
+    Remove,
+}
+
+/// What happens to one row.
+#[derive(Clone, Debug)]
+pub struct RowStep {
+    /// What it says then, unless it goes.
+    value: Option<u8>,
+    /// Whatever is there is expected.
+    anything: bool,
+    /// Something is expected that is not there.
+    wrong: bool,
+}
+
+/// What is stored beside the revisions.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Beside {
+    pub scopes: BTreeMap<ScopeKey, ScopeRecord>,
+    pub rows: BTreeMap<u8, u8>,
+    /// Whether there ever was a scope.
+    pub scoped: bool,
+}
+
+fn scope_step() -> impl Strategy<Value = ScopeStep> {
+    let members = || proptest::collection::vec((0..6_u8, 0..3_u8), 0..6);
+    prop_oneof![
+        2 => members().prop_map(ScopeStep::Put),
+        4 => (members(), proptest::collection::vec(0..8_u8, 0..3), proptest::bool::weighted(0.1))
+            .prop_map(|(members, remove, unknown)| ScopeStep::Update { members, remove, unknown }),
+        1 => Just(ScopeStep::Remove),
+    ]
+}
+
+fn row_step() -> impl Strategy<Value = RowStep> {
+    (proptest::option::weighted(0.7, 0..3_u8), proptest::bool::weighted(0.3), proptest::bool::weighted(0.1))
+        .prop_map(|(value, anything, wrong)| RowStep { value, anything, wrong })
 }
 
 pub fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -31,11 +89,15 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
         proptest::collection::btree_map(0..8_u8, value(), 0..6),
         proptest::collection::btree_map((0..8_u8, 0..8_u8), value(), 0..6),
         proptest::collection::btree_map(0..8_u8, value(), 0..3),
+        proptest::collection::btree_map(0..4_u8, scope_step(), 0..3),
+        proptest::collection::btree_map(0..4_u8, row_step(), 0..3),
     )
-        .prop_map(|(objects, links, cliques)| Step::Commit {
+        .prop_map(|(objects, links, cliques, scopes, rows)| Step::Commit {
             objects: objects.into_iter().collect(),
             links: links.into_iter().map(|((a, b), value)| (a, b, value)).collect(),
             cliques: cliques.into_iter().collect(),
+            scopes: scopes.into_iter().collect(),
+            rows: rows.into_iter().collect(),
         });
     let step = prop_oneof![8 => commit, 1 => (0..4_u64).prop_map(Step::Prune), 1 => Just(Step::Clear)];
     proptest::collection::vec(step, 1..10)
@@ -137,6 +199,124 @@ fn apply(
     delta
 }
 
+fn record(n: u8, members: &[(u8, u8)], turn: usize) -> ScopeRecord {
+    let member = |(order, (n, value)): (usize, &(u8, u8))| Member {
+        key: key(*n),
+        contribution: [("value", Value::Int((*value).into()))].into_iter().collect(),
+        asserts: *value > 0,
+        order: order as u32,
+        at: "f.yaml:1:1".into(),
+    };
+    let at = format!("2026-01-01T00:00:{turn:02}Z");
+    let mut members: Vec<Member> = members.iter().enumerate().map(member).collect();
+    members.sort_by(|a, b| (&a.key, a.order).cmp(&(&b.key, b.order)));
+    ScopeRecord {
+        key: ScopeKey {
+            fetcher: if n.is_multiple_of(2) { "f" } else { "g" }.into(),
+            object_type: "even".into(),
+            parent: key(n / 2),
+            narrowing: if n == 3 { Value::Int(3) } else { Value::Null },
+        },
+        complete: turn.is_multiple_of(2),
+        scanned_at: at.as_str().into(),
+        tried_at: at.as_str().into(),
+        stale_since: None,
+        problem: turn.is_multiple_of(3).then(|| "odd".into()),
+        members,
+    }
+}
+
+/// Turns steps into changes of scopes, and does them to the model; nothing where the store must refuse them.
+fn apply_scopes(beside: &mut Beside, steps: &[(u8, ScopeStep)], turn: usize) -> (ScopeChanges, bool) {
+    let mut changes = ScopeChanges::default();
+    let mut fine = true;
+    for (n, step) in steps {
+        let of = |members: &[(u8, u8)]| record(*n, members, turn);
+        let key = of(&[]).key;
+        match step {
+            ScopeStep::Remove => {
+                beside.scopes.remove(&key);
+                changes.remove.push(key);
+            }
+            ScopeStep::Update { members, remove, unknown } if *unknown || beside.scopes.contains_key(&key) => {
+                let update = of(members);
+                let named = |key: &ObjectKey| update.members.iter().any(|member| member.key == *key);
+                let remove: Vec<ObjectKey> = remove.iter().map(|n| self::key(*n)).filter(|key| !named(key)).collect();
+                match beside.scopes.get_mut(&key) {
+                    Some(scope) => {
+                        let stays = |member: &&Member| !named(&member.key) && !remove.contains(&member.key);
+                        let mut members: Vec<Member> = scope.members.iter().filter(stays).cloned().collect();
+                        members.extend(update.members.iter().cloned());
+                        members.sort_by(|a, b| (&a.key, a.order).cmp(&(&b.key, b.order)));
+                        *scope = ScopeRecord { members, ..update.clone() };
+                    }
+                    None => fine = false,
+                }
+                changes.update.push(ScopeUpdate { record: update, remove });
+            }
+            ScopeStep::Put(members) | ScopeStep::Update { members, .. } => {
+                beside.scoped = true;
+                beside.scopes.insert(key, of(members));
+                changes.put.push(of(members));
+            }
+        }
+    }
+    (changes, fine)
+}
+
+/// Where rows lie.
+const ROWS: Collection = Collection::Messages;
+
+fn row_id(env: &str, n: u8) -> String {
+    format!("{env} {n}")
+}
+
+/// Turns steps into rows, and does them to the model; tells whether the store must take them.
+async fn apply_rows(
+    store: &dyn Backend,
+    env: &str,
+    beside: &mut Beside,
+    steps: &[(u8, RowStep)],
+) -> (Vec<RowWrite>, bool) {
+    let mut rows = Vec::new();
+    let mut fine = true;
+    for (n, step) in steps {
+        let id = row_id(env, *n);
+        let there = store.record(ROWS, &id).await.expect("the model is whole and the store works");
+        let expect = match &there {
+            _ if step.anything => Expect::Anything,
+            Some(_) if step.wrong => Expect::Nothing,
+            None if step.wrong => Expect::Version(1),
+            Some(row) => Expect::Version(row.version),
+            None => Expect::Nothing,
+        };
+        fine &= step.anything || !step.wrong;
+        rows.push(match step.value {
+            Some(value) => {
+                beside.rows.insert(*n, value);
+                let doc = [("value", Value::Int(value.into()))].into_iter().collect();
+                RowWrite::put(ROWS, id, expect, doc)
+            }
+            None => {
+                beside.rows.remove(n);
+                RowWrite::remove(ROWS, id, expect)
+            }
+        });
+    }
+    (rows, fine)
+}
+
+/// Compares scopes and rows with the model.
+async fn compare_beside(store: &dyn Backend, env: &str, beside: &Beside) {
+    let scopes = store.scopes(env).await.expect("the model is whole and the store works");
+    assert!(scopes.iter().eq(beside.scopes.values()), "scopes: {scopes:#?}, but {:#?}", beside.scopes);
+    for n in 0..4 {
+        let row = store.record(ROWS, &row_id(env, n)).await.expect("the model is whole and the store works");
+        let value = row.as_ref().and_then(|row| row.doc.get("value")).and_then(Value::as_int);
+        assert_eq!(value, beside.rows.get(&n).map(|value| i64::from(*value)), "row {n}");
+    }
+}
+
 /// Everything that the store shows at a revision.
 async fn read(store: &dyn Store, env: &str, at: u64) -> State {
     let mut state = State::default();
@@ -225,15 +405,17 @@ async fn compare_diff(store: &dyn Store, env: &str, (from, before): (u64, &State
     assert_eq!(cliques, expected(&before.cliques, &after.cliques), "cliques from {from} to {to}");
 }
 
-/// Does some steps to an environment of a store, and compares all that it shows then. Returns the newest revision.
-pub async fn check(store: &dyn Store, env: &str, steps: Vec<Step>) -> (u64, State) {
+/// Does some steps to an environment of a store, and compares all that it shows then. Returns the newest revision, and what is
+/// beside it.
+pub async fn check(store: &dyn Backend, env: &str, steps: Vec<Step>) -> (u64, State, Beside) {
     let environment = Environment { name: env.into(), ..Environment::default() };
     store.put_environment(&environment, Expect::Anything).await.expect("the model is whole and the store works");
     let lease =
         store.acquire(env, "model", 0, Duration::from_secs(1)).await.expect("the model is whole and the store works");
     let mut revisions = vec![State::default()];
     let mut oldest = 0;
-    for step in steps {
+    let mut beside = Beside::default();
+    for (turn, step) in steps.into_iter().enumerate() {
         let current = revisions.len() as u64 - 1;
         let info = CommitInfo { at: "2026-01-01T00:00:00Z".into(), note: "".into() };
         let mut next = revisions.last().expect("the model is whole and the store works").clone();
@@ -247,14 +429,31 @@ pub async fn check(store: &dyn Store, env: &str, steps: Vec<Step>) -> (u64, Stat
             }
             Step::Clear => {
                 next = State::default();
+                beside.scopes.clear();
                 store.clear(env, current, &lease, &info).await.expect("the model is whole and the store works")
             }
-            Step::Commit { objects, links, cliques } => {
+            Step::Commit { objects, links, cliques, scopes, rows } => {
                 let delta = apply(&mut next, &objects, &links, &cliques);
-                store
-                    .commit(env, current, &lease, &delta, &ScopeChanges::default(), &info)
-                    .await
-                    .expect("the model is whole and the store works")
+                let mut changed = beside.clone();
+                let (scopes, known) = apply_scopes(&mut changed, &scopes, turn);
+                let (rows, expected) = apply_rows(store, env, &mut changed, &rows).await;
+                let commit = Commit { scopes: &scopes, rows: &rows, ..Commit::new(current, &lease, &delta, &info) };
+                match store.commit(&commit).await {
+                    Ok(revision) => {
+                        assert!(known && expected, "this must be refused: {commit:?}");
+                        beside = changed;
+                        revision
+                    }
+                    Err(StoreError::Invalid { .. }) if !known => {
+                        next = revisions[current as usize].clone();
+                        current
+                    }
+                    Err(StoreError::Exists { .. } | StoreError::Changed { .. }) if !expected => {
+                        next = revisions[current as usize].clone();
+                        current
+                    }
+                    Err(error) => panic!("{error} of {commit:?}"),
+                }
             }
         };
         if next == revisions[current as usize] {
@@ -263,6 +462,7 @@ pub async fn check(store: &dyn Store, env: &str, steps: Vec<Step>) -> (u64, Stat
             assert_eq!(revision, current + 1, "something new is one revision");
             revisions.push(next);
         }
+        compare_beside(store, env, &beside).await;
     }
     let current = revisions.len() as u64 - 1;
     for at in 0..oldest {
@@ -281,5 +481,6 @@ pub async fn check(store: &dyn Store, env: &str, steps: Vec<Step>) -> (u64, Stat
     store.prune(env, &Keep::Last(1)).await.expect("the model is whole and the store works");
     let state = revisions.pop().expect("the model is whole and the store works");
     compare(store, env, current, &state).await;
-    (current, state)
+    compare_beside(store, env, &beside).await;
+    (current, state, beside)
 }

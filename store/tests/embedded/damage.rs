@@ -4,8 +4,8 @@ use std::{path::Path, time::Duration};
 
 use calipso_model::{Delta, Environment, Map, Object, ObjectKey, Value};
 use calipso_store::{
-    Collection, CommitInfo, Condition, Embedded, Expect, Options, Page, Query, RecordQuery, Records, ScopeChanges,
-    Store, StoreError,
+    Collection, Commit, CommitInfo, Condition, Embedded, Expect, Options, Page, Query, RecordQuery, Records, Store,
+    StoreError,
 };
 
 /// So many damaged copies are looked at.
@@ -29,7 +29,7 @@ async fn filled(path: &Path) {
     };
     let delta = Delta { objects: (0..400).map(object).collect(), ..Delta::default() };
     let info = CommitInfo { at: "2026-01-01T00:00:00Z".into(), note: "".into() };
-    store.commit("e", 0, &lease, &delta, &ScopeChanges::default(), &info).await.expect("the store works");
+    store.commit(&Commit::new(0, &lease, &delta, &info)).await.expect("the store works");
     for n in 0..100 {
         let doc: Map = [("name", Value::text(&format!("user {n}")))].into_iter().collect();
         store.insert(Collection::Users, &format!("user{n:03}"), &doc).await.expect("the store works");

@@ -4,7 +4,8 @@ use std::{path::Path, time::Duration};
 
 use calipso_model::{Clique, Delta, Environment, Link, LinkRef, LinkState, Object, ObjectKey};
 use calipso_store::{
-    Collection, CommitInfo, Embedded, Expect, LinkQuery, Options, Page, Records, ScopeChanges, Store, StoreError,
+    Collection, Commit, CommitInfo, Embedded, Expect, LinkQuery, Member, Options, Page, Records, ScopeChanges,
+    ScopeKey, ScopeRecord, ScopeUpdate, Store, StoreError,
 };
 
 fn open(path: &Path) -> Result<Embedded, StoreError> {
@@ -83,12 +84,12 @@ async fn an_older_file_is_brought_up_to_date() {
         doc: [("mac", calipso_model::Value::text("fa:16:3e:01"))].into_iter().collect(),
     };
     let first = Delta { objects: vec![card], cliques: vec![clique("1"), clique("2")], links, ..Delta::default() };
-    store.commit("e", 0, &lease, &first, &ScopeChanges::default(), &info).await.unwrap();
+    store.commit(&Commit::new(0, &lease, &first, &info)).await.unwrap();
     let removed =
         LinkRef { link_type: "a-a".into(), source: ObjectKey::new("a", "1"), target: ObjectKey::new("a", "9") };
     let gone =
         Delta { removed_cliques: vec![ObjectKey::new("a", "1")], removed_links: vec![removed], ..Delta::default() };
-    store.commit("e", 1, &lease, &gone, &ScopeChanges::default(), &info).await.unwrap();
+    store.commit(&Commit::new(1, &lease, &gone, &info)).await.unwrap();
     drop(store);
     let file = rusqlite::Connection::open(&path).unwrap();
     file.execute_batch(
@@ -132,7 +133,7 @@ async fn two_openers_see_each_other_and_take_turns() {
     let delta =
         Delta { objects: vec![Object { key: ObjectKey::new("a", "1"), doc: Default::default() }], ..Delta::default() };
     let info = CommitInfo { at: "2026-01-01T00:00:00Z".into(), note: "".into() };
-    first.commit("e", 0, &lease, &delta, &ScopeChanges::default(), &info).await.unwrap();
+    first.commit(&Commit::new(0, &lease, &delta, &info)).await.unwrap();
     assert_eq!(second.current("e").await.unwrap(), 1);
     assert!(second.object("e", None, &ObjectKey::new("a", "1")).await.unwrap().is_some());
 
@@ -163,13 +164,72 @@ async fn a_full_disk_loses_nothing() {
     let info = CommitInfo { at: "2026-01-01T00:00:00Z".into(), note: "".into() };
     let small = Delta { objects: (0..10).map(object).collect(), ..Delta::default() };
     let large = Delta { objects: (0..2_500).map(object).collect(), ..Delta::default() };
-    let scopes = ScopeChanges::default();
-    assert_eq!(store.commit("e", 0, &lease, &small, &scopes, &info).await.unwrap(), 1);
-    let full = store.commit("e", 1, &lease, &large, &scopes, &info).await.unwrap_err();
+    assert_eq!(store.commit(&Commit::new(0, &lease, &small, &info)).await.unwrap(), 1);
+    let full = store.commit(&Commit::new(1, &lease, &large, &info)).await.unwrap_err();
     assert!(matches!(full, StoreError::FullDisk { .. }), "{full:?}");
     assert_eq!(store.current("e").await.unwrap(), 1);
     assert!(store.object("e", None, &ObjectKey::new("a", "11")).await.unwrap().is_none());
     let one = Delta { removed_objects: vec![ObjectKey::new("a", "1")], ..Delta::default() };
-    assert_eq!(store.commit("e", 1, &lease, &one, &scopes, &info).await.unwrap(), 2, "there was room for this");
+    assert_eq!(store.commit(&Commit::new(1, &lease, &one, &info)).await.unwrap(), 2, "there was room for this");
     store.verify().await.unwrap();
+}
+
+/// Of a scope only what an update names is read and written: members beside it may even be unreadable.
+#[tokio::test]
+async fn an_update_of_a_scope_leaves_other_members_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.store");
+    let store = open(&path).unwrap();
+    store.put_environment(&Environment { name: "e".into(), ..Environment::default() }, Expect::Anything).await.unwrap();
+    let lease = store.acquire("e", "x", 0, Duration::from_secs(1)).await.unwrap();
+    let info = CommitInfo { at: "2026-01-01T00:00:00Z".into(), note: "".into() };
+    let member = |id: &str, at: &str| Member {
+        key: ObjectKey::new("vm", id),
+        contribution: [("name", calipso_model::Value::text(at))].into_iter().collect(),
+        asserts: true,
+        order: 0,
+        at: at.into(),
+    };
+    let record = |members: Vec<Member>, at: &str| ScopeRecord {
+        key: ScopeKey {
+            fetcher: "f".into(),
+            object_type: "vm".into(),
+            parent: ObjectKey::new("host", "h"),
+            narrowing: calipso_model::Value::Null,
+        },
+        complete: true,
+        scanned_at: at.into(),
+        tried_at: at.into(),
+        stale_since: None,
+        problem: None,
+        members,
+    };
+    let save = async |scopes: ScopeChanges| {
+        let nothing = Delta::default();
+        store.commit(&Commit { scopes: &scopes, ..Commit::new(0, &lease, &nothing, &info) }).await.unwrap();
+    };
+    let first = record(vec![member("1", "a"), member("2", "a"), member("3", "a")], "first");
+    save(ScopeChanges { put: vec![first], ..ScopeChanges::default() }).await;
+    let file = rusqlite::Connection::open(&path).unwrap();
+    let unreadable = "UPDATE member SET contribution = 'torn' WHERE object = (SELECT id FROM key WHERE oid = '2')";
+    assert_eq!(file.execute(unreadable, []).unwrap(), 1);
+    for (record, remove, expected) in [
+        (record(vec![], "second"), vec![], "1a 2a 3a"),
+        (record(vec![member("1", "b")], "third"), vec![ObjectKey::new("vm", "3")], "1b 2a"),
+    ] {
+        let time = record.scanned_at.clone();
+        save(ScopeChanges { update: vec![ScopeUpdate { record, remove }], ..ScopeChanges::default() }).await;
+        let rows: String = file
+            .query_row(
+                "SELECT group_concat(k.oid || w.text, ' ' ORDER BY k.oid) FROM member m JOIN key k ON k.id = m.object
+                     JOIN word w ON w.id = m.at",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert_eq!(rows, expected);
+        let head: String = file.query_row("SELECT scanned_at FROM scope", [], |row| row.get(0)).unwrap();
+        assert_eq!(head, *time);
+    }
+    assert!(matches!(store.scopes("e").await, Err(StoreError::Corrupt { .. })), "it is still unreadable");
 }

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use calipso_store::{Embedded, Options, Store};
+use calipso_store::{Backend, Embedded, Options};
 
 use crate::killed::{N, WRITER, kill_again_and_again, write_for_ever};
 
@@ -24,7 +24,7 @@ fn one_whole_revision_after_every_kill() {
         Box::pin(async move {
             let store = Embedded::open(&path, Options::default()).unwrap();
             store.verify().await.unwrap();
-            Arc::new(store) as Arc<dyn Store>
+            Arc::new(store) as Arc<dyn Backend>
         })
     });
     // No garbage: with all but the current revision pruned the file holds that one and nothing else.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use calipso_model::Secret;
-use calipso_store::{Mongo, MongoOptions, Store};
+use calipso_store::{Backend, Mongo, MongoOptions};
 use calipso_testbed::mongod;
 use mongodb::{
     Client,
@@ -34,7 +34,7 @@ fn one_whole_revision_after_every_kill() {
     }
     let database = mongod().database();
     let store = runtime.block_on(Mongo::connect(crate::options(&database))).expect("the server works");
-    let shared: Arc<dyn Store> = Arc::new(store.clone());
+    let shared: Arc<dyn Backend> = Arc::new(store.clone());
     kill_again_and_again(
         KILLS,
         "kill::one_whole_revision_after_every_kill",

@@ -27,11 +27,16 @@ async fn store_equals_model() {
         let steps = steps().new_tree(&mut runner).expect("the server works").current();
         println!("case {case}: {steps:?}");
         let store = if case % 2 == 0 { &whole } else { &batches };
-        let (_, state) = both::check(store, &format!("e{case}"), steps).await;
+        let (_, state, beside) = both::check(store, &format!("e{case}"), steps).await;
         // Pruned to the current revision, the server holds that and nothing else.
-        for (collection, expected) in
-            [("inventory", state.objects.len()), ("links", state.links.len()), ("cliques", state.cliques.len())]
-        {
+        let members = beside.scopes.values().map(|scope| scope.members.len()).sum();
+        for (collection, expected) in [
+            ("inventory", state.objects.len()),
+            ("links", state.links.len()),
+            ("cliques", state.cliques.len()),
+            ("scopes", beside.scopes.len()),
+            ("scope_members", members),
+        ] {
             let mine = doc! { "environment": format!("e{case}") };
             let found = client.database(&database).collection::<mongodb::bson::Document>(collection);
             assert_eq!(found.count_documents(mine).await.expect("the server works"), expected as u64, "{collection}");

@@ -2,8 +2,8 @@
 
 use calipso_model::{Clique, Delta, Environment, Link, LinkRef, LinkState, Object, ObjectKey, Str, Value};
 use calipso_store::{
-    CliqueQuery, Collection, CommitInfo, Expect, Keep, LinkQuery, Member, Mongo, Page, Query, RecordQuery, Records,
-    ScopeChanges, ScopeKey, ScopeRecord, Store, Test,
+    CliqueQuery, Collection, Commit, CommitInfo, Expect, Keep, LinkQuery, Member, Mongo, Page, Query, RecordQuery,
+    Records, RowWrite, ScopeChanges, ScopeKey, ScopeRecord, ScopeUpdate, Store, Test,
 };
 use calipso_testbed::mongod;
 use futures::TryStreamExt;
@@ -60,6 +60,31 @@ fn clique(n: usize) -> Clique {
     }
 }
 
+/// A scope below a thing, with some things as members.
+fn scope(fetcher: &str, parent: usize, members: std::ops::Range<usize>) -> ScopeRecord {
+    let member = |n: usize| Member {
+        key: key(n),
+        contribution: calipso_model::Map::new(),
+        asserts: true,
+        order: 0,
+        at: "".into(),
+    };
+    ScopeRecord {
+        key: ScopeKey {
+            fetcher: fetcher.into(),
+            object_type: "disk".into(),
+            parent: key(parent),
+            narrowing: Value::Null,
+        },
+        complete: true,
+        scanned_at: Str::from(""),
+        tried_at: Str::from(""),
+        stale_since: None,
+        problem: None,
+        members: members.map(member).collect(),
+    }
+}
+
 /// Sixty revisions of everything that changes, so that history is in the way where it can be.
 async fn fill(store: &Mongo) {
     store
@@ -68,32 +93,17 @@ async fn fill(store: &Mongo) {
         .expect("the server works");
     let lease = store.acquire("e", "test", 0, std::time::Duration::from_secs(60)).await.expect("the server works");
     let info = CommitInfo { at: "2026-01-01T00:00:00Z".into(), note: "".into() };
-    let scope = |n: usize| ScopeRecord {
-        key: ScopeKey { fetcher: "f".into(), object_type: "disk".into(), parent: key(n), narrowing: Value::Null },
-        complete: true,
-        scanned_at: Str::from(""),
-        tried_at: Str::from(""),
-        stale_since: None,
-        problem: None,
-        members: vec![Member {
-            key: key(n),
-            contribution: calipso_model::Map::new(),
-            asserts: true,
-            order: 0,
-            at: "".into(),
-        }],
-    };
     let delta = Delta {
         objects: (0..THINGS).map(|n| object(n, 0)).collect(),
         links: (0..THINGS).map(link).collect(),
         cliques: (0..THINGS / 4).map(|n| clique(n * 4)).collect(),
         ..Delta::default()
     };
-    let scopes = ScopeChanges { put: (0..200).map(scope).collect(), remove: Vec::new() };
-    store.commit("e", 0, &lease, &delta, &scopes, &info).await.expect("the server works");
+    let scopes = ScopeChanges { put: (0..200).map(|n| scope("f", n, n..n + 1)).collect(), ..ScopeChanges::default() };
+    store.commit(&Commit { scopes: &scopes, ..Commit::new(0, &lease, &delta, &info) }).await.expect("the server works");
     for turn in 1..20_u64 {
         let delta = Delta { objects: (0..50).map(|n| object(n, turn as i64)).collect(), ..Delta::default() };
-        store.commit("e", turn, &lease, &delta, &ScopeChanges::default(), &info).await.expect("the server works");
+        store.commit(&Commit::new(turn, &lease, &delta, &info)).await.expect("the server works");
     }
     for n in 0..2_000_i64 {
         let doc = [("level", Value::Int(n % 3)), ("timestamp", Value::Int(n))].into_iter().collect();
@@ -191,6 +201,29 @@ async fn every_question_is_answered_by_an_index() {
     ask!("newest documents", 60, messages(RecordQuery::all().newest_first("timestamp")));
     ask!("documents since", 60, messages(RecordQuery::all().and("timestamp", Test::AtLeast(1_990.into()))));
     ask!("count of documents", 5_000, store.count(Collection::Messages, &RecordQuery::all().equals("level", 1)));
+    // Of a scope only what an update names is looked at, and what a commit of before left.
+    let lease = store.acquire("e", "test", 60_000, std::time::Duration::from_secs(60)).await.expect("the server works");
+    let (base, nothing) = (store.current("e").await.expect("the server works"), Delta::default());
+    let info = CommitInfo { at: "2026-01-02T00:00:00Z".into(), note: "".into() };
+    let save = async |scopes: ScopeChanges, rows: &[RowWrite]| {
+        store.commit(&Commit { scopes: &scopes, rows, ..Commit::new(base, &lease, &nothing, &info) }).await
+    };
+    let wide = scope("wide", 0, 0..THINGS);
+    save(ScopeChanges { put: vec![wide], ..ScopeChanges::default() }, &[]).await.expect("the server works");
+    look(&database, &mut since).await;
+    let update = |record: ScopeRecord, remove: Vec<ObjectKey>| ScopeChanges {
+        update: vec![ScopeUpdate { record, remove }],
+        ..ScopeChanges::default()
+    };
+    ask!("the head of a scope", 10, save(update(scope("wide", 0, 0..0), vec![]), &[]));
+    ask!("members of a scope", 30, save(update(scope("wide", 0, 7..8), vec![key(8), key(9)]), &[]));
+    let heads = || (0..200).map(|n| ScopeUpdate { record: scope("f", n, 0..0), remove: vec![] }).collect();
+    ask!("many heads", 1_000, save(ScopeChanges { update: heads(), ..ScopeChanges::default() }, &[]));
+    let doc = calipso_model::Map::new();
+    let rows: Vec<RowWrite> = (0..20)
+        .map(|n| RowWrite::put(Collection::Messages, format!("{n:05}"), Expect::Anything, doc.clone()))
+        .collect();
+    ask!("rows", 60, save(ScopeChanges::default(), &rows));
     ask!("retention", 3_000, store.prune("e", &Keep::Last(5)));
     println!("{} questions", asked.len());
 }

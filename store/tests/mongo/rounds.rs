@@ -12,8 +12,8 @@ use calipso_model::{
     Clique, Delta, Environment, Link, LinkRef, LinkState, Map, Object, ObjectKey, Revision, Secret, Value,
 };
 use calipso_store::{
-    CommitInfo, Expect, Keep, Lease, LinkQuery, Member, Mongo, MongoOptions, Page, Query, ScopeChanges, ScopeKey,
-    ScopeRecord, Store, StoreError,
+    Commit, CommitInfo, Expect, Keep, Lease, LinkQuery, Member, Mongo, MongoOptions, Page, Query, ScopeChanges,
+    ScopeKey, ScopeRecord, Store, StoreError,
 };
 use calipso_testbed::{Mongod, mongod};
 
@@ -70,7 +70,7 @@ fn turn(turn: Revision) -> (Delta, ScopeChanges) {
         cliques: (0..THINGS).map(clique).collect(),
         ..Delta::default()
     };
-    (delta, ScopeChanges { put: vec![scope], remove: Vec::new() })
+    (delta, ScopeChanges { put: vec![scope], ..ScopeChanges::default() })
 }
 
 async fn store() -> Mongo {
@@ -91,7 +91,10 @@ async fn lease(store: &Mongo) -> Lease {
 async fn commit(store: &Mongo, lease: &Lease, base: Revision) -> Revision {
     let (delta, scopes) = turn(base + 1);
     let info = CommitInfo { at: "2026-01-01T00:00:00Z".into(), note: "".into() };
-    store.commit("e", base, lease, &delta, &scopes, &info).await.expect("the server works")
+    store
+        .commit(&Commit { scopes: &scopes, ..Commit::new(base, lease, &delta, &info) })
+        .await
+        .expect("the server works")
 }
 
 fn turn_of(map: &Map) -> Revision {
@@ -286,7 +289,7 @@ async fn an_object_of_a_new_type_is_found_by_its_id() {
         assert_eq!((missing.0, missing.1.len() as u64), (n, n));
         let object = Object { key: ObjectKey::new(format!("type-{n:02}"), "same"), doc: Map::new() };
         let delta = Delta { objects: vec![object], ..Delta::default() };
-        store.commit("e", n, &lease, &delta, &ScopeChanges::default(), &info).await.expect("the server works");
+        store.commit(&Commit::new(n, &lease, &delta, &info)).await.expect("the server works");
     }
     let (revision, found) = store.whole_objects("e", Some(7), "same", None).await.expect("the server works");
     let types: Vec<&str> = found.iter().map(|object| &*object.key.object_type).collect();

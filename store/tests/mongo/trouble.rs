@@ -3,7 +3,7 @@
 use std::{error::Error, time::Duration};
 
 use calipso_model::{Delta, Environment, Object, ObjectKey, Secret, Value};
-use calipso_store::{CommitInfo, Expect, Mongo, MongoOptions, Page, Query, ScopeChanges, Store, StoreError};
+use calipso_store::{Commit, CommitInfo, Expect, Mongo, MongoOptions, Page, Query, Store, StoreError};
 use calipso_testbed::{Mongod, mongod};
 use mongodb::{
     Client,
@@ -172,7 +172,7 @@ async fn a_primary_that_steps_down_leaves_no_half_revision() {
             let (store, lease) = (store.clone(), lease.clone());
             async move {
                 let info = CommitInfo { at: "2026-01-01T00:00:00Z".into(), note: "".into() };
-                store.commit("e", before, &lease, &delta, &ScopeChanges::default(), &info).await
+                store.commit(&Commit::new(before, &lease, &delta, &info)).await
             }
         });
         tokio::time::sleep(Duration::from_millis(wait_millis)).await;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use calipso_model::{Delta, Environment, Object, ObjectKey, Secret};
-use calipso_store::{CommitInfo, Expect, Mongo, MongoOptions, Page, Query, ScopeChanges, Store};
+use calipso_store::{Collection, Commit, CommitInfo, Expect, Mongo, MongoOptions, Page, Query, Records, Store};
 use calipso_testbed::mongod;
 
 use crate::killed::{WRITER, check, now_millis, write_for_ever};
@@ -59,11 +59,10 @@ fn a_stalled_writer_changes_nothing() {
             let guest = Object { key: ObjectKey::new("taken", "over"), doc: Default::default() };
             let delta = Delta { objects: vec![guest.clone()], ..Delta::default() };
             let gone = store.clear("e", base, &lease, &info).await.expect("the server works");
-            let taken = store
-                .commit("e", gone, &lease, &delta, &ScopeChanges::default(), &info)
-                .await
-                .expect("the server works");
+            let taken = store.commit(&Commit::new(gone, &lease, &delta, &info)).await.expect("the server works");
 
+            let row = async || store.record(Collection::Messages, "last").await.expect("the server works");
+            let last = row().await;
             signal("CONT", writer.id());
             let mut said = String::new();
             writer.stderr.take().expect("the server works").read_to_string(&mut said).expect("the server works");
@@ -85,6 +84,7 @@ fn a_stalled_writer_changes_nothing() {
             assert_eq!(all(gone).await, [], "nothing is added to revision {gone}");
             assert_eq!(all(taken).await, [guest], "nothing is added to revision {taken}");
             assert!(store.scopes("e").await.expect("the server works").is_empty(), "no scope comes back");
+            assert_eq!(row().await, last, "no row is written");
             store.clear("e", taken, &lease, &info).await.expect("the server works");
             store.release(&lease).await.expect("the server works");
         });

@@ -15,8 +15,8 @@ use anyhow::{Context, Result, ensure};
 use calipso_api::{Access, Limits, Service};
 use calipso_model::{Clique, Delta, Environment, Link, LinkRef, LinkState, Map, Object, ObjectKey, Secret, Value};
 use calipso_store::{
-    Backend, CommitInfo, Embedded, Expect, Member, Mongo, MongoOptions, Options, ScopeChanges, ScopeKey, ScopeRecord,
-    StoreError,
+    Backend, Commit, CommitInfo, Embedded, Expect, Member, Mongo, MongoOptions, Options, ScopeChanges, ScopeKey,
+    ScopeRecord, StoreError,
 };
 use calipso_testbed::Mongod;
 use tokio::{
@@ -187,11 +187,14 @@ async fn seed(store: &dyn Backend, size: usize) -> Result<(), StoreError> {
         ),
         (
             Delta { cliques: (1..size).step_by(4).map(|n| clique(n, size)).collect(), ..Delta::default() },
-            ScopeChanges { put: (0..size / GROUP).map(|group| scope(group, size)).collect(), remove: Vec::new() },
+            ScopeChanges {
+                put: (0..size / GROUP).map(|group| scope(group, size)).collect(),
+                ..ScopeChanges::default()
+            },
         ),
     ];
     for (base, (delta, scopes)) in parts.iter().enumerate() {
-        store.commit("bench", base as u64, &lease, delta, scopes, &info).await?;
+        store.commit(&Commit { scopes, ..Commit::new(base as u64, &lease, delta, &info) }).await?;
     }
     store.release(&lease).await
 }

@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use calipso_derive::{Changes, Graph, Rules};
 use calipso_model::{Delta, Environment, Object, ObjectKey};
-use calipso_store::{CommitInfo, Embedded, Expect, Lease, Options, ScopeChanges, Store};
+use calipso_store::{Commit, CommitInfo, Embedded, Expect, Lease, Options, Store};
 
 /// The same as in the program.
 #[global_allocator]
@@ -96,6 +96,6 @@ async fn commit(store: &Embedded, lease: &Lease, delta: &Delta) -> Result<Durati
     let base = store.current("bench").await?;
     let info = CommitInfo { at: "2026-01-01T00:00:00Z".into(), note: "".into() };
     let start = Instant::now();
-    store.commit("bench", base, lease, delta, &ScopeChanges::default(), &info).await?;
+    store.commit(&Commit::new(base, lease, delta, &info)).await?;
     Ok(start.elapsed())
 }

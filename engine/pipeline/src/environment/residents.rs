@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use calipso_store::{Store, StoreError};
+use calipso_store::{Backend, StoreError};
 
 use crate::{environment::Resident, plan::Plan};
 
@@ -30,7 +30,7 @@ impl Residents {
 
     /// The environment of a plan: the one that is there, if it is still what the store says, or one that is read anew. The lease of the
     /// environment has to be held.
-    pub(crate) async fn take(&self, plan: &Arc<Plan>, store: &dyn Store) -> Result<Resident, StoreError> {
+    pub(crate) async fn take(&self, plan: &Arc<Plan>, store: &dyn Backend) -> Result<Resident, StoreError> {
         let found = {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
             let place = idle.iter().position(|known| known.plan.environment.name == plan.environment.name);

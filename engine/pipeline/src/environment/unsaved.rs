@@ -6,7 +6,7 @@ use calipso_model::{
     Clique, Delta, Link, LinkRef, Object, ObjectKey,
     same::{same_clique, same_link, same_object},
 };
-use calipso_store::{Store, StoreError};
+use calipso_store::{Backend, StoreError};
 
 use crate::scan::ScanMode;
 
@@ -20,7 +20,7 @@ pub(super) struct Unsaved {
 
 impl Unsaved {
     /// What differs between everything that is true, as additions to nothing, and the store.
-    pub(super) async fn between(store: &dyn Store, environment: &str, all: Delta) -> Result<Self, StoreError> {
+    pub(super) async fn between(store: &dyn Backend, environment: &str, all: Delta) -> Result<Self, StoreError> {
         let mut unsaved = Self::default();
         unsaved.add(all);
         let Self { objects, links, cliques } = &mut unsaved;
@@ -61,7 +61,7 @@ impl Unsaved {
     pub(super) async fn take(
         &mut self,
         mode: &ScanMode,
-        store: &dyn Store,
+        store: &dyn Backend,
         environment: &str,
     ) -> Result<Delta, StoreError> {
         let mut delta = Delta::default();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use calipso_model::{ObjectKey, Str};
-use calipso_store::{Member, ScopeKey, ScopeRecord};
+use calipso_store::{Member, ScopeKey, ScopeRecord, ScopeUpdate};
 
 use crate::merge::{Contribution, Members, Refused};
 
@@ -54,6 +54,17 @@ impl Scope {
     pub(super) fn to_record(&self, key: &ScopeKey) -> ScopeRecord {
         let members = self.members.iter().map(|(object, contribution)| self.member(object, contribution));
         ScopeRecord { members: members.collect(), ..self.head(key) }
+    }
+
+    /// How it differs from what is saved of it. What a run brought again as it was is shared, and told apart at once.
+    pub(super) fn since(&self, saved: &Self, key: &ScopeKey) -> ScopeUpdate {
+        let is_other = |(object, new): &(&ObjectKey, &Contribution)| {
+            let is_same = |old: &Contribution| old.says_the_same(new) && old.at == new.at;
+            !saved.members.get(*object).is_some_and(is_same)
+        };
+        let members = self.members.iter().filter(is_other).map(|(object, new)| self.member(object, new)).collect();
+        let remove = saved.members.keys().filter(|object| !self.members.contains_key(*object)).cloned().collect();
+        ScopeUpdate { record: ScopeRecord { members, ..self.head(key) }, remove }
     }
 
     /// What is known of it as a whole, without its members.

@@ -8,14 +8,14 @@ use std::{
     time::Instant,
 };
 
-use calipso_store::{Lease, Store, StoreError};
+use calipso_store::{Backend, Lease, StoreError};
 use tokio::{sync::Mutex, task::JoinHandle};
 
 use crate::scan::ScanRequest;
 
 /// A lease that is renewed while it is held.
 pub(super) struct EnvironmentLease {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Backend>,
     lease: Arc<Mutex<Lease>>,
     renewing: JoinHandle<()>,
     given_back: AtomicBool,
@@ -56,7 +56,7 @@ impl EnvironmentLease {
     }
 }
 
-async fn release(store: &dyn Store, lease: &Mutex<Lease>) {
+async fn release(store: &dyn Backend, lease: &Mutex<Lease>) {
     let lease = lease.lock().await.clone();
     if let Err(error) = store.release(&lease).await {
         tracing::warn!(%error, "the lease could not be given back; it runs out by itself");

@@ -92,7 +92,7 @@ async fn perform(
     let request = ScanRequest {
         plan,
         door: Arc::clone(&door) as Arc<dyn calipso_transport::Door>,
-        store: Arc::clone(&parts.store) as Arc<dyn calipso_store::Store>,
+        store: Arc::clone(&parts.store),
         residents: Arc::clone(&shared.residents),
         secrets: &*parts.secrets,
         scrubber,

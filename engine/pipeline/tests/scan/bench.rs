@@ -9,7 +9,7 @@ use calipso_model::{ConnectionConfig, Environment, Map, Object, ObjectKey, Place
 use calipso_pipeline::{
     Plan, Quiet, Residents, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan, scan,
 };
-use calipso_store::{Durability, Embedded, Expect, Options, Store};
+use calipso_store::{Backend, Durability, Embedded, Expect, Options};
 use calipso_transport::{Door, Once, Recording, Replay, Request, Scrubber};
 
 pub struct Secrets;
@@ -30,7 +30,7 @@ pub struct Bench {
     pub now: jiff::Timestamp,
     /// What stays in memory from one scan to the next.
     residents: Arc<Residents>,
-    store: Arc<dyn Store>,
+    store: Arc<dyn Backend>,
     _folder: tempfile::TempDir,
 }
 
@@ -108,7 +108,7 @@ impl Bench {
         let plan = Arc::clone(PLAN.get_or_init(planned));
         let environment = &plan.environment;
         let folder = tempfile::tempdir().unwrap();
-        let store: Arc<dyn Store> = Arc::new(
+        let store: Arc<dyn Backend> = Arc::new(
             Embedded::open(
                 &folder.path().join("store"),
                 Options { durability: Durability::Process, ..Options::default() },

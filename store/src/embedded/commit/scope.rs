@@ -10,7 +10,8 @@ use crate::{
         row,
     },
     error::StoreError,
-    scope::{ScopeChanges, ScopeKey, ScopeRecord},
+    form::not_stored,
+    scope::{Member, ScopeChanges, ScopeKey, ScopeRecord, ScopeUpdate},
 };
 
 /// A member as it lies in the file; its key within the scope comes first.
@@ -39,6 +40,41 @@ pub(in crate::embedded) fn write(
     for record in &changes.put {
         put(place, numbers, record)?;
     }
+    for change in &changes.update {
+        update(place, numbers, change)?;
+    }
+    Ok(())
+}
+
+/// Changes the head of a scope, and of its members those that are named.
+fn update(place: Place<'_>, numbers: &mut Numbers<'_>, change: &ScopeUpdate) -> Result<(), StoreError> {
+    let record = &change.record;
+    let key = &record.key;
+    let missing = || not_stored(key);
+    let parent = numbers.find(&key.parent)?.ok_or_else(missing)?;
+    let scope: i64 = place
+        .db
+        .prepare_cached(
+            "UPDATE scope SET complete = ?6, scanned_at = ?7, tried_at = ?8, stale_since = ?9, problem = ?10
+             WHERE env = ?1 AND fetcher = ?2 AND object_type = ?3 AND parent = ?4 AND narrowing = ?5 RETURNING id",
+        )
+        .and_then(|mut save| {
+            save.query_row(head(place, parent, record, &key.narrowing.to_json()), |row| row.get(0)).optional()
+        })
+        .doing("save a scope")?
+        .ok_or_else(missing)?;
+    for gone in &change.remove {
+        let Some(object) = numbers.find(gone)? else { continue };
+        place
+            .db
+            .prepare_cached("DELETE FROM member WHERE scope = ?1 AND object = ?2")
+            .and_then(|mut forget| forget.execute([scope, object]))
+            .doing("remove a member of a scope")?;
+    }
+    let rows = rows(numbers, &record.members)?;
+    for rows in rows.chunk_by(|a, b| a.object == b.object) {
+        write_members(place, scope, rows.first().map(|row| row.object), rows)?;
+    }
     Ok(())
 }
 
@@ -56,27 +92,36 @@ fn put(place: Place<'_>, numbers: &mut Numbers<'_>, record: &ScopeRecord) -> Res
                  problem = excluded.problem
              RETURNING id",
         )
-        .and_then(|mut save| {
-            save.query_row(
-                params![
-                    place.env,
-                    &*key.fetcher,
-                    &*key.object_type,
-                    parent,
-                    key.narrowing.to_json(),
-                    record.complete,
-                    &*record.scanned_at,
-                    &*record.tried_at,
-                    record.stale_since.as_deref(),
-                    record.problem.as_deref()
-                ],
-                |row| row.get(0),
-            )
-        })
+        .and_then(|mut save| save.query_row(head(place, parent, record, &key.narrowing.to_json()), |row| row.get(0)))
         .doing("save a scope")?;
+    write_members(place, scope, None, &rows(numbers, &record.members)?)
+}
 
-    let mut rows = Vec::with_capacity(record.members.len());
-    for member in &record.members {
+/// What is bound for the head of a scope: its key first.
+fn head<'r>(
+    place: Place<'_>,
+    parent: i64,
+    record: &'r ScopeRecord,
+    narrowing: &'r str,
+) -> impl rusqlite::Params + use<'r> {
+    (
+        place.env,
+        &*record.key.fetcher,
+        &*record.key.object_type,
+        parent,
+        narrowing,
+        record.complete,
+        &*record.scanned_at,
+        &*record.tried_at,
+        record.stale_since.as_deref(),
+        record.problem.as_deref(),
+    )
+}
+
+/// Members as they lie in the file, in key order.
+fn rows(numbers: &mut Numbers<'_>, members: &[Member]) -> Result<Vec<Row>, StoreError> {
+    let mut rows = Vec::with_capacity(members.len());
+    for member in members {
         rows.push(Row {
             object: numbers.make(&member.key)?,
             n: 0,
@@ -101,21 +146,28 @@ fn put(place: Place<'_>, numbers: &mut Numbers<'_>, record: &ScopeRecord) -> Res
         row.n = n;
         last = Some((object, n));
     }
-    write_members(place, scope, &rows)
+    Ok(rows)
 }
 
-/// Makes the stored members equal to `rows`, which are in key order.
-fn write_members(place: Place<'_>, scope: i64, rows: &[Row]) -> Result<(), StoreError> {
+/// Makes the stored members, all or those of one object, equal to `rows`, which are in key order.
+fn write_members(place: Place<'_>, scope: i64, only: Option<i64>, rows: &[Row]) -> Result<(), StoreError> {
     let mut changed: Vec<&Row> = Vec::new();
     let mut gone: Vec<(i64, i64)> = Vec::new();
     let mut wanted = rows.iter().peekable();
     let mut read = place
         .db
-        .prepare_cached(
-            "SELECT object, n, asserts, ord, at, contribution FROM member WHERE scope = ?1 ORDER BY object, n",
-        )
+        .prepare_cached(match only {
+            None => {
+                "SELECT object, n, asserts, ord, at, contribution FROM member WHERE scope = ?1 AND ?2 IS NULL
+                     ORDER BY object, n"
+            }
+            Some(_) => {
+                "SELECT object, n, asserts, ord, at, contribution FROM member WHERE scope = ?1 AND object = ?2
+                        ORDER BY n"
+            }
+        })
         .doing("read the members of a scope")?;
-    let mut stored = read.query([scope]).doing("read the members of a scope")?;
+    let mut stored = read.query(params![scope, only]).doing("read the members of a scope")?;
     while let Some(found) = stored.next().doing("read the members of a scope")? {
         let (object, n): (i64, i64) =
             found.get(0).and_then(|object| Ok((object, found.get(1)?))).doing("read the members of a scope")?;

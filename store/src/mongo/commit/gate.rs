@@ -11,11 +11,12 @@ use mongodb::{
 use tokio::sync::Mutex;
 
 use crate::{
+    commit::Commit,
     error::StoreError,
     mongo::{
         Db,
         commit::{
-            Place, Work, Writes, sweep,
+            Place, Writes, sweep,
             transaction::{Trouble, pause, settle, write},
         },
         environment::{self, MOST_LANES, State, gate, to_db, without_config},
@@ -30,7 +31,7 @@ pub(super) struct Gates {
 }
 
 /// Begins a commit: says so in the environment's document, shuts the gates of earlier commits, removes what they left.
-pub(super) async fn open(db: &Db, work: &Work<'_>, place: Place<'_>) -> Result<Gates, StoreError> {
+pub(super) async fn open(db: &Db, work: &Commit<'_>, place: Place<'_>) -> Result<Gates, StoreError> {
     let until = Instant::now() + db.options.patience;
     let state = begin(db, work, place, until).await?;
     let mut lanes = Vec::new();
@@ -59,7 +60,7 @@ pub(super) async fn open(db: &Db, work: &Work<'_>, place: Place<'_>) -> Result<G
 }
 
 /// Makes this commit the only one that may finish.
-async fn begin(db: &Db, work: &Work<'_>, place: Place<'_>, until: Instant) -> Result<State, StoreError> {
+async fn begin(db: &Db, work: &Commit<'_>, place: Place<'_>, until: Instant) -> Result<State, StoreError> {
     let mut turn = 0;
     loop {
         let begun = db
@@ -93,7 +94,7 @@ async fn begin(db: &Db, work: &Work<'_>, place: Place<'_>, until: Instant) -> Re
 /// its way through is waited for, and its transaction is ended: its writer may have been stopped in the middle.
 async fn shut_gates(
     db: &Db,
-    work: &Work<'_>,
+    work: &Commit<'_>,
     place: Place<'_>,
     session: &mut ClientSession,
     lanes: &[ClientSession],
@@ -129,6 +130,7 @@ async fn shut_gates(
                     .await;
             }
             Err(Trouble::Driver(error)) => return Err(error).doing(db, "shut the gates of an earlier commit"),
+            Err(Trouble::Refused(error)) => return Err(error),
         }
         tokio::time::sleep(pause(turn)).await;
         turn += 1;
@@ -138,7 +140,7 @@ async fn shut_gates(
 async fn put_id(
     db: &Db,
     session: &mut ClientSession,
-    work: &Work<'_>,
+    work: &Commit<'_>,
     place: Place<'_>,
     names: &[Bson],
 ) -> Result<(), Trouble> {
@@ -184,7 +186,7 @@ impl Gates {
     pub(super) async fn write(
         &self,
         db: &Db,
-        work: &Work<'_>,
+        work: &Commit<'_>,
         place: Place<'_>,
         lane: usize,
         writes: &Writes,
@@ -200,6 +202,7 @@ impl Gates {
                 Err(Trouble::Driver(error)) if is_duplicate(&error) && turn > 0 => return Ok(()),
                 Err(Trouble::Driver(error)) if is_passing(&error) && Instant::now() < until => {}
                 Err(Trouble::Driver(error)) => return Err(error).doing(db, "write a part of a commit"),
+                Err(Trouble::Refused(error)) => return Err(error),
                 Err(Trouble::Shut) => {
                     let state = environment::state(db, work.environment).await?;
                     environment::guard(&state, work.environment, work.base, work.lease)?;

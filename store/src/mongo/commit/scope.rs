@@ -1,8 +1,10 @@
 //! Scopes of a commit: only the versions that are current are kept, and of their members only what differs is written.
 
+pub(super) mod update;
+
 use std::collections::BTreeMap;
 
-use calipso_model::ObjectKey;
+use calipso_model::{ObjectKey, Value};
 use futures::TryStreamExt;
 use mongodb::bson::{Document, RawDocument, RawDocumentBuf, doc, oid::ObjectId};
 
@@ -58,35 +60,57 @@ pub(super) async fn prepare(db: &Db, place: Place<'_>, item: Item<'_>) -> Result
             }
         }
         Item::Put(record) => {
-            let mut wanted: Vec<(Doc, [u8; 16])> = record.members.iter().map(member).collect();
-            wanted.sort_by_key(|(_, digest)| *digest);
+            let wanted = wanted(&record.members);
             let mut all = ring::digest::Context::new(&ring::digest::SHA256);
             wanted.iter().for_each(|(_, digest)| all.update(digest));
             let all = all.finish();
             let same =
                 stored.as_ref().is_some_and(|stored| codec::binary(stored, "members").ok() == Some(all.as_ref()));
             if !same {
-                let mut before = match &stored {
+                let before = match &stored {
                     Some(_) => stored_members(db, place, scope).await?,
-                    None => BTreeMap::new(),
+                    None => Before::new(),
                 };
-                for (body, digest) in wanted {
-                    if before.get_mut(&digest).and_then(Vec::pop).is_some() {
-                        continue;
-                    }
-                    let doc = versioned(place)
-                        .id("scope", scope)
-                        .binary("digest", &digest)
-                        .with(&body)
-                        .finish(&|| format!("a member of scope {}", record.key.fetcher))?;
-                    members.inserts.push(doc);
-                }
-                members.ends = before.into_values().flatten().collect();
+                differ(place, scope, &record.key, wanted, before, &mut members)?;
             }
             scopes.inserts.push(header(place, scope, record, all.as_ref())?);
         }
     }
     Ok(vec![scopes, members])
+}
+
+/// Members that are stored, by digest.
+type Before = BTreeMap<[u8; 16], Vec<ObjectId>>;
+
+/// Members as they are to be, by digest.
+fn wanted(members: &[Member]) -> Vec<(Doc, [u8; 16])> {
+    let mut wanted: Vec<(Doc, [u8; 16])> = members.iter().map(member).collect();
+    wanted.sort_by_key(|(_, digest)| *digest);
+    wanted
+}
+
+/// Makes `wanted` of what was before.
+fn differ(
+    place: Place<'_>,
+    scope: ObjectId,
+    key: &ScopeKey,
+    wanted: Vec<(Doc, [u8; 16])>,
+    mut before: Before,
+    members: &mut Writes,
+) -> Result<(), StoreError> {
+    for (body, digest) in wanted {
+        if before.get_mut(&digest).and_then(Vec::pop).is_some() {
+            continue;
+        }
+        let doc = versioned(place)
+            .id("scope", scope)
+            .binary("digest", &digest)
+            .with(&body)
+            .finish(&|| format!("a member of scope {key}"))?;
+        members.inserts.push(doc);
+    }
+    members.ends.extend(before.into_values().flatten());
+    Ok(())
 }
 
 fn versioned(place: Place<'_>) -> Doc {
@@ -145,12 +169,21 @@ pub(in crate::mongo) fn read_member(doc: &RawDocument) -> Result<Member, StoreEr
     })
 }
 
-/// The members of a scope that are current, by digest.
-async fn stored_members(
-    db: &Db,
-    place: Place<'_>,
-    scope: ObjectId,
-) -> Result<BTreeMap<[u8; 16], Vec<ObjectId>>, StoreError> {
+/// The key of a scope in a document.
+pub(in crate::mongo) fn read_key(doc: &RawDocument) -> Result<ScopeKey, StoreError> {
+    Ok(ScopeKey {
+        fetcher: codec::text(doc, "fetcher")?.into(),
+        object_type: codec::text(doc, "object_type")?.into(),
+        parent: ObjectKey::new(codec::text(doc, "parent_type")?, codec::text(doc, "parent_id")?),
+        narrowing: Value::from_json(codec::text(doc, "narrowing")?).map_err(|error| StoreError::Corrupt {
+            what: "the narrowing of a scope is not readable".to_owned(),
+            source: Some(error.into()),
+        })?,
+    })
+}
+
+/// The members of a scope that are current.
+async fn stored_members(db: &Db, place: Place<'_>, scope: ObjectId) -> Result<Before, StoreError> {
     let mut filter = place.current_scopes();
     filter.insert("scope", scope);
     let mut found = db
@@ -159,7 +192,7 @@ async fn stored_members(
         .projection(doc! { "digest": 1 })
         .await
         .doing(db, "compare the members of a scope")?;
-    let mut stored: BTreeMap<[u8; 16], Vec<ObjectId>> = BTreeMap::new();
+    let mut stored = Before::new();
     while let Some(doc) = found.try_next().await.doing(db, "compare the members of a scope")? {
         stored.entry(codec::digest(&doc)?).or_default().push(codec::id(&doc, "_id")?);
     }

@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
+use calipso_model::Delta;
 use futures::TryStreamExt;
 use mongodb::bson::{doc, oid::ObjectId};
 
 use crate::{
+    commit::{Commit, CommitInfo},
     error::StoreError,
     mongo::{
         Db, codec,
-        commit::{VERSIONS, Work, gate},
+        commit::{VERSIONS, gate},
         environment::{self, State, to_db},
         fault::Doing,
         index::ENVIRONMENTS,
     },
-    store::CommitInfo,
 };
 
 /// Removes what commits left that can never finish: their gates are shut, and they are no longer the writer. It may be done
@@ -73,7 +74,8 @@ async fn sweep_one(db: &Db, name: &str, lease: &crate::store::Lease) -> Result<(
     let _turn = db.turn(name).await;
     let state = environment::state(db, name).await?;
     let info = CommitInfo { at: "".into(), note: "".into() };
-    let work = Work { environment: name, base: state.current, lease, change: None, info: &info };
+    let nothing = Delta::default();
+    let work = Commit::new(state.current, lease, &nothing, &info);
     let place = crate::mongo::commit::Place {
         environment: name,
         env: state.env,

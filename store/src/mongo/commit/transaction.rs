@@ -9,12 +9,13 @@ use mongodb::{
 };
 
 use crate::{
+    commit::Commit,
     error::StoreError,
     mongo::{
         Db,
-        commit::{Place, Tally, VERSIONS, Work, Writes},
+        commit::{Place, Tally, VERSIONS, Writes, row},
         environment::{self, to_db},
-        fault::{Doing, is_duplicate, is_passing},
+        fault::{fault, is_duplicate, is_passing},
         index::{ENVIRONMENTS, REVISIONS},
     },
     store::Counts,
@@ -26,6 +27,8 @@ pub(super) enum Trouble {
     Shut,
     /// The driver says so.
     Driver(mongodb::error::Error),
+    /// A row is not what is expected, or cannot be written.
+    Refused(StoreError),
 }
 
 impl From<mongodb::error::Error> for Trouble {
@@ -79,7 +82,7 @@ pub(super) async fn settle(session: &mut ClientSession) -> Result<(), mongodb::e
 
 /// What the last step needs.
 pub(super) struct Finish<'w> {
-    pub(super) work: &'w Work<'w>,
+    pub(super) work: &'w Commit<'w>,
     pub(super) place: Place<'w>,
     pub(super) at_millis: i64,
 }
@@ -118,31 +121,35 @@ impl Finish<'_> {
         loop {
             let failed = match db.within(async { Ok(self.attempt(db, session, tally, writes, begun).await) }).await {
                 Ok(Ok(())) => return Ok(done),
-                // Of a revision of that number somebody else made the first; what is known below says who.
-                Ok(Err(Trouble::Driver(error))) if is_passing(&error) || (is_duplicate(&error) && turn < 3) => {
-                    Some(Err(error))
+                Ok(Err(Trouble::Driver(error))) => {
+                    // Of a revision of that number somebody else made the first; what is known below says who.
+                    let passes = is_passing(&error) || (is_duplicate(&error) && turn < 3);
+                    let error = fault(db, &error, "commit");
+                    if !passes {
+                        return Err(error);
+                    }
+                    Some(error)
                 }
-                Ok(Err(Trouble::Driver(error))) => return Err(error).doing(db, "commit"),
+                Ok(Err(Trouble::Refused(error))) => Some(error),
                 Ok(Err(Trouble::Shut)) => None,
                 Err(error) => return Err(error),
             };
-            // What seemed to fail may have been done, only the answer was lost.
+            // What seemed to fail may have been done, only the answer was lost; then a row is there that was not expected.
             match db.within(environment::state(db, self.work.environment)).await {
                 Ok(state) if state.last_commit == Some(self.place.commit) && state.env == self.place.env => {
                     return Ok(done);
                 }
                 Ok(state) => {
                     environment::guard(&state, self.work.environment, self.work.base, self.work.lease)?;
-                    // Another task or process commits with the same lease.
-                    if failed.is_none() {
-                        return Err(StoreError::Busy);
+                    match failed {
+                        // Another task or process commits with the same lease.
+                        None => return Err(StoreError::Busy),
+                        Some(error) if is_final(&error) || Instant::now() >= until => return Err(error),
+                        Some(_) => {}
                     }
                 }
                 Err(error) if Instant::now() >= until => return Err(error),
                 Err(_) => {}
-            }
-            if Instant::now() >= until {
-                return failed.unwrap_or(Ok(())).doing(db, "commit").and(Err(StoreError::Busy));
             }
             tokio::time::sleep(pause(turn)).await;
             turn += 1;
@@ -203,6 +210,7 @@ impl Finish<'_> {
         for writes in writes {
             write(db, session, place, writes).await?;
         }
+        row::write(db, session, work.rows).await?;
         // Last, for nobody else can write this document until the transaction ends.
         let moved = db.at(ENVIRONMENTS).update_one(filter, update).session(&mut *session).await?;
         if moved.matched_count != 1 {
@@ -210,6 +218,11 @@ impl Finish<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether another try would end in the same way.
+fn is_final(error: &StoreError) -> bool {
+    matches!(error, StoreError::Exists { .. } | StoreError::Changed { .. } | StoreError::Invalid { .. })
 }
 
 fn counts(counts: Counts) -> Document {

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use calipso_model::{ObjectKey, Str, Value};
+use calipso_model::{ObjectKey, Str};
 use mongodb::bson::{Document, RawDocument, doc, oid::ObjectId};
 
 use crate::{
     error::StoreError,
     mongo::{
         codec,
-        commit::scope::read_member,
+        commit::scope::{read_key, read_member},
         index::{MEMBERS, SCOPES},
         read::{Ask, View},
     },
@@ -127,15 +127,7 @@ async fn headers(
 
 fn header(doc: &RawDocument) -> Result<ScopeRecord, StoreError> {
     Ok(ScopeRecord {
-        key: ScopeKey {
-            fetcher: codec::text(doc, "fetcher")?.into(),
-            object_type: codec::text(doc, "object_type")?.into(),
-            parent: ObjectKey::new(codec::text(doc, "parent_type")?, codec::text(doc, "parent_id")?),
-            narrowing: Value::from_json(codec::text(doc, "narrowing")?).map_err(|error| StoreError::Corrupt {
-                what: "the narrowing of a scope is not readable".to_owned(),
-                source: Some(error.into()),
-            })?,
-        },
+        key: read_key(doc)?,
         complete: codec::flag(doc, "complete")?,
         scanned_at: codec::text(doc, "scanned_at")?.into(),
         tried_at: codec::text(doc, "tried_at")?.into(),

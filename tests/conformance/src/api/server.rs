@@ -14,7 +14,7 @@ use calipso_api::{
 use calipso_it::{Answer, Request, send};
 use calipso_model::{Clique, Delta, Environment, Link, LinkRef, LinkState, Map, Object, ObjectKey, Str, Value};
 use calipso_spec::{Layer, Loaded, Severity, load, read_layer};
-use calipso_store::{Backend, Collection, CommitInfo, Durability, Embedded, Expect, Options, ScopeChanges};
+use calipso_store::{Backend, Collection, Commit, CommitInfo, Durability, Embedded, Expect, Options};
 use calipso_vault::Keys;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -153,7 +153,7 @@ impl Server {
             let info = CommitInfo { at: "2026-01-01T00:00:00.000Z".into(), note: "conformance".into() };
             self.runtime.block_on(async {
                 let lease = backend.acquire(&environment, "conformance", 0, Duration::from_secs(60)).await?;
-                backend.commit(&environment, 0, &lease, &delta, &ScopeChanges::default(), &info).await?;
+                backend.commit(&Commit::new(0, &lease, &delta, &info)).await?;
                 backend.release(&lease).await
             })?;
         }
