@@ -131,6 +131,7 @@ fn worker_settings(settings: &Settings, scans: usize, grace: Duration) -> work::
         lease: Duration::from_secs(settings.number("lease_secs").max(3)),
         scans,
         grace,
+        max_resident_objects: usize::try_from(settings.number("resident_objects")).unwrap_or(usize::MAX),
         retention: work::Retention {
             messages_for: days("keep.message_days"),
             scans: settings.number("keep.scans"),

@@ -37,6 +37,12 @@ pub const SETTINGS: &[Setting] = &[
         "2",
         "How many scans this process runs at once; 0: it serves the REST interface only.",
     ),
+    setting(
+        "resident_objects",
+        Kind::Number,
+        "200000",
+        "How many objects of scanned environments stay in memory, some 5 kB each, so that their next scan costs what changed; 0: none.",
+    ),
     setting("worker_only", Kind::Switch, "false", "This process only works, without the REST interface."),
     setting(
         "replay",

@@ -61,6 +61,8 @@ pub struct Settings {
     pub max_tasks: usize,
     /// How many objects of environments may stay in memory while nobody works on them; 0: none.
     pub max_resident_objects: usize,
+    /// How long they stay there at most.
+    pub resident_for: Duration,
     /// Whether answers come from the living world.
     pub is_live: bool,
     /// How long things are kept.
@@ -81,6 +83,7 @@ impl Default for Settings {
             grace: Duration::from_secs(30),
             max_tasks: 0,
             max_resident_objects: 200_000,
+            resident_for: Duration::from_secs(15 * 60),
             is_live: true,
             retention: Retention::default(),
         }
@@ -205,6 +208,7 @@ impl Worker {
             running.tests.spawn(conntest::run(Arc::clone(shared), task, running.hurry.clone()));
         }
         meter::queues(shared.store()).await?;
+        shared.residents.forget_idle(settings.resident_for);
         let every = i64::try_from(settings.retention.every.as_millis()).unwrap_or(i64::MAX);
         let is_time = running.tidied_millis.is_none_or(|last| shared.now().saturating_sub(last) >= every);
         while running.chores.try_join_next().is_some() {}

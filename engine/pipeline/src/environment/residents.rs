@@ -1,6 +1,9 @@
 //! The environments that a process holds in memory.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use calipso_store::{Backend, StoreError};
 
@@ -10,8 +13,14 @@ use crate::{environment::Resident, plan::Plan};
 /// there are too many objects.
 pub struct Residents {
     /// The one that was worked on last comes last.
-    idle: Mutex<Vec<Resident>>,
+    idle: Mutex<Vec<Idle>>,
     max_objects: usize,
+}
+
+/// An environment on which nobody works.
+struct Idle {
+    resident: Resident,
+    since: Instant,
 }
 
 impl Default for Residents {
@@ -33,8 +42,8 @@ impl Residents {
     pub(crate) async fn take(&self, plan: &Arc<Plan>, store: &dyn Backend) -> Result<Resident, StoreError> {
         let found = {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            let place = idle.iter().position(|known| known.plan.environment.name == plan.environment.name);
-            place.map(|place| idle.remove(place))
+            let place = idle.iter().position(|known| known.resident.plan.environment.name == plan.environment.name);
+            place.map(|place| idle.remove(place).resident)
         };
         match found {
             Some(mut resident) if resident.is_current(plan, store).await? => {
@@ -51,10 +60,16 @@ impl Residents {
             return;
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.push(resident);
-        let mut n_objects: usize = idle.iter().map(Resident::n_objects).sum();
+        idle.push(Idle { resident, since: Instant::now() });
+        let mut n_objects: usize = idle.iter().map(|known| known.resident.n_objects()).sum();
         while n_objects > self.max_objects && !idle.is_empty() {
-            n_objects -= idle.remove(0).n_objects();
+            n_objects -= idle.remove(0).resident.n_objects();
         }
+    }
+
+    /// Forgets what nobody worked on for so long.
+    pub(crate) fn forget_idle(&self, at_most: Duration) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|known| known.since.elapsed() < at_most);
     }
 }
