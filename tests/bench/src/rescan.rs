@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use async_trait::async_trait;
-use calipso_model::{Environment, Str};
+use calipso_model::{Environment, Str, Value};
 use calipso_pipeline::{
     CancellationToken, NoSecrets, Observer, Phase, Plan, Residents, ScanMode, ScanReport, ScanRequest, plan, scan,
 };
@@ -58,7 +58,9 @@ fn environment_of(recording: &Recording) -> Result<Environment> {
     let about = recording.meta();
     let value = about.get("environment").or_else(|| about.get("about")?.as_map()?.get("environment"));
     let value = value.context("the recording does not say of which environment it is")?;
-    let (written, mistakes) = from_value(value, &calipso_spec::checked::Specs::default());
+    // Where a secret was scrubbed stands a reference instead; a replay asks for none.
+    let value = Value::from_json(&value.to_json().replace("\"***\"", "\"env:CALIPSO_SECRET\""))?;
+    let (written, mistakes) = from_value(&value, &calipso_spec::checked::Specs::default());
     ensure!(mistakes.is_empty(), "the environment of the recording has mistakes");
     Ok(written.environment)
 }
