@@ -17,3 +17,9 @@ pub use row::{Row, Task, all, get, insert, list, new_id, stamp, unstamp};
 pub use scan::{Beat, EnvironmentState, Progress, ScanOnly, ScanStatus, ScanTask};
 pub use schedule::{FieldProblem, Recurrence, Schedule, ScheduleStatus};
 pub use spec::SpecRow;
+
+/// Id of the document, among the settings, that says who wrote an environment last.
+#[must_use]
+pub fn last_writer(environment: &str) -> String {
+    format!("last_writer/{environment}")
+}

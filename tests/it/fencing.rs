@@ -54,16 +54,16 @@ async fn open(address: &str) -> Arc<dyn Backend> {
     }
 }
 
-fn now() -> i64 {
+pub fn now() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
 
 /// The specs of a small shop of machines.
-fn layer() -> Layer {
+pub fn layer() -> Layer {
     calipso_spec::read_layer(&root().join("engine/pipeline/tests/specs")).expect("the specs can be read")
 }
 
-fn shop() -> Environment {
+pub fn shop() -> Environment {
     let mut environment = Environment {
         name: SHOP.into(),
         distribution: "Plain".into(),
@@ -83,7 +83,7 @@ fn shop() -> Environment {
 }
 
 /// What the sources of the shop say: of two machines, or of the first only.
-fn replay(fewer: bool) -> Replay {
+pub fn replay(fewer: bool) -> Replay {
     let path = root().join("engine/pipeline/tests/scan/answers.json");
     let mut text = std::fs::read_to_string(path).expect("the answers can be read");
     if fewer {
@@ -220,7 +220,7 @@ impl Drop for Process {
 }
 
 /// Asks again until there is an answer.
-async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, ask: impl Fn() -> F) -> T {
+pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, ask: impl Fn() -> F) -> T {
     let deadline = Instant::now() + Duration::from_secs(120);
     loop {
         if let Some(found) = ask().await {

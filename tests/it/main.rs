@@ -4,6 +4,7 @@ mod backends;
 mod cloud;
 mod faults;
 mod fencing;
+mod follow;
 mod fuzz;
 mod house;
 mod live;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::HeaderMap;
 use calipso_model::{Environment, Value};
-use calipso_store::{Backend, Collection, Expect, Lease, RecordQuery};
+use calipso_store::{Backend, Collection, Expect, Lease, RecordQuery, work};
 
 use crate::{
     environments::{Environments, view::ARCHIVED},
@@ -32,6 +32,7 @@ pub async fn everything(
         // It may have become another one before the lease was taken.
         etag::check(headers, backend.versioned_environment(name).await?.1)?;
         forget(backend, name, Collection::ALL.iter().copied().filter(|one| *one != Collection::Audit)).await?;
+        backend.remove(Collection::Settings, &work::last_writer(name), None).await?;
         for user in environments.grants.of(name).await?.into_keys() {
             environments.grants.set(&user, name, None).await?;
         }
@@ -58,8 +59,8 @@ pub async fn configuration(
     left.settings.remove("listen");
     let done = async {
         backend.put_environment(&left, Expect::Version(version)).await?;
-        let work = [Collection::ScheduledScans, Collection::ConnectionTests];
-        forget(backend, &left.name, work.into_iter()).await?;
+        let asked = [Collection::ScheduledScans, Collection::ConnectionTests];
+        forget(backend, &left.name, asked.into_iter()).await?;
         let pending = RecordQuery::all().equals("environment", left.name.clone()).equals("status", "pending");
         backend.remove_all(Collection::Scans, &pending).await?;
         Ok(())

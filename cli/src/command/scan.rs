@@ -1,6 +1,7 @@
 //! `scan`: live, recorded or replayed, with progress and a readable summary.
 
 mod failures;
+mod follow;
 
 use std::{path::Path, sync::Arc};
 
@@ -64,6 +65,12 @@ pub async fn run(session: &Session, args: &args::Scan) -> Result<(), Failure> {
         no_secrets: args.no_secrets,
         replay: args.replay.as_deref(),
     };
+    if args.record.is_none()
+        && args.replay.is_none()
+        && let Some(worker) = follow::worker_of(store.as_ref(), &found.name).await?
+    {
+        return follow::ask(session, store.as_ref(), &found.name, &wanted, &worker, args.output).await;
+    }
     let Scanned { report, recorded } = perform(session, &specs, store, &found, &wanted).await?;
     print!(
         "{}",

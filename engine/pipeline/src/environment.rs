@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use calipso_derive::{Graph, Rules};
 use calipso_model::{Delta, Map, Revision, Value};
-use calipso_store::{Backend, Collection, Expect, Lease, RowWrite, ScopeChanges, StoreError};
+use calipso_store::{Backend, Collection, Expect, Lease, RowWrite, ScopeChanges, StoreError, work};
 
 pub use self::residents::Residents;
 use self::unsaved::Unsaved;
@@ -68,7 +68,7 @@ impl Resident {
             return Ok(false);
         }
         // A commit that makes no revision changes scopes all the same.
-        let signed = store.record(Collection::Settings, &signature(environment)).await?;
+        let signed = store.record(Collection::Settings, &work::last_writer(environment)).await?;
         let fence = signed.as_ref().and_then(|record| record.doc.get("fence")).and_then(Value::as_int);
         Ok(self.fence.is_some() && fence == self.fence.and_then(|fence| i64::try_from(fence).ok()))
     }
@@ -85,7 +85,7 @@ impl Resident {
         let doc = Map::from_pairs(fields.into_iter().map(|(name, value)| (name.into(), value)).collect());
         RowWrite {
             collection: Collection::Settings,
-            id: signature(environment).into(),
+            id: work::last_writer(environment).into(),
             expect: Expect::Anything,
             doc: Some(doc),
         }
@@ -170,9 +170,4 @@ impl Resident {
             self.derived = None;
         }
     }
-}
-
-/// Id of the row that says who wrote an environment last.
-fn signature(environment: &str) -> String {
-    format!("last_writer/{environment}")
 }

@@ -1,0 +1,128 @@
+//! A scan of an environment that a worker is at: asked of the worker, and followed to its end.
+
+use std::time::Duration;
+
+use calipso_model::{ObjectKey, Str, Value};
+use calipso_pipeline::ScanMode;
+use calipso_store::{
+    Backend, RecordQuery,
+    work::{self, ScanOnly, ScanStatus, ScanTask},
+};
+
+use crate::{
+    args::Shape,
+    command::scan::Wanted,
+    failure::{Exit, Failure},
+    output::printable,
+    session::{Session, store_failure},
+    show,
+};
+
+/// How often the request is looked at.
+const LOOK: Duration = Duration::from_millis(300);
+
+/// The worker that scans an environment at the moment.
+///
+/// # Errors
+/// The store cannot be read.
+pub async fn worker_of(store: &dyn Backend, environment: &str) -> Result<Option<Str>, Failure> {
+    let running = RecordQuery::all().equals("environment", environment).equals("status", ScanStatus::Running.as_str());
+    let running = work::all::<ScanTask>(store, &running).await.map_err(store_failure)?;
+    let held = running.into_iter().find(|task| task.row.is_held(now()));
+    Ok(held.and_then(|task| task.row.holder))
+}
+
+/// Asks for a scan, waits until it has ended, and shows what came of it.
+///
+/// # Errors
+/// The scan failed, was cancelled, or parts of it failed.
+pub async fn ask(
+    session: &Session,
+    store: &dyn Backend,
+    environment: &Str,
+    wanted: &Wanted<'_>,
+    worker: &str,
+    shape: Shape,
+) -> Result<(), Failure> {
+    let task = work::scan::submit(store, request(environment, wanted), now()).await.map_err(store_failure)?;
+    let id = task.id.clone();
+    eprintln!(
+        "{} is at {environment}: it is asked for this scan as well (request {id}); ^C leaves the request",
+        printable(worker)
+    );
+    let mut told = Str::from("");
+    let ended = loop {
+        let task = work::get::<ScanTask>(store, &id).await.map_err(store_failure)?;
+        let Some(task) = task else {
+            return Err(Failure::new(Exit::Findings, "the request was removed while it waited"));
+        };
+        if task.row.status.is_final() {
+            break task.row;
+        }
+        if session.terminal && task.row.progress.phase != told {
+            told = task.row.progress.phase.clone();
+            eprintln!("{}: {told}", task.row.status.as_str());
+        }
+        tokio::time::sleep(LOOK).await;
+    };
+    if let Some(report) = ended.report_id
+        && !matches!(shape, Shape::Table | Shape::Tree)
+    {
+        let report = store.report(environment, report).await.map_err(store_failure)?;
+        print!("{}", show::value(shape, &report));
+    } else {
+        print!("{}", summary(environment, &ended));
+    }
+    verdict(&ended)
+}
+
+fn request(environment: &Str, wanted: &Wanted<'_>) -> ScanTask {
+    let (object, only): (Option<&ObjectKey>, _) = match &wanted.mode {
+        ScanMode::Full => (None, None),
+        ScanMode::Partial(object) => (Some(object), None),
+        ScanMode::PartialInventory(object) => (Some(object), Some(ScanOnly::Inventory)),
+        ScanMode::Inventory => (None, Some(ScanOnly::Inventory)),
+        ScanMode::Links => (None, Some(ScanOnly::Links)),
+        ScanMode::Cliques => (None, Some(ScanOnly::Cliques)),
+    };
+    ScanTask {
+        environment: environment.clone(),
+        only,
+        clear: wanted.clear,
+        object_type: object.map(|object| object.object_type.clone()),
+        object_id: object.map(|object| object.id.clone()),
+        submitted_by: "calipso scan".into(),
+        ..ScanTask::default()
+    }
+}
+
+fn summary(environment: &str, ended: &ScanTask) -> String {
+    let by = ended.holder.as_deref().unwrap_or("a worker");
+    let revision = ended.revision.map(|revision| format!(", revision {revision}")).unwrap_or_default();
+    let mut text = format!("scan of {environment} by {}: {}{revision}\n", printable(by), ended.status.as_str());
+    for (name, value) in ended.summary.iter().flatten() {
+        let value = match value {
+            Value::Float(seconds) => format!("{seconds:.1}"),
+            other => other.to_json(),
+        };
+        text.push_str(&format!("{:<16} {value:>7}\n", name.replace('_', " ")));
+    }
+    text
+}
+
+fn verdict(ended: &ScanTask) -> Result<(), Failure> {
+    let why = || ended.error.as_deref().unwrap_or("it does not say why").to_owned();
+    match ended.status {
+        ScanStatus::Completed => Ok(()),
+        ScanStatus::CompletedWithErrors => {
+            let failure = Failure::new(Exit::Findings, "not everything could be read; what was known of it stays");
+            Err(failure.help("`-o json` shows the report with every failed step"))
+        }
+        ScanStatus::Aborted => Err(Failure::new(Exit::Findings, format!("the scan was cancelled: {}", why()))),
+        _ => Err(Failure::new(Exit::Findings, format!("the scan failed: {}", why()))),
+    }
+}
+
+fn now() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
