@@ -850,6 +850,7 @@ pub static BLOCKS: &[BlockKeys] = &[
             may("put", Text, "Path."),
             may("delete", Text, "Path."),
             may("head", Text, "Path."),
+            may("run", Text, "A command, in place of a path; its target is the host: `{name: …}`."),
             may("query", Constant, "Parameters."),
             may("target", Constant, "Target; default that of the case."),
             may("body", Constant, "Sent as JSON."),

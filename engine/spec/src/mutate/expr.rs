@@ -147,6 +147,8 @@ fn filter<'e>(expr: &'e str, tokens: &[Token<'e>], bar: usize) -> Option<(&'stat
         // A default of nothing, or of an empty text, is nothing to most readers; `list` makes of a list a list.
         "default" if ["", "none", "''", "\"\""].contains(&arguments) => None,
         "list" => None,
+        // Without it nothing would be there, which a condition takes as `false`.
+        "default" if arguments == "false" => Some(("change a default", start, end, "| default(true)")),
         "default" => Some(("change a default", start, end, "| default")),
         _ => Some(("drop a filter", start, end, "")),
     }
@@ -261,6 +263,8 @@ mod tests {
         assert_eq!(all("x is startingwith('q')"), ["x is not startingwith('q')", "x is startingwith('qx')"]);
         assert_eq!(all("x | default([]) | list"), ["x | default | list"]);
         assert_eq!(all("x | default"), Vec::<String>::new());
+        assert_eq!(all("x | default(false)"), ["x | default(true)"]);
+        assert_eq!(all("x | default(true)"), ["x | default"]);
         assert_eq!(all("x[3:] | lower"), ["x[4:] | lower", "x[3:] "]);
         assert_eq!(all("a if b and c else d"), ["a if c else d", "a if b else d"]);
         assert_eq!(changed("a in b | distinct", true).len(), 1);

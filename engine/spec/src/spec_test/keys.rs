@@ -64,7 +64,7 @@ pub(super) fn check(cx: &mut Cx<'_>, node: &Node, of: Option<&TestOf>) {
             cx,
             request,
             "a test's request",
-            &["get", "post", "put", "delete", "head", "query", "target", "body", "items"],
+            &["get", "post", "put", "delete", "head", "run", "query", "target", "body", "items"],
         );
     }
     for command in node.get("commands").map(Node::items).unwrap_or_default() {
