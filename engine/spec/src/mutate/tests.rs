@@ -112,3 +112,13 @@ fn an_environment_that_all_distributions_have_is_not_dropped() {
     assert!(!dropped(&["one"], one) && dropped(&["one", "two"], one) && dropped(&[], one));
     assert!(dropped(&["one"], "{platform: {any_of: [one]}, mechanism_drivers: {any_of: [x]}}"));
 }
+
+#[test]
+fn the_same_words_in_both_keys_are_not_dropped() {
+    let mut layers = layers();
+    let link = LINK.replace("[from.host, from.port]", "[from.host, 'x']").replace("[to.host, to.number]", "[to.host, 'x']");
+    layers[0].files[2].1 = link.into();
+    let all = changes(&layers, |_| true);
+    let dropped = |kept: &str| of_link(&all).iter().any(|change| change.name().ends_with(kept));
+    assert!(dropped("-> ['x'], ['x'])") && !dropped("-> [from.host], [to.host])"));
+}

@@ -312,6 +312,10 @@ impl Walk<'_> {
             return;
         }
         for number in 0..ones.len() {
+            // What is the same words at both ends always meets.
+            if ones[number] == others[number] && expr::is_literal(&ones[number]) {
+                continue;
+            }
             let without = |parts: &[String]| {
                 let kept: Vec<&str> = parts
                     .iter()
