@@ -868,7 +868,11 @@ pub static BLOCKS: &[BlockKeys] = &[
             may("objects_exact", Maps, "The same, and there are no others. Folders do not count as others."),
             may("absent", Maps, "No object fits any of these."),
             may("none", Bool, "Nothing comes out."),
-            may("search", Constant, "object_type: text to the ids, in order, of those objects that a search for it finds."),
+            may(
+                "search",
+                Constant,
+                "object_type: text to the ids, in order, of those objects that a search for it finds.",
+            ),
             may("links", Blocks("an expected link"), "Each of these links is there."),
             may("links_exact", Blocks("an expected link"), "The same, and there are no others."),
             may("cliques", Blocks("an expected clique"), "Each of these cliques is there."),

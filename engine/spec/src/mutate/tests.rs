@@ -116,7 +116,8 @@ fn an_environment_that_all_distributions_have_is_not_dropped() {
 #[test]
 fn the_same_words_in_both_keys_are_not_dropped() {
     let mut layers = layers();
-    let link = LINK.replace("[from.host, from.port]", "[from.host, 'x']").replace("[to.host, to.number]", "[to.host, 'x']");
+    let link =
+        LINK.replace("[from.host, from.port]", "[from.host, 'x']").replace("[to.host, to.number]", "[to.host, 'x']");
     layers[0].files[2].1 = link.into();
     let all = changes(&layers, |_| true);
     let dropped = |kept: &str| of_link(&all).iter().any(|change| change.name().ends_with(kept));
