@@ -171,6 +171,22 @@ steps:
 }
 
 #[test]
+fn what_a_search_finds_is_expected_text_by_text() {
+    let specs = Specs::one(&format!("{TWO}\nexpect: {{objects: [{{type: thing, id: a}}]}}"));
+    specs.write("object_types/thing.yaml", &TYPE.replace("other_attributes", "search: [kind]\nother_attributes"));
+    let expecting = |search: &str| {
+        let head = "schema: test/v1\nof: {object_type: thing}\ncases:\n  - name: one\n    objects: [{type: thing, name: a, kind: Web}, {type: thing, name: b, list: [web]}]\n";
+        specs.write("object_types/thing.test.yaml", &format!("{head}    expect:\n      search:\n        {search}\n"));
+        let output = specs.run(&["--no-coverage", "thing.test"]);
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+    };
+    let (passed, text) = expecting("{web: [a], eb: [], a: [a], b: [b]}");
+    assert!(!passed && text.contains("thing.test.yaml:8:20: a search for eb[0]: not expected, found \"a\""), "{text}");
+    assert!(expecting("{web: [a], we: [a], b: [b], list: []}").0, "{}", expecting("{}").1);
+}
+
+#[test]
 fn json_is_json_whatever_is_wrong() {
     let specs = Specs::one("expect: {objcts: []}");
     let output = specs.run(&["-o", "json"]);

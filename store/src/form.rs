@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use calipso_model::{ConnectionConfig, Environment, Map, ObjectKey, Revision, Str, Value};
+use calipso_model::{ConnectionConfig, Environment, Map, Object, ObjectKey, Revision, Str, Value};
 
 use crate::{
     commit::{Commit, RowWrite},
@@ -115,6 +115,14 @@ pub(crate) fn contained(text: &str) -> Option<String> {
         2 => Some(format!("{START}{folded}")),
         _ => Some(folded),
     }
+}
+
+/// Whether a search for a text finds an object: by its id, its names, or the values of the fields that search looks at.
+#[must_use]
+pub fn is_found(object: &Object, searched: &Searched, text: &str) -> bool {
+    let Some(needle) = contained(text) else { return false };
+    object.key.id.starts_with(text)
+        || terms(&object.key.object_type, &object.doc, searched).is_some_and(|terms| terms.contains(&needle))
 }
 
 /// What to look for among names that are a text.
@@ -279,9 +287,9 @@ pub(crate) fn environment_from(row: &Map) -> Result<Environment, StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use calipso_model::{Map, Value};
+    use calipso_model::{Map, Object, ObjectKey, Value};
 
-    use super::{Searched, at_path, names, searched_from, searched_text, terms};
+    use super::{Searched, at_path, is_found, names, searched_from, searched_text, terms};
 
     #[test]
     fn values_are_found_along_lists() {
@@ -300,6 +308,19 @@ mod tests {
         let long = Value::list((0..20_000).map(|number| Value::text(&format!("value-{number}"))).collect());
         let many: Map = [("mac", long)].into_iter().collect();
         assert!(terms("card", &many, &searched).unwrap().len() < 40_000, "what is searched is bounded");
+    }
+
+    #[test]
+    fn an_object_is_found_by_id_names_and_what_is_searched() {
+        let doc: Map = serde_json::from_str(r#"{"name":"Web","mac":"FA:16:3E","note":"spare"}"#).unwrap();
+        let object = Object { key: ObjectKey { object_type: "card".into(), id: "c-1".into() }, doc };
+        let searched: Searched = [("card".into(), vec!["mac".into()])].into();
+        let found: Vec<&str> = ["c-1", "c", "C-1", "-1", "web", "eb", "16:3e", "fa", "spare", ""]
+            .into_iter()
+            .filter(|text| is_found(&object, &searched, text))
+            .collect();
+        assert_eq!(found, ["c-1", "c", "web", "16:3e", "fa"]);
+        assert!(!is_found(&object, &Searched::new(), "fa"));
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub mod mongo;
 pub use commit::{Commit, CommitInfo, RowWrite};
 pub use condition::{Checked, Condition};
 pub use error::StoreError;
+pub use form::is_found;
 pub use query::{CliqueQuery, Cursor, LinkQuery, Page, Paged, Query};
 pub use records::{Backend, Collection, Record, RecordPage, RecordQuery, Records, Test};
 pub use scope::{Member, ScopeChanges, ScopeKey, ScopeRecord, ScopeUpdate};

@@ -21,6 +21,7 @@ use calipso_spec::{
     spec_test::{Edit, SpecTest, TestCase, TestOf},
 };
 
+use calipso_store::Searched;
 use calipso_transport::Entry;
 
 use crate::{conntest::TestLine, coverage::Coverage};
@@ -31,6 +32,8 @@ pub struct Observed {
     /// Objects that the spec under test brings, with identity and place, by key; folders among them. Of an object type's
     /// test also with derived attributes; of a link or clique type's test all that were given, with theirs.
     pub objects: Vec<Object>,
+    /// Of an object type's test: by what search finds its objects.
+    pub searched: Searched,
     /// Types of `objects` that are only folders.
     pub folder_types: Vec<Str>,
     /// Links.

@@ -7,7 +7,7 @@ mod expr;
 mod pattern;
 mod walk;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use calipso_model::Str;
 
@@ -89,13 +89,15 @@ pub fn changes(layers: &[Layer], wanted: impl Fn(usize) -> bool) -> Vec<Change> 
             files.push((number, place, kind, name, node));
         }
     }
+    let platforms: BTreeSet<String> =
+        files.iter().filter_map(|(.., node)| node.get("platform")?.as_text().map(str::to_owned)).collect();
     let mut found = Vec::new();
     for (number, place, kind, name, node) in files {
         let Some(layer) = layers.get(number).filter(|_| wanted(number)) else { continue };
         let Some((path, text)) = layer.files.get(place) else { continue };
         let Some((_, kind)) = KINDS.get(kind) else { continue };
         let file = format!("{}{path}", shown_folder(layer));
-        let edits = walk::edits(kind, &node, text);
+        let edits = walk::edits(kind, &node, text, &platforms);
         for edit in edits {
             let (line, column) = crate::diag::line_column(text, edit.start);
             let mut changed = node.clone();

@@ -146,3 +146,22 @@ cases:
         assert!(found.iter().any(|(at, message)| *at == line && message.contains(says)), "{says}: {found:#?}");
     }
 }
+
+#[test]
+fn a_search_is_a_map_of_lists_and_only_object_types_expect_one() {
+    let test = |kind: &str, search: &str| {
+        format!(
+            "schema: test/v1\nof: {{{kind}}}\ncases:\n  - name: one\n    objects: [{{type: thing, name: a}}]\n    expect: {{search: {search}}}\n"
+        )
+    };
+    let of_type = "object_type: thing";
+    assert_eq!(errors(&test(of_type, "{a: [a], b: []}")), Vec::new());
+    for (kind, search, says) in [
+        (of_type, "[a]", "`search` is a map"),
+        (of_type, "{a: a}", "`search` is a list of ids"),
+        ("fetcher: things", "{a: [a]}", "a test of a fetcher expects no `search`"),
+    ] {
+        let found = errors(&test(kind, search));
+        assert!(found.iter().any(|(line, message)| *line == 6 && message.contains(says)), "{says}: {found:#?}");
+    }
+}

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use calipso_expr::{Layout, Tree, UrlPath};
+use calipso_expr::{Frame, Fuel, Layout, Tree, UrlPath, Words};
 use calipso_model::{ConnectionConfig, Map, Place, Secret, Str, Value};
 use calipso_spec::{
-    checked::{Connection, Field, FieldType, HttpStep},
+    checked::{Connection, Field, FieldType, HttpStep, RunStep},
     spec_test::TestCase,
 };
 use calipso_transport::{Scrubber, Stage};
@@ -16,7 +16,7 @@ use crate::{
     connection::{Access, Sessions, filled_in},
     conntest::lines_of,
     spec_test::{Bench, Observed, observe::Stand},
-    world::{HttpAsk, World},
+    world::{HttpAsk, RunAsk, World},
 };
 
 /// Secrets of a test stand in the test.
@@ -65,6 +65,10 @@ pub(super) async fn connection(
     } else {
         let sessions = Sessions::new(stand.setting(bench, Stage::Work), vec![access(&config)]);
         for request in &case.requests {
+            if request.contains_key("run") {
+                run(&sessions, spec, request, &case.target, &mut observed).await?;
+                continue;
+            }
             let (step, path, query, target) = http_step(spec, request, &case.target)?;
             let ask = HttpAsk {
                 step: &step,
@@ -107,6 +111,31 @@ fn referring(fields: &BTreeMap<Str, Field>, given: &Map) -> Map {
         }
     }
     form
+}
+
+/// Runs a command where the request, or else the case, says.
+async fn run(
+    sessions: &Sessions,
+    spec: &Connection,
+    request: &Map,
+    target: &Map,
+    observed: &mut Observed,
+) -> Result<(), String> {
+    let text = request.text("run").ok_or("`run` holds a command")?;
+    let parsed = Words::parse(text, &Layout::default())
+        .map_err(|errors| errors.first().map_or_else(String::new, |error| error.message.clone()))?;
+    let words = parsed.eval(&Frame::new(0), &mut Fuel::default()).map_err(|error| error.to_string())?;
+    let step = RunStep { words: parsed, at: None, via: spec.role.clone(), parse: None, ok_exit: vec![0] };
+    let host = request.get("target").cloned().unwrap_or_else(|| Value::Map(target.clone()));
+    let ask = RunAsk { step: &step, host: Some(host), words, timeout: None, attempt: 0 };
+    match sessions.run(ask).await.outcome {
+        Outcome::Answer(value) => observed.value = Some(value),
+        Outcome::Negative(why) | Outcome::NoAnswer(why) => {
+            observed.complete = false;
+            observed.failures.push(why.sentence);
+        }
+    }
+    Ok(())
 }
 
 /// Method keys of requests.

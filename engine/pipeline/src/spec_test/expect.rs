@@ -89,6 +89,7 @@ pub(super) fn compare(of: &TestOf, case: &TestCase, observed: &Observed) -> Vec<
             "absent" => objects::absent(observed, value, &mut found),
             "links" | "links_exact" => joins::links(observed, key, value, &mut found),
             "cliques" => joins::cliques(observed, value, &mut found),
+            "search" => found.differ(&here, "a search for ", value, Some(&objects::found(observed, value)), false),
             "none" => none(of, observed, value, &mut found),
             "applies" | "outcome" => {}
             "failures" => failures(observed, value, &mut found),

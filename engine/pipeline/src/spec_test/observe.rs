@@ -271,6 +271,7 @@ fn object_type(bench: &Bench<'_>, stand: &Stand, name: &Str, case: &TestCase) ->
     let observed = derived(bench, case, all, &known.head.at)?;
     Ok(Observed {
         objects: observed.objects.into_iter().filter(|object| placed.contains(&object.key)).collect(),
+        searched: [(name.clone(), known.search.clone())].into(),
         folder_types: folder_types.into_iter().collect(),
         complete: failures.is_empty() && observed.failures.is_empty(),
         failures: failures.into_iter().chain(observed.failures).collect(),

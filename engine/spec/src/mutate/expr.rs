@@ -146,10 +146,21 @@ fn filter<'e>(expr: &'e str, tokens: &[Token<'e>], bar: usize) -> Option<(&'stat
     match name.text {
         // A default of nothing, or of an empty text, is nothing to most readers; `list` makes of a list a list.
         "default" if ["", "none", "''", "\"\""].contains(&arguments) => None,
+        // `as_list` makes the same of nothing as of an empty list.
+        "default" if arguments == "[]" && follows(expr, end, "as_list") => None,
         "list" => None,
+        // Without it nothing would be there, which a condition takes as `false`.
+        "default" if arguments == "false" => Some(("change a default", start, end, "| default(true)")),
         "default" => Some(("change a default", start, end, "| default")),
         _ => Some(("drop a filter", start, end, "")),
     }
+}
+
+/// Whether a filter comes next.
+fn follows(expr: &str, end: usize, filter: &str) -> bool {
+    let next = expr.get(end..).and_then(|rest| rest.trim_start().strip_prefix('|'));
+    next.and_then(|rest| rest.trim_start().strip_prefix(filter))
+        .is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
 }
 
 /// Leaves out one side of each `and` and `or` that is not inside of brackets.
@@ -181,6 +192,11 @@ fn conditions(expr: &str, tokens: &[Token<'_>], found: &mut Vec<Changed>) {
         let side = gone.trim().trim_start_matches(word).trim_end_matches(word).trim().to_owned();
         found.push(("drop a condition", side, String::new(), with(expr, start, end, "").trim().to_owned()));
     }
+}
+
+/// Whether an expression is a text or number as it stands.
+pub(super) fn is_literal(expr: &str) -> bool {
+    matches!(tokens(expr).as_slice(), [token] if matches!(token.kind, Kind::Text | Kind::Number))
 }
 
 /// The parts of a key, `[a, b]`: nothing where it is something else.
@@ -261,6 +277,10 @@ mod tests {
         assert_eq!(all("x is startingwith('q')"), ["x is not startingwith('q')", "x is startingwith('qx')"]);
         assert_eq!(all("x | default([]) | list"), ["x | default | list"]);
         assert_eq!(all("x | default"), Vec::<String>::new());
+        assert_eq!(all("x | default(false)"), ["x | default(true)"]);
+        assert_eq!(all("x | default(true)"), ["x | default"]);
+        assert_eq!(all("x | default([]) | as_list"), ["x | default([]) "]);
+        assert_eq!(all("x | default([]) | as_lists").len(), 2);
         assert_eq!(all("x[3:] | lower"), ["x[4:] | lower", "x[3:] "]);
         assert_eq!(all("a if b and c else d"), ["a if c else d", "a if b else d"]);
         assert_eq!(changed("a in b | distinct", true).len(), 1);

@@ -94,3 +94,32 @@ fn only_what_is_in_force_is_changed() {
     assert!(of_link(&all).iter().all(|change| change.at.file.as_ref() == "later/link_types/card-port.yaml"));
     assert!(changes(&layers, |layer| layer == 0).iter().all(|change| change.kind == "object_type"));
 }
+
+#[test]
+fn an_environment_that_all_distributions_have_is_not_dropped() {
+    let dropped = |platforms: &[&str], environment: &str| {
+        let mut layers = layers();
+        let link = LINK.replace("from: card\n", &format!("environment: {environment}\nfrom: card\n"));
+        layers[0].files[2].1 = link.into();
+        for name in platforms {
+            let text = format!("schema: distribution/v1\nname: {name}\nplatform: {name}\n");
+            layers[0].files.push((format!("distributions/{name}.yaml").into(), text.into()));
+        }
+        let all = changes(&layers, |_| true);
+        of_link(&all).iter().any(|change| change.name() == "drop environment at environment")
+    };
+    let one = "{platform: {any_of: [one]}}";
+    assert!(!dropped(&["one"], one) && dropped(&["one", "two"], one) && dropped(&[], one));
+    assert!(dropped(&["one"], "{platform: {any_of: [one]}, mechanism_drivers: {any_of: [x]}}"));
+}
+
+#[test]
+fn the_same_words_in_both_keys_are_not_dropped() {
+    let mut layers = layers();
+    let link =
+        LINK.replace("[from.host, from.port]", "[from.host, 'x']").replace("[to.host, to.number]", "[to.host, 'x']");
+    layers[0].files[2].1 = link.into();
+    let all = changes(&layers, |_| true);
+    let dropped = |kept: &str| of_link(&all).iter().any(|change| change.name().ends_with(kept));
+    assert!(dropped("-> ['x'], ['x'])") && !dropped("-> [from.host], [to.host])"));
+}

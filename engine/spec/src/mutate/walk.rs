@@ -1,5 +1,7 @@
 //! Finds the changes of one file: goes through it by the table of keys.
 
+use std::collections::BTreeSet;
+
 use crate::{
     keys::{Holds, KINDS, block},
     yaml::{Node, NodeKind},
@@ -133,8 +135,9 @@ const CONDITIONS: &[&str] = &["`environment`", "a list condition", "a version co
 /// Lists of blocks that may be empty.
 const MAY_BE_EMPTY: &[&str] = &["folders", "commands", "derive", "values", "pages", "replaces", "wrap"];
 
-pub(super) fn edits(kind: &str, root: &Node, text: &str) -> Vec<Edit> {
-    let mut walk = Walk { text, found: Vec::new(), place: Vec::new(), path: Vec::new() };
+/// The changes of a file; `platforms` are those of all distributions.
+pub(super) fn edits(kind: &str, root: &Node, text: &str, platforms: &BTreeSet<String>) -> Vec<Edit> {
+    let mut walk = Walk { text, platforms, found: Vec::new(), place: Vec::new(), path: Vec::new() };
     if let Some((_, name)) = KINDS.iter().find(|(known, _)| *known == kind) {
         walk.block(name, root);
     }
@@ -157,6 +160,7 @@ fn number_alike(edits: &mut [Edit]) {
 
 struct Walk<'t> {
     text: &'t str,
+    platforms: &'t BTreeSet<String>,
     found: Vec<Edit>,
     place: Vec<usize>,
     path: Vec<String>,
@@ -174,7 +178,10 @@ impl Walk<'_> {
             // What holds one condition only is dropped with it: the block around it is not asked for itself.
             let is_alone = node.entries().len() == 1 && CONDITIONS.contains(&name);
             let is_optional = !known.required && !NEEDED.contains(&known.name);
-            let drops = is_optional && !is_alone && !is_usual(name, known.name, value);
+            let drops = is_optional
+                && !is_alone
+                && !is_usual(name, known.name, value)
+                && !(known.name == "environment" && is_for_all(value, self.platforms));
             self.inside(number, known.name, |walk| {
                 if drops {
                     walk.drop_it(format!("drop {}", known.name), value, known.name);
@@ -305,6 +312,10 @@ impl Walk<'_> {
             return;
         }
         for number in 0..ones.len() {
+            // What is the same words at both ends always meets.
+            if ones[number] == others[number] && expr::is_literal(&ones[number]) {
+                continue;
+            }
             let without = |parts: &[String]| {
                 let kept: Vec<&str> = parts
                     .iter()
@@ -471,6 +482,17 @@ fn is_usual(block: &str, key: &str, node: &Node) -> bool {
         "default" => node.as_text().is_none_or(str::is_empty) && matches!(node.kind, NodeKind::Null),
         _ => matches!(node.kind, NodeKind::Bool(false)),
     }
+}
+
+/// Whether an environment's only condition is its platform, and no distribution has another one: it holds everywhere.
+fn is_for_all(environment: &Node, platforms: &BTreeSet<String>) -> bool {
+    let [(key, condition)] = environment.entries() else { return false };
+    let [(word, wanted)] = condition.entries() else { return false };
+    let wanted: BTreeSet<&str> = wanted.items().iter().filter_map(Node::as_text).collect();
+    key.name.as_ref() == "platform"
+        && word.name.as_ref() == "any_of"
+        && !platforms.is_empty()
+        && platforms.iter().all(|platform| wanted.contains(platform.as_str()))
 }
 
 /// The words that are tried in place of one: of those for several values the ones that differ in what most lists show.

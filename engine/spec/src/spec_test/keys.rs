@@ -9,7 +9,7 @@ use crate::{
 /// Keys of `expect` by kind of the tested spec.
 const EXPECT: &[(&str, &[&str])] = &[
     ("fetcher", &["objects", "objects_exact", "absent", "none", "commands", "sent", "applies", "outcome", "failures"]),
-    ("object_type", &["objects", "objects_exact", "absent", "none", "outcome", "failures"]),
+    ("object_type", &["objects", "objects_exact", "absent", "none", "search", "outcome", "failures"]),
     ("link_type", &["links", "links_exact", "objects", "absent", "none", "applies", "outcome", "failures"]),
     ("clique_type", &["cliques", "links", "objects", "absent", "none", "applies", "outcome", "failures"]),
     ("distribution", &["commands", "value", "negative", "values", "settings", "supported", "outcome", "failures"]),
@@ -64,7 +64,7 @@ pub(super) fn check(cx: &mut Cx<'_>, node: &Node, of: Option<&TestOf>) {
             cx,
             request,
             "a test's request",
-            &["get", "post", "put", "delete", "head", "query", "target", "body", "items"],
+            &["get", "post", "put", "delete", "head", "run", "query", "target", "body", "items"],
         );
     }
     for command in node.get("commands").map(Node::items).unwrap_or_default() {
@@ -103,6 +103,7 @@ fn in_expect(cx: &mut Cx<'_>, node: &Node, kind: Option<&str>) {
         "objects_exact",
         "absent",
         "none",
+        "search",
         "links",
         "links_exact",
         "cliques",
@@ -162,7 +163,12 @@ fn in_expect(cx: &mut Cx<'_>, node: &Node, kind: Option<&str>) {
             cx.wrong_type(value, key, "a list");
         }
     }
-    for key in ["values", "settings"] {
+    for (_, ids) in node.get("search").map(Node::entries).unwrap_or_default() {
+        if !matches!(ids.kind, NodeKind::List(_)) {
+            cx.wrong_type(ids, "search", "a list of ids");
+        }
+    }
+    for key in ["values", "settings", "search"] {
         if let Some(value) = node.get(key).filter(|value| !matches!(value.kind, NodeKind::Map(_))) {
             cx.wrong_type(value, key, "a map");
         }

@@ -2,6 +2,7 @@
 
 use calipso_model::{Map, Object, Value};
 use calipso_spec::spec_test::Mend;
+use calipso_store::is_found;
 
 use super::{Found, differences, path, told};
 use crate::spec_test::Observed;
@@ -9,6 +10,16 @@ use crate::spec_test::Observed;
 /// The objects without folders.
 pub(super) fn inventory(observed: &Observed) -> impl Iterator<Item = &Object> {
     observed.objects.iter().filter(|object| !observed.folder_types.contains(&object.key.object_type))
+}
+
+/// `search`: what is found by each of the texts.
+pub(super) fn found(observed: &Observed, value: &Value) -> Value {
+    let texts = value.as_map().into_iter().flatten().map(|(text, _)| text);
+    let found = texts.map(|text| {
+        let objects = inventory(observed).filter(|object| is_found(object, &observed.searched, text));
+        (text.clone(), Value::list(objects.map(|object| Value::Str(object.key.id.clone())).collect()))
+    });
+    Value::Map(found.collect())
 }
 
 /// `objects` and `objects_exact`.
