@@ -58,7 +58,7 @@ class Api:
         with urllib.request.urlopen(request, timeout=30) as answer:
             self.token = answer.headers["X-Subject-Token"]
             token = json.load(answer)["token"]
-        self.project = token["project"]["id"]
+        self.project, self.user = token["project"]["id"], token["user"]["id"]
         self.base = {s["type"]: next(e["url"] for e in s["endpoints"] if e["interface"] == "public")
                      for s in token["catalog"] if s["endpoints"]}
 

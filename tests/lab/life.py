@@ -77,6 +77,8 @@ def make(seed):
         boot(alpha, f"twins-{n}", tiny, image, [card("alpha-net1", mac_address=mac), card("alpha-net2", mac_address=mac)], at(first))
         third = net(alpha, "network", name=PREFIX + "third")["id"]
         net(alpha, "subnet", name=PREFIX + "third", network_id=third, ip_version=4, cidr="10.160.0.0/24")
+        net(alpha, "subnet", name=PREFIX + "third", network_id=third, ip_version=6, cidr="fd00:160::/64",
+            ipv6_address_mode="dhcpv6-stateful", ipv6_ra_mode="dhcpv6-stateful")
         networks["third"] = third
         boot(alpha, f"twins-other-{n}", tiny, image, [card("third", mac_address=mac)], at(second))
 
@@ -111,6 +113,19 @@ def make(seed):
         subnet = next(s for s in alpha.get("network", "/v2.0/subnets")["subnets"] if s["name"] == PREFIX + name)
         alpha.put("network", f"/v2.0/routers/{router['id']}/add_router_interface", {"subnet_id": subnet["id"]})
     admin.post("identity", "/projects", {"project": {"name": PREFIX + NAMES[0], "domain_id": "default"}})
+
+    # A project that is gone, and left its network and instance behind; a host in two aggregates, and an aggregate without one.
+    gone = admin.post("identity", "/projects", {"project": {"name": PREFIX + "gone", "domain_id": "default"}})["project"]["id"]
+    role = next(r["id"] for r in admin.get("identity", "/roles")["roles"] if r["name"] == "admin")
+    admin.put("identity", f"/projects/{gone}/users/{admin.user}/roles/{role}", None)
+    orphan = Api(PREFIX + "gone")
+    network = net(orphan, "network", name=PREFIX + "of-nobody")["id"]
+    net(orphan, "subnet", name=PREFIX + "of-nobody", network_id=network, ip_version=4, cidr="10.203.0.0/24")
+    server_wait(orphan, boot(orphan, "of-nobody", tiny, image, [{"uuid": network}], at(dice.choice(computes))), "ACTIVE")
+    admin.ask("DELETE", "identity", f"/projects/{gone}")
+    aggregate = admin.post("compute", "/os-aggregates", {"aggregate": {"name": PREFIX + strange[0]}})["aggregate"]["id"]
+    admin.post("compute", f"/os-aggregates/{aggregate}/action", {"add_host": {"host": computes[0]}})
+    admin.post("compute", "/os-aggregates", {"aggregate": {"name": PREFIX + "empty"}})
 
     # Shut off, shelved, failed with a host and without one; one whose only card was taken out; one whose card is switched off.
     boot(alpha, "card-off", tiny, image, [card("alpha-net1", admin_state_up=False)], at(dice.choice(computes)))
@@ -155,6 +170,10 @@ def make(seed):
         a["alive"] for a in admin.get("network", "/v2.0/agents")["agents"] if a["id"] in {x["id"] for x in agents}))
     wait("the compute service that hangs counts as down", lambda: all(
         s["state"] == "down" for s in admin.get("compute", "/os-services?binary=nova-compute")["services"] if s["host"] == dead))
+
+    # An agent that is switched off.
+    off = next(a["id"] for a in admin.get("network", "/v2.0/agents")["agents"] if a["host"] == disabled and "metadata" not in a["binary"])
+    admin.put("network", f"/v2.0/agents/{off}", {"agent": {"admin_state_up": False}})
 
     # What the dump does not know yet: names, a network with its DHCP server, an instance.
     dump()

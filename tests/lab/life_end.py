@@ -62,15 +62,18 @@ def unmake():
     for service in services:
         if service["status"] == "disabled":
             admin.put("compute", "/os-services/enable", {"host": service["host"], "binary": "nova-compute"})
+    for agent in admin.get("network", "/v2.0/agents")["agents"]:
+        if not agent["admin_state_up"]:
+            admin.put("network", f"/v2.0/agents/{agent['id']}", {"agent": {"admin_state_up": True}})
     for host in {s["host"] for s in services if s["state"] == "down"}:
         signal(host, "CONT", ["nova-compute"] + [
             a["binary"] for a in admin.get("network", "/v2.0/agents")["agents"] if a["host"] == host and not a["alive"]])
     wait("everything answers", lambda: all(s["state"] == "up" for s in admin.get("compute", "/os-services")["services"]) and all(
         a["alive"] for a in admin.get("network", "/v2.0/agents")["agents"]))
-    servers = [s["id"] for s in alpha.get("compute", "/servers")["servers"] if s["name"].startswith(PREFIX)]
+    servers = [s["id"] for s in admin.get("compute", "/servers?all_tenants=1")["servers"] if s["name"].startswith(PREFIX)]
     for ident in servers:
-        alpha.ask("DELETE", "compute", f"/servers/{ident}")
-    wait("the instances are gone", lambda: not any(s["id"] in servers for s in alpha.get("compute", "/servers")["servers"]))
+        admin.ask("DELETE", "compute", f"/servers/{ident}")
+    wait("the instances are gone", lambda: not any(s["id"] in servers for s in admin.get("compute", "/servers?all_tenants=1")["servers"]))
     for router in alpha.get("network", "/v2.0/routers")["routers"]:
         if is_ours(router):
             for port in alpha.get("network", f"/v2.0/ports?device_id={router['id']}")["ports"]:
@@ -85,6 +88,11 @@ def unmake():
     for project in admin.get("identity", "/projects")["projects"]:
         if is_ours(project):
             admin.ask("DELETE", "identity", f"/projects/{project['id']}")
+    for aggregate in admin.get("compute", "/os-aggregates")["aggregates"]:
+        if is_ours(aggregate):
+            for host in aggregate["hosts"]:
+                admin.post("compute", f"/os-aggregates/{aggregate['id']}/action", {"remove_host": {"host": host}})
+            admin.ask("DELETE", "compute", f"/os-aggregates/{aggregate['id']}")
     for flavor in admin.get("compute", "/flavors")["flavors"]:
         if is_ours(flavor):
             admin.ask("DELETE", "compute", f"/flavors/{flavor['id']}")
