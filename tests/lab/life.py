@@ -15,9 +15,12 @@ import life_end
 from cloud import CONTROLLER, DUMP, LIFE as PREFIX, LIFE_NOTE, PASSWORD, Api, address_of, signal, ssh, wait
 
 DATABASES = ["neutron", "nova"]
-# The last but one is a right-to-left override, then a zero-width space.
+# Among them a right-to-left override and a zero-width space.
 NAMES = ['a/b|c', 'with "quotes" and \'others\'', '{{ braces }} {% %}', 'back\\slash', '<b>&amp;</b>', '; rm -rf $(x) `y`',
          '名前 ünï ☂', '\u202egnp.exe', 'zero\u200bwidth', '  blanks  ', '%41%2F?x=1&y#z', '-rf', '..', '*', 'n' * 200]
+
+# The compute service takes none with blanks at the ends or with characters that print nothing.
+PLAIN_NAMES = [name for name in NAMES if name == name.strip() and name.isprintable()]
 
 
 def server_wait(api, ident, *states):
@@ -107,8 +110,9 @@ def make(seed):
     router = net(alpha, "router", name="", description=PREFIX + "nameless")["id"]
     alpha.put("network", f"/v2.0/routers/{router}/add_router_interface", {"subnet_id": subnet})
     boot(alpha, "in-nameless", tiny, image, [{"uuid": nameless}], at(dice.choice(computes)))
-    for name in strange:
+    for name in dice.sample(PLAIN_NAMES, 3):
         boot(alpha, name, tiny, image, [{"uuid": networks["alpha-net1"]}], at(dice.choice(computes)))
+    for name in strange:
         router = net(alpha, "router", name=PREFIX + name)
         subnet = next(s for s in alpha.get("network", "/v2.0/subnets")["subnets"] if s["name"] == PREFIX + name)
         alpha.put("network", f"/v2.0/routers/{router['id']}/add_router_interface", {"subnet_id": subnet["id"]})
@@ -123,7 +127,7 @@ def make(seed):
     net(orphan, "subnet", name=PREFIX + "of-nobody", network_id=network, ip_version=4, cidr="10.203.0.0/24")
     server_wait(orphan, boot(orphan, "of-nobody", tiny, image, [{"uuid": network}], at(dice.choice(computes))), "ACTIVE")
     admin.ask("DELETE", "identity", f"/projects/{gone}")
-    aggregate = admin.post("compute", "/os-aggregates", {"aggregate": {"name": PREFIX + strange[0]}})["aggregate"]["id"]
+    aggregate = admin.post("compute", "/os-aggregates", {"aggregate": {"name": PREFIX + dice.choice(PLAIN_NAMES)}})["aggregate"]["id"]
     admin.post("compute", f"/os-aggregates/{aggregate}/action", {"add_host": {"host": computes[0]}})
     admin.post("compute", "/os-aggregates", {"aggregate": {"name": PREFIX + "empty"}})
 
