@@ -11,6 +11,11 @@ PASSWORD = os.environ.get("LAB_PASSWORD", "labpass")
 MGMT = os.environ.get("LAB_MGMT", "10.20.0")
 CONTROLLER = f"{MGMT}.11"
 KEY = f"{HOME}/ssh/id_ed25519"
+# What an unfriendly life is named by, and its databases before the last changes.
+LIFE = "life-"
+DUMP = f"{HOME}/life.sql"
+# Its seed, and whether the databases were put back, while there is one.
+LIFE_NOTE = f"{HOME}/life"
 
 
 def ssh(address, command):
@@ -20,6 +25,18 @@ def ssh(address, command):
          "-o", "BatchMode=yes", f"root@{address}", command],
         capture_output=True, text=True, timeout=60)
     return done.stdout if done.returncode == 0 else None
+
+
+def address_of(compute):
+    """The management address of compute-N."""
+    return f"{MGMT}.{20 + int(compute.rsplit('-', 1)[1])}"
+
+
+def signal(compute, name, programs):
+    """Sends a signal to services of a compute host."""
+    for program in programs:
+        if ssh(address_of(compute), f"kill -{name} $(cat /run/lab/{program}.pid)") is None:
+            raise SystemExit(f"{program} of {compute} takes no signal: it does not run")
 
 
 def sql(query):
@@ -41,7 +58,7 @@ class Api:
         with urllib.request.urlopen(request, timeout=30) as answer:
             self.token = answer.headers["X-Subject-Token"]
             token = json.load(answer)["token"]
-        self.project = token["project"]["id"]
+        self.project, self.user = token["project"]["id"], token["user"]["id"]
         self.base = {s["type"]: next(e["url"] for e in s["endpoints"] if e["interface"] == "public")
                      for s in token["catalog"] if s["endpoints"]}
 

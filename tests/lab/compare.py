@@ -18,7 +18,7 @@ KEYS = {
     "port": lambda o: o["id"],
     "network_agent": lambda o: f"{o['host']}|{o['binary']}",
     "instance": lambda o: o["id"],
-    "vnic": lambda o: f"{o['host']}|{o['port']}",
+    "vnic": lambda o: f"{o['host']}|{o.get('port') or o['device']}",
     "vservice": lambda o: f"{o['host']}|{o['local_service_id']}",
     "vconnector": lambda o: f"{o['host']}|{o['bridge_name']}",
     "vedge": lambda o: o["host"],
@@ -51,6 +51,9 @@ def main(truth_file, objects_file, links_file, cliques_file, profile):
             continue
         key = keys[o["type"]](o)
         known[o["type"], o["id"]] = key
+        if o["type"] == "vnic":
+            addresses = o.get("addresses") or []
+            o["ips"] = sorted(a[kind] for a in addresses for kind in ("IP Address", "IPv6 Address") if a.get(kind))
         seen[o["type"], key] += 1
         found[o["type"], key] = o
     for kind, expected in truth["objects"].items():
@@ -81,17 +84,21 @@ def main(truth_file, objects_file, links_file, cliques_file, profile):
         else:
             failed.append(f"link {' '.join(link)}: is there {got[link]} times, should be {wanted[link]} times")
 
-    of = {c["focal_point"]["id"]: c for c in cliques if c["focal_point"]["type"] == "instance"}
-    for ident, nodes in truth["cliques"].items():
-        if ident not in of:
-            failed.append(f"instance {ident}: has no clique")
+    of = {}
+    for clique in cliques:
+        focus = clique["focal_point"]["type"], clique["focal_point"]["id"]
+        of[f"{focus[0]} {known.get(focus, focus[1])}"] = clique
+    failed += [f"clique of {focus}: is not really there" for focus in sorted(set(of) - set(truth["cliques"]))]
+    for focus, nodes in truth["cliques"].items():
+        if focus not in of:
+            failed.append(f"clique of {focus}: is not there")
             continue
-        got_nodes = sorted((n["type"], known.get((n["type"], n["id"]), n["id"])) for n in of[ident]["nodes"])
+        got_nodes = sorted((n["type"], known.get((n["type"], n["id"]), n["id"])) for n in of[focus]["nodes"])
         wanted_nodes = sorted(tuple(n) for n in nodes)
         if got_nodes == wanted_nodes:
             passed += 1
         else:
-            failed.append(f"clique of instance {ident}: lacks {sorted(set(wanted_nodes) - set(got_nodes))}, "
+            failed.append(f"clique of {focus}: lacks {sorted(set(wanted_nodes) - set(got_nodes))}, "
                           f"has too much {sorted(set(got_nodes) - set(wanted_nodes))}")
     for line in failed:
         print(line)

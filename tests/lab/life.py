@@ -1,23 +1,26 @@
 """Gives a lab an unfriendly life: life.py make [SEED] | restore | unmake
 
-What real clouds are full of and test clouds lack: cards that share a MAC, names with every character, instances that are shut off,
-shelved or failed, disabled and dead services, namespaces that nobody removed. `restore` puts the databases back to the moment
-before `make`'s last changes, as an operator does after a disaster: what was read since is newer than what is there.
-All of it is named life-…, `unmake` deletes it; the lab's own `up` restarts the service that was killed.
+What real clouds are full of and test clouds lack: cards that share a MAC, names with every character and none, instances that are
+shut off, shelved, failed or without a card, disabled and dead services, namespaces that nobody removed. `restore` puts the databases
+back to the moment before `make`'s last changes, as an operator does after a disaster: what was read since is newer than what is
+there, and the hosts have devices, domains and namespaces that no service knows. All of it is named life-…, `unmake` takes it away.
 """
 import json
+import os
 import random
 import subprocess
 import sys
 
-from cloud import CONTROLLER, HOME, MGMT, PASSWORD, Api, ssh, wait
+import life_end
+from cloud import CONTROLLER, DUMP, LIFE as PREFIX, LIFE_NOTE, PASSWORD, Api, address_of, signal, ssh, wait
 
-PREFIX = "life-"
-DUMP = f"{HOME}/life.sql"
 DATABASES = ["neutron", "nova"]
-# The last but one is a right-to-left override, then a zero-width space.
+# Among them a right-to-left override and a zero-width space.
 NAMES = ['a/b|c', 'with "quotes" and \'others\'', '{{ braces }} {% %}', 'back\\slash', '<b>&amp;</b>', '; rm -rf $(x) `y`',
          '名前 ünï ☂', '\u202egnp.exe', 'zero\u200bwidth', '  blanks  ', '%41%2F?x=1&y#z', '-rf', '..', '*', 'n' * 200]
+
+# The compute service takes none with blanks at the ends or with characters that print nothing.
+PLAIN_NAMES = [name for name in NAMES if name == name.strip() and name.isprintable()]
 
 
 def server_wait(api, ident, *states):
@@ -46,6 +49,12 @@ def dump():
 
 
 def make(seed):
+    if os.path.exists(LIFE_NOTE):
+        with open(LIFE_NOTE) as note:
+            there = note.read().strip()
+        if there == str(seed):
+            return print(f"the unfriendly life {seed} is there already")
+        raise SystemExit(f"the lab has the unfriendly life {there} already: life.py unmake takes it away")
     dice = random.Random(seed)
     alpha, admin = Api("alpha"), Api()
     admin.put("compute", f"/os-quota-sets/{alpha.project}", {"quota_set": {"instances": 100, "cores": 200, "ram": -1}})
@@ -71,6 +80,8 @@ def make(seed):
         boot(alpha, f"twins-{n}", tiny, image, [card("alpha-net1", mac_address=mac), card("alpha-net2", mac_address=mac)], at(first))
         third = net(alpha, "network", name=PREFIX + "third")["id"]
         net(alpha, "subnet", name=PREFIX + "third", network_id=third, ip_version=4, cidr="10.160.0.0/24")
+        net(alpha, "subnet", name=PREFIX + "third", network_id=third, ip_version=6, cidr="fd00:160::/64",
+            ipv6_address_mode="dhcpv6-stateful", ipv6_ra_mode="dhcpv6-stateful")
         networks["third"] = third
         boot(alpha, f"twins-other-{n}", tiny, image, [card("third", mac_address=mac)], at(second))
 
@@ -79,22 +90,56 @@ def make(seed):
         boot(alpha, "same", tiny, image, [{"uuid": networks["alpha-net1"]}], at(dice.choice(computes)))
     boot(alpha, "two-cards", tiny, image, [card("alpha-net2"), card("alpha-net2")], at(dice.choice(computes)))
 
-    # Names with every character: networks, ports, routers, projects, instances; two networks with one name; no name.
+    # A router's card with the MAC of an instance's.
+    fourth = net(alpha, "network", name=PREFIX + "fourth")["id"]
+    net(alpha, "subnet", name=PREFIX + "fourth", network_id=fourth, ip_version=4, cidr="10.161.0.0/24")
+    gate = net(alpha, "port", network_id=fourth, name=PREFIX + "gate", mac_address=mac)["id"]
+    router = net(alpha, "router", name=PREFIX + "gate")["id"]
+    alpha.put("network", f"/v2.0/routers/{router}/add_router_interface", {"port_id": gate})
+
+    # Names with every character: networks, ports, routers, projects, instances, DHCP servers; two networks with one name; no name.
+    strange = dice.sample(NAMES, 3)
     for name in NAMES + ["twice", "twice"]:
         made = net(alpha, "network", name=PREFIX + name)
         net(alpha, "subnet", name=PREFIX + name, network_id=made["id"], ip_version=4,
-            cidr=f"10.{dice.randrange(161, 200)}.{dice.randrange(256)}.0/24", enable_dhcp=False)
+            cidr=f"10.{dice.randrange(162, 200)}.{dice.randrange(256)}.0/24", enable_dhcp=name in strange)
         net(alpha, "port", network_id=made["id"], name=PREFIX + name)
     net(alpha, "network", name="", description=PREFIX + "nameless")
-    strange = dice.sample(NAMES, 3)
-    for name in strange:
+    nameless = net(alpha, "network", name="", description=PREFIX + "nameless with a DHCP server")["id"]
+    subnet = net(alpha, "subnet", name="", network_id=nameless, ip_version=4, cidr="10.201.0.0/24")["id"]
+    router = net(alpha, "router", name="", description=PREFIX + "nameless")["id"]
+    alpha.put("network", f"/v2.0/routers/{router}/add_router_interface", {"subnet_id": subnet})
+    boot(alpha, "in-nameless", tiny, image, [{"uuid": nameless}], at(dice.choice(computes)))
+    for name in dice.sample(PLAIN_NAMES, 3):
         boot(alpha, name, tiny, image, [{"uuid": networks["alpha-net1"]}], at(dice.choice(computes)))
+    for name in strange:
         router = net(alpha, "router", name=PREFIX + name)
         subnet = next(s for s in alpha.get("network", "/v2.0/subnets")["subnets"] if s["name"] == PREFIX + name)
         alpha.put("network", f"/v2.0/routers/{router['id']}/add_router_interface", {"subnet_id": subnet["id"]})
     admin.post("identity", "/projects", {"project": {"name": PREFIX + NAMES[0], "domain_id": "default"}})
 
-    # Shut off, shelved, failed with a host and without one.
+    # A project that is gone, and left its network and instance behind; a host in two aggregates, and an aggregate without one.
+    gone = admin.post("identity", "/projects", {"project": {"name": PREFIX + "gone", "domain_id": "default"}})["project"]["id"]
+    role = next(r["id"] for r in admin.get("identity", "/roles")["roles"] if r["name"] == "admin")
+    admin.put("identity", f"/projects/{gone}/users/{admin.user}/roles/{role}", None)
+    orphan = Api(PREFIX + "gone")
+    network = net(orphan, "network", name=PREFIX + "of-nobody")["id"]
+    net(orphan, "subnet", name=PREFIX + "of-nobody", network_id=network, ip_version=4, cidr="10.203.0.0/24")
+    server_wait(orphan, boot(orphan, "of-nobody", tiny, image, [{"uuid": network}], at(dice.choice(computes))), "ACTIVE")
+    admin.ask("DELETE", "identity", f"/projects/{gone}")
+    aggregate = admin.post("compute", "/os-aggregates", {"aggregate": {"name": PREFIX + dice.choice(PLAIN_NAMES)}})["aggregate"]["id"]
+    admin.post("compute", f"/os-aggregates/{aggregate}/action", {"add_host": {"host": computes[0]}})
+    admin.post("compute", "/os-aggregates", {"aggregate": {"name": PREFIX + "empty"}})
+
+    # Shut off, shelved, failed with a host and without one; one whose only card was taken out; one whose card is switched off.
+    boot(alpha, "card-off", tiny, image, [card("alpha-net1", admin_state_up=False)], at(dice.choice(computes)))
+    only = card("alpha-net2")
+    cardless = boot(alpha, "cardless", tiny, image, [only], at(dice.choice(computes)))
+    server_wait(alpha, cardless, "ACTIVE")
+    alpha.post("compute", f"/servers/{cardless}/action", {"os-stop": None})
+    server_wait(alpha, cardless, "SHUTOFF")
+    alpha.ask("DELETE", "compute", f"/servers/{cardless}/os-interface/{only['port']}")
+    wait("the card is out", lambda: not alpha.get("compute", f"/servers/{cardless}/os-interface")["interfaceAttachments"])
     idents = {what: boot(alpha, what, tiny, image, [{"uuid": networks["alpha-net2"]}], at(dice.choice(computes)))
               for what in ("shut-off", "shelved", "paused", "failed")}
     big = admin.post("compute", "/flavors", {"flavor": {"name": PREFIX + "huge", "ram": 4 << 20, "vcpus": 1, "disk": 1}})["flavor"]["id"]
@@ -111,72 +156,47 @@ def make(seed):
         if server["status"] == "BUILD":
             server_wait(alpha, server["id"], "ACTIVE", "ERROR")
 
-    # Namespaces: files that a restart left, and an empty one of a router that is gone.
-    for host in [CONTROLLER] + [f"{MGMT}.{20 + int(c.rsplit('-', 1)[1])}" for c in computes[:1]]:
+    # Namespaces: files that a restart left, an empty one of a router that is gone, and one of a network that is, with a device in it.
+    for host in [CONTROLLER] + [address_of(c) for c in computes[:1]]:
         ssh(host, "mkdir -p /run/netns && touch /run/netns/qdhcp-11111111-2222-3333-4444-555555555555")
     ssh(CONTROLLER, "ip netns add qrouter-66666666-7777-8888-9999-aaaaaaaaaaaa")
+    left = "qdhcp-22222222-3333-4444-5555-666666666666"
+    ssh(CONTROLLER, f"ip netns add {left} && ip -n {left} link add tap22222222-33 type veth peer name tap22222222-44")
 
-    # A compute service that is disabled, one that is dead, and an agent that is.
+    # A compute service that is disabled, one that hangs, and an agent that does.
     disabled, dead = (computes[-1], computes[min(1, len(computes) - 1)])
     service = next(s["id"] for s in admin.get("compute", "/os-services?binary=nova-compute")["services"] if s["host"] == disabled)
     admin.put("compute", "/os-services/disable", {"host": disabled, "binary": "nova-compute"}) if isinstance(service, int) else \
         admin.put("compute", f"/os-services/{service}", {"status": "disabled"})
-    address = f"{MGMT}.{20 + int(dead.rsplit('-', 1)[1])}"
     agents = [a for a in admin.get("network", "/v2.0/agents")["agents"] if a["host"] == dead and "metadata" not in a["binary"]]
-    for binary in ["nova-compute"] + [a["binary"] for a in agents]:
-        ssh(address, f"kill $(cat /run/lab/{binary}.pid)")
-    wait("the killed agent counts as dead", lambda: not any(
+    signal(dead, "STOP", ["nova-compute"] + [a["binary"] for a in agents])
+    wait("the agent that hangs counts as dead", lambda: not any(
         a["alive"] for a in admin.get("network", "/v2.0/agents")["agents"] if a["id"] in {x["id"] for x in agents}))
-    wait("the killed compute service counts as down", lambda: all(
+    wait("the compute service that hangs counts as down", lambda: all(
         s["state"] == "down" for s in admin.get("compute", "/os-services?binary=nova-compute")["services"] if s["host"] == dead))
 
-    # What the dump does not know yet.
+    # An agent that is switched off.
+    off = next(a["id"] for a in admin.get("network", "/v2.0/agents")["agents"] if a["host"] == disabled and "metadata" not in a["binary"])
+    admin.put("network", f"/v2.0/agents/{off}", {"agent": {"admin_state_up": False}})
+
+    # What the dump does not know yet: names, a network with its DHCP server, an instance.
     dump()
     port = next(p for p in alpha.get("network", "/v2.0/ports")["ports"] if p["name"] == PREFIX + "card")
     alpha.put("network", f"/v2.0/ports/{port['id']}", {"port": {"name": PREFIX + "card-renamed"}})
     alpha.put("network", f"/v2.0/networks/{networks['third']}", {"network": {"name": PREFIX + "third-renamed"}})
     alpha.put("compute", f"/servers/{idents['paused']}", {"server": {"name": PREFIX + "paused-renamed"}})
-    net(alpha, "network", name=PREFIX + "after-the-dump")
+    after = net(alpha, "network", name=PREFIX + "after-the-dump")["id"]
+    net(alpha, "subnet", name=PREFIX + "after-the-dump", network_id=after, ip_version=4, cidr="10.202.0.0/24")
+    wait("its DHCP server is there", lambda: f"qdhcp-{after}" in (ssh(CONTROLLER, "ip netns list") or ""))
+    able = [c for c in computes if c not in (dead, disabled)]
+    if able:
+        server_wait(alpha, boot(alpha, "after-the-dump", tiny, image, [{"uuid": after}], at(able[0])), "ACTIVE")
+    with open(LIFE_NOTE, "w") as note:
+        note.write(f"{seed}\n")
     print(json.dumps({"disabled": disabled, "dead": dead, "names": strange}, ensure_ascii=False))
-
-
-def restore():
-    with open(DUMP) as saved:
-        subprocess.run(["mariadb", "-h", CONTROLLER, "-u", "lab", f"-p{PASSWORD}"], stdin=saved, check=True)
-
-
-def unmake():
-    admin, alpha = Api(), Api("alpha")
-    for s in admin.get("compute", "/os-services?binary=nova-compute")["services"]:
-        if s["status"] == "disabled":
-            admin.put("compute", "/os-services/enable", {"host": s["host"], "binary": "nova-compute"})
-    servers = [s["id"] for s in alpha.get("compute", "/servers")["servers"] if s["name"].startswith(PREFIX)]
-    for ident in servers:
-        alpha.ask("DELETE", "compute", f"/servers/{ident}")
-    wait("the instances are gone", lambda: not any(s["id"] in servers for s in alpha.get("compute", "/servers")["servers"]))
-    for router in alpha.get("network", "/v2.0/routers")["routers"]:
-        if router["name"].startswith(PREFIX):
-            for port in alpha.get("network", f"/v2.0/ports?device_id={router['id']}")["ports"]:
-                alpha.put("network", f"/v2.0/routers/{router['id']}/remove_router_interface", {"port_id": port["id"]})
-            alpha.ask("DELETE", "network", f"/v2.0/routers/{router['id']}")
-    for port in alpha.get("network", "/v2.0/ports")["ports"]:
-        if port["name"].startswith(PREFIX):
-            alpha.ask("DELETE", "network", f"/v2.0/ports/{port['id']}")
-    for network in alpha.get("network", "/v2.0/networks")["networks"]:
-        if PREFIX in (network["name"][:len(PREFIX)], network["description"][:len(PREFIX)]):
-            alpha.ask("DELETE", "network", f"/v2.0/networks/{network['id']}")
-    for project in admin.get("identity", "/projects")["projects"]:
-        if project["name"].startswith(PREFIX):
-            admin.ask("DELETE", "identity", f"/projects/{project['id']}")
-    for flavor in admin.get("compute", "/flavors")["flavors"]:
-        if flavor["name"].startswith(PREFIX):
-            admin.ask("DELETE", "compute", f"/flavors/{flavor['id']}")
-    for host in admin.get("compute", "/os-hypervisors/detail")["hypervisors"]:
-        ssh(host["host_ip"], "rm -f /run/netns/qdhcp-11111111-*")
-    ssh(CONTROLLER, "rm -f /run/netns/qdhcp-11111111-*; ip netns del qrouter-66666666-7777-8888-9999-aaaaaaaaaaaa")
 
 
 if __name__ == "__main__":
     what, *rest = sys.argv[1:] or ["help"]
-    {"make": lambda: make(int(rest[0]) if rest else 1), "restore": restore, "unmake": unmake}.get(
+    {"make": lambda: make(int(rest[0]) if rest else 1), "restore": life_end.restore, "unmake": life_end.unmake}.get(
         what, lambda: sys.exit(__doc__))()

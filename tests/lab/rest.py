@@ -1,6 +1,6 @@
 """Scans the lab through the REST interface: rest.py BASE ADMIN_PASSWORD DRIVER MANAGEMENT KNOWN_HOSTS FOLDER.
 
-Logs in, adds the lab as an environment, tests its connections, submits a scan, follows it by events, and reads back every
+Logs in, adds the lab as an environment unless it is there already, tests its connections, submits a scan, follows it by events, and reads back every
 object, link and clique, whole, into FOLDER. The lab's password comes in LAB_PASSWORD.
 """
 import json
@@ -40,13 +40,15 @@ class Api:
 
 def main(base, password, driver, management, known_hosts, folder):
     api, secret = Api(base, password), os.environ["LAB_PASSWORD"]
-    api.ask("/environment_configs", {
+    lab = {
         "name": "lab", "distribution": "Debian", "distribution_version": "zed",
         "mechanism_drivers": [driver], "type_drivers": ["vxlan"],
         "connections": {
             "openstack": {"auth_url": f"http://{management}.11:5000/v3", "password": secret},
             "database": {"host": f"{management}.11", "user": "reader", "password": secret},
-            "hosts": {"host": f"{management}.11", "user": "lab", "password": secret, "known_hosts": known_hosts}}})
+            "hosts": {"host": f"{management}.11", "user": "lab", "password": secret, "known_hosts": known_hosts}}}
+    if not any(e["name"] == "lab" for e in api.pages("/environment_configs", "environment_configs")):
+        api.ask("/environment_configs", lab)
     test = api.ask("/connection_tests", {"env_name": "lab"})["id"]
     for _ in range(120):
         tested = api.ask(f"/connection_tests/{test}")

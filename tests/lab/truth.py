@@ -1,7 +1,7 @@
 """What is really there, gathered without the program: API lists, the database, and the commands of the hosts.
 
 Prints one JSON document: {"objects": {type: {key: attributes}}, "links": [[link type, source key, target key], ...],
-"cliques": {instance id: [node, ...]}}. Keys are chosen so that the program's objects can be mapped onto them without
+"cliques": {"type key": [node, ...]}}. Keys are chosen so that the program's objects can be mapped onto them without
 knowing how its ids are built (see compare.py). Only the standard library, ssh and the mariadb client are used.
 """
 import json
@@ -10,6 +10,8 @@ import shlex
 import sys
 
 from cloud import CONTROLLER, HOME, Api, sql, ssh
+
+TUNNELS = ("vxlan", "gre", "geneve")
 
 
 def gather(profile):
@@ -53,19 +55,21 @@ def gather(profile):
             add("host_ref", f"{aggregate['name']}|{host}")
     for ident, network in networks.items():
         cidrs = sorted(s["cidr"] for s in subnets if s["network_id"] == ident)
-        add("network", ident, name=network["name"], cidrs=cidrs,
+        # What has no name is called by its id: a blank line in a list tells nobody anything.
+        add("network", ident, name=network["name"] or ident, cidrs=cidrs,
             **{"provider:segmentation_id": network["provider:segmentation_id"],
                "provider:network_type": network["provider:network_type"]})
     for port in ports:
-        add("port", port["id"], mac_address=port["mac_address"], network_id=port["network_id"])
+        add("port", port["id"], mac_address=port["mac_address"], network_id=port["network_id"], port_name=port["name"] or None)
     for agent in agents:
         add("network_agent", f"{agent['host']}|{agent['binary']}", agent_type=agent["agent_type"], alive=agent["alive"],
             admin_state_up=agent["admin_state_up"])
 
     hosts = {}
     for service in services:
-        entry = hosts.setdefault(service["host"], {"types": set(), "zone": service["zone"]})
+        entry = hosts.setdefault(service["host"], {"types": set(), "zone": service["zone"], "disabled": None})
         if service["binary"] == "nova-compute":
+            entry["disabled"] = service["status"] == "disabled"
             entry["types"].add("Compute")
             entry["zone"] = service["zone"]
         if service["binary"] == "nova-conductor":
@@ -77,26 +81,39 @@ def gather(profile):
     for host, entry in hosts.items():
         known = hypervisors.get(host, {}).get("host_ip")
         address[host] = known or CONTROLLER
-        add("host", host, host_type=sorted(entry["types"]), zone=entry["zone"])
+        add("host", host, host_type=sorted(entry["types"]), zone=entry["zone"], disabled=entry["disabled"])
 
-    way = {}             # instance id -> nodes of its clique
+    # The nodes of the cliques of instances, services and networks. One that nothing is linked to has none: a clique is made of links.
+    cliques = {}
+
+    def reach(kind, key, *nodes):
+        cliques.setdefault(f"{kind} {key}", {(kind, key)}).update(nodes)
+
     for server in servers:
         ident = server["id"]
         mine = [p for p in ports if p["device_id"] == ident]
         add("instance", ident, name=server["name"], host=server["OS-EXT-SRV-ATTR:host"], status=server["status"],
             local_name=server["OS-EXT-SRV-ATTR:instance_name"], network=sorted({p["network_id"] for p in mine}))
-        if not server["OS-EXT-SRV-ATTR:host"]:
-            way[ident] = [("instance", ident)]
 
     def bound(host):
         return {p["network_id"] for p in ports if p["binding:host_id"] == host}
 
     carriers = {}        # (host, network) -> pNIC name
-    tunnels = {}
+    members_of = {}      # host -> Linux bridge -> interfaces
     tunnel_type = "vxlan"
     endpoints = {host: (ip, int(udp)) for host, ip, udp in
                  sql(f"SELECT host, ip_address, udp_port FROM neutron.ml2_{tunnel_type}_endpoints")}
     l2 = {a["host"]: a for a in agents if a["agent_type"] in ("Open vSwitch agent", "Linux bridge agent")}
+
+    def wire(host, ident):
+        """What carries a network on a host, from the tunnel end or the bridge that it leaves through to the card."""
+        card, tunnelled = carriers.get((host, ident)), networks[ident]["provider:network_type"] in TUNNELS
+        nodes = {("network", ident)} | ({("host_pnic", f"{host}|{card}")} if card else set())
+        if profile == "ovs":
+            return nodes | {("vedge", host)} | ({("otep", host)} if tunnelled else set())
+        bridge = f"brq{ident[:11]}"
+        return nodes | ({("vconnector", f"{host}|{bridge}")} if bridge in members_of[host] else set()) | {
+            ("otep", f"{host}|{i}") for i in members_of[host].get(bridge, []) if i.startswith("vxlan-")}
 
     for host in hosts:
         run = lambda command: ssh(address[host], command)  # noqa: E731
@@ -108,7 +125,7 @@ def gather(profile):
         for card in cards:
             add("host_pnic", f"{host}|{card}", mac_address=mac_of[card], host=host,
                 state="UP" if "UP" in next(i["flags"] for i in addresses if i["ifname"] == card) else "DOWN")
-        members = {}     # Linux bridge -> interfaces
+        members = members_of.setdefault(host, {})
         for line in (run("for b in /sys/class/net/*/brif; do echo \"$b $(/bin/ls $b | tr '\\n' ' ')\"; done") or "").splitlines():
             words = line.split()
             found = re.match(r"/sys/class/net/(.+)/brif$", words[0])
@@ -123,7 +140,7 @@ def gather(profile):
             for bridge in run("ovs-vsctl list-br").split():
                 for port in [bridge] + run(f"ovs-vsctl list-ports {bridge}").split():
                     switch_ports[port] = bridge
-            add("vedge", host, host=host)
+            add("vedge", host, host=host, alive=l2[host]["alive"], admin_state_up=l2[host]["admin_state_up"])
             for card in cards:
                 if card in switch_ports:
                     link("vedge-host_pnic", host, f"{host}|{card}")
@@ -140,7 +157,7 @@ def gather(profile):
             c for c in cards if switch_ports.get(c, bridge_of.get(c)) == holder)
         for ident in bound(host):
             network = networks[ident]
-            if network["provider:network_type"] in ("vxlan", "gre", "geneve"):
+            if network["provider:network_type"] in TUNNELS:
                 carriers[host, ident] = tunnel_card
             else:
                 physical = mapping.get(network["provider:physical_network"])
@@ -149,6 +166,7 @@ def gather(profile):
         for (where, ident), card in carriers.items():
             if where == host and card:
                 link("host_pnic-network", f"{host}|{card}", ident)
+                reach("network", ident, *wire(host, ident))
 
         if profile == "ovs":
             add("otep", host, ip_address=endpoints[host][0], host=host)
@@ -163,18 +181,35 @@ def gather(profile):
                         link("otep-host_pnic", f"{host}|{interface}", f"{host}|{tunnel_card}")
                     if interface in cards:
                         link("vconnector-host_pnic", f"{host}|{bridge}", f"{host}|{interface}")
-        tunnels[host] = tunnel_card
 
-        def plug(vnic, interface):
+        # The bridge of a card is there, and leads to the switch, also while its instance is shut off.
+        for bridge in members:
+            port = next((p for p in ports if bridge == f"qbr{p['id'][:11]}" and p["binding:host_id"] == host), None)
+            if port and ("vconnector-vedge", f"{host}|{bridge}", host) in links:
+                reach("network", port["network_id"], ("vconnector", f"{host}|{bridge}"))
+
+        def plug(owner, vnic, interface, network):
+            """A card and what it is plugged into. Where an instance does not run, its device is gone, and the way ends at the card."""
+            link(f"{owner[0]}-vnic", owner[1], vnic)
+            nodes = {("vnic", vnic)}
             if interface in bridge_of:
                 link("vnic-vconnector", vnic, f"{host}|{bridge_of[interface]}")
+                nodes.add(("vconnector", f"{host}|{bridge_of[interface]}"))
             if interface in switch_ports:
                 link("vnic-vedge", vnic, host)
+                nodes.add(("vedge", host))
+            # A clique is constrained to the networks of its focal point: a card that belongs to none that is known leads nowhere.
+            if network:
+                reach(*owner, *nodes)
+            if network and len(nodes) > 1:
+                reach(*owner, *wire(host, network))
+                reach("network", network, owner, ("vnic", vnic))
 
         # Instances.
         for domain in (run("virsh list --all --name") or "").split():
             ident = run(f"virsh domuuid {domain}").strip()
-            nodes = {("instance", ident)}
+            if ident not in objects["instance"]:
+                continue     # nova does not know it: the databases are older than it
             for row in run(f"virsh domiflist {domain}").splitlines()[2:]:
                 if not row.strip():
                     continue
@@ -183,46 +218,34 @@ def gather(profile):
                 port = next(p for p in port_by_mac[mac] if p["binding:host_id"] == host and interface.endswith(p["id"][:11]))
                 vnic = f"{host}|{port['id']}"
                 add("vnic", vnic, mac_address=mac, host=host, network=port["network_id"], port=port["id"],
-                    vnic_type="instance_vnic")
-                link("instance-vnic", ident, vnic)
-                plug(vnic, interface)
-                nodes.add(("vnic", vnic))
-                # Where an instance does not run, its device is gone, and the way ends at the card.
-                if interface not in bridge_of:
-                    continue
-                tunnelled = networks[port["network_id"]]["provider:network_type"] in ("vxlan", "gre", "geneve")
-                nodes |= {("vconnector", f"{host}|{bridge}"), ("network", port["network_id"]),
-                          ("host_pnic", f"{host}|{carriers[host, port['network_id']]}")}
-                if profile == "ovs":
-                    nodes.add(("vedge", host))
-                if profile == "ovs" and tunnelled:
-                    nodes.add(("otep", host))
-                elif tunnelled:
-                    nodes |= {("otep", f"{host}|{i}") for i in members[bridge] if i.startswith("vxlan-")}
-            way[ident] = sorted(nodes)
+                    vnic_type="instance_vnic", ips=sorted(f["ip_address"] for f in port["fixed_ips"]))
+                plug(("instance", ident), vnic, interface, port["network_id"])
 
-        # Services.
+        # Services. On a host without an agent of them nothing looks after namespaces, and what lies about there is nobody's.
+        if "Network" not in hosts[host]["types"]:
+            continue
         for namespace in re.findall(r"^(q(?:dhcp|router)-\S+)", run("ip netns list") or "", re.M):
             kind, ident = namespace.split("-", 1)
-            if ident not in (networks if kind == "qdhcp" else routers):
-                continue     # what nobody removed
-            name = networks[ident]["name"] if kind == "qdhcp" else routers[ident]["name"]
-            add("vservice", f"{host}|{namespace}", host=host, name=f"{kind}-{name}",
+            what, known = ("network", networks) if kind == "qdhcp" else ("router", routers)
+            # One that nobody needs any more is shown, as what it is.
+            name = (known[ident]["name"] or ident) if ident in known else f"{ident} (no such {what})"
+            add("vservice", f"{host}|{namespace}", host=host, name=f"{kind}-{name}", left_over=ident not in known,
                 service_type="dhcp" if kind == "qdhcp" else "router")
-            inside = json.loads(run(f"ip netns exec {shlex.quote(namespace)} ip -j address show"))
-            for interface in inside:
-                if interface["ifname"] == "lo":
+            # Of some only the file is left: nobody can look into them, and nothing is in there.
+            inside = run(f"ip netns exec {shlex.quote(namespace)} ip -j address show")
+            for interface in json.loads(inside or "[]"):
+                if interface.get("ifname", "lo") == "lo":
                     continue
-                base = interface["ifname"]
-                port = next(p for p in port_by_mac[interface["address"]] if base.endswith(p["id"][:11]))
-                vnic = f"{host}|{port['id']}"
-                add("vnic", vnic, mac_address=interface["address"], host=host, network=port["network_id"],
-                    port=port["id"], vnic_type="vservice_vnic")
-                link("vservice-vnic", f"{host}|{namespace}", vnic)
-                # With Linux bridges the other end of the pair is named after the port.
-                plug(vnic, base if profile == "ovs" else f"tap{port['id'][:11]}")
+                device = interface["ifname"]
+                port = next((p for p in port_by_mac.get(interface["address"], []) if device.endswith(p["id"][:11])), {})
+                vnic = f"{host}|{port.get('id', device)}"
+                add("vnic", vnic, mac_address=interface["address"], host=host, network=port.get("network_id"),
+                    port=port.get("id"), vnic_type="vservice_vnic", ips=sorted(
+                        a["local"] for a in interface["addr_info"] if a["scope"] == "global" and not a["local"].startswith("169.254.")))
+                # With Linux bridges the other end of the pair is named after the port, too.
+                plug(("vservice", f"{host}|{namespace}"), vnic, device if profile == "ovs" else f"tap{device[-11:]}", port.get("network_id"))
 
-    return {"objects": objects, "links": sorted(links), "cliques": way}
+    return {"objects": objects, "links": sorted(links), "cliques": {focus: sorted(nodes) for focus, nodes in cliques.items()}}
 
 
 if __name__ == "__main__":
