@@ -34,7 +34,8 @@ pub(crate) struct Identities {
 
 /// What a form says of one object.
 pub(crate) struct Identity<'a> {
-    pub(crate) form: &'a Form,
+    /// None when no form can be chosen.
+    pub(crate) form: Option<&'a Form>,
     pub(crate) key: ObjectKey,
     pub(crate) name: Str,
     pub(crate) object_name: Str,
@@ -81,24 +82,38 @@ impl Identities {
     /// # Errors
     /// A part cannot be computed.
     pub(crate) fn identity<'a>(&'a self, key: &ObjectKey, attributes: &Map) -> Result<Identity<'a>, Why> {
+        let (identity, doubts) = self.presumed(key, attributes)?;
+        doubts.into_iter().next().map_or(Ok(identity), Err)
+    }
+
+    /// The same of an object that is there in any case: where a part cannot be computed its id is its name, and it is below the
+    /// root. With it, what could not be computed.
+    ///
+    /// # Errors
+    /// There is no such type.
+    pub(crate) fn presumed<'a>(&'a self, key: &ObjectKey, attributes: &Map) -> Result<(Identity<'a>, Vec<Why>), Why> {
         let type_name = &key.object_type;
         let object_type = self.object_type(type_name)?;
         let frame = self.frame(object_type, attributes);
-        let form = self.form(object_type, &frame)?;
-        let name = text(&form.display_name, &frame).map_err(|error| wrong(type_name, "name", &error))?;
-        let name = if name.is_empty() { key.id.clone() } else { name };
-        let object_name = match &form.object_name {
-            Some(tree) => text(tree, &frame).map_err(|error| wrong(type_name, "object_name", &error))?,
-            None => name.clone(),
+        let mut doubts = Vec::new();
+        let mut part = |what: &str, tree: &Tree| {
+            text(tree, &frame).map_err(|error| doubts.push(wrong(type_name, what, &error))).ok()
         };
-        let parent = match &form.parent_id {
-            None => self.root(),
-            Some(id) => ObjectKey {
-                object_type: form.parent_type.clone(),
-                id: text(id, &frame).map_err(|error| wrong(type_name, "parent", &error))?,
-            },
+        let form = match self.form(object_type, &frame) {
+            Ok(form) => form,
+            Err(why) => {
+                let (name, parent) = (key.id.clone(), self.root());
+                let identity = Identity { form: None, key: key.clone(), object_name: name.clone(), name, parent };
+                return Ok((identity, vec![why]));
+            }
         };
-        Ok(Identity { form, key: key.clone(), name, object_name, parent })
+        let said = |name: &Str| !name.is_empty();
+        let name = part("name", &form.display_name).filter(said).unwrap_or_else(|| key.id.clone());
+        let object_name = form.object_name.as_ref().and_then(|tree| part("object_name", tree));
+        let object_name = object_name.filter(said).unwrap_or_else(|| name.clone());
+        let parent = form.parent_id.as_ref().and_then(|tree| part("parent", tree));
+        let parent = parent.map_or_else(|| self.root(), |id| ObjectKey { object_type: form.parent_type.clone(), id });
+        Ok((Identity { form: Some(form), key: key.clone(), name, object_name, parent }, doubts))
     }
 
     /// What says how new an object is, where its type has that.

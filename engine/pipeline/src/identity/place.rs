@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use calipso_model::{Map, Object, ObjectKey, Str, Value};
 use calipso_spec::checked::Folder;
 
-use crate::identity::{Identities, Identity, ROOT, text};
+use crate::{
+    answer::Why,
+    identity::{Identities, Identity, ROOT, text},
+};
 
 /// An object that could not be placed where its type says.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,9 +48,14 @@ pub(crate) fn place(
     let mut placement = Placement::default();
     let mut found: Vec<(Identity<'_>, &Map)> = Vec::with_capacity(merged.len());
     for (key, attributes) in &merged {
-        match ids.identity(key, attributes) {
-            Ok(identity) => found.push((identity, attributes)),
-            Err(why) => placement.misplaced.push(Misplaced { key: key.clone(), sentence: why.sentence }),
+        // What is known of an object is kept, whatever of it makes no name or place.
+        let misplaced = |why: Why| Misplaced { key: key.clone(), sentence: why.sentence };
+        match ids.presumed(key, attributes) {
+            Ok((identity, doubts)) => {
+                found.push((identity, attributes));
+                placement.misplaced.extend(doubts.into_iter().map(misplaced));
+            }
+            Err(why) => placement.misplaced.push(misplaced(why)),
         }
     }
     let root = ids.root();
@@ -66,7 +74,10 @@ pub(crate) fn place(
     let mut folders = Folders { ids, nodes: BTreeMap::new(), misplaced: Vec::new() };
     for (identity, attributes) in &found {
         let (parent, parent_text) = match seen.get(&identity.parent) {
-            Some(document) => folders.chain(identity, &identity.form.folders, &identity.parent, document),
+            Some(document) => {
+                let around: &[Folder] = identity.form.map_or(&[], |form| &form.folders);
+                folders.chain(identity, around, &identity.parent, document)
+            }
             None => {
                 let sentence = format!("its parent {} is not known", identity.parent);
                 placement.misplaced.push(Misplaced { key: identity.key.clone(), sentence });

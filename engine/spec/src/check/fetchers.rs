@@ -306,7 +306,8 @@ fn together(
     for extender in fetchers {
         for object_type in &extender.extends {
             for emitter in emitters.get(object_type).into_iter().flatten() {
-                if emitter.head.name != extender.head.name {
+                // One that looks up what it adds to runs after the others, and knows what they said.
+                if emitter.head.name != extender.head.name && !extender.reads.contains(object_type) {
                     twice(catalogue, written, emitter, extender, object_type, told, found);
                 }
             }
