@@ -27,6 +27,15 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// A number of rows; none would show nothing.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least 1".to_owned()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("a whole number is needed".to_owned()),
+    }
+}
+
 /// Options of every command.
 #[derive(Debug, Args)]
 pub struct Common {
@@ -452,7 +461,7 @@ pub enum Get {
         /// Environment.
         environment: String,
         /// How many.
-        #[arg(long, default_value_t = 10)]
+        #[arg(long, default_value_t = 10, value_parser = at_least_one)]
         limit: usize,
         /// How to print.
         #[command(flatten)]
@@ -480,7 +489,7 @@ pub struct GetObjects {
     #[arg(long)]
     pub revision: Option<u64>,
     /// At most so many.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, value_parser = at_least_one)]
     pub limit: usize,
     /// How to print.
     #[command(flatten)]
@@ -504,7 +513,7 @@ pub struct GetLinks {
     #[arg(long)]
     pub revision: Option<u64>,
     /// At most so many.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, value_parser = at_least_one)]
     pub limit: usize,
     /// How to print.
     #[command(flatten)]
@@ -525,7 +534,7 @@ pub struct GetCliques {
     #[arg(long)]
     pub revision: Option<u64>,
     /// At most so many.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, value_parser = at_least_one)]
     pub limit: usize,
     /// How to print.
     #[command(flatten)]
@@ -571,7 +580,7 @@ pub struct Search {
     /// A part of a name or of another value that is searched, or the beginning of an id.
     pub text: String,
     /// At most so many.
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 50, value_parser = at_least_one)]
     pub limit: usize,
     /// How to print.
     #[command(flatten)]

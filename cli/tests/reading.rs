@@ -65,6 +65,12 @@ fn a_healthy_cloud_has_no_unexpected_ends() {
     assert!(one.contains("compute-1") && !one.contains("compute-2"), "{one}");
     let one = place.ends(0, &["explain", "dangling", "cloud", "compute-1-otep", "--all"], 200);
     assert!(one.contains("otep compute-1-otep") && !one.contains("host_pnic eth0"), "{one}");
+    for misspelt in [&["explain", "dangling", "cloud"][..], &["get", "objects", "cloud"], &["get", "links", "cloud"]] {
+        let told = place.fails(2, &[misspelt, &["--host", "compute-l"]].concat());
+        assert!(told.contains("nothing in `cloud` is on a host `compute-l`"), "{told}");
+    }
+    let told = place.fails(2, &["get", "objects", "cloud", "--limit", "0"]);
+    assert!(told.contains("at least 1"), "{told}");
     let told = place.fails(2, &["explain", "dangling", "cloud", "--link-type", "vnic-vedg"]);
     assert!(told.contains("did you mean `vnic-vedge`"), "{told}");
     let why = place.ends(0, &["explain", "clique", "cloud", "alpha-vm1"], 110);

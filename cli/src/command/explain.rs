@@ -127,6 +127,7 @@ pub async fn run(session: &Session, what: &ExplainWhat) -> Result<(), Failure> {
                 Some(text) => Some(find_object(store, name, None, text).await?.key),
                 None => None,
             };
+            found::known_host(store, name, None, host.as_deref()).await?;
             let graph = graph(session, store, name, None).await?;
             if let Some(wanted) = link_type
                 && !graph.rules().link_types().any(|known| **known == **wanted)

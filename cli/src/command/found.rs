@@ -1,12 +1,34 @@
 //! Lists of objects, and what is said when nothing fits a name.
 
-use calipso_model::{Object, Value};
+use calipso_model::{Object, Revision, Value};
+use calipso_store::{Page, Query, Store};
 
 use crate::{
     args::Shape,
     failure::Failure,
+    session::store_failure,
     show::{self, StaleSince},
 };
+
+/// Says so when nothing is on a host of that name: it is misspelt, and not without anything.
+///
+/// # Errors
+/// Nothing has this host.
+pub async fn known_host(
+    store: &dyn Store,
+    environment: &str,
+    at: Option<Revision>,
+    host: Option<&str>,
+) -> Result<(), Failure> {
+    let Some(host) = host else { return Ok(()) };
+    let query = Query { host: Some(host.into()), ..Query::default() };
+    let found = store.objects(environment, at, &query, &Page::first(1)).await.map_err(store_failure)?;
+    if found.items.is_empty() {
+        return Err(Failure::usage(format!("nothing in `{environment}` is on a host `{host}`"))
+            .help(format!("`calipso search {environment} {host}` finds what has a name like it")));
+    }
+    Ok(())
+}
 
 /// A value of an attribute that is longer says too little of why an object was found.
 const TELLING: usize = 60;

@@ -200,6 +200,7 @@ async fn objects(session: &Session, store: &dyn Store, args: &args::GetObjects) 
                 .unwrap_or_else(|| Value::text(text)),
         ));
     }
+    found::known_host(store, environment, args.revision, args.host.as_deref()).await?;
     let query = Query {
         types: args.types.iter().map(|name| Str::from(name.as_str())).collect(),
         host: args.host.as_deref().map(Str::from),
@@ -264,6 +265,7 @@ async fn links(session: &Session, store: &dyn Store, args: &args::GetLinks) -> R
         Some(text) => Some(find_object(store, environment, args.revision, text).await?.key),
         None => None,
     };
+    found::known_host(store, environment, args.revision, args.host.as_deref()).await?;
     let query = LinkQuery {
         types: args.types.iter().map(|name| Str::from(name.as_str())).collect(),
         touching,

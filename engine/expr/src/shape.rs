@@ -7,7 +7,7 @@ use calipso_model::{Str, Value};
 mod infer;
 mod proof;
 
-pub use infer::{infer, infer_each, infer_knowing, infer_tree};
+pub use infer::{infer, infer_each, infer_knowing, infer_parts, infer_tree};
 pub use proof::{Known, proven};
 
 /// The shape of a value, as far as it is known.
@@ -75,6 +75,27 @@ impl Shape {
             Self::Text | Self::Words(_) => "text",
             Self::List(_) => "a list",
             Self::Map { .. } | Self::Dict(_) => "a map",
+        }
+    }
+
+    /// The same, with what a list holds.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::List(of) if !matches!(**of, Self::Any | Self::Late) => format!("a list of {}", of.plural()),
+            other => other.kind().to_owned(),
+        }
+    }
+
+    fn plural(&self) -> &'static str {
+        match self {
+            Self::Any | Self::Late => "values",
+            Self::Null => "nulls",
+            Self::Bool => "bools",
+            Self::Int | Self::Num => "numbers",
+            Self::Text | Self::Words(_) => "texts",
+            Self::List(_) => "lists",
+            Self::Map { .. } | Self::Dict(_) => "maps",
         }
     }
 

@@ -145,30 +145,54 @@ impl Tree {
     /// # Errors
     /// As [`Tree::eval`].
     pub fn eval_in(&self, scope: Scope<'_>, fuel: &mut Fuel) -> Result<Value, EvalError> {
+        self.eval_with(scope, fuel, &mut |error| if error.is_failed() { Ok(failed::marker()) } else { Err(error) })
+    }
+
+    /// The value, where a part of a map or a list that has none is marked as not known; why goes into `faults`.
+    ///
+    /// # Errors
+    /// The whole has no value, or took too much.
+    pub fn eval_parts(&self, frame: &Frame, fuel: &mut Fuel, faults: &mut Vec<EvalError>) -> Result<Value, EvalError> {
+        self.eval_with(frame.into(), fuel, &mut |error| {
+            if error.is_limit() {
+                return Err(error);
+            }
+            if !error.is_failed() {
+                faults.push(error);
+            }
+            Ok(failed::marker())
+        })
+    }
+
+    fn eval_with(
+        &self,
+        scope: Scope<'_>,
+        fuel: &mut Fuel,
+        instead: &mut dyn FnMut(EvalError) -> Result<Value, EvalError>,
+    ) -> Result<Value, EvalError> {
         match self {
             Self::Const(value) => Ok(value.clone()),
             Self::Expr(expr) => expr.value(scope, fuel).map(Cow::into_owned),
             Self::Text(parts) => text(parts, scope, fuel).map(Value::from),
             Self::List(items) => {
-                items.iter().map(|item| item.leaf(scope, fuel)).collect::<Result<Vec<_>, _>>().map(Value::list)
+                let mut values = Vec::with_capacity(items.len());
+                for item in items {
+                    let value = item.eval_with(scope, fuel, instead);
+                    values.push(value.or_else(&mut *instead)?);
+                }
+                Ok(Value::list(values))
             }
             Self::Map(entries) => {
                 let mut pairs = Vec::with_capacity(entries.len());
                 for (key, tree) in entries {
-                    let value = tree.leaf(scope, fuel)?;
+                    let value = tree.eval_with(scope, fuel, instead);
+                    let value = value.or_else(&mut *instead)?;
                     if !value.is_null() {
                         pairs.push((key.clone(), value));
                     }
                 }
                 Ok(Value::Map(Map::from_pairs(pairs)))
             }
-        }
-    }
-
-    fn leaf(&self, scope: Scope<'_>, fuel: &mut Fuel) -> Result<Value, EvalError> {
-        match self.eval_in(scope, fuel) {
-            Err(error) if error.is_failed() => Ok(failed::marker()),
-            other => other,
         }
     }
 

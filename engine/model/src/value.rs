@@ -242,10 +242,17 @@ impl Value {
         }
     }
 
+    /// A whole number. One that is too large for an integer stays the text that it is written as: as floating point it would
+    /// be rounded, and two ids would become one.
+    #[must_use]
+    pub fn from_u64(number: u64) -> Self {
+        i64::try_from(number).map_or_else(|_| Self::text(&number.to_string()), Self::Int)
+    }
+
     /// Parses JSON text.
     ///
     /// # Shape
-    /// Whole numbers beyond 64 bits become floating point; of a repeated key the last one counts (use the `json`
+    /// What [`Value::from_u64`] says of large numbers; those beyond 64 bits become floating point. Of a repeated key the last one counts (use the `json`
     /// parser of the parse crate where repetition matters).
     /// # Errors
     /// What `serde_json` says of text that is not JSON.
@@ -426,7 +433,7 @@ impl<'de> Deserialize<'de> for Value {
                 Ok(Value::Int(number))
             }
             fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-                Ok(i64::try_from(number).map_or(Value::Float(number as f64), Value::Int))
+                Ok(Value::from_u64(number))
             }
             fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
                 Ok(Value::Float(number))
@@ -468,6 +475,12 @@ impl<'de> Deserialize<'de> for Map {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_that_is_too_large_is_not_rounded() {
+        let value = Value::from_json("[9223372036854775807, 9223372036854775808, 9223372036854775809]").unwrap();
+        assert_eq!(value.to_json(), r#"[9223372036854775807,"9223372036854775808","9223372036854775809"]"#);
+    }
 
     #[test]
     fn merging_is_setting_and_removing_one_by_one() {

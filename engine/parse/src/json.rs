@@ -217,7 +217,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
         Ok(Value::Int(number))
     }
     fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-        Ok(i64::try_from(number).map_or(Value::Float(number as f64), Value::Int))
+        Ok(Value::from_u64(number))
     }
     fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
         Ok(Value::Float(number))

@@ -74,8 +74,8 @@ impl Default for FieldNames {
 /// What its form says of one object.
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
-    /// Number of the form among those of the type.
-    form: usize,
+    /// Number of the form among those of the type; none when no form can be chosen.
+    form: Option<usize>,
     pub(crate) name: Str,
     pub(crate) object_name: Str,
     pub(crate) parent: ObjectKey,
@@ -127,24 +127,37 @@ impl Identities {
     /// # Errors
     /// A part cannot be computed.
     pub(crate) fn identity(&self, key: &ObjectKey, attributes: &Map) -> Result<Identity, Why> {
+        let (identity, doubts) = self.presumed(key, attributes)?;
+        doubts.into_iter().next().map_or(Ok(identity), Err)
+    }
+
+    /// The same of an object that is there in any case: where a part cannot be computed its id is its name, and it is below the
+    /// root. With it, what could not be computed.
+    ///
+    /// # Errors
+    /// There is no such type.
+    fn presumed(&self, key: &ObjectKey, attributes: &Map) -> Result<(Identity, Vec<Why>), Why> {
         let type_name = &key.object_type;
         let object_type = self.object_type(type_name)?;
         let frame = self.frame(object_type, attributes);
-        let (number, form) = self.form(object_type, &frame)?;
-        let name = text(&form.display_name, &frame).map_err(|error| wrong(type_name, "name", &error))?;
-        let name = if name.is_empty() { key.id.clone() } else { name };
-        let object_name = match &form.object_name {
-            Some(tree) => text(tree, &frame).map_err(|error| wrong(type_name, "object_name", &error))?,
-            None => name.clone(),
+        let mut doubts = Vec::new();
+        let mut part = |what: &str, tree: &Tree| {
+            text(tree, &frame).map_err(|error| doubts.push(wrong(type_name, what, &error))).ok()
         };
-        let parent = match &form.parent_id {
-            None => self.root(),
-            Some(id) => ObjectKey {
-                object_type: form.parent_type.clone(),
-                id: text(id, &frame).map_err(|error| wrong(type_name, "parent", &error))?,
-            },
+        let (number, form) = match self.form(object_type, &frame) {
+            Ok(form) => form,
+            Err(why) => {
+                let (name, parent) = (key.id.clone(), self.root());
+                return Ok((Identity { form: None, object_name: name.clone(), name, parent }, vec![why]));
+            }
         };
-        Ok(Identity { form: number, name, object_name, parent })
+        let said = |name: &Str| !name.is_empty();
+        let name = part("name", &form.display_name).filter(said).unwrap_or_else(|| key.id.clone());
+        let object_name = form.object_name.as_ref().and_then(|tree| part("object_name", tree));
+        let object_name = object_name.filter(said).unwrap_or_else(|| name.clone());
+        let parent = form.parent_id.as_ref().and_then(|tree| part("parent", tree));
+        let parent = parent.map_or_else(|| self.root(), |id| ObjectKey { object_type: form.parent_type.clone(), id });
+        Ok((Identity { form: Some(number), name, object_name, parent }, doubts))
     }
 
     /// What is seen of an object of which this is known.
@@ -153,8 +166,8 @@ impl Identities {
         let id = Value::Str(key.id.clone());
         let object_type = Value::Str(key.object_type.clone());
         let names = &self.names;
-        match self.identity(key, &document) {
-            Ok(identity) => {
+        match self.presumed(key, &document) {
+            Ok((identity, doubts)) => {
                 let environment = Value::Str(self.environment.clone());
                 let name = Value::Str(identity.name.clone());
                 let object_name = Value::Str(identity.object_name.clone());
@@ -166,7 +179,8 @@ impl Identities {
                     (&names.object_type, Some(&object_type)),
                 ];
                 document.merge(fields.into_iter());
-                Row { document, standing: Standing::Known(identity) }
+                let doubts = doubts.into_iter().map(|why| why.sentence).collect();
+                Row { document, standing: Standing::Known(identity, doubts) }
             }
             Err(why) => {
                 document.merge([(&names.id, Some(&id)), (&names.object_type, Some(&object_type))].into_iter());
@@ -198,8 +212,8 @@ impl Identities {
     }
 
     /// The folders of a form of a type, from the outside in.
-    fn folders(&self, type_name: &str, form: usize) -> &[Folder] {
-        let form = self.types.get(type_name).and_then(|object_type| object_type.forms.get(form));
+    fn folders(&self, type_name: &str, form: Option<usize>) -> &[Folder] {
+        let form = self.types.get(type_name).zip(form).and_then(|(object_type, form)| object_type.forms.get(form));
         form.map(|form| form.folders.as_slice()).unwrap_or_default()
     }
 

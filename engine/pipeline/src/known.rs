@@ -27,9 +27,9 @@ pub(crate) struct Row {
 /// What is known of the place of an object.
 #[derive(Clone, Debug)]
 pub(crate) enum Standing {
-    /// What its form says.
-    Known(Identity),
-    /// Its form does not say all that is needed, and why; the object cannot be placed.
+    /// What its form says, and what of it could not be computed.
+    Known(Identity, Vec<String>),
+    /// It has no type, and why; the object cannot be placed.
     Unknown(String),
     /// It is a surrounding that somebody gave: others may lie below it, and it is not placed again.
     Given,
@@ -48,7 +48,7 @@ impl Known {
     /// The parent that an object's type gives it, folders aside.
     pub(crate) fn parent(&self, key: &ObjectKey) -> Option<&ObjectKey> {
         match &self.row(key)?.standing {
-            Standing::Known(identity) => Some(&identity.parent),
+            Standing::Known(identity, _) => Some(&identity.parent),
             _ => None,
         }
     }

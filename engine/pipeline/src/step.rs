@@ -295,7 +295,7 @@ impl<'a> Machine<'a> {
     fn let_value(&self, step: &Step, value: &Tree, frame: &mut Frame) -> Done {
         let mut done = Done::default();
         let Some(each) = &step.each else {
-            match self.effort.eval(|fuel| value.eval(frame, fuel)) {
+            match self.parts(step, value, frame, &mut done.run) {
                 Ok(value) => done.binds.extend(step.bind.map(|slot| (slot, value))),
                 Err(error) => {
                     done.run.fault(step, &error);
@@ -307,7 +307,7 @@ impl<'a> Machine<'a> {
         let mut items = collect::Items::new(step);
         let walked = self.walk(step, each, frame, &mut |frame, state| {
             let item = match state {
-                Ok(()) => self.effort.eval(|fuel| value.eval(frame, fuel)),
+                Ok(()) => self.parts(step, value, frame, &mut done.run),
                 Err(error) => Err(error),
             };
             items.add(frame, item, &mut done.run, step);
@@ -324,6 +324,14 @@ impl<'a> Machine<'a> {
             }
         }
         done
+    }
+
+    /// A value, of which a part that has none costs only what reads that part.
+    fn parts(&self, step: &Step, value: &Tree, frame: &Frame, run: &mut Run) -> Result<Value, EvalError> {
+        let mut faults = Vec::new();
+        let found = self.effort.eval(|fuel| value.eval_parts(frame, fuel, &mut faults));
+        faults.iter().for_each(|error| run.fault(step, error));
+        found
     }
 
     fn emit(&self, step: &Step, emit: &EmitStep, frame: &mut Frame) -> Done {

@@ -1,7 +1,7 @@
 //! What can only be known when all specs are read together.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, OnceCell},
     collections::{BTreeMap, BTreeSet},
     ops::Range,
     sync::Arc,
@@ -57,6 +57,7 @@ pub(crate) struct Catalogue<'c> {
     by_path: BTreeMap<&'c str, (&'c Parsed, Lines)>,
     /// Comparisons of names that may still be made for "did you mean".
     comparisons: Cell<usize>,
+    said: OnceCell<BTreeMap<&'static str, Arc<[Str]>>>,
     sites: BTreeMap<usize, Site>,
 }
 
@@ -137,6 +138,7 @@ impl<'c> Catalogue<'c> {
         Self {
             by_path,
             comparisons: Cell::new(MOST_COMPARISONS),
+            said: OnceCell::new(),
             specs: &loaded.specs,
             tests: &loaded.tests,
             parsers: &loaded.parsers,
@@ -244,6 +246,23 @@ impl<'c> Catalogue<'c> {
                 .extensions
                 .iter()
                 .any(|more| more.kind == kind && more.name.as_ref() == name && self.is_broken(&more.shown))
+    }
+
+    /// What environments can say, by key of a selector; nothing where a distribution could not be read.
+    pub fn said(&self) -> &BTreeMap<&'static str, Arc<[Str]>> {
+        self.said.get_or_init(|| {
+            let broken = self.specs.distributions.keys().any(|name| self.is_broken_spec("distribution", name));
+            if broken || self.lacks("distribution") {
+                return BTreeMap::new();
+            }
+            let mut said = distributions::declared(self);
+            let versions = self.specs.distributions.values().flat_map(|known| known.versions.iter().cloned());
+            said.entry("version").or_default().extend(versions);
+            said.into_iter()
+                .filter(|(_, words)| !words.is_empty())
+                .map(|(key, words)| (key, words.into_iter().collect()))
+                .collect()
+        })
     }
 
     /// Whether a spec of that name was written, even if it could not be read.

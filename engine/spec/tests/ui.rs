@@ -110,6 +110,24 @@ fn every_case_gives_its_report() {
 }
 
 #[test]
+fn a_fetcher_that_looks_up_what_it_adds_to_may_write_over_it() {
+    let case = fs::read_to_string(folder().join("fetcher-attribute-twice.case")).expect("the case is there");
+    let looks = r#"steps:
+  - {lookup: disk, where: {host: "{{ parent.host }}"}, key: row.device, as: known}
+"#;
+    let case = case.replacen("steps:\n", looks, 1).replacen(
+        "    each: disk in found\n",
+        "    each: disk in found\n    when: disk.device in known\n",
+        1,
+    );
+    assert!(case.contains("lookup: disk") && case.contains("in known"), "{case}");
+    let mut catalogue = base();
+    apply(&mut catalogue, &case, "looks up");
+    let loaded = loaded(&catalogue);
+    assert_eq!(diag::text(&loaded.diagnostics, &loaded.files, false), "");
+}
+
+#[test]
 fn every_code_has_a_case() {
     let names: Vec<String> = cases().into_iter().map(|(name, _)| name).collect();
     let missing: Vec<&str> = diag::CODES

@@ -55,7 +55,7 @@ pub fn told(report: &ScanReport, width: usize, all: bool) -> String {
         }
     };
     let misplaced = report.misplaced.iter().map(|(object, sentence)| format!("{object}: {sentence}"));
-    section(&mut text, "placed below the environment", misplaced.collect());
+    section(&mut text, "without the place or the name that their types say", misplaced.collect());
     let derivation = report.derivation.iter().map(|(at, sentence)| format!("{at}: {sentence}"));
     section(&mut text, "rules that met a fault", derivation.collect());
     if !all && !text.is_empty() {

@@ -18,6 +18,9 @@ use crate::{
     template::{Part, Tree},
 };
 
+/// Most words that a help lists.
+const MAX_LISTED: usize = 20;
+
 /// The shape of an expression's value, and what is wrong with it. `at` says the shape of each root name.
 pub fn infer(expr: &Expr, at: &dyn Fn(Slot) -> Shape) -> (Shape, Vec<ShapeIssue>) {
     infer_knowing(expr, at, &[])
@@ -28,6 +31,15 @@ pub fn infer_knowing(expr: &Expr, at: &dyn Fn(Slot) -> Shape, known: &[Known]) -
     let mut judge = Judge { at, known: known.to_vec(), issues: Vec::new() };
     let shape = judge.node(expr.root(), false);
     (shape, judge.issues)
+}
+
+/// The shapes of the parts of an expression that is written as a list.
+pub fn infer_parts(expr: &Expr, at: &dyn Fn(Slot) -> Shape) -> Vec<Shape> {
+    let mut judge = Judge { at, known: Vec::new(), issues: Vec::new() };
+    match &expr.root().kind {
+        Kind::List(items) => items.iter().map(|item| judge.node(item, false)).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// The shapes of a generator's key (of two names) and value. The ranges of issues are those of the text of all generators.
@@ -354,8 +366,8 @@ impl Judge<'_> {
         };
         for (place, text) in found {
             let near = nearest(&text, words.iter().map(AsRef::as_ref)).map(|near| format!("did you mean `{near}`?"));
-            let help = near.unwrap_or_else(|| format!("it can be {}", words.join(", ")));
-            self.issue(place, ShapeIssueKind::NeverEqual, format!("this is never `{text}`"), Some(help));
+            let listed = || (words.len() <= MAX_LISTED).then(|| format!("it can be {}", words.join(", ")));
+            self.issue(place, ShapeIssueKind::NeverEqual, format!("this is never `{text}`"), near.or_else(listed));
         }
     }
 

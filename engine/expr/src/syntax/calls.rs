@@ -138,6 +138,16 @@ impl Reader<'_> {
                     let help = did_you_mean(group, regex.capture_names().flatten());
                     self.error(ExprErrorKind::WrongArguments, place, message).help = help;
                 }
+                if let Some(Node { kind: Kind::Const(Value::Int(group)), start, end }) = args.positional.get(at + 1)
+                    && usize::try_from(*group).map_or(true, |group| group >= regex.captures_len())
+                {
+                    let place = (*start as usize, *end as usize);
+                    let message = match regex.captures_len() - 1 {
+                        0 => "the regular expression has no groups".to_owned(),
+                        n_groups => format!("the regular expression has {n_groups} groups, and no group {group}"),
+                    };
+                    self.error(ExprErrorKind::WrongArguments, place, message);
+                }
                 args.pattern = Some(Arc::new(regex));
             }
         }

@@ -37,6 +37,11 @@ fn what_may_not_be_taken_for_nothing() {
 }
 
 #[test]
+fn json_with_numbers_that_are_too_large_for_one() {
+    check("json: {}", "[9223372036854775807, 9223372036854775808]", r#"[9223372036854775807, "9223372036854775808"]"#);
+}
+
+#[test]
 fn regex_each_line() {
     let spec = r"regex: {match: '^(?<n>\d+)(?: (?<word>\w+))?', each_line: true, types: {n: integer}}";
     check(spec, "1 one\nx\n2", r#"[{"n": 1, "word": "one"}, {"n": 2}]"#);

@@ -152,7 +152,7 @@ impl Places {
                 let (object_name, parent) = (name.clone(), parent.unwrap_or_else(|| ids.root()));
                 Some(Node { name, object_name, parent, parent_text: None, kind: Kind::Given, paths: None })
             }
-            Some(Standing::Known(identity)) => Some(self.member(ids, known, key, identity, round)),
+            Some(Standing::Known(identity, doubts)) => Some(self.member(ids, known, key, (identity, doubts), round)),
         };
         self.set_node(key, node, round);
     }
@@ -162,10 +162,10 @@ impl Places {
         ids: &Identities,
         known: &Known,
         key: &ObjectKey,
-        identity: &Identity,
+        (identity, doubts): (&Identity, &[String]),
         round: &mut Round,
     ) -> Node {
-        let mut seat = Seat { parent: identity.parent.clone(), folders: Vec::new(), misplaced: Vec::new() };
+        let mut seat = Seat { parent: identity.parent.clone(), folders: Vec::new(), misplaced: doubts.to_vec() };
         let mut place = (identity.parent.clone(), None);
         match parent_document(ids, known, &identity.parent) {
             Some(document) => {

@@ -62,6 +62,22 @@ fn where_not_even_the_identity_is_known_nothing_of_that_scope_goes_but_other_sco
 }
 
 #[test]
+fn an_object_without_a_name_is_there_all_the_same_and_what_lies_below_it() {
+    runtime().block_on(async {
+        let bench = Bench::new().await;
+        bench.scan(&answers(), ScanMode::Full).await;
+        let text = answers().to_json().replace(r#""title":"Red""#, r#""title":null"#);
+        let report = bench.scan(&Value::from_json(&text).unwrap(), ScanMode::Full).await;
+        let room = bench.document("room", "r1").await;
+        assert_eq!(room.text("name").map(|name| &**name), Some("r1"));
+        let machine = bench.document("machine", "m1").await;
+        assert_eq!(machine.text("name_path").map(|path| &**path), Some("/shop/Rooms/r1/m1"));
+        let told: Vec<String> = report.misplaced.iter().map(|(key, why)| format!("{key}: {why}")).collect();
+        assert!(told.len() == 1 && told[0].contains("room/r1: the name of a room has no value"), "{told:?}");
+    });
+}
+
+#[test]
 fn two_truths_of_one_object_cost_that_object_only_and_do_not_depend_on_their_order() {
     runtime().block_on(async {
         let bench = Bench::new().await;

@@ -25,7 +25,7 @@ pub(super) fn check(catalogue: &Catalogue<'_>, world: &World<'_>, found: &mut Ve
 }
 
 /// What the distributions declare, by selector key.
-fn declared(catalogue: &Catalogue<'_>) -> BTreeMap<&'static str, BTreeSet<Str>> {
+pub(super) fn declared(catalogue: &Catalogue<'_>) -> BTreeMap<&'static str, BTreeSet<Str>> {
     let mut known: BTreeMap<&'static str, BTreeSet<Str>> = BTreeMap::new();
     for distribution in catalogue.specs.distributions.values() {
         known.entry("platform").or_default().insert(distribution.platform.clone());

@@ -64,6 +64,17 @@ fn emitted(catalogue: &Catalogue<'_>, fetcher: &Fetcher, steps: &[&Step], found:
             found.push(diagnostic);
         }
     }
+    for (number, name) in
+        listed.iter().enumerate().filter(|(number, name)| listed.iter().take(*number).any(|other| other == *name))
+    {
+        let emits_it = fetcher.emits.contains(name);
+        let (key, message) = match number < fetcher.emits.len() || !emits_it {
+            true => (if emits_it { "emits" } else { "extends" }, format!("`{name}` is listed twice")),
+            false => ("extends", format!("`{name}` is listed under `emits` as well")),
+        };
+        let help = "who emits a type says which of its objects there are; who extends it only adds to them";
+        found.push(spot.element(key, name).says("fetcher/undeclared-emit", message, "once is enough").help(help));
+    }
     for (key, types) in [("emits", &fetcher.emits), ("extends", &fetcher.extends)] {
         for name in types.iter().filter(|name| !emitted.contains(name)) {
             if catalogue.spot("object_type", name).is_some() {
@@ -306,7 +317,8 @@ fn together(
     for extender in fetchers {
         for object_type in &extender.extends {
             for emitter in emitters.get(object_type).into_iter().flatten() {
-                if emitter.head.name != extender.head.name {
+                // One that looks up what it adds to runs after the others, and knows what they said.
+                if emitter.head.name != extender.head.name && !extender.reads.contains(object_type) {
                     twice(catalogue, written, emitter, extender, object_type, told, found);
                 }
             }

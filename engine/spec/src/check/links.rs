@@ -108,6 +108,18 @@ fn keys(
         return;
     }
     let (x, y) = (shape::infer(a, at).0, shape::infer(b, at).0);
+    let pairs: Vec<_> = shape::infer_parts(a, at).into_iter().zip(shape::infer_parts(b, at)).collect();
+    let differs = pairs.iter().position(|(x, y)| !x.may_equal(y)).filter(|_| pairs.len() > 1);
+    if let Some((number, (x, y))) = differs.and_then(|number| Some((number, pairs.get(number)?))) {
+        let mut diagnostic = here.says(
+            "link/key-types-differ",
+            format!("part {} of a key is {} here, which never equals {}", number + 1, y.kind(), x.kind()),
+            "never met",
+        );
+        diagnostic.others.push(there.label(format!("part {} is {} here", number + 1, x.kind())));
+        found.push(diagnostic.help("bring both to one type, with `| string` or `| int`"));
+        return;
+    }
     // A key that is no list was reported as such.
     if a.is_list() && b.is_list() && !x.may_equal(&y) {
         let of = |shape: &Shape| match shape {

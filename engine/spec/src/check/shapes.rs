@@ -17,7 +17,7 @@ use super::{
     attributes::{Emit, Facts, of_type},
 };
 use crate::{
-    checked::{Fetcher, Field, FieldType},
+    checked::{Fetcher, Field, FieldType, Verb},
     diag::Diagnostic,
 };
 use walk::Walk;
@@ -75,18 +75,20 @@ fn fetcher_roots(walk: &mut Walk<'_>, fetcher: &Fetcher, parent: Shape) {
 
 /// `env`, `dist`, `answer`.
 fn common_roots(walk: &mut Walk<'_>, layout: &Layout) {
-    let texts = || Shape::list(Shape::Text);
+    // What an environment can say is what the distributions declare.
+    let said = walk.said();
+    let word = |key: &str| said.get(key).map_or(Shape::Text, |words| Shape::Words(words.clone()));
     walk.set(
         layout,
         "env",
         Shape::closed([
             ("name", Shape::Text),
-            ("platform", Shape::Text),
-            ("distribution", Shape::Text),
-            ("version", Shape::Text),
-            ("mechanism_drivers", texts()),
-            ("type_drivers", texts()),
-            ("flags", texts()),
+            ("platform", word("platform")),
+            ("distribution", word("distribution")),
+            ("version", word("version")),
+            ("mechanism_drivers", Shape::list(word("mechanism_drivers"))),
+            ("type_drivers", Shape::list(word("type_drivers"))),
+            ("flags", Shape::list(Shape::Text)),
         ]),
     );
     walk.set(layout, "dist", Shape::closed([("values", Shape::Map { known: BTreeMap::new(), open: true })]));
@@ -95,7 +97,21 @@ fn common_roots(walk: &mut Walk<'_>, layout: &Layout) {
 
 /// What is known of an answer.
 fn answer() -> Shape {
-    Shape::closed([
+    answer_without(&[])
+}
+
+/// What is known of the answer to one verb.
+fn answer_to(verb: &Verb) -> Shape {
+    answer_without(match verb {
+        Verb::Run(_) => &["status", "headers"],
+        Verb::Http(_) => &["exit_code", "stderr"],
+        Verb::Sql(_) => &["exit_code", "stderr", "status", "headers"],
+        _ => &[],
+    })
+}
+
+fn answer_without(missing: &[&str]) -> Shape {
+    let all = [
         ("negative", Shape::Bool),
         ("error", Shape::Text),
         ("exit_code", Shape::Int),
@@ -105,7 +121,9 @@ fn answer() -> Shape {
         ("headers", Shape::Dict(Box::new(Shape::Text))),
         ("body", Shape::Any),
         ("received_at", Shape::Text),
-    ])
+    ];
+    let there = all.into_iter().filter(|(name, _)| !missing.contains(name));
+    Shape::Map { known: there.map(|(name, shape)| (Str::from(name), (shape, false))).collect(), open: false }
 }
 
 /// The shape of a connection's fields.

@@ -21,7 +21,10 @@ pub(super) fn check(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
             environment(&at, &names, found);
             types(&at, &names, found);
             match &test.of {
-                TestOf::Fetcher(name) => settings(&at, name, found),
+                TestOf::Fetcher(name) => {
+                    settings(&at, name, found);
+                    narrowing(&at, &names, name, found);
+                }
                 TestOf::Distribution(_) => fetchers(&at, found),
                 _ => {}
             }
@@ -207,6 +210,20 @@ fn settings(at: &Case<'_, '_>, fetcher: &Str, found: &mut Vec<Diagnostic>) {
         let message = format!("the fetcher `{}` has no setting `{name}`", fetcher.head.name);
         let mut diagnostic = at.unknown(&["settings", name], name, message);
         diagnostic.help = at.catalogue.mean(name, fetcher.settings.keys());
+        found.push(diagnostic);
+    }
+}
+
+/// Attributes that a run is narrowed by: those that the fetcher asks for, or that its types have.
+fn narrowing(at: &Case<'_, '_>, names: &Names, fetcher: &Str, found: &mut Vec<Diagnostic>) {
+    let Some(fetcher) = at.catalogue.specs.fetchers.get(fetcher) else { return };
+    let asked: BTreeSet<&Str> = fetcher.narrow_by.values().flatten().collect();
+    let types: Vec<_> = fetcher.emits.iter().chain(&fetcher.extends).map(|name| names.types.get(name)).collect();
+    let has = |name: &Str| types.iter().any(|known| !matches!(known, Some(Some(known)) if !known.contains(name)));
+    for (name, _) in at.case.narrow.iter().filter(|(name, _)| !asked.contains(name) && !has(name)) {
+        let message = format!("no type of the fetcher `{}` has an attribute `{name}`", fetcher.head.name);
+        let mut diagnostic = at.unknown(&["narrow", name], name, message);
+        diagnostic.help = at.catalogue.mean(name, asked.iter().copied());
         found.push(diagnostic);
     }
 }

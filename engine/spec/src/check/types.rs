@@ -142,6 +142,16 @@ fn folder_types(
         let Some(spot) = catalogue.at(&form.at) else { continue };
         for (folder, place) in form.folders.iter().zip(spot.each("folders")) {
             let Some(pattern) = place.node.get("id").and_then(|node| node.as_text()) else { continue };
+            if catalogue.declared("object_type", &folder.folder_type) {
+                let message = format!("`{}` is an object type", folder.folder_type);
+                let told = place.value("type").says("type/folder-clash", message, "and cannot be a folder, too");
+                found.push(told.help("give the type of the folder a name of its own"));
+            }
+            if !pattern.contains("{{") && form.parent_type.as_ref() != "environment" {
+                let message = format!("all folders `{}` have one id", folder.folder_type);
+                let told = place.value("id").says("type/folder-clash", message, "the same under every parent");
+                found.push(told.help(format!("begin it with the parent's: `{{{{ parent.id }}}}-{pattern}`")));
+            }
             let key = (form.parent_type.clone(), pattern.to_owned());
             match folders.get(&key) {
                 Some((other, first)) if *other != folder.folder_type => {

@@ -1,6 +1,9 @@
 //! One walk over the steps of a spec, with the shape of every name on the way.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use calipso_expr::{
     Each, Expr, Layout, Part, Tree,
@@ -13,7 +16,7 @@ use super::{
         Catalogue, Place,
         attributes::{COMMON, Emit, Facts, of_attribute},
     },
-    answer, code, parsed,
+    answer, answer_to, code, parsed,
 };
 use crate::{
     checked::{Block, Condition, EmitStep, ObjectType, Step, Take, Verb},
@@ -30,6 +33,7 @@ pub(super) struct Walk<'c> {
     guards: Vec<Known>,
     result: Option<usize>,
     row: Option<usize>,
+    answer: Option<usize>,
     pub fetcher: Str,
     pub found: Vec<Diagnostic>,
     pub emits: Vec<Emit>,
@@ -44,10 +48,16 @@ impl<'c> Walk<'c> {
             guards: Vec::new(),
             result: layout.find("result"),
             row: layout.find("row"),
+            answer: layout.find("answer"),
             fetcher: Str::from(""),
             found: Vec::new(),
             emits: Vec::new(),
         }
+    }
+
+    /// What environments can say, by key of a selector.
+    pub fn said(&self) -> &'c BTreeMap<&'static str, Arc<[Str]>> {
+        self.catalogue.said()
     }
 
     /// Says what a name of the layout is.
@@ -209,7 +219,10 @@ impl<'c> Walk<'c> {
     fn inner(&mut self, step: &Step) {
         let none_if = step.none_if.clone();
         if let Some(none_if) = &none_if {
-            self.expr(none_if);
+            self.expr_with(none_if, self.answer, &answer_to(&step.verb));
+            if let Some(slot) = self.answer {
+                self.bind(slot, answer());
+            }
         }
         let mut result = self.verb(step);
         if let Some(until) = step.retry.as_ref().and_then(|retry| retry.until.as_ref()) {
@@ -524,12 +537,13 @@ impl<'c> Walk<'c> {
             Some(attribute) if *shape != Shape::Null && !of_attribute(attribute).may_equal(shape) => {
                 if let Some((_, place)) = place() {
                     let wanted = of_attribute(attribute);
+                    let (is, found) = (wanted.words(), shape.words());
                     self.found.push(
                         place
                             .says(
                                 "expr/wrong-type",
-                                format!("`{key}` of `{}` is {}, not {}", emit.object_type, wanted.kind(), shape.kind()),
-                                format!("this is {}", shape.kind()),
+                                format!("`{key}` of `{}` is {is}, not {found}", emit.object_type),
+                                format!("this is {found}"),
                             )
                             .help(match wanted {
                                 Shape::Int | Shape::Num => "convert it: `| int`",

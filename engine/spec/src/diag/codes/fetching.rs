@@ -112,7 +112,7 @@ pub(super) const CODES: &[Code] = &[
     Code::warning(
         "fetcher/attribute-twice",
         "two fetchers write one attribute",
-        "The later one in plan order wins. Say `merge: union` for lists that several sources fill.",
+        "The later one in plan order wins. Say `merge: union` for lists that several sources fill. A fetcher that looks up the type that it extends runs after the others and may write over what they wrote.",
         "# two fetchers write `roles` of the type `host`",
         "attributes:\n  roles: {type: list, merge: union}",
     ),

@@ -28,7 +28,7 @@ fn to_value(column: &Column, cell: Cell) -> Value {
     match cell {
         Cell::NULL => Value::Null,
         Cell::Int(number) => Value::Int(number),
-        Cell::UInt(number) => i64::try_from(number).map_or(Value::Float(number as f64), Value::Int),
+        Cell::UInt(number) => Value::from_u64(number),
         // By its shortest text: 1.1 and not 1.10000002.
         Cell::Float(number) => number.to_string().parse().map_or(Value::Null, finite),
         Cell::Double(number) => finite(number),
@@ -73,7 +73,7 @@ fn bytes_value(column: &Column, bytes: Vec<u8>) -> Value {
     );
     if column.column_type() == ColumnType::MYSQL_TYPE_BIT {
         let number = bytes.iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-        return i64::try_from(number).map_or(Value::Float(number as f64), Value::Int);
+        return Value::from_u64(number);
     }
     let is_binary = column.character_set() == BINARY && column.flags().contains(ColumnFlags::BINARY_FLAG);
     if may_hold_bytes && is_binary {
@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(json(T::MYSQL_TYPE_LONG, Cell::NULL), "null");
         assert_eq!(json(T::MYSQL_TYPE_TINY, Cell::Int(1)), "1");
         assert_eq!(json(T::MYSQL_TYPE_LONGLONG, Cell::UInt(9)), "9");
-        assert_eq!(json(T::MYSQL_TYPE_LONGLONG, Cell::UInt(u64::MAX)), "1.8446744073709552e+19");
+        assert_eq!(json(T::MYSQL_TYPE_LONGLONG, Cell::UInt(u64::MAX)), "\"18446744073709551615\"");
         assert_eq!(json(T::MYSQL_TYPE_FLOAT, Cell::Float(1.1)), "1.1");
         assert_eq!(json(T::MYSQL_TYPE_DOUBLE, Cell::Double(1.1)), "1.1");
         assert_eq!(json(T::MYSQL_TYPE_NEWDECIMAL, Cell::Bytes(b"12.50".to_vec())), "\"12.50\"");
