@@ -48,6 +48,11 @@ def dump():
                         *DATABASES], stdout=out, check=True)
 
 
+def note_down(what):
+    with open(LIFE_NOTE, "w") as note:
+        note.write(str(what))
+
+
 def make(seed):
     if os.path.exists(LIFE_NOTE):
         with open(LIFE_NOTE) as note:
@@ -55,6 +60,7 @@ def make(seed):
         if there == str(seed):
             return print(f"the unfriendly life {seed} is there already")
         raise SystemExit(f"the lab has the unfriendly life {there} already: life.py unmake takes it away")
+    note_down(f"{seed}, not finished")
     dice = random.Random(seed)
     alpha, admin = Api("alpha"), Api()
     admin.put("compute", f"/os-quota-sets/{alpha.project}", {"quota_set": {"instances": 100, "cores": 200, "ram": -1}})
@@ -191,8 +197,7 @@ def make(seed):
     able = [c for c in computes if c not in (dead, disabled)]
     if able:
         server_wait(alpha, boot(alpha, "after-the-dump", tiny, image, [{"uuid": after}], at(able[0])), "ACTIVE")
-    with open(LIFE_NOTE, "w") as note:
-        note.write(f"{seed}\n")
+    note_down(seed)
     print(json.dumps({"disabled": disabled, "dead": dead, "names": strange}, ensure_ascii=False))
 
 

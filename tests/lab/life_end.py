@@ -18,7 +18,7 @@ def restore():
     with open(DUMP) as saved:
         subprocess.run(["mariadb", "-h", CONTROLLER, "-u", "lab", f"-p{PASSWORD}"], stdin=saved, check=True)
     with open(LIFE_NOTE, "a") as note:
-        note.write("databases put back\n")
+        note.write(", databases put back")
     # The dump has old times of last reports: until the next ones everything looks dead.
     wait("what answered before the databases were put back answers again", lambda: before <= answering(api))
 
