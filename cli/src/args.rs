@@ -4,7 +4,10 @@ mod authors;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
 
 use crate::settings::SettingFlags;
 
@@ -17,7 +20,7 @@ pub use self::authors::{Spec, Try};
 /// environment, object, revision; an output that cannot be written); 3 a login was refused; 4 something could
 /// not be reached; 5 the store is busy, broken or not ours; 70 a bug of ours.
 #[derive(Debug, Parser)]
-#[command(name = "calipso", version, propagate_version = true, max_term_width = 110)]
+#[command(name = "calipso", version, max_term_width = 110)]
 pub struct Cli {
     /// What is common to all commands.
     #[command(flatten)]
@@ -36,23 +39,26 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
+/// The heading, in helps, of what every command has.
+const EVERYWHERE: &str = "Options of every command";
+
 /// Options of every command.
 #[derive(Debug, Args)]
 pub struct Common {
     /// Where everything is kept: a file, or the address of a MongoDB replica set [env: CALIPSO_STORE]
-    #[arg(long, global = true, value_name = "FILE|mongodb://…")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "FILE|mongodb://…")]
     pub store: Option<String>,
     /// The configuration file; without it, calipso/calipso.yaml in the user's configuration folder or /etc, if there.
-    #[arg(long, global = true, value_name = "FILE", env = "CALIPSO_CONFIG")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "FILE", env = "CALIPSO_CONFIG")]
     pub config: Option<PathBuf>,
     /// A folder of specs that is laid over the built-in ones; may be given several times.
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR")]
     pub specs: Vec<String>,
     /// When to use colours.
-    #[arg(long, global = true, value_enum, default_value_t = When::Auto)]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_enum, default_value_t = When::Auto)]
     pub color: When,
     /// Log what happens; twice for more. CALIPSO_LOG holds finer filters.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE, action = clap::ArgAction::Count)]
     pub verbose: u8,
 }
 
@@ -207,7 +213,7 @@ pub struct Test {
     #[arg(long, value_name = "PERCENT", default_value_t = 90, value_parser = clap::value_parser!(u8).range(0..=100), requires = "mutate")]
     pub at_least: u8,
     /// How to print.
-    #[arg(short, long, value_enum, default_value_t = Shape::Table)]
+    #[arg(short, long, value_parser = flat(), default_value = "table")]
     pub output: Shape,
     /// The same as `--output json`.
     #[arg(long)]
@@ -359,7 +365,7 @@ pub struct EnvAdd {
     #[arg(long)]
     pub distribution: Option<String>,
     /// Its version.
-    #[arg(long = "release", value_name = "VERSION")]
+    #[arg(long = "release", visible_alias = "version", value_name = "VERSION")]
     pub release: Option<String>,
     /// Mechanism driver; may be given several times.
     #[arg(long = "mechanism-driver", value_name = "DRIVER")]
@@ -411,7 +417,7 @@ pub struct Scan {
     #[arg(short, long)]
     pub all: bool,
     /// How to print the report.
-    #[arg(short, long, value_enum, default_value_t = Shape::Table)]
+    #[arg(short, long, value_parser = flat(), default_value = "table")]
     pub output: Shape,
 }
 
@@ -428,11 +434,33 @@ pub enum Shape {
     Yaml,
 }
 
+/// The shapes of what has no parents.
+fn flat() -> impl TypedValueParser<Value = Shape> {
+    PossibleValuesParser::new([
+        PossibleValue::new("table").help("Lined up for people"),
+        PossibleValue::new("json").help("JSON"),
+        PossibleValue::new("yaml").help("YAML"),
+    ])
+    .map(|text| match text.as_str() {
+        "json" => Shape::Json,
+        "yaml" => Shape::Yaml,
+        _ => Shape::Table,
+    })
+}
+
+/// How objects are printed, as an option: they have parents.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct OutOfObjects {
+    /// How to print.
+    #[arg(short, long, value_enum, default_value_t = Shape::Table)]
+    pub output: Shape,
+}
+
 /// How data are printed, as an option.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Out {
     /// How to print.
-    #[arg(short, long, value_enum, default_value_t = Shape::Table)]
+    #[arg(short, long, value_parser = flat(), default_value = "table")]
     pub output: Shape,
 }
 
@@ -488,12 +516,12 @@ pub struct GetObjects {
     /// At this revision instead of the current one.
     #[arg(long)]
     pub revision: Option<u64>,
-    /// At most so many.
+    /// At most so many; a tree shows all.
     #[arg(long, default_value_t = 1000, value_parser = at_least_one)]
     pub limit: usize,
     /// How to print.
     #[command(flatten)]
-    pub out: Out,
+    pub out: OutOfObjects,
 }
 
 /// `get links`.

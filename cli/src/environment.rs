@@ -49,6 +49,20 @@ pub fn from_args(args: &EnvAdd, specs: &Specs) -> Result<Environment, Failure> {
     for setting in &args.set {
         set(&mut environment, setting, specs)?;
     }
+    for (given, option, known) in [
+        (
+            &environment.distribution,
+            "--distribution",
+            specs.distributions.keys().map(|name| &**name).collect::<Vec<&str>>(),
+        ),
+        (&environment.version, "--release", versions(specs, &environment.distribution)),
+    ] {
+        if given.is_empty() {
+            return Err(
+                Failure::usage(format!("an environment needs `{option}`")).help(format!("one of {}", known.join(", ")))
+            );
+        }
+    }
     choose_specs(&mut environment, specs).map_err(told)?;
     if let Some(pointer) = unhidden(&environment, specs).first() {
         let field = dotted(pointer);
@@ -56,6 +70,13 @@ pub fn from_args(args: &EnvAdd, specs: &Specs) -> Result<Environment, Failure> {
             .help(format!("write `{field}=env:NAME` (an environment variable) or `{field}=file:PATH`")));
     }
     Ok(environment)
+}
+
+fn versions<'s>(specs: &'s Specs, distribution: &str) -> Vec<&'s str> {
+    specs
+        .distributions
+        .get(distribution)
+        .map_or(Vec::new(), |known| known.versions.iter().map(|name| &**name).collect())
 }
 
 /// Refuses a new environment whose name cannot be seen as it is, or could be taken for another's; one that is there keeps its

@@ -70,8 +70,18 @@ fn start() -> ExitCode {
     };
     match runtime.block_on(run(&session, &cli)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => fail(&failure),
+        Err(failure) => fail(&with_place(&session, failure)),
     }
+}
+
+/// Of an environment that is not there the help says in which store it was looked for: mostly another one was meant.
+fn with_place(session: &Session, failure: Failure) -> Failure {
+    let is_unknown = failure.message.starts_with("there is no environment named");
+    let (Some(help), session::Place::File(file)) = (failure.help.clone().filter(|_| is_unknown), session.place())
+    else {
+        return failure;
+    };
+    failure.help(format!("{help}; the store is {}", file.display()))
 }
 
 /// Prints what the command line says of itself: help, version, or what is wrong with the arguments.
@@ -143,7 +153,7 @@ fn run_at_once(session: &Session, cli: &Cli) -> Option<Result<(), Failure>> {
         Command::Test(args) if args.from_recording.is_none() => command::test::test(session, args),
         Command::Spec(args::Spec::New { kind, name, dir }) => command::new::new(session, kind, name, dir.as_deref()),
         Command::Explain(args) if args.what.is_none() => match &args.code {
-            Some(code) => command::specs::explain_code(code),
+            Some(code) => command::specs::explain_code(code, session.table_width),
             None => Err(Failure::usage("say what to explain").help("`calipso explain codes` lists the diagnostics")),
         },
         Command::Schema(args) => command::specs::schema(session, args),

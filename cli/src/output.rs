@@ -23,7 +23,12 @@ pub fn fitted(header: &[&str], rows: &[Vec<String>], most: usize) -> String {
             *width = (*width).max(cell.width());
         }
     }
-    narrow(&mut widths, header, most);
+    // No word is torn apart, unless there is no other way.
+    let words: Vec<usize> = (0..header.len())
+        .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| longest_word(cell)).max().unwrap_or(0))
+        .collect();
+    narrow(&mut widths, header, most, &words);
+    narrow(&mut widths, header, most, &[]);
     let mut text = String::new();
     lay(&mut text, &header.iter().map(|title| Cow::Borrowed(*title)).collect::<Vec<_>>(), &widths);
     for row in &rows {
@@ -33,17 +38,25 @@ pub fn fitted(header: &[&str], rows: &[Vec<String>], most: usize) -> String {
 }
 
 /// Takes from the widest columns until the table fits, or none can give more.
-fn narrow(widths: &mut [usize], header: &[&str], most: usize) {
+fn narrow(widths: &mut [usize], header: &[&str], most: usize, words: &[usize]) {
     let gaps = 2 * widths.len().saturating_sub(1);
     let mut total = gaps.saturating_add(widths.iter().sum());
     while total > most {
-        let least = |column: usize| header.get(column).map_or(0, |title| title.width()).max(NARROWEST);
+        let least = |column: usize| {
+            let title = header.get(column).map_or(0, |title| title.width());
+            title.max(NARROWEST).max(words.get(column).copied().unwrap_or(0))
+        };
         let widest =
             (0..widths.len()).filter(|column| widths[*column] > least(*column)).max_by_key(|column| widths[*column]);
         let Some(widest) = widest else { return };
         widths[widest] -= 1;
         total -= 1;
     }
+}
+
+/// The widest part of a cell that is only cut where there is no other way.
+fn longest_word(cell: &str) -> usize {
+    cell.split_inclusive([' ', '-', '|', '/']).map(|word| word.trim_end().width()).max().unwrap_or(0)
 }
 
 /// One row, on as many lines as its cells need.
@@ -71,6 +84,24 @@ pub fn printable(text: &str) -> String {
     shown::line(text).into_owned()
 }
 
+/// A difference for a terminal with colours: what came is green, what went is red, what changed is yellow.
+#[must_use]
+pub fn marked(text: &str, colour: bool) -> Cow<'_, str> {
+    if !colour {
+        return Cow::Borrowed(text);
+    }
+    let painted = text.split_inclusive('\n').map(|line| {
+        let code = match line.get(..2) {
+            Some("+ ") => "32",
+            Some("- ") => "31",
+            Some("~ ") => "33",
+            _ => return line.to_owned(),
+        };
+        format!("\u{1b}[{code}m{}\u{1b}[0m\n", line.trim_end_matches('\n'))
+    });
+    Cow::Owned(painted.collect())
+}
+
 /// Indented JSON, keys in order, with a line break at the end.
 #[must_use]
 pub fn json(value: &Value) -> String {
@@ -93,6 +124,20 @@ pub fn yaml(value: &Value) -> String {
         }
     }
     shown::lines(&text).into_owned()
+}
+
+/// A key with its value as block YAML, so many columns from the margin.
+#[must_use]
+pub fn yaml_entry(key: &str, value: &Value, indent: usize) -> String {
+    let mut text = format!("{:indent$}{}:", "", yaml_text(key));
+    yaml_below(&mut text, value, indent + 2);
+    shown::lines(&text).into_owned()
+}
+
+/// A scalar as YAML.
+#[must_use]
+pub fn yaml_flow(value: &Value) -> String {
+    shown::line(&yaml_scalar(value)).into_owned()
 }
 
 fn yaml_map(text: &mut String, map: &Map, indent: usize) {
@@ -128,10 +173,27 @@ fn yaml_below(text: &mut String, value: &Value, indent: usize) {
             text.push('\n');
             yaml_list(text, items, indent);
         }
+        Value::Str(lines) if can_be_block(lines) => {
+            text.push_str(if lines.ends_with('\n') { " |\n" } else { " |-\n" });
+            for line in lines.lines() {
+                let _ = writeln!(text, "{:width$}{line}", "", width = if line.is_empty() { 0 } else { indent });
+            }
+        }
         scalar => {
             let _ = writeln!(text, " {}", yaml_scalar(scalar));
         }
     }
+}
+
+/// Whether a text of several lines can stand as it is: what is hidden can only be seen in quotes, and the first line says
+/// where the others begin.
+fn can_be_block(text: &str) -> bool {
+    let body = text.trim_end_matches('\n');
+    body.contains('\n')
+        && text.len() - body.len() <= 1
+        && !text.starts_with([' ', '\n'])
+        && !text.contains(['\t', '\r'])
+        && shown::lines(text) == text
 }
 
 fn yaml_scalar(value: &Value) -> String {
@@ -163,6 +225,21 @@ mod tests {
         let wide =
             table(&["NAME", "X"], &[vec!["\u{7db2}\u{7d61}".into(), "1".into()], vec!["net".into(), "2".into()]]);
         assert_eq!(wide, "NAME  X\n\u{7db2}\u{7d61}  1\nnet   2\n");
+    }
+
+    #[test]
+    fn only_marks_at_the_margin_are_painted() {
+        let text = "+ a\n    - b\nc\n";
+        assert_eq!(marked(text, false), text);
+        assert_eq!(marked(text, true), "\u{1b}[32m+ a\u{1b}[0m\n    - b\nc\n");
+    }
+
+    #[test]
+    fn no_word_is_torn_apart_while_there_is_another_way() {
+        let rows = vec![vec!["vconnector-host_pnic".to_owned(), "no vconnector has 10.30.0.21 here".to_owned()]];
+        let text = fitted(&["LINK TYPE", "BUT"], &rows, 26);
+        assert!(text.contains("no vconnector") && text.contains("has 10.30.0.21"), "{text}");
+        assert!(text.lines().all(|line| line.len() <= 26), "{text}");
     }
 
     #[test]

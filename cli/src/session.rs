@@ -7,7 +7,7 @@ use std::{
 };
 
 use calipso_model::{Environment, Object, ObjectKey, Revision, Secret, Str};
-use calipso_spec::{Layer, Loaded, diag};
+use calipso_spec::{Diagnostic, Layer, Loaded, Severity, diag};
 use calipso_store::{Backend, Embedded, Mongo, MongoOptions, Page, Query, Store, StoreError};
 
 use crate::{
@@ -96,11 +96,21 @@ impl Session {
             Place::File(file) => file,
             Place::Mongo(address) => return self.mongo(&address).await,
         };
+        let shown = file.to_string_lossy();
+        if shown.is_empty() || shown.contains("://") {
+            return Err(Failure::usage(format!("`{shown}` is no place of a store"))
+                .help("name a file, or a MongoDB replica set: mongodb://HOST/DATABASE?replicaSet=NAME"));
+        }
+        if file.is_dir() {
+            return Err(Failure::new(Exit::Store, format!("the store cannot be `{shown}`, which is a folder"))
+                .help(format!("name a file, such as {}", file.join("store.db").display())));
+        }
         if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             make_folder(folder)
                 .map_err(|failure| failure.help("name another place with `--store FILE` or CALIPSO_STORE"))?;
         }
-        Ok(Arc::new(Embedded::open(&file, calipso_store::embedded::Options::default()).map_err(store_failure)?))
+        let opened = Embedded::open(&file, calipso_store::embedded::Options::default());
+        Ok(Arc::new(opened.map_err(|error| unusable(&file, store_failure(error)))?))
     }
 
     async fn mongo(&self, address: &str) -> Result<Arc<dyn Backend>, Failure> {
@@ -156,8 +166,17 @@ impl Session {
     }
 
     fn without_errors(&self, loaded: Loaded) -> Result<Loaded, Failure> {
-        if loaded.has_errors() {
-            eprint!("{}", diag::text(&loaded.diagnostics, &loaded.files, self.colour));
+        let is_error = |found: &&Diagnostic| found.severity == Severity::Error;
+        // What is wrong in a test says nothing about what is scanned or tried.
+        let (in_tests, in_specs): (Vec<&Diagnostic>, Vec<&Diagnostic>) =
+            loaded.diagnostics.iter().filter(is_error).partition(|found| found.primary.file.ends_with(".test.yaml"));
+        if in_specs.is_empty() && !in_tests.is_empty() {
+            let mistakes = crate::show::count(in_tests.len(), "mistake", "mistakes");
+            eprintln!("calipso: {mistakes} in tests of the specs; `calipso check` shows them");
+        }
+        if !in_specs.is_empty() {
+            let shown: Vec<Diagnostic> = in_specs.into_iter().cloned().collect();
+            eprint!("{}", diag::text(&shown, &loaded.files, self.colour));
             return Err(Failure::new(Exit::Findings, "the specs have errors")
                 .help("mend what is shown above; `calipso check` shows it again"));
         }
@@ -285,6 +304,23 @@ pub fn store_failure(error: StoreError) -> Failure {
     }
 }
 
+/// Why a file cannot be the store: what is not ours must not be taken for one of ours that is damaged.
+fn unusable(file: &Path, failure: Failure) -> Failure {
+    let shown = file.display();
+    if failure.message.contains("file is not a database") {
+        return Failure::new(
+            Exit::Store,
+            format!("`{shown}` is no store of Calipso, or nothing is left of it: it holds something else"),
+        )
+        .help("name another file with `--store FILE` or CALIPSO_STORE; what is in this one stays as it is");
+    }
+    if failure.message.contains("Permission denied") || failure.message.contains("readonly database") {
+        return Failure::new(failure.exit, failure.message)
+            .help("a store is written to when it is read, too: run as the user that it belongs to, or copy it");
+    }
+    failure
+}
+
 /// The environment of that name.
 ///
 /// # Errors
@@ -320,6 +356,10 @@ pub async fn find_object(
     }
     match found.len() {
         1 => Ok(found.swap_remove(0)),
+        0 if store.current(environment).await.map_err(store_failure)? == 0 => {
+            Err(Failure::usage(format!("nothing is known of `{environment}` yet"))
+                .help(format!("look at it first: `calipso scan {environment}`")))
+        }
         0 => Err(Failure::usage(format!("environment `{environment}` has no object `{text}`"))
             .help(format!("look for it: `calipso search {environment} {text}`"))),
         _ => {

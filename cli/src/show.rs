@@ -144,6 +144,18 @@ pub fn tree(objects: &[Object], stale: &StaleSince) -> String {
     out
 }
 
+/// A number with its noun.
+#[must_use]
+pub fn count(number: usize, one: &str, several: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { several })
+}
+
+/// A time to the second, as people read it.
+#[must_use]
+pub fn second(time: &str) -> String {
+    printable(&time.chars().take(19).collect::<String>().replacen('T', " ", 1))
+}
+
 /// A time to the minute: what is out of date for a day or for a week is told by that.
 #[must_use]
 pub fn day(time: &str) -> String {

@@ -338,3 +338,52 @@ fn the_examples_for_ci_hold_commands_that_work() {
     }
     assert!(place.path("tests.xml").is_file());
 }
+
+#[test]
+fn every_fetcher_of_a_recording_can_be_tried_whatever_logged_in_first() {
+    let place = Place::new();
+    let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/recordings/demo/before");
+    let recording = recording.to_string_lossy();
+    for fetcher in ["neutron_networks", "nova_hosts", "neutron_agent_states"] {
+        let said = place.good(&["try", fetcher, "--at", "region|RegionOne", "--replay", &recording]);
+        assert!(said.contains("It would write ") && !said.contains("write 0 objects"), "{fetcher}: {said}");
+    }
+    place.bad(2, &["try", "networks", "--replay", &recording], &["did you mean `neutron_networks`"]);
+    let above = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/recordings/demo");
+    place.bad(2, &["scan", "lab", "--replay", &above.to_string_lossy()], &["no recording", "demo/before"]);
+    place.bad(2, &["scan", "lab", "--replay", &recording, "--object", "compute-1"], &["nothing is known of `lab`"]);
+    assert!(!place.good(&["env", "list"]).contains("lab"), "a scan that was refused leaves no environment");
+}
+
+#[test]
+fn a_mistake_in_a_test_stops_neither_try_nor_scan() {
+    let place = Place::new();
+    let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/recordings/demo/before");
+    let recording = recording.to_string_lossy();
+    place.good(&["spec", "new", "object_type", "disk", "--in", "mine"]);
+    let test = place.path("mine/object_types/disk.test.yaml");
+    let text = fs::read_to_string(&test).expect("it was written");
+    fs::write(&test, text.replace("label: first", "lable: first")).expect("it can be written");
+    place.bad(1, &["check", "mine"], &["lable"]);
+    place.good(&["try", "linux_host_os", "--at", "compute-1", "--replay", &recording, "--specs", "mine"]);
+    place.good(&["scan", "lab", "--replay", &recording, "--specs", "mine"]);
+    // What is wrong with the type itself does.
+    fs::write(place.path("mine/object_types/disk.yaml"), "schema: object_type/v1\n").expect("it can be written");
+    place.bad(1, &["scan", "lab", "--replay", &recording, "--specs", "mine"], &["spec/missing-key"]);
+}
+
+#[test]
+fn a_test_made_of_a_recording_reads_from_top_to_bottom_and_passes() {
+    let place = Place::new();
+    let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/recordings/demo/before");
+    let text = place.good(&["test", "--from-recording", &recording.to_string_lossy(), "--of", "linux_host_os"]);
+    let keys =
+        ["schema: test/v1", "of: {fetcher: linux_host_os}", "  - name: ", "    parent:", "    answers:", "    expect:"];
+    let places: Vec<Option<usize>> = keys.iter().map(|key| text.find(key)).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{text}");
+    assert!(text.contains("stdout: |\n"), "what a command says stands line by line: {text}");
+    fs::create_dir_all(place.path("mine/fetchers")).expect("a folder");
+    fs::write(place.path("mine/fetchers/linux_host_os.test.yaml"), &text).expect("it can be written");
+    let said = place.good(&["test", "--specs", "mine", "mine/fetchers/linux_host_os.test.yaml"]);
+    assert!(said.contains("1 passed, 0 failed"), "{said}");
+}

@@ -224,3 +224,66 @@ fn a_sealed_secret_opens_only_where_it_was_sealed() {
     assert!(text.contains(&keys.sealing_id()) && text.contains("not among the keys"), "{text}");
     assert!(!text.contains("hidden-secret") && !text.contains(&sealed), "{text}");
 }
+
+#[test]
+fn what_cannot_be_a_store_is_said_and_left_alone() {
+    let place = Place::new();
+    let file = place.dir.path().join("letter.txt");
+    std::fs::write(&file, "dear all\n").expect("a file");
+    let (code, text) = place.fails(&["env", "list", "--store", &file.to_string_lossy()]);
+    assert!(code == 5 && text.contains("letter.txt` is no store") && !text.contains("remove it"), "{code}: {text}");
+    assert_eq!(std::fs::read_to_string(&file).expect("it is there"), "dear all\n");
+    let (code, text) = place.fails(&["env", "list", "--store", &place.dir.path().to_string_lossy()]);
+    assert!(code == 5 && text.contains("which is a folder") && text.contains("store.db"), "{code}: {text}");
+    for odd in ["postgres://host/x", ""] {
+        let (code, text) = place.fails(&["env", "list", "--store", odd]);
+        assert!(code == 2 && text.contains("no place of a store"), "{odd}: {code}: {text}");
+    }
+    let (_, text) = place.fails(&["scan", "nowhere"]);
+    assert!(text.contains("the store is ") && text.contains("store.db"), "{text}");
+}
+
+#[test]
+fn an_environment_is_added_with_words_for_what_is_missing() {
+    let place = Place::new();
+    let add = |more: &[&str]| {
+        let mut args = vec!["env", "add", "lab", "--mechanism-driver", "OVS", "--type-driver", "vxlan"];
+        args.extend(more);
+        place.fails(&args)
+    };
+    let (code, text) = add(&[]);
+    assert!(code == 2 && text.contains("needs `--distribution`") && text.contains("Debian"), "{text}");
+    let (code, text) = add(&["--distribution", "Debian"]);
+    assert!(code == 2 && text.contains("needs `--release`") && text.contains("zed"), "{text}");
+    let secret = ["--distribution", "Debian", "--version", "zed", "--set", "hosts.password=env:CALIPSO_NOT_SET"];
+    let (code, text) = add(&[&secret[..], &["--set", "hosts.host=h", "--set", "hosts.user=u"]].concat());
+    let wanted = "hosts.password: the environment variable CALIPSO_NOT_SET is not set";
+    assert!(code == 2 && text.contains(wanted) && text.contains("has to be set"), "{text}");
+    let good = ["env", "add", "lab", "--distribution", "Debian", "--version", "zed", "--mechanism-driver", "OVS"];
+    let text = place.ok(&[&good[..], &["--type-driver", "vxlan"]].concat());
+    assert!(text.starts_with("added lab\n") && text.matches("for the role openstack").count() == 1, "{text}");
+    assert!(place.ok(&good).starts_with("replaced lab\n"));
+    // Nothing was found, and why.
+    let (code, text) = place.fails(&["get", "objects", "lab"]);
+    assert!(code == 1 && text.contains("nothing is known of `lab` yet") && text.contains("calipso scan lab"), "{text}");
+}
+
+#[test]
+fn lists_tell_things_of_one_name_apart() {
+    let place = Place::new();
+    place.scan("demo/before", "cloud");
+    let text = place.ok(&["get", "links", "cloud", "-t", "host_pnic-network"]);
+    assert!(text.contains("compute-1|eth1-") && text.contains("compute-2|eth1-"), "{text}");
+    let found = place.ok(&["search", "cloud", "vm"]);
+    let names: Vec<&str> = found.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1)).collect();
+    assert!(names.is_sorted() && found.contains("  name"), "{found}");
+    let (code, text) = place.fails(&["get", "objects", "cloud", "--host", "nowhere"]);
+    assert!(code == 1 && text.contains("no object of `cloud` is like that"), "{text}");
+    assert_eq!(place.fails(&["diff", "cloud", "-o", "tree"]).0, 2, "differences have no parents");
+    let help = place.ok(&["scan", "--help"]);
+    let own = help.find("--replay").expect("its own option");
+    assert!(
+        own < help.find("Options of every command").expect("the others") && help.ends_with("finer filters\n"),
+        "{help}"
+    );
+}

@@ -247,3 +247,26 @@ fn tests_of_a_spec_that_another_replaces_are_said_to_be_left_out() {
         place.run(&["test", "--no-coverage", "-o", "json", "--specs", "first", "--specs", "second", "rooms"]);
     assert!(text.contains("\"left_out\"") && text.contains("first/fetchers/rooms.test.yaml"), "{text}");
 }
+
+#[test]
+fn cases_that_miss_what_an_extension_adds_are_left_out_where_it_has_tests() {
+    let place = Place::new();
+    place.write(
+        "mine/link_types/vnic-port.yaml",
+        "schema: link_type/v1\nname: vnic-port\ndescription: A card and its port.\nsource: none\nfrom: vnic\nto: port\nrules:\n  \
+         - name: by address\n    from: {key: \"[from.mac_address]\"}\n    to: {key: \"[to.mac_address]\"}\n",
+    );
+    place.write(
+        "mine/clique_types/instance_ovs.yaml",
+        "schema: clique_type/v1\nname: instance_ovs\ndescription: The ports, too.\nsource: none\nextends: true\npath: [vnic-port]\n",
+    );
+    let (code, text) = place.run(&["test", "--specs", "mine", "--no-coverage", "instance_ovs"]);
+    assert!(code == 1 && text.contains("give it a test of its own"), "{text}");
+    place.write(
+        "mine/clique_types/instance_ovs.test.yaml",
+        "schema: test/v1\nof: {clique_type: instance_ovs}\ncases:\n  - name: no card, no port\n    environment: {distribution: Debian, version: zed, \
+         mechanism_drivers: [OVS], type_drivers: [vxlan]}\n    objects: [{type: instance, id: i1, name: one}]\n    expect: {none: true}\n",
+    );
+    let (code, text) = place.run(&["test", "--specs", "mine", "--no-coverage", "instance_ovs"]);
+    assert!(code == 0 && text.contains("left out ") && text.contains("adds to what they test"), "{text}");
+}

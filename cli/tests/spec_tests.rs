@@ -227,6 +227,27 @@ fn update_rewrites_only_what_differs() {
 }
 
 #[test]
+fn update_ends_with_tests_that_pass_whatever_they_expected() {
+    for expect in [
+        "{objects_exact: []}",
+        "{objects_exact: [{type: thing, id: x}, {type: thing, id: y}], outcome: incomplete}",
+        "\n  objects_exact:\n    - {type: thing, id: x}\n  outcome: incomplete",
+        "\n  objects_exact:\n    - {type: thing, id: x}\n    - {type: thing, id: y}",
+    ] {
+        let specs = Specs::one(&format!("{TWO}\nexpect: {expect}"));
+        let output = specs.run(&["--update", "things.test"]);
+        let text = specs.read("fetchers/things.test.yaml");
+        assert!(output.status.success(), "{expect}: {}\n{text}", String::from_utf8_lossy(&output.stderr));
+        assert!(specs.things().0 && text.contains("id: b"), "{expect}: {text}\n{}", specs.things().1);
+    }
+    // An outcome that is added, and entries that are added where it stands.
+    let silent = "answers: {commands: [{run: cat /things, error: timeout}]}";
+    let specs = Specs::one(&format!("{silent}\nexpect:\n  objects_exact:\n    - {{type: thing, id: x}}"));
+    assert!(specs.run(&["--update", "things.test"]).status.success());
+    assert!(specs.things().0, "{}", specs.read("fetchers/things.test.yaml"));
+}
+
+#[test]
 fn watch_runs_again_when_a_file_changes() {
     let specs = Specs::one(&format!("{TWO}\nexpect: {{objects: [{{type: thing, id: z}}]}}"));
     let mut child = specs

@@ -9,6 +9,7 @@ use crate::{
     embedded,
     failure::{Exit, Failure},
     session::{Session, read_layer},
+    show,
 };
 
 /// What is to be checked.
@@ -48,10 +49,13 @@ pub fn check(session: &Session, args: &args::Check) -> Result<(), Failure> {
     print!("{text}");
     let (n_errors, n_warnings) = (count(&found, Severity::Error), count(&found, Severity::Warning));
     if args.format == Report::Text {
-        println!("{}: {n_errors} errors, {n_warnings} warnings", catalogue.says(&asked, &loaded));
+        let errors = show::count(n_errors, "error", "errors");
+        let warnings = show::count(n_warnings, "warning", "warnings");
+        println!("{}: {errors}, {warnings}", catalogue.says(&asked, &loaded));
         let elsewhere = count(&loaded.diagnostics, Severity::Error) - n_errors;
         if elsewhere > 0 {
-            println!("other files have {elsewhere} errors; `calipso check FOLDER` shows them");
+            let errors = show::count(elsewhere, "error", "errors");
+            println!("other files have {errors}; `calipso check FOLDER` shows them");
         }
     }
     if n_errors > 0 || (args.strict && n_warnings > 0) {
@@ -191,7 +195,7 @@ impl Catalogue {
     fn says(&self, asked: &Asked, loaded: &Loaded) -> String {
         let over = if self.is_over { " over the built-in ones" } else { "" };
         if asked.has_folder || asked.files.is_empty() {
-            format!("{} specs checked{over}", self.n_own(asked, loaded))
+            format!("{} checked{over}", show::count(self.n_own(asked, loaded), "spec", "specs"))
         } else {
             match asked.files.len() {
                 1 => format!("1 file checked{over}"),

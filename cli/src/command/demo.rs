@@ -16,6 +16,7 @@ use crate::{
     },
     embedded,
     failure::{Exit, Failure},
+    output::marked,
     session::{Session, store_failure},
     show,
 };
@@ -34,7 +35,9 @@ pub async fn run(session: &Session, args: &Demo) -> Result<(), Failure> {
     let specs = Arc::new(session.specs()?.specs);
     let store = session.store().await?;
     let title = |text: &str| {
-        println!("\n── {text} {}\n", "─".repeat(session.width.min(110).saturating_sub(text.chars().count() + 4)))
+        let (bold, plain) = if session.colour { ("\u{1b}[1m", "\u{1b}[0m") } else { ("", "") };
+        let rest = "─".repeat(session.width.min(110).saturating_sub(text.chars().count() + 4));
+        println!("\n{bold}── {text} {rest}{plain}\n")
     };
 
     for (recording, text) in [("before", "A scan of a recorded cloud"), ("after", "The same cloud a little later")] {
@@ -79,7 +82,8 @@ pub async fn run(session: &Session, args: &Demo) -> Result<(), Failure> {
 
     title("What changed between the two revisions");
     let difference = store.diff("demo", 1, 2).await.map_err(store_failure)?;
-    print!("{}", diff::text(&session, store.as_ref(), "demo", &difference, false, Shape::Table).await?);
+    let text = diff::text(&session, store.as_ref(), "demo", &difference, false, Shape::Table).await?;
+    print!("{}", marked(&text, session.colour));
 
     title("Look around");
     match &args.keep {
@@ -97,7 +101,7 @@ pub async fn run(session: &Session, args: &Demo) -> Result<(), Failure> {
             }
         }
         None => println!(
-            "`calipso demo --keep demo.db` keeps the store; then CALIPSO_STORE=demo.db calipso get objects demo -o tree"
+            "`calipso demo --keep demo.db` does the same, keeps the store, and lists commands to look around with."
         ),
     }
     Ok(())

@@ -10,7 +10,7 @@ use crate::{
     args::{self, Shape},
     command::changes,
     failure::{Exit, Failure},
-    output::{json, printable, yaml},
+    output::{json, marked, printable, yaml},
     session::{Session, store_failure},
 };
 
@@ -30,7 +30,8 @@ pub async fn run(session: &Session, args: &args::Diff) -> Result<(), Failure> {
     let to = args.to.unwrap_or(current);
     let from = args.from.unwrap_or_else(|| to.saturating_sub(1));
     let diff = store.diff(&args.environment, from, to).await.map_err(store_failure)?;
-    print!("{}", text(session, store.as_ref(), &args.environment, &diff, args.all, args.out.output).await?);
+    let text = text(session, store.as_ref(), &args.environment, &diff, args.all, args.out.output).await?;
+    print!("{}", marked(&text, session.colour && args.out.output == Shape::Table));
     if diff.is_empty() { Ok(()) } else { Err(Failure::quiet(Exit::Findings)) }
 }
 
@@ -58,7 +59,7 @@ pub async fn text(
             Ok(if shape == Shape::Json { json(&data) } else { yaml(&data) })
         }
         Shape::Table | Shape::Tree if all => Ok(changes::everything(diff, &|object| names.title(object))),
-        Shape::Table | Shape::Tree => Ok(folded(session.table_width, diff, &found, &names)),
+        Shape::Table | Shape::Tree => Ok(folded(session.table_width, environment, diff, &found, &names)),
     }
 }
 
@@ -233,7 +234,7 @@ fn moved(units: &[Unit]) -> Option<(&str, &str)> {
 }
 
 /// Causes, with what follows from each counted.
-fn folded(width: usize, diff: &Diff, found: &Causes, names: &Names<'_>) -> String {
+fn folded(width: usize, environment: &str, diff: &Diff, found: &Causes, names: &Names<'_>) -> String {
     if diff.is_empty() {
         return format!("revision {} → {}: no difference\n", diff.from, diff.to);
     }
@@ -286,7 +287,8 @@ fn folded(width: usize, diff: &Diff, found: &Causes, names: &Names<'_>) -> Strin
             changes::listed(&mut text, width, &format!("    {mark} "), &counted);
         }
     }
-    text.push_str("\n`--all` shows each object, link and clique that differs\n");
+    let command = format!("calipso diff {} {} {} --all", environment, diff.from, diff.to);
+    text.push_str(&format!("\n`{command}` shows each object, link and clique that differs\n"));
     text
 }
 

@@ -75,6 +75,9 @@ pub async fn run(session: &Session, what: &Env) -> Result<(), Failure> {
                 std::io::stdin()
                     .read_line(&mut line)
                     .map_err(|error| Failure::usage(format!("cannot read the answer: {error}")))?;
+                if line.is_empty() {
+                    eprint!("\n");
+                }
                 if line.trim() != name {
                     return Err(Failure::usage("nothing was removed").help("`--yes` does not ask"));
                 }
@@ -97,17 +100,23 @@ async fn add(session: &Session, args: &args::EnvAdd) -> Result<(), Failure> {
         let place = Place::role(found.name.clone(), role.clone());
         let secrets = References::new(&session.settings);
         if let Err(wrong) = filled_in(&connection.spec, &connection.config, &place, &secrets, &scrubber) {
-            problems.extend(wrong.into_iter().map(|problem| format!("{role}.{}: {}", problem.field, problem.sentence)));
+            problems.extend(wrong.into_iter().map(|problem| {
+                // The sentence may begin with the field itself.
+                let sentence =
+                    problem.sentence.strip_prefix(&format!("{}: ", problem.field)).unwrap_or(&problem.sentence);
+                format!("{role}.{}: {sentence}", problem.field)
+            }));
         }
     }
     if !problems.is_empty() {
-        return Err(Failure::usage(format!("the connections are not complete:\n  {}", problems.join("\n  ")))
-            .help("give fields with `--set ROLE.FIELD=VALUE`"));
+        return Err(Failure::usage(format!("the connections cannot be used:\n  {}", problems.join("\n  ")))
+            .help("a field is given with `--set ROLE.FIELD=VALUE`; the variable of an `env:NAME` has to be set, the file of a `file:PATH` to be there"));
     }
     let store = session.store().await?;
     may_be_made(store.as_ref(), &found.name).await?;
+    let was_there = store.environment(&found.name).await.is_ok();
     store.put_environment(&found, Expect::Anything).await.map_err(store_failure)?;
-    println!("added {}", found.name);
+    println!("{} {}", if was_there { "replaced" } else { "added" }, found.name);
     for warning in &plan.warnings {
         println!("warning: {}", printable(warning));
     }
@@ -150,7 +159,7 @@ async fn test(session: &Session, name: &str, role: Option<&str>) -> Result<(), F
             ]
         })
         .collect();
-    print!("{}", fitted(&["ROLE", "RESULT", "TEST", ""], &rows, session.table_width));
+    print!("{}", fitted(&["ROLE", "RESULT", "TEST", "WHAT IT SAYS"], &rows, session.table_width));
     let failed: Vec<_> = results.iter().filter(|line| !line.ok).collect();
     if failed.is_empty() {
         return Ok(());

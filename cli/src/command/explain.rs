@@ -46,7 +46,9 @@ pub async fn run(session: &Session, what: &ExplainWhat) -> Result<(), Failure> {
                     };
                     println!("  {since}");
                     let names: Vec<&str> = member.contribution.keys().map(AsRef::as_ref).collect();
-                    println!("  attributes: {}", names.join(", "));
+                    let mut text = String::new();
+                    changes::listed(&mut text, session.width, "  attributes: ", &names.join(", "));
+                    print!("{text}");
                 }
             }
             Ok(())
@@ -193,8 +195,8 @@ async fn dangling(
             cells.push(match usual {
                 None => String::new(),
                 Some(Usual::LinkedOtherwise) => "is linked otherwise".to_owned(),
-                Some(Usual::Alternative(other)) => format!("has a {other} instead"),
-                Some(Usual::LikeOthers) => "as most of its like".to_owned(),
+                Some(Usual::Alternative(other)) => format!("is linked by {other} instead"),
+                Some(Usual::LikeOthers) => "like most of its kind".to_owned(),
             });
         }
         cells

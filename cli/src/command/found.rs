@@ -63,13 +63,16 @@ pub fn list(shape: Shape, width: usize, found: &[Object], stale: &StaleSince, te
     show::list_within(shape, width, found, &header, row, |object| Value::Map(object.doc.clone()))
 }
 
-/// The attribute that holds a text, where neither name nor id does.
+/// What holds a text: the name, the id, or else an attribute.
 fn reason(object: &Object, text: &str) -> String {
     let text = text.to_lowercase();
     let holds = |value: &str| value.to_lowercase().contains(&text);
     let name = object.text("object_name").unwrap_or_default();
-    if holds(object.name()) || holds(name) || holds(&object.key.id) {
-        return String::new();
+    if holds(object.name()) || holds(name) {
+        return "name".to_owned();
+    }
+    if holds(&object.key.id) {
+        return "id".to_owned();
     }
     let fields = object.doc.iter().filter(|(name, _)| !["id_path", "name_path", "parent_id"].contains(&&**name));
     let mut best: Option<(usize, String)> = None;
@@ -105,7 +108,7 @@ pub fn unknown<'k>(what: &str, name: &str, known: impl Iterator<Item = &'k str>)
         let mut all: Vec<&str> =
             near.iter().map(|(_, known)| *known).filter(|known| !known.ends_with("_folder")).collect();
         all.sort_unstable();
-        return failure.help(format!("there are {}", all.join(", ")));
+        return failure.help(format!("there are {}; what specs of yours declare needs `--specs DIR`", all.join(", ")));
     }
     failure.help(format!("did you mean {}?", like.join(" or ")))
 }

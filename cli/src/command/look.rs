@@ -66,7 +66,7 @@ pub async fn get(session: &Session, what: &args::Get) -> Result<(), Failure> {
                         let count = |written: u64, removed: u64| format!("+{written} -{removed}");
                         vec![
                             entry.revision.to_string(),
-                            entry.at.to_string(),
+                            show::second(&entry.at),
                             count(entry.written.objects, entry.removed.objects),
                             count(entry.written.links, entry.removed.links),
                             count(entry.written.cliques, entry.removed.cliques),
@@ -123,7 +123,7 @@ pub async fn get(session: &Session, what: &args::Get) -> Result<(), Failure> {
                             .map_or(0, <[Value]>::len);
                         vec![
                             entry.id.to_string(),
-                            entry.at.to_string(),
+                            show::second(&entry.at),
                             entry.revision.to_string(),
                             failures.to_string(),
                         ]
@@ -216,8 +216,23 @@ async fn objects(session: &Session, store: &dyn Store, args: &args::GetObjects) 
         print!("{}", show::tree(&found, &stale));
         return Ok(());
     }
+    if found.is_empty() {
+        return nothing(store, environment, args.out.output, "object").await;
+    }
     print!("{}", found::list(args.out.output, session.table_width, &found, &stale, None));
     Ok(())
+}
+
+/// Nothing fits: data say so by an empty list, and people read why.
+async fn nothing(store: &dyn Store, environment: &str, shape: Shape, what: &str) -> Result<(), Failure> {
+    if matches!(shape, Shape::Json | Shape::Yaml) {
+        print!("{}", show::value(shape, &Value::list(Vec::new())));
+    }
+    if store.current(environment).await.map_err(store_failure)? == 0 {
+        return Err(Failure::new(Exit::Findings, format!("nothing is known of `{environment}` yet"))
+            .help(format!("look at it first: `calipso scan {environment}`")));
+    }
+    Err(Failure::new(Exit::Findings, format!("no {what} of `{environment}` is like that")))
 }
 
 /// Adds what the objects lie below, so that a tree of some of them is a tree.
@@ -278,8 +293,22 @@ async fn links(session: &Session, store: &dyn Store, args: &args::GetLinks) -> R
     let ends = found.iter().filter(|_| table).flat_map(|link| [&link.source, &link.target]).collect();
     let names = names(store, environment, args.revision, ends).await?;
     let stale = if table { stale(store, environment, args.revision).await? } else { StaleSince::new() };
+    if found.is_empty() {
+        return nothing(store, environment, args.out.output, "link").await;
+    }
+    // A card is called `eth1` on every host: then its id says which.
+    let mut called: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for (key, name) in &names {
+        *called.entry((&*key.object_type, name.as_str())).or_default() += 1;
+    }
     let end = |key: &ObjectKey| {
-        let name = names.get(key).map_or(&*key.id, String::as_str);
+        let name = match names.get(key) {
+            None => key.id.to_string(),
+            Some(name) if called.get(&(&*key.object_type, name.as_str())).is_some_and(|times| *times > 1) => {
+                if key.id.contains(name.as_str()) { key.id.to_string() } else { format!("{name} ({})", key.id) }
+            }
+            Some(name) => name.clone(),
+        };
         format!("{name}{}", if stale.contains_key(key) { " [stale]" } else { "" })
     };
     print!(
@@ -321,12 +350,21 @@ async fn cliques(session: &Session, store: &dyn Backend, args: &args::GetCliques
         types: args.types.iter().map(|name| Str::from(name.as_str())).collect(),
         ..CliqueQuery::default()
     };
-    let (found, rest) = pages!(args.limit, page => store.cliques(environment, args.revision, &query, &page));
+    let (mut found, rest) = pages!(args.limit, page => store.cliques(environment, args.revision, &query, &page));
     more(rest, args.limit);
+    if found.is_empty() {
+        return nothing(store, environment, args.out.output, "clique").await;
+    }
     let table = matches!(args.out.output, Shape::Table | Shape::Tree);
     let focal = found.iter().filter(|_| table).map(|clique| &clique.focal_point).collect();
     let names = names(store, environment, args.revision, focal).await?;
     let stale = if table { stale(store, environment, args.revision).await? } else { StaleSince::new() };
+    if table {
+        found.sort_by_cached_key(|clique| {
+            let key = clique.focal_point.clone();
+            (key.object_type.clone(), names.get(&key).cloned(), key)
+        });
+    }
     print!(
         "{}",
         show::list_within(
@@ -526,12 +564,15 @@ async fn make(
 /// Unknown environment.
 pub async fn search(session: &Session, args: &args::Search) -> Result<(), Failure> {
     let store = session.store().await?;
-    let found = store.search(&args.environment, None, &args.text, args.limit).await.map_err(store_failure)?;
+    let mut found = store.search(&args.environment, None, &args.text, args.limit).await.map_err(store_failure)?;
     if found.is_empty() {
         return Err(Failure::new(
             Exit::Findings,
             format!("nothing in `{}` is found by `{}`", args.environment, args.text),
         ));
+    }
+    if args.out.output == Shape::Table {
+        found.sort_by(|a, b| (&a.key.object_type, a.name(), &a.key).cmp(&(&b.key.object_type, b.name(), &b.key)));
     }
     let stale = stale(store.as_ref(), &args.environment, None).await?;
     print!("{}", found::list(args.out.output, session.table_width, &found, &stale, Some(&args.text)));

@@ -58,6 +58,8 @@ pub fn new(session: &Session, kind: &str, name: &str, dir: Option<&Path>) -> Res
         // The ends of the keys first: they have the shorter words in them.
         text.replace("KEY-OF-FROM", &ends.key.replace("END", "from"))
             .replace("KEY-OF-TO", &ends.key.replace("END", "to"))
+            // Where the host is a part of the key, the same name on another host is another one.
+            .replace("SECOND", if ends.key.contains("host") { "one" } else { "second" })
             .replace("FROM", &ends.from)
             .replace("TO", &ends.to)
             .replace("NAME", name)

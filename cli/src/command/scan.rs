@@ -38,6 +38,10 @@ pub async fn run(session: &Session, args: &args::Scan) -> Result<(), Failure> {
     let specs = Arc::new(session.specs_of(store.as_ref(), &args.environment).await?.specs);
     let found = match (&args.replay, store.environment(&args.environment).await) {
         (_, Ok(found)) => found,
+        (Some(_), Err(StoreError::NotFound { .. })) if args.object.is_some() => {
+            return Err(Failure::usage(format!("nothing is known of `{}` yet", args.environment))
+                .help("replay the whole recording first, without `--object`"));
+        }
         (Some(dir), Err(StoreError::NotFound { .. })) => {
             let found = recorded_environment(dir, &args.environment)?;
             may_be_made(store.as_ref(), &found.name).await?;
@@ -143,10 +147,7 @@ pub async fn perform(
     let mut recorder = None;
     let live = Arc::new(Live::new());
     let door: Arc<dyn Door> = match (wanted.replay, wanted.record) {
-        (Some(dir), _) => {
-            let recording = Recording::read(dir).map_err(|error| Failure::usage(error.to_string()))?;
-            Arc::new(Once::new(Replay::new(recording)))
-        }
+        (Some(dir), _) => Arc::new(Once::new(Replay::new(recording(dir)?))),
         (None, Some(dir)) => {
             let meta = Meta {
                 tool: format!("calipso {}", env!("CARGO_PKG_VERSION")),
@@ -216,10 +217,33 @@ pub async fn perform(
     Ok(Scanned { report, recorded })
 }
 
+/// A recording.
+///
+/// # Errors
+/// It cannot be read.
+pub fn recording(dir: &Path) -> Result<Recording, Failure> {
+    if dir.join("meta.json").is_file() {
+        return Recording::read(dir).map_err(|error| Failure::usage(error.to_string()));
+    }
+    let failure = Failure::usage(format!("`{}` is no recording: there is no meta.json in it", dir.display()));
+    let mut below: Vec<String> = std::fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.join("meta.json").is_file())
+        .map(|path| path.display().to_string())
+        .collect();
+    below.sort();
+    Err(failure.help(if below.is_empty() {
+        "a recording is a folder that `calipso scan ENVIRONMENT --record DIR` has written".to_owned()
+    } else {
+        format!("recordings in it are {}", below.join(", "))
+    }))
+}
+
 /// The environment that a recording tells of, under another name.
 fn recorded_environment(dir: &Path, name: &str) -> Result<Environment, Failure> {
-    let recording = Recording::read(dir).map_err(|error| Failure::usage(error.to_string()))?;
-    environment_of(&recording, name).ok_or_else(|| {
+    environment_of(&recording(dir)?, name).ok_or_else(|| {
         Failure::usage(format!("the recording in `{}` does not say of which environment it is", dir.display()))
             .help(format!("add the environment first: `calipso env add {name} …`"))
     })
@@ -314,7 +338,9 @@ pub fn summary(report: &ScanReport, width: usize, all: bool) -> String {
     ];
     for (what, count, changed, listed) in rows {
         text.push_str(&format!("{what:8} {count:>7}   ({changed})\n"));
-        changes::listed(&mut text, width, "         ", &printable(&listed));
+        if !listed.is_empty() {
+            changes::listed(&mut text, width, "         ", &printable(&listed));
+        }
     }
     if !report.sources.is_empty() {
         text.push('\n');

@@ -15,11 +15,12 @@ use calipso_api::{
 };
 use calipso_pipeline::work::{self, Doors, LayeredSpecs, Parts, Worker, live_doors};
 use calipso_store::Backend;
-use calipso_transport::{Recording, Replay};
+use calipso_transport::Replay;
 use calipso_vault::Keys;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    command::scan::recording,
     connections::{Bounded, Bounds, Connections, accept_failed},
     directory::directory,
     failure::{Exit, Failure},
@@ -117,7 +118,7 @@ fn on_own_threads(worker: Worker, stop: CancellationToken) -> tokio::sync::onesh
 /// Who is asked, and whether that is the living world.
 fn doors(settings: &Settings) -> Result<(Doors, bool), Failure> {
     let Some(folder) = settings.path("replay") else { return Ok((live_doors(settings.is_on("unix_sockets")), true)) };
-    let recording = Recording::read(&folder).map_err(|error| Failure::usage(error.to_string()))?;
+    let recording = recording(&folder)?;
     eprintln!("every environment is answered by the recording in {}", folder.display());
     Ok((Arc::new(move |_| Arc::new(Replay::new(recording.clone()))), false))
 }

@@ -7,7 +7,7 @@ use calipso_spec::diag;
 use crate::{
     args,
     failure::{Exit, Failure},
-    output::table,
+    output::fitted,
     session::Session,
 };
 
@@ -15,13 +15,13 @@ use crate::{
 ///
 /// # Errors
 /// There is no such code.
-pub fn explain_code(code: &str) -> Result<(), Failure> {
+pub fn explain_code(code: &str, width: usize) -> Result<(), Failure> {
     if code == "codes" {
         let rows: Vec<Vec<String>> = diag::CODES
             .iter()
             .map(|code| vec![code.code.to_owned(), code.severity.as_str().to_owned(), code.title.to_owned()])
             .collect();
-        print!("{}", table(&["CODE", "SEVERITY", "WHAT IT FINDS"], &rows));
+        print!("{}", fitted(&["CODE", "SEVERITY", "WHAT IT FINDS"], &rows, width));
         return Ok(());
     }
     match diag::explain(code) {
@@ -30,7 +30,10 @@ pub fn explain_code(code: &str) -> Result<(), Failure> {
             Ok(())
         }
         None => {
-            let near = calipso_expr::nearest(code, diag::CODES.iter().map(|known| known.code));
+            // Without its first half, or misspelt.
+            let ending =
+                || diag::CODES.iter().map(|known| known.code).find(|known| known.ends_with(&format!("/{code}")));
+            let near = calipso_expr::nearest(code, diag::CODES.iter().map(|known| known.code)).or_else(ending);
             let failure = Failure::usage(format!("no diagnostic has the code `{code}`"));
             Err(match near {
                 Some(near) => failure.help(format!("did you mean `{near}`?")),
@@ -63,7 +66,9 @@ pub fn schema(session: &Session, args: &args::Schema) -> Result<(), Failure> {
             }
             println!("{} schemas written to {}", schemas.len(), dir.display());
             let (place, way) = way_to(dir, session.settings.list("specs"));
-            println!("an editor finds them by the first line of a spec; in a file in {place} this is");
+            println!(
+                "an editor finds the schema by the first line of a spec; `spec new` writes it, and in {place} it is"
+            );
             println!("# yaml-language-server: $schema={way}/fetcher.schema.json");
         }
         _ => {

@@ -1,5 +1,6 @@
 //! `test`: runs the tests beside specs; no store, no network.
 
+mod extended;
 mod mutate;
 mod print;
 mod recorded;
@@ -15,6 +16,7 @@ use crate::{
     args::{self, Shape, TestFormat},
     failure::{Exit, Failure},
     session::Session,
+    show,
 };
 
 pub use recorded::from_recording;
@@ -31,19 +33,24 @@ pub fn test(session: &Session, args: &args::Test) -> Result<(), Failure> {
 }
 
 fn once(session: &Session, args: &args::Test) -> Result<(), Failure> {
+    if args.update {
+        return update::update(session, args.filter.as_deref());
+    }
     let loaded = session.load()?;
     if loaded.has_errors() {
         return Err(broken(session, args, &loaded));
     }
+    let mut loaded = loaded;
     if args.mutate {
+        if !loaded.extended.is_empty() {
+            let outgrown = extended::take_outgrown(&loaded.extended, &mut run(&loaded, None)?);
+            extended::leave_out(&mut loaded.tests, &outgrown);
+        }
         return mutate::mutate(session, args, &loaded);
     }
-    let tests = chosen(&loaded.tests, args.filter.as_deref());
-    let report = run_spec_tests(&loaded.specs, &loaded.parsers, &tests, Some(Path::new("")), None)
-        .map_err(|problem| Failure::new(Exit::Bug, problem))?;
-    if args.update {
-        return update::update(&loaded, &report);
-    }
+    let mut report = run(&loaded, args.filter.as_deref())?;
+    let outgrown = extended::take_outgrown(&loaded.extended, &mut report);
+    let left_out = extended::told(&loaded.left_out, &outgrown, args.filter.as_deref());
     // Coverage says something of the whole only.
     let is_whole = !args.no_coverage && args.filter.is_none();
     let unreached = if is_whole { &report.unreached[..] } else { &[][..] };
@@ -53,11 +60,21 @@ fn once(session: &Session, args: &args::Test) -> Result<(), Failure> {
     match (args.format, args.shape()) {
         (TestFormat::Github, _) => print!("{}", print::github(&report, unreached)),
         (TestFormat::Text, Shape::Table | Shape::Tree) => {
-            print!("{}", print::text(&report, unreached, &loaded.left_out))
+            print!("{}", print::text(&report, unreached, &left_out));
+            print!("{}", extended::advice(&loaded.extended, &report));
         }
-        (TestFormat::Text, shape) => print!("{}", print::data(&report, unreached, &loaded.left_out, shape)),
+        (TestFormat::Text, shape) => {
+            let files = extended::files(&loaded.left_out, &outgrown);
+            print!("{}", print::data(&report, unreached, &files, shape))
+        }
     }
     verdict(&report, unreached.len())
+}
+
+fn run(loaded: &Loaded, filter: Option<&str>) -> Result<TestReport, Failure> {
+    let tests = chosen(&loaded.tests, filter);
+    run_spec_tests(&loaded.specs, &loaded.parsers, &tests, Some(Path::new("")), None)
+        .map_err(|problem| Failure::new(Exit::Bug, problem))
 }
 
 /// Specs with errors: said in the form that was asked for, as nothing could be run.
@@ -108,8 +125,13 @@ fn verdict(report: &TestReport, n_unreached: usize) -> Result<(), Failure> {
         return Err(Failure::new(Exit::Findings, "no test was run").help("tests lie beside specs, as NAME.test.yaml"));
     }
     if n_failed > 0 || n_unreached > 0 || n_idle > 0 {
-        let idle = if n_idle > 0 { format!(", nothing asked for {n_idle} answers") } else { String::new() };
-        let message = format!("{n_failed} tests failed, {n_unreached} branches are not reached{idle}");
+        let parts = [
+            (n_failed, format!("{} failed", show::count(n_failed, "test", "tests"))),
+            (n_unreached, format!("{} not reached", show::count(n_unreached, "branch is", "branches are"))),
+            (n_idle, format!("nothing asked for {}", show::count(n_idle, "answer", "answers"))),
+        ];
+        let said: Vec<String> = parts.into_iter().filter(|(n, _)| *n > 0).map(|(_, text)| text).collect();
+        let message = said.join(", ");
         return Err(Failure::new(Exit::Findings, message));
     }
     Ok(())

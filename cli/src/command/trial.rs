@@ -8,11 +8,11 @@ use calipso_pipeline::{
 };
 use calipso_spec::checked::At;
 use calipso_store::{Backend, Expect, Store};
-use calipso_transport::{Door, Live, Once, Recording, Replay, Scrubber};
+use calipso_transport::{Door, Live, Once, Replay, Scrubber};
 
 use crate::{
     args::{Shape, Try},
-    command::scan::{Wanted, environment_of, perform, planned},
+    command::scan::{Wanted, environment_of, perform, planned, recording},
     failure::{Exit, Failure},
     output::printable,
     secrets::References,
@@ -52,8 +52,8 @@ async fn recorded(session: &Session, args: &Try, dir: &Path) -> Result<(Trial, S
     let folder = tempfile::tempdir()
         .map_err(|error| Failure::new(Exit::Bug, format!("cannot make a temporary folder: {error}")))?;
     let session = session.with_store(folder.path().join("store.db"));
-    let recording = Recording::read(dir).map_err(|error| Failure::usage(error.to_string()))?;
-    let about = environment_of(&recording, "recorded").ok_or_else(|| {
+    let recorded = recording(dir)?;
+    let about = environment_of(&recorded, "recorded").ok_or_else(|| {
         Failure::usage(format!("the recording in `{}` does not say of which environment it is", dir.display()))
             .help("name the environment, too: `calipso try FETCHER ENVIRONMENT --replay DIR`")
     })?;
@@ -75,10 +75,7 @@ async fn tried(session: &Session, args: &Try, store: &Arc<dyn Backend>, name: &s
     let plan = planned(&specs, &found)?;
     let live = Arc::new(Live::new());
     let door: Arc<dyn Door> = match &args.replay {
-        Some(dir) => {
-            let recording = Recording::read(dir).map_err(|error| Failure::usage(error.to_string()))?;
-            Arc::new(Once::new(Replay::new(recording)))
-        }
+        Some(dir) => Arc::new(Once::new(Replay::new(recording(dir)?))),
         None => Arc::new(Once::new(Arc::clone(&live))),
     };
     let references = References::new(&session.settings);
@@ -99,10 +96,17 @@ async fn tried(session: &Session, args: &Try, store: &Arc<dyn Backend>, name: &s
     trial.map_err(|error| failure(&error, specs.fetchers.keys()))
 }
 
+/// A fetcher that is called like that: nearly so, or with more words.
+fn near<'a>(name: &str, fetchers: impl Iterator<Item = &'a Str>) -> Option<&'a str> {
+    let known: Vec<&str> = fetchers.map(|name| &**name).collect();
+    let longer = || known.iter().copied().find(|known| name.len() >= 3 && known.contains(name));
+    calipso_expr::nearest(name, known.iter().copied()).or_else(longer)
+}
+
 fn failure<'a>(error: &TrialError, fetchers: impl Iterator<Item = &'a Str>) -> Failure {
     let help = match error {
         TrialError::Store(_) => return Failure::new(Exit::Store, error.to_string()),
-        TrialError::NoFetcher(name) => match calipso_expr::nearest(name, fetchers.map(|name| &**name)) {
+        TrialError::NoFetcher(name) => match near(name, fetchers) {
             Some(near) => format!("did you mean `{near}`? A fetcher of yours needs `--specs DIR`"),
             None => "a fetcher of yours needs `--specs DIR`".to_owned(),
         },

@@ -1,6 +1,7 @@
 //! From text to our own tree: the one module that knows minijinja, which parses.
 
 mod calls;
+mod stray;
 
 use std::sync::Arc;
 
@@ -150,6 +151,10 @@ pub(crate) fn parse(source: &str, names: &dyn Names) -> Result<Node, Vec<ExprErr
         let message = "this expression is nested too deeply";
         return Err(vec![ExprError::new(ExprErrorKind::NotAllowed, place, place + 1, message)]);
     }
+    // Braces have a message of their own.
+    if let Some(error) = stray::find(source).filter(|_| !source.contains("{{")) {
+        return Err(vec![error]);
+    }
     let tree = parse_expr(source).map_err(|error| vec![unparsed(source, &error)])?;
     let mut reader = Reader { source, names, errors: Vec::new(), depth: 0 };
     let node = reader.node(&tree);
@@ -201,7 +206,9 @@ fn unparsed(source: &str, error: &minijinja::Error) -> ExprError {
     let boundary =
         |place: usize| (0..=place.min(source.len())).rev().find(|at| source.is_char_boundary(*at)).unwrap_or(0);
     let message = error.detail().map_or_else(|| "this is no expression".to_owned(), ToOwned::to_owned);
-    ExprError::new(ExprErrorKind::Syntax, boundary(range.start), boundary(range.end), message)
+    let found = ExprError::new(ExprErrorKind::Syntax, boundary(range.start), boundary(range.end), message);
+    let assigns = source.get(boundary(range.start)..).is_some_and(|rest| rest.trim_start().starts_with('='));
+    if assigns { found.help("write `==` to compare") } else { found }
 }
 
 struct Reader<'n> {
@@ -217,6 +224,23 @@ fn whole_span(span: Span) -> (usize, usize) {
 
 fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     nearest(name, known).map(|near| format!("did you mean `{near}`?"))
+}
+
+/// What other languages call something that is here.
+fn usual(what: &str, name: &str) -> Option<String> {
+    let here = match (what, name) {
+        (_, "len" | "count" | "size") => "length",
+        (_, "str" | "to_string" | "tostring" | "to_text") => "string",
+        (_, "to_int" | "toint" | "integer" | "number" | "parse_int") => "int",
+        (_, "to_lower" | "lowercase" | "downcase") => "lower",
+        (_, "to_upper" | "uppercase" | "upcase") => "upper",
+        (_, "to_json" | "json" | "dumps") => "tojson",
+        (_, "fromjson" | "parse_json" | "loads") => "from_json",
+        (_, "uniq" | "unique") => "distinct",
+        (_, "strip") => "trim",
+        _ => return None,
+    };
+    Some(format!("write `value | {here}`"))
 }
 
 impl Reader<'_> {
@@ -277,8 +301,9 @@ impl Reader<'_> {
         place: (usize, usize),
         known: impl IntoIterator<Item = &'static str>,
     ) -> Kind {
-        let help = did_you_mean(name, known);
-        self.error(ExprErrorKind::UnknownFilter, place, format!("no {what} is named `{name}`")).help = help;
+        let help = usual(what, name).or_else(|| did_you_mean(name, known));
+        let help = help.unwrap_or_else(|| format!("docs/reference/expressions.md lists every {what}"));
+        self.error(ExprErrorKind::UnknownFilter, place, format!("no {what} is named `{name}`")).help = Some(help);
         Kind::Const(Value::Null)
     }
 

@@ -118,11 +118,12 @@ pub fn plan(specs: &Arc<Specs>, environment: &Environment) -> Result<Plan, PlanE
     let variance = covering(&distribution, environment).cloned();
     if variance.is_none() {
         warnings.push(format!(
-            "no variance of {} {} covers mechanism drivers [{}] with type drivers [{}]",
+            "no variance of {} {} covers mechanism drivers [{}] with type drivers [{}]; it has {}",
             distribution.head.name,
             environment.version,
             environment.mechanism_drivers.join(", "),
             environment.type_drivers.join(", "),
+            variances(&distribution, &environment.version),
         ));
     }
     let mut connections = BTreeMap::new();
@@ -148,16 +149,15 @@ pub fn plan(specs: &Arc<Specs>, environment: &Environment) -> Result<Plan, PlanE
         schedule.stages.iter().enumerate().flat_map(|(stage, names)| names.iter().map(move |name| (stage, name)));
     let reached = reached(&chosen);
     let mut fetchers = Vec::new();
+    // Roles without a connection, and the fetchers that need them.
+    let mut needed: BTreeMap<Str, Vec<Str>> = BTreeMap::new();
     for (stage, name) in staged {
         let Some(fetcher) = by_name.get(name).map(|fetcher| Arc::clone(fetcher)) else { continue };
         let roles = roles_of(&fetcher.steps);
         let missing = roles.iter().filter(|role| !connections.contains_key(*role));
         // Whatever never gets a parent here needs nothing.
         for role in missing.filter(|_| reached.contains(&fetcher.under)) {
-            warnings.push(format!(
-                "the environment has no connection for the role {role}, which the fetcher {} needs",
-                fetcher.head.name
-            ));
+            needed.entry(role.clone()).or_default().push(fetcher.head.name.clone());
         }
         fetchers.push(PlannedFetcher {
             settings: select::settings(specs, environment, &fetcher),
@@ -167,6 +167,14 @@ pub fn plan(specs: &Arc<Specs>, environment: &Environment) -> Result<Plan, PlanE
             after: schedule.after.get(name).cloned().unwrap_or_default(),
             fetcher,
         });
+    }
+    for (role, fetchers) in needed {
+        let them = if fetchers.len() == 1 { "fetcher" } else { "fetchers" };
+        let verb = if fetchers.len() == 1 { "needs" } else { "need" };
+        warnings.push(format!(
+            "the environment has no connection for the role {role}, which the {them} {} {verb}",
+            fetchers.join(", ")
+        ));
     }
     let choices = explain::choices(specs, environment, &distribution, &connections);
     let commands: Vec<CommandRule> = distribution.rules_for(environment).cloned().collect();
@@ -191,6 +199,17 @@ pub fn plan(specs: &Arc<Specs>, environment: &Environment) -> Result<Plan, PlanE
         warnings,
         distribution,
     })
+}
+
+/// What a distribution says to have been scanned of a version.
+fn variances(distribution: &Distribution, version: &str) -> String {
+    let said: BTreeSet<String> = distribution
+        .variances
+        .iter()
+        .filter(|known| known.versions.as_ref().is_none_or(|wanted| wanted.holds(version, &distribution.versions)))
+        .map(|known| format!("[{}] with [{}]", known.mechanism_drivers.join(", "), known.type_drivers.join(", ")))
+        .collect();
+    if said.is_empty() { "none".to_owned() } else { said.into_iter().collect::<Vec<_>>().join(" or ") }
 }
 
 impl Plan {

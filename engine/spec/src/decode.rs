@@ -112,12 +112,46 @@ impl Cx<'_> {
     }
 
     pub fn wrong_type(&mut self, node: &Node, key: &str, wanted: &str) {
-        self.report(
+        let advice = self.advice(node, key, wanted);
+        let diagnostic = self.report(
             "spec/wrong-type",
             &node.range,
             format!("`{key}` is {wanted}, not {}", node.says()),
             format!("expected {wanted}"),
         );
+        diagnostic.help = advice;
+    }
+
+    /// How a value of a wrong type is usually meant.
+    fn advice(&self, node: &Node, key: &str, wanted: &str) -> Option<String> {
+        let written = self.text.get(node.range.clone()).unwrap_or_default();
+        let is_short = written.len() <= 60 && !written.contains('\n');
+        match (&node.kind, wanted) {
+            (NodeKind::Null, _) => {
+                let behind = self.text.get(node.range.start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+                Some(match behind.trim_start_matches([':', ' ']).strip_prefix('#') {
+                    Some(_) => "what stands behind ` #` is a comment; quote the text if it is none".to_owned(),
+                    None => format!("write a value behind `{key}:`, or remove the key"),
+                })
+            }
+            (NodeKind::Text { .. } | NodeKind::Int(_) | NodeKind::Float(_) | NodeKind::Bool(_), "a list")
+                if is_short =>
+            {
+                Some(format!("write `{key}: [{written}]`"))
+            }
+            (NodeKind::Text { .. }, "a map") if key == "of" => {
+                Some(format!("write `of: {{fetcher: {written}}}`, with the kind of the spec"))
+            }
+            (NodeKind::List(_) | NodeKind::Map(_), "an expression") if is_short && !written.contains('"') => {
+                Some(format!("quote it: `{key}: \"{written}\"`"))
+            }
+            (NodeKind::Text { text, .. }, "`true` or `false`") => match text.to_lowercase().as_str() {
+                "yes" | "on" | "y" => Some("write `true`".to_owned()),
+                "no" | "off" | "n" => Some("write `false`".to_owned()),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 }
 

@@ -48,6 +48,19 @@ pub struct Loaded {
     pub n_specs: usize,
     /// Tests that do not run, as another spec took the place of theirs and brought tests of its own.
     pub left_out: Vec<LeftOut>,
+    /// Tests of specs that a later layer adds to: they may expect exactly what was there before.
+    pub extended: Vec<Extended>,
+}
+
+/// A test of a spec that a later layer adds to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extended {
+    /// The test's file.
+    pub test: Arc<str>,
+    /// The extension.
+    pub by: Arc<str>,
+    /// Whether the extension has tests of its own.
+    pub has_own_tests: bool,
 }
 
 /// A test that does not run.

@@ -1,5 +1,6 @@
 //! YAML with positions: text to a tree whose keys and values carry byte ranges. Hides the YAML library.
 
+mod advice;
 mod suspect;
 
 use std::{collections::BTreeMap, ops::Range};
@@ -178,9 +179,8 @@ pub(crate) fn read(text: &str) -> Result<Node, Vec<YamlError>> {
                 let start = builder.place(error.marker().index()).min(text.len());
                 let end =
                     text.get(start..).and_then(|tail| tail.chars().next()).map_or(start, |c| start + c.len_utf8());
-                builder.errors.push(suspect::find(text, start).unwrap_or_else(|| {
-                    YamlError::new(start..end, format!("this is not YAML: {}", error.info()), "the reader stopped here")
-                }));
+                let found = suspect::find(text, start);
+                builder.errors.push(found.unwrap_or_else(|| advice::of(text, start, end, error.info())));
                 break;
             }
         }

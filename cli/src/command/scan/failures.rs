@@ -145,7 +145,8 @@ fn causes(failures: &[FailureReport]) -> Vec<Cause<'_>> {
     // One host that does not answer fails in as many words as there are ways to ask it.
     let mut causes: BTreeMap<(&str, BTreeSet<&str>, String), Cause<'_>> = BTreeMap::new();
     for ((kind, said), cause) in by_sentence {
-        let is_silence = ["unreachable", "denied", "timeout", "busy", "host_key", "tls"].contains(&kind);
+        let is_silence =
+            ["unreachable", "denied", "timeout", "busy", "host_key", "tls", "not_recorded"].contains(&kind);
         let key = (kind, cause.hosts.clone(), if is_silence { String::new() } else { said });
         match causes.get_mut(&key) {
             Some(known) => {
@@ -180,6 +181,20 @@ mod tests {
             parent: calipso_model::ObjectKey::new("host", host.unwrap_or("e")),
             times: 3,
         }
+    }
+
+    #[test]
+    fn a_host_that_is_not_recorded_is_one_reason() {
+        let mut report = ScanReport::default();
+        for (fetcher, command) in [("cards", "ip link"), ("bridges", "brctl show"), ("rooms", "cat /rooms")] {
+            for host in ["h1", "h2"] {
+                let sentence = format!("{host} has no such answer in the recording: `{command}` on {host}");
+                report.failures.push(failure(fetcher, FailureKind::NotRecorded, Some(host), &sentence));
+            }
+        }
+        let text = told(&report, 80, false);
+        assert!(text.starts_with("\nfailed: 18 steps, for 1 reason\n"), "{text}");
+        assert!(text.contains("  h1, h2: not recorded, 18 steps of 3 fetchers\n"), "{text}");
     }
 
     #[test]

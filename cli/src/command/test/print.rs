@@ -7,7 +7,7 @@ use calipso_pipeline::{
     TestReport,
     spec_test::{CaseResult, Problem, Unreached},
 };
-use calipso_spec::{Diagnostic, Severity, load::LeftOut};
+use calipso_spec::{Diagnostic, Severity};
 
 use crate::{args::Shape, show};
 
@@ -21,7 +21,7 @@ pub(super) fn idle(report: &TestReport) -> impl Iterator<Item = &Problem> {
 }
 
 /// For people.
-pub(super) fn text(report: &TestReport, unreached: &[Unreached], left_out: &[LeftOut]) -> String {
+pub(super) fn text(report: &TestReport, unreached: &[Unreached], left_out: &[String]) -> String {
     let mut text = String::new();
     for case in failed(report) {
         let _ = writeln!(text, "FAILED {} {}: {} ({})", case.kind, case.spec, case.case, case.at);
@@ -35,9 +35,8 @@ pub(super) fn text(report: &TestReport, unreached: &[Unreached], left_out: &[Lef
     for branch in unreached {
         let _ = writeln!(text, "no test reaches {} {}: {} ({})", branch.kind, branch.spec, branch.branch, branch.at);
     }
-    for left in left_out {
-        let _ =
-            writeln!(text, "left out {}: {} stands for what it tests, and has tests of its own", left.test, left.by);
+    for sentence in left_out {
+        let _ = writeln!(text, "{sentence}");
     }
     let took: std::time::Duration = report.cases.iter().map(|case| case.took).sum();
     let n_reached = report.n_branches - report.unreached.len();
@@ -57,7 +56,7 @@ fn number(number: usize) -> Value {
 }
 
 /// As data.
-pub(super) fn data(report: &TestReport, unreached: &[Unreached], left_out: &[LeftOut], shape: Shape) -> String {
+pub(super) fn data(report: &TestReport, unreached: &[Unreached], left_out: &[String], shape: Shape) -> String {
     let problem = |problem: &Problem| Value::text(&format!("{}: {}", problem.at, problem.text));
     let case = |case: &CaseResult| {
         map([
@@ -82,7 +81,7 @@ pub(super) fn data(report: &TestReport, unreached: &[Unreached], left_out: &[Lef
         ("unasked", Value::list(idle(report).map(problem).collect())),
         ("branches", number(report.n_branches)),
         ("unreached", Value::list(unreached.iter().map(branch).collect())),
-        ("left_out", Value::list(left_out.iter().map(|left| Value::text(&left.test)).collect())),
+        ("left_out", Value::list(left_out.iter().map(|left| Value::text(left)).collect())),
         ("errors", Value::list(Vec::new())),
     ]);
     show::value(shape, &whole)

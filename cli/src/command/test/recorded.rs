@@ -9,14 +9,14 @@ use calipso_pipeline::{
 };
 use calipso_spec::{Loaded, TestCase, TestOf, checked::Fetcher};
 use calipso_store::{Backend, Expect};
-use calipso_transport::{Entry, EntryKey, Recording, Reply};
+use calipso_transport::{Entry, EntryKey, Reply};
 
 use crate::{
     args,
-    command::scan::{Wanted, environment_of, perform},
+    command::scan::{Wanted, environment_of, perform, recording},
     failure::{Exit, Failure},
+    output,
     session::{Session, store_failure},
-    show,
 };
 
 /// `test --from-recording DIR --of FETCHER`.
@@ -34,8 +34,8 @@ pub async fn from_recording(session: &Session, args: &args::Test) -> Result<(), 
             None => failure.help("a fetcher of your own is named with --specs DIR"),
         });
     };
-    let recording = Recording::read(dir).map_err(|error| Failure::usage(error.to_string()))?;
-    let environment = environment_of(&recording, "test")
+    let recorded = recording(dir)?;
+    let environment = environment_of(&recorded, "test")
         .ok_or_else(|| Failure::usage("the recording tells of no environment").help("record it again"))?;
     let objects = replayed(session, &loaded, &environment, dir).await?;
     let parent = parent(&fetcher, args.parent.as_deref(), &objects)?;
@@ -54,7 +54,7 @@ pub async fn from_recording(session: &Session, args: &args::Test) -> Result<(), 
     let observed = observed
         .map_err(|_| Failure::new(Exit::Bug, "running the fetcher broke off"))?
         .map_err(|problem| Failure::new(Exit::Findings, problem))?;
-    print!("{}", show::value(args::Shape::Yaml, &written(&fetcher, &case, &observed)));
+    print!("{}", written(&fetcher, &case, &observed));
     Ok(())
 }
 
@@ -127,11 +127,11 @@ fn map<const N: usize>(pairs: [(&str, Value); N]) -> Value {
     Value::Map(pairs.into_iter().collect::<Map>())
 }
 
-fn written(fetcher: &Fetcher, case: &TestCase, observed: &Observed) -> Value {
+/// The test as text, its keys in the order in which one reads them.
+fn written(fetcher: &Fetcher, case: &TestCase, observed: &Observed) -> String {
     let environment = &case.environment;
     let texts = |texts: &[Str]| Value::list(texts.iter().cloned().map(Value::Str).collect());
     let mut written = Map::new();
-    written.insert("name", "as it was recorded");
     written.insert(
         "environment",
         map([
@@ -169,11 +169,14 @@ fn written(fetcher: &Fetcher, case: &TestCase, observed: &Observed) -> Value {
         expect.insert("outcome", "incomplete");
     }
     written.insert("expect", Value::Map(expect));
-    map([
-        ("schema", Value::text("test/v1")),
-        ("of", map([("fetcher", Value::Str(fetcher.head.name.clone()))])),
-        ("cases", Value::list(vec![Value::Map(written)])),
-    ])
+    let of = output::yaml_flow(&Value::Str(fetcher.head.name.clone()));
+    let mut text = format!("schema: test/v1\nof: {{fetcher: {of}}}\ncases:\n  - name: as it was recorded\n");
+    for key in ["environment", "parent", "objects", "answers", "expect"] {
+        if let Some(value) = written.get(key) {
+            text.push_str(&output::yaml_entry(key, value, 4));
+        }
+    }
+    text
 }
 
 /// A recorded answer as a test gives it.

@@ -19,6 +19,7 @@ pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, found: &mut Vec<Di
     for object_type in catalogue.specs.object_types.values() {
         last_form(catalogue, object_type, found);
         identity(catalogue, facts, object_type, found);
+        folders_of_parents(catalogue, object_type, found);
         parents(catalogue, object_type, found);
         folder_types(catalogue, object_type, &mut folders, found);
         overwritten(catalogue, facts, object_type, found);
@@ -80,6 +81,23 @@ fn identity(catalogue: &Catalogue<'_>, facts: &Facts, object_type: &ObjectType, 
                             "derived after objects have an identity",
                         )
                         .help("use what fetchers emit"),
+                );
+            }
+        }
+    }
+}
+
+/// A folder is one for all objects under a parent: its id cannot depend on one of them.
+fn folders_of_parents(catalogue: &Catalogue<'_>, object_type: &ObjectType, found: &mut Vec<Diagnostic>) {
+    let Some(slot) = object_type.layout.find("self") else { return };
+    let exprs = object_type.forms.iter().flat_map(|form| &form.folders).flat_map(|folder| folder.id.exprs());
+    for expr in exprs {
+        for used in expr.uses().into_iter().filter(|used| used.slot == slot) {
+            if let Some(place) = catalogue.expr(expr, used.start, used.end) {
+                found.push(
+                    place
+                        .says("expr/unknown-name", "nothing is named `self` in a folder", "not known here")
+                        .help("a folder is one for all objects under a parent: make its id of `parent`, as in `{{ parent.id }}-…`"),
                 );
             }
         }

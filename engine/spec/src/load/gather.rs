@@ -8,7 +8,7 @@ use std::{
 use calipso_model::Str;
 
 use super::{
-    KINDS, Layer, LeftOut, Loaded, name_of, name_range,
+    Extended, KINDS, Layer, LeftOut, Loaded, name_of, name_range,
     unread::{self, Role},
 };
 use crate::{
@@ -112,6 +112,18 @@ pub(crate) fn gather(layers: &[Layer], loaded: &mut Loaded) -> Gathered {
     }
     for one in replaced {
         gathered.say_replaced(one, loaded);
+    }
+    for extension in &gathered.extensions {
+        let of_it = || {
+            let is_of_it = |test: &&Parsed| tested(&test.node) == Some((extension.kind, extension.name.as_ref()));
+            gathered.tests.values().filter(is_of_it)
+        };
+        let has_own_tests = of_it().any(|test| test.layer >= extension.layer);
+        loaded.extended.extend(of_it().filter(|test| test.layer < extension.layer).map(|test| Extended {
+            test: Arc::clone(&test.shown),
+            by: Arc::clone(&extension.shown),
+            has_own_tests,
+        }));
     }
     gathered
 }

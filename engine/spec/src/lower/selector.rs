@@ -5,7 +5,7 @@ use calipso_model::Str;
 use crate::{
     checked::{ListCondition, Selector, VersionCondition},
     decode::{Cx, Fields, help, names},
-    yaml::Node,
+    yaml::{Node, NodeKind},
 };
 
 /// `environment:`.
@@ -48,7 +48,26 @@ pub(crate) fn selector(cx: &mut Cx<'_>, node: Option<&Node>) -> Selector {
     selector
 }
 
+/// Whether a condition is written as one: a map. A mere value or list of values is the usual mistake.
+fn is_condition(cx: &mut Cx<'_>, node: &Node, what: &str) -> bool {
+    let written = cx.text.get(node.range.clone()).unwrap_or_default();
+    let meant = match node.kind {
+        NodeKind::Map(_) | NodeKind::Null => return true,
+        NodeKind::List(_) => format!("{{any_of: {written}}}"),
+        _ => format!("{{any_of: [{written}]}}"),
+    };
+    let message = format!("{what} is a map, not {}", node.says());
+    help(
+        cx.report("spec/wrong-type", &node.range, message, "expected a map"),
+        format!("write `{meant}`; `none_of` and others are in the reference"),
+    );
+    false
+}
+
 fn list(cx: &mut Cx<'_>, node: &Node, key: &str) -> Option<ListCondition> {
+    if !is_condition(cx, node, &format!("`{key}`")) {
+        return None;
+    }
     let mut fields = Fields::open(cx, node, &format!("`{key}`"))?;
     let mut take = |name| fields.texts(cx, name).map(|found| names(Some(found)));
     let condition = ListCondition { any_of: take("any_of"), all_of: take("all_of"), none_of: take("none_of") };
@@ -58,7 +77,11 @@ fn list(cx: &mut Cx<'_>, node: &Node, key: &str) -> Option<ListCondition> {
 
 /// `versions:` and `version:`.
 pub(crate) fn version(cx: &mut Cx<'_>, node: Option<&Node>) -> Option<VersionCondition> {
-    let mut fields = Fields::open(cx, node?, "a version condition")?;
+    let node = node?;
+    if !is_condition(cx, node, "a version condition") {
+        return None;
+    }
+    let mut fields = Fields::open(cx, node, "a version condition")?;
     let mut take = |name| -> Option<Vec<Str>> { fields.texts(cx, name).map(|found| names(Some(found))) };
     let (any_of, none_of) = (take("any_of"), take("none_of"));
     let condition =

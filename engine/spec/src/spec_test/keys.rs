@@ -74,6 +74,15 @@ pub(super) fn check(cx: &mut Cx<'_>, node: &Node, of: Option<&TestOf>) {
             fields.finish(cx);
         }
     }
+    if let Some(parent) = node.get("parent").filter(|parent| matches!(parent.kind, NodeKind::Map(_))) {
+        if parent.get("type").is_none() {
+            let message = "`parent` lacks the key `type`";
+            help(
+                cx.report("spec/missing-key", &parent.range, message, "`type` belongs here"),
+                "add `type: …`, the object type that the fetcher runs under",
+            );
+        }
+    }
     if let Some(expect) = node.get("expect") {
         in_expect(cx, expect, kind);
     }
@@ -242,6 +251,11 @@ fn in_answers(cx: &mut Cx<'_>, node: &Node) {
             named(cx, item, block, known);
             if let Some(error) = item.get("error") {
                 word(cx, error, "error", ERRORS);
+            }
+            for key in ["exit", "status"] {
+                if let Some(value) = item.get(key).filter(|value| !matches!(value.kind, NodeKind::Int(_))) {
+                    cx.wrong_type(value, key, "a whole number");
+                }
             }
         }
     }

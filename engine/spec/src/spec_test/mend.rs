@@ -29,19 +29,43 @@ pub struct Edit {
     pub range: Range<usize>,
     /// What stands there then.
     pub by: String,
+    /// The list or map that gets more or fewer entries, as it was; of a value that is replaced its own place.
+    pub around: Range<usize>,
 }
 
-/// The file with all edits made. One that lies in another is left out.
+impl Edit {
+    /// Whether both can be made at once: each was thought of for the text as it is, without the other.
+    fn goes_with(&self, other: &Self) -> bool {
+        let apart = |one: &Range<usize>, two: &Range<usize>| one.end <= two.start || two.end <= one.start;
+        match (self.range.is_empty(), other.range.is_empty()) {
+            // More entries of one list; or of two, unless both go to the same place: one list ends where the other does.
+            (true, true) => self.around == other.around || self.range.start != other.range.start,
+            (true, false) => self.around != other.around && !touches(&other.range, self.range.start),
+            (false, true) => self.around != other.around && !touches(&self.range, other.range.start),
+            (false, false) => {
+                let both_replace = self.around == self.range && other.around == other.range;
+                apart(&self.range, &other.range) && (both_replace || self.around != other.around)
+            }
+        }
+    }
+}
+
+fn touches(range: &Range<usize>, place: usize) -> bool {
+    range.start <= place && place <= range.end
+}
+
+/// The file with those edits made that go together; the others have to be thought of again, for the new text.
 #[must_use]
 pub fn edited(text: &str, edits: &[Edit]) -> String {
-    let mut sorted: Vec<&Edit> = edits.iter().collect();
+    let mut sorted: Vec<&Edit> = Vec::new();
+    for edit in edits {
+        if sorted.iter().all(|other| edit.goes_with(other)) {
+            sorted.push(edit);
+        }
+    }
     sorted.sort_by_key(|edit| (edit.range.start, edit.range.end));
-    sorted.dedup();
     let (mut out, mut done) = (String::with_capacity(text.len()), 0);
     for edit in sorted {
-        if edit.range.start < done {
-            continue;
-        }
         out.push_str(text.get(done..edit.range.start).unwrap_or_default());
         out.push_str(&edit.by);
         done = edit.range.end;
@@ -71,7 +95,8 @@ impl TestCase {
             Mend::Replace(value) => {
                 // A block scalar begins with its sign, and an empty value has no place of its own.
                 let range = here.range.clone();
-                (!range.is_empty()).then(|| Edit { range, by: flow(value) })
+                let around = range.clone();
+                (!range.is_empty()).then(|| Edit { range, by: flow(value), around })
             }
             Mend::Remove => {
                 let around = around?;
@@ -114,37 +139,39 @@ fn remove(text: &str, around: &Node, range: Range<usize>) -> Edit {
     if only {
         let by = if matches!(around.kind, NodeKind::Map(_)) { "{}" } else { "[]" };
         // The dash of a list's only element belongs to the list.
-        return Edit { range: around.range.clone(), by: by.to_owned() };
+        return Edit { range: around.range.clone(), by: by.to_owned(), around: around.range.clone() };
     }
+    let edit = |range, by| Edit { range, by, around: around.range.clone() };
     if is_flow(text, around) {
         let behind = text.get(range.end..).unwrap_or_default();
         let comma = behind.len() - behind.trim_start().trim_start_matches(',').trim_start().len();
         let has_comma = behind.trim_start().starts_with(',');
         if has_comma {
-            return Edit { range: range.start..range.end + comma, by: String::new() };
+            return edit(range.start..range.end + comma, String::new());
         }
         let before = text.get(..range.start).unwrap_or_default().trim_end().trim_end_matches(',');
-        return Edit { range: before.len()..range.end, by: String::new() };
+        return edit(before.len()..range.end, String::new());
     }
     let start = line_start(text, range.start);
     let before = text.get(start..range.start).unwrap_or_default();
     if before.trim().is_empty() || before.trim() == "-" && matches!(around.kind, NodeKind::List(_)) {
-        return Edit { range: start..line_end(text, range.end), by: String::new() };
+        return edit(start..line_end(text, range.end), String::new());
     }
     // The first key behind a dash: the next key moves up.
-    let NodeKind::Map(entries) = &around.kind else { return Edit { range, by: String::new() } };
+    let NodeKind::Map(entries) = &around.kind else { return edit(range, String::new()) };
     let next = entries.get(1).map_or(range.end, |(key, _)| key.range.start);
-    Edit { range: range.start..next, by: String::new() }
+    edit(range.start..next, String::new())
 }
 
 fn add(text: &str, node: &Node, last: Option<&Range<usize>>, dash: &str, what: &str) -> Edit {
+    let edit = |range, by| Edit { range, by, around: node.range.clone() };
     let Some(last) = last else {
         // Empty: `[]` or `{}`.
         let by = if dash.is_empty() { format!("{{{what}}}") } else { format!("[{what}]") };
-        return Edit { range: node.range.clone(), by };
+        return edit(node.range.clone(), by);
     };
     if is_flow(text, node) {
-        return Edit { range: last.end..last.end, by: format!(", {what}") };
+        return edit(last.end..last.end, format!(", {what}"));
     }
     let start = line_start(text, last.start);
     let before = text.get(start..last.start).unwrap_or_default();
@@ -152,7 +179,7 @@ fn add(text: &str, node: &Node, last: Option<&Range<usize>>, dash: &str, what: &
     let column = if dash.is_empty() { before.chars().count() } else { before.rfind('-').unwrap_or(before.len()) };
     let end = line_end(text, last.end);
     let newline = if text.get(..end).is_some_and(|whole| whole.ends_with('\n')) { "" } else { "\n" };
-    Edit { range: end..end, by: format!("{newline}{}{dash}{what}\n", " ".repeat(column)) }
+    edit(end..end, format!("{newline}{}{dash}{what}\n", " ".repeat(column)))
 }
 
 /// A value on one line of YAML.
@@ -219,6 +246,22 @@ cases:
         let gone = before.iter().filter(|line| !after.contains(line)).cloned().collect();
         let came = after.iter().filter(|line| !before.contains(line)).cloned().collect();
         (gone, came)
+    }
+
+    #[test]
+    fn edits_of_one_list_wait_for_each_other() {
+        let files = vec![("fetchers/x.test.yaml".into(), TEST.into())];
+        let loaded = crate::load(&[Layer { name: "built-in".into(), files }]);
+        let case = &loaded.tests[0].cases[0];
+        let list = ["expect", "objects_exact"];
+        let one = case.mend(&["expect", "objects_exact", "0"], &Mend::Remove).expect("it is there");
+        let two = case.mend(&["expect", "objects_exact", "1"], &Mend::Remove).expect("it is there");
+        let more = case.mend(&list, &Mend::Append(Value::from_json(r#"{"id": "d"}"#).unwrap())).expect("it is there");
+        let outcome = Mend::Add("outcome".into(), Value::text("incomplete"));
+        let outcome = case.mend(&["expect"], &outcome).expect("it is there");
+        // Both entries of the list at once would leave no list; the new entry and the new key belong to one place.
+        assert_eq!(edited(TEST, &[one.clone(), two, more.clone()]), edited(TEST, &[one]));
+        assert_eq!(edited(TEST, &[outcome.clone(), more]), edited(TEST, &[outcome]));
     }
 
     #[test]

@@ -141,7 +141,7 @@ fn missing_colon(line: &Line<'_>) -> Option<YamlError> {
         }
         None => {
             let rest = body.strip_prefix(name).unwrap_or_default().trim();
-            (format!("there is no colon behind `{name}`"), format!("write `{name}: {rest}`"))
+            (format!("there is no colon behind `{name}`"), format!("write `{}`", format!("{name}: {rest}").trim_end()))
         }
     };
     Some(YamlError::new(start..start + body.len(), message, "read as text, not as a key").help(advice.trim_end()))

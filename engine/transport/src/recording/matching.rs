@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use calipso_model::{Str, Value};
 
 use crate::{
-    door::{Call, Request},
+    door::{Call, Request, Stage},
     recording::{Entry, EntryKey, Recording},
     words,
 };
@@ -43,13 +43,13 @@ impl EntryKey {
         }
     }
 
-    fn matches(&self, request: &Request) -> bool {
+    fn matches(&self, request: &Request, of_any_target: bool) -> bool {
         match (self, request) {
             (Self::Http { target, method, path, query, body }, Request::Http { key, .. }) => {
                 let (asked_path, asked_query) = key.path_and_query();
                 method == &key.method
                     && text_matches(path, &asked_path)
-                    && target.as_ref().is_none_or(|target| target_matches(target, &key.target))
+                    && (of_any_target || target.as_ref().is_none_or(|target| target_matches(target, &key.target)))
                     && query.as_ref().is_none_or(|query| query_matches(query, &asked_query))
                     && body.as_ref().is_none_or(|body| value_matches(body, key.body.as_ref().unwrap_or(&Value::Null)))
             }
@@ -131,6 +131,14 @@ pub(super) fn find<'a>(recording: &'a Recording, call: &Call) -> Found<'a> {
 }
 
 fn find_here<'a>(recording: &'a Recording, call: &Call) -> Option<&'a Entry> {
+    // A session is one for all targets: its login was recorded with the target of whatever was asked first.
+    find_among(recording, call, false).or_else(|| {
+        let is_login = matches!(call.stage, Stage::Login);
+        is_login.then(|| find_among(recording, call, true)).flatten()
+    })
+}
+
+fn find_among<'a>(recording: &'a Recording, call: &Call, of_any_target: bool) -> Option<&'a Entry> {
     let (kind, exact) = match &call.request {
         Request::Http { key, .. } => ("http", format!("http {} {}", key.method, key.path_and_query().0)),
         Request::Sql { key, .. } => ("sql", format!("sql {}", key.normal_text())),
@@ -141,7 +149,8 @@ fn find_here<'a>(recording: &'a Recording, call: &Call) -> Option<&'a Entry> {
         .filter_map(|coarse| recording.index.get(*coarse))
         .flatten()
         .filter_map(|place| recording.entries.get(*place))
-        .filter(|entry| entry.role.as_ref().is_none_or(|role| *role == call.role) && entry.key.matches(&call.request))
+        .filter(|entry| entry.role.as_ref().is_none_or(|role| *role == call.role))
+        .filter(|entry| entry.key.matches(&call.request, of_any_target))
         .map(|entry| {
             let named = entry.key.weight() + usize::from(entry.role.is_some());
             (2 * named + usize::from(entry.stage == Some(call.stage)), entry)
@@ -163,13 +172,13 @@ fn nearest(recording: &Recording, request: &Request) -> Option<String> {
     };
     recording
         .entries()
-        .filter(|entry| {
-            matches!(
-                (&entry.key, request),
-                (EntryKey::Http { .. }, Request::Http { .. })
-                    | (EntryKey::Sql { .. }, Request::Sql { .. })
-                    | (EntryKey::Exec { .. }, Request::Exec { .. })
-            )
+        .filter(|entry| match (&entry.key, request) {
+            (EntryKey::Http { .. }, Request::Http { .. }) | (EntryKey::Sql { .. }, Request::Sql { .. }) => true,
+            // Another program says nothing of this one.
+            (EntryKey::Exec { words, .. }, Request::Exec { key, .. }) => {
+                key.words.first().is_some_and(|program| words.contains(program))
+            }
+            _ => false,
         })
         .map(|entry| entry.key.tell())
         .max_by(|left, right| alike(left).cmp(&alike(right)).then_with(|| right.cmp(left)))

@@ -122,6 +122,29 @@ async fn what_was_not_recorded_is_told_with_the_nearest() {
     assert!(error.why.contains("GET /v2/networks?limit=5") && error.why.contains("GET /v2/ports"), "{error}");
     let error = door.ask(sql("SELECT 1", Vec::new())).await.unwrap_err();
     assert!(!error.why.contains("most similar"), "{error}");
+    let error = door.ask(exec("h", "chronyc sources")).await.unwrap_err();
+    assert!(!error.why.contains("most similar"), "another program is not similar: {error}");
+}
+
+#[tokio::test]
+async fn a_recorded_login_is_that_of_every_target() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("meta.json"), r#"{"format": "calipso-recording/1"}"#).unwrap();
+    let line = |stage: &str, path: &str| {
+        format!(
+            r#"{{"method":"POST","path":"{path}","query":[],"role":"api","stage":"{stage}","status":201,"target":{{"service":"identity"}},"headers":[],"text":"token","millis":5,"attempt":0}}"#
+        )
+    };
+    let lines = format!("{}\n{}\n", line("login", "/auth"), line("work", "/work"));
+    std::fs::write(folder.path().join("http.jsonl"), lines).unwrap();
+    let door = Replay::new(Recording::read(folder.path()).unwrap());
+    let asked = |stage, path: &str| {
+        let mut key = HttpKey { method: "POST".into(), path: path.into(), ..HttpKey::default() };
+        key.target.insert("service".into(), "network".into());
+        with(http("http://h", key), |call| (call.stage, call.role) = (stage, "api".into()))
+    };
+    assert_eq!(text(&door, asked(Stage::Login, "/auth")).await, "token");
+    assert_eq!(text(&door, asked(Stage::Work, "/work")).await, "not_recorded");
 }
 
 #[test]
