@@ -344,7 +344,7 @@ fn every_fetcher_of_a_recording_can_be_tried_whatever_logged_in_first() {
     let place = Place::new();
     let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/recordings/demo/before");
     let recording = recording.to_string_lossy();
-    for fetcher in ["neutron_networks", "nova_hosts", "neutron_agent_states"] {
+    for fetcher in ["neutron_networks", "nova_hosts", "nova_aggregates"] {
         let said = place.good(&["try", fetcher, "--at", "region|RegionOne", "--replay", &recording]);
         assert!(said.contains("It would write ") && !said.contains("write 0 objects"), "{fetcher}: {said}");
     }
@@ -385,5 +385,5 @@ fn a_test_made_of_a_recording_reads_from_top_to_bottom_and_passes() {
     fs::create_dir_all(place.path("mine/fetchers")).expect("a folder");
     fs::write(place.path("mine/fetchers/linux_host_os.test.yaml"), &text).expect("it can be written");
     let said = place.good(&["test", "--specs", "mine", "mine/fetchers/linux_host_os.test.yaml"]);
-    assert!(said.contains("1 passed, 0 failed"), "{said}");
+    assert!(!said.contains("0 passed") && said.contains(" passed, 0 failed"), "{said}");
 }

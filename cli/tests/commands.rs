@@ -274,7 +274,7 @@ fn lists_tell_things_of_one_name_apart() {
     place.scan("demo/before", "cloud");
     let text = place.ok(&["get", "links", "cloud", "-t", "host_pnic-network"]);
     assert!(text.contains("compute-1|eth1-") && text.contains("compute-2|eth1-"), "{text}");
-    let found = place.ok(&["search", "cloud", "vm"]);
+    let found = place.ok(&["search", "cloud", "alpha-vm"]);
     let names: Vec<&str> = found.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1)).collect();
     assert!(names.is_sorted() && found.contains("  name"), "{found}");
     let (code, text) = place.fails(&["get", "objects", "cloud", "--host", "nowhere"]);

@@ -58,7 +58,7 @@ fn a_healthy_cloud_has_no_unexpected_ends() {
     assert!(text.starts_with("nothing unexpected; 31 ends met nothing as usual"), "{text}");
     let all = place.ends(0, &["explain", "dangling", "cloud", "--all"], 200);
     assert!(
-        all.contains("host_pnic eth0") && all.contains("is linked otherwise") && all.contains("as most of its like"),
+        all.contains("host_pnic eth0") && all.contains("is linked otherwise") && all.contains("like most of its kind"),
         "{all}"
     );
     let one = place.ends(0, &["explain", "dangling", "cloud", "--all", "--host", "compute-1"], 200);

@@ -288,7 +288,8 @@ fn folded(width: usize, environment: &str, diff: &Diff, found: &Causes, names: &
         }
     }
     let command = format!("calipso diff {} {} {} --all", environment, diff.from, diff.to);
-    text.push_str(&format!("\n`{command}` shows each object, link and clique that differs\n"));
+    text.push('\n');
+    changes::line(&mut text, width, "", &format!("`{command}` shows each object, link and clique that differs"));
     text
 }
 

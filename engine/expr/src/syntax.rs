@@ -207,7 +207,10 @@ fn unparsed(source: &str, error: &minijinja::Error) -> ExprError {
         |place: usize| (0..=place.min(source.len())).rev().find(|at| source.is_char_boundary(*at)).unwrap_or(0);
     let message = error.detail().map_or_else(|| "this is no expression".to_owned(), ToOwned::to_owned);
     let found = ExprError::new(ExprErrorKind::Syntax, boundary(range.start), boundary(range.end), message);
-    let assigns = source.get(boundary(range.start)..).is_some_and(|rest| rest.trim_start().starts_with('='));
+    let assigns = {
+        let rest = source.get(boundary(range.start)..).unwrap_or_default().trim_start();
+        rest.starts_with('=') && !rest.starts_with("==")
+    };
     if assigns { found.help("write `==` to compare") } else { found }
 }
 
