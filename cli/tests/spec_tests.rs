@@ -181,8 +181,8 @@ fn what_a_search_finds_is_expected_text_by_text() {
         let text = [output.stdout, output.stderr].concat();
         (output.status.success(), String::from_utf8_lossy(&text).into_owned())
     };
-    let (passed, text) = expecting("{web: [a], eb: [], a: [a], b: [b]}");
-    assert!(!passed && text.contains("thing.test.yaml:8:20: a search for eb[0]: not expected, found \"a\""), "{text}");
+    let (passed, text) = expecting("{web: [a], Web: [], a: [a], b: [b]}");
+    assert!(!passed && text.contains("thing.test.yaml:8:20: a search for Web[0]: not expected, found \"a\""), "{text}");
     assert!(expecting("{web: [a], we: [a], b: [b], list: []}").0, "{}", expecting("{}").1);
 }
 
