@@ -181,8 +181,8 @@ fn what_a_search_finds_is_expected_text_by_text() {
         let text = [output.stdout, output.stderr].concat();
         (output.status.success(), String::from_utf8_lossy(&text).into_owned())
     };
-    let (passed, text) = expecting("{web: [a], eb: [], a: [a], b: [b]}");
-    assert!(!passed && text.contains("thing.test.yaml:8:20: a search for eb[0]: not expected, found \"a\""), "{text}");
+    let (passed, text) = expecting("{web: [a], Web: [], a: [a], b: [b]}");
+    assert!(!passed && text.contains("thing.test.yaml:8:20: a search for Web[0]: not expected, found \"a\""), "{text}");
     assert!(expecting("{web: [a], we: [a], b: [b], list: []}").0, "{}", expecting("{}").1);
 }
 
@@ -304,6 +304,16 @@ fn changes_that_no_test_notices_are_listed_until_they_are_excepted() {
     let output = specs.run(&["--mutate", "--at-least", "0"]);
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(!output.status.success() && text.contains("is listed as unnoticed, but the case at"), "{text}");
+    // A sample counts what it chose, and every exception is tried beside it.
+    for seed in ["1", "2", "3"] {
+        let output = specs.run(&["--mutate", "--at-least", "0", "--json", "--count", "1", "--seed", seed]);
+        let data: serde_json::Value = serde_json::from_slice(&output.stdout).expect("this is JSON");
+        assert!(
+            data["counted"].as_u64().expect("a number") + data["refused"].as_u64().expect("a number") == 1,
+            "{data}"
+        );
+        assert_eq!(data["stale"].as_array().map(Vec::len), Some(1), "{data}");
+    }
 }
 
 #[test]

@@ -59,6 +59,11 @@ fn unnoticed(report: &MutationReport) -> impl Iterator<Item = &Change> {
     report.tried.iter().filter(|(_, fate)| *fate == Fate::Unnoticed).map(|(change, _)| change)
 }
 
+/// Those that need not be noticed and that the sample left out.
+fn beside(report: &MutationReport) -> impl Iterator<Item = &Change> {
+    report.beside.iter().filter(|(_, fate)| *fate == Fate::Unnoticed).map(|(change, _)| change)
+}
+
 fn text(report: &MutationReport) -> String {
     let mut text = String::new();
     for change in unnoticed(report).filter(|change| report.reason(change).is_none()) {
@@ -69,7 +74,7 @@ fn text(report: &MutationReport) -> String {
         }
         text += &format!("    change: {}\n", quoted(&change.name()));
     }
-    for change in unnoticed(report) {
+    for change in unnoticed(report).chain(beside(report)) {
         if let Some(why) = report.reason(change) {
             text += &format!("need not be noticed: {} ({} {}): {why}\n", change.name(), change.kind, change.spec);
         }
@@ -159,6 +164,7 @@ fn data(report: &MutationReport, seed: u64) -> Value {
             ("refused", number(report.tried.len() - counted)),
             ("not_tried", number(report.n_left)),
             ("unnoticed", Value::list(unnoticed(report).map(change).collect())),
+            ("beside", Value::list(beside(report).map(change).collect())),
             ("stale", Value::list(stale.collect())),
             ("kinds", Value::list(kinds.collect())),
         ]

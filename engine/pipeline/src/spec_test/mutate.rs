@@ -56,8 +56,11 @@ pub struct Stale {
 /// What came of all changes.
 #[derive(Clone, Debug, Default)]
 pub struct MutationReport {
-    /// Those that were tried, in the order of files.
+    /// Those of the sample that were tried, in the order of files.
     pub tried: Vec<(Change, Fate)>,
+    /// Those that a test lists as unnoticed and that the sample left out: tried as well, and counted nowhere, since they
+    /// would weigh more in a small sample than among all changes.
+    pub beside: Vec<(Change, Fate)>,
     /// Why the tests need not notice a change, by its kind of spec, spec and name.
     pub reasons: BTreeMap<(&'static str, Str, String), Str>,
     /// Entries that do not apply any more.
@@ -87,7 +90,7 @@ impl MutationReport {
 /// Tries changes, each against the tests that touch its spec. Must not be called from within an asynchronous run-time.
 ///
 /// # Shape
-/// Changes that a test lists as unnoticed are always among them.
+/// Changes that a test lists as unnoticed are always tried, too.
 /// # Errors
 /// A test does not even pass without a change; no run-time could be made.
 pub fn run_mutations(
@@ -108,7 +111,7 @@ pub fn run_mutations(
         .collect();
     let mut report = MutationReport { n_all: all.len(), ..MutationReport::default() };
     let listed = listed(loaded, &all, &mut report);
-    let chosen = choose(all, sample, &listed);
+    let (chosen, n_sampled) = choose(all, sample, &listed);
     let fates: Mutex<BTreeMap<usize, Fate>> = Mutex::default();
     let problems: Mutex<Vec<String>> = Mutex::default();
     let (next, began) = (AtomicUsize::new(0), Instant::now());
@@ -148,10 +151,13 @@ pub fn run_mutations(
         if let (Some(entry), Some(why)) = (listed.get(&(change.kind, change.spec.clone(), change.name())), why) {
             report.stale.push(Stale { at: entry.at.clone(), change: entry.change.clone(), why });
         }
-        report.tried.push((change, fate.clone()));
+        let list = if number < n_sampled { &mut report.tried } else { &mut report.beside };
+        list.push((change, fate.clone()));
     }
     report.stale.sort_by(|a, b| a.at.cmp(&b.at));
-    report.tried.sort_by(|(a, _), (b, _)| (&a.at.file, a.at.line).cmp(&(&b.at.file, b.at.line)));
+    for list in [&mut report.tried, &mut report.beside] {
+        list.sort_by(|(a, _), (b, _)| (&a.at.file, a.at.line).cmp(&(&b.at.file, b.at.line)));
+    }
     Ok(report)
 }
 
@@ -276,18 +282,18 @@ fn listed<'a>(loaded: &'a Loaded, all: &[Change], report: &mut MutationReport) -
     listed
 }
 
-/// So many of the changes as the sample says, and all that are listed.
-fn choose(all: Vec<Change>, sample: &Sample, listed: &Listed<'_>) -> Vec<Change> {
-    let mut rated: Vec<(bool, [u8; 32], Change)> = all
+/// So many of the changes as the sample says, and how many these are; behind them all others that are listed.
+fn choose(all: Vec<Change>, sample: &Sample, listed: &Listed<'_>) -> (Vec<Change>, usize) {
+    let mut rated: Vec<([u8; 32], Change)> = all
         .into_iter()
         .map(|change| {
-            let is_listed = listed.contains_key(&(change.kind, change.spec.clone(), change.name()));
             let text = format!("{}\n{}\n{}\n{}", sample.seed, change.kind, change.spec, change.name());
-            (!is_listed, Sha256::digest(text).into(), change)
+            (Sha256::digest(text).into(), change)
         })
         .collect();
-    rated.sort_by_key(|a| (a.0, a.1));
-    let n_listed = rated.iter().filter(|(is_other, ..)| !is_other).count();
-    let keep = sample.count.map_or(rated.len(), |count| n_listed + count);
-    rated.into_iter().take(keep).map(|(_, _, change)| change).collect()
+    rated.sort_by_key(|(rate, _)| *rate);
+    let n_sampled = sample.count.map_or(rated.len(), |count| count.min(rated.len()));
+    let is_listed = |change: &Change| listed.contains_key(&(change.kind, change.spec.clone(), change.name()));
+    let chosen = rated.into_iter().enumerate().filter(|(number, (_, change))| *number < n_sampled || is_listed(change));
+    (chosen.map(|(_, (_, change))| change).collect(), n_sampled)
 }
