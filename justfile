@@ -6,7 +6,7 @@ ci:
 
 # The README's first command: a recorded cloud, shown.
 demo:
-    cargo run --release -- demo
+    cargo demo
 
 # Unit, integration, golden and spec tests, without installing anything.
 test *ARGS:
