@@ -74,14 +74,14 @@ pub(super) fn check(cx: &mut Cx<'_>, node: &Node, of: Option<&TestOf>) {
             fields.finish(cx);
         }
     }
-    if let Some(parent) = node.get("parent").filter(|parent| matches!(parent.kind, NodeKind::Map(_))) {
-        if parent.get("type").is_none() {
-            let message = "`parent` lacks the key `type`";
-            help(
-                cx.report("spec/missing-key", &parent.range, message, "`type` belongs here"),
-                "add `type: …`, the object type that the fetcher runs under",
-            );
-        }
+    if let Some(parent) = node.get("parent").filter(|parent| matches!(parent.kind, NodeKind::Map(_)))
+        && parent.get("type").is_none()
+    {
+        let message = "`parent` lacks the key `type`";
+        help(
+            cx.report("spec/missing-key", &parent.range, message, "`type` belongs here"),
+            "add `type: …`, the object type that the fetcher runs under",
+        );
     }
     if let Some(expect) = node.get("expect") {
         in_expect(cx, expect, kind);
