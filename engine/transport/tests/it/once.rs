@@ -55,6 +55,26 @@ async fn equal_calls_are_made_once() {
 }
 
 #[tokio::test]
+async fn the_oldest_answers_are_forgotten_when_there_are_too_many() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let one = exec("h", "uname -n").request.key_text().len() as u64 + 40;
+    let door = Once::keeping(Counting(Arc::clone(&seen)), 3 * one);
+    let mut login = exec("h", "login");
+    login.stage = Stage::Login;
+    let asked = || seen.lock().unwrap().len();
+    door.ask(login.clone()).await.unwrap();
+    for host in ["a", "b", "c", "d", "e", "f"] {
+        door.ask(exec(host, "uname -n")).await.unwrap();
+    }
+    assert_eq!(asked(), 7);
+    door.ask(exec("f", "uname -n")).await.unwrap();
+    door.ask(login).await.unwrap();
+    assert_eq!(asked(), 7, "the newest answers and logins are known");
+    door.ask(exec("a", "uname -n")).await.unwrap();
+    assert_eq!(asked(), 8, "the oldest is asked again");
+}
+
+#[tokio::test]
 async fn queries_that_differ_in_parameters_only_are_not_equal() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let door = Once::new(Counting(Arc::clone(&seen)));
