@@ -178,10 +178,9 @@ impl Walk<'_> {
             // What holds one condition only is dropped with it: the block around it is not asked for itself.
             let is_alone = node.entries().len() == 1 && CONDITIONS.contains(&name);
             let is_optional = !known.required && !NEEDED.contains(&known.name);
-            let drops = is_optional
-                && !is_alone
-                && !is_usual(name, known.name, value)
-                && !(known.name == "environment" && is_for_all(value, self.platforms));
+            let is_needless =
+                is_usual(name, known.name, value) || (known.name == "environment" && is_for_all(value, self.platforms));
+            let drops = is_optional && !is_alone && !is_needless;
             self.inside(number, known.name, |walk| {
                 if drops {
                     walk.drop_it(format!("drop {}", known.name), value, known.name);
