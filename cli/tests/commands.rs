@@ -277,8 +277,10 @@ fn lists_tell_things_of_one_name_apart() {
     let found = place.ok(&["search", "cloud", "alpha-vm"]);
     let names: Vec<&str> = found.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1)).collect();
     assert!(names.is_sorted() && found.contains("  name"), "{found}");
-    let (code, text) = place.fails(&["get", "objects", "cloud", "--host", "nowhere"]);
+    let (code, text) = place.fails(&["get", "objects", "cloud", "--where", "name=nothing"]);
     assert!(code == 1 && text.contains("no object of `cloud` is like that"), "{text}");
+    let (code, text) = place.fails(&["get", "objects", "cloud", "--host", "nowhere"]);
+    assert!(code == 2 && text.contains("nothing in `cloud` is on a host `nowhere`"), "{text}");
     assert_eq!(place.fails(&["diff", "cloud", "-o", "tree"]).0, 2, "differences have no parents");
     let help = place.ok(&["scan", "--help"]);
     let own = help.find("--replay").expect("its own option");
