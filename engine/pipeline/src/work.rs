@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::{
     meter::describe_metrics,
     retention::{KeepRevisions, Retention},
-    scan::ended,
+    scan::{asked, ended},
     specs::{LayeredSpecs, Mistakes, SpecSource, SpecsError, own_specs},
 };
 use crate::{Residents, SecretSource};

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use calipso_model::{ObjectKey, Str, Value};
-use calipso_pipeline::ScanMode;
+use calipso_model::{Str, Value};
+use calipso_pipeline::work::asked;
 use calipso_store::{
     Backend, RecordQuery,
-    work::{self, ScanOnly, ScanStatus, ScanTask},
+    work::{self, ScanStatus, ScanTask},
 };
 
 use crate::{
@@ -44,7 +44,8 @@ pub async fn ask(
     worker: &str,
     shape: Shape,
 ) -> Result<(), Failure> {
-    let task = work::scan::submit(store, request(environment, wanted), now()).await.map_err(store_failure)?;
+    let request = asked(environment, &wanted.mode, wanted.clear, "calipso scan");
+    let task = work::scan::submit(store, request, now()).await.map_err(store_failure)?;
     let id = task.id.clone();
     eprintln!(
         "{} is at {environment}: it is asked for this scan as well (request {id}); ^C leaves the request",
@@ -74,26 +75,6 @@ pub async fn ask(
         print!("{}", summary(environment, &ended));
     }
     verdict(&ended)
-}
-
-fn request(environment: &Str, wanted: &Wanted<'_>) -> ScanTask {
-    let (object, only): (Option<&ObjectKey>, _) = match &wanted.mode {
-        ScanMode::Full => (None, None),
-        ScanMode::Partial(object) => (Some(object), None),
-        ScanMode::PartialInventory(object) => (Some(object), Some(ScanOnly::Inventory)),
-        ScanMode::Inventory => (None, Some(ScanOnly::Inventory)),
-        ScanMode::Links => (None, Some(ScanOnly::Links)),
-        ScanMode::Cliques => (None, Some(ScanOnly::Cliques)),
-    };
-    ScanTask {
-        environment: environment.clone(),
-        only,
-        clear: wanted.clear,
-        object_type: object.map(|object| object.object_type.clone()),
-        object_id: object.map(|object| object.id.clone()),
-        submitted_by: "calipso scan".into(),
-        ..ScanTask::default()
-    }
 }
 
 fn summary(environment: &str, ended: &ScanTask) -> String {

@@ -267,9 +267,9 @@ fn status(report: &ScanReport) -> ScanStatus {
     }
 }
 
-/// A scan that nobody asked a worker for, as the history keeps it: [`calipso_store::work::scan::record`].
+/// A request for a scan.
 #[must_use]
-pub fn ended(report: &ScanReport, mode: &ScanMode, clear: bool, by: &str) -> ScanTask {
+pub fn asked(environment: &Str, mode: &ScanMode, clear: bool, by: &str) -> ScanTask {
     let (object, only) = match mode {
         ScanMode::Full => (None, None),
         ScanMode::Partial(object) => (Some(object), None),
@@ -278,20 +278,28 @@ pub fn ended(report: &ScanReport, mode: &ScanMode, clear: bool, by: &str) -> Sca
         ScanMode::Links => (None, Some(ScanOnly::Links)),
         ScanMode::Cliques => (None, Some(ScanOnly::Cliques)),
     };
-    let started = report.at.parse::<jiff::Timestamp>().ok();
     ScanTask {
-        environment: report.environment.clone(),
-        status: status(report),
+        environment: environment.clone(),
         only,
         clear,
         object_type: object.map(|object| object.object_type.clone()),
         object_id: object.map(|object| object.id.clone()),
         submitted_by: by.into(),
+        ..ScanTask::default()
+    }
+}
+
+/// A scan that nobody asked a worker for, as the history keeps it: [`calipso_store::work::scan::record`].
+#[must_use]
+pub fn ended(report: &ScanReport, mode: &ScanMode, clear: bool, by: &str) -> ScanTask {
+    let started = report.at.parse::<jiff::Timestamp>().ok();
+    ScanTask {
+        status: status(report),
         start_timestamp: started.map(|time| stamp(time.as_millisecond())),
         report_id: report.id,
         revision: Some(report.revision_after),
         summary: Some(summary(report)),
-        ..ScanTask::default()
+        ..asked(&report.environment, mode, clear, by)
     }
 }
 
