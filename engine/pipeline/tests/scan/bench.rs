@@ -31,7 +31,7 @@ pub struct Bench {
     /// What stays in memory from one scan to the next.
     residents: Arc<Residents>,
     store: Arc<dyn Backend>,
-    _folder: tempfile::TempDir,
+    _folder: Arc<tempfile::TempDir>,
 }
 
 fn map(json: &str) -> Map {
@@ -116,7 +116,13 @@ impl Bench {
             .unwrap(),
         );
         store.put_environment(environment, Expect::Anything).await.unwrap();
-        Self { plan, now: jiff::Timestamp::UNIX_EPOCH, residents: Arc::new(residents), store, _folder: folder }
+        Self {
+            plan,
+            now: jiff::Timestamp::UNIX_EPOCH,
+            residents: Arc::new(residents),
+            store,
+            _folder: Arc::new(folder),
+        }
     }
 
     pub async fn scan(&self, answers: &Value, mode: ScanMode) -> ScanReport {
@@ -134,6 +140,17 @@ impl Bench {
 
     pub async fn clear_through(&self, door: Arc<dyn Door>) -> ScanReport {
         self.run(door, ScanMode::Full, true).await.unwrap()
+    }
+
+    /// Another process that works on the same store.
+    pub fn beside(&self) -> Self {
+        Self {
+            plan: Arc::clone(&self.plan),
+            now: self.now,
+            residents: Arc::new(Residents::new(1_000_000)),
+            store: Arc::clone(&self.store),
+            _folder: Arc::clone(&self._folder),
+        }
     }
 
     /// Forgets what is in memory.

@@ -76,6 +76,32 @@ fn told(report: Option<ScanReport>) -> Option<String> {
     })
 }
 
+#[test]
+fn what_another_process_wrote_is_seen_even_where_it_made_no_revision() {
+    runtime().block_on(async {
+        let at = |seconds: u64| jiff::Timestamp::UNIX_EPOCH + Duration::from_secs(seconds);
+        let mut first = Bench::new().await;
+        first.scan(&answers(), ScanMode::Full).await;
+        let mut second = first.beside();
+        second.now = at(60);
+        // The list of rooms is not answered: no revision, but scopes that are out of date.
+        let door = Faulty::new(Replay::new(Recording::from_answers(&answers()).unwrap()), |call| {
+            bench::request_text(&call.request).ends_with("/rooms").then_some(Fault::Timeout)
+        });
+        let report = second.scan_through(Arc::new(Once::new(door)), ScanMode::Full).await;
+        assert_eq!((report.revision_before, report.revision_after), (1, 1));
+        assert!(!report.stale_scopes().is_empty());
+        // A scan that asks nothing tells what is stored.
+        first.now = at(120);
+        let seen = first.scan(&answers(), ScanMode::Links).await;
+        assert_eq!(seen.stale_scopes(), report.stale_scopes(), "the first process sees what the second wrote");
+        let scopes = first.scopes().await;
+        second.now = at(180);
+        second.scan(&answers(), ScanMode::Cliques).await;
+        assert_eq!(second.scopes().await, scopes);
+    });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
