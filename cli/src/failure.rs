@@ -28,6 +28,8 @@ pub struct Failure {
     pub message: String,
     /// What to do.
     pub help: Option<String>,
+    /// Whether the store has no environment of the name that was given.
+    pub is_unknown_environment: bool,
 }
 
 impl Failure {
@@ -40,7 +42,7 @@ impl Failure {
     /// A failure of any kind.
     #[must_use]
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), help: None }
+        Self { exit, message: message.into(), help: None, is_unknown_environment: false }
     }
 
     /// An end that says all by its exit code.

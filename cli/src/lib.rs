@@ -76,8 +76,8 @@ fn start() -> ExitCode {
 
 /// Of an environment that is not there the help says in which store it was looked for: mostly another one was meant.
 fn with_place(session: &Session, failure: Failure) -> Failure {
-    let is_unknown = failure.message.starts_with("there is no environment named");
-    let (Some(help), session::Place::File(file)) = (failure.help.clone().filter(|_| is_unknown), session.place())
+    let (Some(help), session::Place::File(file)) =
+        (failure.help.clone().filter(|_| failure.is_unknown_environment), session.place())
     else {
         return failure;
     };

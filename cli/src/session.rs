@@ -297,7 +297,8 @@ pub fn store_failure(error: StoreError) -> Failure {
         message.push_str(&format!(": {inner}"));
         cause = inner.source();
     }
-    let failure = Failure::new(exit, message);
+    let mut failure = Failure::new(exit, message);
+    failure.is_unknown_environment = matches!(error, StoreError::NotFound { what: "environment", .. });
     match help {
         Some(help) => failure.help(help),
         None => failure,

@@ -23,7 +23,7 @@ use crate::{
     store::Links,
 };
 
-pub use read::{Counts, Sizes};
+pub use read::{Sizes, TypeCounts};
 
 /// Seed of the hashes that fingerprints of cliques are made of.
 const DIGEST_SEED: u64 = 0x5bd1_e995_1b87_3593;

@@ -25,5 +25,5 @@ pub use explain::{
     Usual,
 };
 pub use faults::Fault;
-pub use graph::{Changes, Counts, Graph, Outcome, Sizes, Work};
+pub use graph::{Changes, Graph, Outcome, Sizes, TypeCounts, Work};
 pub use rules::{Candidate, Rules, RulesError};

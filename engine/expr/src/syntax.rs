@@ -230,17 +230,17 @@ fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
 }
 
 /// What other languages call something that is here.
-fn usual(what: &str, name: &str) -> Option<String> {
-    let here = match (what, name) {
-        (_, "len" | "count" | "size") => "length",
-        (_, "str" | "to_string" | "tostring" | "to_text") => "string",
-        (_, "to_int" | "toint" | "integer" | "number" | "parse_int") => "int",
-        (_, "to_lower" | "lowercase" | "downcase") => "lower",
-        (_, "to_upper" | "uppercase" | "upcase") => "upper",
-        (_, "to_json" | "json" | "dumps") => "tojson",
-        (_, "fromjson" | "parse_json" | "loads") => "from_json",
-        (_, "uniq" | "unique") => "distinct",
-        (_, "strip") => "trim",
+fn usual(name: &str) -> Option<String> {
+    let here = match name {
+        "len" | "count" | "size" => "length",
+        "str" | "to_string" | "tostring" | "to_text" => "string",
+        "to_int" | "toint" | "integer" | "number" | "parse_int" => "int",
+        "to_lower" | "lowercase" | "downcase" => "lower",
+        "to_upper" | "uppercase" | "upcase" => "upper",
+        "to_json" | "json" | "dumps" => "tojson",
+        "fromjson" | "parse_json" | "loads" => "from_json",
+        "uniq" | "unique" => "distinct",
+        "strip" => "trim",
         _ => return None,
     };
     Some(format!("write `value | {here}`"))
@@ -304,7 +304,7 @@ impl Reader<'_> {
         place: (usize, usize),
         known: impl IntoIterator<Item = &'static str>,
     ) -> Kind {
-        let help = usual(what, name).or_else(|| did_you_mean(name, known));
+        let help = usual(name).or_else(|| did_you_mean(name, known));
         let help = help.unwrap_or_else(|| format!("docs/reference/expressions.md lists every {what}"));
         self.error(ExprErrorKind::UnknownFilter, place, format!("no {what} is named `{name}`")).help = Some(help);
         Kind::Const(Value::Null)

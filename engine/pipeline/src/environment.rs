@@ -93,7 +93,7 @@ impl Resident {
 
     /// How many objects it holds.
     fn n_objects(&self) -> usize {
-        self.derived.as_ref().map_or(0, |derived| derived.graph.sizes().objects)
+        self.view.known.len()
     }
 
     pub(crate) fn ids(&self) -> &Identities {

@@ -53,6 +53,11 @@ impl Known {
         }
     }
 
+    /// How many objects there are.
+    pub(crate) fn len(&self) -> usize {
+        self.tables.values().map(|table| table.rows.len()).sum()
+    }
+
     /// Every object, by type and id.
     pub(crate) fn rows(&self) -> impl Iterator<Item = (ObjectKey, &Row)> {
         self.tables.iter().flat_map(|(object_type, table)| {
@@ -243,6 +248,7 @@ mod tests {
         assert!(known.remove(&ObjectKey::new("card", "a")) && !known.remove(&ObjectKey::new("card", "a")));
         assert_eq!((hosted(&known, &"h1".into()), hosted(&known, &"h2".into())), (vec!["b".into()], vec!["c".into()]));
         assert!(hosted(&known, &Value::Null).is_empty());
+        assert_eq!((known.len(), before.len()), (2, 3));
         assert_eq!(hosted(&before, &"h1".into()), ["a", "c"], "a clone stays as it was");
     }
 }

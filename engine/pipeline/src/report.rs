@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use calipso_derive::{Counts, Dangling, DanglingEnd, Graph};
+use calipso_derive::{Dangling, DanglingEnd, Graph, TypeCounts};
 use calipso_model::{Map, ObjectKey, Revision, Str, Value};
-use calipso_store::{Counts as Counted, ReportId};
+use calipso_store::{Counts, ReportId};
 use calipso_transport::SourceStats;
 
 use crate::{
@@ -307,14 +307,14 @@ impl ScanReport {
     }
 
     /// Tells how much there is.
-    pub(crate) fn count(&mut self, counts: Counts) {
+    pub(crate) fn count(&mut self, counts: TypeCounts) {
         self.objects = counts.objects;
         self.links = counts.links;
         self.cliques = counts.cliques;
     }
 
     /// Tells what a commit changed.
-    pub(crate) fn count_changes(&mut self, written: Counted, removed: Counted) {
+    pub(crate) fn count_changes(&mut self, written: Counts, removed: Counts) {
         let changed = |written: u64, removed: u64| Changed { written: written as usize, removed: removed as usize };
         self.changed_objects = changed(written.objects, removed.objects);
         self.changed_links = changed(written.links, removed.links);

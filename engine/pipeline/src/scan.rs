@@ -210,9 +210,15 @@ async fn scan_held(
     request.residents.keep(resident);
     report.revision_after = after;
     if after != base {
-        let made = store.revisions_after(environment, base, 1).await?;
-        for revision in made {
-            report.count_changes(revision.written, revision.removed);
+        // The scan is kept, whatever becomes of these figures.
+        match store.revisions_after(environment, base, 1).await {
+            Ok(made) => made.iter().for_each(|made| report.count_changes(made.written, made.removed)),
+            Err(error) => {
+                tracing::warn!(%environment, %error, "How much a scan changed could not be read.");
+                report
+                    .warnings
+                    .push("how much it changed could not be read; the difference of the revisions tells".to_owned());
+            }
         }
     }
     report.seconds = started.elapsed().as_secs_f64();

@@ -41,8 +41,13 @@ struct Asked {
 }
 
 impl Asked {
-    /// Notes that there is an answer, and forgets the oldest ones while there are too many.
+    /// Notes that there is an answer, and forgets the oldest ones while there are too many. One that would push most others out
+    /// is not kept itself.
     fn answered(&mut self, key: Arc<str>, size: u64, kept_bytes: u64) {
+        if size > kept_bytes / 4 {
+            self.pending.remove(&key);
+            return;
+        }
         self.answered.push_back((key, size));
         self.bytes += size;
         while self.bytes > kept_bytes {

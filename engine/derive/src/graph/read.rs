@@ -17,7 +17,7 @@ use crate::{
 
 /// How much a graph holds, by type; types without any are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct TypeCounts {
     /// Objects by object type.
     pub objects: BTreeMap<Str, usize>,
     /// Links by link type, implicit ones included.
@@ -70,9 +70,9 @@ impl Graph {
 
     /// How much it holds, by type.
     #[must_use]
-    pub fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
-        let mut add = |into: fn(&mut Counts) -> &mut BTreeMap<Str, usize>, name: Str, n: usize| {
+    pub fn counts(&self) -> TypeCounts {
+        let mut counts = TypeCounts::default();
+        let mut add = |into: fn(&mut TypeCounts) -> &mut BTreeMap<Str, usize>, name: Str, n: usize| {
             if n > 0 {
                 *into(&mut counts).entry(name).or_default() += n;
             }

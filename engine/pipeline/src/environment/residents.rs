@@ -67,6 +67,13 @@ impl Residents {
         }
     }
 
+    /// How many objects the environments have on which nobody works.
+    #[must_use]
+    pub fn n_objects(&self) -> usize {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.iter().map(|known| known.resident.n_objects()).sum()
+    }
+
     /// Forgets what nobody worked on for so long.
     pub(crate) fn forget_idle(&self, at_most: Duration) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);

@@ -104,6 +104,16 @@ impl Bench {
         Self::with_residents(Residents::default()).await
     }
 
+    /// One that has room for so many objects.
+    pub async fn with_room(max_objects: usize) -> Self {
+        Self::with_residents(Residents::new(max_objects)).await
+    }
+
+    /// How many objects are in memory while nobody scans.
+    pub fn n_kept(&self) -> usize {
+        self.residents.n_objects()
+    }
+
     async fn with_residents(residents: Residents) -> Self {
         let plan = Arc::clone(PLAN.get_or_init(planned));
         let environment = &plan.environment;

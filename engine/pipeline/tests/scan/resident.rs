@@ -12,6 +12,20 @@ use crate::{
     runtime,
 };
 
+#[test]
+fn what_is_kept_is_within_the_budget() {
+    runtime().block_on(async {
+        for (bench, n_objects) in
+            [(Bench::new().await, 7), (Bench::forgetful().await, 0), (Bench::with_room(6).await, 0)]
+        {
+            for _ in 0..2 {
+                bench.scan(&answers(), ScanMode::Full).await;
+                assert_eq!(bench.n_kept(), n_objects);
+            }
+        }
+    });
+}
+
 /// One scan of a sequence.
 #[derive(Clone, Debug)]
 struct Step {
@@ -27,15 +41,18 @@ struct Step {
 /// The clouds that are scanned: as it is, smaller, renamed, faster, with a machine that moved, with nothing.
 fn clouds() -> Vec<Value> {
     let text = answers().to_json();
-    let changed = |from: &str, to: &str| Value::from_json(&text.replace(from, to)).unwrap();
+    let changed = |from: &str, to: &str| {
+        assert!(text.contains(from), "no {from} in {text}");
+        Value::from_json(&text.replace(from, to)).unwrap()
+    };
     vec![
         answers(),
         answers_without_second_machine(),
         changed("\"title\":\"Red\"", "\"title\":\"Crimson\""),
         changed("speed 10", "speed 99"),
         changed(
-            r#"[{"host":"m1"},{"host":"m2"}],"next":null}},{"body":{"machines":[]}"#,
-            r#"[{"host":"m1"}],"next":null}},{"body":{"machines":[{"host":"m2"}]}"#,
+            r#"[{"host":"m1"},{"host":"m2"}],"next":null},"get":"/rooms/r1/machines"},{"body":{"machines":[]}"#,
+            r#"[{"host":"m1"}],"next":null},"get":"/rooms/r1/machines"},{"body":{"machines":[{"host":"m2"}]}"#,
         ),
         changed(r#"[{"host":"m1"},{"host":"m2"}]"#, "[]"),
     ]

@@ -58,20 +58,24 @@ async fn equal_calls_are_made_once() {
 async fn the_oldest_answers_are_forgotten_when_there_are_too_many() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let one = exec("h", "uname -n").request.key_text().len() as u64 + 40;
-    let door = Once::keeping(Counting(Arc::clone(&seen)), 3 * one);
+    let door = Once::keeping(Counting(Arc::clone(&seen)), 4 * one);
     let mut login = exec("h", "login");
     login.stage = Stage::Login;
     let asked = || seen.lock().unwrap().len();
     door.ask(login.clone()).await.unwrap();
-    for host in ["a", "b", "c", "d", "e", "f"] {
+    for host in ["a", "b", "c", "d", "e", "g", "h", "i", "j", "f"] {
         door.ask(exec(host, "uname -n")).await.unwrap();
     }
-    assert_eq!(asked(), 7);
+    assert_eq!(asked(), 11);
     door.ask(exec("f", "uname -n")).await.unwrap();
     door.ask(login).await.unwrap();
-    assert_eq!(asked(), 7, "the newest answers and logins are known");
+    assert_eq!(asked(), 11, "the newest answers and logins are known");
     door.ask(exec("a", "uname -n")).await.unwrap();
-    assert_eq!(asked(), 8, "the oldest is asked again");
+    assert_eq!(asked(), 12, "the oldest is asked again");
+    let long = format!("echo {}", "x".repeat(usize::try_from(2 * one).unwrap()));
+    door.ask(exec("a", &long)).await.unwrap();
+    door.ask(exec("f", "uname -n")).await.unwrap();
+    assert_eq!(asked(), 13, "what is large pushes nothing out");
 }
 
 #[tokio::test]
