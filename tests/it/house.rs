@@ -77,7 +77,7 @@ const PLATFORM_WORDS: &[&str] = &[
 ];
 
 /// Folders whose Rust knows no platform.
-const NEUTRAL: &[&str] = &["engine", "store", "api", "cli"];
+const NEUTRAL: &[&str] = &["engine", "model", "store", "api", "cli"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository is there")
