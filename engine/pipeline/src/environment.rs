@@ -1,8 +1,10 @@
 //! The resident environment: one thing in memory that scans feed and read, so that a change costs what changed.
 //!
-//! It is a cache of the store, never the only copy: whoever meets a reason for doubt forgets it and boots again. Who works on
-//! it holds the lease of the environment.
+//! It is a cache of the store, never the only copy: whoever meets a reason for doubt forgets it and boots again. The process that
+//! works on it holds the lease of the environment; within it several may contribute at once, each from a view of its own.
 
+mod contributors;
+mod lease;
 mod residents;
 mod unsaved;
 mod view;
@@ -14,10 +16,11 @@ use calipso_model::{Delta, Map, Revision, Value};
 use calipso_store::{Backend, Collection, Expect, Lease, RowWrite, ScopeChanges, StoreError, work};
 
 pub use self::residents::Residents;
-use self::unsaved::Unsaved;
-pub(crate) use self::view::View;
+pub(crate) use self::{contributors::Contributor, view::View};
+use self::{lease::EnvironmentLease, unsaved::Unsaved};
 use crate::{
     identity::{Identities, Places},
+    merge::Ticket,
     plan::Plan,
     report::ScanReport,
     scan::{ScanError, ScanMode, at_length},
@@ -33,6 +36,8 @@ pub(crate) struct Resident {
     revision: Revision,
     /// The lease under which this was saved last; none: this was never saved.
     fence: Option<u64>,
+    /// Grows with everything that is taken over.
+    version: u64,
     view: View,
     /// What follows from the view; nothing before it is first asked for.
     derived: Option<Derived>,
@@ -54,14 +59,13 @@ impl Resident {
         let records = store.scopes(&environment).await?;
         let ids = Identities::new(&plan.specs, plan.values(), &environment);
         let view = at_length(|| View::from_records(&ids, records));
-        Ok(Self { plan, ids, made, revision, fence: None, view, derived: None })
+        Ok(Self { plan, ids, made, revision, fence: None, version: 0, view, derived: None })
     }
 
     /// Whether this is still what the store and the specs say.
     async fn is_current(&self, plan: &Plan, store: &dyn Backend) -> Result<bool, StoreError> {
         let environment = &plan.environment.name;
-        let is_same_plan = Arc::ptr_eq(&self.plan.specs, &plan.specs) && self.plan.environment == plan.environment;
-        if !is_same_plan
+        if !residents::is_same_plan(&self.plan, plan)
             || store.made(environment).await? != self.made
             || store.current(environment).await? != self.revision
         {
@@ -96,7 +100,7 @@ impl Resident {
         self.view.known.len()
     }
 
-    pub(crate) fn ids(&self) -> &Identities {
+    fn ids(&self) -> &Identities {
         &self.ids
     }
 
@@ -104,19 +108,33 @@ impl Resident {
         self.revision
     }
 
-    /// What somebody sees who is about to contribute.
-    pub(crate) fn view(&self) -> View {
-        self.view.clone()
+    fn version(&self) -> u64 {
+        self.version
     }
 
-    /// Takes over what a contributor brought, and brings everything up to date that follows from it.
+    /// What somebody sees who is about to contribute.
+    fn view(&self, writer: Ticket) -> View {
+        self.view.for_writer(writer)
+    }
+
+    /// Forgets who wrote what before a contribution.
+    fn forget_before(&mut self, oldest: Ticket) {
+        self.view.inventory.forget_before(oldest);
+    }
+
+    /// Takes over what a contributor brought who began at `version`, and brings everything up to date that follows from it.
     ///
     /// # Errors
     /// The rules cannot be followed, or the store cannot be read. It has to be forgotten then.
-    pub(crate) async fn contribute(&mut self, view: View, store: &dyn Backend) -> Result<(), ScanError> {
-        self.view = view;
+    async fn contribute(&mut self, view: View, version: u64, store: &dyn Backend) -> Result<(), ScanError> {
         let ids = &self.ids;
-        self.view.refresh(ids);
+        if version == self.version {
+            self.view = view;
+            self.view.refresh(ids);
+        } else {
+            self.view.take_over(view, ids);
+        }
+        self.version += 1;
         let changed = self.view.take_changed();
         if let Some(Derived { places, graph, unsaved }) = &mut self.derived {
             let known = &self.view.known;

@@ -10,6 +10,9 @@ use calipso_model::{Map, ObjectKey, Str, Value, same::same_map};
 
 use crate::identity::Identity;
 
+/// How many parents up an object is looked for.
+pub(crate) const MAX_DEPTH: usize = 64;
+
 /// All known objects by type. Cloning is cheap; a clone does not change when the original does.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Known {
@@ -51,6 +54,11 @@ impl Known {
             Standing::Known(identity, _) => Some(&identity.parent),
             _ => None,
         }
+    }
+
+    /// The parents of an object, the nearest first, as far as they are known.
+    pub(crate) fn ancestors<'a>(&'a self, key: &ObjectKey) -> impl Iterator<Item = &'a ObjectKey> {
+        std::iter::successors(self.parent(key), |up| self.parent(up)).take(MAX_DEPTH)
     }
 
     /// How many objects there are.

@@ -4,6 +4,9 @@
 //! two cannot be mixed up is the work of their types. An object that an answer names but does not say properly is *refused*:
 //! what was known of it stays as it was, whatever becomes of the others.
 
+#[cfg(test)]
+mod beside;
+mod extent;
 mod scope;
 
 use std::{
@@ -15,7 +18,8 @@ use calipso_model::{Map, ObjectKey, Str, Value, same::same_map};
 use calipso_spec::checked::ObjectType;
 use calipso_store::{ScopeChanges, ScopeKey, ScopeRecord};
 
-use self::scope::Scope;
+pub(crate) use self::extent::{Extent, IsBelow, Ticket};
+use self::{extent::Parts, scope::Scope};
 
 /// One object as one scope knows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,6 +84,10 @@ pub(crate) struct Inventory {
     unsaved: BTreeMap<Arc<ScopeKey>, Option<Arc<Scope>>>,
     /// Objects that came, went or changed since this was last taken.
     touched: BTreeSet<ObjectKey>,
+    /// Whose answers are written here.
+    writer: Ticket,
+    /// Who wrote what, as far as contributions that began earlier are still under way; of this one, everything.
+    parts: BTreeMap<Arc<ScopeKey>, Parts>,
 }
 
 /// The scopes that know an object, in the order in which they contribute, and whether each says that it exists.
@@ -124,6 +132,11 @@ impl Inventory {
         let former = self.scopes.get(&key);
         let scope = match answer {
             Answered::Whole(Complete { mut members, refused }) => {
+                self.parts.entry(Arc::clone(&key)).or_default().add(
+                    self.writer,
+                    Extent::All,
+                    refused.keys().cloned().collect(),
+                );
                 let mut stale_since = None;
                 if let Some(former) = former {
                     members.extend(refused.keys().filter_map(|key| former.members.get_key_value(key)).map(owned));
@@ -148,51 +161,68 @@ impl Inventory {
                 let mut scope = former.map_or_else(Scope::never_read, |former| Scope::clone(former));
                 scope.order = order;
                 members.retain(|key, _| !(refused.contains_key(key) && scope.members.contains_key(key)));
+                let brought = Extent::Objects(members.keys().cloned().collect());
+                self.parts.entry(Arc::clone(&key)).or_default().add(self.writer, brought, BTreeSet::new());
                 scope.members.extend(members);
                 scope.doubt(problem, now);
                 scope
             }
         };
+        self.parts.entry(Arc::clone(&key)).or_default().head = self.writer;
         self.replace(key, Some(scope));
     }
 
-    /// Puts the part of an answer that lies below one object in place of what was known of that part. Members elsewhere,
-    /// and what is known of the scope as a whole, stay.
-    pub(crate) fn apply_below(
+    /// Puts an answer that speaks of a part of a scope in place of what was known of that part. Members elsewhere, and what is
+    /// known of the scope as a whole, stay.
+    pub(crate) fn apply_within(
         &mut self,
         key: ScopeKey,
         order: u32,
         answer: Answered,
-        is_below: &dyn Fn(&ObjectKey) -> bool,
+        extent: &Extent,
+        is_below: IsBelow<'_>,
         now: &Str,
     ) {
         let key = Arc::new(key);
-        let mut scope = match self.scopes.get(&key) {
-            Some(former) => Scope::clone(former),
-            None => {
-                let mut scope = Scope::never_read();
-                scope.doubt("only a part of it was asked for".to_owned(), now);
-                scope
-            }
-        };
+        let parts = self.parts.entry(Arc::clone(&key)).or_default();
+        let former = self.scopes.get(&key);
+        let mut scope = former.map_or_else(|| Scope::asked_in_part(now), |former| Scope::clone(former));
         scope.order = order;
+        let nothing = Map::new();
         match answer {
             Answered::Whole(Complete { mut members, refused }) => {
-                members.retain(|key, _| !(refused.contains_key(key) && scope.members.contains_key(key)));
-                scope.members.retain(|key, _| !is_below(key) || refused.contains_key(key));
-                scope.members.extend(members.into_iter().filter(|(key, _)| is_below(key)));
+                members.retain(|key, found| {
+                    let is_known = refused.contains_key(key) && scope.members.contains_key(key);
+                    !is_known && extent.holds(key, &found.attributes, is_below)
+                });
+                let former = scope.members.iter();
+                let mut is_within: BTreeSet<ObjectKey> = former
+                    .filter(|(key, known)| extent.holds(key, &known.attributes, is_below))
+                    .map(|(key, _)| key.clone())
+                    .collect();
+                let unseen = refused.keys().filter(|key| extent.holds(key, &nothing, is_below));
+                is_within.extend(unseen.cloned());
+                scope.members.retain(|key, _| !is_within.contains(key) || refused.contains_key(key));
+                is_within.extend(members.keys().cloned());
+                scope.members.extend(members);
+                parts.add(self.writer, extent.clone(), refused.keys().cloned().collect());
                 if scope.complete {
                     let problem = scope.problem.clone().unwrap_or_else(|| "".into());
-                    let elsewhere = scope.refused.iter().filter(|key| !is_below(key));
+                    let elsewhere = scope.refused.iter().filter(|key| !is_within.contains(*key));
                     let mut all: Refused = elsewhere.map(|key| (key.clone(), problem.to_string())).collect();
-                    all.extend(refused.into_iter().filter(|(key, _)| is_below(key)));
+                    all.extend(refused.into_iter().filter(|(key, _)| is_within.contains(key)));
                     scope.except(all, now);
                 }
             }
             Answered::Part(Incomplete { mut members, refused, problem }) => {
-                members.retain(|key, _| !(refused.contains_key(key) && scope.members.contains_key(key)));
-                scope.members.extend(members.into_iter().filter(|(key, _)| is_below(key)));
+                members.retain(|key, found| {
+                    let is_known = refused.contains_key(key) && scope.members.contains_key(key);
+                    !is_known && extent.holds(key, &found.attributes, is_below)
+                });
+                parts.add(self.writer, Extent::Objects(members.keys().cloned().collect()), BTreeSet::new());
+                scope.members.extend(members);
                 scope.doubt(problem, now);
+                parts.head = self.writer;
             }
         }
         self.replace(key, Some(scope));
@@ -203,6 +233,7 @@ impl Inventory {
         let Some((key, scope)) = self.scopes.get_key_value(key) else { return };
         let (key, mut scope) = (Arc::clone(key), Scope::clone(scope));
         scope.doubt(problem, now);
+        self.parts.entry(Arc::clone(&key)).or_default().head = self.writer;
         self.replace(key, Some(scope));
     }
 
@@ -219,6 +250,9 @@ impl Inventory {
         let stays = scope.members.keys().filter_map(|object| Some((object, refused.get(object)?)));
         let stays: Refused = stays.map(|(object, why)| (object.clone(), why.to_string())).collect();
         scope.complete = true;
+        let parts = self.parts.entry(Arc::clone(&key)).or_default();
+        parts.add(self.writer, Extent::All, stays.keys().cloned().collect());
+        parts.head = self.writer;
         scope.except(stays, now);
         let scope = Some(scope).filter(|scope| !scope.members.is_empty());
         self.replace(key, scope);
@@ -239,8 +273,8 @@ impl Inventory {
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         let keys: Vec<Arc<ScopeKey>> = self.scopes.keys().cloned().collect();
-        for key in keys {
-            self.replace(key, None);
+        for key in &keys {
+            self.withdraw(key);
         }
     }
 
@@ -248,8 +282,48 @@ impl Inventory {
     pub(crate) fn withdraw(&mut self, key: &ScopeKey) {
         let known = self.scopes.get_key_value(key).map(|(key, _)| Arc::clone(key));
         if let Some(key) = known {
+            let parts = self.parts.entry(Arc::clone(&key)).or_default();
+            parts.add(self.writer, Extent::All, BTreeSet::new());
+            parts.head = self.writer;
             self.replace(key, None);
         }
+    }
+
+    /// The same, for somebody who is about to contribute.
+    pub(crate) fn for_writer(&self, writer: Ticket) -> Self {
+        Self { writer, ..self.clone() }
+    }
+
+    /// Takes over what a contributor wrote who began when this was otherwise: of everything that both speak of, the answer counts
+    /// that was asked for later.
+    pub(crate) fn take_over(&mut self, other: &Self, is_below: IsBelow<'_>) {
+        for (key, before) in &other.unsaved {
+            let (mine, theirs) = (self.scopes.get(key), other.scopes.get(key));
+            let has_later = self.parts.get(key).is_some_and(|parts| parts.has_later(other.writer));
+            let is_as_it_was = match (before, mine) {
+                _ if has_later => false,
+                (None, None) => true,
+                (Some(before), Some(mine)) => Arc::ptr_eq(before, mine),
+                _ => false,
+            };
+            let nothing = Parts::default();
+            let noted = other.parts.get(key).unwrap_or(&nothing);
+            let scope = if is_as_it_was {
+                theirs.map(|scope| Scope::clone(scope))
+            } else {
+                let (ours, asked) = (self.parts.get(key).unwrap_or(&nothing), other.writer);
+                Scope::later((mine.map(|scope| &**scope), ours), (theirs.map(|scope| &**scope), noted, asked), is_below)
+            };
+            self.parts.entry(Arc::clone(key)).or_default().take_over(noted, other.writer);
+            if scope.is_some() || self.scopes.contains_key(key) {
+                self.replace(Arc::clone(key), scope);
+            }
+        }
+    }
+
+    /// Forgets who wrote what, but for contributions that are not older than this one.
+    pub(crate) fn forget_before(&mut self, oldest: Ticket) {
+        self.parts.retain(|_, parts| parts.forget_before(oldest));
     }
 
     /// Puts a scope in place of the one of its key, and notes the objects that this changes. What both say alike is kept as it
@@ -551,16 +625,12 @@ mod tests {
         let later: Str = "2024-01-02T00:00:00Z".into();
         let mut inventory = Inventory::default();
         inventory.apply(scope("f"), 0, Answered::new(members(&["a", "b"], true), Refused::new(), None), &now);
-        let below = |key: &ObjectKey| &*key.id == "a";
-        inventory.apply_below(scope("f"), 3, Answered::new(Members::new(), Refused::new(), None), &below, &later);
+        let (extent, below) = (Extent::Below(ObjectKey::new("card", "a")), |key: &ObjectKey, up: &ObjectKey| key == up);
+        let nothing = Answered::new(Members::new(), Refused::new(), None);
+        inventory.apply_within(scope("f"), 3, nothing, &extent, &below, &later);
         assert!(ids(&inventory) == ["b"] && inventory.stale().is_empty());
-        inventory.apply_below(
-            scope("f"),
-            3,
-            Answered::new(Members::new(), Refused::new(), Some("cut".into())),
-            &below,
-            &later,
-        );
+        let cut = Answered::new(Members::new(), Refused::new(), Some("cut".into()));
+        inventory.apply_within(scope("f"), 3, cut, &extent, &below, &later);
         let stale = inventory.stale();
         assert_eq!((ids(&inventory), &stale[0].since, &*stale[0].problem), (vec!["b".to_owned()], &now, "cut"));
     }

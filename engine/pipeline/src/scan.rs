@@ -1,20 +1,18 @@
 //! A scan: fetch in stages, place, derive, commit what is different.
 
-mod lease;
 mod run;
 mod subtree;
 
 use std::{sync::Arc, time::Duration};
 
 use calipso_model::{ObjectKey, Str};
-use calipso_store::{Backend, Commit, CommitInfo, Lease, Searched, StoreError};
+use calipso_store::{Backend, Commit, CommitInfo, Searched, StoreError};
 use calipso_transport::{Door, Scrubber};
 use tokio_util::sync::CancellationToken;
 
-use self::lease::EnvironmentLease;
 use crate::{
     connection::SecretSource,
-    environment::{Residents, View},
+    environment::{Contributor, Residents, View},
     identity::Identities,
     plan::Plan,
     report::ScanReport,
@@ -137,6 +135,12 @@ pub enum ScanError {
     /// Somebody wanted it to end.
     #[error("the scan was cancelled; nothing of it was kept")]
     Cancelled,
+    /// Another contribution to the environment failed half way, so what this one began with is not what is known now.
+    #[error(
+        "what was known of the environment had to be read anew while the scan went on, since another change of it could not be kept; \
+         nothing of the scan was kept: scan again"
+    )]
+    Forgotten,
     /// The specs do not make rules for this environment; a check of the specs says where.
     #[error("the rules of this environment cannot be used: {0}")]
     Rules(String),
@@ -149,9 +153,10 @@ pub enum ScanError {
 pub async fn scan(request: &ScanRequest<'_>, observer: &dyn Observer) -> Result<ScanReport, ScanError> {
     let environment = &request.plan.environment.name;
     let started = std::time::Instant::now();
-    let lease = EnvironmentLease::take(request, started).await?;
-    let scanned = scan_held(request, observer, &lease, started).await;
-    lease.give_back().await;
+    observer.phase(Phase::Load);
+    let mut contributor = request.residents.begin(request).await?;
+    let scanned = contribute(request, observer, &mut contributor, started).await;
+    contributor.leave().await;
     let mut report = scanned?;
     let body = report.to_value();
     // The scan is committed, whatever becomes of its report.
@@ -165,10 +170,11 @@ pub async fn scan(request: &ScanRequest<'_>, observer: &dyn Observer) -> Result<
 /// How many reports of an environment are kept.
 const REPORTS_KEPT: usize = 100;
 
-async fn scan_held(
+/// Asks, and hands over what was answered.
+async fn contribute(
     request: &ScanRequest<'_>,
     observer: &dyn Observer,
-    lease: &EnvironmentLease,
+    contributor: &mut Contributor,
     started: std::time::Instant,
 ) -> Result<ScanReport, ScanError> {
     let plan = &request.plan;
@@ -176,38 +182,34 @@ async fn scan_held(
     let environment = &plan.environment.name;
     let now: Str = request.now.to_string().into();
     let mut report = ScanReport::new(plan, &request.mode, now.clone());
-    observer.phase(Phase::Load);
-    let mut resident = request.residents.take(plan, store).await?;
-    let base = resident.revision();
-    report.revision_before = base;
-    let mut view = resident.view();
+    let mut view = contributor.take_view();
     if request.mode.fetches() {
         observer.phase(Phase::Fetch);
-        let fetched = fetch_all(request, observer, resident.ids(), &mut view, &mut report, &now).await;
-        if let Err(error) = fetched {
-            // Nothing of it was taken over yet.
-            request.residents.keep(resident);
-            return Err(error);
-        }
+        fetch_all(request, observer, contributor.ids(), &mut view, &mut report, &now).await?;
     }
     observer.phase(Phase::Derive);
-    let derived = resident.contribute(view, store);
+    let mut turn = unless_cancelled(request, contributor.turn()).await??;
+    let derived = turn.contribute(view, store);
     unless_cancelled(request, derived).await??;
-    resident.tell(&mut report);
     observer.phase(Phase::Commit);
+    let resident = turn.resident()?;
+    resident.tell(&mut report);
+    let base = resident.revision();
+    report.revision_before = base;
     let (delta, scopes) = unless_cancelled(request, resident.pending(&request.mode, store)).await??;
     let info = CommitInfo { at: now, note: format!("{} scan", request.mode.as_str()).into() };
-    let held: Lease = lease.current().await;
+    let lease = turn.lease().await;
     if request.cancel.is_cancelled() {
         return Err(ScanError::Cancelled);
     }
     // From here on nothing is left half done: whoever cancels now comes too late.
-    store.search_by(&held, &searched(plan)).await?;
-    let rows = [resident.signed(&held)];
-    let commit = Commit { scopes: &scopes, rows: &rows, ..Commit::new(base, &held, &delta, &info) };
+    store.search_by(&lease, &searched(plan)).await?;
+    let resident = turn.resident()?;
+    let rows = [resident.signed(&lease)];
+    let commit = Commit { scopes: &scopes, rows: &rows, ..Commit::new(base, &lease, &delta, &info) };
     let after = store.commit(&commit).await?;
-    resident.saved(after, &held);
-    request.residents.keep(resident);
+    resident.saved(after, &lease);
+    turn.end();
     report.revision_after = after;
     if after != base {
         // The scan is kept, whatever becomes of these figures.

@@ -4,6 +4,9 @@
 #[path = "scan/bench.rs"]
 mod bench;
 #[cfg(test)]
+#[path = "scan/beside.rs"]
+mod beside;
+#[cfg(test)]
 #[path = "scan/neighbours.rs"]
 mod neighbours;
 #[cfg(test)]

@@ -180,6 +180,12 @@ impl ScanTask {
         self.object_id.is_none() && self.only.is_none()
     }
 
+    /// Whether it is about one object and what is below it.
+    #[must_use]
+    pub fn is_of_part(&self) -> bool {
+        self.object_id.is_some()
+    }
+
     /// What messages it leaves; a level that is not named is [`Level::Info`].
     #[must_use]
     pub fn level(&self) -> Level {

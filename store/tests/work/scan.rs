@@ -263,6 +263,30 @@ async fn history_is_kept_by_number_and_by_age() {
     assert_eq!((count("a").await, count("b").await), (3, 1));
 }
 
+#[tokio::test]
+async fn parts_of_an_environment_run_beside_its_whole_at_one_worker() {
+    let bench = Bench::new(&[]).await;
+    let store = &*bench.store;
+    let part = || ScanTask { object_type: Some("t".into()), object_id: Some("o".into()), ..full("a") };
+    for (n, task) in [full("a"), full("a"), part(), part()].into_iter().enumerate() {
+        submit(store, task, NOW + n as i64).await.unwrap();
+    }
+    let mut whole = claim(store, "w1", NOW + 10, TTL).await.unwrap().unwrap();
+    assert!(!whole.row.is_of_part());
+    assert!(claim(store, "w2", NOW + 10, TTL).await.unwrap().is_none(), "another worker is at it");
+    let beside = claim(store, "w1", NOW + 10, TTL).await.unwrap().unwrap();
+    assert!(beside.row.is_of_part(), "the other whole one waits");
+    done(store, &mut whole, NOW + 11).await;
+    assert!(claim(store, "w2", NOW + 12, TTL).await.unwrap().is_none(), "a part is still under way");
+    let whole = claim(store, "w1", NOW + 12, TTL).await.unwrap().unwrap();
+    assert!(!whole.row.is_of_part(), "a whole one beside a part");
+    // Nobody heard of the worker again: another takes what it had, and with it the environment.
+    let late = NOW + 12 + i64::try_from(TTL.as_millis()).unwrap() + 1;
+    let taken = claim(store, "w2", late, TTL).await.unwrap().unwrap();
+    assert_eq!(taken.row.attempts, 2);
+    assert!(claim(store, "w1", late, TTL).await.unwrap().is_none());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn however_many_claim_each_request_runs_once_and_one_of_an_environment_at_a_time() {
     let bench = Arc::new(Bench::new(&[]).await);

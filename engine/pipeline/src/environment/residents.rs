@@ -1,21 +1,31 @@
 //! The environments that a process holds in memory.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
-use calipso_store::{Backend, StoreError};
+use calipso_model::Str;
+use calipso_store::{Backend, Lease, StoreError};
 
-use crate::{environment::Resident, plan::Plan};
+use crate::{
+    environment::{Contributor, EnvironmentLease, Resident, contributors::Owner},
+    plan::Plan,
+    scan::{ScanError, ScanRequest},
+};
 
 /// Environments in memory, at most one of each name. Those that were not worked on for the longest time go first when
 /// there are too many objects.
 pub struct Residents {
-    /// The one that was worked on last comes last.
+    /// By name, those on which somebody works. Who begins or ends to work on one holds its gate.
+    gates: Mutex<BTreeMap<Str, Arc<Gate>>>,
+    /// Those on which nobody works. The one that was worked on last comes last.
     idle: Mutex<Vec<Idle>>,
     max_objects: usize,
 }
+
+type Gate = tokio::sync::Mutex<Weak<Owner>>;
 
 /// An environment on which nobody works.
 struct Idle {
@@ -34,14 +44,63 @@ impl Residents {
     /// Room for so many objects of environments on which nobody works at the moment.
     #[must_use]
     pub fn new(max_objects: usize) -> Self {
-        Self { idle: Mutex::default(), max_objects }
+        Self { gates: Mutex::default(), idle: Mutex::default(), max_objects }
+    }
+
+    /// Begins to contribute to the environment of a plan: beside those who do so already in this process, or, as the first, with
+    /// its lease.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseHeld`] while another process works on it, or this one by another plan; the store cannot be read.
+    pub(crate) async fn begin(self: &Arc<Self>, request: &ScanRequest<'_>) -> Result<Contributor, ScanError> {
+        let (plan, store) = (&request.plan, &request.store);
+        let name = &plan.environment.name;
+        let gate = Arc::clone(lock(&self.gates).entry(name.clone()).or_default());
+        let mut gate = gate.lock().await;
+        let owner = match gate.upgrade() {
+            Some(owner) if is_same_plan(&owner.plan, plan) => owner,
+            Some(owner) => {
+                let Lease { environment, holder, .. } = owner.lease.current().await;
+                // It ends with whoever works by the other plan, which may be soon.
+                let until_millis = request.now.as_millisecond();
+                return Err(StoreError::LeaseHeld { environment, holder, until_millis }.into());
+            }
+            None => {
+                let lease = EnvironmentLease::take(store, name, &request.holder, request.now, request.lease).await?;
+                let resident = match self.take(plan, &**store).await {
+                    Ok(resident) => resident,
+                    Err(error) => {
+                        lease.give_back().await;
+                        return Err(error.into());
+                    }
+                };
+                let owner = Arc::new(Owner::new(Arc::clone(plan), lease, resident));
+                *gate = Arc::downgrade(&owner);
+                owner
+            }
+        };
+        Contributor::begin(owner, Arc::clone(self), &**store).await
+    }
+
+    /// One who contributed is done. After the last one the lease is given back, and what is in memory kept for a while.
+    pub(super) async fn left(self: Arc<Self>, owner: Arc<Owner>) {
+        let name = owner.plan.environment.name.clone();
+        let Some(gate) = lock(&self.gates).get(&name).cloned() else { return };
+        let mut gate = gate.lock().await;
+        // Nobody can begin while the gate is held, so the last one is known as such.
+        let Some(owner) = Arc::into_inner(owner) else { return };
+        *gate = Weak::new();
+        if let Some(resident) = owner.held.lock().await.resident.take() {
+            self.keep(resident);
+        }
+        owner.lease.give_back().await;
     }
 
     /// The environment of a plan: the one that is there, if it is still what the store says, or one that is read anew. The lease of the
     /// environment has to be held.
-    pub(crate) async fn take(&self, plan: &Arc<Plan>, store: &dyn Backend) -> Result<Resident, StoreError> {
+    async fn take(&self, plan: &Arc<Plan>, store: &dyn Backend) -> Result<Resident, StoreError> {
         let found = {
-            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut idle = lock(&self.idle);
             let place = idle.iter().position(|known| known.resident.plan.environment.name == plan.environment.name);
             place.map(|place| idle.remove(place).resident)
         };
@@ -55,11 +114,11 @@ impl Residents {
     }
 
     /// Keeps an environment until it is asked for again, if there is room.
-    pub(crate) fn keep(&self, resident: Resident) {
+    fn keep(&self, resident: Resident) {
         if self.max_objects == 0 {
             return;
         }
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = lock(&self.idle);
         idle.push(Idle { resident, since: Instant::now() });
         let mut n_objects: usize = idle.iter().map(|known| known.resident.n_objects()).sum();
         while n_objects > self.max_objects && !idle.is_empty() {
@@ -70,13 +129,20 @@ impl Residents {
     /// How many objects the environments have on which nobody works.
     #[must_use]
     pub fn n_objects(&self) -> usize {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.iter().map(|known| known.resident.n_objects()).sum()
+        lock(&self.idle).iter().map(|known| known.resident.n_objects()).sum()
     }
 
     /// Forgets what nobody worked on for so long.
     pub(crate) fn forget_idle(&self, at_most: Duration) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|known| known.since.elapsed() < at_most);
+        lock(&self.idle).retain(|known| known.since.elapsed() < at_most);
     }
+}
+
+/// Whether two plans ask the same of the same.
+pub(super) fn is_same_plan(one: &Plan, other: &Plan) -> bool {
+    Arc::ptr_eq(&one.specs, &other.specs) && one.environment == other.environment
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

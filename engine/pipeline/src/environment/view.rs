@@ -5,7 +5,11 @@ use std::collections::BTreeSet;
 use calipso_model::ObjectKey;
 use calipso_store::ScopeRecord;
 
-use crate::{identity::Identities, known::Known, merge::Inventory};
+use crate::{
+    identity::Identities,
+    known::Known,
+    merge::{Inventory, Ticket},
+};
 
 /// Scopes, and the objects that follow from them as fetchers see them. Cloning is cheap, and a clone goes its own way.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +42,24 @@ impl View {
                 self.changed.insert(key);
             }
         }
+    }
+
+    /// The same, for somebody who is about to contribute.
+    pub(crate) fn for_writer(&self, writer: Ticket) -> Self {
+        Self { inventory: self.inventory.for_writer(writer), known: self.known.clone(), changed: self.changed.clone() }
+    }
+
+    /// Takes over what a contributor found who began when this was otherwise.
+    pub(crate) fn take_over(&mut self, mut other: Self, ids: &Identities) {
+        other.refresh(ids);
+        let is_below = |key: &ObjectKey, object: &ObjectKey| {
+            key == object
+                || other.known.ancestors(key).any(|up| up == object)
+                || self.known.ancestors(key).any(|up| up == object)
+        };
+        self.inventory.take_over(&other.inventory, &is_below);
+        self.inventory.withdraw_orphans(&ids.root());
+        self.refresh(ids);
     }
 
     /// The objects that came, went or changed since the last call.

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use calipso_model::{ObjectKey, Str};
 use calipso_store::{Member, ScopeKey, ScopeRecord, ScopeUpdate};
 
-use crate::merge::{Contribution, Members, Refused};
+use crate::merge::{
+    Contribution, Members, Refused,
+    extent::{IsBelow, Parts, Ticket},
+};
 
 /// A scope as it is kept in memory.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,6 +59,55 @@ impl Scope {
         ScopeRecord { members: members.collect(), ..self.head(key) }
     }
 
+    /// What is known of a scope when a contributor hands it over who began when it was otherwise: of every object what was asked
+    /// for later, `ours` or `theirs`.
+    pub(super) fn later(
+        (ours, our_parts): (Option<&Self>, &Parts),
+        (theirs, their_parts, asked): (Option<&Self>, &Parts, Ticket),
+        is_below: IsBelow<'_>,
+    ) -> Option<Self> {
+        let is_ours_later = |key: &ObjectKey, known: &Contribution| {
+            our_parts.latest(key, &known.attributes, is_below).is_some_and(|ours| ours > asked)
+        };
+        let they_speak =
+            |key: &ObjectKey, known: &Contribution| their_parts.speaks(asked, key, &known.attributes, is_below);
+        let brought =
+            |key: &ObjectKey| theirs.and_then(|scope| scope.members.get(key)).filter(|found| they_speak(key, found));
+        let mut members = Members::new();
+        for (key, known) in ours.into_iter().flat_map(|scope| &scope.members) {
+            if is_ours_later(key, known) || !they_speak(key, known) && brought(key).is_none() {
+                members.insert(key.clone(), known.clone());
+            }
+        }
+        for key in theirs.into_iter().flat_map(|scope| scope.members.keys()) {
+            if let Some(found) = brought(key).filter(|found| !is_ours_later(key, found)) {
+                members.entry(key.clone()).or_insert_with(|| found.clone());
+            }
+        }
+        let is_their_head = their_parts.head == asked && our_parts.head <= asked;
+        let head = match (ours, theirs) {
+            (Some(_), Some(theirs)) if is_their_head => theirs,
+            (Some(_), None) if is_their_head && members.is_empty() => return None,
+            (None, Some(_)) if !is_their_head && our_parts.head > asked && members.is_empty() => return None,
+            (Some(ours), None) if is_their_head => &Self::asked_in_part(&ours.tried_at),
+            (Some(ours), _) => ours,
+            (None, Some(theirs)) if is_their_head => theirs,
+            // It was taken back since, so of the scope as a whole nothing is known.
+            (None, Some(theirs)) => &Self::asked_in_part(&theirs.tried_at),
+            (None, None) => return None,
+        };
+        let (scanned_at, tried_at) = (head.scanned_at.clone(), head.tried_at.clone());
+        let (mut stale_since, mut problem) = (head.stale_since.clone(), head.problem.clone());
+        let (complete, order, mut refused) = (head.complete, head.order, head.refused.clone());
+        if let Some(theirs) = theirs.filter(|theirs| complete && theirs.complete && !theirs.refused.is_empty()) {
+            // An answer for a part of it that says everything but for some objects.
+            refused.extend(theirs.refused.iter().cloned());
+            stale_since = stale_since.or_else(|| theirs.stale_since.clone());
+            problem = problem.or_else(|| theirs.problem.clone());
+        }
+        Some(Self { complete, scanned_at, tried_at, stale_since, problem, order, members, refused })
+    }
+
     /// How it differs from what is saved of it. What a run brought again as it was is shared, and told apart at once.
     pub(super) fn since(&self, saved: &Self, key: &ScopeKey) -> ScopeUpdate {
         let is_other = |(object, new): &(&ObjectKey, &Contribution)| {
@@ -102,6 +154,13 @@ impl Scope {
             members: Members::new(),
             refused: BTreeSet::new(),
         }
+    }
+
+    /// One of which only a part was asked for.
+    pub(super) fn asked_in_part(now: &Str) -> Self {
+        let mut scope = Self::never_read();
+        scope.doubt("only a part of it was asked for".to_owned(), now);
+        scope
     }
 
     /// Whether something in it may be out of date.

@@ -261,8 +261,8 @@ fn keep(
     for (key, answer) in fetched.answers(&planned.fetcher, &job.parent, &Value::Null) {
         match subtree {
             Some(subtree) => {
-                let is_below = |object: &ObjectKey| subtree.holds(object);
-                view.inventory.apply_below(key, planned.order, answer, &is_below, now);
+                let is_below = |object: &ObjectKey, _: &ObjectKey| subtree.holds(object);
+                view.inventory.apply_within(key, planned.order, answer, &subtree.extent(), &is_below, now);
             }
             None => view.inventory.apply(key, planned.order, answer, now),
         }

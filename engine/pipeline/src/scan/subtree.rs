@@ -8,13 +8,11 @@ use crate::{
     environment::View,
     fetch::Fetched,
     identity::Identities,
-    known::Known,
+    known::{Known, MAX_DEPTH},
+    merge::Extent,
     plan::{Plan, is_root},
     scan::run::{Job, parents},
 };
-
-/// How many parents up an object is looked for.
-const MAX_DEPTH: usize = 64;
 
 /// The object of a partial scan, with what lies below it.
 pub(super) struct Subtree {
@@ -48,10 +46,10 @@ impl Subtree {
             types.extend(more);
         }
         let mut above = BTreeMap::new();
-        for up in ancestors(&view.known, &object) {
+        for up in view.known.ancestors(&object) {
             above.entry(up.object_type.clone()).or_insert_with(|| up.clone());
         }
-        let leads_here = |key: &ObjectKey| ancestors(&view.known, key).any(|up| *up == object);
+        let leads_here = |key: &ObjectKey| view.known.ancestors(key).any(|up| *up == object);
         let of_types = types.iter().flat_map(|name| view.inventory.of_type(name));
         let mut below: BTreeSet<ObjectKey> = of_types.filter(|key| leads_here(key)).collect();
         below.insert(object.clone());
@@ -62,6 +60,11 @@ impl Subtree {
             .collect();
         let attributes = view.known.row(&object).map(|row| row.document.clone()).unwrap_or_default();
         Self { object, attributes, types, above, below, askers }
+    }
+
+    /// The part of a scope of which a partial scan speaks.
+    pub(super) fn extent(&self) -> Extent {
+        Extent::Below(self.object.clone())
     }
 
     /// Whether an object lies below.
@@ -146,11 +149,6 @@ impl Subtree {
     }
 
     fn is_below(&self, known: &Known, key: &ObjectKey) -> bool {
-        self.below.contains(key) || ancestors(known, key).any(|up| self.below.contains(up))
+        self.below.contains(key) || known.ancestors(key).any(|up| self.below.contains(up))
     }
-}
-
-/// The parents of an object, the nearest first, as far as they are known.
-fn ancestors<'a>(known: &'a Known, key: &ObjectKey) -> impl Iterator<Item = &'a ObjectKey> {
-    std::iter::successors(known.parent(key), |up| known.parent(up)).take(MAX_DEPTH)
 }

@@ -180,6 +180,9 @@ async fn conclude(
         (_, Failed::Scan(ScanError::Store(error @ (StoreError::LeaseLost { .. } | StoreError::Conflict { .. })))) => {
             return given_back(shared, &mut task, now.saturating_add(LOOK_AGAIN_MILLIS.0), &error.to_string()).await;
         }
+        (_, Failed::Scan(error @ ScanError::Forgotten)) => {
+            return given_back(shared, &mut task, now.saturating_add(LOOK_AGAIN_MILLIS.0), &error.to_string()).await;
+        }
         (_, Failed::Scan(ScanError::Store(error @ StoreError::Busy))) => {
             return given_back(shared, &mut task, now.saturating_add(LOOK_AGAIN_MILLIS.0), &error.to_string()).await;
         }

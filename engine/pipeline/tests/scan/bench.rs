@@ -31,6 +31,7 @@ pub struct Bench {
     /// What stays in memory from one scan to the next.
     residents: Arc<Residents>,
     store: Arc<dyn Backend>,
+    stolen: tokio::sync::Mutex<Option<calipso_store::Lease>>,
     _folder: Arc<tempfile::TempDir>,
 }
 
@@ -131,6 +132,7 @@ impl Bench {
             now: jiff::Timestamp::UNIX_EPOCH,
             residents: Arc::new(residents),
             store,
+            stolen: tokio::sync::Mutex::default(),
             _folder: Arc::new(folder),
         }
     }
@@ -159,6 +161,7 @@ impl Bench {
             now: self.now,
             residents: Arc::new(Residents::new(1_000_000)),
             store: Arc::clone(&self.store),
+            stolen: tokio::sync::Mutex::default(),
             _folder: Arc::clone(&self._folder),
         }
     }
@@ -186,6 +189,18 @@ impl Bench {
             cancel: calipso_pipeline::CancellationToken::new(),
         };
         scan(&request, &Quiet).await
+    }
+
+    /// Another process takes the lease as if ours had been silent for too long.
+    pub async fn steal_lease(&self) {
+        let late = self.now + std::time::Duration::from_secs(1_000_000_000);
+        let lease = self.store.acquire("shop", "thief", late.as_millisecond(), calipso_pipeline::scan::LEASE).await;
+        *self.stolen.lock().await = Some(lease.unwrap());
+    }
+
+    pub async fn give_back_stolen_lease(&self) {
+        let lease = self.stolen.lock().await.take().expect("it was stolen");
+        self.store.release(&lease).await.unwrap();
     }
 
     pub async fn has(&self, object_type: &str, id: &str) -> bool {

@@ -299,6 +299,33 @@ async fn progress_is_told_and_a_cancelled_scan_keeps_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_small_scan_runs_beside_a_long_one() {
+    let site = Site::new(&["shop"]).await;
+    let (gates, n_doors) = (site.gates(), AtomicU64::new(0));
+    let doors: Doors = Arc::new(move |environment| match n_doors.fetch_add(1, Ordering::SeqCst) {
+        1 => gates(environment),
+        _ => Arc::new(replay(&answers())),
+    });
+    let worker = site.begin(settings("w"), doors);
+    let first = site.ask(full("shop")).await;
+    assert_eq!(site.ended(&first).await.status, ScanStatus::Completed);
+    let long = site.ask(full("shop")).await;
+    site.until(&long, |task| task.progress.phase.as_ref() == "fetch").await;
+    let part = ScanTask { object_type: Some("machine".into()), object_id: Some("m1".into()), ..full("shop") };
+    let (part, whole) = (site.ask(part).await, site.ask(full("shop")).await);
+    let part = site.ended(&part).await;
+    assert_eq!((part.status, part.holder.as_deref()), (ScanStatus::Completed, Some("w")), "{part:?}");
+    assert_eq!(site.task(&long).await.status, ScanStatus::Running);
+    assert_eq!(site.task(&whole).await.status, ScanStatus::Pending, "one whole scan at a time");
+    site.open();
+    for id in [long, whole] {
+        assert_eq!(site.ended(&id).await.status, ScanStatus::Completed);
+    }
+    worker.stop().await;
+    assert_eq!(site.store.reports("shop").await.unwrap().len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_environment_that_somebody_else_writes_is_waited_for() {
     let site = Site::new(&["shop"]).await;
     let lease = site.store.acquire("shop", "calipso scan", now(), Duration::from_secs(600)).await.unwrap();

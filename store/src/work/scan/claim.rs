@@ -20,7 +20,8 @@ const MOST_ATTEMPTS: u64 = 3;
 const PIECE: usize = 100;
 
 /// Takes the oldest request that can run: one that waits and whose time has come, or one whose worker has not been heard of
-/// for longer than its lease. None of an environment of which another request runs.
+/// for longer than its lease. None of an environment at which another worker is; beside what this worker does itself, one of a
+/// part of the environment, or a whole one beside parts.
 ///
 /// # Shape
 /// A request whose worker was lost three times becomes `failed`; one that was to be cancelled when its worker was lost
@@ -36,8 +37,8 @@ pub async fn claim(
     ttl: Duration,
 ) -> Result<Option<Task<ScanTask>>, StoreError> {
     let running = row::all::<ScanTask>(backend, &of_status(ScanStatus::Running)).await?;
-    let mut busy: BTreeSet<Str> =
-        running.iter().filter(|task| task.row.is_held(now_millis)).map(|task| task.row.environment.clone()).collect();
+    let mut busy = Busy { worker, others: BTreeSet::new(), wholes: BTreeSet::new() };
+    running.iter().filter(|task| task.row.is_held(now_millis)).for_each(|task| busy.add(&task.row));
     let mut lost: Vec<Task<ScanTask>> = Vec::new();
     for task in running.into_iter().filter(|task| !task.row.is_held(now_millis)) {
         if !give_up(backend, &task, now_millis).await? {
@@ -113,9 +114,9 @@ async fn take(
     worker: &str,
     now_millis: i64,
     ttl: Duration,
-    busy: &mut BTreeSet<Str>,
+    busy: &mut Busy<'_>,
 ) -> Result<Option<Task<ScanTask>>, StoreError> {
-    if busy.contains(&task.row.environment) {
+    if busy.forbids(&task.row) {
         return Ok(None);
     }
     let before = task.row.clone();
@@ -136,12 +137,35 @@ async fn take(
     if slot::take(records, &task, now_millis).await? {
         return Ok(Some(task));
     }
-    busy.insert(before.environment.clone());
+    busy.others.insert(before.environment.clone());
     task.row = before;
     match task.save(records).await {
         // Changed: it was cancelled in this moment; its lease runs out, and then it ends.
         Ok(()) | Err(StoreError::Changed { .. }) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// The environments that are being scanned.
+struct Busy<'a> {
+    worker: &'a str,
+    /// By other workers.
+    others: BTreeSet<Str>,
+    /// As a whole, by this one.
+    wholes: BTreeSet<Str>,
+}
+
+impl Busy<'_> {
+    fn add(&mut self, running: &ScanTask) {
+        if running.holder.as_deref() != Some(self.worker) {
+            self.others.insert(running.environment.clone());
+        } else if !running.is_of_part() {
+            self.wholes.insert(running.environment.clone());
+        }
+    }
+
+    fn forbids(&self, wanted: &ScanTask) -> bool {
+        self.others.contains(&wanted.environment) || !wanted.is_of_part() && self.wholes.contains(&wanted.environment)
     }
 }
 

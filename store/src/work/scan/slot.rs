@@ -1,21 +1,21 @@
-//! One request at a time per environment: the document that names the request which may run.
+//! One worker at a time per environment: the document that names the worker, and the request that it took last.
 //!
 //! Two workers that take two requests of one environment at the same moment change two documents, so neither refuses the
-//! other. Both must also write the name of their request into one document of the environment, and there one is first.
+//! other. Both must also write their name into one document of the environment, and there one is first.
 
 use calipso_model::Str;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     error::StoreError,
-    records::{Collection, Records},
+    records::{Collection, RecordQuery, Records},
     work::{
         row::{self, Row, Task},
-        scan::ScanTask,
+        scan::{ScanStatus, ScanTask},
     },
 };
 
-/// Which request of an environment may run.
+/// Whose requests of an environment may run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 struct Slot {
@@ -50,10 +50,7 @@ pub(super) async fn take(records: &dyn Records, task: &Task<ScanTask>, now_milli
         let outcome = match row::get::<Slot>(records, &id).await? {
             None => row::insert(records, &id, mine.clone()).await.map(|_| ()),
             Some(mut slot) => {
-                if slot.row.scan != task.id
-                    && let Some(other) = row::get::<ScanTask>(records, &slot.row.scan).await?
-                    && other.row.is_held(now_millis)
-                {
+                if slot.row.holder != mine.holder && is_at_work(records, &slot.row, now_millis).await? {
                     return Ok(false);
                 }
                 slot.row = mine.clone();
@@ -66,4 +63,13 @@ pub(super) async fn take(records: &dyn Records, task: &Task<ScanTask>, now_milli
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Whether the worker that a slot names has a request of its environment.
+async fn is_at_work(records: &dyn Records, slot: &Slot, now_millis: i64) -> Result<bool, StoreError> {
+    let running = RecordQuery::all()
+        .equals("environment", slot.environment.clone())
+        .equals("status", ScanStatus::Running.as_str());
+    let running = row::all::<ScanTask>(records, &running).await?;
+    Ok(running.iter().any(|task| task.row.is_held(now_millis) && task.row.holder.as_deref() == Some(&*slot.holder)))
 }

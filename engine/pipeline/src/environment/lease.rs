@@ -5,16 +5,14 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use calipso_store::{Backend, Lease, StoreError};
 use tokio::{sync::Mutex, task::JoinHandle};
 
-use crate::scan::ScanRequest;
-
 /// A lease that is renewed while it is held.
-pub(super) struct EnvironmentLease {
+pub(crate) struct EnvironmentLease {
     store: Arc<dyn Backend>,
     lease: Arc<Mutex<Lease>>,
     renewing: JoinHandle<()>,
@@ -22,13 +20,21 @@ pub(super) struct EnvironmentLease {
 }
 
 impl EnvironmentLease {
-    pub(super) async fn take(request: &ScanRequest<'_>, started: Instant) -> Result<Self, StoreError> {
-        let start_millis = request.now.as_millisecond();
-        let name = &request.plan.environment.name;
-        let ttl = request.lease;
-        let lease = request.store.acquire(name, &request.holder, start_millis, ttl).await?;
+    /// Takes the lease of an environment and renews it from then on.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseHeld`] while another process has it.
+    pub(super) async fn take(
+        store: &Arc<dyn Backend>,
+        environment: &str,
+        holder: &str,
+        now: jiff::Timestamp,
+        ttl: Duration,
+    ) -> Result<Self, StoreError> {
+        let (started, start_millis) = (Instant::now(), now.as_millisecond());
+        let lease = store.acquire(environment, holder, start_millis, ttl).await?;
+        let store = Arc::clone(store);
         let lease = Arc::new(Mutex::new(lease));
-        let store = Arc::clone(&request.store);
         let (of_task, store_of_task) = (Arc::clone(&lease), Arc::clone(&store));
         let renewing = tokio::spawn(async move {
             loop {
@@ -64,7 +70,7 @@ async fn release(store: &dyn Backend, lease: &Mutex<Lease>) {
 }
 
 impl Drop for EnvironmentLease {
-    /// A scan that nobody waits for any more, or that met a fault of ours, does not keep its environment.
+    /// Who ends without giving it back does not keep the environment either.
     fn drop(&mut self) {
         self.renewing.abort();
         if self.given_back.load(Ordering::Relaxed) {
