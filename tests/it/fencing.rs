@@ -30,11 +30,11 @@ const ADDRESS: &str = "CALIPSO_IT_STORE";
 /// Its name as a worker.
 const NAME: &str = "CALIPSO_IT_NAME";
 /// Milliseconds that each answer takes.
-const DELAY: &str = "CALIPSO_IT_DELAY";
+pub const DELAY: &str = "CALIPSO_IT_DELAY";
 /// Whether the world it sees has one machine less.
 const FEWER: &str = "CALIPSO_IT_FEWER";
 /// Whether it makes one scan by itself instead of working on requests.
-const ONE_SCAN: &str = "CALIPSO_IT_ONE_SCAN";
+pub const ONE_SCAN: &str = "CALIPSO_IT_ONE_SCAN";
 
 /// How long leases last here.
 const LEASE: Duration = Duration::from_millis(2000);
@@ -42,7 +42,7 @@ const LEASE: Duration = Duration::from_millis(2000);
 const SHOP: &str = "shop";
 
 /// The store at an address: `file PATH` or `mongo DATABASE URI`.
-async fn open(address: &str) -> Arc<dyn Backend> {
+pub async fn open(address: &str) -> Arc<dyn Backend> {
     let words: Vec<&str> = address.split(' ').collect();
     match words.as_slice() {
         ["file", path] => Arc::new(Embedded::open(Path::new(path), Options::default()).expect("the store opens")),
@@ -181,10 +181,10 @@ fn process() {
 }
 
 /// One of the processes; it ends with the test.
-struct Process(Child);
+pub struct Process(pub Child);
 
 impl Process {
-    fn start(address: &str, name: &str, variables: &[(&str, &str)]) -> Self {
+    pub fn start(address: &str, name: &str, variables: &[(&str, &str)]) -> Self {
         let binary = std::env::current_exe().expect("the test binary has a path");
         let child = Command::new(binary)
             .args(["--exact", "fencing::process", "--nocapture"])
@@ -339,12 +339,12 @@ async fn a_commit_that_comes_late_is_refused(address: &str) {
 }
 
 /// A new embedded store.
-fn file(folder: &tempfile::TempDir) -> String {
+pub fn file(folder: &tempfile::TempDir) -> String {
     format!("file {}", folder.path().join("it.store").display())
 }
 
 /// A new database of the server that all tests share.
-fn mongo() -> String {
+pub fn mongo() -> String {
     format!("mongo {} {}", calipso_testbed::mongod().database(), calipso_testbed::mongod().uri())
 }
 

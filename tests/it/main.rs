@@ -2,6 +2,7 @@
 
 mod backends;
 mod cloud;
+mod contributions;
 mod faults;
 mod fencing;
 mod follow;

@@ -276,7 +276,7 @@ async fn parts_of_an_environment_run_beside_its_whole_at_one_worker() {
     assert!(claim(store, "w2", NOW + 10, TTL).await.unwrap().is_none(), "another worker is at it");
     let beside = claim(store, "w1", NOW + 10, TTL).await.unwrap().unwrap();
     assert!(beside.row.is_of_part(), "the other whole one waits");
-    done(store, &mut whole, NOW + 11).await;
+    assert_eq!(done(store, &mut whole, NOW + 11).await, Beat::Go);
     assert!(claim(store, "w2", NOW + 12, TTL).await.unwrap().is_none(), "a part is still under way");
     let whole = claim(store, "w1", NOW + 12, TTL).await.unwrap().unwrap();
     assert!(!whole.row.is_of_part(), "a whole one beside a part");

@@ -71,6 +71,7 @@ impl Contributor {
         let generation = held.generation;
         let resident = match &mut held.resident {
             Some(resident) => resident,
+            // It was forgotten, and those who began with it are still there.
             empty => empty.insert(Resident::boot(Arc::clone(&owner.plan), store).await?),
         };
         let ticket = owner.tickets(|tickets| {
@@ -111,7 +112,11 @@ impl Contributor {
     pub(crate) async fn leave(mut self) {
         if let Some(owner) = self.owner.take() {
             owner.tickets(|tickets| tickets.open.remove(&self.ticket));
-            Arc::clone(&self.residents).left(owner).await;
+            // In a task of its own: whoever gives up while it goes on leaves nothing half done.
+            let left = tokio::spawn(Arc::clone(&self.residents).left(owner));
+            if let Err(error) = left.await {
+                tracing::error!(%error, "How a contribution ended could not be told; its lease runs out by itself.");
+            }
         }
     }
 }

@@ -53,33 +53,19 @@ impl Residents {
     /// # Errors
     /// [`StoreError::LeaseHeld`] while another process works on it, or this one by another plan; the store cannot be read.
     pub(crate) async fn begin(self: &Arc<Self>, request: &ScanRequest<'_>) -> Result<Contributor, ScanError> {
-        let (plan, store) = (&request.plan, &request.store);
-        let name = &plan.environment.name;
-        let gate = Arc::clone(lock(&self.gates).entry(name.clone()).or_default());
-        let mut gate = gate.lock().await;
-        let owner = match gate.upgrade() {
-            Some(owner) if is_same_plan(&owner.plan, plan) => owner,
-            Some(owner) => {
-                let Lease { environment, holder, .. } = owner.lease.current().await;
-                // It ends with whoever works by the other plan, which may be soon.
-                let until_millis = request.now.as_millisecond();
-                return Err(StoreError::LeaseHeld { environment, holder, until_millis }.into());
-            }
-            None => {
-                let lease = EnvironmentLease::take(store, name, &request.holder, request.now, request.lease).await?;
-                let resident = match self.take(plan, &**store).await {
-                    Ok(resident) => resident,
-                    Err(error) => {
-                        lease.give_back().await;
-                        return Err(error.into());
-                    }
-                };
-                let owner = Arc::new(Owner::new(Arc::clone(plan), lease, resident));
-                *gate = Arc::downgrade(&owner);
-                owner
-            }
+        let beginner = Beginner {
+            residents: Arc::clone(self),
+            plan: Arc::clone(&request.plan),
+            store: Arc::clone(&request.store),
+            holder: request.holder.clone(),
+            now: request.now,
+            lease: request.lease,
         };
-        Contributor::begin(owner, Arc::clone(self), &**store).await
+        // In a task of its own: whoever gives up while it goes on leaves nothing half done.
+        match tokio::spawn(beginner.begin()).await {
+            Ok(begun) => begun,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
     }
 
     /// One who contributed is done. After the last one the lease is given back, and what is in memory kept for a while.
@@ -135,6 +121,51 @@ impl Residents {
     /// Forgets what nobody worked on for so long.
     pub(crate) fn forget_idle(&self, at_most: Duration) {
         lock(&self.idle).retain(|known| known.since.elapsed() < at_most);
+    }
+}
+
+/// What is needed to begin.
+struct Beginner {
+    residents: Arc<Residents>,
+    plan: Arc<Plan>,
+    store: Arc<dyn Backend>,
+    holder: Str,
+    now: jiff::Timestamp,
+    lease: Duration,
+}
+
+impl Beginner {
+    async fn begin(self) -> Result<Contributor, ScanError> {
+        let name = &self.plan.environment.name;
+        let gate = Arc::clone(lock(&self.residents.gates).entry(name.clone()).or_default());
+        let mut gate = gate.lock().await;
+        let owner = match gate.upgrade() {
+            Some(owner) if is_same_plan(&owner.plan, &self.plan) => owner,
+            Some(owner) => {
+                let Lease { environment, holder, .. } = owner.lease.current().await;
+                // It ends with whoever works by the other plan, which may be soon.
+                let until_millis = self.now.as_millisecond();
+                return Err(StoreError::LeaseHeld { environment, holder, until_millis }.into());
+            }
+            None => {
+                let owner = Arc::new(self.owner().await?);
+                *gate = Arc::downgrade(&owner);
+                owner
+            }
+        };
+        Contributor::begin(owner, Arc::clone(&self.residents), &*self.store).await
+    }
+
+    async fn owner(&self) -> Result<Owner, ScanError> {
+        let (plan, store) = (&self.plan, &self.store);
+        let lease = EnvironmentLease::take(store, &plan.environment.name, &self.holder, self.now, self.lease).await?;
+        match self.residents.take(plan, &**store).await {
+            Ok(resident) => Ok(Owner::new(Arc::clone(plan), lease, resident)),
+            Err(error) => {
+                lease.give_back().await;
+                Err(error.into())
+            }
+        }
     }
 }
 
