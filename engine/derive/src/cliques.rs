@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use calipso_model::{Clique, LinkRef, Map, ObjectKey, Str, Value};
 
 use crate::{
-    hash::{Digest, Seeded},
+    hash::{Bytes, Digest, NOTHING, Seed},
     nodes::Nodes,
     rules::{Plan, Rules},
     store::{Limit, Links},
@@ -33,6 +33,7 @@ pub(crate) struct View<'a> {
     pub(crate) steps: Vec<Vec<Step>>,
     /// Type ids in the order of the types' names.
     pub(crate) by_name: Vec<usize>,
+    seed: Seed,
 }
 
 /// One step of a path, as walked.
@@ -51,6 +52,7 @@ impl<'a> View<'a> {
         nodes: &'a [Nodes],
         links: &'a [Links],
         implicit: &'a BTreeMap<(usize, usize), Links>,
+        seed: Seed,
     ) -> Self {
         let explicit = links.iter().zip(&rules.link_types);
         let mut stores: Vec<Store<'a>> = explicit.map(|(links, known)| Store { links, ends: known.ends }).collect();
@@ -62,13 +64,15 @@ impl<'a> View<'a> {
         let steps = rules.cliques.iter().map(|plan| steps(plan, &implicit_ids)).collect();
         let mut by_name: Vec<usize> = (0..nodes.len()).collect();
         by_name.sort_by(|a, b| nodes[*a].name.cmp(&nodes[*b].name));
-        Self { rules, nodes, stores, steps, by_name }
+        Self { rules, nodes, stores, steps, by_name, seed }
     }
 
     /// The values that links of a clique must agree with.
     pub(crate) fn limits(&self, plan: &Plan, focal: u32) -> Vec<Limit> {
         let record = self.nodes[plan.focal].record(focal);
-        let limit = |(place, number): &(usize, usize)| Limit::new(*place, record[*number].clone().unwrap_or_default());
+        let limit = |(place, number): &(usize, usize)| {
+            Limit::new(*place, record[*number].clone().unwrap_or_default(), self.seed)
+        };
         plan.constraints.iter().map(limit).collect()
     }
 }
@@ -109,32 +113,30 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// Two cliques with one fingerprint are the same.
-    pub(crate) fn fingerprint(&self, view: &View<'_>, digests: Seeded) -> u128 {
+    /// Two cliques of one focal point with one fingerprint are the same. Places stand for their objects: a clique that an object
+    /// leaves is made again before its place is free.
+    pub(crate) fn fingerprint(&self, view: &View<'_>, bytes: &mut Bytes) -> Digest {
         if self.links.is_empty() {
-            return 0;
+            return NOTHING;
         }
-        let mut digest = Digest::new();
         for limit in &self.limits {
-            // Nulls would be the same as nothing.
-            digest.add(digests.value(&limit.value));
+            bytes.same_value(&limit.value);
         }
         for (store, entry) in &self.links {
             let store = &view.stores[*store];
-            digest.add(((store.ends[0] as u64) << 32) | store.ends[1] as u64);
-            let ends = store.links.step(*entry).ends;
-            for (type_id, place) in store.ends.iter().zip(ends) {
-                digest.add(view.nodes[*type_id].slot(place).digest);
+            let [source, target] = store.links.step(*entry).ends;
+            for number in [store.ends[0] as u32, store.ends[1] as u32, source, target] {
+                bytes.number(number);
             }
         }
-        digest.finish()
+        bytes.digest()
     }
 
     /// The clique as others see it.
     pub(crate) fn clique(&mut self, view: &View<'_>, names: &Names, plan: &Plan, focal: u32) -> Clique {
         let key = |type_id: usize, place: u32| ObjectKey {
             object_type: names.types[type_id].clone(),
-            id: view.nodes[type_id].slot(place).id.clone(),
+            id: view.nodes[type_id].id(place).clone(),
         };
         let mut nodes = Vec::with_capacity(self.members.iter().map(Vec::len).sum());
         for type_id in &view.by_name {

@@ -12,7 +12,7 @@ use self::values::Values;
 use crate::{
     bounds::{self, Meter},
     faults::{FaultKey, Part},
-    hash::KeySeed,
+    hash::Bytes,
     join::{Drafts, Index, opposite},
     nodes::{NIL, Nodes},
     rules::{Attribute, AttributeRule, End, LinkParts, LinkRules, Own, Rules, Yield},
@@ -111,15 +111,13 @@ impl<'a> Evaluator<'a> {
 
     /// The document of an object as rules see it: with the derived attributes as they are now, without hidden ones.
     fn document(&self, type_id: usize, object: u32, hides: &[Str]) -> Value {
-        let nodes = &self.nodes[type_id];
-        let mut doc = nodes.doc(object).clone();
-        doc.merge(nodes.derived(&self.rules.types[type_id], object));
+        let mut document = self.nodes[type_id].whole(&self.rules.types[type_id], object);
         for name in hides {
-            if doc.contains_key(name) {
-                doc.remove(name);
+            if document.contains_key(name) {
+                document.remove(name);
             }
         }
-        Value::Map(doc)
+        Value::Map(document)
     }
 
     // ------------------------------------------------------------ rows
@@ -130,7 +128,7 @@ impl<'a> Evaluator<'a> {
         &self,
         (join, side): (usize, usize),
         object: u32,
-        seed: KeySeed,
+        bytes: &mut Bytes,
         binds: &[Slot],
         drafts: &mut Drafts,
     ) -> Vec<String> {
@@ -139,20 +137,20 @@ impl<'a> Evaluator<'a> {
             return Vec::new();
         }
         self.each_key(join, side, object, &mut |scope, fuel| {
-            let mut hasher = seed.begin();
-            let mut bytes = 0;
+            bytes.clear();
+            let mut length = 0;
             let has_key = end.key.key_in(scope, fuel, &mut |part| {
                 if let KeyPart::Text(text) = part {
-                    bytes += text.len();
+                    length += text.len();
                 }
-                hasher.add(part);
+                bytes.key_part(part);
             })?;
-            if bytes > bounds::MAX_KEY {
+            if length > bounds::MAX_KEY {
                 return Err(EvalError::new(format!("the key has more than {} bytes", bounds::MAX_KEY)));
             }
             if has_key {
                 fuel.pay(bounds::KEY)?;
-                drafts.keys.push(hasher.finish());
+                drafts.keys.push(bytes.key());
                 drafts.binds.extend(binds.iter().map(|slot| scope.get(*slot).cloned().unwrap_or_default()));
             }
             Ok(())
@@ -455,8 +453,19 @@ impl<'a> Evaluator<'a> {
 
     /// The link of one pair, by the first rule that makes it. Only where all rules contribute.
     pub(crate) fn link(&mut self, links: &LinkRules, from: u32, to: u32) -> Option<Body> {
+        self.link_by(links, &links.joins, [from, to])
+    }
+
+    /// The link that a rule makes of two objects, said again.
+    pub(crate) fn body_of(&mut self, join: usize, ends: [u32; 2]) -> Option<Body> {
+        let rules = self.rules;
+        let links = rules.link_types.iter().find(|links| links.joins.contains(&join))?;
+        self.link_by(links, &[join], ends)
+    }
+
+    fn link_by(&mut self, links: &LinkRules, joins: &[usize], [from, to]: [u32; 2]) -> Option<Body> {
         let mut met = Vec::new();
-        for join in &links.joins {
+        for join in joins {
             let index = &self.indexes[self.rules.joins[*join].index];
             // From the side with fewer keys.
             let side = usize::from(fewer(index.rows_of(1, to), index.rows_of(0, from)));
@@ -563,7 +572,7 @@ impl<'a> Evaluator<'a> {
         };
         let name = name.unwrap_or_else(|| {
             let [from, to] = [0, 1].map(|side| parts.names[side].iter().find_map(|number| attribute(side, *number)));
-            let id = |side: usize| &self.nodes[links.ends[side]].slot(ends[side]).id;
+            let id = |side: usize| self.nodes[links.ends[side]].id(ends[side]);
             format!("{}-{}", from.unwrap_or_else(|| id(0)), to.unwrap_or_else(|| id(1))).into()
         });
         let host = match &parts.host {

@@ -8,7 +8,6 @@ use calipso_spec::checked::At;
 
 use crate::{
     cliques::Scratch,
-    eval::Evaluator,
     graph::Graph,
     join::opposite,
     rules::{Candidate, Join, Yield},
@@ -232,9 +231,10 @@ impl Graph {
     /// Why a link is there; none when it is not.
     #[must_use]
     pub fn explain_link(&self, link: &LinkRef) -> Option<LinkExplanation> {
-        let (entry, ends) = self.entry(link)?;
-        let Some(made_by) = entry.body.rule else {
-            return Some(LinkExplanation { at: None, rules: Vec::new(), chain: self.shortest_chain(ends, entry.ends) });
+        let (links, entry, types) = self.entry(link)?;
+        let ends = links.step(entry).ends;
+        let Some(made_by) = links.rule(entry) else {
+            return Some(LinkExplanation { at: None, rules: Vec::new(), chain: self.shortest_chain(types, ends) });
         };
         let rules = self.rules();
         let known = rules.link_types.iter().find(|known| known.joins.contains(&(made_by as usize)))?;
@@ -242,11 +242,11 @@ impl Graph {
         for join in &known.joins {
             let index = self.index(*join);
             let evaluator = self.evaluator();
-            let all = evaluator.keys(*join, 0, entry.ends[0]);
+            let all = evaluator.keys(*join, 0, ends[0]);
             let mut keys = Vec::new();
-            for row in index.rows_of(0, entry.ends[0]) {
+            for row in index.rows_of(0, ends[0]) {
                 let key = index.row(0, row).key;
-                let met = index.rows_with(1, key).find(|other| index.row(1, *other).object == entry.ends[1]);
+                let met = index.rows_with(1, key).find(|other| index.row(1, *other).object == ends[1]);
                 if let Some(other) = met
                     && evaluator.meets(*join, [row, other])
                 {
@@ -292,9 +292,5 @@ impl Graph {
             constraints: constraints.collect(),
             steps,
         })
-    }
-
-    fn evaluator(&self) -> Evaluator<'_> {
-        Evaluator::new(self.rules(), self.all_nodes(), self.all_indexes(), 1, &crate::bounds::UNMETERED)
     }
 }

@@ -1,9 +1,11 @@
 //! The index of one join: keys, and the rows of both ends that have them.
 
 use calipso_model::{Value, same::same_list};
+use hashbrown::{HashTable, hash_table::Entry};
 
 use crate::{
-    hash::{KeyHash, LookUp},
+    graph::{Heap, room, table},
+    hash::KeyHash,
     nodes::NIL,
 };
 
@@ -31,8 +33,7 @@ pub(crate) struct Row {
 #[derive(Debug)]
 struct Key {
     hash: KeyHash,
-    /// Next key with the same lower half of the hash.
-    same_low: u32,
+    /// First row of each end that has it.
     heads: [u32; 2],
 }
 
@@ -51,7 +52,8 @@ struct Side {
 /// The index of one join.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    by_low: LookUp<u64, u32>,
+    /// Numbers of keys, by the first half of their hashes.
+    by_hash: HashTable<u32>,
     keys: Vec<Key>,
     free_keys: Vec<u32>,
     sides: [Side; 2],
@@ -118,7 +120,8 @@ impl Index {
             end.binds.reserve(rows * end.width);
             let missing = rows.saturating_sub(self.keys.len());
             self.keys.reserve(missing);
-            self.by_low.reserve(missing);
+            let keys = &self.keys;
+            self.by_hash.reserve(missing, |key| keys[*key as usize].hash.0[0]);
         }
     }
 
@@ -182,28 +185,27 @@ impl Index {
     }
 
     fn key(&mut self, hash: KeyHash) -> u32 {
-        let first = self.by_low.entry(hash.low).or_insert(NIL);
-        let mut next = *first;
-        while let Some(key) = self.keys.get(next as usize) {
-            if key.hash == hash {
-                return next;
-            }
-            next = key.same_low;
-        }
-        let key = Key { hash, same_low: *first, heads: [NIL; 2] };
-        let place = match self.free_keys.pop() {
-            Some(place) => {
-                self.keys[place as usize] = key;
-                place
+        let keys = &mut self.keys;
+        let slot =
+            self.by_hash.entry(hash.0[0], |key| keys[*key as usize].hash == hash, |key| keys[*key as usize].hash.0[0]);
+        let slot = match slot {
+            Entry::Occupied(known) => return *known.get(),
+            Entry::Vacant(slot) => slot,
+        };
+        let key = Key { hash, heads: [NIL; 2] };
+        let number = match self.free_keys.pop() {
+            Some(number) => {
+                keys[number as usize] = key;
+                number
             }
             None => {
-                let place = u32::try_from(self.keys.len()).expect("a join has fewer than 2^32 keys");
-                self.keys.push(key);
-                place
+                let number = u32::try_from(keys.len()).expect("a join has fewer than 2^32 keys");
+                keys.push(key);
+                number
             }
         };
-        *first = place;
-        place
+        slot.insert(number);
+        number
     }
 
     fn link(&mut self, side: usize, object: u32, key: u32, binds: &[Value]) -> u32 {
@@ -249,27 +251,22 @@ impl Index {
         }
     }
 
-    fn drop_key(&mut self, place: u32) {
-        let key = &mut self.keys[place as usize];
-        let (hash, after) = (key.hash.low, key.same_low);
-        let first = self.by_low.get(&hash).copied().unwrap_or(NIL);
-        if first == place {
-            if after == NIL {
-                self.by_low.remove(&hash);
-            } else {
-                self.by_low.insert(hash, after);
-            }
-        } else {
-            let mut before = first;
-            while let Some(key) = self.keys.get_mut(before as usize) {
-                if key.same_low == place {
-                    key.same_low = after;
-                    break;
-                }
-                before = key.same_low;
-            }
+    fn drop_key(&mut self, number: u32) {
+        let hash = self.keys[number as usize].hash.0[0];
+        if let Ok(known) = self.by_hash.find_entry(hash, |key| *key == number) {
+            known.remove();
         }
-        self.free_keys.push(place);
+        self.free_keys.push(number);
+    }
+
+    /// Bytes that it holds.
+    pub(crate) fn memory(&self, heap: &mut Heap) -> usize {
+        let side = |side: &Side, heap: &mut Heap| {
+            let binds = side.binds.iter().map(|value| heap.value(value)).sum::<usize>();
+            room(&side.rows) + room(&side.free) + room(&side.heads) + room(&side.binds) + binds
+        };
+        let sides = self.sides.iter().map(|end| side(end, heap)).sum::<usize>();
+        table(&self.by_hash) + room(&self.keys) + room(&self.free_keys) + sides
     }
 }
 
@@ -278,15 +275,15 @@ mod tests {
     use calipso_expr::KeyPart;
 
     use super::*;
-    use crate::hash::KeySeed;
+    use crate::hash::{Bytes, Seed};
 
     fn hash(key: &str) -> KeyHash {
         use std::sync::LazyLock;
-        static SEED: LazyLock<KeySeed> = LazyLock::new(KeySeed::random);
-        let mut hasher = SEED.begin();
-        hasher.add(KeyPart::Text(key));
-        // One lower half for all: keys have to be told apart by the upper one.
-        KeyHash { low: 1, ..hasher.finish() }
+        static SEED: LazyLock<Seed> = LazyLock::new(Seed::random);
+        let mut bytes = Bytes::new(*SEED);
+        bytes.key_part(KeyPart::Text(key));
+        // One first half for all: keys have to be told apart by the second one.
+        KeyHash([1, bytes.key().0[1]])
     }
 
     fn replace(index: &mut Index, side: usize, object: u32, keys: &[&str]) -> usize {
@@ -340,6 +337,6 @@ mod tests {
             replace(&mut index, 0, 0, &[&format!("k{round}"), &format!("l{round}")]);
         }
         assert!(index.keys.len() <= 4);
-        assert_eq!(index.by_low.len(), 1);
+        assert_eq!(index.by_hash.len(), 2);
     }
 }

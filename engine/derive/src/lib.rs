@@ -25,5 +25,5 @@ pub use explain::{
     Usual,
 };
 pub use faults::Fault;
-pub use graph::{Changes, Graph, Outcome, Sizes, TypeCounts, Work};
+pub use graph::{Changes, Documents, Graph, Memory, MissingDocument, NoDocuments, Outcome, Sizes, TypeCounts, Work};
 pub use rules::{Candidate, Rules, RulesError};

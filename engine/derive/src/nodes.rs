@@ -1,17 +1,18 @@
-//! Objects of one type: documents and records by place, ids to places, and what the current change touched.
+//! Objects of one type: what rules read of them, by place; ids to places; and what the current change touched.
 
 use std::cmp::Ordering;
 
 use calipso_expr::Record;
 use calipso_model::{Map, ObjectKey, Str, Value};
+use hashbrown::HashTable;
 
 use crate::{
-    hash::{LookUp, Seeded},
-    par,
+    graph::{Heap, room, table},
+    hash::{Digest, NOTHING, Seed},
     rules::TypeRules,
 };
 
-/// No place.
+/// Stands for no place.
 pub(crate) const NIL: u32 = u32::MAX;
 
 /// Bit of a mask: the object came or went.
@@ -22,6 +23,8 @@ pub(crate) const TOUCHED: u64 = 1 << 63;
 pub(crate) const ALL: u64 = u64::MAX;
 /// Attributes from this number on share the last attribute bit.
 const LAST_ATTRIBUTE_BIT: usize = 61;
+/// Bit of a mask: an attribute changed that no rule names.
+pub(crate) const REST: u64 = 1 << LAST_ATTRIBUTE_BIT;
 
 /// The bit of the n-th attribute of a type that rules read.
 pub(crate) fn attribute_bit(number: usize) -> u64 {
@@ -30,33 +33,36 @@ pub(crate) fn attribute_bit(number: usize) -> u64 {
 
 /// One object.
 #[derive(Debug)]
-pub(crate) struct Slot {
-    pub(crate) id: Str,
-    /// Hash of the id with a fixed seed, for fingerprints.
-    pub(crate) digest: u64,
-    pub(crate) live: bool,
-    /// Fetched and derived attributes.
-    pub(crate) doc: Map,
+struct Slot {
+    id: Str,
+    /// Digest of the fetched attributes that no rule reads.
+    rest: Digest,
+    live: bool,
 }
 
 /// An object touched by the current change.
 #[derive(Debug)]
 pub(crate) struct Touched {
     pub(crate) place: u32,
-    /// Its document before; none: it did not exist.
-    pub(crate) before: Option<Map>,
+    /// Its document as fetched, where the change brought it.
+    pub(crate) document: Option<Map>,
 }
 
 /// All objects of one type.
 #[derive(Debug)]
 pub(crate) struct Nodes {
     pub(crate) name: Str,
-    ids: LookUp<Str, u32>,
+    seed: Seed,
+    /// Places, by id.
+    by_id: HashTable<u32>,
     slots: Vec<Slot>,
-    /// The attributes that rules read, by place and number: what expressions see.
+    /// The attributes that rules read or derive, by place and number: what expressions see.
     records: Vec<Option<Value>>,
     /// How many attributes a record has.
     width: usize,
+    /// Fetched documents by place, where a rule reads whole objects of this type; else empty.
+    documents: Vec<Map>,
+    keeps_documents: bool,
     /// Places below this one are in the order of their ids; they keep their id for ever.
     ordered: u32,
     free: Vec<u32>,
@@ -66,13 +72,17 @@ pub(crate) struct Nodes {
 }
 
 impl Nodes {
-    pub(crate) fn new(name: Str, width: usize) -> Self {
+    /// No objects yet, of a type that rules know nothing of where there is nothing known.
+    pub(crate) fn new(name: Str, known: Option<&TypeRules>, seed: Seed) -> Self {
         Self {
             name,
-            ids: LookUp::default(),
+            seed,
+            by_id: HashTable::new(),
             slots: Vec::new(),
             records: Vec::new(),
-            width,
+            width: known.map_or(0, |known| known.numbers.len()),
+            documents: Vec::new(),
+            keeps_documents: known.is_some_and(|known| known.whole),
             ordered: 0,
             free: Vec::new(),
             live: 0,
@@ -91,16 +101,17 @@ impl Nodes {
         self.slots.len()
     }
 
+    /// The place of an object that is there.
     pub(crate) fn find(&self, id: &str) -> Option<u32> {
-        self.ids.get(id).copied().filter(|place| self.is_live(*place))
+        self.place_of(id).filter(|place| self.is_live(*place))
     }
 
-    pub(crate) fn slot(&self, place: u32) -> &Slot {
-        &self.slots[place as usize]
+    fn place_of(&self, id: &str) -> Option<u32> {
+        self.by_id.find(self.seed.text(id), |place| *self.slots[*place as usize].id == *id).copied()
     }
 
-    pub(crate) fn doc(&self, place: u32) -> &Map {
-        &self.slots[place as usize].doc
+    pub(crate) fn id(&self, place: u32) -> &Str {
+        &self.slots[place as usize].id
     }
 
     /// The numbered attributes of an object.
@@ -114,17 +125,24 @@ impl Nodes {
         &mut self.records[start..start + self.width]
     }
 
+    /// The document of an object with its derived attributes as they are now, where a rule reads whole objects of this type.
+    pub(crate) fn whole(&self, known: &TypeRules, place: u32) -> Map {
+        let mut document = self.documents.get(place as usize).cloned().unwrap_or_default();
+        document.merge(self.derived(&known.derived, place));
+        document
+    }
+
     pub(crate) fn is_live(&self, place: u32) -> bool {
         self.slots.get(place as usize).is_some_and(|slot| slot.live)
     }
 
     pub(crate) fn key(&self, place: u32) -> ObjectKey {
-        ObjectKey { object_type: self.name.clone(), id: self.slot(place).id.clone() }
+        ObjectKey { object_type: self.name.clone(), id: self.id(place).clone() }
     }
 
     /// Order by id.
     pub(crate) fn order(&self, a: u32, b: u32) -> Ordering {
-        if a < self.ordered && b < self.ordered { a.cmp(&b) } else { self.slot(a).id.cmp(&self.slot(b).id) }
+        if a < self.ordered && b < self.ordered { a.cmp(&b) } else { self.id(a).cmp(self.id(b)) }
     }
 
     /// Whether every object came with the current change.
@@ -140,27 +158,34 @@ impl Nodes {
     /// Every live object in id order.
     pub(crate) fn in_order(&self) -> Vec<u32> {
         let mut places: Vec<u32> = (0..self.slots.len() as u32).filter(|place| self.is_live(*place)).collect();
-        places.sort_by(|a, b| self.order(*a, *b));
+        if places.last().is_some_and(|last| *last >= self.ordered) {
+            places.sort_by(|a, b| self.order(*a, *b));
+        }
         places
     }
 
-    /// Makes room.
+    /// Makes room. What comes at once is what there is mostly, so no room is made for more.
     pub(crate) fn reserve(&mut self, more: usize) {
-        self.ids.reserve(more);
+        let slots = &self.slots;
+        self.by_id.reserve(more, |place| self.seed.text(&slots[*place as usize].id));
         self.slots.reserve(more);
         self.records.reserve(more * self.width);
         self.masks.reserve(more);
+        if self.keeps_documents {
+            self.documents.reserve(more);
+        }
     }
 
     /// Adds an object that is not there, without a record.
-    pub(crate) fn insert(&mut self, id: Str, doc: Map, digests: Seeded) -> u32 {
-        let place = if let Some(place) = self.ids.get(&id).copied() {
+    pub(crate) fn insert(&mut self, id: Str, rest: Digest) -> u32 {
+        let place = if let Some(place) = self.place_of(&id) {
             let slot = &mut self.slots[place as usize];
             slot.live = true;
-            slot.doc = doc;
+            slot.rest = rest;
             place
         } else {
-            let slot = Slot { digest: digests.text(&id), id: id.clone(), live: true, doc };
+            let hash = self.seed.text(&id);
+            let slot = Slot { id, rest, live: true };
             let place = match self.free.pop() {
                 Some(place) => {
                     self.slots[place as usize] = slot;
@@ -174,14 +199,18 @@ impl Nodes {
                     self.slots.push(slot);
                     self.records.resize(self.slots.len() * self.width, None);
                     self.masks.push(0);
+                    if self.keeps_documents {
+                        self.documents.push(Map::new());
+                    }
                     place
                 }
             };
-            self.ids.insert(id, place);
+            let slots = &self.slots;
+            self.by_id.insert_unique(hash, place, |place| self.seed.text(&slots[*place as usize].id));
             place
         };
         self.live += 1;
-        self.touch(place, ALL, None);
+        self.touch(place, ALL);
         place
     }
 
@@ -189,76 +218,57 @@ impl Nodes {
     pub(crate) fn remove(&mut self, place: u32) {
         let slot = &mut self.slots[place as usize];
         slot.live = false;
-        let before = std::mem::take(&mut slot.doc);
+        slot.rest = NOTHING;
+        if let Some(document) = self.documents.get_mut(place as usize) {
+            *document = Map::new();
+        }
         self.record_mut(place).fill(None);
         self.live -= 1;
-        self.touch(place, ALL, Some(before));
+        self.touch(place, ALL);
     }
 
-    /// Sets the document of a live object.
-    pub(crate) fn set_doc(&mut self, place: u32, doc: Map, changed: u64) {
-        let before = std::mem::replace(&mut self.slots[place as usize].doc, doc);
-        self.touch(place, changed, Some(before));
+    /// Sets the digest of what no rule reads; whether it is another one now.
+    pub(crate) fn set_rest(&mut self, place: u32, rest: Digest) -> bool {
+        std::mem::replace(&mut self.slots[place as usize].rest, rest) != rest
     }
 
-    /// Sets numbered attributes of an object's record only.
-    pub(crate) fn set_record<'v>(&mut self, place: u32, values: impl Iterator<Item = (usize, Option<&'v Value>)>) {
-        let record = self.record_mut(place);
-        for (number, value) in values {
-            record[number] = value.cloned();
+    /// Sets an attribute of an object's record only.
+    pub(crate) fn set_attribute(&mut self, place: u32, number: usize, value: Option<&Value>) {
+        self.record_mut(place)[number] = value.cloned();
+    }
+
+    /// Notes the document of an object that the current change touched.
+    pub(crate) fn set_document(&mut self, place: u32, document: Map) {
+        if self.keeps_documents {
+            self.documents[place as usize] = document.clone();
+        }
+        // It is the one that was touched last.
+        if let Some(touched) = self.touched.last_mut().filter(|touched| touched.place == place) {
+            touched.document = Some(document);
         }
     }
 
-    /// Sets or drops a derived attribute of a live object; its document follows with [`Nodes::write_derived`].
+    /// Sets or drops a derived attribute of a live object.
     pub(crate) fn set_derived(&mut self, place: u32, number: usize, value: Value, changed: u64) {
         self.record_mut(place)[number] = Some(value).filter(|value| !value.is_null());
-        let seen = self.mask(place) & TOUCHED != 0;
-        let before = if seen { None } else { Some(self.slots[place as usize].doc.clone()) };
-        self.touch(place, changed, before);
+        self.touch(place, changed);
     }
 
-    /// The derived attributes of an object as they are now, for its document.
-    pub(crate) fn derived<'a>(&'a self, known: &'a TypeRules, place: u32) -> impl Iterator<Item = Derived<'a>> + Clone {
-        derived(&known.derived, self.record(place))
+    /// The derived attributes of an object as they are now; `names` are those of its type with their numbers.
+    pub(crate) fn derived<'a>(
+        &'a self,
+        names: &'a [(Str, usize)],
+        place: u32,
+    ) -> impl Iterator<Item = (&'a Str, Option<&'a Value>)> + Clone {
+        let record = self.record(place);
+        names.iter().map(|(name, number)| (name, record[*number].as_ref()))
     }
 
-    /// Writes derived attributes that are different now into the documents.
-    pub(crate) fn write_derived(&mut self, known: &TypeRules, threads: usize) {
-        let bits = known.derived_bits();
-        let (width, masks, records) = (self.width, &self.masks, &self.records);
-        if self.touched.len() < self.slots.len() / 4 || bits == 0 {
-            for touched in &self.touched {
-                let place = touched.place as usize;
-                let slot = &mut self.slots[place];
-                if masks[place] & bits != 0 && slot.live {
-                    slot.doc.merge(derived(&known.derived, &records[place * width..][..width]));
-                }
-            }
-            return;
-        }
-        let threads = par::threads_for(threads, self.slots.len());
-        let step = par::step(threads, self.slots.len());
-        let tasks: Vec<(usize, &mut [Slot])> =
-            self.slots.chunks_mut(step).enumerate().map(|(number, slots)| (number * step, slots)).collect();
-        par::run(
-            threads,
-            tasks,
-            || if threads > 1 { own_names(&known.derived) } else { known.derived.clone() },
-            |known, (start, slots)| {
-                for (place, slot) in slots.iter_mut().enumerate() {
-                    let place = start + place;
-                    if masks[place] & bits != 0 && slot.live {
-                        slot.doc.merge(derived(known, &records[place * width..][..width]));
-                    }
-                }
-            },
-        );
-    }
-
-    fn touch(&mut self, place: u32, changed: u64, before: Option<Map>) {
+    /// Notes what changed of an object.
+    pub(crate) fn touch(&mut self, place: u32, changed: u64) {
         let mask = &mut self.masks[place as usize];
         if *mask & TOUCHED == 0 {
-            self.touched.push(Touched { place, before });
+            self.touched.push(Touched { place, document: None });
         }
         *mask |= changed | TOUCHED;
     }
@@ -288,22 +298,26 @@ impl Nodes {
             let place = touched.place;
             self.masks[place as usize] = 0;
             let slot = &self.slots[place as usize];
-            if !slot.live && place >= self.ordered && self.ids.get(&slot.id) == Some(&place) {
-                self.ids.remove(&slot.id);
-                self.free.push(place);
+            if !slot.live && place >= self.ordered {
+                let hash = self.seed.text(&slot.id);
+                if let Ok(known) = self.by_id.find_entry(hash, |known| *known == place) {
+                    known.remove();
+                    self.free.push(place);
+                }
             }
         }
     }
-}
 
-/// Copies of names: counting references to one name from two threads is slow.
-fn own_names(names: &[(Str, usize)]) -> Vec<(Str, usize)> {
-    names.iter().map(|(name, number)| (Str::from(&**name), *number)).collect()
-}
+    /// Bytes of ids, and of what finds them.
+    pub(crate) fn memory(&self, heap: &mut Heap) -> usize {
+        let own = room(&self.slots) + room(&self.masks) + room(&self.free) + table(&self.by_id);
+        own + self.slots.iter().map(|slot| heap.text(&slot.id)).sum::<usize>()
+    }
 
-/// A derived attribute and its value, if it has one.
-type Derived<'a> = (&'a Str, Option<&'a Value>);
-
-fn derived<'a>(known: &'a [(Str, usize)], record: Record<'a>) -> impl Iterator<Item = Derived<'a>> + Clone {
-    known.iter().map(|(name, number)| (name, record[*number].as_ref()))
+    /// Bytes of what rules read, and of what they derived.
+    pub(crate) fn memory_of_records(&self, heap: &mut Heap) -> usize {
+        let values = self.records.iter().flatten().map(|value| heap.value(value)).sum::<usize>();
+        let documents = self.documents.iter().map(|document| heap.value(&Value::Map(document.clone()))).sum::<usize>();
+        room(&self.records) + room(&self.documents) + values + documents
+    }
 }

@@ -67,17 +67,14 @@ pub(crate) struct TypeRules {
     pub(crate) numbers: BTreeMap<Str, usize>,
     /// Its derived attributes with their numbers, in the order of their names.
     pub(crate) derived: Vec<(Str, usize)>,
+    /// Whether a rule reads whole objects of this type.
+    pub(crate) whole: bool,
 }
 
 impl TypeRules {
     /// The bit of an attribute; those that no rule names share one.
     pub(crate) fn bit(&self, attribute: &str) -> u64 {
         attribute_bit(self.numbers.get(attribute).copied().unwrap_or(usize::MAX))
-    }
-
-    /// The bits of its derived attributes.
-    pub(crate) fn derived_bits(&self) -> u64 {
-        self.derived.iter().fold(0, |bits, (_, number)| bits | attribute_bit(*number))
     }
 }
 
@@ -290,13 +287,5 @@ impl Rules {
     pub fn derived(&self) -> Vec<String> {
         let attributes = self.levels.iter().flatten().map(|number| &self.attributes[*number]);
         attributes.map(|attribute| format!("{}.{}", self.types[attribute.type_id].name, attribute.name)).collect()
-    }
-
-    /// Whether a document attribute of a type is derived.
-    #[must_use]
-    pub fn is_derived(&self, object_type: &str, attribute: &str) -> bool {
-        self.type_ids
-            .get(object_type)
-            .is_some_and(|type_id| self.types[*type_id].derived.iter().any(|(derived, _)| **derived == *attribute))
     }
 }

@@ -6,9 +6,7 @@ use calipso_model::{ObjectKey, Str, Value};
 
 use super::opposite;
 use crate::{
-    bounds::UNMETERED,
     cliques::{Found, Scratch, View},
-    eval::Evaluator,
     graph::Graph,
     rules::PathStep,
 };
@@ -106,7 +104,7 @@ impl Graph {
             let names = found.limits.iter().map(|limit| rules.constraints[limit.place].clone());
             return vec![Reason::Refused(names.collect())];
         }
-        let evaluator = Evaluator::new(rules, self.all_nodes(), self.all_indexes(), 1, &UNMETERED);
+        let evaluator = self.evaluator();
         let mut reasons = Vec::new();
         for join in &rules.link_types[links].joins {
             let rule = &rules.joins[*join];
@@ -116,10 +114,11 @@ impl Graph {
             let unmet: Vec<u32> = rows.iter().copied().filter(|row| !index.meets(side, *row)).collect();
             if rows.is_empty() {
                 let end = &rule.ends[side];
-                let doc = self.nodes_of(step.from).doc(place);
+                let (numbers, record) = (&rules.types[step.from].numbers, self.nodes_of(step.from).record(place));
                 let uses = std::iter::once(&end.key).chain(&end.when).flat_map(|expr| expr.uses());
                 let reads = uses.filter(|used| used.slot == end.slot).filter_map(|used| used.path.into_iter().next());
-                let absent = |name: &Str| doc.get(name).is_none_or(Value::is_null);
+                let value = |name: &Str| numbers.get(name).and_then(|number| record[*number].as_ref());
+                let absent = |name: &Str| value(name).is_none_or(Value::is_null);
                 let lacks: BTreeSet<Str> = reads.filter(absent).collect();
                 reasons.push(Reason::NoKey { rule: rule.name.clone(), lacks: lacks.into_iter().collect() });
             } else if unmet.len() < rows.len() {

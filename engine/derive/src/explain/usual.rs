@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use calipso_model::{Str, Value};
 
 use super::{DanglingEnd, End};
-use crate::{bounds::UNMETERED, eval::Evaluator, graph::Graph};
+use crate::graph::Graph;
 
 /// Why an end that met nothing is no reason to worry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,19 +78,26 @@ impl Graph {
                     return Some(Usual::Alternative(other.name.clone()));
                 }
                 let peers = peers.entry((join, side)).or_insert_with(|| self.peers(join, side));
-                let host = self.nodes_of(type_id).doc(place).text("host").map_or("", AsRef::as_ref);
-                peers.mostly_dangle(&without_host(&end.key, host)).then_some(Usual::LikeOthers)
+                let name = without_host(&end.key, self.host(type_id, place));
+                peers.mostly_dangle(&name).then_some(Usual::LikeOthers)
             })
             .collect()
     }
 
+    fn host(&self, type_id: usize, place: u32) -> &str {
+        let number = self.rules().types[type_id].numbers.get("host");
+        let host = number.and_then(|number| self.nodes_of(type_id).record(place).get(*number)?.as_ref());
+        host.and_then(Value::as_str).unwrap_or_default()
+    }
+
     fn peers(&self, join: usize, side: usize) -> Peers {
         let index = self.index(join);
-        let evaluator = Evaluator::new(self.rules(), self.all_nodes(), self.all_indexes(), 1, &UNMETERED);
-        let nodes = self.nodes_of(self.rules().joins[join].ends[side].type_id);
+        let evaluator = self.evaluator();
+        let type_id = self.rules().joins[join].ends[side].type_id;
+        let nodes = self.nodes_of(type_id);
         let mut peers = Peers::default();
         for place in nodes.in_order() {
-            let host = nodes.doc(place).text("host").map_or("", AsRef::as_ref);
+            let host = self.host(type_id, place);
             let keys = evaluator.keys(join, side, place);
             for row in index.rows_of(side, place) {
                 let Some(key) = keys.get(index.row(side, row).order as usize) else { continue };

@@ -10,6 +10,7 @@ use crate::{
     bounds,
     eval::Evaluator,
     faults::{FaultKey, Part},
+    hash::Bytes,
     join::{Drafts, Index, opposite},
     nodes::{EXISTENCE, NIL, Nodes, TOUCHED, Touched},
     par,
@@ -98,9 +99,6 @@ impl Graph {
             for nodes in &mut self.nodes {
                 nodes.sort_touched();
             }
-        }
-        for (nodes, known) in self.nodes.iter_mut().zip(&rules.types) {
-            nodes.write_derived(known, self.threads);
         }
     }
 
@@ -192,21 +190,21 @@ impl Graph {
             let ranges = par::ranges(threads, touched.len()).into_iter();
             pieces.extend(ranges.map(|range| (*type_id, ends.as_slice(), &touched[range])));
         }
-        let seed = self.key_seed;
+        let seed = self.seed;
         let nodes = &self.nodes;
         let known_indexes = &self.indexes;
         let drafted = par::run(
             threads,
             pieces,
-            || Evaluator::new(rules, nodes, known_indexes, threads, &self.meter),
-            |evaluator, (type_id, ends, touched)| {
+            || (Evaluator::new(rules, nodes, known_indexes, threads, &self.meter), Bytes::new(seed)),
+            |(evaluator, bytes), (type_id, ends, touched)| {
                 let mut drafted: Vec<Drafted<'_>> = ends.iter().map(Drafted::new).collect();
                 for touched in touched {
                     let mask = nodes[type_id].mask(touched.place);
                     for drafted in drafted.iter_mut().filter(|drafted| mask & drafted.end.reads != 0) {
                         let Drafted { end, objects, drafts, problems } = drafted;
                         let before = drafts.keys.len();
-                        let wrong = evaluator.rows(end.maker, touched.place, seed, &end.binds, drafts);
+                        let wrong = evaluator.rows(end.maker, touched.place, bytes, &end.binds, drafts);
                         problems.extend(wrong.into_iter().map(|message| (touched.place, message)));
                         objects.push((touched.place, (drafts.keys.len() - before) as u32));
                     }

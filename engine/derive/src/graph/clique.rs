@@ -6,6 +6,7 @@ use super::{Graph, Work};
 use crate::{
     bounds::{CLIQUE_LINK, Meter, clique_rule},
     cliques::{Names, Scratch, View, affected},
+    hash::{Bytes, Digest, NOTHING, Seed},
     nodes::TOUCHED,
     par,
 };
@@ -22,12 +23,12 @@ impl Graph {
         let rules = self.rules.clone();
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut prints = std::mem::take(&mut self.fingerprints);
-        let view = View::new(&rules, &self.nodes, &self.links, &self.implicit);
+        let view = View::new(&rules, &self.nodes, &self.links, &self.implicit, self.seed);
         let mut all = CliqueChanges::default();
         for (number, plan) in rules.cliques.iter().enumerate() {
             let nodes = &self.nodes[plan.focal];
             let prints = &mut prints[number];
-            prints.resize(nodes.places(), 0);
+            prints.resize(nodes.places(), NOTHING);
             let mut dirty = Vec::new();
             for touched in &nodes.touched {
                 let place = touched.place;
@@ -35,7 +36,7 @@ impl Graph {
                     if nodes.mask(place) & plan.reads & !TOUCHED != 0 {
                         dirty.push(place);
                     }
-                } else if std::mem::take(&mut prints[place as usize]) != 0 {
+                } else if std::mem::replace(&mut prints[place as usize], NOTHING) != NOTHING {
                     all.removed.push(nodes.key(place));
                 }
             }
@@ -56,13 +57,13 @@ impl Graph {
             let bound = (&self.meter, clique_rule(&rules, number));
             let mut built = Vec::new();
             if !self.meter.is_over(bound.1) {
-                built = build(&view, number, &dirty, prints, self.threads, self.digest_seed, &mut scratch, bound);
+                built = build(&view, number, &dirty, prints, self.threads, self.seed, &mut scratch, bound);
             }
             if self.meter.is_over(bound.1) {
                 // Some of them would tell less than none.
                 built = (0..prints.len() as u32)
-                    .filter(|place| nodes.is_live(*place) && prints[*place as usize] != 0)
-                    .map(|place| (place, 0, None))
+                    .filter(|place| nodes.is_live(*place) && prints[*place as usize] != NOTHING)
+                    .map(|place| (place, NOTHING, None))
                     .collect();
                 in_order(&view, plan.focal, &mut built);
             }
@@ -80,7 +81,7 @@ impl Graph {
     }
 }
 
-type Built = Vec<(u32, u128, Option<Clique>)>;
+type Built = Vec<(u32, Digest, Option<Clique>)>;
 
 #[expect(clippy::too_many_arguments, reason = "all that a walk needs")]
 /// Builds cliques; gives back those that are different from before.
@@ -88,24 +89,24 @@ fn build(
     view: &View<'_>,
     number: usize,
     dirty: &[u32],
-    prints: &[u128],
+    prints: &[Digest],
     threads: usize,
-    digests: crate::hash::Seeded,
+    seed: Seed,
     scratch: &mut Vec<Scratch>,
     (meter, rule): (&Meter, usize),
 ) -> Built {
     let plan = &view.rules.cliques[number];
     let near = by_neighbours(view, number, dirty);
-    let one = |scratch: &mut Scratch, names: &Names, place: u32| {
+    let one = |scratch: &mut Scratch, names: &Names, bytes: &mut Bytes, place: u32| {
         if meter.is_over(rule) {
             return None;
         }
         let mut found = scratch.walk(view, number, place, None);
         meter.work(rule, found.links.len() as u64 * CLIQUE_LINK);
-        let print = found.fingerprint(view, digests);
-        let known = prints.get(place as usize).copied().unwrap_or(0);
+        let print = found.fingerprint(view, bytes);
+        let known = prints.get(place as usize).copied().unwrap_or(NOTHING);
         let built = (print != known).then(|| {
-            let clique = (print != 0).then(|| found.clique(view, names, plan, place));
+            let clique = (print != NOTHING).then(|| found.clique(view, names, plan, place));
             (place, print, clique)
         });
         scratch.reuse(found);
@@ -115,17 +116,17 @@ fn build(
     let threads = par::threads_for(threads, dirty.len() * 32);
     if threads <= 1 {
         let mut own = scratch.pop().unwrap_or_default();
-        let names = Names::new(view);
-        let mut built: Built = near.iter().filter_map(|place| one(&mut own, &names, *place)).collect();
+        let (names, mut bytes) = (Names::new(view), Bytes::new(seed));
+        let mut built: Built = near.iter().filter_map(|place| one(&mut own, &names, &mut bytes, *place)).collect();
         scratch.push(own);
         in_order(view, plan.focal, &mut built);
         return built;
     }
     let step = dirty.len().div_ceil(threads * 16).max(1);
     let pieces: Vec<&[u32]> = near.chunks(step).collect();
-    let state = || (Scratch::default(), Names::new(view));
-    let built = par::run(threads, pieces, state, |(scratch, names), piece| {
-        piece.iter().filter_map(|place| one(scratch, names, *place)).collect::<Built>()
+    let state = || (Scratch::default(), Names::new(view), Bytes::new(seed));
+    let built = par::run(threads, pieces, state, |(scratch, names, bytes), piece| {
+        piece.iter().filter_map(|place| one(scratch, names, bytes, *place)).collect::<Built>()
     });
     let mut built: Built = built.into_iter().flatten().collect();
     in_order(view, plan.focal, &mut built);

@@ -1,13 +1,13 @@
 //! What a change made different, in the order of its keys.
 
-use calipso_model::{Delta, Link, LinkRef, Object, ObjectKey, Str, same::same_map};
+use calipso_model::{Delta, Link, LinkRef, Object, ObjectKey, Str};
 
-use super::{Graph, clique::CliqueChanges};
+use super::{Documents, Graph, MissingDocument, clique::CliqueChanges};
 use crate::{
     nodes::{Nodes, Touched},
     par,
     rules::Rules,
-    store::{Entry, Gone, Links},
+    store::{Body, Gone, Links},
 };
 
 /// What a link that stands for a chain of others names as its rule.
@@ -31,22 +31,21 @@ impl<'a> LinkMaker<'a> {
     }
 
     fn key(&self, side: usize, place: u32) -> ObjectKey {
-        ObjectKey { object_type: self.type_names[side].clone(), id: self.ends[side].slot(place).id.clone() }
+        ObjectKey { object_type: self.type_names[side].clone(), id: self.ends[side].id(place).clone() }
     }
 
-    pub(super) fn link(&mut self, entry: Entry<'_>) -> Link {
-        let body = entry.body;
+    pub(super) fn link(&mut self, ends: [u32; 2], body: Body) -> Link {
         Link {
             link_type: self.name.clone(),
-            source: self.key(0, entry.ends[0]),
-            target: self.key(1, entry.ends[1]),
-            name: body.name.clone(),
-            state: body.state,
-            host: body.host.clone(),
-            switch: body.switch.clone(),
-            attributes: body.attributes.clone(),
+            source: self.key(0, ends[0]),
+            target: self.key(1, ends[1]),
             implicit: body.rule.is_none(),
             rule: self.rule(body.rule),
+            name: body.name,
+            state: body.state,
+            host: body.host,
+            switch: body.switch,
+            attributes: body.attributes,
         }
     }
 
@@ -74,34 +73,45 @@ type LinkChanges = (Str, Vec<Link>, Vec<LinkRef>);
 type ObjectChanges = (Vec<Object>, Vec<ObjectKey>);
 
 impl Graph {
-    fn emit_objects(&self, delta: &mut Delta) {
-        let mut by_name: Vec<&Nodes> = self.nodes.iter().collect();
-        by_name.sort_by(|a, b| a.name.cmp(&b.name));
-        let threads = par::threads_for(self.threads, by_name.iter().map(|nodes| nodes.touched.len()).sum());
-        let mut pieces: Vec<(&Nodes, &[Touched])> = Vec::new();
-        for nodes in by_name {
-            let ranges = par::ranges(threads, nodes.touched.len()).into_iter();
-            pieces.extend(ranges.map(|range| (nodes, &nodes.touched[range])));
+    fn emit_objects(&mut self, delta: &mut Delta, documents: &dyn Documents) -> Result<(), MissingDocument> {
+        let mut touched: Vec<Vec<Touched>> =
+            self.nodes.iter_mut().map(|nodes| std::mem::take(&mut nodes.touched)).collect();
+        let threads = par::threads_for(self.threads, touched.iter().map(Vec::len).sum());
+        let mut by_name: Vec<(usize, &mut Vec<Touched>)> = touched.iter_mut().enumerate().collect();
+        by_name.sort_by(|a, b| self.nodes[a.0].name.cmp(&self.nodes[b.0].name));
+        let mut pieces: Vec<(usize, &mut [Touched])> = Vec::new();
+        for (type_id, touched) in by_name {
+            let step = par::step(threads, touched.len());
+            pieces.extend(touched.chunks_mut(step).map(|piece| (type_id, piece)));
         }
+        let (nodes, rules) = (&self.nodes, &self.rules);
         let parts = par::run(
             threads,
             pieces,
             || (),
-            |(), (nodes, touched)| object_changes(nodes, &Str::from(&*nodes.name), touched),
+            |(), (type_id, touched)| {
+                let derived = rules.types.get(type_id).map_or(&[][..], |known| &known.derived);
+                object_changes(&nodes[type_id], derived, touched, documents)
+            },
         );
+        let parts: Vec<ObjectChanges> = parts.into_iter().collect::<Result<_, _>>()?;
         delta.objects.reserve_exact(parts.iter().map(|(changed, _)| changed.len()).sum());
         for (mut changed, mut removed) in parts {
             delta.objects.append(&mut changed);
             delta.removed_objects.append(&mut removed);
         }
+        for (nodes, touched) in self.nodes.iter_mut().zip(touched) {
+            nodes.touched = touched;
+        }
+        Ok(())
     }
 
-    pub(super) fn emit(&mut self, cliques: CliqueChanges) -> Delta {
+    pub(super) fn emit(&mut self, cliques: CliqueChanges, documents: &dyn Documents) -> Result<Delta, MissingDocument> {
         let mut delta = Delta::default();
-        self.emit_objects(&mut delta);
-        let explicit = self.links.iter().zip(&self.rules.link_types).map(|(links, known)| (links, known.ends));
-        let implicit = self.implicit.iter().map(|((from, to), links)| (links, [*from, *to]));
-        let changed: Vec<(&Links, [usize; 2])> =
+        self.emit_objects(&mut delta, documents)?;
+        let explicit = self.links.iter_mut().zip(&self.rules.link_types).map(|(links, known)| (links, known.ends));
+        let implicit = self.implicit.iter_mut().map(|((from, to), links)| (links, [*from, *to]));
+        let changed: Vec<(&mut Links, [usize; 2])> =
             explicit.chain(implicit).filter(|(links, _)| !links.changed.is_empty()).collect();
         let size = changed.iter().map(|(links, _)| links.changed.came.len() + links.changed.gone.len()).sum();
         let (rules, nodes) = (&self.rules, &self.nodes);
@@ -137,38 +147,44 @@ impl Graph {
             delta.cliques.sort_by(|a, b| a.focal_point.cmp(&b.focal_point));
         }
         delta.removed_cliques.sort();
-        delta
+        Ok(delta)
     }
 }
 
-/// What some objects of a type add to the changes, with a name of its own for the type.
-fn object_changes(nodes: &Nodes, name: &Str, touched: &[Touched]) -> ObjectChanges {
+/// What some objects of a type add to the changes. Names are copied: counting references to one name from two threads is slow.
+fn object_changes(
+    nodes: &Nodes,
+    derived: &[(Str, usize)],
+    touched: &mut [Touched],
+    documents: &dyn Documents,
+) -> Result<ObjectChanges, MissingDocument> {
+    let object_type = Str::from(&*nodes.name);
+    let derived: Vec<(Str, usize)> = derived.iter().map(|(name, number)| (Str::from(&**name), *number)).collect();
     let (mut changed, mut removed) = (Vec::with_capacity(touched.len()), Vec::new());
-    for Touched { place, before } in touched {
-        let key = || ObjectKey { object_type: name.clone(), id: nodes.slot(*place).id.clone() };
-        if nodes.is_live(*place) {
-            let doc = nodes.doc(*place);
-            if !before.as_ref().is_some_and(|before| same_map(before, doc)) {
-                changed.push(Object { key: key(), doc: doc.clone() });
-            }
-        } else if before.is_some() {
-            removed.push(key());
+    for Touched { place, document } in touched {
+        let key = ObjectKey { object_type: object_type.clone(), id: nodes.id(*place).clone() };
+        if !nodes.is_live(*place) {
+            removed.push(key);
+            continue;
         }
+        let Some(mut doc) = document.take().or_else(|| documents.document(&key)) else {
+            return Err(MissingDocument(key));
+        };
+        doc.merge(nodes.derived(&derived, *place));
+        changed.push(Object { key, doc });
     }
-    (changed, removed)
+    Ok((changed, removed))
 }
 
-fn link_changes(mut maker: LinkMaker<'_>, links: &Links) -> LinkChanges {
-    let changed = &links.changed;
-    let mut numbers: Vec<u32> =
-        changed.came.iter().copied().chain(changed.other.iter().map(|(number, _)| *number)).collect();
-    let order = |a: &u32, b: &u32| maker.order(links.step(*a).ends, links.step(*b).ends);
-    if !numbers.is_sorted_by(|a, b| order(a, b).is_le()) {
-        numbers.sort_by(order);
+fn link_changes(mut maker: LinkMaker<'_>, links: &mut Links) -> LinkChanges {
+    let mut said = std::mem::take(&mut links.changed.bodies);
+    let order = |a: &(u32, Body), b: &(u32, Body)| maker.order(links.step(a.0).ends, links.step(b.0).ends);
+    if !said.is_sorted_by(|a, b| order(a, b).is_le()) {
+        said.sort_by(order);
     }
-    let mut gone: Vec<Gone> = changed.gone.clone();
+    let mut gone: Vec<Gone> = links.changed.gone.clone();
     gone.sort_by(|a, b| maker.order(a.ends, b.ends));
     let removed = gone.into_iter().map(|gone| maker.reference(gone.ends)).collect();
-    let made = numbers.into_iter().map(|number| maker.link(links.entry(number))).collect();
+    let made = said.into_iter().map(|(entry, body)| maker.link(links.step(entry).ends, body)).collect();
     (maker.name.clone(), made, removed)
 }

@@ -75,7 +75,7 @@ impl Types {
             return *id;
         }
         let id = self.list.len();
-        self.list.push(TypeRules { name: name.clone(), numbers: BTreeMap::new(), derived: Vec::new() });
+        self.list.push(TypeRules { name: name.clone(), numbers: BTreeMap::new(), derived: Vec::new(), whole: false });
         self.ids.insert(name.clone(), id);
         id
     }
@@ -125,6 +125,7 @@ impl Reads {
     fn mask(&self, types: &mut Types, type_id: usize) -> u64 {
         // Also when nothing is read, coming and going counts.
         let names = self.names.iter().fold(EXISTENCE, |mask, name| mask | types.bit(type_id, name));
+        types.list[type_id].whole |= self.whole;
         if self.whole { ALL } else { names }
     }
 
@@ -340,6 +341,10 @@ impl Compiler<'_> {
                 pair_reads: [EXISTENCE; 2],
                 reads: [EXISTENCE; 2],
             };
+            // Keys are compared without the host in them when what dangles is judged.
+            for end in ends {
+                self.types.number(end, "host");
+            }
             for rule in link_type.rules.iter().filter(|rule| self.here.applies(&rule.environment)) {
                 let number = self.link_rule(&link_type, rule, ends)?;
                 let join = &self.joins[number];
