@@ -71,7 +71,7 @@ impl<'a> View<'a> {
     pub(crate) fn limits(&self, plan: &Plan, focal: u32) -> Vec<Limit> {
         let record = self.nodes[plan.focal].record(focal);
         let limit = |(place, number): &(usize, usize)| {
-            Limit::new(*place, record[*number].clone().unwrap_or_default(), self.seed)
+            Limit::new(*place, record.get(*number).cloned().unwrap_or_default(), self.seed)
         };
         plan.constraints.iter().map(limit).collect()
     }

@@ -20,7 +20,7 @@ use crate::{
     hash::{Digest, Seed},
     join::Index,
     nodes::Nodes,
-    rules::Rules,
+    rules::{End, Rules},
     store::Links,
 };
 
@@ -127,7 +127,8 @@ impl Graph {
         let seed = Seed::random();
         let nodes = rules.types.iter().map(|known| Nodes::new(known.name.clone(), Some(known), seed)).collect();
         let type_ids = rules.type_ids.clone();
-        let widths = |join: &usize| [0, 1].map(|side| rules.joins[*join].ends[side].binds.len());
+        let width = |end: &End| end.each.as_ref().map(|_| end.binds.len());
+        let widths = |join: &usize| [0, 1].map(|side| width(&rules.joins[*join].ends[side]));
         let indexes = rules.indexes.iter().map(|join| Index::new(widths(join))).collect();
         let links = rules.link_types.iter().map(|_| Links::new(rules.implicit, seed)).collect();
         let fingerprints = rules.cliques.iter().map(|_| Vec::new()).collect();

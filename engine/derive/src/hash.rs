@@ -63,6 +63,10 @@ impl Bytes {
         Self { seed, bytes: Vec::new() }
     }
 
+    pub(crate) fn seed(&self) -> Seed {
+        self.seed
+    }
+
     /// Forgets what came.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();

@@ -7,6 +7,7 @@
 mod bounds;
 mod causes;
 mod cliques;
+mod column;
 mod eval;
 mod explain;
 mod faults;

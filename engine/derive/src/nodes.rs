@@ -2,13 +2,14 @@
 
 use std::cmp::Ordering;
 
-use calipso_expr::Record;
+use calipso_expr::{Record, Records};
 use calipso_model::{Map, ObjectKey, Str, Value};
 use hashbrown::HashTable;
 
 use crate::{
+    column::Column,
     graph::{Heap, room, table},
-    hash::{Digest, NOTHING, Seed},
+    hash::{Bytes, Digest, NOTHING, Seed},
     rules::TypeRules,
 };
 
@@ -53,13 +54,13 @@ pub(crate) struct Touched {
 pub(crate) struct Nodes {
     pub(crate) name: Str,
     seed: Seed,
+    /// Room for hashing values.
+    bytes: Bytes,
     /// Places, by id.
     by_id: HashTable<u32>,
     slots: Vec<Slot>,
-    /// The attributes that rules read or derive, by place and number: what expressions see.
-    records: Vec<Option<Value>>,
-    /// How many attributes a record has.
-    width: usize,
+    /// The attributes that rules read or derive, by number: what expressions see.
+    columns: Columns,
     /// Fetched documents by place, where a rule reads whole objects of this type; else empty.
     documents: Vec<Map>,
     keeps_documents: bool,
@@ -71,6 +72,17 @@ pub(crate) struct Nodes {
     pub(crate) touched: Vec<Touched>,
 }
 
+/// The numbered attributes of all objects of a type.
+#[derive(Debug)]
+struct Columns(Vec<Column>);
+
+impl Records for Columns {
+    #[inline]
+    fn attribute(&self, object: u32, number: usize) -> Option<&Value> {
+        self.0.get(number)?.get(object)
+    }
+}
+
 impl Nodes {
     /// No objects yet, of a type that rules know nothing of where there is nothing known.
     pub(crate) fn new(name: Str, known: Option<&TypeRules>, seed: Seed) -> Self {
@@ -79,8 +91,8 @@ impl Nodes {
             seed,
             by_id: HashTable::new(),
             slots: Vec::new(),
-            records: Vec::new(),
-            width: known.map_or(0, |known| known.numbers.len()),
+            columns: Columns(known.iter().flat_map(|known| &known.numbers).map(|_| Column::default()).collect()),
+            bytes: Bytes::new(seed),
             documents: Vec::new(),
             keeps_documents: known.is_some_and(|known| known.whole),
             ordered: 0,
@@ -116,13 +128,7 @@ impl Nodes {
 
     /// The numbered attributes of an object.
     pub(crate) fn record(&self, place: u32) -> Record<'_> {
-        let start = place as usize * self.width;
-        &self.records[start..start + self.width]
-    }
-
-    fn record_mut(&mut self, place: u32) -> &mut [Option<Value>] {
-        let start = place as usize * self.width;
-        &mut self.records[start..start + self.width]
+        Record::new(&self.columns, place)
     }
 
     /// The document of an object with its derived attributes as they are now, where a rule reads whole objects of this type.
@@ -169,7 +175,8 @@ impl Nodes {
         let slots = &self.slots;
         self.by_id.reserve(more, |place| self.seed.text(&slots[*place as usize].id));
         self.slots.reserve(more);
-        self.records.reserve(more * self.width);
+        let places = self.slots.len() + more;
+        self.columns.0.iter_mut().for_each(|column| column.reserve(places));
         self.masks.reserve(more);
         if self.keeps_documents {
             self.documents.reserve(more);
@@ -197,7 +204,6 @@ impl Nodes {
                         self.ordered += 1;
                     }
                     self.slots.push(slot);
-                    self.records.resize(self.slots.len() * self.width, None);
                     self.masks.push(0);
                     if self.keeps_documents {
                         self.documents.push(Map::new());
@@ -222,7 +228,9 @@ impl Nodes {
         if let Some(document) = self.documents.get_mut(place as usize) {
             *document = Map::new();
         }
-        self.record_mut(place).fill(None);
+        for column in &mut self.columns.0 {
+            column.set(place, None, &mut self.bytes);
+        }
         self.live -= 1;
         self.touch(place, ALL);
     }
@@ -234,7 +242,7 @@ impl Nodes {
 
     /// Sets an attribute of an object's record only.
     pub(crate) fn set_attribute(&mut self, place: u32, number: usize, value: Option<&Value>) {
-        self.record_mut(place)[number] = value.cloned();
+        self.columns.0[number].set(place, value, &mut self.bytes);
     }
 
     /// Notes the document of an object that the current change touched.
@@ -250,7 +258,7 @@ impl Nodes {
 
     /// Sets or drops a derived attribute of a live object.
     pub(crate) fn set_derived(&mut self, place: u32, number: usize, value: Value, changed: u64) {
-        self.record_mut(place)[number] = Some(value).filter(|value| !value.is_null());
+        self.columns.0[number].set(place, Some(&value).filter(|value| !value.is_null()), &mut self.bytes);
         self.touch(place, changed);
     }
 
@@ -261,7 +269,7 @@ impl Nodes {
         place: u32,
     ) -> impl Iterator<Item = (&'a Str, Option<&'a Value>)> + Clone {
         let record = self.record(place);
-        names.iter().map(|(name, number)| (name, record[*number].as_ref()))
+        names.iter().map(move |(name, number)| (name, record.get(*number)))
     }
 
     /// Notes what changed of an object.
@@ -294,6 +302,7 @@ impl Nodes {
 
     /// Forgets the current change and frees the places of what is gone.
     pub(crate) fn settle(&mut self) {
+        self.columns.0.iter_mut().for_each(|column| column.settle(self.seed));
         for touched in std::mem::take(&mut self.touched) {
             let place = touched.place;
             self.masks[place as usize] = 0;
@@ -316,8 +325,8 @@ impl Nodes {
 
     /// Bytes of what rules read, and of what they derived.
     pub(crate) fn memory_of_records(&self, heap: &mut Heap) -> usize {
-        let values = self.records.iter().flatten().map(|value| heap.value(value)).sum::<usize>();
+        let columns = self.columns.0.iter().map(|column| column.memory(heap)).sum::<usize>();
         let documents = self.documents.iter().map(|document| heap.value(&Value::Map(document.clone()))).sum::<usize>();
-        room(&self.records) + room(&self.documents) + values + documents
+        columns + room(&self.documents) + documents
     }
 }

@@ -117,7 +117,7 @@ impl Graph {
                 let (numbers, record) = (&rules.types[step.from].numbers, self.nodes_of(step.from).record(place));
                 let uses = std::iter::once(&end.key).chain(&end.when).flat_map(|expr| expr.uses());
                 let reads = uses.filter(|used| used.slot == end.slot).filter_map(|used| used.path.into_iter().next());
-                let value = |name: &Str| numbers.get(name).and_then(|number| record[*number].as_ref());
+                let value = |name: &Str| numbers.get(name).and_then(|number| record.get(*number));
                 let absent = |name: &Str| value(name).is_none_or(Value::is_null);
                 let lacks: BTreeSet<Str> = reads.filter(absent).collect();
                 reasons.push(Reason::NoKey { rule: rule.name.clone(), lacks: lacks.into_iter().collect() });

@@ -86,7 +86,7 @@ impl Graph {
 
     fn host(&self, type_id: usize, place: u32) -> &str {
         let number = self.rules().types[type_id].numbers.get("host");
-        let host = number.and_then(|number| self.nodes_of(type_id).record(place).get(*number)?.as_ref());
+        let host = number.and_then(|number| self.nodes_of(type_id).record(place).get(*number));
         host.and_then(Value::as_str).unwrap_or_default()
     }
 

@@ -122,7 +122,7 @@ fn upsert_group(known: Option<&TypeRules>, nodes: &mut Nodes, mut group: Vec<(St
         };
         let mut changed = if nodes.set_rest(place, rest) { REST } else { 0 };
         for (number, value) in shape.read(&document) {
-            if !same_or_none(nodes.record(place)[number].as_ref(), value) {
+            if !same_or_none(nodes.record(place).get(number), value) {
                 nodes.set_attribute(place, number, value);
                 changed |= attribute_bit(number);
             }

@@ -37,16 +37,19 @@ pub(super) enum Hear<'a> {
 impl Graph {
     pub(super) fn derive_attributes(&mut self, work: &mut Work) {
         let rules = self.rules.clone();
+        // By index: objects whose keys, or whose partners' keys, are others now.
+        let mut near: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
         for level in &rules.levels {
             let joins =
                 level.iter().flat_map(|number| &rules.attributes[*number].rules).filter_map(|rule| match rule {
                     AttributeRule::Join(join) => Some(rules.joins[*join].index),
                     AttributeRule::Own(_) => None,
                 });
-            let indexes: Vec<usize> = joins.collect::<BTreeSet<usize>>().into_iter().collect();
+            // An index that a later level uses, too, is up to date then: equal keys read the same attributes.
+            let indexes: BTreeSet<usize> = joins.filter(|index| !near.contains_key(index)).collect();
+            let indexes: Vec<usize> = indexes.into_iter().collect();
             let heard = self.update_rows(&rules, &indexes, &|_| Hear::Near, work);
-            let near: BTreeMap<usize, Vec<u32>> =
-                indexes.into_iter().zip(heard).map(|(index, heard)| (index, heard.near)).collect();
+            near.extend(indexes.into_iter().zip(heard.into_iter().map(|heard| heard.near)));
             let mut tasks: Vec<(usize, Vec<u32>)> = Vec::new();
             let mut size = 0;
             for number in level {
@@ -73,7 +76,7 @@ impl Graph {
                     let mut changed: Vec<(u32, Value)> = Vec::new();
                     for object in objects {
                         let value = evaluator.attribute(attribute, *object);
-                        let known = nodes.record(*object)[attribute.number].as_ref().unwrap_or(&Value::Null);
+                        let known = nodes.record(*object).get(attribute.number).unwrap_or(&Value::Null);
                         if !same(known, &value) {
                             changed.push((*object, value));
                         }
@@ -111,7 +114,7 @@ impl Graph {
         let bit = rules.types[attribute.type_id].bit(&attribute.name);
         let nodes = &mut self.nodes[attribute.type_id];
         for object in nodes.in_order() {
-            if nodes.record(object)[attribute.number].as_ref().is_some_and(|known| !known.is_null()) {
+            if nodes.record(object).get(attribute.number).is_some_and(|known| !known.is_null()) {
                 nodes.set_derived(object, attribute.number, Value::Null, bit);
             }
         }
@@ -256,7 +259,9 @@ impl Graph {
             || (),
             |(), (join, index, drafts)| {
                 let ends = [0, 1].map(|side| &nodes[rules.joins[join].ends[side].type_id]);
-                keep_rows(index, ends, drafts, hear(join))
+                let heard = keep_rows(index, ends, drafts, hear(join));
+                index.settle();
+                heard
             },
         )
     }

@@ -30,7 +30,7 @@ pub(super) fn rules(specs: &Specs, environment: &Environment) -> Result<Rules, R
     let (cliques, constraints) = compiler.cliques(specs, &link_types);
     let Compiler { mut types, mut joins, .. } = compiler;
     number_keys(&mut joins);
-    let indexes = share_indexes(&mut joins, &attributes, &levels);
+    let indexes = share_indexes(&mut joins);
     for (name, attributes) in derived {
         let type_id = types.id(&name);
         let number = |name: Str| (name.clone(), types.number(type_id, &name));
@@ -470,18 +470,10 @@ impl Compiler<'_> {
     }
 }
 
-/// Gives every join its index: joins of derived attributes of one type and level that have the same keys share one.
-fn share_indexes(joins: &mut [Join], attributes: &[Attribute], levels: &[Vec<usize>]) -> Vec<usize> {
-    let mut level_of: BTreeMap<usize, usize> = BTreeMap::new();
-    for (level, numbers) in levels.iter().enumerate() {
-        for rule in numbers.iter().flat_map(|number| &attributes[*number].rules) {
-            if let AttributeRule::Join(join) = rule {
-                level_of.insert(*join, level);
-            }
-        }
-    }
+/// Gives every join its index: joins of derived attributes that have the same keys at both ends share one.
+fn share_indexes(joins: &mut [Join]) -> Vec<usize> {
     let mut makers: Vec<usize> = Vec::new();
-    let mut known: BTreeMap<(usize, usize, usize), usize> = BTreeMap::new();
+    let mut known: BTreeMap<[usize; 2], usize> = BTreeMap::new();
     // By index and side: places among the names that generators bind, which may be called differently in each join.
     let mut binds: Vec<[BTreeSet<usize>; 2]> = Vec::new();
     for (number, join) in joins.iter_mut().enumerate() {
@@ -490,9 +482,9 @@ fn share_indexes(joins: &mut [Join], attributes: &[Attribute], levels: &[Vec<usi
             makers.push(number);
             makers.len() - 1
         };
-        join.index = match level_of.get(&number) {
-            Some(level) => *known.entry((*level, join.ends[0].keys, join.ends[1].keys)).or_insert_with(make),
-            None => make(),
+        join.index = match join.yields {
+            Yield::Value(..) => *known.entry([0, 1].map(|side| join.ends[side].keys)).or_insert_with(make),
+            Yield::Link(_) => make(),
         };
         binds.resize_with(makers.len(), Default::default);
         for (all, end) in binds[join.index].iter_mut().zip(&join.ends) {
