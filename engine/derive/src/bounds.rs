@@ -49,7 +49,7 @@ pub(crate) const MAX_VALUE: u64 = 4 << 20;
 /// A rule that was given up.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Exceeded {
-    /// The rule's place.
+    /// Where the rule stands in its file.
     pub at: At,
     /// `type.attribute`, the name of a link rule, or the name of a clique type.
     pub rule: Str,
@@ -142,7 +142,7 @@ impl Meter {
         }
     }
 
-    /// Gives a rule up.
+    /// Stops a rule: from now on it yields nothing.
     pub(crate) fn give_up(&self, rule: usize) {
         if let Some(spent) = self.rules.get(rule) {
             let _ = spent.over.set(());
@@ -176,7 +176,7 @@ impl Meter {
         })
     }
 
-    /// The rules that were given up, in the order of their places.
+    /// The rules that were given up, in the order in which they stand in their files.
     pub(crate) fn exceeded(&self, rules: &Rules) -> Vec<Exceeded> {
         let message = self.message();
         let joins = rules.joins.iter().enumerate().map(|(number, join)| (number, &join.at, &join.name));

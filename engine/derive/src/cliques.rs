@@ -70,8 +70,8 @@ impl<'a> View<'a> {
     /// The values that links of a clique must agree with.
     pub(crate) fn limits(&self, plan: &Plan, focal: u32) -> Vec<Limit> {
         let record = self.nodes[plan.focal].record(focal);
-        let limit = |(place, number): &(usize, usize)| {
-            Limit::new(*place, record.get(*number).cloned().unwrap_or_default(), self.seed)
+        let limit = |(constraint, number): &(usize, usize)| {
+            Limit::new(*constraint, record.get(*number).cloned().unwrap_or_default(), self.seed)
         };
         plan.constraints.iter().map(limit).collect()
     }
@@ -105,7 +105,7 @@ pub(crate) fn agree(a: &Value, b: &Value) -> bool {
 
 /// What one walk found.
 pub(crate) struct Found {
-    /// Places of the objects, by type id.
+    /// Numbers of the objects, by type id.
     pub(crate) members: Vec<Vec<u32>>,
     /// Store and entry, in the order they were found.
     pub(crate) links: Vec<(usize, u32)>,
@@ -113,8 +113,8 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// Two cliques of one focal point with one fingerprint are the same. Places stand for their objects: a clique that an object
-    /// leaves is made again before its place is free.
+    /// Two cliques of one focal point with one fingerprint are the same. Numbers stand for their objects: a clique that an object
+    /// leaves is made again before its number is free.
     pub(crate) fn fingerprint(&self, view: &View<'_>, bytes: &mut Bytes) -> Digest {
         if self.links.is_empty() {
             return NOTHING;
@@ -134,9 +134,9 @@ impl Found {
 
     /// The clique as others see it.
     pub(crate) fn clique(&mut self, view: &View<'_>, names: &Names, plan: &Plan, focal: u32) -> Clique {
-        let key = |type_id: usize, place: u32| ObjectKey {
+        let key = |type_id: usize, object: u32| ObjectKey {
             object_type: names.types[type_id].clone(),
-            id: view.nodes[type_id].id(place).clone(),
+            id: view.nodes[type_id].id(object).clone(),
         };
         let mut nodes = Vec::with_capacity(self.members.iter().map(Vec::len).sum());
         for type_id in &view.by_name {
@@ -144,7 +144,7 @@ impl Found {
             if members.len() > 1 {
                 members.sort_unstable_by(|a, b| view.nodes[*type_id].order(*a, *b));
             }
-            nodes.extend(members.iter().map(|place| key(*type_id, *place)));
+            nodes.extend(members.iter().map(|object| key(*type_id, *object)));
         }
         let links = self.links.iter().map(|(store, entry)| {
             let known = &view.stores[*store];
@@ -155,12 +155,12 @@ impl Found {
                 target: key(known.ends[1], target),
             }
         });
-        let name = |place: usize| view.rules.constraints[place].clone();
+        let name = |constraint: usize| view.rules.constraints[constraint].clone();
         Clique {
             focal_point: key(plan.focal, focal),
             clique_type: plan.name.clone(),
             constraints: Map::from_pairs(
-                self.limits.iter().map(|limit| (name(limit.place), limit.value.clone())).collect(),
+                self.limits.iter().map(|limit| (name(limit.constraint), limit.value.clone())).collect(),
             ),
             nodes,
             links: links.collect(),

@@ -1,5 +1,7 @@
 //! One attribute of all objects of a type.
 
+use std::collections::BTreeSet;
+
 use calipso_model::{Value, same::same};
 use hashbrown::HashTable;
 
@@ -13,6 +15,9 @@ use crate::{
 const SHORT: usize = 1_000;
 /// Values are shared where there are so many objects for each of them, at least.
 const OBJECTS_PER_VALUE: usize = 4;
+
+/// So many values of a long column are looked at before all are.
+const SAMPLE: usize = 4_096;
 
 /// The values of one attribute, by object. A column gets longer only when an object has a value.
 ///
@@ -61,17 +66,17 @@ impl Column {
 
     /// Sets or removes the value of an object.
     pub(crate) fn set(&mut self, object: u32, value: Option<&Value>, bytes: &mut Bytes) {
-        let place = object as usize;
+        let index = object as usize;
         match &mut self.values {
-            Values::Own(values) => match values.get_mut(place) {
+            Values::Own(values) => match values.get_mut(index) {
                 Some(known) => *known = value.cloned(),
                 None if value.is_none() => {}
                 None => {
-                    values.resize(place, None);
+                    values.resize(index, None);
                     values.push(value.cloned());
                 }
             },
-            Values::Shared(shared) => shared.set(place, value, bytes),
+            Values::Shared(shared) => shared.set(index, value, bytes),
         }
     }
 
@@ -127,10 +132,13 @@ fn hash(value: &Value, bytes: &mut Bytes) -> u64 {
 impl Shared {
     /// The same values, each kept once; none where too many of them differ.
     fn of(own: &[Option<Value>], bytes: &mut Bytes) -> Option<Self> {
+        if !may_be_few(own, bytes) {
+            return None;
+        }
         let most = own.len() / OBJECTS_PER_VALUE;
         let mut shared = Self { numbers: vec![NIL; own.len()], ..Self::default() };
-        for (place, value) in own.iter().enumerate() {
-            shared.set(place, value.as_ref(), bytes);
+        for (index, value) in own.iter().enumerate() {
+            shared.set(index, value.as_ref(), bytes);
             if shared.values.len() > most {
                 return None;
             }
@@ -140,13 +148,13 @@ impl Shared {
         Some(shared)
     }
 
-    fn set(&mut self, place: usize, value: Option<&Value>, bytes: &mut Bytes) {
+    fn set(&mut self, index: usize, value: Option<&Value>, bytes: &mut Bytes) {
         let number = value.map_or(NIL, |value| self.number(value, bytes));
-        let former = match self.numbers.get_mut(place) {
+        let former = match self.numbers.get_mut(index) {
             Some(known) => std::mem::replace(known, number),
             None if number == NIL => return,
             None => {
-                self.numbers.resize(place, NIL);
+                self.numbers.resize(index, NIL);
                 self.numbers.push(number);
                 NIL
             }
@@ -193,6 +201,21 @@ impl Shared {
     }
 }
 
+/// Whether a sample does not rule out that few values differ: when as few differ as is worth sharing, some of the sample are the
+/// same (as birthdays are), and at least half as many as expected should be there.
+fn may_be_few(own: &[Option<Value>], bytes: &mut Bytes) -> bool {
+    if own.len() <= SAMPLE {
+        return true;
+    }
+    let expected = SAMPLE * SAMPLE * OBJECTS_PER_VALUE / 2 / own.len();
+    let seed = bytes.seed();
+    let mut seen = BTreeSet::new();
+    let sample = (0..SAMPLE).map(|number| (seed.address(number) % own.len() as u64) as usize);
+    let values = sample.collect::<BTreeSet<usize>>().into_iter().filter_map(|index| own[index].as_ref());
+    let repeated = values.filter(|value| !seen.insert(hash(value, bytes))).count();
+    repeated * 2 >= expected
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,17 +229,17 @@ mod tests {
     fn values_are_the_same_shared_or_not() {
         let seed = Seed::random();
         let mut bytes = Bytes::new(seed);
-        for different in [3, 1_999] {
+        for (length, different) in [(2_000, 3), (2_000, 1_999), (40_000, 800), (40_000, 39_999)] {
             let mut column = Column::default();
-            for object in 0..2_000 {
+            for object in 0..length {
                 column.set(object, value(object, different).as_ref(), &mut bytes);
             }
             column.settle(seed);
-            assert_eq!(matches!(column.values, Values::Shared(_)), different == 3);
-            for object in 0..2_000 {
+            assert_eq!(matches!(column.values, Values::Shared(_)), different < length / 4);
+            for object in 0..length {
                 assert_eq!(column.get(object), value(object, different).as_ref());
             }
-            assert_eq!(column.get(2_000), None);
+            assert_eq!(column.get(length), None);
         }
     }
 

@@ -23,7 +23,7 @@ use crate::{
 const TALLY: u64 = 1 << 16;
 /// So many pairs of one object are looked for before the meter is asked.
 const MANY_PAIRS: usize = 1 << 16;
-/// What one rule did lately.
+/// Work and bytes of one rule that the meter was not told of yet.
 #[derive(Clone, Copy, Default)]
 struct Tally {
     rule: usize,
@@ -42,9 +42,9 @@ pub(crate) struct Evaluator<'a> {
     /// from two threads is slow.
     names: Vec<OnceCell<Vec<Str>>>,
     meter: &'a Meter,
-    /// What the meter has not heard of yet: counting together from several threads is slow.
+    /// What the meter was not told of yet: counting together from several threads is slow.
     tally: Cell<Tally>,
-    /// What went wrong.
+    /// The faults that it found.
     pub(crate) faults: Vec<(FaultKey, String)>,
 }
 
@@ -93,7 +93,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// Tells the meter of what it has not heard yet.
+    /// Tells the meter what was counted apart.
     pub(crate) fn settle(&self) {
         let Tally { rule, work, bytes } = self.tally.take();
         if work > 0 {
@@ -588,8 +588,8 @@ impl<'a> Evaluator<'a> {
             .names
             .get(join)
             .map(|names| names.get_or_init(|| parts.attributes.iter().map(|(name, _)| Str::from(&**name)).collect()));
-        for (place, (key, tree)) in parts.attributes.iter().enumerate() {
-            let key = names.map_or(key, |names| &names[place]);
+        for (position, (key, tree)) in parts.attributes.iter().enumerate() {
+            let key = names.map_or(key, |names| &names[position]);
             match tree.eval_in(scope, fuel) {
                 Ok(Value::Null) => {}
                 Ok(value) if bounds::size(&value) > bounds::MAX_VALUE => {

@@ -65,7 +65,7 @@ impl Documents for NoDocuments {
 #[error("the derived attributes of {0} changed, but its document is not at hand")]
 pub struct MissingDocument(pub ObjectKey);
 
-/// What a change led to.
+/// The result of a change.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// What is different now; objects carry their derived attributes. Sorted by key.
@@ -104,7 +104,7 @@ pub struct Graph {
     links: Vec<Links>,
     /// Links that stand for chains, by the types at their ends.
     implicit: BTreeMap<(usize, usize), Links>,
-    /// By clique plan, by place of the focal point: digest of its clique.
+    /// By clique plan, by focal point: digest of its clique.
     fingerprints: Vec<Vec<Digest>>,
     faults: Faults,
     meter: Meter,

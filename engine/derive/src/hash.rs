@@ -23,6 +23,11 @@ impl Seed {
         xxh3_64_with_seed(text.as_bytes(), self.0)
     }
 
+    /// Hash of an address or a number.
+    pub(crate) fn address(self, address: usize) -> u64 {
+        xxh3_64_with_seed(&address.to_le_bytes(), self.0)
+    }
+
     /// Hash of numbers, for a look-up that compares the lists that have it.
     pub(crate) fn numbers(self, numbers: &[u32]) -> u64 {
         let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
@@ -67,12 +72,12 @@ impl Bytes {
         self.seed
     }
 
-    /// Forgets what came.
+    /// Begins anew.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
     }
 
-    /// The next part of a key; parts that are equal in the language have equal hashes.
+    /// Adds the next part of a key; parts that are equal in the language have equal hashes.
     pub(crate) fn key_part(&mut self, part: KeyPart<'_>) {
         match part {
             KeyPart::Value(value) => add_value(value, &mut self.bytes),
@@ -80,17 +85,17 @@ impl Bytes {
         }
     }
 
-    /// A number.
+    /// Adds a number.
     pub(crate) fn number(&mut self, number: u32) {
         self.bytes.extend_from_slice(&number.to_le_bytes());
     }
 
-    /// A text.
+    /// Adds a text.
     pub(crate) fn text(&mut self, text: &str) {
         add_text(text, &mut self.bytes);
     }
 
-    /// A text, or none.
+    /// Adds a text, or that there is none.
     pub(crate) fn some_text(&mut self, text: Option<&Str>) {
         match text {
             Some(text) => add_text(text, &mut self.bytes),
@@ -98,12 +103,12 @@ impl Bytes {
         }
     }
 
-    /// A value; values that are equal, but not the same (1 and 1.0), are different here.
+    /// Adds a value; values that are equal, but not the same (1 and 1.0), are different here.
     pub(crate) fn same_value(&mut self, value: &Value) {
         add_same_value(value, &mut self.bytes);
     }
 
-    /// A map, value by value as in [`Bytes::same_value`].
+    /// Adds a map, value by value as in [`Bytes::same_value`].
     pub(crate) fn same_map(&mut self, map: &Map) {
         add_same_map(map, &mut self.bytes);
     }

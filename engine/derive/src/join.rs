@@ -42,10 +42,10 @@ struct Chained {
     next: u32,
 }
 
-/// No row.
+/// A row that is not in use.
 const UNUSED: Chained = Chained { key: NIL, previous: NIL, next: NIL };
 
-/// Whose a row is.
+/// The object that a row belongs to.
 #[derive(Clone, Copy, Debug)]
 struct Owner {
     object: u32,
@@ -144,7 +144,7 @@ pub(crate) struct Index {
 /// From so many rows on, room for all of them is made at once.
 const MANY: usize = 1_000;
 
-/// The other end.
+/// The number of the other end: 1 of 0, 0 of 1.
 pub(crate) fn opposite(side: usize) -> usize {
     1 - side
 }
@@ -242,7 +242,7 @@ impl Index {
         }
     }
 
-    /// Gives an object the rows that it has now, with the generator values of all of them; `changed` hears the key of
+    /// Gives an object the rows that it has now, with the generator values of all of them; `changed` is told the key of
     /// every row that came or went, while the key is still there. Rows at the beginning and the end that stay equal are
     /// left alone.
     pub(crate) fn replace(
@@ -390,9 +390,9 @@ mod tests {
 
     fn replace(index: &mut Index, side: usize, object: u32, keys: &[&str]) -> usize {
         let keys: Vec<KeyHash> = keys.iter().map(|key| hash(key)).collect();
-        let mut heard = 0;
-        index.replace(side, object, &keys, &[], &mut |_, _| heard += 1);
-        heard
+        let mut told = 0;
+        index.replace(side, object, &keys, &[], &mut |_, _| told += 1);
+        told
     }
 
     fn partners(index: &Index, side: usize, object: u32) -> Vec<u32> {
@@ -442,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn only_rows_that_changed_are_heard() {
+    fn only_rows_that_changed_are_told() {
         let mut index = several();
         assert_eq!(replace(&mut index, 0, 0, &["a", "b", "c"]), 3);
         assert_eq!(replace(&mut index, 0, 0, &["a", "b", "c"]), 0);

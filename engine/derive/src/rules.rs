@@ -29,9 +29,9 @@ pub enum RulesError {
     /// A rule that joins two objects without saying by what.
     #[error("{at}: `{rule}` joins two objects, but one end has no key")]
     NoKey {
-        /// Where.
+        /// Where the rule stands in its file.
         at: At,
-        /// The rule.
+        /// Name of the rule.
         rule: String,
     },
     /// The environment's distribution is not among the specs.
@@ -63,7 +63,7 @@ pub struct Rules {
 #[derive(Debug)]
 pub(crate) struct TypeRules {
     pub(crate) name: Str,
-    /// Attributes that rules read or derive, to their numbers: places in records, and bits in masks.
+    /// Attributes that rules read or derive, to their numbers: columns of records, and bits in masks.
     pub(crate) numbers: BTreeMap<Str, usize>,
     /// Its derived attributes with their numbers, in the order of their names.
     pub(crate) derived: Vec<(Str, usize)>,
@@ -245,7 +245,7 @@ pub(crate) struct Plan {
     pub(crate) name: Str,
     pub(crate) focal: usize,
     pub(crate) steps: Vec<PathStep>,
-    /// Places in [`Rules::constraints`], and numbers of these attributes in the focal type.
+    /// Numbers in [`Rules::constraints`], and numbers of these attributes in the focal type.
     pub(crate) constraints: Vec<(usize, usize)>,
     /// Bits of the constraint attributes on the focal type.
     pub(crate) reads: u64,

@@ -9,7 +9,7 @@ use crate::{
     nodes::{NIL, Nodes},
 };
 
-/// What is said of a link.
+/// What a rule says of a link.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Body {
     pub(crate) name: Str,
@@ -22,7 +22,7 @@ pub(crate) struct Body {
 }
 
 impl Body {
-    /// How long it is.
+    /// Bytes of its texts and values.
     pub(crate) fn bytes(&self) -> u64 {
         let text = |text: &Option<Str>| text.as_ref().map_or(0, |text| text.len());
         let texts = (self.name.len() + text(&self.host) + text(&self.switch)) as u64;
@@ -130,22 +130,22 @@ impl Changed {
     }
 }
 
-/// What a clique's focal point allows, in the numbers of one [`Profiles`]: by constraint of the focal point, the place
+/// What a clique's focal point allows, in the numbers of one [`Profiles`]: by constraint of the focal point, the number
 /// of the constraint and the numbers of the values.
 pub(crate) type Allowed = Vec<(usize, Vec<u32>)>;
 
-/// A value that a focal point has for a constraint: the place of the constraint, the value, and the hashes of its elements.
+/// A value that a focal point has for a constraint: the number of the constraint, the value, and the hashes of its elements.
 #[derive(Clone, Debug)]
 pub(crate) struct Limit {
-    pub(crate) place: usize,
+    pub(crate) constraint: usize,
     pub(crate) value: Value,
     hashes: Vec<u64>,
 }
 
 impl Limit {
-    pub(crate) fn new(place: usize, value: Value, seed: Seed) -> Self {
+    pub(crate) fn new(constraint: usize, value: Value, seed: Seed) -> Self {
         let hashes = elements(&value).iter().map(|value| seed.value(value)).collect();
-        Self { place, value, hashes }
+        Self { constraint, value, hashes }
     }
 }
 
@@ -194,8 +194,8 @@ impl Profiles {
     /// The numbers of what a focal point allows, into room that is used again and again.
     pub(crate) fn allowed(&self, limits: &[Limit], allowed: &mut Allowed) {
         allowed.resize_with(limits.len(), Default::default);
-        for (limit, (place, numbers)) in limits.iter().zip(allowed) {
-            *place = limit.place;
+        for (limit, (constraint, numbers)) in limits.iter().zip(allowed) {
+            *constraint = limit.constraint;
             numbers.clear();
             let values = elements(&limit.value).iter().zip(&limit.hashes);
             numbers.extend(values.filter_map(|(value, hash)| self.find_value(value, *hash)));
@@ -209,8 +209,8 @@ impl Profiles {
     /// Whether links with a profile agree with what is allowed: each constraint attribute that they have has a value,
     /// or an element, that is allowed.
     pub(crate) fn passes(&self, profile: u32, allowed: &Allowed) -> bool {
-        let Some(values) = profile.checked_sub(1).and_then(|place| self.list.get(place as usize)) else { return true };
-        allowed.iter().all(|(place, allowed)| match values.get(*place) {
+        let Some(values) = profile.checked_sub(1).and_then(|index| self.list.get(index as usize)) else { return true };
+        allowed.iter().all(|(constraint, allowed)| match values.get(*constraint) {
             Some(Some(values)) => allowed.iter().any(|number| values.binary_search(number).is_ok()),
             _ => true,
         })
@@ -236,11 +236,11 @@ impl Profiles {
             _ => None,
         };
         let Some(value) = value else { return self.number_of_all(constraints, attributes) };
-        let place = self.number_of_value(value) as usize;
-        if self.alone[place] == 0 {
-            self.alone[place] = self.number_of_all(constraints, attributes);
+        let number = self.number_of_value(value) as usize;
+        if self.alone[number] == 0 {
+            self.alone[number] = self.number_of_all(constraints, attributes);
         }
-        self.alone[place]
+        self.alone[number]
     }
 
     fn number_of_all(&mut self, constraints: &[Str], attributes: &Map) -> u32 {
@@ -326,7 +326,7 @@ impl Links {
     }
 
     /// How many entries there are, free ones included.
-    pub(crate) fn places(&self) -> usize {
+    pub(crate) fn n_entries(&self) -> usize {
         self.steps.len()
     }
 
@@ -351,12 +351,12 @@ impl Links {
 
     /// The link between two objects.
     pub(crate) fn find(&self, nodes: [&Nodes; 2], ends: [u32; 2]) -> Option<u32> {
-        let place = self.place(nodes, 0, ends).ok()?;
-        self.of(0, ends[0]).get(place).copied()
+        let position = self.position(nodes, 0, ends).ok()?;
+        self.of(0, ends[0]).get(position).copied()
     }
 
     /// Where a link stands, or would stand, among those of its object at one side.
-    fn place(&self, nodes: [&Nodes; 2], side: usize, ends: [u32; 2]) -> Result<usize, usize> {
+    fn position(&self, nodes: [&Nodes; 2], side: usize, ends: [u32; 2]) -> Result<usize, usize> {
         let across = 1 - side;
         let known = self.of(side, ends[side]);
         let other = |entry: u32| self.step(entry).ends[across];
@@ -369,12 +369,14 @@ impl Links {
         known.binary_search_by(|entry| nodes[across].order(other(*entry), ends[across]))
     }
 
-    /// Makes room.
+    /// Makes room for so many more links.
     pub(crate) fn reserve(&mut self, more: usize) {
         if more > 1_000 {
             self.steps.reserve(more);
             self.digests.reserve(more);
             self.rules.reserve(more);
+            self.changed.came.reserve(more);
+            self.changed.bodies.reserve(more);
         }
     }
 
@@ -390,7 +392,7 @@ impl Links {
 
     fn insert(&mut self, nodes: [&Nodes; 2], constraints: &[Str], ends: [u32; 2], body: Body) {
         let profile = self.profiles.number(constraints, &body.attributes);
-        let places = [0, 1].map(|side| self.place(nodes, side, ends).unwrap_or_else(|place| place));
+        let positions = [0, 1].map(|side| self.position(nodes, side, ends).unwrap_or_else(|position| position));
         let step = Step { ends, profile };
         let digest = body.digest(&mut self.bytes);
         let rule = body.rule.unwrap_or(NIL);
@@ -417,9 +419,9 @@ impl Links {
             let by_end = &mut self.by_end[side];
             let object = ends[side];
             if by_end.heads.len() <= object as usize {
-                by_end.heads.resize(nodes[side].places().max(object as usize + 1), NIL);
+                by_end.heads.resize(nodes[side].n_numbers().max(object as usize + 1), NIL);
             }
-            by_end.insert(object, places[side], number);
+            by_end.insert(object, positions[side], number);
         }
         self.live += 1;
         self.changed.came.push(number);
@@ -450,8 +452,8 @@ impl Links {
     fn remove(&mut self, nodes: [&Nodes; 2], number: u32) {
         let Step { ends, profile } = self.step(number);
         for side in 0..2 {
-            if let Ok(place) = self.place(nodes, side, ends) {
-                self.by_end[side].remove(ends[side], place);
+            if let Ok(position) = self.position(nodes, side, ends) {
+                self.by_end[side].remove(ends[side], position);
             }
         }
         if let Some(body) = self.bodies.get_mut(number as usize) {

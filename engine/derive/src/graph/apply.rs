@@ -44,10 +44,10 @@ impl Graph {
             let kept: BTreeSet<&ObjectKey> = upsert.iter().map(|object| &object.key).collect();
             let gone: Vec<(usize, u32)> =
                 remove.iter().filter(|key| !kept.contains(key)).filter_map(|key| self.locate(key)).collect();
-            for (type_id, place) in gone {
+            for (type_id, object) in gone {
                 // A key may be given twice.
-                if self.nodes[type_id].is_live(place) {
-                    self.nodes[type_id].remove(place);
+                if self.nodes[type_id].is_live(object) {
+                    self.nodes[type_id].remove(object);
                 }
             }
         }
@@ -86,9 +86,9 @@ impl Graph {
     }
 
     fn settle(&mut self) {
-        for nodes in &mut self.nodes {
-            nodes.settle();
-        }
+        let size = self.nodes.iter().map(|nodes| nodes.touched.len()).sum();
+        let nodes: Vec<&mut Nodes> = self.nodes.iter_mut().collect();
+        par::run(par::threads_for(self.threads, size), nodes, || (), |(), nodes| nodes.settle());
         for links in self.links.iter_mut().chain(self.implicit.values_mut()) {
             links.settle();
         }
@@ -112,24 +112,24 @@ fn upsert_group(known: Option<&TypeRules>, nodes: &mut Nodes, mut group: Vec<(St
     for (id, document) in group {
         let shape = shapes.of(&document);
         let rest = shape.rest(&document, bytes);
-        let Some(place) = nodes.find(&id) else {
-            let place = nodes.insert(id, rest);
+        let Some(object) = nodes.find(&id) else {
+            let object = nodes.insert(id, rest);
             for (number, value) in shape.read(&document) {
-                nodes.set_attribute(place, number, value);
+                nodes.set_attribute(object, number, value);
             }
-            nodes.set_document(place, document);
+            nodes.set_document(object, document);
             continue;
         };
-        let mut changed = if nodes.set_rest(place, rest) { REST } else { 0 };
+        let mut changed = if nodes.set_rest(object, rest) { REST } else { 0 };
         for (number, value) in shape.read(&document) {
-            if !same_or_none(nodes.record(place).get(number), value) {
-                nodes.set_attribute(place, number, value);
+            if !same_or_none(nodes.record(object).get(number), value) {
+                nodes.set_attribute(object, number, value);
                 changed |= attribute_bit(number);
             }
         }
         if changed != 0 {
-            nodes.touch(place, changed);
-            nodes.set_document(place, document);
+            nodes.touch(object, changed);
+            nodes.set_document(object, document);
         }
     }
 }
@@ -173,10 +173,10 @@ impl Shape {
         let is_derived = |number: usize| known.is_some_and(|known| known.derived.iter().any(|other| other.1 == number));
         let numbers = || known.iter().flat_map(|known| &known.numbers);
         let fetched = numbers().filter(|(_, number)| !is_derived(**number));
-        let place = |name: &Str| names.iter().position(|known| known == name);
-        let read = fetched.map(|(name, number)| (*number, place(name))).collect();
+        let position = |name: &Str| names.iter().position(|known| known == name);
+        let read = fetched.map(|(name, number)| (*number, position(name))).collect();
         let is_rest = |name: &Str| known.is_none_or(|known| !known.numbers.contains_key(name));
-        let rest = names.iter().enumerate().filter(|(_, name)| is_rest(name)).map(|(place, _)| place).collect();
+        let rest = names.iter().enumerate().filter(|(_, name)| is_rest(name)).map(|(position, _)| position).collect();
         Self { names, read, rest }
     }
 
@@ -188,14 +188,14 @@ impl Shape {
     /// The attributes that rules read, with their numbers.
     fn read<'a>(&'a self, document: &'a Map) -> impl Iterator<Item = (usize, Option<&'a Value>)> {
         let pairs = document.iter().as_slice();
-        self.read.iter().map(|(number, place)| (*number, place.map(|place| &pairs[place].1)))
+        self.read.iter().map(|(number, position)| (*number, position.map(|position| &pairs[position].1)))
     }
 
     /// The digest of all others.
     fn rest(&self, document: &Map, bytes: &mut Bytes) -> Digest {
         let pairs = document.iter().as_slice();
-        for place in &self.rest {
-            let (name, value) = &pairs[*place];
+        for position in &self.rest {
+            let (name, value) = &pairs[*position];
             bytes.text(name);
             bytes.same_value(value);
         }

@@ -11,7 +11,7 @@ use crate::{
     store::{Body, Links},
 };
 
-/// An object: type id and place.
+/// An object: its type and its number.
 type Node = (usize, u32);
 
 /// Values of the constraint attributes that a chain carries.
@@ -65,9 +65,9 @@ impl Graph {
         for ((from, to), links) in &mut stores {
             let nodes = [&self.nodes[*from], &self.nodes[*to]];
             let mut wanted = wanted.get(&(*from, *to)).cloned().unwrap_or_default();
-            let known: BTreeSet<u32> = (0..links.places() as u32)
+            let known: BTreeSet<u32> = (0..links.n_entries() as u32)
                 .map(|number| links.step(number).ends[0])
-                .filter(|place| *place != crate::nodes::NIL)
+                .filter(|source| *source != crate::nodes::NIL)
                 .collect();
             let sources: BTreeSet<u32> = wanted.keys().copied().chain(known).collect();
             for source in sources {

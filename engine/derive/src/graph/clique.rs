@@ -28,16 +28,16 @@ impl Graph {
         for (number, plan) in rules.cliques.iter().enumerate() {
             let nodes = &self.nodes[plan.focal];
             let prints = &mut prints[number];
-            prints.resize(nodes.places(), NOTHING);
+            prints.resize(nodes.n_numbers(), NOTHING);
             let mut dirty = Vec::new();
             for touched in &nodes.touched {
-                let place = touched.place;
-                if nodes.is_live(place) {
-                    if nodes.mask(place) & plan.reads & !TOUCHED != 0 {
-                        dirty.push(place);
+                let object = touched.object;
+                if nodes.is_live(object) {
+                    if nodes.mask(object) & plan.reads & !TOUCHED != 0 {
+                        dirty.push(object);
                     }
-                } else if std::mem::replace(&mut prints[place as usize], NOTHING) != NOTHING {
-                    all.removed.push(nodes.key(place));
+                } else if std::mem::replace(&mut prints[object as usize], NOTHING) != NOTHING {
+                    all.removed.push(nodes.key(object));
                 }
             }
             let mut own = scratch.pop().unwrap_or_default();
@@ -62,16 +62,17 @@ impl Graph {
             if self.meter.is_over(bound.1) {
                 // Some of them would tell less than none.
                 built = (0..prints.len() as u32)
-                    .filter(|place| nodes.is_live(*place) && prints[*place as usize] != NOTHING)
-                    .map(|place| (place, NOTHING, None))
+                    .filter(|object| nodes.is_live(*object) && prints[*object as usize] != NOTHING)
+                    .map(|object| (object, NOTHING, None))
                     .collect();
                 in_order(&view, plan.focal, &mut built);
             }
-            for (place, print, clique) in built {
-                prints[place as usize] = print;
+            all.changed.reserve(built.len());
+            for (object, print, clique) in built {
+                prints[object as usize] = print;
                 match clique {
                     Some(clique) => all.changed.push(clique),
-                    None => all.removed.push(nodes.key(place)),
+                    None => all.removed.push(nodes.key(object)),
                 }
             }
         }
@@ -97,17 +98,17 @@ fn build(
 ) -> Built {
     let plan = &view.rules.cliques[number];
     let near = by_neighbours(view, number, dirty);
-    let one = |scratch: &mut Scratch, names: &Names, bytes: &mut Bytes, place: u32| {
+    let one = |scratch: &mut Scratch, names: &Names, bytes: &mut Bytes, object: u32| {
         if meter.is_over(rule) {
             return None;
         }
-        let mut found = scratch.walk(view, number, place, None);
+        let mut found = scratch.walk(view, number, object, None);
         meter.work(rule, found.links.len() as u64 * CLIQUE_LINK);
         let print = found.fingerprint(view, bytes);
-        let known = prints.get(place as usize).copied().unwrap_or(NOTHING);
+        let known = prints.get(object as usize).copied().unwrap_or(NOTHING);
         let built = (print != known).then(|| {
-            let clique = (print != NOTHING).then(|| found.clique(view, names, plan, place));
-            (place, print, clique)
+            let clique = (print != NOTHING).then(|| found.clique(view, names, plan, object));
+            (object, print, clique)
         });
         scratch.reuse(found);
         built
@@ -117,7 +118,7 @@ fn build(
     if threads <= 1 {
         let mut own = scratch.pop().unwrap_or_default();
         let (names, mut bytes) = (Names::new(view), Bytes::new(seed));
-        let mut built: Built = near.iter().filter_map(|place| one(&mut own, &names, &mut bytes, *place)).collect();
+        let mut built: Built = near.iter().filter_map(|object| one(&mut own, &names, &mut bytes, *object)).collect();
         scratch.push(own);
         in_order(view, plan.focal, &mut built);
         return built;
@@ -126,7 +127,7 @@ fn build(
     let pieces: Vec<&[u32]> = near.chunks(step).collect();
     let state = || (Scratch::default(), Names::new(view), Bytes::new(seed));
     let built = par::run(threads, pieces, state, |(scratch, names, bytes), piece| {
-        piece.iter().filter_map(|place| one(scratch, names, bytes, *place)).collect::<Built>()
+        piece.iter().filter_map(|object| one(scratch, names, bytes, *object)).collect::<Built>()
     });
     let mut built: Built = built.into_iter().flatten().collect();
     in_order(view, plan.focal, &mut built);
@@ -139,10 +140,10 @@ fn by_neighbours(view: &View<'_>, number: usize, focal_points: &[u32]) -> Vec<u3
     let mut ways = view.steps[number].iter().flat_map(|step| &step.ways);
     let Some((store, side)) = ways.next() else { return focal_points.to_vec() };
     let links = view.stores[*store].links;
-    let neighbour = |place: &u32| links.of(*side, *place).first().map(|link| links.step(*link).ends[1 - *side]);
-    let mut near: Vec<(Option<u32>, u32)> = focal_points.iter().map(|place| (neighbour(place), *place)).collect();
+    let neighbour = |object: &u32| links.of(*side, *object).first().map(|link| links.step(*link).ends[1 - *side]);
+    let mut near: Vec<(Option<u32>, u32)> = focal_points.iter().map(|object| (neighbour(object), *object)).collect();
     near.sort_unstable();
-    near.into_iter().map(|(_, place)| place).collect()
+    near.into_iter().map(|(_, object)| object).collect()
 }
 
 fn in_order(view: &View<'_>, focal: usize, built: &mut Built) {

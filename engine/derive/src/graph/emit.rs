@@ -1,5 +1,7 @@
 //! What a change made different, in the order of its keys.
 
+use std::collections::BTreeSet;
+
 use calipso_model::{Delta, Link, LinkRef, Object, ObjectKey, Str};
 
 use super::{Documents, Graph, MissingDocument, clique::CliqueChanges};
@@ -30,8 +32,8 @@ impl<'a> LinkMaker<'a> {
         Self { ends, type_names, name, rule_names: Vec::new(), rules }
     }
 
-    fn key(&self, side: usize, place: u32) -> ObjectKey {
-        ObjectKey { object_type: self.type_names[side].clone(), id: self.ends[side].id(place).clone() }
+    fn key(&self, side: usize, object: u32) -> ObjectKey {
+        ObjectKey { object_type: self.type_names[side].clone(), id: self.ends[side].id(object).clone() }
     }
 
     pub(super) fn link(&mut self, ends: [u32; 2], body: Body) -> Link {
@@ -67,8 +69,6 @@ impl<'a> LinkMaker<'a> {
         self.ends[0].order(a[0], b[0]).then_with(|| self.ends[1].order(a[1], b[1]))
     }
 }
-
-type LinkChanges = (Str, Vec<Link>, Vec<LinkRef>);
 
 type ObjectChanges = (Vec<Object>, Vec<ObjectKey>);
 
@@ -106,41 +106,52 @@ impl Graph {
         Ok(())
     }
 
+    fn emit_links(&mut self, delta: &mut Delta) {
+        let (rules, nodes) = (&self.rules, &self.nodes);
+        let explicit = self.links.iter_mut().zip(&rules.link_types).map(|(links, known)| (links, known.ends));
+        let implicit = self.implicit.iter_mut().map(|((from, to), links)| (links, [*from, *to]));
+        let changed = explicit.chain(implicit).filter(|(links, _)| !links.changed.is_empty());
+        let mut changed: Vec<(&mut Links, LinkMaker<'_>)> =
+            changed.map(|(links, ends)| (links, LinkMaker::new(rules, nodes, ends))).collect();
+        changed.sort_by(|a, b| a.1.name.cmp(&b.1.name));
+        let size = changed.iter().map(|(links, _)| links.changed.bodies.len()).sum();
+        delta.links.reserve_exact(size);
+        let mut former: Option<Str> = None;
+        let mut one_order = |delta: &mut Delta, name: Str| {
+            if former.replace(name.clone()) == Some(name) {
+                put_in_one_order(delta);
+            }
+        };
+        let threads = par::threads_for(self.threads, size);
+        if threads <= 1 {
+            for (links, mut maker) in changed {
+                add_links(&mut maker, links, delta);
+                one_order(delta, maker.name);
+            }
+            return;
+        }
+        let made = par::run(
+            threads,
+            changed,
+            || (),
+            |(), (links, mut maker)| {
+                let mut made = Delta::default();
+                made.links.reserve_exact(links.changed.bodies.len());
+                add_links(&mut maker, links, &mut made);
+                (maker.name, made)
+            },
+        );
+        for (name, mut made) in made {
+            delta.links.append(&mut made.links);
+            delta.removed_links.append(&mut made.removed_links);
+            one_order(delta, name);
+        }
+    }
+
     pub(super) fn emit(&mut self, cliques: CliqueChanges, documents: &dyn Documents) -> Result<Delta, MissingDocument> {
         let mut delta = Delta::default();
         self.emit_objects(&mut delta, documents)?;
-        let explicit = self.links.iter_mut().zip(&self.rules.link_types).map(|(links, known)| (links, known.ends));
-        let implicit = self.implicit.iter_mut().map(|((from, to), links)| (links, [*from, *to]));
-        let changed: Vec<(&mut Links, [usize; 2])> =
-            explicit.chain(implicit).filter(|(links, _)| !links.changed.is_empty()).collect();
-        let size = changed.iter().map(|(links, _)| links.changed.came.len() + links.changed.gone.len()).sum();
-        let (rules, nodes) = (&self.rules, &self.nodes);
-        let mut parts = par::run(
-            par::threads_for(self.threads, size),
-            changed,
-            || (),
-            |(), (links, ends)| link_changes(LinkMaker::new(rules, nodes, ends), links),
-        );
-        parts.sort_by(|a, b| a.0.cmp(&b.0));
-        delta.links.reserve_exact(parts.iter().map(|(_, links, _)| links.len()).sum());
-        let mut before: Option<Str> = None;
-        for (name, mut links, mut removed) in parts {
-            // Explicit and implicit links of one type stand in one order; a link that turned from one into the other
-            // is changed, not removed.
-            let again = before.as_ref() == Some(&name);
-            delta.links.append(&mut links);
-            delta.removed_links.append(&mut removed);
-            if again {
-                let reference = |link: &Link| (link.link_type.clone(), link.source.clone(), link.target.clone());
-                delta.links.sort_by_cached_key(reference);
-                delta.removed_links.sort();
-                let kept: std::collections::BTreeSet<_> = delta.links.iter().map(reference).collect();
-                delta
-                    .removed_links
-                    .retain(|gone| !kept.contains(&(gone.link_type.clone(), gone.source.clone(), gone.target.clone())));
-            }
-            before = Some(name);
-        }
+        self.emit_links(&mut delta);
         delta.cliques = cliques.changed;
         delta.removed_cliques = cliques.removed;
         if !delta.cliques.is_sorted_by(|a, b| a.focal_point <= b.focal_point) {
@@ -161,22 +172,23 @@ fn object_changes(
     let object_type = Str::from(&*nodes.name);
     let derived: Vec<(Str, usize)> = derived.iter().map(|(name, number)| (Str::from(&**name), *number)).collect();
     let (mut changed, mut removed) = (Vec::with_capacity(touched.len()), Vec::new());
-    for Touched { place, document } in touched {
-        let key = ObjectKey { object_type: object_type.clone(), id: nodes.id(*place).clone() };
-        if !nodes.is_live(*place) {
+    for Touched { object, document } in touched {
+        let key = ObjectKey { object_type: object_type.clone(), id: nodes.id(*object).clone() };
+        if !nodes.is_live(*object) {
             removed.push(key);
             continue;
         }
         let Some(mut doc) = document.take().or_else(|| documents.document(&key)) else {
             return Err(MissingDocument(key));
         };
-        doc.merge(nodes.derived(&derived, *place));
+        doc.merge(nodes.derived(&derived, *object));
         changed.push(Object { key, doc });
     }
     Ok((changed, removed))
 }
 
-fn link_changes(mut maker: LinkMaker<'_>, links: &mut Links) -> LinkChanges {
+/// Adds what changed of the links of one type.
+fn add_links(maker: &mut LinkMaker<'_>, links: &mut Links, delta: &mut Delta) {
     let mut said = std::mem::take(&mut links.changed.bodies);
     let order = |a: &(u32, Body), b: &(u32, Body)| maker.order(links.step(a.0).ends, links.step(b.0).ends);
     if !said.is_sorted_by(|a, b| order(a, b).is_le()) {
@@ -184,7 +196,16 @@ fn link_changes(mut maker: LinkMaker<'_>, links: &mut Links) -> LinkChanges {
     }
     let mut gone: Vec<Gone> = links.changed.gone.clone();
     gone.sort_by(|a, b| maker.order(a.ends, b.ends));
-    let removed = gone.into_iter().map(|gone| maker.reference(gone.ends)).collect();
-    let made = said.into_iter().map(|(entry, body)| maker.link(links.step(entry).ends, body)).collect();
-    (maker.name.clone(), made, removed)
+    delta.removed_links.extend(gone.into_iter().map(|gone| maker.reference(gone.ends)));
+    delta.links.extend(said.into_iter().map(|(entry, body)| maker.link(links.step(entry).ends, body)));
+}
+
+/// Explicit and implicit links of one type stand in one order; a link that turned from one into the other is changed, not removed.
+fn put_in_one_order(delta: &mut Delta) {
+    let reference = |link: &Link| (link.link_type.clone(), link.source.clone(), link.target.clone());
+    delta.links.sort_by_cached_key(reference);
+    delta.removed_links.sort();
+    let kept: BTreeSet<_> = delta.links.iter().map(reference).collect();
+    let is_kept = |gone: &LinkRef| kept.contains(&(gone.link_type.clone(), gone.source.clone(), gone.target.clone()));
+    delta.removed_links.retain(|gone| !is_kept(gone));
 }

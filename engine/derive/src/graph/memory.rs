@@ -1,10 +1,10 @@
 //! How much memory a graph holds, by part.
 
 use calipso_model::{Str, Value};
-use hashbrown::HashTable;
+use hashbrown::{HashTable, hash_table::Entry};
 
 use super::Graph;
-use crate::{join::Index, nodes::Nodes, store::Links};
+use crate::{hash::Seed, join::Index, nodes::Nodes, store::Links};
 
 /// Bytes that a graph holds, by part. What is shared counts once, at the first part that has it; spare room counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl Graph {
     /// How much memory it holds. Looks at every value: for measuring, not for every change.
     #[must_use]
     pub fn memory(&self) -> Memory {
-        let mut heap = Heap::default();
+        let mut heap = Heap { seed: self.seed, addresses: HashTable::new() };
         let mut memory = Memory::default();
         memory.objects = self.nodes.iter().map(|nodes| nodes.memory(&mut heap)).sum();
         memory.attributes = self.nodes.iter().map(|nodes: &Nodes| nodes.memory_of_records(&mut heap)).sum();
@@ -50,7 +50,7 @@ pub(crate) fn room<T>(list: &Vec<T>) -> usize {
     list.capacity() * size_of::<T>()
 }
 
-/// Bytes of a table of numbers: of each place the number and one byte.
+/// Bytes of a table of numbers: five for each bucket.
 pub(crate) fn table(table: &HashTable<u32>) -> usize {
     table.num_buckets() * (size_of::<u32>() + 1)
 }
@@ -59,15 +59,19 @@ pub(crate) fn table(table: &HashTable<u32>) -> usize {
 const COUNTS: usize = 16;
 
 /// Shared allocations that were counted already.
-#[derive(Debug, Default)]
-pub(crate) struct Heap(HashTable<usize>);
+#[derive(Debug)]
+pub(crate) struct Heap {
+    seed: Seed,
+    addresses: HashTable<usize>,
+}
 
 impl Heap {
     fn is_new(&mut self, address: usize) -> bool {
-        let hash = |address: &usize| (*address as u64 >> 3).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        match self.0.entry(hash(&address), |known| *known == address, hash) {
-            hashbrown::hash_table::Entry::Occupied(_) => false,
-            hashbrown::hash_table::Entry::Vacant(slot) => {
+        let seed = self.seed;
+        let hash = |address: &usize| seed.address(*address);
+        match self.addresses.entry(hash(&address), |known| *known == address, hash) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(slot) => {
                 slot.insert(address);
                 true
             }

@@ -31,13 +31,13 @@ pub struct TypeCounts {
 /// How much a graph holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sizes {
-    /// Objects.
+    /// Number of objects.
     pub objects: usize,
-    /// Explicit links.
+    /// Number of explicit links.
     pub links: usize,
-    /// Implicit links.
+    /// Number of implicit links.
     pub implicit_links: usize,
-    /// Cliques.
+    /// Number of cliques.
     pub cliques: usize,
 }
 
@@ -102,9 +102,9 @@ impl Graph {
     /// A fetched document with the derived attributes that its object has now; none when the object is not there.
     #[must_use]
     pub fn derived(&self, key: &ObjectKey, mut document: Map) -> Option<Map> {
-        let (type_id, place) = self.locate(key)?;
+        let (type_id, object) = self.locate(key)?;
         if let Some(known) = self.rules.types.get(type_id) {
-            document.merge(self.nodes[type_id].derived(&known.derived, place));
+            document.merge(self.nodes[type_id].derived(&known.derived, object));
         }
         Some(document)
     }
@@ -112,7 +112,7 @@ impl Graph {
     /// The key of every object, in order.
     pub fn keys(&self) -> impl Iterator<Item = ObjectKey> + '_ {
         let types = self.type_ids.values().map(|type_id| &self.nodes[*type_id]);
-        types.flat_map(|nodes| nodes.in_order().into_iter().map(|place| nodes.key(place)))
+        types.flat_map(|nodes| nodes.in_order().into_iter().map(|object| nodes.key(object)))
     }
 
     /// Every store of links with the types at its ends, in the order of the link types' names.
@@ -138,13 +138,13 @@ impl Graph {
     /// The links of one object, at either side.
     #[must_use]
     pub fn links_of(&self, key: &ObjectKey) -> Vec<Link> {
-        let Some((type_id, place)) = self.locate(key) else { return Vec::new() };
+        let Some((type_id, object)) = self.locate(key) else { return Vec::new() };
         let mut found = Vec::new();
         let mut evaluator = self.evaluator();
         for (links, ends) in self.stores() {
             let mut maker = LinkMaker::new(&self.rules, &self.nodes, ends);
             for side in (0..2).filter(|side| ends[*side] == type_id) {
-                for entry in links.of(side, place) {
+                for entry in links.of(side, object) {
                     let objects = links.step(*entry).ends;
                     // A link from an object to itself is one link.
                     if side == 0 || ends[0] != ends[1] || objects[0] != objects[1] {
@@ -200,11 +200,11 @@ impl Graph {
     /// The clique of a focal point, built now; none when no clique type is for its type, or nothing is linked to it.
     #[must_use]
     pub fn clique(&self, focal_point: &ObjectKey) -> Option<Clique> {
-        let (type_id, place) = self.locate(focal_point)?;
+        let (type_id, object) = self.locate(focal_point)?;
         let number = self.rules.cliques.iter().position(|plan| plan.focal == type_id)?;
         let view = self.view();
-        let mut found = Scratch::default().walk(&view, number, place, None);
-        (!found.links.is_empty()).then(|| found.clique(&view, &Names::new(&view), &self.rules.cliques[number], place))
+        let mut found = Scratch::default().walk(&view, number, object, None);
+        (!found.links.is_empty()).then(|| found.clique(&view, &Names::new(&view), &self.rules.cliques[number], object))
     }
 
     /// Every clique, built now, in the order of the focal points.
@@ -215,10 +215,10 @@ impl Graph {
         let mut scratch = Scratch::default();
         let mut all = Vec::new();
         for (number, plan) in self.rules.cliques.iter().enumerate() {
-            for place in self.nodes[plan.focal].in_order() {
-                let mut found = scratch.walk(&view, number, place, None);
+            for object in self.nodes[plan.focal].in_order() {
+                let mut found = scratch.walk(&view, number, object, None);
                 if !found.links.is_empty() {
-                    all.push(found.clique(&view, &names, plan, place));
+                    all.push(found.clique(&view, &names, plan, object));
                 }
             }
         }
@@ -226,7 +226,7 @@ impl Graph {
         all
     }
 
-    /// Every run-time fault that stands now, in the order of the rules' places.
+    /// Every run-time fault that stands now, in the order in which the rules stand in their files.
     #[must_use]
     pub fn faults(&self) -> Vec<Fault> {
         let mut owns = std::collections::BTreeMap::new();

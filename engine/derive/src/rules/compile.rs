@@ -94,7 +94,7 @@ impl Types {
         attribute_bit(self.number(type_id, attribute))
     }
 
-    /// Gives attributes of the objects at the ends of a rule their places in records; record 0 is that of the first end.
+    /// Gives attributes of the objects at the ends of a rule their numbers in records; record 0 is that of the first end.
     fn columns<'a>(&'a mut self, ends: &'a [(Slot, usize)]) -> impl FnMut(Slot, &Str) -> Option<Column> + 'a {
         move |slot, name| {
             let record = ends.iter().position(|(known, _)| *known == slot)?;
@@ -432,14 +432,14 @@ impl Compiler<'_> {
         let mut constraints: Vec<Str> = Vec::new();
         for (clique_type, candidates) in choose::cliques(specs, self.here) {
             let focal = self.types.id(&clique_type.focal_point);
-            let mut places = Vec::new();
+            let mut positions = Vec::new();
             let mut reads = EXISTENCE;
             for name in &clique_type.constraints {
-                let place = constraints.iter().position(|known| known == name).unwrap_or_else(|| {
+                let position = constraints.iter().position(|known| known == name).unwrap_or_else(|| {
                     constraints.push(name.clone());
                     constraints.len() - 1
                 });
-                places.push((place, self.types.number(focal, name)));
+                positions.push((position, self.types.number(focal, name)));
                 reads |= self.types.bit(focal, name);
             }
             let steps = clique_type.path.iter().filter_map(|step| {
@@ -460,7 +460,7 @@ impl Compiler<'_> {
                 name: clique_type.head.name.clone(),
                 focal,
                 steps,
-                constraints: places,
+                constraints: positions,
                 reads,
                 implicit: clique_type.implicit_links,
                 candidates,
@@ -474,7 +474,7 @@ impl Compiler<'_> {
 fn share_indexes(joins: &mut [Join]) -> Vec<usize> {
     let mut makers: Vec<usize> = Vec::new();
     let mut known: BTreeMap<[usize; 2], usize> = BTreeMap::new();
-    // By index and side: places among the names that generators bind, which may be called differently in each join.
+    // By index and side: positions among the names that generators bind, which may be called differently in each join.
     let mut binds: Vec<[BTreeSet<usize>; 2]> = Vec::new();
     for (number, join) in joins.iter_mut().enumerate() {
         let makers = &mut makers;
@@ -488,12 +488,12 @@ fn share_indexes(joins: &mut [Join]) -> Vec<usize> {
         };
         binds.resize_with(makers.len(), Default::default);
         for (all, end) in binds[join.index].iter_mut().zip(&join.ends) {
-            all.extend((0..end.generators.len()).filter(|place| end.binds.contains(&end.generators[*place])));
+            all.extend((0..end.generators.len()).filter(|position| end.binds.contains(&end.generators[*position])));
         }
     }
     for join in joins {
         for (end, all) in join.ends.iter_mut().zip(&binds[join.index]) {
-            end.binds = all.iter().map(|place| end.generators[*place]).collect();
+            end.binds = all.iter().map(|position| end.generators[*position]).collect();
         }
     }
     makers
