@@ -31,7 +31,7 @@ const FULL_RULES: u64 = 40;
 pub(crate) const KEY: u64 = 50;
 pub(crate) const PAIR: u64 = 40;
 pub(crate) const CLIQUE_LINK: u64 = 10;
-/// Units for something wrong that is told.
+/// Units for a fault that is reported.
 pub(crate) const FAULT: u64 = 50;
 /// Units for one evaluation over a pair.
 pub(crate) const EVALUATION: u64 = 2_000_000;
@@ -106,7 +106,7 @@ impl Meter {
         meter
     }
 
-    /// Begins a change, after which there are so many objects. What was given up stays so.
+    /// Begins a change after which there are `n_objects`. A rule that was given up stays so.
     pub(crate) fn begin(&mut self, n_objects: usize) {
         let n_objects = n_objects as u64;
         let n_rules = self.rules.len() as u64;

@@ -11,12 +11,12 @@ use crate::{
     nodes::NIL,
 };
 
-/// Shorter columns stay as they are.
+/// Columns of fewer objects stay as they are.
 const SHORT: usize = 1_000;
-/// Values are shared where there are so many objects for each of them, at least.
+/// Minimum number of objects for each value, on average, for values to be shared.
 const OBJECTS_PER_VALUE: usize = 4;
 
-/// So many values of a long column are looked at before all are.
+/// Number of values of a long column that are looked at before all are.
 const SAMPLE: usize = 4_096;
 
 /// The values of one attribute, by object. A column gets longer only when an object has a value.

@@ -21,7 +21,7 @@ use crate::{
 
 /// Work, or bytes, of one rule that are counted apart.
 const TALLY: u64 = 1 << 16;
-/// So many pairs of one object are looked for before the meter is asked.
+/// Number of pairs of one object after which the meter is asked.
 const MANY_PAIRS: usize = 1 << 16;
 /// Work and bytes of one rule that the meter was not told of yet.
 #[derive(Clone, Copy, Default)]
@@ -456,7 +456,7 @@ impl<'a> Evaluator<'a> {
         self.link_by(links, &links.joins, [from, to])
     }
 
-    /// The link that a rule makes of two objects, said again.
+    /// The link that a rule makes of two objects, evaluated again.
     pub(crate) fn body_of(&mut self, join: usize, ends: [u32; 2]) -> Option<Body> {
         let rules = self.rules;
         let links = rules.link_types.iter().find(|links| links.joins.contains(&join))?;

@@ -34,7 +34,7 @@ pub struct Dangling {
     pub object: Option<ObjectKey>,
     /// Those of derived attributes, too.
     pub derived: bool,
-    /// At most so many; none: all.
+    /// Maximum number; none: all of them.
     pub limit: Option<usize>,
 }
 

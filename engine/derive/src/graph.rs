@@ -60,7 +60,7 @@ impl Documents for NoDocuments {
     }
 }
 
-/// A document that a graph asked for, and that nobody has.
+/// A graph asked for a document that its caller does not have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the derived attributes of {0} changed, but its document is not at hand")]
 pub struct MissingDocument(pub ObjectKey);
@@ -91,8 +91,8 @@ pub struct Work {
 ///
 /// # Shape
 /// Keeps of each object what rules read, its derived attributes, and a digest of the rest; the index of every join; of links
-/// which ends they have and a digest of the rest; of cliques a digest. Documents are asked for ([`Documents`]); what is said of
-/// links, and cliques, are made again when asked for.
+/// which ends they have and a digest of the rest; of cliques a digest. Whole documents come from
+/// [`Documents`]; the rest of links, and cliques, are evaluated again when a caller asks for them.
 pub struct Graph {
     rules: Arc<Rules>,
     /// By type; the types of the rules first, in their order.
@@ -121,7 +121,7 @@ impl Graph {
         Self::with_threads(rules, cores.min(4))
     }
 
-    /// An empty graph that uses so many threads for large changes.
+    /// An empty graph that uses up to `threads` threads for large changes.
     #[must_use]
     pub fn with_threads(rules: Arc<Rules>, threads: usize) -> Self {
         let seed = Seed::random();

@@ -9,7 +9,7 @@ use calipso_expr::KeyPart;
 use calipso_model::{Map, Str, Value};
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
-/// Seed of all hashes of a graph; nobody outside the process knows it.
+/// Seed of all hashes of a graph: random, and never shown.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seed(u64);
 

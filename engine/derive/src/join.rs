@@ -141,7 +141,7 @@ pub(crate) struct Index {
     chained: Vec<u32>,
 }
 
-/// From so many rows on, room for all of them is made at once.
+/// Number of rows from which on room for all of them is made at once.
 const MANY: usize = 1_000;
 
 /// The number of the other end: 1 of 0, 0 of 1.
@@ -203,7 +203,7 @@ impl Index {
         self.keys[key as usize].heads[opposite(side)] != NIL
     }
 
-    /// Makes room for `rows` more rows at an end of so many objects.
+    /// Makes room for `rows` more rows at an end of a type that has `objects`.
     pub(crate) fn reserve(&mut self, side: usize, objects: usize, rows: usize) {
         if rows <= MANY {
             return;

@@ -9,7 +9,7 @@ use crate::{
     nodes::{NIL, Nodes},
 };
 
-/// What a rule says of a link.
+/// What a rule gives to a link beside its two ends.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Body {
     pub(crate) name: Str,
@@ -40,7 +40,7 @@ impl Body {
     }
 }
 
-/// What walks read of a link: kept apart from what is said of it, so that many fit into a cache.
+/// The part of a link that walks read, apart from the rest so that many fit into a cache.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Step {
     pub(crate) ends: [u32; 2],
@@ -116,11 +116,11 @@ pub(crate) struct Gone {
 pub(crate) struct Changed {
     /// Links that came, by entry.
     pub(crate) came: Vec<u32>,
-    /// Links of which something else is said now, by entry; with the profile before.
+    /// Links whose rule, name, state or attributes changed, by entry; with the profile before.
     pub(crate) other: Vec<(u32, u32)>,
     /// Links that went.
     pub(crate) gone: Vec<Gone>,
-    /// What is said now of the links that came or of which something else is said.
+    /// The bodies of the links that came or changed.
     pub(crate) bodies: Vec<(u32, Body)>,
 }
 
@@ -281,8 +281,8 @@ impl Profiles {
 /// All links of one type.
 ///
 /// # Shape
-/// What is said of a link is kept only where chains of links are made of it; else a digest tells whether it is another one now,
-/// and the rule says it again when somebody asks.
+/// Bodies are kept only where chains are made of the links. Else a digest tells whether a link changed, and the body is
+/// evaluated again when a caller asks for it.
 #[derive(Debug)]
 pub(crate) struct Links {
     steps: Vec<Step>,
@@ -339,7 +339,7 @@ impl Links {
         Some(self.rules[entry as usize]).filter(|rule| *rule != NIL)
     }
 
-    /// What is said of a link, where that is kept.
+    /// The body of a link, where bodies are kept.
     pub(crate) fn body(&self, entry: u32) -> Option<&Body> {
         self.bodies.get(entry as usize)
     }
@@ -369,7 +369,7 @@ impl Links {
         known.binary_search_by(|entry| nodes[across].order(other(*entry), ends[across]))
     }
 
-    /// Makes room for so many more links.
+    /// Makes room for `more` links.
     pub(crate) fn reserve(&mut self, more: usize) {
         if more > 1_000 {
             self.steps.reserve(more);

@@ -13,7 +13,7 @@ use super::{
 /// Shorter texts say nothing of what they are from.
 const TELLING: usize = 3;
 
-/// A text that stands only with one thing has digits, and so many letters.
+/// Minimum number of letters, beside digits, of a text that stands for one thing only.
 const UNIQUE: usize = 6;
 
 /// Texts by which a cause is known, each with the causes.

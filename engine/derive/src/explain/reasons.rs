@@ -11,7 +11,7 @@ use crate::{
     rules::PathStep,
 };
 
-/// So many objects are named where one step found no link.
+/// Maximum number of objects that are named where a step found no link.
 const NAMED: usize = 5;
 
 /// Why a step of a path takes no link from an object.

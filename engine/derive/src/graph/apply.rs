@@ -210,7 +210,7 @@ struct Shapes<'a> {
     latest: usize,
 }
 
-/// So many shapes are told apart.
+/// Maximum number of shapes that are remembered.
 const MAX_SHAPES: usize = 16;
 
 impl<'a> Shapes<'a> {

@@ -226,7 +226,7 @@ impl Graph {
         let mut by_index: Vec<[Vec<(&Drafted<'_>, &Member)>; 2]> =
             indexes.iter().map(|_| [Vec::new(), Vec::new()]).collect();
         for drafted in &drafted {
-            // The keys of a rule that was given up are many, and nobody asks for them.
+            // The keys of a rule that was given up are not put into its index: they are many, and are never read.
             let is_over = self.meter.is_over(drafted.end.maker.0);
             if is_over {
                 drafted.end.members.iter().for_each(|member| self.meter.give_up(member.join));
@@ -343,7 +343,7 @@ struct Drafted<'a> {
 }
 
 impl<'a> Drafted<'a> {
-    /// With room for so many objects: what is not used of it costs no memory.
+    /// With room for `n_objects`; room that is never written to takes no memory.
     fn new(end: &'a KeyEnd, n_objects: usize) -> Self {
         let drafts = Drafts { keys: Vec::with_capacity(n_objects), binds: Vec::new() };
         Self { end, objects: Vec::with_capacity(n_objects), drafts, problems: Vec::new() }

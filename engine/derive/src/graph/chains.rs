@@ -20,7 +20,7 @@ type Carried = BTreeMap<Str, Value>;
 /// Implicit links, by the types at their ends, by source.
 type Wanted = BTreeMap<(usize, usize), BTreeMap<u32, Vec<(u32, Body)>>>;
 
-/// What is said of the chains between two objects.
+/// State, host, switch and constraint values of a chain between two objects.
 #[derive(Clone, Debug)]
 struct Chain {
     state: LinkState,

@@ -261,7 +261,7 @@ impl Graph {
     }
 }
 
-/// What is said of a link: as it is kept, or as its rule says it.
+/// The body of a link: as it is kept, or evaluated again by its rule.
 fn said(evaluator: &mut Evaluator<'_>, links: &Links, entry: u32) -> Body {
     match (links.body(entry), links.rule(entry)) {
         (Some(body), _) => body.clone(),
