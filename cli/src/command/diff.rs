@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use calipso_derive::{Cause, Causes, Consequences, Difference, Happening, Known, Sides, Unit, causes};
+use calipso_derive::{Cause, Causes, Consequences, Difference, Happening, Sides, TypeFacts, Unit, causes};
 use calipso_model::{Object, ObjectKey, Revision, Str, Value};
 use calipso_store::{Diff, Page, Query, Store};
 
@@ -50,7 +50,7 @@ pub async fn text(
     let difference =
         Difference { objects: sides(&diff.objects), links: sides(&diff.links), cliques: sides(&diff.cliques) };
     // Wrong specs only cost the order of what is shown.
-    let known = Known::of(&session.load()?.specs);
+    let known = TypeFacts::of(&session.load()?.specs);
     let found = causes(&difference, &known);
     let names = Names::new(store, environment, diff, &difference, &found).await?;
     match shape {

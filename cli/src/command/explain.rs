@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use calipso_derive::{Changes, Dangling, DanglingEnd, Graph, Reason, Rules, Stop, Usual};
+use calipso_derive::{Changes, Dangling, DanglingEnd, Graph, NoDocuments, Reason, Rules, Stop, Usual};
 use calipso_model::{LinkRef, Object, ObjectKey, Revision, Str, Value};
 use calipso_store::{Backend, Store};
 
@@ -305,7 +305,6 @@ async fn graph(session: &Session, store: &dyn Backend, name: &str, at: Option<Re
     let loaded = session.specs_of(store, name).await?;
     let found = environment(store, name).await?;
     let rules = Rules::new(&loaded.specs, &found).map_err(|error| Failure::usage(error.to_string()))?;
-    let rules = Arc::new(rules);
     let mut upsert: Vec<Object> = Vec::new();
     store
         .stream_objects(name, at, &mut |objects| {
@@ -314,18 +313,8 @@ async fn graph(session: &Session, store: &dyn Backend, name: &str, at: Option<Re
         })
         .await
         .map_err(store_failure)?;
-    for object in &mut upsert {
-        let derived: Vec<Str> = object
-            .doc
-            .keys()
-            .filter(|attribute| rules.is_derived(&object.key.object_type, attribute))
-            .cloned()
-            .collect();
-        for attribute in derived {
-            object.doc.remove(&attribute);
-        }
-    }
-    let mut graph = Graph::new(rules);
-    graph.apply(Changes { upsert, remove: Vec::new() });
+    let mut graph = Graph::new(Arc::new(rules));
+    let every = Changes { upsert, remove: Vec::new() };
+    graph.apply(every, &NoDocuments).map_err(|error| Failure::usage(error.to_string()))?;
     Ok(graph)
 }

@@ -9,10 +9,10 @@ mod cloud;
 #[expect(dead_code, reason = "filling the fields is the work that is measured; nobody reads all of them")]
 mod floor;
 
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Instant};
 
-use calipso_derive::{Changes, Graph, Rules};
-use calipso_model::{Environment, Object, Str, Value};
+use calipso_derive::{Changes, Graph, NoDocuments, Rules};
+use calipso_model::{Environment, Map, Object, ObjectKey, Str, Value};
 
 /// The same as in the program.
 #[global_allocator]
@@ -81,7 +81,7 @@ fn bench(size: usize, rules: &Arc<Rules>) {
         graph = Graph::with_threads(rules.clone(), threads);
         let start = Instant::now();
         let cpu = cpu_secs();
-        let outcome = graph.apply(Changes { upsert: documents, remove: Vec::new() });
+        let outcome = graph.apply(Changes { upsert: documents, remove: Vec::new() }, &NoDocuments).expect("all is new");
         let secs = start.elapsed().as_secs_f64();
         let cpu = cpu_secs() - cpu;
         let delta = &outcome.delta;
@@ -105,20 +105,31 @@ fn bench(size: usize, rules: &Arc<Rules>) {
     one_change(&mut graph, &cloud);
 }
 
-/// How much memory a graph takes, in a process that has done nothing else, so that nothing freed is used again.
+/// How much memory a graph holds, in a process that has done nothing else.
 fn memory(size: usize) {
     let rules = Arc::new(rules());
-    let cloud = cloud::Cloud::new(size, SEED);
-    let start = resident_bytes();
-    let documents = cloud.documents();
+    let documents = cloud::Cloud::new(size, SEED).documents();
     let count = documents.len();
+    let of = |bytes: usize| bytes as f64 / count as f64;
     let with_documents = resident_bytes();
     let mut graph = Graph::with_threads(rules, 1);
-    drop(graph.apply(Changes { upsert: documents, remove: Vec::new() }));
+    drop(graph.apply(Changes { upsert: documents, remove: Vec::new() }, &NoDocuments).expect("all is new"));
+    let peak = peak_bytes();
+    let memory = graph.memory();
     println!(
-        "memory: {} B an object for documents, {} B more for attributes, indexes, links (what is freed may linger)",
-        with_documents.saturating_sub(start) / count,
-        resident_bytes().saturating_sub(with_documents) / count
+        "memory, B an object: {:.0} for the graph ({:.0} MB): {:.0} objects, {:.0} attributes, {:.0} indexes, {:.0} links, {:.0} cliques",
+        of(memory.total()),
+        memory.total() as f64 / 1e6,
+        of(memory.objects),
+        of(memory.attributes),
+        of(memory.indexes),
+        of(memory.links),
+        of(memory.cliques),
+    );
+    println!(
+        "memory of the process, B an object: {:.0} with documents only, at most {:.0} while it derived",
+        of(with_documents),
+        of(peak)
     );
     drop(graph);
 }
@@ -126,9 +137,12 @@ fn memory(size: usize) {
 /// One object changed in the whole: an instance renamed; a port moved to another network; a card unplugged and back.
 fn one_change(graph: &mut Graph, cloud: &cloud::Cloud) {
     let mut slowest: Vec<(&str, u32, f64, f64)> = Vec::new();
+    let documents: BTreeMap<ObjectKey, Map> =
+        cloud.documents().into_iter().map(|object| (object.key, object.doc)).collect();
     let mut run = |what: &'static str, graph: &mut Graph, object: Object| {
         let start = Instant::now();
-        let outcome = graph.apply(Changes { upsert: vec![object], remove: Vec::new() });
+        let changes = Changes { upsert: vec![object], remove: Vec::new() };
+        let outcome = graph.apply(changes, &documents).expect("every document is at hand");
         let millis = start.elapsed().as_secs_f64() * 1_000.0;
         assert!(!outcome.delta.is_empty(), "{what} changes something");
         match slowest.iter_mut().find(|known| known.0 == what) {
@@ -140,30 +154,33 @@ fn one_change(graph: &mut Graph, cloud: &cloud::Cloud) {
             None => slowest.push((what, 1, millis, millis)),
         }
     };
-    let fetch = |graph: &Graph, object_type: &str, id: &Str| {
-        graph.object(&calipso_model::ObjectKey::new(object_type, id.clone())).expect("the object is in the graph")
+    let fetch = |object_type: &str, id: &Str| {
+        let key = ObjectKey::new(object_type, id.clone());
+        let doc = documents.get(&key).expect("the object is in the cloud").clone();
+        Object { key, doc }
     };
     // The allocator tidies up after the large change once; that is not the cost of a small one.
-    graph.apply(Changes { upsert: vec![fetch(graph, "network", &cloud.networks[0].id)], remove: Vec::new() });
-    let mut first = fetch(graph, "instance", &cloud.instances[0].id);
+    let same = Changes { upsert: vec![fetch("network", &cloud.networks[0].id)], remove: Vec::new() };
+    graph.apply(same, &documents).expect("every document is at hand");
+    let mut first = fetch("instance", &cloud.instances[0].id);
     first.doc.insert("status", "first change");
     run("(the first change after the large one)", graph, first);
     for round in 0..50 {
         let instance = &cloud.instances[round * 997 % cloud.instances.len()];
-        let mut object = fetch(graph, "instance", &instance.id);
+        let mut object = fetch("instance", &instance.id);
         object.doc.insert("status", format!("changed {round}"));
         run("an attribute that no rule reads", graph, object);
-        let mut object = fetch(graph, "instance", &instance.id);
+        let mut object = fetch("instance", &instance.id);
         object.doc.insert("object_name", format!("renamed {round}"));
         run("an instance renamed", graph, object);
         let port = &cloud.ports[instance.port as usize];
-        let mut object = fetch(graph, "port", &port.id);
+        let mut object = fetch("port", &port.id);
         let other = &cloud.networks[(port.network as usize + 1) % cloud.networks.len()].id;
         let back = object.clone();
         object.doc.insert("network_id", Value::Str(other.clone()));
         run("a port in another network", graph, object);
         run("a port in another network", graph, back);
-        let mut object = fetch(graph, "vnic", &instance.vnic_id);
+        let mut object = fetch("vnic", &instance.vnic_id);
         let back = object.clone();
         object.doc.insert("device", "tapgone");
         run("a virtual card unplugged or plugged in", graph, object);
@@ -187,4 +204,12 @@ fn cpu_secs() -> f64 {
 fn resident_bytes() -> usize {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     pages.split_whitespace().nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap_or(0) * 4096
+}
+
+/// The most bytes of memory that were in use at once.
+fn peak_bytes() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = peak.and_then(|peak| peak.split_whitespace().next()).and_then(|peak| peak.parse::<usize>().ok());
+    kilobytes.unwrap_or(0) * 1024
 }

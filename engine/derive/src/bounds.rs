@@ -31,7 +31,7 @@ const FULL_RULES: u64 = 40;
 pub(crate) const KEY: u64 = 50;
 pub(crate) const PAIR: u64 = 40;
 pub(crate) const CLIQUE_LINK: u64 = 10;
-/// Units for something wrong that is told.
+/// Units for a fault that is reported.
 pub(crate) const FAULT: u64 = 50;
 /// Units for one evaluation over a pair.
 pub(crate) const EVALUATION: u64 = 2_000_000;
@@ -49,7 +49,7 @@ pub(crate) const MAX_VALUE: u64 = 4 << 20;
 /// A rule that was given up.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Exceeded {
-    /// The rule's place.
+    /// Where the rule stands in its file.
     pub at: At,
     /// `type.attribute`, the name of a link rule, or the name of a clique type.
     pub rule: Str,
@@ -106,7 +106,7 @@ impl Meter {
         meter
     }
 
-    /// Begins a change, after which there are so many objects. What was given up stays so.
+    /// Begins a change after which there are `n_objects`. A rule that was given up stays so.
     pub(crate) fn begin(&mut self, n_objects: usize) {
         let n_objects = n_objects as u64;
         let n_rules = self.rules.len() as u64;
@@ -142,7 +142,7 @@ impl Meter {
         }
     }
 
-    /// Gives a rule up.
+    /// Stops a rule: from now on it yields nothing.
     pub(crate) fn give_up(&self, rule: usize) {
         if let Some(spent) = self.rules.get(rule) {
             let _ = spent.over.set(());
@@ -176,7 +176,7 @@ impl Meter {
         })
     }
 
-    /// The rules that were given up, in the order of their places.
+    /// The rules that were given up, in the order in which they stand in their files.
     pub(crate) fn exceeded(&self, rules: &Rules) -> Vec<Exceeded> {
         let message = self.message();
         let joins = rules.joins.iter().enumerate().map(|(number, join)| (number, &join.at, &join.name));

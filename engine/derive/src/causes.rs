@@ -15,34 +15,34 @@ pub use units::{Unit, UnitKind, units};
 /// One thing at both sides of a difference; at least one is there.
 #[derive(Clone, Copy, Debug)]
 pub struct Sides<'d, T> {
-    /// Before.
+    /// As it was; none: it came.
     pub before: Option<&'d T>,
-    /// After.
+    /// As it is; none: it went.
     pub after: Option<&'d T>,
 }
 
 impl<'d, T> Sides<'d, T> {
-    /// What is known of it last.
+    /// As it is, or as it was when it is gone.
     #[must_use]
     pub fn last(&self) -> Option<&'d T> {
         self.after.or(self.before)
     }
 }
 
-/// Everything that differs.
+/// Everything that differs between two states of an environment.
 #[derive(Clone, Debug, Default)]
 pub struct Difference<'d> {
-    /// Objects.
+    /// Objects that came, went or changed.
     pub objects: Vec<Sides<'d, Object>>,
-    /// Links.
+    /// Links that came, went or changed.
     pub links: Vec<Sides<'d, Link>>,
-    /// Cliques.
+    /// Cliques that came, went or changed.
     pub cliques: Vec<Sides<'d, Clique>>,
 }
 
 /// What the specs say of a type, as far as causes go.
 #[derive(Clone, Debug, Default)]
-struct KnownType {
+struct FactsOfType {
     derived: BTreeSet<Str>,
     /// Attributes that only say how new a document is.
     versions: BTreeSet<Str>,
@@ -55,13 +55,13 @@ struct KnownType {
 /// # Shape
 /// Of a type that no spec declares, everything counts as fetched.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
-    types: BTreeMap<Str, KnownType>,
+pub struct TypeFacts {
+    types: BTreeMap<Str, FactsOfType>,
     focal: BTreeSet<Str>,
 }
 
-impl Known {
-    /// Out of a catalogue.
+impl TypeFacts {
+    /// The facts that the specs of a catalogue declare.
     #[must_use]
     pub fn of(specs: &Specs) -> Self {
         let known = |name: &Str, declared: &calipso_spec::checked::ObjectType| {
@@ -69,7 +69,7 @@ impl Known {
                 // `self` is the only root that has attributes.
                 used.path.into_iter().next()
             });
-            let known = KnownType {
+            let known = FactsOfType {
                 derived: declared.derive.iter().map(|rule| rule.attribute.clone()).collect(),
                 versions: versions.collect(),
                 named: declared.attributes.contains_key("name"),
@@ -125,7 +125,7 @@ enum Class {
 pub enum Happening {
     /// It was not there before.
     Came,
-    /// It is there no more.
+    /// It is gone.
     Went,
     /// It has another name.
     Renamed(String, String),
@@ -133,19 +133,19 @@ pub enum Happening {
     Changed,
 }
 
-/// What follows from a cause: places in the lists of the [`Difference`], sorted.
+/// What follows from a cause: indexes in the lists of the [`Difference`], sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Consequences {
-    /// Objects.
+    /// Indexes of objects.
     pub objects: BTreeSet<usize>,
-    /// Links.
+    /// Indexes of links.
     pub links: BTreeSet<usize>,
-    /// Cliques.
+    /// Indexes of cliques.
     pub cliques: BTreeSet<usize>,
 }
 
 impl Consequences {
-    /// How many there are.
+    /// Number of objects, links and cliques together.
     #[must_use]
     pub fn len(&self) -> usize {
         self.objects.len() + self.links.len() + self.cliques.len()
@@ -164,20 +164,20 @@ impl Consequences {
     }
 }
 
-/// One cause.
+/// An object that changed by itself, and what follows from that.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cause {
-    /// The object, by its place in the list of the [`Difference`].
+    /// The object, by its index in the list of the [`Difference`].
     pub object: usize,
     /// What happened to it.
     pub happening: Happening,
     /// What of it changed by itself; without its name when it was renamed.
     pub units: Vec<Unit>,
-    /// What follows.
+    /// What would not differ without it.
     pub consequences: Consequences,
 }
 
-/// All causes.
+/// A difference, sorted by causes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Causes {
     /// Those of types that operators ask for by themselves first, then by type and id.
@@ -190,6 +190,6 @@ pub struct Causes {
 
 /// Sorts a difference into causes and what follows from them.
 #[must_use]
-pub fn causes(difference: &Difference<'_>, known: &Known) -> Causes {
+pub fn causes(difference: &Difference<'_>, known: &TypeFacts) -> Causes {
     find::Finder::new(difference, known).find()
 }

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use calipso_model::{Clique, LinkRef, Map, ObjectKey, Str, Value};
 
 use crate::{
-    hash::{Digest, Seeded},
+    hash::{Bytes, Digest, NOTHING, Seed},
     nodes::Nodes,
     rules::{Plan, Rules},
     store::{Limit, Links},
@@ -33,6 +33,7 @@ pub(crate) struct View<'a> {
     pub(crate) steps: Vec<Vec<Step>>,
     /// Type ids in the order of the types' names.
     pub(crate) by_name: Vec<usize>,
+    seed: Seed,
 }
 
 /// One step of a path, as walked.
@@ -51,6 +52,7 @@ impl<'a> View<'a> {
         nodes: &'a [Nodes],
         links: &'a [Links],
         implicit: &'a BTreeMap<(usize, usize), Links>,
+        seed: Seed,
     ) -> Self {
         let explicit = links.iter().zip(&rules.link_types);
         let mut stores: Vec<Store<'a>> = explicit.map(|(links, known)| Store { links, ends: known.ends }).collect();
@@ -62,13 +64,15 @@ impl<'a> View<'a> {
         let steps = rules.cliques.iter().map(|plan| steps(plan, &implicit_ids)).collect();
         let mut by_name: Vec<usize> = (0..nodes.len()).collect();
         by_name.sort_by(|a, b| nodes[*a].name.cmp(&nodes[*b].name));
-        Self { rules, nodes, stores, steps, by_name }
+        Self { rules, nodes, stores, steps, by_name, seed }
     }
 
     /// The values that links of a clique must agree with.
     pub(crate) fn limits(&self, plan: &Plan, focal: u32) -> Vec<Limit> {
         let record = self.nodes[plan.focal].record(focal);
-        let limit = |(place, number): &(usize, usize)| Limit::new(*place, record[*number].clone().unwrap_or_default());
+        let limit = |(constraint, number): &(usize, usize)| {
+            Limit::new(*constraint, record.get(*number).cloned().unwrap_or_default(), self.seed)
+        };
         plan.constraints.iter().map(limit).collect()
     }
 }
@@ -101,7 +105,7 @@ pub(crate) fn agree(a: &Value, b: &Value) -> bool {
 
 /// What one walk found.
 pub(crate) struct Found {
-    /// Places of the objects, by type id.
+    /// Numbers of the objects, by type id.
     pub(crate) members: Vec<Vec<u32>>,
     /// Store and entry, in the order they were found.
     pub(crate) links: Vec<(usize, u32)>,
@@ -109,32 +113,30 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// Two cliques with one fingerprint are the same.
-    pub(crate) fn fingerprint(&self, view: &View<'_>, digests: Seeded) -> u128 {
+    /// Two cliques of one focal point with one fingerprint are the same. Numbers stand for their objects: a clique that an object
+    /// leaves is made again before its number is free.
+    pub(crate) fn fingerprint(&self, view: &View<'_>, bytes: &mut Bytes) -> Digest {
         if self.links.is_empty() {
-            return 0;
+            return NOTHING;
         }
-        let mut digest = Digest::new();
         for limit in &self.limits {
-            // Nulls would be the same as nothing.
-            digest.add(digests.value(&limit.value));
+            bytes.same_value(&limit.value);
         }
         for (store, entry) in &self.links {
             let store = &view.stores[*store];
-            digest.add(((store.ends[0] as u64) << 32) | store.ends[1] as u64);
-            let ends = store.links.step(*entry).ends;
-            for (type_id, place) in store.ends.iter().zip(ends) {
-                digest.add(view.nodes[*type_id].slot(place).digest);
+            let [source, target] = store.links.step(*entry).ends;
+            for number in [store.ends[0] as u32, store.ends[1] as u32, source, target] {
+                bytes.number(number);
             }
         }
-        digest.finish()
+        bytes.digest()
     }
 
     /// The clique as others see it.
     pub(crate) fn clique(&mut self, view: &View<'_>, names: &Names, plan: &Plan, focal: u32) -> Clique {
-        let key = |type_id: usize, place: u32| ObjectKey {
+        let key = |type_id: usize, object: u32| ObjectKey {
             object_type: names.types[type_id].clone(),
-            id: view.nodes[type_id].slot(place).id.clone(),
+            id: view.nodes[type_id].id(object).clone(),
         };
         let mut nodes = Vec::with_capacity(self.members.iter().map(Vec::len).sum());
         for type_id in &view.by_name {
@@ -142,7 +144,7 @@ impl Found {
             if members.len() > 1 {
                 members.sort_unstable_by(|a, b| view.nodes[*type_id].order(*a, *b));
             }
-            nodes.extend(members.iter().map(|place| key(*type_id, *place)));
+            nodes.extend(members.iter().map(|object| key(*type_id, *object)));
         }
         let links = self.links.iter().map(|(store, entry)| {
             let known = &view.stores[*store];
@@ -153,12 +155,12 @@ impl Found {
                 target: key(known.ends[1], target),
             }
         });
-        let name = |place: usize| view.rules.constraints[place].clone();
+        let name = |constraint: usize| view.rules.constraints[constraint].clone();
         Clique {
             focal_point: key(plan.focal, focal),
             clique_type: plan.name.clone(),
             constraints: Map::from_pairs(
-                self.limits.iter().map(|limit| (name(limit.place), limit.value.clone())).collect(),
+                self.limits.iter().map(|limit| (name(limit.constraint), limit.value.clone())).collect(),
             ),
             nodes,
             links: links.collect(),

@@ -4,7 +4,7 @@ mod values;
 
 use std::cell::{Cell, OnceCell};
 
-use calipso_expr::{Bound, EvalError, Frame, Fuel, KeyPart, Scope, Slot, Tree};
+use calipso_expr::{Bound, EvalError, Frame, Fuel, KeyPart, Record, Scope, Slot, Tree};
 use calipso_model::{LinkState, Map, Str, Value};
 use calipso_spec::checked::Take;
 
@@ -12,7 +12,7 @@ use self::values::Values;
 use crate::{
     bounds::{self, Meter},
     faults::{FaultKey, Part},
-    hash::KeySeed,
+    hash::Bytes,
     join::{Drafts, Index, opposite},
     nodes::{NIL, Nodes},
     rules::{Attribute, AttributeRule, End, LinkParts, LinkRules, Own, Rules, Yield},
@@ -21,9 +21,9 @@ use crate::{
 
 /// Work, or bytes, of one rule that are counted apart.
 const TALLY: u64 = 1 << 16;
-/// So many pairs of one object are looked for before the meter is asked.
+/// Number of pairs of one object after which the meter is asked.
 const MANY_PAIRS: usize = 1 << 16;
-/// What one rule did lately.
+/// Work and bytes of one rule that the meter was not told of yet.
 #[derive(Clone, Copy, Default)]
 struct Tally {
     rule: usize,
@@ -42,9 +42,9 @@ pub(crate) struct Evaluator<'a> {
     /// from two threads is slow.
     names: Vec<OnceCell<Vec<Str>>>,
     meter: &'a Meter,
-    /// What the meter has not heard of yet: counting together from several threads is slow.
+    /// What the meter was not told of yet: counting together from several threads is slow.
     tally: Cell<Tally>,
-    /// What went wrong.
+    /// The faults that it found.
     pub(crate) faults: Vec<(FaultKey, String)>,
 }
 
@@ -93,7 +93,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// Tells the meter of what it has not heard yet.
+    /// Tells the meter what was counted apart.
     pub(crate) fn settle(&self) {
         let Tally { rule, work, bytes } = self.tally.take();
         if work > 0 {
@@ -111,15 +111,13 @@ impl<'a> Evaluator<'a> {
 
     /// The document of an object as rules see it: with the derived attributes as they are now, without hidden ones.
     fn document(&self, type_id: usize, object: u32, hides: &[Str]) -> Value {
-        let nodes = &self.nodes[type_id];
-        let mut doc = nodes.doc(object).clone();
-        doc.merge(nodes.derived(&self.rules.types[type_id], object));
+        let mut document = self.nodes[type_id].whole(&self.rules.types[type_id], object);
         for name in hides {
-            if doc.contains_key(name) {
-                doc.remove(name);
+            if document.contains_key(name) {
+                document.remove(name);
             }
         }
-        Value::Map(doc)
+        Value::Map(document)
     }
 
     // ------------------------------------------------------------ rows
@@ -130,7 +128,7 @@ impl<'a> Evaluator<'a> {
         &self,
         (join, side): (usize, usize),
         object: u32,
-        seed: KeySeed,
+        bytes: &mut Bytes,
         binds: &[Slot],
         drafts: &mut Drafts,
     ) -> Vec<String> {
@@ -139,20 +137,20 @@ impl<'a> Evaluator<'a> {
             return Vec::new();
         }
         self.each_key(join, side, object, &mut |scope, fuel| {
-            let mut hasher = seed.begin();
-            let mut bytes = 0;
+            bytes.clear();
+            let mut length = 0;
             let has_key = end.key.key_in(scope, fuel, &mut |part| {
                 if let KeyPart::Text(text) = part {
-                    bytes += text.len();
+                    length += text.len();
                 }
-                hasher.add(part);
+                bytes.key_part(part);
             })?;
-            if bytes > bounds::MAX_KEY {
+            if length > bounds::MAX_KEY {
                 return Err(EvalError::new(format!("the key has more than {} bytes", bounds::MAX_KEY)));
             }
             if has_key {
                 fuel.pay(bounds::KEY)?;
-                drafts.keys.push(hasher.finish());
+                drafts.keys.push(bytes.key());
                 drafts.binds.extend(binds.iter().map(|slot| scope.get(*slot).cloned().unwrap_or_default()));
             }
             Ok(())
@@ -188,7 +186,7 @@ impl<'a> Evaluator<'a> {
         if !nodes.is_live(object) {
             return problems;
         }
-        let mut records: [&[Option<Value>]; 2] = [&[], &[]];
+        let mut records = [Record::none(); 2];
         records[side] = nodes.record(object);
         let own_frame = end.whole.then(|| self.frame(&rule.frame, end, object));
         let scope = Scope::new(own_frame.as_ref().unwrap_or(&rule.frame), &records);
@@ -455,8 +453,19 @@ impl<'a> Evaluator<'a> {
 
     /// The link of one pair, by the first rule that makes it. Only where all rules contribute.
     pub(crate) fn link(&mut self, links: &LinkRules, from: u32, to: u32) -> Option<Body> {
+        self.link_by(links, &links.joins, [from, to])
+    }
+
+    /// The link that a rule makes of two objects, evaluated again.
+    pub(crate) fn body_of(&mut self, join: usize, ends: [u32; 2]) -> Option<Body> {
+        let rules = self.rules;
+        let links = rules.link_types.iter().find(|links| links.joins.contains(&join))?;
+        self.link_by(links, &[join], ends)
+    }
+
+    fn link_by(&mut self, links: &LinkRules, joins: &[usize], [from, to]: [u32; 2]) -> Option<Body> {
         let mut met = Vec::new();
-        for join in &links.joins {
+        for join in joins {
             let index = &self.indexes[self.rules.joins[*join].index];
             // From the side with fewer keys.
             let side = usize::from(fewer(index.rows_of(1, to), index.rows_of(0, from)));
@@ -558,12 +567,12 @@ impl<'a> Evaluator<'a> {
             }
         };
         let attribute = |side: usize, number: usize| match self.nodes[links.ends[side]].record(ends[side]).get(number) {
-            Some(Some(Value::Str(text))) => Some(text),
+            Some(Value::Str(text)) => Some(text),
             _ => None,
         };
         let name = name.unwrap_or_else(|| {
             let [from, to] = [0, 1].map(|side| parts.names[side].iter().find_map(|number| attribute(side, *number)));
-            let id = |side: usize| &self.nodes[links.ends[side]].slot(ends[side]).id;
+            let id = |side: usize| self.nodes[links.ends[side]].id(ends[side]);
             format!("{}-{}", from.unwrap_or_else(|| id(0)), to.unwrap_or_else(|| id(1))).into()
         });
         let host = match &parts.host {
@@ -579,8 +588,8 @@ impl<'a> Evaluator<'a> {
             .names
             .get(join)
             .map(|names| names.get_or_init(|| parts.attributes.iter().map(|(name, _)| Str::from(&**name)).collect()));
-        for (place, (key, tree)) in parts.attributes.iter().enumerate() {
-            let key = names.map_or(key, |names| &names[place]);
+        for (position, (key, tree)) in parts.attributes.iter().enumerate() {
+            let key = names.map_or(key, |names| &names[position]);
             match tree.eval_in(scope, fuel) {
                 Ok(Value::Null) => {}
                 Ok(value) if bounds::size(&value) > bounds::MAX_VALUE => {

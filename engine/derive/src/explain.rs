@@ -8,7 +8,6 @@ use calipso_spec::checked::At;
 
 use crate::{
     cliques::Scratch,
-    eval::Evaluator,
     graph::Graph,
     join::opposite,
     rules::{Candidate, Join, Yield},
@@ -35,7 +34,7 @@ pub struct Dangling {
     pub object: Option<ObjectKey>,
     /// Those of derived attributes, too.
     pub derived: bool,
-    /// At most so many; none: all.
+    /// Maximum number; none: all of them.
     pub limit: Option<usize>,
 }
 
@@ -48,13 +47,13 @@ pub struct DanglingEnd {
     pub rule: Str,
     /// Where the rule stands.
     pub at: At,
-    /// Which end.
+    /// At which end of the rule the object stands.
     pub end: End,
     /// The object that has the key.
     pub object: ObjectKey,
     /// Type of the objects among which no partner was found.
     pub wanted: Str,
-    /// The key.
+    /// The values of its key, in order.
     pub key: Vec<Value>,
     /// Whether another key or rule gives the object a link of this type all the same.
     pub linked_otherwise: bool,
@@ -63,13 +62,13 @@ pub struct DanglingEnd {
 /// An object with more links of a type than the type allows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cardinality {
-    /// The link type.
+    /// Name of the link type.
     pub link_type: Str,
     /// Where it stands.
     pub at: At,
     /// At which end one link is allowed.
     pub end: End,
-    /// The object.
+    /// The object that has too many links.
     pub object: ObjectKey,
     /// All that it is linked to.
     pub candidates: Vec<ObjectKey>,
@@ -89,7 +88,7 @@ pub struct RuleUse {
 /// Why a link is there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinkExplanation {
-    /// The link type's place; none for an implicit link.
+    /// Where the link type stands; none for an implicit link.
     pub at: Option<At>,
     /// The rule that made it, first; then the others that would have made it, too. Empty for an implicit link.
     pub rules: Vec<RuleUse>,
@@ -171,15 +170,15 @@ impl Graph {
         for side in 0..2 {
             let type_id = rule.ends[side].type_id;
             let nodes = self.nodes_of(type_id);
-            let places = match &asked.object {
+            let objects = match &asked.object {
                 Some(key) if key.object_type != nodes.name => continue,
                 Some(key) => nodes.find(&key.id).into_iter().collect(),
                 None => nodes.in_order(),
             };
-            for place in places {
+            for object in objects {
                 let mut keys: Option<Vec<Vec<Value>>> = None;
-                for row in index.rows_of(side, place).filter(|row| !index.meets(side, *row)) {
-                    let keys = keys.get_or_insert_with(|| evaluator.keys(join, side, place));
+                for row in index.rows_of(side, object).filter(|row| !index.meets(side, *row)) {
+                    let keys = keys.get_or_insert_with(|| evaluator.keys(join, side, object));
                     if found.len() >= limit {
                         return;
                     }
@@ -189,12 +188,12 @@ impl Graph {
                         rule: rule.name.clone(),
                         at: rule.at.clone(),
                         end: if side == 0 { End::Near } else { End::Far },
-                        object: nodes.key(place),
+                        object: nodes.key(object),
                         wanted: self.nodes_of(rule.ends[opposite(side)].type_id).name.clone(),
                         key: keys.get(index.row(side, row).order as usize).cloned().unwrap_or_default(),
                         linked_otherwise: match link_type {
-                            Some(number) => !self.links_at(number).of(side, place).is_empty(),
-                            None => index.rows_of(side, place).any(|row| index.meets(side, row)),
+                            Some(number) => !self.links_at(number).of(side, object).is_empty(),
+                            None => index.rows_of(side, object).any(|row| index.meets(side, row)),
                         },
                     });
                 }
@@ -211,15 +210,15 @@ impl Graph {
             for side in (0..2).filter(|side| known.one[*side]) {
                 let nodes = self.nodes_of(known.ends[side]);
                 let others = self.nodes_of(known.ends[opposite(side)]);
-                for place in nodes.in_order() {
-                    let several = links.of(side, place);
+                for object in nodes.in_order() {
+                    let several = links.of(side, object);
                     if several.len() > 1 {
                         let other = |number: &u32| others.key(links.step(*number).ends[opposite(side)]);
                         found.push(Cardinality {
                             link_type: known.name.clone(),
                             at: known.at.clone(),
                             end: if side == 0 { End::Near } else { End::Far },
-                            object: nodes.key(place),
+                            object: nodes.key(object),
                             candidates: several.iter().map(other).collect(),
                         });
                     }
@@ -232,9 +231,10 @@ impl Graph {
     /// Why a link is there; none when it is not.
     #[must_use]
     pub fn explain_link(&self, link: &LinkRef) -> Option<LinkExplanation> {
-        let (entry, ends) = self.entry(link)?;
-        let Some(made_by) = entry.body.rule else {
-            return Some(LinkExplanation { at: None, rules: Vec::new(), chain: self.shortest_chain(ends, entry.ends) });
+        let (links, entry, types) = self.entry(link)?;
+        let ends = links.step(entry).ends;
+        let Some(made_by) = links.rule(entry) else {
+            return Some(LinkExplanation { at: None, rules: Vec::new(), chain: self.shortest_chain(types, ends) });
         };
         let rules = self.rules();
         let known = rules.link_types.iter().find(|known| known.joins.contains(&(made_by as usize)))?;
@@ -242,11 +242,11 @@ impl Graph {
         for join in &known.joins {
             let index = self.index(*join);
             let evaluator = self.evaluator();
-            let all = evaluator.keys(*join, 0, entry.ends[0]);
+            let all = evaluator.keys(*join, 0, ends[0]);
             let mut keys = Vec::new();
-            for row in index.rows_of(0, entry.ends[0]) {
+            for row in index.rows_of(0, ends[0]) {
                 let key = index.row(0, row).key;
-                let met = index.rows_with(1, key).find(|other| index.row(1, *other).object == entry.ends[1]);
+                let met = index.rows_with(1, key).find(|other| index.row(1, *other).object == ends[1]);
                 if let Some(other) = met
                     && evaluator.meets(*join, [row, other])
                 {
@@ -267,10 +267,10 @@ impl Graph {
     #[must_use]
     pub fn explain_clique(&self, focal_point: &ObjectKey) -> Option<CliqueExplanation> {
         let rules = self.rules();
-        let (number, place) = self.plan_of(focal_point)?;
+        let (number, object) = self.plan_of(focal_point)?;
         let plan = &rules.cliques[number];
         let mut counts = Vec::new();
-        let found = Scratch::default().walk(&self.view(), number, place, Some(&mut counts));
+        let found = Scratch::default().walk(&self.view(), number, object, Some(&mut counts));
         let steps: Vec<CliqueStep> = plan
             .steps
             .iter()
@@ -284,7 +284,8 @@ impl Graph {
                 stops: if count.taken == 0 { self.stops(step, count.from, &found) } else { Vec::new() },
             })
             .collect();
-        let constraints = found.limits.into_iter().map(|limit| (rules.constraints[limit.place].clone(), limit.value));
+        let constraints =
+            found.limits.into_iter().map(|limit| (rules.constraints[limit.constraint].clone(), limit.value));
         Some(CliqueExplanation {
             clique_type: plan.name.clone(),
             at: plan.at.clone(),
@@ -292,9 +293,5 @@ impl Graph {
             constraints: constraints.collect(),
             steps,
         })
-    }
-
-    fn evaluator(&self) -> Evaluator<'_> {
-        Evaluator::new(self.rules(), self.all_nodes(), self.all_indexes(), 1, &crate::bounds::UNMETERED)
     }
 }

@@ -12,19 +12,19 @@ use calipso_spec::checked::At;
 /// that cannot be evaluated takes its default.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
-    /// The rule's place.
+    /// Where the rule stands in its file.
     pub at: At,
     /// `type.attribute`, or the name of a link rule.
     pub rule: Str,
-    /// The object.
+    /// The object over which the rule was evaluated.
     pub object: ObjectKey,
     /// The object at the other end, where the fault is one of a pair.
     pub other: Option<ObjectKey>,
-    /// What is wrong.
+    /// What is wrong, as a sentence.
     pub message: String,
 }
 
-/// What was evaluated.
+/// The part of a rule that was evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Part {
     /// Keys of `self` or `from`.
@@ -43,7 +43,7 @@ impl Part {
     }
 }
 
-/// Rule (joins first, then rules from one object alone), part, and the places of the objects.
+/// Rule (joins first, then rules from one object alone), part, and the numbers of the objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FaultKey {
     pub(crate) rule: usize,
@@ -65,7 +65,7 @@ impl Faults {
         self.0.iter()
     }
 
-    /// Forgets what is known of one object at the first place.
+    /// Forgets what is known of one object as the first of a pair.
     pub(crate) fn forget(&mut self, rule: usize, part: Part, a: u32) {
         if self.0.is_empty() {
             return;
@@ -77,7 +77,7 @@ impl Faults {
         }
     }
 
-    /// Forgets what is known of pairs with one object at the second place, but those that `keep` names.
+    /// Forgets what is known of pairs with one object as the second, but those that `keep` names.
     pub(crate) fn forget_second(&mut self, rule: usize, b: u32, keep: &dyn Fn(u32) -> bool) {
         if !self.0.is_empty() {
             self.0.retain(|key, _| key.rule != rule || key.part != Part::Pair || key.b != b || keep(key.a));

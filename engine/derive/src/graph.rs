@@ -6,27 +6,27 @@ mod chains;
 mod clique;
 mod emit;
 mod link;
+mod memory;
 mod read;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use calipso_model::{Delta, Object, ObjectKey, Str};
+use calipso_model::{Delta, Map, Object, ObjectKey, Str};
 
 use crate::{
     bounds::Meter,
     cliques::Scratch,
     faults::Faults,
-    hash::{KeySeed, Seeded},
+    hash::{Digest, Seed},
     join::Index,
     nodes::Nodes,
-    rules::Rules,
+    rules::{End, Rules},
     store::Links,
 };
 
+pub use memory::Memory;
+pub(crate) use memory::{Heap, room, table};
 pub use read::{Sizes, TypeCounts};
-
-/// Seed of the hashes that fingerprints of cliques are made of.
-const DIGEST_SEED: u64 = 0x5bd1_e995_1b87_3593;
 
 /// Objects that came, changed or went.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +38,34 @@ pub struct Changes {
     pub remove: Vec<ObjectKey>,
 }
 
-/// What a change led to.
+/// Where the documents are that a graph does not keep.
+pub trait Documents: Sync {
+    /// The document of an object as it was handed in last. Derived attributes in it are ignored.
+    fn document(&self, key: &ObjectKey) -> Option<Map>;
+}
+
+impl Documents for BTreeMap<ObjectKey, Map> {
+    fn document(&self, key: &ObjectKey) -> Option<Map> {
+        self.get(key).cloned()
+    }
+}
+
+/// No documents: for a change that brings every object that there is, as the first one does.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoDocuments;
+
+impl Documents for NoDocuments {
+    fn document(&self, _: &ObjectKey) -> Option<Map> {
+        None
+    }
+}
+
+/// A graph asked for a document that its caller does not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the derived attributes of {0} changed, but its document is not at hand")]
+pub struct MissingDocument(pub ObjectKey);
+
+/// The result of a change.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// What is different now; objects carry their derived attributes. Sorted by key.
@@ -63,8 +90,9 @@ pub struct Work {
 /// The graph of one environment.
 ///
 /// # Shape
-/// Keeps every document (shared with whoever gave it), the index of every join, every link, and of cliques only a
-/// fingerprint: they are built again when asked for.
+/// Keeps of each object what rules read, its derived attributes, and a digest of the rest; the index of every join; of links
+/// which ends they have and a digest of the rest; of cliques a digest. Whole documents come from
+/// [`Documents`]; the rest of links, and cliques, are evaluated again when a caller asks for them.
 pub struct Graph {
     rules: Arc<Rules>,
     /// By type; the types of the rules first, in their order.
@@ -76,13 +104,12 @@ pub struct Graph {
     links: Vec<Links>,
     /// Links that stand for chains, by the types at their ends.
     implicit: BTreeMap<(usize, usize), Links>,
-    /// By clique plan, by place of the focal point: fingerprint of its clique, 0 for none.
-    fingerprints: Vec<Vec<u128>>,
+    /// By clique plan, by focal point: digest of its clique.
+    fingerprints: Vec<Vec<Digest>>,
     faults: Faults,
     meter: Meter,
     threads: usize,
-    key_seed: KeySeed,
-    digest_seed: Seeded,
+    seed: Seed,
     scratch: Vec<Scratch>,
 }
 
@@ -94,14 +121,16 @@ impl Graph {
         Self::with_threads(rules, cores.min(4))
     }
 
-    /// An empty graph that uses so many threads for large changes.
+    /// An empty graph that uses up to `threads` threads for large changes.
     #[must_use]
     pub fn with_threads(rules: Arc<Rules>, threads: usize) -> Self {
-        let nodes = rules.types.iter().map(|known| Nodes::new(known.name.clone(), known.numbers.len())).collect();
+        let seed = Seed::random();
+        let nodes = rules.types.iter().map(|known| Nodes::new(known.name.clone(), Some(known), seed)).collect();
         let type_ids = rules.type_ids.clone();
-        let widths = |join: &usize| [0, 1].map(|side| rules.joins[*join].ends[side].binds.len());
+        let width = |end: &End| end.each.as_ref().map(|_| end.binds.len());
+        let widths = |join: &usize| [0, 1].map(|side| width(&rules.joins[*join].ends[side]));
         let indexes = rules.indexes.iter().map(|join| Index::new(widths(join))).collect();
-        let links = rules.link_types.iter().map(|_| Links::default()).collect();
+        let links = rules.link_types.iter().map(|_| Links::new(rules.implicit, seed)).collect();
         let fingerprints = rules.cliques.iter().map(|_| Vec::new()).collect();
         let meter = Meter::new(&rules);
         Self {
@@ -115,8 +144,7 @@ impl Graph {
             faults: Faults::default(),
             meter,
             threads: threads.max(1),
-            key_seed: KeySeed::random(),
-            digest_seed: Seeded::fixed(DIGEST_SEED),
+            seed,
             scratch: Vec::new(),
         }
     }
@@ -132,7 +160,7 @@ impl Graph {
             return *id;
         }
         let id = self.nodes.len();
-        self.nodes.push(Nodes::new(name.clone(), 0));
+        self.nodes.push(Nodes::new(name.clone(), None, self.seed));
         self.type_ids.insert(name.clone(), id);
         id
     }

@@ -1,239 +1,207 @@
-//! Hashing of ids and join keys: seeded for look-ups, fixed for fingerprints.
+//! Hashing: of ids for look-ups, of join keys, and of what is compared but not kept.
+//!
+//! The hash is XXH3 (ADR 40), which was reviewed by others; here stands only what it is given: bytes from which the value could
+//! be read again, so that different values never give it the same input.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use calipso_expr::KeyPart;
-use calipso_model::Value;
+use calipso_model::{Map, Str, Value};
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
-/// A map that nothing iterates: only look-ups, so its order is never part of an output.
-#[expect(clippy::disallowed_types, reason = "nothing iterates it; look-ups only")]
-pub(crate) type LookUp<K, V> = std::collections::HashMap<K, V, Seeded>;
-
-const FIRST: u64 = 0x9e37_79b9_7f4a_7c15;
-const SECOND: u64 = 0xd6e8_feb8_6659_fd93;
-const THIRD: u64 = 0xa076_1d64_78bd_642f;
-
-/// Multiplies to 128 bits and folds the halves.
-fn fold(left: u64, right: u64) -> u64 {
-    let product = u128::from(left) * u128::from(right);
-    (product as u64) ^ ((product >> 64) as u64)
-}
-
-/// Builds [`Fold`] hashers from one seed.
+/// Seed of all hashes of a graph: random, and never shown.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Seeded(u64);
+pub(crate) struct Seed(u64);
 
-impl Seeded {
-    /// A seed that nobody outside the process knows.
+impl Seed {
     pub(crate) fn random() -> Self {
         Self(RandomState::new().build_hasher().finish())
     }
 
-    /// The same seed in every process.
-    pub(crate) fn fixed(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// Hash of a value; equal values of the language have equal hashes.
-    pub(crate) fn value(self, value: &Value) -> u64 {
-        let mut hasher = self.build_hasher();
-        add_value(value, &mut |word| hasher.write_u64(word));
-        hasher.finish()
-    }
-
-    /// Hash of a text.
+    /// Hash of a text, for a look-up that compares the texts that have it.
     pub(crate) fn text(self, text: &str) -> u64 {
-        let mut hasher = self.build_hasher();
-        hasher.write(text.as_bytes());
-        hasher.finish()
+        xxh3_64_with_seed(text.as_bytes(), self.0)
+    }
+
+    /// Hash of an address or a number.
+    pub(crate) fn address(self, address: usize) -> u64 {
+        xxh3_64_with_seed(&address.to_le_bytes(), self.0)
+    }
+
+    /// Hash of numbers, for a look-up that compares the lists that have it.
+    pub(crate) fn numbers(self, numbers: &[u32]) -> u64 {
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        xxh3_64_with_seed(&bytes, self.0)
+    }
+
+    /// Hash of a value, for a look-up that compares the values that have it. Equal values of the language have equal hashes.
+    pub(crate) fn value(self, value: &Value) -> u64 {
+        let mut bytes = Vec::new();
+        add_value(value, &mut bytes);
+        xxh3_64_with_seed(&bytes, self.0)
     }
 }
 
-impl Default for Seeded {
-    fn default() -> Self {
-        Self::random()
-    }
+/// What a join key is known by: two keys with one hash are one key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct KeyHash(pub(crate) [u64; 2]);
+
+/// What something is compared by that is not kept: two things with one digest are the same. Zero stands for nothing.
+pub(crate) type Digest = [u64; 2];
+
+/// The digest of nothing.
+pub(crate) const NOTHING: Digest = [0; 2];
+
+fn halves(hash: u128) -> [u64; 2] {
+    [hash as u64, (hash >> 64) as u64]
 }
 
-impl BuildHasher for Seeded {
-    type Hasher = Fold;
-    fn build_hasher(&self) -> Fold {
-        Fold(self.0)
-    }
+/// Takes in the parts of a key, or whatever a digest is made of. Used again and again, so that its room is allocated once.
+#[derive(Clone, Debug)]
+pub(crate) struct Bytes {
+    seed: Seed,
+    bytes: Vec<u8>,
 }
 
-/// A hasher of folded multiplications.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Fold(u64);
-
-impl Hasher for Fold {
-    fn finish(&self) -> u64 {
-        fold(self.0 ^ FIRST, SECOND)
+impl Bytes {
+    pub(crate) fn new(seed: Seed) -> Self {
+        Self { seed, bytes: Vec::new() }
     }
 
-    fn write(&mut self, bytes: &[u8]) {
-        let mut chunks = bytes.chunks_exact(8);
-        for chunk in &mut chunks {
-            let word = u64::from_le_bytes(chunk.try_into().expect("a chunk of eight bytes is eight bytes"));
-            self.write_u64(word);
-        }
-        let rest = chunks.remainder();
-        let mut last = [0_u8; 8];
-        for (place, byte) in last.iter_mut().zip(rest) {
-            *place = *byte;
-        }
-        self.write_u64(u64::from_le_bytes(last) ^ ((bytes.len() as u64) << 56));
+    pub(crate) fn seed(&self) -> Seed {
+        self.seed
     }
 
-    fn write_u8(&mut self, byte: u8) {
-        self.write_u64(u64::from(byte));
+    /// Begins anew.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
     }
 
-    fn write_u32(&mut self, number: u32) {
-        self.write_u64(u64::from(number));
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = fold(self.0 ^ number, FIRST).wrapping_add(SECOND);
-    }
-
-    fn write_usize(&mut self, number: usize) {
-        self.write_u64(number as u64);
-    }
-}
-
-/// What a join key is known by: 128 bits of a hash with a secret seed.
-///
-/// # Shape
-/// Two keys with one hash are one key. What is hashed is unambiguous (kind and length come before content), and each half
-/// starts from a seed of its own that nobody outside the process knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct KeyHash {
-    pub(crate) low: u64,
-    pub(crate) high: u64,
-}
-
-/// Seeds of join keys: one per graph.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct KeySeed(KeyHash);
-
-impl KeySeed {
-    /// A seed that nobody outside the process knows.
-    pub(crate) fn random() -> Self {
-        Self(KeyHash { low: Seeded::random().0, high: Seeded::random().0 })
-    }
-
-    /// Begins a key.
-    pub(crate) fn begin(self) -> KeyHasher {
-        KeyHasher(self.0)
-    }
-}
-
-/// Takes in the parts of a key.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct KeyHasher(KeyHash);
-
-impl KeyHasher {
-    /// The next part; equal parts of the language have equal hashes.
-    pub(crate) fn add(&mut self, part: KeyPart<'_>) {
+    /// Adds the next part of a key; parts that are equal in the language have equal hashes.
+    pub(crate) fn key_part(&mut self, part: KeyPart<'_>) {
         match part {
-            KeyPart::Value(value) => add_value(value, &mut |word| self.word(word)),
-            KeyPart::Text(text) => add_text(text, &mut |word| self.word(word)),
+            KeyPart::Value(value) => add_value(value, &mut self.bytes),
+            KeyPart::Text(text) => add_text(text, &mut self.bytes),
         }
     }
 
-    fn word(&mut self, word: u64) {
-        self.0.low = fold(self.0.low ^ word, FIRST).wrapping_add(SECOND);
-        self.0.high = fold(self.0.high ^ word, THIRD).wrapping_add(FIRST);
+    /// Adds a number.
+    pub(crate) fn number(&mut self, number: u32) {
+        self.bytes.extend_from_slice(&number.to_le_bytes());
     }
 
-    /// The hash of what came.
-    pub(crate) fn finish(self) -> KeyHash {
-        KeyHash { low: fold(self.0.low ^ FIRST, SECOND), high: fold(self.0.high ^ SECOND, THIRD) }
+    /// Adds a text.
+    pub(crate) fn text(&mut self, text: &str) {
+        add_text(text, &mut self.bytes);
+    }
+
+    /// Adds a text, or that there is none.
+    pub(crate) fn some_text(&mut self, text: Option<&Str>) {
+        match text {
+            Some(text) => add_text(text, &mut self.bytes),
+            None => self.bytes.push(NULL),
+        }
+    }
+
+    /// Adds a value; values that are equal, but not the same (1 and 1.0), are different here.
+    pub(crate) fn same_value(&mut self, value: &Value) {
+        add_same_value(value, &mut self.bytes);
+    }
+
+    /// Adds a map, value by value as in [`Bytes::same_value`].
+    pub(crate) fn same_map(&mut self, map: &Map) {
+        add_same_map(map, &mut self.bytes);
+    }
+
+    /// What the key that came is known by. The next one can begin.
+    pub(crate) fn key(&mut self) -> KeyHash {
+        let hash = halves(xxh3_128_with_seed(&self.bytes, self.seed.0));
+        self.bytes.clear();
+        KeyHash(hash)
+    }
+
+    /// The digest of what came; never that of nothing. The next one can begin.
+    pub(crate) fn digest(&mut self) -> Digest {
+        let digest = halves(xxh3_128_with_seed(&self.bytes, self.seed.0).max(1));
+        self.bytes.clear();
+        digest
     }
 }
 
-/// Kinds of values in hashes.
-const NULL: u64 = 1;
-const FALSE: u64 = 2;
-const TRUE: u64 = 3;
-const NUMBER: u64 = 4;
-const LARGE: u64 = 5;
-const TEXT: u64 = 6;
-const LIST: u64 = 7;
-const MAP: u64 = 8;
+/// Kinds of values, as the first byte of each.
+const NULL: u8 = 1;
+const FALSE: u8 = 2;
+const TRUE: u8 = 3;
+const NUMBER: u8 = 4;
+const WHOLE: u8 = 5;
+const TEXT: u8 = 6;
+const LIST: u8 = 7;
+const MAP: u8 = 8;
 
-/// The words of a value, from which it could be read again.
-fn add_value(value: &Value, add: &mut impl FnMut(u64)) {
+/// The bytes of a value in which equal values of the language are the same.
+fn add_value(value: &Value, bytes: &mut Vec<u8>) {
     match value {
-        Value::Null => add(NULL),
-        Value::Bool(flag) => add(if *flag { TRUE } else { FALSE }),
-        // Whole numbers and others compare as numbers, so they hash as numbers, where another can be the same.
-        Value::Int(number) if (*number as f64) as i64 == *number => add_number(*number as f64, add),
-        Value::Int(number) => {
-            add(LARGE);
-            add(*number as u64);
-        }
-        Value::Float(number) => add_number(*number, add),
-        Value::Str(text) => add_text(text, add),
+        // Whole numbers and others compare as numbers, so they hash as numbers, where another can be equal to them.
+        Value::Int(number) if (*number as f64) as i64 == *number => add_number(*number as f64, bytes),
+        Value::Float(number) => add_number(*number, bytes),
         Value::List(items) => {
-            add(LIST | (items.len() as u64) << 8);
-            for item in items.iter() {
-                add_value(item, add);
-            }
+            add_length(LIST, items.len(), bytes);
+            items.iter().for_each(|item| add_value(item, bytes));
         }
         Value::Map(map) => {
-            add(MAP | (map.len() as u64) << 8);
+            add_length(MAP, map.len(), bytes);
             for (key, item) in map {
-                add_text(key, add);
-                add_value(item, add);
+                add_text(key, bytes);
+                add_value(item, bytes);
             }
         }
+        scalar => add_same_value(scalar, bytes),
     }
 }
 
-fn add_number(number: f64, add: &mut impl FnMut(u64)) {
-    add(NUMBER);
-    add(if number == 0.0 { 0 } else { number.to_bits() });
+fn add_number(number: f64, bytes: &mut Vec<u8>) {
+    let bits = if number == 0.0 { 0 } else { number.to_bits() };
+    add_word(NUMBER, bits, bytes);
 }
 
-fn add_text(text: &str, add: &mut impl FnMut(u64)) {
-    add(TEXT | (text.len() as u64) << 8);
-    let mut chunks = text.as_bytes().chunks_exact(8);
-    for chunk in &mut chunks {
-        add(u64::from_le_bytes(chunk.try_into().expect("a chunk of eight bytes is eight bytes")));
-    }
-    let rest = chunks.remainder();
-    if !rest.is_empty() {
-        let mut last = [0_u8; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        add(u64::from_le_bytes(last));
+/// The bytes of a value from which it could be read again.
+fn add_same_value(value: &Value, bytes: &mut Vec<u8>) {
+    match value {
+        Value::Null => bytes.push(NULL),
+        Value::Bool(flag) => bytes.push(if *flag { TRUE } else { FALSE }),
+        Value::Int(number) => add_word(WHOLE, *number as u64, bytes),
+        Value::Float(number) => add_word(NUMBER, number.to_bits(), bytes),
+        Value::Str(text) => add_text(text, bytes),
+        Value::List(items) => {
+            add_length(LIST, items.len(), bytes);
+            items.iter().for_each(|item| add_same_value(item, bytes));
+        }
+        Value::Map(map) => add_same_map(map, bytes),
     }
 }
 
-/// A 128-bit digest of a sequence of numbers.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Digest {
-    low: u64,
-    high: u64,
+fn add_same_map(map: &Map, bytes: &mut Vec<u8>) {
+    add_length(MAP, map.len(), bytes);
+    for (key, item) in map {
+        add_text(key, bytes);
+        add_same_value(item, bytes);
+    }
 }
 
-impl Digest {
-    /// The digest of nothing.
-    pub(crate) fn new() -> Self {
-        Self { low: FIRST, high: SECOND }
-    }
+fn add_word(kind: u8, word: u64, bytes: &mut Vec<u8>) {
+    let mut all = [kind; 9];
+    all[1..].copy_from_slice(&word.to_le_bytes());
+    bytes.extend_from_slice(&all);
+}
 
-    /// Takes in the next number.
-    pub(crate) fn add(&mut self, number: u64) {
-        self.low = fold(self.low ^ number, SECOND).wrapping_add(FIRST);
-        self.high = fold(self.high.rotate_left(23) ^ number, FIRST).wrapping_add(SECOND);
-    }
+fn add_length(kind: u8, length: usize, bytes: &mut Vec<u8>) {
+    let length = u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
+    bytes.extend_from_slice(&[kind, length[0], length[1], length[2], length[3]]);
+}
 
-    /// The digest; never 0.
-    pub(crate) fn finish(self) -> u128 {
-        ((u128::from(self.high) << 64) | u128::from(self.low)).max(1)
-    }
+fn add_text(text: &str, bytes: &mut Vec<u8>) {
+    add_length(TEXT, text.len(), bytes);
+    bytes.extend_from_slice(text.as_bytes());
 }
 
 #[cfg(test)]
@@ -242,11 +210,10 @@ mod tests {
 
     #[test]
     fn equal_keys_hash_equal() {
-        let seed = KeySeed::random();
-        let of = |parts: &[Value]| {
-            let mut hasher = seed.begin();
-            parts.iter().for_each(|part| hasher.add(KeyPart::Value(part)));
-            hasher.finish()
+        let mut bytes = Bytes::new(Seed::random());
+        let mut of = |parts: &[Value]| {
+            parts.iter().for_each(|part| bytes.key_part(KeyPart::Value(part)));
+            bytes.key()
         };
         let text = Value::text;
         assert_eq!(of(&[Value::Int(3)]), of(&[Value::Float(3.0)]));
@@ -258,34 +225,38 @@ mod tests {
         assert_ne!(of(&[Value::Int(1 << 53)]), of(&[Value::Int((1 << 53) + 1)]));
         assert_ne!(of(&[Value::Int(i64::MAX)]), of(&[Value::Int(i64::MAX - 1)]));
         assert_ne!(of(&[Value::list(vec![text("a")])]), of(&[text("a")]));
-        let mut pieces = seed.begin();
-        pieces.add(KeyPart::Text("abc"));
-        assert_eq!(pieces.finish(), of(&[text("abc")]));
+        let list = |value: Value| Value::list(vec![value]);
+        assert_eq!(of(&[list(Value::Int(3))]), of(&[list(Value::Float(3.0))]));
+        let whole = of(&[text("abc")]);
+        bytes.key_part(KeyPart::Text("abc"));
+        assert_eq!(bytes.key(), whole);
+    }
+
+    #[test]
+    fn digests_tell_apart_what_is_equal_but_not_the_same() {
+        let mut bytes = Bytes::new(Seed::random());
+        let mut of = |value: Value| {
+            bytes.same_value(&value);
+            bytes.digest()
+        };
+        let list = |value: Value| Value::list(vec![value]);
+        assert_ne!(of(Value::Int(1)), of(Value::Float(1.0)));
+        assert_ne!(of(list(Value::Int(1))), of(list(Value::Float(1.0))));
+        assert_ne!(of(Value::Float(0.0)), of(Value::Float(-0.0)));
+        assert_ne!(of(Value::Null), of(Value::list(Vec::new())));
+        assert_eq!(of(list(Value::text("a"))), of(list(Value::text("a"))));
     }
 
     #[test]
     fn each_half_tells_keys_apart() {
-        let seed = KeySeed::random();
+        let mut bytes = Bytes::new(Seed::random());
         let mut halves = [std::collections::BTreeSet::new(), std::collections::BTreeSet::new()];
         for number in 0..10_000 {
-            let mut hasher = seed.begin();
-            hasher.add(KeyPart::Text(&format!("port {number}")));
-            let KeyHash { low, high } = hasher.finish();
+            bytes.key_part(KeyPart::Text(&format!("port {number}")));
+            let KeyHash([low, high]) = bytes.key();
             halves[0].insert(low);
             halves[1].insert(high);
         }
         assert_eq!(halves.map(|half| half.len()), [10_000; 2]);
-    }
-
-    #[test]
-    fn digests_depend_on_order_and_length() {
-        let of = |numbers: &[u64]| {
-            let mut digest = Digest::new();
-            numbers.iter().for_each(|number| digest.add(*number));
-            digest.finish()
-        };
-        assert_ne!(of(&[1, 2]), of(&[2, 1]));
-        assert_ne!(of(&[0]), of(&[0, 0]));
-        assert_eq!(of(&[7, 8, 9]), of(&[7, 8, 9]));
     }
 }

@@ -1,17 +1,19 @@
-//! Objects of one type: documents and records by place, ids to places, and what the current change touched.
+//! Objects of one type: what rules read of them, by number; ids to numbers; and what the current change touched.
 
 use std::cmp::Ordering;
 
-use calipso_expr::Record;
+use calipso_expr::{Record, Records};
 use calipso_model::{Map, ObjectKey, Str, Value};
+use hashbrown::HashTable;
 
 use crate::{
-    hash::{LookUp, Seeded},
-    par,
+    column::Column,
+    graph::{Heap, room, table},
+    hash::{Bytes, Digest, NOTHING, Seed},
     rules::TypeRules,
 };
 
-/// No place.
+/// Stands for no object, key, row or link.
 pub(crate) const NIL: u32 = u32::MAX;
 
 /// Bit of a mask: the object came or went.
@@ -22,42 +24,47 @@ pub(crate) const TOUCHED: u64 = 1 << 63;
 pub(crate) const ALL: u64 = u64::MAX;
 /// Attributes from this number on share the last attribute bit.
 const LAST_ATTRIBUTE_BIT: usize = 61;
+/// Bit of a mask: an attribute changed that no rule names.
+pub(crate) const REST: u64 = 1 << LAST_ATTRIBUTE_BIT;
 
 /// The bit of the n-th attribute of a type that rules read.
 pub(crate) fn attribute_bit(number: usize) -> u64 {
     1 << number.min(LAST_ATTRIBUTE_BIT)
 }
 
-/// One object.
+/// What is kept of an object beside its attributes.
 #[derive(Debug)]
-pub(crate) struct Slot {
-    pub(crate) id: Str,
-    /// Hash of the id with a fixed seed, for fingerprints.
-    pub(crate) digest: u64,
-    pub(crate) live: bool,
-    /// Fetched and derived attributes.
-    pub(crate) doc: Map,
+struct Node {
+    id: Str,
+    /// Digest of the fetched attributes that no rule reads.
+    rest: Digest,
+    live: bool,
 }
 
 /// An object touched by the current change.
 #[derive(Debug)]
 pub(crate) struct Touched {
-    pub(crate) place: u32,
-    /// Its document before; none: it did not exist.
-    pub(crate) before: Option<Map>,
+    pub(crate) object: u32,
+    /// Its document as fetched, where the change brought it.
+    pub(crate) document: Option<Map>,
 }
 
 /// All objects of one type.
 #[derive(Debug)]
 pub(crate) struct Nodes {
     pub(crate) name: Str,
-    ids: LookUp<Str, u32>,
-    slots: Vec<Slot>,
-    /// The attributes that rules read, by place and number: what expressions see.
-    records: Vec<Option<Value>>,
-    /// How many attributes a record has.
-    width: usize,
-    /// Places below this one are in the order of their ids; they keep their id for ever.
+    seed: Seed,
+    /// Room for hashing values.
+    bytes: Bytes,
+    /// Numbers of objects, by id.
+    by_id: HashTable<u32>,
+    nodes: Vec<Node>,
+    /// The attributes that rules read or derive, by number: what expressions see.
+    columns: Columns,
+    /// Fetched documents by object, where a rule reads whole objects of this type; else empty.
+    documents: Vec<Map>,
+    keeps_documents: bool,
+    /// Numbers below this one are in the order of their ids, and keep them for ever.
     ordered: u32,
     free: Vec<u32>,
     live: usize,
@@ -65,14 +72,29 @@ pub(crate) struct Nodes {
     pub(crate) touched: Vec<Touched>,
 }
 
+/// The numbered attributes of all objects of a type.
+#[derive(Debug)]
+struct Columns(Vec<Column>);
+
+impl Records for Columns {
+    #[inline]
+    fn attribute(&self, object: u32, number: usize) -> Option<&Value> {
+        self.0.get(number)?.get(object)
+    }
+}
+
 impl Nodes {
-    pub(crate) fn new(name: Str, width: usize) -> Self {
+    /// No objects yet, of a type that rules know nothing of where there is nothing known.
+    pub(crate) fn new(name: Str, known: Option<&TypeRules>, seed: Seed) -> Self {
         Self {
             name,
-            ids: LookUp::default(),
-            slots: Vec::new(),
-            records: Vec::new(),
-            width,
+            seed,
+            by_id: HashTable::new(),
+            nodes: Vec::new(),
+            columns: Columns(known.iter().flat_map(|known| &known.numbers).map(|_| Column::default()).collect()),
+            bytes: Bytes::new(seed),
+            documents: Vec::new(),
+            keeps_documents: known.is_some_and(|known| known.whole),
             ordered: 0,
             free: Vec::new(),
             live: 0,
@@ -86,45 +108,47 @@ impl Nodes {
         self.live
     }
 
-    /// How many places there are, free ones included.
-    pub(crate) fn places(&self) -> usize {
-        self.slots.len()
+    /// How many numbers there are, free ones included.
+    pub(crate) fn n_numbers(&self) -> usize {
+        self.nodes.len()
     }
 
+    /// The number of an object that is there.
     pub(crate) fn find(&self, id: &str) -> Option<u32> {
-        self.ids.get(id).copied().filter(|place| self.is_live(*place))
+        self.number_of(id).filter(|object| self.is_live(*object))
     }
 
-    pub(crate) fn slot(&self, place: u32) -> &Slot {
-        &self.slots[place as usize]
+    fn number_of(&self, id: &str) -> Option<u32> {
+        self.by_id.find(self.seed.text(id), |object| *self.nodes[*object as usize].id == *id).copied()
     }
 
-    pub(crate) fn doc(&self, place: u32) -> &Map {
-        &self.slots[place as usize].doc
+    pub(crate) fn id(&self, object: u32) -> &Str {
+        &self.nodes[object as usize].id
     }
 
     /// The numbered attributes of an object.
-    pub(crate) fn record(&self, place: u32) -> Record<'_> {
-        let start = place as usize * self.width;
-        &self.records[start..start + self.width]
+    pub(crate) fn record(&self, object: u32) -> Record<'_> {
+        Record::new(&self.columns, object)
     }
 
-    fn record_mut(&mut self, place: u32) -> &mut [Option<Value>] {
-        let start = place as usize * self.width;
-        &mut self.records[start..start + self.width]
+    /// The document of an object with its derived attributes as they are now, where a rule reads whole objects of this type.
+    pub(crate) fn whole(&self, known: &TypeRules, object: u32) -> Map {
+        let mut document = self.documents.get(object as usize).cloned().unwrap_or_default();
+        document.merge(self.derived(&known.derived, object));
+        document
     }
 
-    pub(crate) fn is_live(&self, place: u32) -> bool {
-        self.slots.get(place as usize).is_some_and(|slot| slot.live)
+    pub(crate) fn is_live(&self, object: u32) -> bool {
+        self.nodes.get(object as usize).is_some_and(|node| node.live)
     }
 
-    pub(crate) fn key(&self, place: u32) -> ObjectKey {
-        ObjectKey { object_type: self.name.clone(), id: self.slot(place).id.clone() }
+    pub(crate) fn key(&self, object: u32) -> ObjectKey {
+        ObjectKey { object_type: self.name.clone(), id: self.id(object).clone() }
     }
 
-    /// Order by id.
+    /// Compares two objects by their ids.
     pub(crate) fn order(&self, a: u32, b: u32) -> Ordering {
-        if a < self.ordered && b < self.ordered { a.cmp(&b) } else { self.slot(a).id.cmp(&self.slot(b).id) }
+        if a < self.ordered && b < self.ordered { a.cmp(&b) } else { self.id(a).cmp(self.id(b)) }
     }
 
     /// Whether every object came with the current change.
@@ -133,177 +157,177 @@ impl Nodes {
     }
 
     /// What changed of an object in the current change.
-    pub(crate) fn mask(&self, place: u32) -> u64 {
-        self.masks.get(place as usize).copied().unwrap_or(0)
+    pub(crate) fn mask(&self, object: u32) -> u64 {
+        self.masks.get(object as usize).copied().unwrap_or(0)
     }
 
     /// Every live object in id order.
     pub(crate) fn in_order(&self) -> Vec<u32> {
-        let mut places: Vec<u32> = (0..self.slots.len() as u32).filter(|place| self.is_live(*place)).collect();
-        places.sort_by(|a, b| self.order(*a, *b));
-        places
+        let mut objects: Vec<u32> = (0..self.nodes.len() as u32).filter(|object| self.is_live(*object)).collect();
+        if objects.last().is_some_and(|last| *last >= self.ordered) {
+            objects.sort_by(|a, b| self.order(*a, *b));
+        }
+        objects
     }
 
-    /// Makes room.
+    /// Makes room. What comes at once is what there is mostly, so no room is made for more.
     pub(crate) fn reserve(&mut self, more: usize) {
-        self.ids.reserve(more);
-        self.slots.reserve(more);
-        self.records.reserve(more * self.width);
+        let nodes = &self.nodes;
+        self.by_id.reserve(more, |object| self.seed.text(&nodes[*object as usize].id));
+        self.nodes.reserve(more);
+        let end = self.nodes.len() + more;
+        self.columns.0.iter_mut().for_each(|column| column.reserve(end));
         self.masks.reserve(more);
+        if self.keeps_documents {
+            self.documents.reserve(more);
+        }
     }
 
     /// Adds an object that is not there, without a record.
-    pub(crate) fn insert(&mut self, id: Str, doc: Map, digests: Seeded) -> u32 {
-        let place = if let Some(place) = self.ids.get(&id).copied() {
-            let slot = &mut self.slots[place as usize];
-            slot.live = true;
-            slot.doc = doc;
-            place
+    pub(crate) fn insert(&mut self, id: Str, rest: Digest) -> u32 {
+        let object = if let Some(object) = self.number_of(&id) {
+            let node = &mut self.nodes[object as usize];
+            node.live = true;
+            node.rest = rest;
+            object
         } else {
-            let slot = Slot { digest: digests.text(&id), id: id.clone(), live: true, doc };
-            let place = match self.free.pop() {
-                Some(place) => {
-                    self.slots[place as usize] = slot;
-                    place
+            let hash = self.seed.text(&id);
+            let node = Node { id, rest, live: true };
+            let object = match self.free.pop() {
+                Some(object) => {
+                    self.nodes[object as usize] = node;
+                    object
                 }
                 None => {
-                    let place = u32::try_from(self.slots.len()).expect("a graph has fewer than 2^32 objects of a type");
-                    if self.ordered == place && (place == 0 || self.slots[place as usize - 1].id < slot.id) {
+                    let object =
+                        u32::try_from(self.nodes.len()).expect("a graph has fewer than 2^32 objects of a type");
+                    if self.ordered == object && (object == 0 || self.nodes[object as usize - 1].id < node.id) {
                         self.ordered += 1;
                     }
-                    self.slots.push(slot);
-                    self.records.resize(self.slots.len() * self.width, None);
+                    self.nodes.push(node);
                     self.masks.push(0);
-                    place
+                    if self.keeps_documents {
+                        self.documents.push(Map::new());
+                    }
+                    object
                 }
             };
-            self.ids.insert(id, place);
-            place
+            let nodes = &self.nodes;
+            self.by_id.insert_unique(hash, object, |object| self.seed.text(&nodes[*object as usize].id));
+            object
         };
         self.live += 1;
-        self.touch(place, ALL, None);
-        place
+        self.touch(object, ALL);
+        object
     }
 
-    /// Removes an object; its place is free only after [`Nodes::settle`].
-    pub(crate) fn remove(&mut self, place: u32) {
-        let slot = &mut self.slots[place as usize];
-        slot.live = false;
-        let before = std::mem::take(&mut slot.doc);
-        self.record_mut(place).fill(None);
+    /// Removes an object; its number is free only after [`Nodes::settle`].
+    pub(crate) fn remove(&mut self, object: u32) {
+        let node = &mut self.nodes[object as usize];
+        node.live = false;
+        node.rest = NOTHING;
+        if let Some(document) = self.documents.get_mut(object as usize) {
+            *document = Map::new();
+        }
+        for column in &mut self.columns.0 {
+            column.set(object, None, &mut self.bytes);
+        }
         self.live -= 1;
-        self.touch(place, ALL, Some(before));
+        self.touch(object, ALL);
     }
 
-    /// Sets the document of a live object.
-    pub(crate) fn set_doc(&mut self, place: u32, doc: Map, changed: u64) {
-        let before = std::mem::replace(&mut self.slots[place as usize].doc, doc);
-        self.touch(place, changed, Some(before));
+    /// Sets the digest of what no rule reads; whether it is another one now.
+    pub(crate) fn set_rest(&mut self, object: u32, rest: Digest) -> bool {
+        std::mem::replace(&mut self.nodes[object as usize].rest, rest) != rest
     }
 
-    /// Sets numbered attributes of an object's record only.
-    pub(crate) fn set_record<'v>(&mut self, place: u32, values: impl Iterator<Item = (usize, Option<&'v Value>)>) {
-        let record = self.record_mut(place);
-        for (number, value) in values {
-            record[number] = value.cloned();
+    /// Sets an attribute of an object's record only.
+    pub(crate) fn set_attribute(&mut self, object: u32, number: usize, value: Option<&Value>) {
+        self.columns.0[number].set(object, value, &mut self.bytes);
+    }
+
+    /// Notes the document of an object that the current change touched.
+    pub(crate) fn set_document(&mut self, object: u32, document: Map) {
+        if self.keeps_documents {
+            self.documents[object as usize] = document.clone();
+        }
+        // It is the one that was touched last.
+        if let Some(touched) = self.touched.last_mut().filter(|touched| touched.object == object) {
+            touched.document = Some(document);
         }
     }
 
-    /// Sets or drops a derived attribute of a live object; its document follows with [`Nodes::write_derived`].
-    pub(crate) fn set_derived(&mut self, place: u32, number: usize, value: Value, changed: u64) {
-        self.record_mut(place)[number] = Some(value).filter(|value| !value.is_null());
-        let seen = self.mask(place) & TOUCHED != 0;
-        let before = if seen { None } else { Some(self.slots[place as usize].doc.clone()) };
-        self.touch(place, changed, before);
+    /// Sets or drops a derived attribute of a live object.
+    pub(crate) fn set_derived(&mut self, object: u32, number: usize, value: Value, changed: u64) {
+        self.columns.0[number].set(object, Some(&value).filter(|value| !value.is_null()), &mut self.bytes);
+        self.touch(object, changed);
     }
 
-    /// The derived attributes of an object as they are now, for its document.
-    pub(crate) fn derived<'a>(&'a self, known: &'a TypeRules, place: u32) -> impl Iterator<Item = Derived<'a>> + Clone {
-        derived(&known.derived, self.record(place))
+    /// The derived attributes of an object as they are now; `names` are those of its type with their numbers.
+    pub(crate) fn derived<'a>(
+        &'a self,
+        names: &'a [(Str, usize)],
+        object: u32,
+    ) -> impl Iterator<Item = (&'a Str, Option<&'a Value>)> + Clone {
+        let record = self.record(object);
+        names.iter().map(move |(name, number)| (name, record.get(*number)))
     }
 
-    /// Writes derived attributes that are different now into the documents.
-    pub(crate) fn write_derived(&mut self, known: &TypeRules, threads: usize) {
-        let bits = known.derived_bits();
-        let (width, masks, records) = (self.width, &self.masks, &self.records);
-        if self.touched.len() < self.slots.len() / 4 || bits == 0 {
-            for touched in &self.touched {
-                let place = touched.place as usize;
-                let slot = &mut self.slots[place];
-                if masks[place] & bits != 0 && slot.live {
-                    slot.doc.merge(derived(&known.derived, &records[place * width..][..width]));
-                }
-            }
-            return;
-        }
-        let threads = par::threads_for(threads, self.slots.len());
-        let step = par::step(threads, self.slots.len());
-        let tasks: Vec<(usize, &mut [Slot])> =
-            self.slots.chunks_mut(step).enumerate().map(|(number, slots)| (number * step, slots)).collect();
-        par::run(
-            threads,
-            tasks,
-            || if threads > 1 { own_names(&known.derived) } else { known.derived.clone() },
-            |known, (start, slots)| {
-                for (place, slot) in slots.iter_mut().enumerate() {
-                    let place = start + place;
-                    if masks[place] & bits != 0 && slot.live {
-                        slot.doc.merge(derived(known, &records[place * width..][..width]));
-                    }
-                }
-            },
-        );
-    }
-
-    fn touch(&mut self, place: u32, changed: u64, before: Option<Map>) {
-        let mask = &mut self.masks[place as usize];
+    /// Notes what changed of an object.
+    pub(crate) fn touch(&mut self, object: u32, changed: u64) {
+        let mask = &mut self.masks[object as usize];
         if *mask & TOUCHED == 0 {
-            self.touched.push(Touched { place, before });
+            self.touched.push(Touched { object, document: None });
         }
         *mask |= changed | TOUCHED;
     }
 
-    /// Touched places whose mask meets `reads`, in id order.
+    /// Touched objects whose mask meets `reads`, in id order.
     pub(crate) fn touched_by(&self, reads: u64) -> Vec<u32> {
         self.touched
             .iter()
-            .map(|touched| touched.place)
-            .filter(|place| self.mask(*place) & reads & !TOUCHED != 0)
+            .map(|touched| touched.object)
+            .filter(|object| self.mask(*object) & reads & !TOUCHED != 0)
             .collect()
     }
 
     /// Brings the touched objects into id order.
     pub(crate) fn sort_touched(&mut self) {
         let mut touched = std::mem::take(&mut self.touched);
-        let sorted = touched.is_sorted_by(|a, b| self.order(a.place, b.place) != Ordering::Greater);
+        let sorted = touched.is_sorted_by(|a, b| self.order(a.object, b.object) != Ordering::Greater);
         if !sorted {
-            touched.sort_by(|a, b| self.order(a.place, b.place));
+            touched.sort_by(|a, b| self.order(a.object, b.object));
         }
         self.touched = touched;
     }
 
-    /// Forgets the current change and frees the places of what is gone.
+    /// Forgets the current change and frees the numbers of what is gone.
     pub(crate) fn settle(&mut self) {
+        self.columns.0.iter_mut().for_each(|column| column.settle(self.seed));
         for touched in std::mem::take(&mut self.touched) {
-            let place = touched.place;
-            self.masks[place as usize] = 0;
-            let slot = &self.slots[place as usize];
-            if !slot.live && place >= self.ordered && self.ids.get(&slot.id) == Some(&place) {
-                self.ids.remove(&slot.id);
-                self.free.push(place);
+            let object = touched.object;
+            self.masks[object as usize] = 0;
+            let node = &self.nodes[object as usize];
+            if !node.live && object >= self.ordered {
+                let hash = self.seed.text(&node.id);
+                if let Ok(known) = self.by_id.find_entry(hash, |known| *known == object) {
+                    known.remove();
+                    self.free.push(object);
+                }
             }
         }
     }
-}
 
-/// Copies of names: counting references to one name from two threads is slow.
-fn own_names(names: &[(Str, usize)]) -> Vec<(Str, usize)> {
-    names.iter().map(|(name, number)| (Str::from(&**name), *number)).collect()
-}
+    /// Bytes of ids, and of what finds them.
+    pub(crate) fn memory(&self, heap: &mut Heap) -> usize {
+        let own = room(&self.nodes) + room(&self.masks) + room(&self.free) + table(&self.by_id);
+        own + self.nodes.iter().map(|node| heap.text(&node.id)).sum::<usize>()
+    }
 
-/// A derived attribute and its value, if it has one.
-type Derived<'a> = (&'a Str, Option<&'a Value>);
-
-fn derived<'a>(known: &'a [(Str, usize)], record: Record<'a>) -> impl Iterator<Item = Derived<'a>> + Clone {
-    known.iter().map(|(name, number)| (name, record[*number].as_ref()))
+    /// Bytes of what rules read, and of what they derived.
+    pub(crate) fn memory_of_records(&self, heap: &mut Heap) -> usize {
+        let columns = self.columns.0.iter().map(|column| column.memory(heap)).sum::<usize>();
+        let documents = self.documents.iter().map(|document| heap.value(&Value::Map(document.clone()))).sum::<usize>();
+        columns + room(&self.documents) + documents
+    }
 }

@@ -42,8 +42,8 @@ pub(crate) fn run<T: Send, S, R: Send>(
     let worker = || {
         let mut own = state();
         loop {
-            let place = next.fetch_add(1, Ordering::Relaxed);
-            let (Some(task), Some(result)) = (queue.get(place), results.get(place)) else {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let (Some(task), Some(result)) = (queue.get(index), results.get(index)) else {
                 return;
             };
             let task = task.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -29,9 +29,9 @@ pub enum RulesError {
     /// A rule that joins two objects without saying by what.
     #[error("{at}: `{rule}` joins two objects, but one end has no key")]
     NoKey {
-        /// Where.
+        /// Where the rule stands in its file.
         at: At,
-        /// The rule.
+        /// Name of the rule.
         rule: String,
     },
     /// The environment's distribution is not among the specs.
@@ -63,21 +63,18 @@ pub struct Rules {
 #[derive(Debug)]
 pub(crate) struct TypeRules {
     pub(crate) name: Str,
-    /// Attributes that rules read or derive, to their numbers: places in records, and bits in masks.
+    /// Attributes that rules read or derive, to their numbers: columns of records, and bits in masks.
     pub(crate) numbers: BTreeMap<Str, usize>,
     /// Its derived attributes with their numbers, in the order of their names.
     pub(crate) derived: Vec<(Str, usize)>,
+    /// Whether a rule reads whole objects of this type.
+    pub(crate) whole: bool,
 }
 
 impl TypeRules {
     /// The bit of an attribute; those that no rule names share one.
     pub(crate) fn bit(&self, attribute: &str) -> u64 {
         attribute_bit(self.numbers.get(attribute).copied().unwrap_or(usize::MAX))
-    }
-
-    /// The bits of its derived attributes.
-    pub(crate) fn derived_bits(&self) -> u64 {
-        self.derived.iter().fold(0, |bits, (_, number)| bits | attribute_bit(*number))
     }
 }
 
@@ -248,7 +245,7 @@ pub(crate) struct Plan {
     pub(crate) name: Str,
     pub(crate) focal: usize,
     pub(crate) steps: Vec<PathStep>,
-    /// Places in [`Rules::constraints`], and numbers of these attributes in the focal type.
+    /// Numbers in [`Rules::constraints`], and numbers of these attributes in the focal type.
     pub(crate) constraints: Vec<(usize, usize)>,
     /// Bits of the constraint attributes on the focal type.
     pub(crate) reads: u64,
@@ -290,13 +287,5 @@ impl Rules {
     pub fn derived(&self) -> Vec<String> {
         let attributes = self.levels.iter().flatten().map(|number| &self.attributes[*number]);
         attributes.map(|attribute| format!("{}.{}", self.types[attribute.type_id].name, attribute.name)).collect()
-    }
-
-    /// Whether a document attribute of a type is derived.
-    #[must_use]
-    pub fn is_derived(&self, object_type: &str, attribute: &str) -> bool {
-        self.type_ids
-            .get(object_type)
-            .is_some_and(|type_id| self.types[*type_id].derived.iter().any(|(derived, _)| **derived == *attribute))
     }
 }

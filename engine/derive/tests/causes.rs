@@ -1,11 +1,11 @@
 //! What of a difference made the rest of it, on two hosts.
 
-use calipso_derive::{Causes, Difference, Happening, Known, Sides, causes};
+use calipso_derive::{Causes, Difference, Happening, Sides, TypeFacts, causes};
 use calipso_model::{Clique, Link, LinkRef, LinkState, Map, Object, ObjectKey};
 use calipso_spec::{Layer, load};
 
 /// What the specs must say for it: what is derived, whose name is its own, what is in the middle of cliques.
-fn known() -> Known {
+fn known() -> TypeFacts {
     let object_type = |name: &str, attributes: &str, rest: &str| {
         let text = format!(
             "schema: object_type/v1\nname: {name}\ndescription: d\nsource: s\nattributes:\n{attributes}forms:\n  - {{form: any, id: \"{{{{ self.id }}}}\", name: \"{{{{ self.id }}}}\", parent: {{type: environment}}}}\n{rest}"
@@ -37,7 +37,7 @@ fn known() -> Known {
         .into_iter()
         .collect(),
     };
-    Known::of(&load(&[layer]).specs)
+    TypeFacts::of(&load(&[layer]).specs)
 }
 
 fn object(text: &str, parent: &str, json: &str) -> Object {

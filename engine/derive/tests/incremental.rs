@@ -2,15 +2,12 @@
 
 mod support;
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, LazyLock},
-};
+use std::sync::{Arc, LazyLock};
 
-use calipso_derive::{Changes, Dangling, Graph, Rules};
+use calipso_derive::{Changes, Dangling, Rules};
 use calipso_model::{Map, Object, ObjectKey, Value};
 use proptest::{collection::vec, prelude::*, sample::select};
-use support::{State, rules};
+use support::{Given, State, rules};
 
 const HOSTS: [&str; 3] = ["h1", "h2", ""];
 const LABELS: [&str; 3] = ["a", "b", "c"];
@@ -86,38 +83,29 @@ fn any_changes() -> impl Strategy<Value = Vec<(Vec<Object>, Vec<ObjectKey>)>> {
     vec((vec(any_object(), 0..5), removals), 1..10)
 }
 
-fn from_scratch(rules: &Arc<Rules>, objects: &BTreeMap<ObjectKey, Map>) -> (State, Graph) {
-    let mut graph = Graph::with_threads(rules.clone(), 1);
-    let upsert = objects.iter().map(|(key, doc)| Object { key: key.clone(), doc: doc.clone() }).collect();
-    let mut state = State::default();
-    state.add(&graph.apply(Changes { upsert, remove: Vec::new() }).delta);
-    (state, graph)
+/// Everything that a graph was given, again.
+fn all(graph: &Given) -> Changes {
+    let upsert = graph.documents.iter().map(|(key, doc)| Object { key: key.clone(), doc: doc.clone() });
+    Changes { upsert: upsert.collect(), remove: Vec::new() }
 }
 
 fn check(rules: &Arc<Rules>, changes: Vec<(Vec<Object>, Vec<ObjectKey>)>) {
-    let mut graph = Graph::with_threads(rules.clone(), 2);
-    let mut fetched: BTreeMap<ObjectKey, Map> = BTreeMap::new();
+    let mut graph = Given::new(rules.clone(), 2);
     let mut state = State::default();
     for (upsert, remove) in changes {
-        for key in &remove {
-            fetched.remove(key);
-        }
-        for object in &upsert {
-            fetched.insert(object.key.clone(), object.doc.clone());
-        }
         state.add(&graph.apply(Changes { upsert, remove }).delta);
-        let (expected, fresh) = from_scratch(rules, &fetched);
+        let (mut fresh, mut expected) = (Given::new(rules.clone(), 1), State::default());
+        expected.add(&fresh.apply(all(&graph)).delta);
         assert_eq!(state, expected);
         assert_eq!(State::of(&graph), expected);
         assert_eq!(format!("{state:?}"), format!("{expected:?}"));
         assert_eq!(graph.sizes(), fresh.sizes());
         assert_eq!(graph.faults(), fresh.faults());
         assert_eq!(graph.cardinality(), fresh.cardinality());
-        let all = Dangling { derived: true, ..Dangling::default() };
-        assert_eq!(graph.dangling(&all), fresh.dangling(&all));
+        let every = Dangling { derived: true, ..Dangling::default() };
+        assert_eq!(graph.dangling(&every), fresh.dangling(&every));
         // The same again is no change.
-        let again = fetched.iter().map(|(key, doc)| Object { key: key.clone(), doc: doc.clone() }).collect();
-        let unchanged = graph.apply(Changes { upsert: again, remove: Vec::new() });
+        let unchanged = graph.apply(all(&graph));
         assert!(unchanged.delta.is_empty());
         assert_eq!(unchanged.work.keys + unchanged.work.attributes + unchanged.work.cliques, 0);
     }

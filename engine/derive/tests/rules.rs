@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use calipso_derive::{Changes, Dangling, End, Graph, Rules, RulesError};
 use calipso_model::{Environment, LinkRef, LinkState, Map, Object, ObjectKey, Value};
-use support::{State, rules, specs};
+use support::{Given, State, rules, specs};
 
 /// An object from JSON text; `id` and the common name are filled in.
 fn object(object_type: &str, id: &str, json: &str) -> Object {
@@ -17,13 +17,13 @@ fn object(object_type: &str, id: &str, json: &str) -> Object {
     Object { key: ObjectKey::new(object_type, id), doc }
 }
 
-fn graph(flags: &[&str], objects: Vec<Object>) -> Graph {
-    let mut graph = Graph::with_threads(rules(flags), 1);
+fn graph(flags: &[&str], objects: Vec<Object>) -> Given {
+    let mut graph = Given::new(rules(flags), 1);
     graph.apply(Changes { upsert: objects, remove: Vec::new() });
     graph
 }
 
-fn text(graph: &Graph, object_type: &str, id: &str, attribute: &str) -> String {
+fn text(graph: &Given, object_type: &str, id: &str, attribute: &str) -> String {
     let object = graph.object(&ObjectKey::new(object_type, id)).expect("the object is there");
     object.doc.get(attribute).map_or("absent".into(), Value::to_json)
 }
@@ -377,7 +377,7 @@ fn threads_and_order_of_arrival_do_not_show() {
     let objects = many(3_000);
     let rules: Arc<Rules> = rules(&[]);
     let delta = |threads: usize, objects: Vec<Object>| {
-        let mut graph = Graph::with_threads(rules.clone(), threads);
+        let mut graph = Given::new(rules.clone(), threads);
         let delta = graph.apply(Changes { upsert: objects, remove: Vec::new() }).delta;
         format!("{delta:?}")
     };
@@ -386,13 +386,13 @@ fn threads_and_order_of_arrival_do_not_show() {
     assert_eq!(one, delta(2, objects.clone()));
     assert_eq!(one, delta(3, objects.iter().rev().cloned().collect()));
     // In pieces, the second half first.
-    let mut graph = Graph::with_threads(rules.clone(), 2);
+    let mut graph = Given::new(rules.clone(), 2);
     let mut state = State::default();
     for piece in objects.rchunks(5_000) {
         state.add(&graph.apply(Changes { upsert: piece.to_vec(), remove: Vec::new() }).delta);
     }
     let mut whole = State::default();
-    let mut fresh = Graph::with_threads(rules.clone(), 1);
+    let mut fresh = Given::new(rules.clone(), 1);
     whole.add(&fresh.apply(Changes { upsert: objects, remove: Vec::new() }).delta);
     assert!(state == whole, "pieces and whole differ");
     assert!(State::of(&graph) == whole, "what is read and what was said differ");

@@ -68,7 +68,7 @@ pub use expr::{Expr, KeyPart, Use};
 pub use fuel::{Fuel, MAX_LIST};
 pub use layout::{BindNames, Frame, Layout, Names, Slot};
 pub use ops::truth;
-pub use scope::{Bound, Column, Columns, Record, Scope};
+pub use scope::{Bound, Column, Columns, Record, Records, Scope};
 pub use sql::SqlText;
 pub use table::{filters, functions, tests};
 pub use template::{Part, Tree};

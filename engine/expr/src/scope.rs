@@ -1,11 +1,60 @@
 //! What an evaluation reads: names, and records whose attributes have numbers.
 
+use std::fmt;
+
 use calipso_model::{Str, Value};
 
 use crate::layout::{Frame, Slot};
 
-/// The attributes of one object by their numbers; nothing where it has no such attribute.
-pub type Record<'a> = &'a [Option<Value>];
+/// The attributes of some objects, which have numbers.
+pub trait Records: Sync {
+    /// An attribute of an object; nothing where it has no such attribute.
+    fn attribute(&self, object: u32, number: usize) -> Option<&Value>;
+}
+
+/// The attributes of one object by their numbers.
+#[derive(Clone, Copy)]
+pub struct Record<'a> {
+    records: &'a dyn Records,
+    object: u32,
+}
+
+impl<'a> Record<'a> {
+    /// One of some objects.
+    #[must_use]
+    #[inline]
+    pub fn new(records: &'a dyn Records, object: u32) -> Self {
+        Self { records, object }
+    }
+
+    /// No object: it has no attribute.
+    #[must_use]
+    #[inline]
+    pub fn none() -> Self {
+        Self { records: &NoRecords, object: 0 }
+    }
+
+    /// An attribute.
+    #[must_use]
+    #[inline]
+    pub fn get(self, number: usize) -> Option<&'a Value> {
+        self.records.attribute(self.object, number)
+    }
+}
+
+impl fmt::Debug for Record<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Record").field("object", &self.object).finish_non_exhaustive()
+    }
+}
+
+struct NoRecords;
+
+impl Records for NoRecords {
+    fn attribute(&self, _: u32, _: usize) -> Option<&Value> {
+        None
+    }
+}
 
 /// Where an attribute of a name stands: the record, and the number of the attribute in it.
 pub type Column = (usize, usize);
@@ -70,7 +119,7 @@ impl<'a> Scope<'a> {
     /// An attribute of a record.
     #[inline]
     pub(crate) fn field(self, (record, number): Column) -> Option<&'a Value> {
-        self.records.get(record)?.get(number)?.as_ref()
+        self.records.get(record)?.get(number)
     }
 }
 

@@ -11,8 +11,8 @@ mod view;
 
 use std::sync::Arc;
 
-use calipso_derive::{Graph, Rules};
-use calipso_model::{Delta, Map, Revision, Value};
+use calipso_derive::{Documents, Graph, NoDocuments, Rules};
+use calipso_model::{Delta, Map, ObjectKey, Revision, Value};
 use calipso_store::{Backend, Collection, Expect, Lease, RowWrite, ScopeChanges, StoreError, work};
 
 pub use self::residents::Residents;
@@ -20,6 +20,7 @@ pub(crate) use self::{contributors::Contributor, view::View};
 use self::{lease::EnvironmentLease, unsaved::Unsaved};
 use crate::{
     identity::{Identities, Places},
+    known::Known,
     merge::Ticket,
     plan::Plan,
     report::ScanReport,
@@ -48,6 +49,19 @@ struct Derived {
     places: Places,
     graph: Graph,
     unsaved: Unsaved,
+}
+
+/// Objects as they are placed: what the graph was given of them, without what it derived.
+struct Placed<'a> {
+    ids: &'a Identities,
+    known: &'a Known,
+    places: &'a Places,
+}
+
+impl Documents for Placed<'_> {
+    fn document(&self, key: &ObjectKey) -> Option<Map> {
+        self.places.document(self.ids, self.known, key)
+    }
 }
 
 impl Resident {
@@ -138,16 +152,19 @@ impl Resident {
         let changed = self.view.take_changed();
         if let Some(Derived { places, graph, unsaved }) = &mut self.derived {
             let known = &self.view.known;
-            let delta = at_length(|| graph.apply(places.apply(ids, known, &changed)).delta);
-            unsaved.add(delta);
+            let delta = at_length(|| {
+                let changes = places.apply(ids, known, &changed);
+                graph.apply(changes, &Placed { ids, known, places })
+            });
+            unsaved.add(delta?.delta);
         } else {
             let rules = Rules::new(&self.plan.specs, &self.plan.environment);
             let rules = rules.map_err(|error| ScanError::Rules(error.to_string()))?;
             let (mut graph, mut places) = (Graph::new(Arc::new(rules)), Places::new(self.plan.emitted()));
             let known = &self.view.known;
             let all = known.rows().map(|(key, _)| key).collect();
-            let delta = at_length(|| graph.apply(places.apply(ids, known, &all)).delta);
-            let unsaved = Unsaved::between(store, &self.plan.environment.name, delta).await?;
+            let delta = at_length(|| graph.apply(places.apply(ids, known, &all), &NoDocuments));
+            let unsaved = Unsaved::between(store, &self.plan.environment.name, delta?.delta).await?;
             self.derived = Some(Derived { places, graph, unsaved });
         }
         match self.derived.as_ref().and_then(|derived| derived.graph.crowded()) {

@@ -144,6 +144,9 @@ pub enum ScanError {
     /// The specs do not make rules for this environment; a check of the specs says where.
     #[error("the rules of this environment cannot be used: {0}")]
     Rules(String),
+    /// What is in memory contradicts itself; it is read from the store again.
+    #[error("the environment in memory is not whole, and nothing was written; scan again, and report this fault")]
+    Broken(#[from] calipso_derive::MissingDocument),
 }
 
 /// Scans.

@@ -6,6 +6,7 @@
 mod cloud;
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -13,7 +14,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use calipso_derive::{Changes, Graph, Rules};
-use calipso_model::{Delta, Environment, Object, ObjectKey};
+use calipso_model::{Delta, Environment, Map, Object, ObjectKey};
 use calipso_store::{Commit, CommitInfo, Embedded, Expect, Lease, Options, Store};
 
 /// The same as in the program.
@@ -55,7 +56,9 @@ async fn measure(size: usize, environment: &Environment) -> Result<()> {
     store.put_environment(environment, Expect::Anything).await?;
     let lease = store.acquire("bench", "bench", 0, Duration::from_secs(3600)).await?;
 
-    let all = graph.apply(Changes { upsert: cloud.documents(), remove: Vec::new() }).delta;
+    let documents: BTreeMap<ObjectKey, Map> =
+        cloud.documents().into_iter().map(|object| (object.key, object.doc)).collect();
+    let all = graph.apply(Changes { upsert: cloud.documents(), remove: Vec::new() }, &documents)?.delta;
     let (objects, links, cliques) = (all.objects.len(), all.links.len(), all.cliques.len());
     ensure!(links > 0 && cliques > 0, "the rules of the catalogue found no links or no cliques");
     let taken = commit(&store, &lease, &all).await?;
@@ -73,11 +76,12 @@ async fn measure(size: usize, environment: &Environment) -> Result<()> {
         let mut taken = Vec::new();
         for round in 0..ROUNDS {
             let instance = &cloud.instances[round * 997 % cloud.instances.len()];
-            let mut object: Object =
-                graph.object(&ObjectKey::new("instance", instance.id.clone())).context("the object is in the graph")?;
-            object.doc.insert(attribute, format!("changed {round}"));
+            let key = ObjectKey::new("instance", instance.id.clone());
+            let mut doc = documents.get(&key).context("the object is in the cloud")?.clone();
+            doc.insert(attribute, format!("changed {round}"));
+            let change = Changes { upsert: vec![Object { key, doc }], remove: Vec::new() };
             let start = Instant::now();
-            let delta = graph.apply(Changes { upsert: vec![object], remove: Vec::new() }).delta;
+            let delta = graph.apply(change, &documents)?.delta;
             let derived = start.elapsed();
             let committed = commit(&store, &lease, &delta).await?;
             taken.push((derived + committed, derived, committed));

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use calipso_derive::{Changes, Graph, Rules};
+use calipso_derive::{Changes, Graph, NoDocuments, Rules};
 use calipso_model::{Environment, Link, Map, Object, ObjectKey, Str, Value};
 use calipso_pipeline::spec_test::{Observed, observe};
 use calipso_spec::{Layer, Loaded, Severity, TestCase, TestOf, checked::Distribution, load, read_layer, select};
@@ -103,7 +103,7 @@ fn graph(loaded: &Loaded, environment: &Environment, test: &Map) -> Result<Value
     };
     let objects = test.get("objects").and_then(Value::as_list).unwrap_or_default();
     let upsert = objects.iter().map(object).collect::<Option<_>>().context("an object has `type` and `id`")?;
-    let outcome = Graph::new(Arc::new(rules)).apply(Changes { upsert, ..Changes::default() });
+    let outcome = Graph::new(Arc::new(rules)).apply(Changes { upsert, ..Changes::default() }, &NoDocuments)?;
     let links = outcome.delta.links.iter().map(link).collect::<Vec<_>>();
     Ok(Value::Map([("links", Value::list(links))].into_iter().collect()))
 }

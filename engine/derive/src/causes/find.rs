@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use calipso_model::{Clique, Link, LinkRef, Object, ObjectKey, Value};
 
 use super::{
-    Cause, Causes, Class, Consequences, Difference, Happening, Known, Unit, UnitKind,
+    Cause, Causes, Class, Consequences, Difference, Happening, TypeFacts, Unit, UnitKind,
     group::{Group, Side, groups, is_folder, parent},
     units::{is_time, leaves, units},
 };
@@ -13,7 +13,7 @@ use super::{
 /// Shorter texts say nothing of what they are from.
 const TELLING: usize = 3;
 
-/// A text that stands only with one thing has digits, and so many letters.
+/// Minimum number of letters, beside digits, of a text that stands for one thing only.
 const UNIQUE: usize = 6;
 
 /// Texts by which a cause is known, each with the causes.
@@ -21,8 +21,8 @@ type Words<'d> = BTreeMap<&'d str, Vec<usize>>;
 
 pub(super) struct Finder<'d> {
     difference: &'d Difference<'d>,
-    known: &'d Known,
-    places: BTreeMap<&'d ObjectKey, usize>,
+    known: &'d TypeFacts,
+    indexes: BTreeMap<&'d ObjectKey, usize>,
     /// How each object differs that is at both sides.
     units: Vec<Vec<Unit>>,
     causes: Vec<Cause>,
@@ -47,12 +47,12 @@ pub(super) struct Finder<'d> {
 }
 
 impl<'d> Finder<'d> {
-    pub(super) fn new(difference: &'d Difference<'d>, known: &'d Known) -> Self {
-        let places = difference
+    pub(super) fn new(difference: &'d Difference<'d>, known: &'d TypeFacts) -> Self {
+        let indexes = difference
             .objects
             .iter()
             .enumerate()
-            .filter_map(|(place, sides)| Some((&sides.last()?.key, place)))
+            .filter_map(|(index, sides)| Some((&sides.last()?.key, index)))
             .collect();
         let units = difference.objects.iter().map(|sides| match (sides.before, sides.after) {
             (Some(before), Some(after)) => units(&before.doc, &after.doc),
@@ -61,7 +61,7 @@ impl<'d> Finder<'d> {
         Self {
             difference,
             known,
-            places,
+            indexes,
             units: units.collect(),
             causes: Vec::new(),
             cause_of: BTreeMap::new(),
@@ -96,24 +96,24 @@ impl<'d> Finder<'d> {
             self.take_group(group);
         }
         self.take_renames();
-        for place in 0..self.units.len() {
-            self.take_own(place);
+        for index in 0..self.units.len() {
+            self.take_own(index);
         }
         self.lead_back(&found);
-        for place in 0..self.units.len() {
-            self.take_derived(place);
+        for index in 0..self.units.len() {
+            self.take_derived(index);
         }
         self.take_links();
         self.take_cliques();
         self.finish()
     }
 
-    fn object(&self, place: usize) -> Option<&'d Object> {
-        self.difference.objects.get(place)?.last()
+    fn object(&self, index: usize) -> Option<&'d Object> {
+        self.difference.objects.get(index)?.last()
     }
 
-    fn host(&self, place: usize) -> Option<&'d str> {
-        self.object(place)?.text("host")
+    fn host(&self, index: usize) -> Option<&'d str> {
+        self.object(index)?.text("host")
     }
 
     /// The cause that stands for a cause.
@@ -122,17 +122,17 @@ impl<'d> Finder<'d> {
     }
 
     /// The cause that an object is, or that it came or went with.
-    fn own_cause(&self, place: usize) -> Option<usize> {
-        self.cause_of.get(&place).map(|cause| self.real(*cause))
+    fn own_cause(&self, index: usize) -> Option<usize> {
+        self.cause_of.get(&index).map(|cause| self.real(*cause))
     }
 
     /// The first cause that explains something of an object.
-    fn first_touch(&self, place: usize) -> Option<usize> {
-        self.touched.get(&place)?.first().map(|cause| self.real(*cause))
+    fn first_touch(&self, index: usize) -> Option<usize> {
+        self.touched.get(&index)?.first().map(|cause| self.real(*cause))
     }
 
-    fn is_focal(&self, place: usize) -> bool {
-        self.object(place).is_some_and(|object| self.known.is_focal(&object.key.object_type))
+    fn is_focal(&self, index: usize) -> bool {
+        self.object(index).is_some_and(|object| self.known.is_focal(&object.key.object_type))
     }
 
     fn add_cause(&mut self, object: usize, happening: Happening, units: Vec<Unit>) -> usize {
@@ -148,18 +148,18 @@ impl<'d> Finder<'d> {
         let cause = self.add_cause(group.head, happening, Vec::new());
         let side = group.side as usize;
         let mut common = BTreeSet::new();
-        for place in &group.members {
-            let Some(object) = self.object(*place) else { continue };
-            if *place != group.head {
-                self.causes[cause].consequences.objects.insert(*place);
-                self.cause_of.insert(*place, cause);
+        for index in &group.members {
+            let Some(object) = self.object(*index) else { continue };
+            if *index != group.head {
+                self.causes[cause].consequences.objects.insert(*index);
+                self.cause_of.insert(*index, cause);
             }
             // Where it is was there without it.
             common.extend(object.text("host"));
             common.extend(object.text("id_path").into_iter().flat_map(|path| path.split('/')));
         }
         let other = 1 - side;
-        let members: Vec<&'d Object> = group.members.iter().filter_map(|place| self.object(*place)).collect();
+        let members: Vec<&'d Object> = group.members.iter().filter_map(|index| self.object(*index)).collect();
         for object in members {
             if is_folder(object) {
                 continue;
@@ -187,32 +187,32 @@ impl<'d> Finder<'d> {
     /// Objects with a name of their own that is another one now; one that follows another's name is no cause.
     fn take_renames(&mut self) {
         let mut found: Vec<(usize, String, String)> = Vec::new();
-        for (place, units) in self.units.iter().enumerate() {
-            let Some(object) = self.object(place) else { continue };
+        for (index, units) in self.units.iter().enumerate() {
+            let Some(object) = self.object(index) else { continue };
             let own = |unit: &&Unit| {
                 unit.path == "name"
                     && self.known.class(&object.key.object_type, "name") == Class::Own
                     && !is_folder(object)
             };
             if let Some((before, after)) = units.iter().find(own).and_then(Unit::texts) {
-                found.push((place, before.to_owned(), after.to_owned()));
+                found.push((index, before.to_owned(), after.to_owned()));
             }
         }
         // The shortest name first: what holds it follows it. Of equal ones that which operators ask for by itself.
-        found.sort_by_key(|(place, before, after)| (before.len() + after.len(), !self.is_focal(*place), *place));
-        for (place, before, after) in found {
+        found.sort_by_key(|(index, before, after)| (before.len() + after.len(), !self.is_focal(*index), *index));
+        for (index, before, after) in found {
             if self.renamed(&before, &after, None).is_none() {
-                let units = self.own_units(place).into_iter().filter(|unit| unit.path != "name").collect();
-                let cause = self.add_cause(place, Happening::Renamed(before.clone(), after.clone()), units);
+                let units = self.own_units(index).into_iter().filter(|unit| unit.path != "name").collect();
+                let cause = self.add_cause(index, Happening::Renamed(before.clone(), after.clone()), units);
                 self.renames.push((before, after, cause));
             }
         }
     }
 
-    fn own_units(&self, place: usize) -> Vec<Unit> {
-        let Some(object) = self.object(place).filter(|object| !is_folder(object)) else { return Vec::new() };
+    fn own_units(&self, index: usize) -> Vec<Unit> {
+        let Some(object) = self.object(index).filter(|object| !is_folder(object)) else { return Vec::new() };
         let own = |unit: &&Unit| self.known.class(&object.key.object_type, &unit.attribute) == Class::Own;
-        self.units[place].iter().filter(own).cloned().collect()
+        self.units[index].iter().filter(own).cloned().collect()
     }
 
     /// The renaming that turns one text into another. Several objects may have had the name.
@@ -275,27 +275,27 @@ impl<'d> Finder<'d> {
         }
     }
 
-    fn touch(&mut self, place: usize, cause: usize) {
+    fn touch(&mut self, index: usize, cause: usize) {
         let cause = self.real(cause);
-        self.touched.entry(place).or_default().insert(cause);
-        if self.causes[cause].object != place {
-            self.causes[cause].consequences.objects.insert(place);
+        self.touched.entry(index).or_default().insert(cause);
+        if self.causes[cause].object != index {
+            self.causes[cause].consequences.objects.insert(index);
         }
     }
 
     /// What changed of an object by itself.
-    fn take_own(&mut self, place: usize) {
-        let Some(object) = self.object(place) else { return };
+    fn take_own(&mut self, index: usize) {
+        let Some(object) = self.object(index) else { return };
         let host = object.text("host");
         let mut left = Vec::new();
-        let renamed = self.cause_of.get(&place).copied();
+        let renamed = self.cause_of.get(&index).copied();
         let units = match renamed {
             Some(cause) => std::mem::take(&mut self.causes[cause].units),
-            None => self.own_units(place),
+            None => self.own_units(index),
         };
         for unit in units {
             match self.explains_own(&unit, host).filter(|cause| Some(*cause) != renamed) {
-                Some(cause) => self.touch(place, cause),
+                Some(cause) => self.touch(index, cause),
                 None => left.push(unit),
             }
         }
@@ -308,10 +308,10 @@ impl<'d> Finder<'d> {
                 self.causes[cause].units = own.into_iter().filter(|unit| !follows(unit)).collect();
             }
             None if !own.is_empty() => {
-                self.add_cause(place, Happening::Changed, own);
+                self.add_cause(index, Happening::Changed, own);
             }
-            None if !newer.is_empty() && !self.touched.contains_key(&place) => {
-                self.newer.insert(place);
+            None if !newer.is_empty() && !self.touched.contains_key(&index) => {
+                self.newer.insert(index);
             }
             None => {}
         }
@@ -351,7 +351,7 @@ impl<'d> Finder<'d> {
             let Some(object) = self.object(group.head) else { continue };
             let host = object.text("host");
             let mut found = Vec::new();
-            for member in group.members.iter().filter_map(|place| self.object(*place)) {
+            for member in group.members.iter().filter_map(|index| self.object(*index)) {
                 let fields = member.doc.iter().filter(|(name, _)| !["host", "id_path", "parent_id"].contains(&&**name));
                 for (_, value) in fields {
                     leaves(value, &mut |text| found.extend(words[group.side as usize].get(text).into_iter().flatten()));
@@ -368,17 +368,17 @@ impl<'d> Finder<'d> {
     }
 
     /// What follows by rule: paths, names that are put together, derived attributes.
-    fn take_derived(&mut self, place: usize) {
-        let Some(object) = self.object(place) else { return };
+    fn take_derived(&mut self, index: usize) {
+        let Some(object) = self.object(index) else { return };
         let host = object.text("host");
         let mut unexplained = false;
-        for unit in std::mem::take(&mut self.units[place]) {
+        for unit in std::mem::take(&mut self.units[index]) {
             let class = if is_folder(object) {
                 Class::Path
             } else {
                 self.known.class(&object.key.object_type, &unit.attribute)
             };
-            let own = self.own_cause(place);
+            let own = self.own_cause(index);
             let renamed = unit.texts().and_then(|(before, after)| self.renamed(before, after, host));
             let cause = match class {
                 Class::Own => continue,
@@ -391,13 +391,13 @@ impl<'d> Finder<'d> {
                     })
                     .or(own),
             };
-            match cause.or_else(|| self.first_touch(place)) {
-                Some(cause) => self.touch(place, cause),
+            match cause.or_else(|| self.first_touch(index)) {
+                Some(cause) => self.touch(index, cause),
                 None => unexplained = true,
             }
         }
-        if unexplained && !self.touched.contains_key(&place) {
-            self.rest.objects.insert(place);
+        if unexplained && !self.touched.contains_key(&index) {
+            self.rest.objects.insert(index);
         }
     }
 
@@ -405,31 +405,31 @@ impl<'d> Finder<'d> {
     fn above(&self, object: &Object) -> Option<usize> {
         let mut at = parent(object);
         for _ in 0..self.difference.objects.len() {
-            let place = *self.places.get(&at?)?;
-            if let Some(cause) = self.own_cause(place) {
+            let index = *self.indexes.get(&at?)?;
+            if let Some(cause) = self.own_cause(index) {
                 return Some(cause);
             }
-            at = parent(self.object(place)?);
+            at = parent(self.object(index)?);
         }
         None
     }
 
     /// The cause that an object is, came or went with; else one that explains something of it.
     fn of_object(&self, key: &ObjectKey) -> Option<usize> {
-        let place = *self.places.get(key)?;
-        self.own_cause(place).or_else(|| self.first_touch(place))
+        let index = *self.indexes.get(key)?;
+        self.own_cause(index).or_else(|| self.first_touch(index))
     }
 
     /// The cause with which an object came or went.
     fn of_group(&self, key: &ObjectKey) -> Option<usize> {
-        let place = self.places.get(key)?;
-        let sides = self.difference.objects.get(*place)?;
+        let index = self.indexes.get(key)?;
+        let sides = self.difference.objects.get(*index)?;
         let only = sides.before.is_none() || sides.after.is_none();
-        self.own_cause(*place).filter(|_| only)
+        self.own_cause(*index).filter(|_| only)
     }
 
     fn take_links(&mut self) {
-        for (place, sides) in self.difference.links.iter().enumerate() {
+        for (index, sides) in self.difference.links.iter().enumerate() {
             let Some(link) = sides.last() else { continue };
             let ends = [&link.source, &link.target];
             let by_group = || ends.iter().find_map(|end| self.of_group(end));
@@ -438,7 +438,7 @@ impl<'d> Finder<'d> {
                 _ => None,
             };
             let cause = by_group().or_else(by_value).or_else(|| ends.iter().find_map(|end| self.of_object(end)));
-            self.follow(cause).links.insert(place);
+            self.follow(cause).links.insert(index);
         }
     }
 
@@ -456,7 +456,7 @@ impl<'d> Finder<'d> {
     }
 
     fn take_cliques(&mut self) {
-        for (place, sides) in self.difference.cliques.iter().enumerate() {
+        for (index, sides) in self.difference.cliques.iter().enumerate() {
             let Some(clique) = sides.last() else { continue };
             let by_group = self.of_group(&clique.focal_point);
             let by_parts = || match (sides.before, sides.after) {
@@ -464,7 +464,7 @@ impl<'d> Finder<'d> {
                 _ => None,
             };
             let cause = by_group.or_else(by_parts).or_else(|| self.of_object(&clique.focal_point));
-            self.follow(cause).cliques.insert(place);
+            self.follow(cause).cliques.insert(index);
         }
     }
 

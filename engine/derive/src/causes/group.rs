@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use calipso_model::{Link, Object, ObjectKey};
 
-use super::{Difference, Known, Sides, units::leaves};
+use super::{Difference, Sides, TypeFacts, units::leaves};
 
 /// Which side of a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,15 +51,16 @@ pub(super) fn parent(object: &Object) -> Option<ObjectKey> {
 }
 
 /// The groups of one side. Folders without anything of their own group in them are left out.
-pub(super) fn groups(difference: &Difference<'_>, known: &Known, side: Side) -> Vec<Group> {
+pub(super) fn groups(difference: &Difference<'_>, known: &TypeFacts, side: Side) -> Vec<Group> {
     let things: BTreeMap<usize, &Object> =
-        difference.objects.iter().enumerate().filter_map(|(place, sides)| Some((place, side.only(sides)?))).collect();
-    let places: BTreeMap<&ObjectKey, usize> = things.iter().map(|(place, object)| (&object.key, *place)).collect();
-    let root = |place: usize| -> usize {
-        let (mut at, mut best) = (place, place);
+        difference.objects.iter().enumerate().filter_map(|(index, sides)| Some((index, side.only(sides)?))).collect();
+    let indexes: BTreeMap<&ObjectKey, usize> = things.iter().map(|(index, object)| (&object.key, *index)).collect();
+    let root = |index: usize| -> usize {
+        let (mut at, mut best) = (index, index);
         // No chain of parents is longer than there are objects.
         for _ in 0..things.len() {
-            let Some(above) = things.get(&at).and_then(|object| parent(object)).and_then(|key| places.get(&key)) else {
+            let Some(above) = things.get(&at).and_then(|object| parent(object)).and_then(|key| indexes.get(&key))
+            else {
                 break;
             };
             at = *above;
@@ -71,12 +72,12 @@ pub(super) fn groups(difference: &Difference<'_>, known: &Known, side: Side) -> 
     };
     let mut trees: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     let mut loose_folders = Vec::new();
-    for (place, object) in &things {
-        let root = root(*place);
-        if root == *place && is_folder(object) {
-            loose_folders.push(*place);
+    for (index, object) in &things {
+        let root = root(*index);
+        if root == *index && is_folder(object) {
+            loose_folders.push(*index);
         } else {
-            trees.entry(root).or_default().push(*place);
+            trees.entry(root).or_default().push(*index);
         }
     }
     // A folder that came with what is in it belongs to the first of that.
@@ -90,7 +91,7 @@ pub(super) fn groups(difference: &Difference<'_>, known: &Known, side: Side) -> 
     }
     let tree_of: BTreeMap<usize, usize> =
         trees.iter().flat_map(|(root, members)| members.iter().map(|member| (*member, *root))).collect();
-    let near = neighbours(difference, side, &things, &places, &tree_of);
+    let near = neighbours(difference, side, &things, &indexes, &tree_of);
     // What operators ask for by itself draws in what it is linked to or what names it.
     let mut owner: BTreeMap<usize, usize> = BTreeMap::new();
     let is_head = |root: &usize| things.get(root).is_some_and(|object| known.is_focal(&object.key.object_type));
@@ -117,7 +118,7 @@ fn neighbours(
     difference: &Difference<'_>,
     side: Side,
     things: &BTreeMap<usize, &Object>,
-    places: &BTreeMap<&ObjectKey, usize>,
+    indexes: &BTreeMap<&ObjectKey, usize>,
     tree_of: &BTreeMap<usize, usize>,
 ) -> BTreeMap<usize, BTreeSet<usize>> {
     let mut near: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
@@ -127,20 +128,20 @@ fn neighbours(
             near.entry(b).or_default().insert(a);
         }
     };
-    let tree = |key: &ObjectKey| tree_of.get(places.get(key)?).copied();
+    let tree = |key: &ObjectKey| tree_of.get(indexes.get(key)?).copied();
     for link in difference.links.iter().filter_map(|sides: &Sides<'_, Link>| side.only(sides)) {
         if let (Some(a), Some(b)) = (tree(&link.source), tree(&link.target)) {
             join(a, b);
         }
     }
     let mut by_id: BTreeMap<&str, usize> = BTreeMap::new();
-    for (place, object) in things.iter().filter(|(_, object)| !is_folder(object)) {
-        if let Some(tree) = tree_of.get(place) {
+    for (index, object) in things.iter().filter(|(_, object)| !is_folder(object)) {
+        if let Some(tree) = tree_of.get(index) {
             by_id.insert(&object.key.id, *tree);
         }
     }
-    for (place, object) in things {
-        let Some(own) = tree_of.get(place).copied() else { continue };
+    for (index, object) in things {
+        let Some(own) = tree_of.get(index).copied() else { continue };
         for (_, value) in &object.doc {
             leaves(value, &mut |text| {
                 if let Some(other) = by_id.get(text) {

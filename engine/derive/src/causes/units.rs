@@ -91,7 +91,7 @@ fn compare(attribute: &Str, path: String, before: Option<&Value>, after: Option<
             let mut pairs = Vec::new();
             for element in gone {
                 match new.iter().position(|other| label(element).is_some() && label(element) == label(other)) {
-                    Some(place) => pairs.push((element, new.remove(place))),
+                    Some(index) => pairs.push((element, new.remove(index))),
                     None => add(path.clone(), UnitKind::Element, Some(element), None),
                 }
             }
@@ -126,11 +126,11 @@ fn missing<'v>(of: &'v [Value], other: &[Value]) -> Vec<&'v Value> {
         .filter(|element| {
             let first = rest.partition_point(|known| known.total_cmp(element).is_lt());
             let same = (first..rest.len())
-                .take_while(|place| rest[*place].total_cmp(element).is_eq())
-                .find(|place| !taken[*place]);
+                .take_while(|index| rest[*index].total_cmp(element).is_eq())
+                .find(|index| !taken[*index]);
             match same {
-                Some(place) => {
-                    taken[place] = true;
+                Some(index) => {
+                    taken[index] = true;
                     false
                 }
                 None => true,

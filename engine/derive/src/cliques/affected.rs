@@ -79,10 +79,10 @@ fn search(view: &View<'_>, plan_number: usize, changes: &[Change], scratch: &mut
     for step in view.steps[plan_number].iter().rev() {
         let ways = || step.ways.iter().chain(&step.back);
         let mut reached = Vec::new();
-        for place in members.get(&step.to).map_or(&[][..], Vec::as_slice) {
+        for object in members.get(&step.to).map_or(&[][..], Vec::as_slice) {
             for (store, side) in ways() {
                 let links = view.stores[*store].links;
-                for number in links.of(1 - *side, *place) {
+                for number in links.of(1 - *side, *object) {
                     let near = links.step(*number).ends[*side];
                     if scratch.enter(view, step.from, near) {
                         reached.push(near);
@@ -103,5 +103,5 @@ fn search(view: &View<'_>, plan_number: usize, changes: &[Change], scratch: &mut
         }
     }
     let nodes = &view.nodes[plan.focal];
-    members.remove(&plan.focal).unwrap_or_default().into_iter().filter(|place| nodes.is_live(*place)).collect()
+    members.remove(&plan.focal).unwrap_or_default().into_iter().filter(|object| nodes.is_live(*object)).collect()
 }

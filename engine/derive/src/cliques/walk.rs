@@ -45,12 +45,12 @@ impl Scratch {
     }
 
     /// Marks an object; whether it was not yet.
-    pub(super) fn enter(&mut self, view: &View<'_>, type_id: usize, place: u32) -> bool {
-        mark(&mut self.nodes[type_id], view.nodes[type_id].places(), place, self.walk)
+    pub(super) fn enter(&mut self, view: &View<'_>, type_id: usize, object: u32) -> bool {
+        mark(&mut self.nodes[type_id], view.nodes[type_id].n_numbers(), object, self.walk)
     }
 
     fn take(&mut self, view: &View<'_>, store: usize, entry: u32) -> bool {
-        mark(&mut self.links[store], view.stores[store].links.places(), entry, self.walk)
+        mark(&mut self.links[store], view.stores[store].links.n_entries(), entry, self.walk)
     }
 
     fn passes(&mut self, view: &View<'_>, store: usize, profile: u32, limits: &[Limit]) -> bool {
@@ -110,10 +110,10 @@ impl Scratch {
                     continue;
                 }
                 // What this step reaches is not walked on from in this step.
-                for place in &members[step.from][..from] {
+                for object in &members[step.from][..from] {
                     for (store, side) in ways {
                         let known = view.stores[*store].links;
-                        for number in known.of(*side, *place) {
+                        for number in known.of(*side, *object) {
                             let link = known.step(*number);
                             if !self.passes(view, *store, link.profile, &limits) {
                                 counted.refused += 1;
@@ -139,11 +139,11 @@ impl Scratch {
     }
 }
 
-fn mark(marks: &mut Vec<u32>, room: usize, place: u32, walk: u32) -> bool {
-    if marks.len() <= place as usize {
-        marks.resize(room.max(place as usize + 1), 0);
+fn mark(marks: &mut Vec<u32>, room: usize, number: u32, walk: u32) -> bool {
+    if marks.len() <= number as usize {
+        marks.resize(room.max(number as usize + 1), 0);
     }
-    let mark = &mut marks[place as usize];
+    let mark = &mut marks[number as usize];
     let fresh = *mark != walk;
     *mark = walk;
     fresh

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use calipso_model::Value;
 use calipso_spec::checked::Take;
 
-/// So many values, and characters of each, are shown where there are too many.
+/// Maximum number of values, and of characters of each, in a message about too many of them.
 const MAX_SHOWN: usize = 5;
 const MAX_SHOWN_CHARS: usize = 200;
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use calipso_model::{Str, Value};
 
 use super::{DanglingEnd, End};
-use crate::{bounds::UNMETERED, eval::Evaluator, graph::Graph};
+use crate::graph::Graph;
 
 /// Why an end that met nothing is no reason to worry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,7 +15,7 @@ pub enum Usual {
     LinkedOtherwise,
     /// The object has a link of another type that leads the same way.
     Alternative(Str),
-    /// What stands at this place on other hosts, or has a key of this shape, mostly meets nothing either.
+    /// What has this key on other hosts, or has a key of this shape, mostly meets nothing either.
     LikeOthers,
 }
 
@@ -40,7 +40,7 @@ impl Tally {
 #[derive(Default)]
 struct Peers {
     /// By the key without the host.
-    by_place: BTreeMap<String, Tally>,
+    by_name: BTreeMap<String, Tally>,
     /// By the shape of the key.
     by_shape: BTreeMap<String, Tally>,
 }
@@ -48,10 +48,10 @@ struct Peers {
 impl Peers {
     /// Whether most keys like this one meet nothing: those that differ in the host only, if there are any; else those
     /// that look like it.
-    fn mostly_dangle(&self, place: &str) -> bool {
+    fn mostly_dangle(&self, name: &str) -> bool {
         let of = |tallies: &BTreeMap<String, Tally>, name: &str| tallies.get(name).copied().unwrap_or_default();
-        let alike = of(&self.by_place, place);
-        let judged = if alike.met + alike.dangling > 1 { alike } else { of(&self.by_shape, &shape(place)) };
+        let alike = of(&self.by_name, name);
+        let judged = if alike.met + alike.dangling > 1 { alike } else { of(&self.by_shape, &shape(name)) };
         judged.dangling > judged.met
     }
 }
@@ -71,33 +71,41 @@ impl Graph {
                 let number = rules.link_types.iter().position(|known| known.name == end.of)?;
                 let join = *rules.link_types[number].joins.iter().find(|join| rules.joins[**join].at == end.at)?;
                 let type_id = rules.joins[join].ends[side].type_id;
-                let place = self.nodes_of(type_id).find(&end.object.id)?;
+                let object = self.nodes_of(type_id).find(&end.object.id)?;
                 let others = rules.link_types.iter().enumerate().filter(|(other, _)| *other != number);
                 let mut leading = others.filter(|(_, known)| known.ends[side] == type_id);
-                if let Some((_, other)) = leading.find(|(other, _)| !self.links_at(*other).of(side, place).is_empty()) {
+                if let Some((_, other)) = leading.find(|(other, _)| !self.links_at(*other).of(side, object).is_empty())
+                {
                     return Some(Usual::Alternative(other.name.clone()));
                 }
                 let peers = peers.entry((join, side)).or_insert_with(|| self.peers(join, side));
-                let host = self.nodes_of(type_id).doc(place).text("host").map_or("", AsRef::as_ref);
-                peers.mostly_dangle(&without_host(&end.key, host)).then_some(Usual::LikeOthers)
+                let name = without_host(&end.key, self.host(type_id, object));
+                peers.mostly_dangle(&name).then_some(Usual::LikeOthers)
             })
             .collect()
     }
 
+    fn host(&self, type_id: usize, object: u32) -> &str {
+        let number = self.rules().types[type_id].numbers.get("host");
+        let host = number.and_then(|number| self.nodes_of(type_id).record(object).get(*number));
+        host.and_then(Value::as_str).unwrap_or_default()
+    }
+
     fn peers(&self, join: usize, side: usize) -> Peers {
         let index = self.index(join);
-        let evaluator = Evaluator::new(self.rules(), self.all_nodes(), self.all_indexes(), 1, &UNMETERED);
-        let nodes = self.nodes_of(self.rules().joins[join].ends[side].type_id);
+        let evaluator = self.evaluator();
+        let type_id = self.rules().joins[join].ends[side].type_id;
+        let nodes = self.nodes_of(type_id);
         let mut peers = Peers::default();
-        for place in nodes.in_order() {
-            let host = nodes.doc(place).text("host").map_or("", AsRef::as_ref);
-            let keys = evaluator.keys(join, side, place);
-            for row in index.rows_of(side, place) {
+        for object in nodes.in_order() {
+            let host = self.host(type_id, object);
+            let keys = evaluator.keys(join, side, object);
+            for row in index.rows_of(side, object) {
                 let Some(key) = keys.get(index.row(side, row).order as usize) else { continue };
                 let name = without_host(key, host);
                 let meets = index.meets(side, row);
                 peers.by_shape.entry(shape(&name)).or_default().add(meets);
-                peers.by_place.entry(name).or_default().add(meets);
+                peers.by_name.entry(name).or_default().add(meets);
             }
         }
         peers
@@ -136,7 +144,7 @@ mod tests {
     use super::{shape, without_host};
 
     #[test]
-    fn what_stands_at_one_place_is_alike() {
+    fn what_differs_in_the_host_only_is_alike() {
         let key = |host: &str, card: &str| [Value::text(host), Value::text(card)];
         assert_eq!(without_host(&key("h1", "h1-eth0"), "h1"), without_host(&key("h2", "h2-eth0"), "h2"));
         assert_ne!(without_host(&key("h1", "eth0"), "h1"), without_host(&key("h1", "eth1"), "h1"));

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use calipso_model::{Map, Object, ObjectKey, Str, Value, same::same};
 
-use super::{Changes, Graph, Outcome, Work};
+use super::{Changes, Documents, Graph, MissingDocument, Outcome, Work};
 use crate::{
-    hash::{LookUp, Seeded},
-    nodes::Nodes,
+    hash::{Bytes, Digest},
+    nodes::{Nodes, REST, attribute_bit},
     par,
     rules::TypeRules,
 };
@@ -17,8 +17,12 @@ impl Graph {
     ///
     /// # Shape
     /// The outcome depends only on the objects before and after, never on how they came in: many small changes and one
-    /// large one lead to the same graph.
-    pub fn apply(&mut self, changes: Changes) -> Outcome {
+    /// large one lead to the same graph. `documents` has the objects that were handed in before, and whose derived attributes
+    /// may change now.
+    ///
+    /// # Errors
+    /// [`MissingDocument`]: `documents` lacks an object that was handed in before. The graph is of no use then.
+    pub fn apply(&mut self, changes: Changes, documents: &dyn Documents) -> Result<Outcome, MissingDocument> {
         let mut work = Work::default();
         self.take_in(changes);
         self.meter.begin(self.nodes.iter().map(Nodes::live).sum());
@@ -28,9 +32,9 @@ impl Graph {
             self.close_chains();
         }
         let cliques = self.derive_cliques(&mut work);
-        let delta = self.emit(cliques);
+        let delta = self.emit(cliques, documents)?;
         self.settle();
-        Outcome { delta, work }
+        Ok(Outcome { delta, work })
     }
 
     fn take_in(&mut self, changes: Changes) {
@@ -40,10 +44,10 @@ impl Graph {
             let kept: BTreeSet<&ObjectKey> = upsert.iter().map(|object| &object.key).collect();
             let gone: Vec<(usize, u32)> =
                 remove.iter().filter(|key| !kept.contains(key)).filter_map(|key| self.locate(key)).collect();
-            for (type_id, place) in gone {
+            for (type_id, object) in gone {
                 // A key may be given twice.
-                if self.nodes[type_id].is_live(place) {
-                    self.nodes[type_id].remove(place);
+                if self.nodes[type_id].is_live(object) {
+                    self.nodes[type_id].remove(object);
                 }
             }
         }
@@ -61,7 +65,7 @@ impl Graph {
             groups[type_id].push((key.id, doc));
         }
         let rules = &self.rules;
-        let digests = self.digest_seed;
+        let seed = self.seed;
         let tasks: Vec<_> = self
             .nodes
             .iter_mut()
@@ -73,10 +77,8 @@ impl Graph {
         par::run(
             par::threads_for(self.threads, size),
             tasks,
-            || (),
-            |(), (known, nodes, group)| {
-                upsert_group(known, nodes, group, digests);
-            },
+            || Bytes::new(seed),
+            |bytes, (known, nodes, group)| upsert_group(known, nodes, group, bytes),
         );
         for nodes in &mut self.nodes {
             nodes.sort_touched();
@@ -84,9 +86,9 @@ impl Graph {
     }
 
     fn settle(&mut self) {
-        for nodes in &mut self.nodes {
-            nodes.settle();
-        }
+        let size = self.nodes.iter().map(|nodes| nodes.touched.len()).sum();
+        let nodes: Vec<&mut Nodes> = self.nodes.iter_mut().collect();
+        par::run(par::threads_for(self.threads, size), nodes, || (), |(), nodes| nodes.settle());
         for links in self.links.iter_mut().chain(self.implicit.values_mut()) {
             links.settle();
         }
@@ -94,7 +96,7 @@ impl Graph {
     }
 }
 
-fn upsert_group(known: Option<&TypeRules>, nodes: &mut Nodes, mut group: Vec<(Str, Map)>, digests: Seeded) {
+fn upsert_group(known: Option<&TypeRules>, nodes: &mut Nodes, mut group: Vec<(Str, Map)>, bytes: &mut Bytes) {
     if !group.is_sorted_by(|a, b| a.0 < b.0) {
         group = in_order(group);
         group.dedup_by(|later, kept| {
@@ -107,26 +109,35 @@ fn upsert_group(known: Option<&TypeRules>, nodes: &mut Nodes, mut group: Vec<(St
     }
     nodes.reserve(group.len());
     let mut shapes = Shapes::new(known);
-    for (id, doc) in group {
-        let (doc, shape) = shapes.shared(doc);
-        let fetched = shape.numbers.iter().map(|(number, place)| {
-            let value = place.and_then(|place| doc.iter().as_slice().get(place));
-            (*number, value.map(|(_, value)| value))
-        });
-        let Some(place) = nodes.find(&id) else {
-            let place = nodes.insert(id, doc.clone(), digests);
-            nodes.set_record(place, fetched);
+    for (id, document) in group {
+        let shape = shapes.of(&document);
+        let rest = shape.rest(&document, bytes);
+        let Some(object) = nodes.find(&id) else {
+            let object = nodes.insert(id, rest);
+            for (number, value) in shape.read(&document) {
+                nodes.set_attribute(object, number, value);
+            }
+            nodes.set_document(object, document);
             continue;
         };
-        let mut whole = doc.clone();
-        if let Some(known) = known {
-            whole.merge(nodes.derived(known, place));
+        let mut changed = if nodes.set_rest(object, rest) { REST } else { 0 };
+        for (number, value) in shape.read(&document) {
+            if !same_or_none(nodes.record(object).get(number), value) {
+                nodes.set_attribute(object, number, value);
+                changed |= attribute_bit(number);
+            }
         }
-        let changed = difference(known, nodes.doc(place), &whole);
         if changed != 0 {
-            nodes.set_record(place, fetched);
-            nodes.set_doc(place, whole, changed);
+            nodes.touch(object, changed);
+            nodes.set_document(object, document);
         }
+    }
+}
+
+fn same_or_none(before: Option<&Value>, after: Option<&Value>) -> bool {
+    match (before, after) {
+        (Some(before), Some(after)) => same(before, after),
+        (before, after) => before.is_none() && after.is_none(),
     }
 }
 
@@ -147,95 +158,77 @@ fn in_order(group: Vec<(Str, Map)>) -> Vec<(Str, Map)> {
     order.into_iter().filter_map(|(_, number)| room[number].take()).collect()
 }
 
-/// The bits of the attributes in which two documents differ.
-fn difference(known: Option<&TypeRules>, before: &Map, after: &Map) -> u64 {
-    let bit = |name: &str| known.map_or(1, |known| known.bit(name));
-    let mut changed = 0;
-    let mut old = before.iter().peekable();
-    for (name, value) in after {
-        while let Some((gone, _)) = old.next_if(|(other, _)| other < name) {
-            changed |= bit(gone);
-        }
-        match old.next_if(|(other, _)| other == name) {
-            Some((_, known)) if same(known, value) => {}
-            _ => changed |= bit(name),
-        }
-    }
-    old.fold(changed, |changed, (gone, _)| changed | bit(gone))
-}
-
-/// The attribute names of documents, and where the numbered ones stand.
+/// Where a document of certain attribute names has what rules read.
 struct Shape {
-    /// The names, each with a null: names without values, as a shared document would have to be copied when attributes
-    /// are derived.
-    names: Map,
-    /// Numbers of fetched attributes, and their places in the document.
-    numbers: Vec<(usize, Option<usize>)>,
+    names: Vec<Str>,
+    /// Numbers of the fetched attributes that rules read, and where they stand in the document, if they do.
+    read: Vec<(usize, Option<usize>)>,
+    /// Where the others stand, derived ones left out.
+    rest: Vec<usize>,
 }
 
-/// The shapes of the documents of one group: documents of one shape share the texts of their attribute names.
+impl Shape {
+    fn new(known: Option<&TypeRules>, document: &Map) -> Self {
+        let names: Vec<Str> = document.keys().cloned().collect();
+        let is_derived = |number: usize| known.is_some_and(|known| known.derived.iter().any(|other| other.1 == number));
+        let numbers = || known.iter().flat_map(|known| &known.numbers);
+        let fetched = numbers().filter(|(_, number)| !is_derived(**number));
+        let position = |name: &Str| names.iter().position(|known| known == name);
+        let read = fetched.map(|(name, number)| (*number, position(name))).collect();
+        let is_rest = |name: &Str| known.is_none_or(|known| !known.numbers.contains_key(name));
+        let rest = names.iter().enumerate().filter(|(_, name)| is_rest(name)).map(|(position, _)| position).collect();
+        Self { names, read, rest }
+    }
+
+    fn fits(&self, document: &Map) -> bool {
+        let same = |(known, name): (&Str, &Str)| Str::ptr_eq(known, name) || known == name;
+        self.names.len() == document.len() && self.names.iter().zip(document.keys()).all(same)
+    }
+
+    /// The attributes that rules read, with their numbers.
+    fn read<'a>(&'a self, document: &'a Map) -> impl Iterator<Item = (usize, Option<&'a Value>)> {
+        let pairs = document.iter().as_slice();
+        self.read.iter().map(|(number, position)| (*number, position.map(|position| &pairs[position].1)))
+    }
+
+    /// The digest of all others.
+    fn rest(&self, document: &Map, bytes: &mut Bytes) -> Digest {
+        let pairs = document.iter().as_slice();
+        for position in &self.rest {
+            let (name, value) = &pairs[*position];
+            bytes.text(name);
+            bytes.same_value(value);
+        }
+        bytes.digest()
+    }
+}
+
+/// The shapes of the documents of one type: most documents have the names of the one before.
 struct Shapes<'a> {
     known: Option<&'a TypeRules>,
-    names: LookUp<Str, Str>,
     shapes: Vec<Shape>,
     latest: usize,
 }
 
-/// So many shapes are told apart.
+/// Maximum number of shapes that are remembered.
 const MAX_SHAPES: usize = 16;
 
 impl<'a> Shapes<'a> {
     fn new(known: Option<&'a TypeRules>) -> Self {
-        Self { known, names: LookUp::default(), shapes: Vec::new(), latest: 0 }
+        Self { known, shapes: Vec::new(), latest: 0 }
     }
 
-    /// The same document with shared attribute names and without derived attributes.
-    fn shared(&mut self, doc: Map) -> (Map, &Shape) {
-        if let Some(place) = self.place(&doc) {
-            self.latest = place;
-            return (doc, &self.shapes[place]);
-        }
-        let derived = self.known.map_or(&[][..], |known| &known.derived);
-        let fetched = doc.iter().filter(|(name, _)| derived.binary_search_by(|known| known.0.cmp(name)).is_err());
-        let pairs = fetched.map(|(key, value)| {
-            let name = self.names.entry(key.clone()).or_insert_with(|| key.clone()).clone();
-            (name, value.clone())
-        });
-        let doc = Map::from_pairs(pairs.collect());
-        self.latest = match self.place(&doc) {
-            Some(place) => place,
-            None => {
+    fn of(&mut self, document: &Map) -> &Shape {
+        if !self.shapes.get(self.latest).is_some_and(|shape| shape.fits(document)) {
+            self.latest = self.shapes.iter().position(|shape| shape.fits(document)).unwrap_or_else(|| {
                 if self.shapes.len() >= MAX_SHAPES {
                     self.shapes.clear();
                 }
-                self.shapes.push(self.shape(&doc));
+                self.shapes.push(Shape::new(self.known, document));
                 self.shapes.len() - 1
-            }
-        };
-        (doc, &self.shapes[self.latest])
-    }
-
-    /// The shape of a document that has these very names.
-    fn place(&self, doc: &Map) -> Option<usize> {
-        let same = |place: &usize| {
-            let names = &self.shapes[*place].names;
-            names.len() == doc.len() && names.keys().zip(doc.keys()).all(|(known, key)| Str::ptr_eq(known, key))
-        };
-        if self.latest < self.shapes.len() && same(&self.latest) {
-            return Some(self.latest);
+            });
         }
-        (0..self.shapes.len()).find(same)
-    }
-
-    fn shape(&self, doc: &Map) -> Shape {
-        let names = Map::from_pairs(doc.keys().map(|key| (key.clone(), Value::Null)).collect());
-        let fetched = self.known.iter().flat_map(|known| {
-            let is_derived = |number: usize| known.derived.iter().any(|(_, derived)| *derived == number);
-            known.numbers.iter().filter(move |(_, number)| !is_derived(**number))
-        });
-        let place = |name: &Str| names.keys().position(|key| key == name);
-        let numbers = fetched.map(|(name, number)| (*number, place(name))).collect();
-        Shape { names, numbers }
+        &self.shapes[self.latest]
     }
 }
 
@@ -253,15 +246,5 @@ mod tests {
         let mut expected: Vec<(Str, Map)> = group.clone().collect();
         expected.sort_by(|a, b| a.0.cmp(&b.0));
         assert_eq!(in_order(group.collect()), expected);
-    }
-
-    #[test]
-    fn numbers_that_look_different_are_a_difference() {
-        let of = |value: Value| Map::from_pairs(vec![("a".into(), value)]);
-        assert_eq!(difference(None, &of(Value::Int(1)), &of(Value::Int(1))), 0);
-        assert_ne!(difference(None, &of(Value::Int(1)), &of(Value::Float(1.0))), 0);
-        assert_ne!(difference(None, &of(Value::list(vec![Value::Int(1)])), &of(Value::list(vec![]))), 0);
-        assert_ne!(difference(None, &of(Value::Null), &Map::new()), 0);
-        assert_ne!(difference(None, &Map::new(), &of(Value::Null)), 0);
     }
 }

@@ -10,42 +10,47 @@ use crate::{
     bounds,
     eval::Evaluator,
     faults::{FaultKey, Part},
+    hash::Bytes,
     join::{Drafts, Index, opposite},
     nodes::{EXISTENCE, NIL, Nodes, TOUCHED, Touched},
     par,
     rules::{AttributeRule, End, Rules},
 };
 
-/// What one join hears when its rows change.
-pub(super) struct Heard {
+/// What the changed rows of one index affect.
+pub(super) struct Affected {
     /// Objects of side 0 whose keys changed, or whose partners' keys did; unsorted, with repetition.
-    pub(super) near: Vec<u32>,
-    /// Pairs that met or meet now through a key that changed; unsorted, with repetition.
+    pub(super) objects: Vec<u32>,
+    /// Pairs that had, or have now, a key in common that changed; unsorted, with repetition.
     pub(super) pairs: Vec<(u32, u32)>,
 }
 
-/// What to hear.
+/// What a caller wants to know of the rows that change.
 #[derive(Clone, Copy)]
-pub(super) enum Hear<'a> {
-    /// Objects of side 0.
-    Near,
-    /// Pairs, those left out that have an object whose bits at its side meet the mask.
+pub(super) enum Watch<'a> {
+    /// The objects of side 0 that they affect.
+    Objects,
+    /// The pairs that they affect, without those of which an object changed in one of these attributes (a mask for each side):
+    /// all links of such an object are looked at again anyway.
     Pairs(&'a [u64; 2]),
 }
 
 impl Graph {
     pub(super) fn derive_attributes(&mut self, work: &mut Work) {
         let rules = self.rules.clone();
+        // By index: objects whose keys, or whose partners' keys, are others now.
+        let mut near: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
         for level in &rules.levels {
             let joins =
                 level.iter().flat_map(|number| &rules.attributes[*number].rules).filter_map(|rule| match rule {
                     AttributeRule::Join(join) => Some(rules.joins[*join].index),
                     AttributeRule::Own(_) => None,
                 });
-            let indexes: Vec<usize> = joins.collect::<BTreeSet<usize>>().into_iter().collect();
-            let heard = self.update_rows(&rules, &indexes, &|_| Hear::Near, work);
-            let near: BTreeMap<usize, Vec<u32>> =
-                indexes.into_iter().zip(heard).map(|(index, heard)| (index, heard.near)).collect();
+            // An index that a later level uses, too, is up to date then: equal keys read the same attributes.
+            let indexes: BTreeSet<usize> = joins.filter(|index| !near.contains_key(index)).collect();
+            let indexes: Vec<usize> = indexes.into_iter().collect();
+            let changed = self.update_rows(&rules, &indexes, &|_| Watch::Objects, work);
+            near.extend(indexes.into_iter().zip(changed.into_iter().map(|affected| affected.objects)));
             let mut tasks: Vec<(usize, Vec<u32>)> = Vec::new();
             let mut size = 0;
             for number in level {
@@ -69,10 +74,10 @@ impl Graph {
                 |evaluator, (number, objects)| {
                     let attribute = &rules.attributes[number];
                     let nodes = &self.nodes[attribute.type_id];
-                    let mut changed: Vec<(u32, Value)> = Vec::new();
+                    let mut changed: Vec<(u32, Value)> = Vec::with_capacity(objects.len());
                     for object in objects {
                         let value = evaluator.attribute(attribute, *object);
-                        let known = nodes.record(*object)[attribute.number].as_ref().unwrap_or(&Value::Null);
+                        let known = nodes.record(*object).get(attribute.number).unwrap_or(&Value::Null);
                         if !same(known, &value) {
                             changed.push((*object, value));
                         }
@@ -99,9 +104,6 @@ impl Graph {
                 nodes.sort_touched();
             }
         }
-        for (nodes, known) in self.nodes.iter_mut().zip(&rules.types) {
-            nodes.write_derived(known, self.threads);
-        }
     }
 
     /// No object has an attribute whose rule was given up, whichever were computed before that.
@@ -113,7 +115,7 @@ impl Graph {
         let bit = rules.types[attribute.type_id].bit(&attribute.name);
         let nodes = &mut self.nodes[attribute.type_id];
         for object in nodes.in_order() {
-            if nodes.record(object)[attribute.number].as_ref().is_some_and(|known| !known.is_null()) {
+            if nodes.record(object).get(attribute.number).is_some_and(|known| !known.is_null()) {
                 nodes.set_derived(object, attribute.number, Value::Null, bit);
             }
         }
@@ -159,8 +161,8 @@ impl Graph {
         let gone: Vec<u32> = self.nodes[attribute.type_id]
             .touched
             .iter()
-            .map(|touched| touched.place)
-            .filter(|place| !self.nodes[attribute.type_id].is_live(*place))
+            .map(|touched| touched.object)
+            .filter(|object| !self.nodes[attribute.type_id].is_live(*object))
             .collect();
         for rule in &attribute.rules {
             for object in dirty.iter().chain(&gone) {
@@ -175,14 +177,14 @@ impl Graph {
         }
     }
 
-    /// Evaluates the keys of what changed, at both ends of some indexes, and says what met or parted, by index.
+    /// Evaluates the keys of what changed, at both ends of some indexes, and says what that affects, by index.
     pub(super) fn update_rows<'a>(
         &mut self,
         rules: &Rules,
         indexes: &[usize],
-        hear: &(dyn Fn(usize) -> Hear<'a> + Sync),
+        watch: &(dyn Fn(usize) -> Watch<'a> + Sync),
         work: &mut Work,
-    ) -> Vec<Heard> {
+    ) -> Vec<Affected> {
         let by_type = key_ends(rules, indexes, &self.nodes);
         let size = by_type.iter().map(|(type_id, ends)| self.nodes[*type_id].touched.len() * ends.len()).sum();
         let threads = par::threads_for(self.threads, size);
@@ -192,23 +194,23 @@ impl Graph {
             let ranges = par::ranges(threads, touched.len()).into_iter();
             pieces.extend(ranges.map(|range| (*type_id, ends.as_slice(), &touched[range])));
         }
-        let seed = self.key_seed;
+        let seed = self.seed;
         let nodes = &self.nodes;
         let known_indexes = &self.indexes;
         let drafted = par::run(
             threads,
             pieces,
-            || Evaluator::new(rules, nodes, known_indexes, threads, &self.meter),
-            |evaluator, (type_id, ends, touched)| {
-                let mut drafted: Vec<Drafted<'_>> = ends.iter().map(Drafted::new).collect();
+            || (Evaluator::new(rules, nodes, known_indexes, threads, &self.meter), Bytes::new(seed)),
+            |(evaluator, bytes), (type_id, ends, touched)| {
+                let mut drafted: Vec<Drafted<'_>> = ends.iter().map(|end| Drafted::new(end, touched.len())).collect();
                 for touched in touched {
-                    let mask = nodes[type_id].mask(touched.place);
+                    let mask = nodes[type_id].mask(touched.object);
                     for drafted in drafted.iter_mut().filter(|drafted| mask & drafted.end.reads != 0) {
                         let Drafted { end, objects, drafts, problems } = drafted;
                         let before = drafts.keys.len();
-                        let wrong = evaluator.rows(end.maker, touched.place, seed, &end.binds, drafts);
-                        problems.extend(wrong.into_iter().map(|message| (touched.place, message)));
-                        objects.push((touched.place, (drafts.keys.len() - before) as u32));
+                        let wrong = evaluator.rows(end.maker, touched.object, bytes, &end.binds, drafts);
+                        problems.extend(wrong.into_iter().map(|message| (touched.object, message)));
+                        objects.push((touched.object, (drafts.keys.len() - before) as u32));
                     }
                 }
                 evaluator.settle();
@@ -224,7 +226,7 @@ impl Graph {
         let mut by_index: Vec<[Vec<(&Drafted<'_>, &Member)>; 2]> =
             indexes.iter().map(|_| [Vec::new(), Vec::new()]).collect();
         for drafted in &drafted {
-            // The keys of a rule that was given up are many, and nobody asks for them.
+            // The keys of a rule that was given up are not put into its index: they are many, and are never read.
             let is_over = self.meter.is_over(drafted.end.maker.0);
             if is_over {
                 drafted.end.members.iter().for_each(|member| self.meter.give_up(member.join));
@@ -239,7 +241,7 @@ impl Graph {
                 let problems = drafted.problems.iter();
                 self.faults.add(problems.map(|(object, message)| (key(*object), message.clone())).collect());
                 if !is_over {
-                    by_index[member.place][member.side].push((drafted, member));
+                    by_index[member.position][member.side].push((drafted, member));
                 }
             }
         }
@@ -258,7 +260,9 @@ impl Graph {
             || (),
             |(), (join, index, drafts)| {
                 let ends = [0, 1].map(|side| &nodes[rules.joins[join].ends[side].type_id]);
-                keep_rows(index, ends, drafts, hear(join))
+                let affected = keep_rows(index, ends, drafts, watch(join));
+                index.settle();
+                affected
             },
         )
     }
@@ -269,19 +273,19 @@ struct KeyEnd {
     /// The join and side by which they are evaluated.
     maker: (usize, usize),
     reads: u64,
-    /// Generator values that are kept, as names of the maker, and their places among the names that generators bind.
+    /// Generator values that are kept, as names of the maker, and their positions among the names that generators bind.
     binds: Vec<Slot>,
-    places: Vec<usize>,
+    positions: Vec<usize>,
     members: Vec<Member>,
 }
 
 /// An end of an index that has the keys.
 struct Member {
-    /// Place of the index among those that are updated.
-    place: usize,
+    /// Position of the index among those that are updated.
+    position: usize,
     join: usize,
     side: usize,
-    /// Places, among the generator values that are kept, of those that this index keeps; none: it keeps all.
+    /// Positions, among the generator values that are kept, of those that this index keeps; none: it keeps all.
     select: Option<Vec<usize>>,
 }
 
@@ -289,7 +293,7 @@ struct Member {
 /// something is touched.
 fn key_ends(rules: &Rules, indexes: &[usize], nodes: &[Nodes]) -> BTreeMap<usize, Vec<KeyEnd>> {
     let mut by_keys: BTreeMap<usize, KeyEnd> = BTreeMap::new();
-    for (place, index) in indexes.iter().enumerate() {
+    for (position, index) in indexes.iter().enumerate() {
         let join = rules.indexes[*index];
         for (side, end) in rules.joins[join].ends.iter().enumerate() {
             if nodes[end.type_id].touched.is_empty() {
@@ -299,31 +303,34 @@ fn key_ends(rules: &Rules, indexes: &[usize], nodes: &[Nodes]) -> BTreeMap<usize
                 maker: (join, side),
                 reads: 0,
                 binds: Vec::new(),
-                places: Vec::new(),
+                positions: Vec::new(),
                 members: Vec::new(),
             });
             known.reads |= end.reads & !TOUCHED;
-            known.places.extend(bound_places(end).filter(|place| !known.places.contains(place)).collect::<Vec<_>>());
-            known.members.push(Member { place, join, side, select: None });
+            known.positions.extend(
+                bound_positions(end).filter(|position| !known.positions.contains(position)).collect::<Vec<_>>(),
+            );
+            known.members.push(Member { position, join, side, select: None });
         }
     }
     let mut by_type: BTreeMap<usize, Vec<KeyEnd>> = BTreeMap::new();
     for mut known in by_keys.into_values() {
         let maker = &rules.joins[known.maker.0].ends[known.maker.1];
-        known.binds = known.places.iter().map(|place| maker.generators[*place]).collect();
+        known.binds = known.positions.iter().map(|position| maker.generators[*position]).collect();
         for member in &mut known.members {
             let end = &rules.joins[member.join].ends[member.side];
-            let select: Vec<usize> =
-                bound_places(end).filter_map(|place| known.places.iter().position(|kept| *kept == place)).collect();
-            member.select = Some(select).filter(|select| !select.iter().copied().eq(0..known.places.len()));
+            let select: Vec<usize> = bound_positions(end)
+                .filter_map(|position| known.positions.iter().position(|kept| *kept == position))
+                .collect();
+            member.select = Some(select).filter(|select| !select.iter().copied().eq(0..known.positions.len()));
         }
         by_type.entry(maker.type_id).or_default().push(known);
     }
     by_type
 }
 
-/// Places of the generator values that an end keeps among the names that its generators bind.
-fn bound_places(end: &End) -> impl Iterator<Item = usize> + '_ {
+/// Positions of the generator values that an end keeps among the names that its generators bind.
+fn bound_positions(end: &End) -> impl Iterator<Item = usize> + '_ {
     end.binds.iter().filter_map(|slot| end.generators.iter().position(|bound| bound == slot))
 }
 
@@ -336,8 +343,10 @@ struct Drafted<'a> {
 }
 
 impl<'a> Drafted<'a> {
-    fn new(end: &'a KeyEnd) -> Self {
-        Self { end, objects: Vec::new(), drafts: Drafts::default(), problems: Vec::new() }
+    /// With room for `n_objects`; room that is never written to takes no memory.
+    fn new(end: &'a KeyEnd, n_objects: usize) -> Self {
+        let drafts = Drafts { keys: Vec::with_capacity(n_objects), binds: Vec::new() };
+        Self { end, objects: Vec::with_capacity(n_objects), drafts, problems: Vec::new() }
     }
 }
 
@@ -346,14 +355,14 @@ fn keep_rows(
     index: &mut Index,
     ends: [&Nodes; 2],
     drafted: [Vec<(&Drafted<'_>, &Member)>; 2],
-    hear: Hear<'_>,
-) -> Heard {
+    watch: Watch<'_>,
+) -> Affected {
     let whole = |side: usize, object: u32, full: &[u64; 2]| ends[side].mask(object) & full[side] & !TOUCHED != 0;
-    let mut heard = Heard { near: Vec::new(), pairs: Vec::new() };
-    let deaf = matches!(hear, Hear::Near) && ends[0].all_new();
+    let mut affected = Affected { objects: Vec::new(), pairs: Vec::new() };
+    let all_new = matches!(watch, Watch::Objects) && ends[0].all_new();
     for (side, pieces) in drafted.into_iter().enumerate() {
         let across = opposite(side);
-        index.reserve(side, ends[side].places(), pieces.iter().map(|(piece, _)| piece.drafts.keys.len()).sum());
+        index.reserve(side, ends[side].n_numbers(), pieces.iter().map(|(piece, _)| piece.drafts.keys.len()).sum());
         for (piece, member) in pieces {
             let keys = &piece.drafts.keys;
             let all = piece.end.binds.len();
@@ -361,9 +370,10 @@ fn keep_rows(
             let (binds, width) = match &member.select {
                 None => (&piece.drafts.binds, all),
                 Some(select) => {
-                    let value = |key: usize, place: &usize| piece.drafts.binds[key * all + place].clone();
-                    selected =
-                        (0..keys.len()).flat_map(|key| select.iter().map(move |place| value(key, place))).collect();
+                    let value = |key: usize, position: &usize| piece.drafts.binds[key * all + position].clone();
+                    selected = (0..keys.len())
+                        .flat_map(|key| select.iter().map(move |position| value(key, position)))
+                        .collect();
                     (&selected, select.len())
                 }
             };
@@ -373,28 +383,28 @@ fn keep_rows(
                 let end = start + *count as usize;
                 let (own, binds) = (&keys[start..end], &binds[start * width..end * width]);
                 start = end;
-                let changed = match hear {
-                    Hear::Near if side == 0 || deaf => index.replace(side, object, own, binds, &mut |_, _| {}),
-                    Hear::Near => index.replace(side, object, own, binds, &mut |index, key| {
+                let changed = match watch {
+                    Watch::Objects if side == 0 || all_new => index.replace(side, object, own, binds, &mut |_, _| {}),
+                    Watch::Objects => index.replace(side, object, own, binds, &mut |index, key| {
                         let met = index.rows_with(0, key).map(|row| index.row(0, row).object);
                         // What came or went itself is computed anyway.
-                        heard.near.extend(met.filter(|near| ends[0].mask(*near) & EXISTENCE == 0));
+                        affected.objects.extend(met.filter(|near| ends[0].mask(*near) & EXISTENCE == 0));
                     }),
-                    Hear::Pairs(full) if whole(side, object, full) => {
+                    Watch::Pairs(full) if whole(side, object, full) => {
                         index.replace(side, object, own, binds, &mut |_, _| {})
                     }
-                    Hear::Pairs(full) => index.replace(side, object, own, binds, &mut |index, key| {
+                    Watch::Pairs(full) => index.replace(side, object, own, binds, &mut |index, key| {
                         let met = index.rows_with(across, key).map(|row| index.row(across, row).object);
                         for other in met.filter(|other| !whole(across, *other, full)) {
-                            heard.pairs.push(if side == 0 { (object, other) } else { (other, object) });
+                            affected.pairs.push(if side == 0 { (object, other) } else { (other, object) });
                         }
                     }),
                 };
-                if changed && side == 0 && matches!(hear, Hear::Near) && ends[0].mask(object) & EXISTENCE == 0 {
-                    heard.near.push(object);
+                if changed && side == 0 && matches!(watch, Watch::Objects) && ends[0].mask(object) & EXISTENCE == 0 {
+                    affected.objects.push(object);
                 }
             }
         }
     }
-    heard
+    affected
 }

@@ -8,10 +8,10 @@ use super::{Graph, emit::LinkMaker};
 use crate::{
     bounds::{LINK_BYTES, PAIR, chain_rule},
     cliques::agree,
-    store::{Body, Entry},
+    store::{Body, Links},
 };
 
-/// An object: type id and place.
+/// An object: its type and its number.
 type Node = (usize, u32);
 
 /// Values of the constraint attributes that a chain carries.
@@ -20,7 +20,7 @@ type Carried = BTreeMap<Str, Value>;
 /// Implicit links, by the types at their ends, by source.
 type Wanted = BTreeMap<(usize, usize), BTreeMap<u32, Vec<(u32, Body)>>>;
 
-/// What is said of the chains between two objects.
+/// State, host, switch and constraint values of a chain between two objects.
 #[derive(Clone, Debug)]
 struct Chain {
     state: LinkState,
@@ -32,7 +32,7 @@ struct Chain {
 /// A step that a chain can take.
 struct Hop<'a> {
     to: Node,
-    entry: Entry<'a>,
+    body: &'a Body,
 }
 
 impl Graph {
@@ -60,14 +60,14 @@ impl Graph {
         }
         let mut stores = std::mem::take(&mut self.implicit);
         for ends in wanted.keys() {
-            stores.entry(*ends).or_default();
+            stores.entry(*ends).or_insert_with(|| Links::new(true, self.seed));
         }
         for ((from, to), links) in &mut stores {
             let nodes = [&self.nodes[*from], &self.nodes[*to]];
             let mut wanted = wanted.get(&(*from, *to)).cloned().unwrap_or_default();
-            let known: BTreeSet<u32> = (0..links.places() as u32)
+            let known: BTreeSet<u32> = (0..links.n_entries() as u32)
                 .map(|number| links.step(number).ends[0])
-                .filter(|place| *place != crate::nodes::NIL)
+                .filter(|source| *source != crate::nodes::NIL)
                 .collect();
             let sources: BTreeSet<u32> = wanted.keys().copied().chain(known).collect();
             for source in sources {
@@ -85,8 +85,11 @@ impl Graph {
         let mut explicit: BTreeSet<(Node, Node)> = BTreeSet::new();
         for (links, known) in self.links.iter().zip(&self.rules.link_types) {
             for entry in links.in_order(&self.nodes[known.ends[0]]) {
-                let (from, to) = ((known.ends[0], entry.ends[0]), (known.ends[1], entry.ends[1]));
-                hops.entry(from).or_default().push(Hop { to, entry });
+                let ends = links.step(entry).ends;
+                let (from, to) = ((known.ends[0], ends[0]), (known.ends[1], ends[1]));
+                if let Some(body) = links.body(entry) {
+                    hops.entry(from).or_default().push(Hop { to, body });
+                }
                 explicit.insert((from, to));
             }
         }
@@ -120,10 +123,10 @@ impl Graph {
         let mut front: Vec<(Node, Chain)> = Vec::new();
         for hop in start {
             let chain = Chain {
-                state: hop.entry.body.state,
-                host: hop.entry.body.host.clone(),
-                switch: hop.entry.body.switch.clone(),
-                carried: carried(&hop.entry.body.attributes, constraints),
+                state: hop.body.state,
+                host: hop.body.host.clone(),
+                switch: hop.body.switch.clone(),
+                carried: carried(&hop.body.attributes, constraints),
             };
             front.push((hop.to, chain));
         }
@@ -140,7 +143,7 @@ impl Graph {
                     if hop.to == first || (first.0, at.0) == (at.0, hop.to.0) {
                         continue;
                     }
-                    let Some(longer) = longer(chain, hop.entry, constraints) else { continue };
+                    let Some(longer) = longer(chain, hop.body, constraints) else { continue };
                     if seen.insert((hop.to, identity(&longer.carried))) {
                         found.entry(hop.to).or_default().push(longer.clone());
                         next.push((hop.to, longer));
@@ -165,10 +168,10 @@ impl Graph {
                         continue;
                     }
                     let maker = LinkMaker::new(&self.rules, &self.nodes, known.ends);
-                    for entry in links.of(0, at.1).iter().map(|number| links.entry(*number)) {
-                        let to = (known.ends[1], entry.ends[1]);
+                    for ends in links.of(0, at.1).iter().map(|entry| links.step(*entry).ends) {
+                        let to = (known.ends[1], ends[1]);
                         if to != first && !came_from.contains_key(&to) {
-                            came_from.insert(to, (at, maker.reference(entry.ends)));
+                            came_from.insert(to, (at, maker.reference(ends)));
                             next.push(to);
                         }
                     }
@@ -200,8 +203,7 @@ fn identity(carried: &Carried) -> String {
 }
 
 /// The chain with one more link; none when they carry different values.
-fn longer(chain: &Chain, link: Entry<'_>, constraints: &[Str]) -> Option<Chain> {
-    let body = link.body;
+fn longer(chain: &Chain, body: &Body, constraints: &[Str]) -> Option<Chain> {
     let mut all = carried(&body.attributes, constraints);
     for (name, value) in &chain.carried {
         if let Some(other) = all.get(name)

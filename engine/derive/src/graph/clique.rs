@@ -6,6 +6,7 @@ use super::{Graph, Work};
 use crate::{
     bounds::{CLIQUE_LINK, Meter, clique_rule},
     cliques::{Names, Scratch, View, affected},
+    hash::{Bytes, Digest, NOTHING, Seed},
     nodes::TOUCHED,
     par,
 };
@@ -22,21 +23,21 @@ impl Graph {
         let rules = self.rules.clone();
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut prints = std::mem::take(&mut self.fingerprints);
-        let view = View::new(&rules, &self.nodes, &self.links, &self.implicit);
+        let view = View::new(&rules, &self.nodes, &self.links, &self.implicit, self.seed);
         let mut all = CliqueChanges::default();
         for (number, plan) in rules.cliques.iter().enumerate() {
             let nodes = &self.nodes[plan.focal];
             let prints = &mut prints[number];
-            prints.resize(nodes.places(), 0);
+            prints.resize(nodes.n_numbers(), NOTHING);
             let mut dirty = Vec::new();
             for touched in &nodes.touched {
-                let place = touched.place;
-                if nodes.is_live(place) {
-                    if nodes.mask(place) & plan.reads & !TOUCHED != 0 {
-                        dirty.push(place);
+                let object = touched.object;
+                if nodes.is_live(object) {
+                    if nodes.mask(object) & plan.reads & !TOUCHED != 0 {
+                        dirty.push(object);
                     }
-                } else if std::mem::take(&mut prints[place as usize]) != 0 {
-                    all.removed.push(nodes.key(place));
+                } else if std::mem::replace(&mut prints[object as usize], NOTHING) != NOTHING {
+                    all.removed.push(nodes.key(object));
                 }
             }
             let mut own = scratch.pop().unwrap_or_default();
@@ -56,21 +57,22 @@ impl Graph {
             let bound = (&self.meter, clique_rule(&rules, number));
             let mut built = Vec::new();
             if !self.meter.is_over(bound.1) {
-                built = build(&view, number, &dirty, prints, self.threads, self.digest_seed, &mut scratch, bound);
+                built = build(&view, number, &dirty, prints, self.threads, self.seed, &mut scratch, bound);
             }
             if self.meter.is_over(bound.1) {
                 // Some of them would tell less than none.
                 built = (0..prints.len() as u32)
-                    .filter(|place| nodes.is_live(*place) && prints[*place as usize] != 0)
-                    .map(|place| (place, 0, None))
+                    .filter(|object| nodes.is_live(*object) && prints[*object as usize] != NOTHING)
+                    .map(|object| (object, NOTHING, None))
                     .collect();
                 in_order(&view, plan.focal, &mut built);
             }
-            for (place, print, clique) in built {
-                prints[place as usize] = print;
+            all.changed.reserve(built.len());
+            for (object, print, clique) in built {
+                prints[object as usize] = print;
                 match clique {
                     Some(clique) => all.changed.push(clique),
-                    None => all.removed.push(nodes.key(place)),
+                    None => all.removed.push(nodes.key(object)),
                 }
             }
         }
@@ -80,7 +82,7 @@ impl Graph {
     }
 }
 
-type Built = Vec<(u32, u128, Option<Clique>)>;
+type Built = Vec<(u32, Digest, Option<Clique>)>;
 
 #[expect(clippy::too_many_arguments, reason = "all that a walk needs")]
 /// Builds cliques; gives back those that are different from before.
@@ -88,25 +90,25 @@ fn build(
     view: &View<'_>,
     number: usize,
     dirty: &[u32],
-    prints: &[u128],
+    prints: &[Digest],
     threads: usize,
-    digests: crate::hash::Seeded,
+    seed: Seed,
     scratch: &mut Vec<Scratch>,
     (meter, rule): (&Meter, usize),
 ) -> Built {
     let plan = &view.rules.cliques[number];
     let near = by_neighbours(view, number, dirty);
-    let one = |scratch: &mut Scratch, names: &Names, place: u32| {
+    let one = |scratch: &mut Scratch, names: &Names, bytes: &mut Bytes, object: u32| {
         if meter.is_over(rule) {
             return None;
         }
-        let mut found = scratch.walk(view, number, place, None);
+        let mut found = scratch.walk(view, number, object, None);
         meter.work(rule, found.links.len() as u64 * CLIQUE_LINK);
-        let print = found.fingerprint(view, digests);
-        let known = prints.get(place as usize).copied().unwrap_or(0);
+        let print = found.fingerprint(view, bytes);
+        let known = prints.get(object as usize).copied().unwrap_or(NOTHING);
         let built = (print != known).then(|| {
-            let clique = (print != 0).then(|| found.clique(view, names, plan, place));
-            (place, print, clique)
+            let clique = (print != NOTHING).then(|| found.clique(view, names, plan, object));
+            (object, print, clique)
         });
         scratch.reuse(found);
         built
@@ -115,17 +117,17 @@ fn build(
     let threads = par::threads_for(threads, dirty.len() * 32);
     if threads <= 1 {
         let mut own = scratch.pop().unwrap_or_default();
-        let names = Names::new(view);
-        let mut built: Built = near.iter().filter_map(|place| one(&mut own, &names, *place)).collect();
+        let (names, mut bytes) = (Names::new(view), Bytes::new(seed));
+        let mut built: Built = near.iter().filter_map(|object| one(&mut own, &names, &mut bytes, *object)).collect();
         scratch.push(own);
         in_order(view, plan.focal, &mut built);
         return built;
     }
     let step = dirty.len().div_ceil(threads * 16).max(1);
     let pieces: Vec<&[u32]> = near.chunks(step).collect();
-    let state = || (Scratch::default(), Names::new(view));
-    let built = par::run(threads, pieces, state, |(scratch, names), piece| {
-        piece.iter().filter_map(|place| one(scratch, names, *place)).collect::<Built>()
+    let state = || (Scratch::default(), Names::new(view), Bytes::new(seed));
+    let built = par::run(threads, pieces, state, |(scratch, names, bytes), piece| {
+        piece.iter().filter_map(|object| one(scratch, names, bytes, *object)).collect::<Built>()
     });
     let mut built: Built = built.into_iter().flatten().collect();
     in_order(view, plan.focal, &mut built);
@@ -138,10 +140,10 @@ fn by_neighbours(view: &View<'_>, number: usize, focal_points: &[u32]) -> Vec<u3
     let mut ways = view.steps[number].iter().flat_map(|step| &step.ways);
     let Some((store, side)) = ways.next() else { return focal_points.to_vec() };
     let links = view.stores[*store].links;
-    let neighbour = |place: &u32| links.of(*side, *place).first().map(|link| links.step(*link).ends[1 - *side]);
-    let mut near: Vec<(Option<u32>, u32)> = focal_points.iter().map(|place| (neighbour(place), *place)).collect();
+    let neighbour = |object: &u32| links.of(*side, *object).first().map(|link| links.step(*link).ends[1 - *side]);
+    let mut near: Vec<(Option<u32>, u32)> = focal_points.iter().map(|object| (neighbour(object), *object)).collect();
     near.sort_unstable();
-    near.into_iter().map(|(_, place)| place).collect()
+    near.into_iter().map(|(_, object)| object).collect()
 }
 
 fn in_order(view: &View<'_>, focal: usize, built: &mut Built) {

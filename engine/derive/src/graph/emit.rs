@@ -1,13 +1,15 @@
 //! What a change made different, in the order of its keys.
 
-use calipso_model::{Delta, Link, LinkRef, Object, ObjectKey, Str, same::same_map};
+use std::collections::BTreeSet;
 
-use super::{Graph, clique::CliqueChanges};
+use calipso_model::{Delta, Link, LinkRef, Object, ObjectKey, Str};
+
+use super::{Documents, Graph, MissingDocument, clique::CliqueChanges};
 use crate::{
     nodes::{Nodes, Touched},
     par,
     rules::Rules,
-    store::{Entry, Gone, Links},
+    store::{Body, Gone, Links},
 };
 
 /// What a link that stands for a chain of others names as its rule.
@@ -30,23 +32,22 @@ impl<'a> LinkMaker<'a> {
         Self { ends, type_names, name, rule_names: Vec::new(), rules }
     }
 
-    fn key(&self, side: usize, place: u32) -> ObjectKey {
-        ObjectKey { object_type: self.type_names[side].clone(), id: self.ends[side].slot(place).id.clone() }
+    fn key(&self, side: usize, object: u32) -> ObjectKey {
+        ObjectKey { object_type: self.type_names[side].clone(), id: self.ends[side].id(object).clone() }
     }
 
-    pub(super) fn link(&mut self, entry: Entry<'_>) -> Link {
-        let body = entry.body;
+    pub(super) fn link(&mut self, ends: [u32; 2], body: Body) -> Link {
         Link {
             link_type: self.name.clone(),
-            source: self.key(0, entry.ends[0]),
-            target: self.key(1, entry.ends[1]),
-            name: body.name.clone(),
-            state: body.state,
-            host: body.host.clone(),
-            switch: body.switch.clone(),
-            attributes: body.attributes.clone(),
+            source: self.key(0, ends[0]),
+            target: self.key(1, ends[1]),
             implicit: body.rule.is_none(),
             rule: self.rule(body.rule),
+            name: body.name,
+            state: body.state,
+            host: body.host,
+            switch: body.switch,
+            attributes: body.attributes,
         }
     }
 
@@ -69,106 +70,142 @@ impl<'a> LinkMaker<'a> {
     }
 }
 
-type LinkChanges = (Str, Vec<Link>, Vec<LinkRef>);
-
 type ObjectChanges = (Vec<Object>, Vec<ObjectKey>);
 
 impl Graph {
-    fn emit_objects(&self, delta: &mut Delta) {
-        let mut by_name: Vec<&Nodes> = self.nodes.iter().collect();
-        by_name.sort_by(|a, b| a.name.cmp(&b.name));
-        let threads = par::threads_for(self.threads, by_name.iter().map(|nodes| nodes.touched.len()).sum());
-        let mut pieces: Vec<(&Nodes, &[Touched])> = Vec::new();
-        for nodes in by_name {
-            let ranges = par::ranges(threads, nodes.touched.len()).into_iter();
-            pieces.extend(ranges.map(|range| (nodes, &nodes.touched[range])));
+    fn emit_objects(&mut self, delta: &mut Delta, documents: &dyn Documents) -> Result<(), MissingDocument> {
+        let mut touched: Vec<Vec<Touched>> =
+            self.nodes.iter_mut().map(|nodes| std::mem::take(&mut nodes.touched)).collect();
+        let threads = par::threads_for(self.threads, touched.iter().map(Vec::len).sum());
+        let mut by_name: Vec<(usize, &mut Vec<Touched>)> = touched.iter_mut().enumerate().collect();
+        by_name.sort_by(|a, b| self.nodes[a.0].name.cmp(&self.nodes[b.0].name));
+        let mut pieces: Vec<(usize, &mut [Touched])> = Vec::new();
+        for (type_id, touched) in by_name {
+            let step = par::step(threads, touched.len());
+            pieces.extend(touched.chunks_mut(step).map(|piece| (type_id, piece)));
         }
+        let (nodes, rules) = (&self.nodes, &self.rules);
         let parts = par::run(
             threads,
             pieces,
             || (),
-            |(), (nodes, touched)| object_changes(nodes, &Str::from(&*nodes.name), touched),
+            |(), (type_id, touched)| {
+                let derived = rules.types.get(type_id).map_or(&[][..], |known| &known.derived);
+                object_changes(&nodes[type_id], derived, touched, documents)
+            },
         );
+        let parts: Vec<ObjectChanges> = parts.into_iter().collect::<Result<_, _>>()?;
         delta.objects.reserve_exact(parts.iter().map(|(changed, _)| changed.len()).sum());
         for (mut changed, mut removed) in parts {
             delta.objects.append(&mut changed);
             delta.removed_objects.append(&mut removed);
         }
+        for (nodes, touched) in self.nodes.iter_mut().zip(touched) {
+            nodes.touched = touched;
+        }
+        Ok(())
     }
 
-    pub(super) fn emit(&mut self, cliques: CliqueChanges) -> Delta {
-        let mut delta = Delta::default();
-        self.emit_objects(&mut delta);
-        let explicit = self.links.iter().zip(&self.rules.link_types).map(|(links, known)| (links, known.ends));
-        let implicit = self.implicit.iter().map(|((from, to), links)| (links, [*from, *to]));
-        let changed: Vec<(&Links, [usize; 2])> =
-            explicit.chain(implicit).filter(|(links, _)| !links.changed.is_empty()).collect();
-        let size = changed.iter().map(|(links, _)| links.changed.came.len() + links.changed.gone.len()).sum();
+    fn emit_links(&mut self, delta: &mut Delta) {
         let (rules, nodes) = (&self.rules, &self.nodes);
-        let mut parts = par::run(
-            par::threads_for(self.threads, size),
+        let explicit = self.links.iter_mut().zip(&rules.link_types).map(|(links, known)| (links, known.ends));
+        let implicit = self.implicit.iter_mut().map(|((from, to), links)| (links, [*from, *to]));
+        let changed = explicit.chain(implicit).filter(|(links, _)| !links.changed.is_empty());
+        let mut changed: Vec<(&mut Links, LinkMaker<'_>)> =
+            changed.map(|(links, ends)| (links, LinkMaker::new(rules, nodes, ends))).collect();
+        changed.sort_by(|a, b| a.1.name.cmp(&b.1.name));
+        let size = changed.iter().map(|(links, _)| links.changed.bodies.len()).sum();
+        delta.links.reserve_exact(size);
+        let mut former: Option<Str> = None;
+        let mut one_order = |delta: &mut Delta, name: Str| {
+            if former.replace(name.clone()) == Some(name) {
+                put_in_one_order(delta);
+            }
+        };
+        let threads = par::threads_for(self.threads, size);
+        if threads <= 1 {
+            for (links, mut maker) in changed {
+                add_links(&mut maker, links, delta);
+                one_order(delta, maker.name);
+            }
+            return;
+        }
+        let made = par::run(
+            threads,
             changed,
             || (),
-            |(), (links, ends)| link_changes(LinkMaker::new(rules, nodes, ends), links),
+            |(), (links, mut maker)| {
+                let mut made = Delta::default();
+                made.links.reserve_exact(links.changed.bodies.len());
+                add_links(&mut maker, links, &mut made);
+                (maker.name, made)
+            },
         );
-        parts.sort_by(|a, b| a.0.cmp(&b.0));
-        delta.links.reserve_exact(parts.iter().map(|(_, links, _)| links.len()).sum());
-        let mut before: Option<Str> = None;
-        for (name, mut links, mut removed) in parts {
-            // Explicit and implicit links of one type stand in one order; a link that turned from one into the other
-            // is changed, not removed.
-            let again = before.as_ref() == Some(&name);
-            delta.links.append(&mut links);
-            delta.removed_links.append(&mut removed);
-            if again {
-                let reference = |link: &Link| (link.link_type.clone(), link.source.clone(), link.target.clone());
-                delta.links.sort_by_cached_key(reference);
-                delta.removed_links.sort();
-                let kept: std::collections::BTreeSet<_> = delta.links.iter().map(reference).collect();
-                delta
-                    .removed_links
-                    .retain(|gone| !kept.contains(&(gone.link_type.clone(), gone.source.clone(), gone.target.clone())));
-            }
-            before = Some(name);
+        for (name, mut made) in made {
+            delta.links.append(&mut made.links);
+            delta.removed_links.append(&mut made.removed_links);
+            one_order(delta, name);
         }
+    }
+
+    pub(super) fn emit(&mut self, cliques: CliqueChanges, documents: &dyn Documents) -> Result<Delta, MissingDocument> {
+        let mut delta = Delta::default();
+        self.emit_objects(&mut delta, documents)?;
+        self.emit_links(&mut delta);
         delta.cliques = cliques.changed;
         delta.removed_cliques = cliques.removed;
         if !delta.cliques.is_sorted_by(|a, b| a.focal_point <= b.focal_point) {
             delta.cliques.sort_by(|a, b| a.focal_point.cmp(&b.focal_point));
         }
         delta.removed_cliques.sort();
-        delta
+        Ok(delta)
     }
 }
 
-/// What some objects of a type add to the changes, with a name of its own for the type.
-fn object_changes(nodes: &Nodes, name: &Str, touched: &[Touched]) -> ObjectChanges {
+/// What some objects of a type add to the changes. Names are copied: counting references to one name from two threads is slow.
+fn object_changes(
+    nodes: &Nodes,
+    derived: &[(Str, usize)],
+    touched: &mut [Touched],
+    documents: &dyn Documents,
+) -> Result<ObjectChanges, MissingDocument> {
+    let object_type = Str::from(&*nodes.name);
+    let derived: Vec<(Str, usize)> = derived.iter().map(|(name, number)| (Str::from(&**name), *number)).collect();
     let (mut changed, mut removed) = (Vec::with_capacity(touched.len()), Vec::new());
-    for Touched { place, before } in touched {
-        let key = || ObjectKey { object_type: name.clone(), id: nodes.slot(*place).id.clone() };
-        if nodes.is_live(*place) {
-            let doc = nodes.doc(*place);
-            if !before.as_ref().is_some_and(|before| same_map(before, doc)) {
-                changed.push(Object { key: key(), doc: doc.clone() });
-            }
-        } else if before.is_some() {
-            removed.push(key());
+    for Touched { object, document } in touched {
+        let key = ObjectKey { object_type: object_type.clone(), id: nodes.id(*object).clone() };
+        if !nodes.is_live(*object) {
+            removed.push(key);
+            continue;
         }
+        let Some(mut doc) = document.take().or_else(|| documents.document(&key)) else {
+            return Err(MissingDocument(key));
+        };
+        doc.merge(nodes.derived(&derived, *object));
+        changed.push(Object { key, doc });
     }
-    (changed, removed)
+    Ok((changed, removed))
 }
 
-fn link_changes(mut maker: LinkMaker<'_>, links: &Links) -> LinkChanges {
-    let changed = &links.changed;
-    let mut numbers: Vec<u32> =
-        changed.came.iter().copied().chain(changed.other.iter().map(|(number, _)| *number)).collect();
-    let order = |a: &u32, b: &u32| maker.order(links.step(*a).ends, links.step(*b).ends);
-    if !numbers.is_sorted_by(|a, b| order(a, b).is_le()) {
-        numbers.sort_by(order);
+/// Adds what changed of the links of one type.
+fn add_links(maker: &mut LinkMaker<'_>, links: &mut Links, delta: &mut Delta) {
+    let mut said = std::mem::take(&mut links.changed.bodies);
+    let order = |a: &(u32, Body), b: &(u32, Body)| maker.order(links.step(a.0).ends, links.step(b.0).ends);
+    if !said.is_sorted_by(|a, b| order(a, b).is_le()) {
+        said.sort_by(order);
     }
-    let mut gone: Vec<Gone> = changed.gone.clone();
+    let mut gone: Vec<Gone> = links.changed.gone.clone();
     gone.sort_by(|a, b| maker.order(a.ends, b.ends));
-    let removed = gone.into_iter().map(|gone| maker.reference(gone.ends)).collect();
-    let made = numbers.into_iter().map(|number| maker.link(links.entry(number))).collect();
-    (maker.name.clone(), made, removed)
+    delta.removed_links.extend(gone.into_iter().map(|gone| maker.reference(gone.ends)));
+    delta.links.extend(said.into_iter().map(|(entry, body)| maker.link(links.step(entry).ends, body)));
+}
+
+/// Explicit and implicit links of one type stand in one order; a link that turned from one into the other is changed, not removed.
+fn put_in_one_order(delta: &mut Delta) {
+    let reference = |link: &Link| (link.link_type.clone(), link.source.clone(), link.target.clone());
+    delta.links.sort_by_cached_key(reference);
+    delta.removed_links.sort();
+    let kept: BTreeSet<_> = delta.links.iter().map(reference).collect();
+    let is_kept = |gone: &LinkRef| kept.contains(&(gone.link_type.clone(), gone.source.clone(), gone.target.clone()));
+    delta.removed_links.retain(|gone| !is_kept(gone));
 }

@@ -1,6 +1,6 @@
 //! Links: the pairs that meet, compared with the links that are there.
 
-use super::{Graph, Work, attributes::Hear};
+use super::{Graph, Work, attributes::Watch};
 use crate::{
     eval::Evaluator,
     faults::{FaultKey, Part},
@@ -59,12 +59,13 @@ impl Graph {
             }
             full
         };
-        let hear = |join: usize| full.get(join).copied().flatten().map_or(Hear::Near, Hear::Pairs);
-        let heard = self.update_rows(&rules, &indexes, &hear, work);
-        let mut heard = heard.into_iter();
+        let watch = |join: usize| full.get(join).copied().flatten().map_or(Watch::Objects, Watch::Pairs);
+        let affected = self.update_rows(&rules, &indexes, &watch, work);
+        let mut affected = affected.into_iter();
         let mut dirty: Vec<Dirty> = Vec::new();
         for (number, links) in rules.link_types.iter().enumerate() {
-            let pairs = links.joins.iter().filter_map(|_| heard.next()).flat_map(|heard| heard.pairs).collect();
+            let pairs =
+                links.joins.iter().filter_map(|_| affected.next()).flat_map(|affected| affected.pairs).collect();
             dirty.push(self.dirty_links(&rules, number, pairs));
         }
         for (number, dirty) in dirty.iter().enumerate() {
@@ -160,7 +161,7 @@ impl Graph {
                     Piece::Of(number, side, all) => {
                         let rules = &rules.link_types[number];
                         let skip = |other: u32| side == 1 && self.is_full(rules, other);
-                        let (mut objects, mut links) = (Vec::new(), Vec::new());
+                        let (mut objects, mut links) = (Vec::with_capacity(all.len()), Vec::with_capacity(all.len()));
                         for object in all {
                             let before = links.len();
                             evaluator.links(rules, side, *object, &skip, &mut links);
@@ -192,9 +193,9 @@ impl Graph {
         // No link is left of a type whose rule was given up, whichever were found before that.
         for (number, links) in rules.link_types.iter().enumerate().filter(|(_, links)| links.is_over(&self.meter)) {
             let known = &self.links[number];
-            let places = 0..self.nodes[links.ends[0]].places() as u32;
+            let numbers = 0..self.nodes[links.ends[0]].n_numbers() as u32;
             let objects: Vec<(u32, u32)> =
-                places.filter(|place| !known.of(0, *place).is_empty()).map(|place| (place, 0)).collect();
+                numbers.filter(|object| !known.of(0, *object).is_empty()).map(|object| (object, 0)).collect();
             by_type[number].clear();
             if !objects.is_empty() {
                 by_type[number].push(Found::Of { side: 0, objects, links: Vec::new() });

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use calipso_model::{Clique, Link, LinkRef, Object, ObjectKey, Str};
+use calipso_model::{Clique, Link, LinkRef, Map, ObjectKey, Str};
 
 use super::{Graph, emit::LinkMaker};
 use crate::{
-    bounds::Exceeded,
+    bounds::{Exceeded, UNMETERED},
     cliques::{Names, Scratch, View},
+    eval::Evaluator,
     faults::{Fault, Part},
+    hash::NOTHING,
     join::Index,
     nodes::{NIL, Nodes},
     rules::AttributeRule,
-    store::{Entry, Links},
+    store::{Body, Links},
 };
 
 /// How much a graph holds, by type; types without any are left out.
@@ -29,13 +31,13 @@ pub struct TypeCounts {
 /// How much a graph holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sizes {
-    /// Objects.
+    /// Number of objects.
     pub objects: usize,
-    /// Explicit links.
+    /// Number of explicit links.
     pub links: usize,
-    /// Implicit links.
+    /// Number of implicit links.
     pub implicit_links: usize,
-    /// Cliques.
+    /// Number of cliques.
     pub cliques: usize,
 }
 
@@ -64,7 +66,7 @@ impl Graph {
             objects: self.nodes.iter().map(crate::nodes::Nodes::live).sum(),
             links: self.links.iter().map(Links::live).sum(),
             implicit_links: self.implicit.values().map(Links::live).sum(),
-            cliques: self.fingerprints.iter().flatten().filter(|print| **print != 0).count(),
+            cliques: self.fingerprints.iter().flatten().filter(|print| **print != NOTHING).count(),
         }
     }
 
@@ -85,32 +87,32 @@ impl Graph {
             add(|counts| &mut counts.links, name.into(), links.live());
         }
         for (plan, prints) in self.rules.cliques.iter().zip(&self.fingerprints) {
-            let n = prints.iter().filter(|print| **print != 0).count();
+            let n = prints.iter().filter(|print| **print != NOTHING).count();
             add(|counts| &mut counts.cliques, plan.name.clone(), n);
         }
         counts
     }
 
-    /// An object with its derived attributes.
+    /// Whether an object is there.
     #[must_use]
-    pub fn object(&self, key: &ObjectKey) -> Option<Object> {
-        let (type_id, place) = self.locate(key)?;
-        let nodes = &self.nodes[type_id];
-        Some(Object { key: nodes.key(place), doc: nodes.doc(place).clone() })
+    pub fn contains(&self, key: &ObjectKey) -> bool {
+        self.locate(key).is_some()
     }
 
-    /// Every object of a type, in id order.
-    pub fn objects_of(&self, object_type: &str) -> impl Iterator<Item = Object> + '_ {
-        let nodes = self.type_ids.get(object_type).map(|type_id| &self.nodes[*type_id]);
-        nodes.into_iter().flat_map(|nodes| {
-            let places = nodes.in_order().into_iter();
-            places.map(|place| Object { key: nodes.key(place), doc: nodes.doc(place).clone() })
-        })
+    /// A fetched document with the derived attributes that its object has now; none when the object is not there.
+    #[must_use]
+    pub fn derived(&self, key: &ObjectKey, mut document: Map) -> Option<Map> {
+        let (type_id, object) = self.locate(key)?;
+        if let Some(known) = self.rules.types.get(type_id) {
+            document.merge(self.nodes[type_id].derived(&known.derived, object));
+        }
+        Some(document)
     }
 
-    /// Every object, in key order.
-    pub fn objects(&self) -> impl Iterator<Item = Object> + '_ {
-        self.type_ids.keys().flat_map(|name| self.objects_of(name))
+    /// The key of every object, in order.
+    pub fn keys(&self) -> impl Iterator<Item = ObjectKey> + '_ {
+        let types = self.type_ids.values().map(|type_id| &self.nodes[*type_id]);
+        types.flat_map(|nodes| nodes.in_order().into_iter().map(|object| nodes.key(object)))
     }
 
     /// Every store of links with the types at its ends, in the order of the link types' names.
@@ -127,22 +129,28 @@ impl Graph {
     pub fn links(&self) -> impl Iterator<Item = Link> + '_ {
         self.stores().into_iter().flat_map(|(links, ends)| {
             let mut maker = LinkMaker::new(&self.rules, &self.nodes, ends);
-            links.in_order(&self.nodes[ends[0]]).map(move |entry| maker.link(entry))
+            let mut evaluator = self.evaluator();
+            let entries = links.in_order(&self.nodes[ends[0]]);
+            entries.map(move |entry| maker.link(links.step(entry).ends, said(&mut evaluator, links, entry)))
         })
     }
 
     /// The links of one object, at either side.
     #[must_use]
     pub fn links_of(&self, key: &ObjectKey) -> Vec<Link> {
-        let Some((type_id, place)) = self.locate(key) else { return Vec::new() };
+        let Some((type_id, object)) = self.locate(key) else { return Vec::new() };
         let mut found = Vec::new();
+        let mut evaluator = self.evaluator();
         for (links, ends) in self.stores() {
             let mut maker = LinkMaker::new(&self.rules, &self.nodes, ends);
             for side in (0..2).filter(|side| ends[*side] == type_id) {
-                let entries = links.of(side, place).iter().map(|number| links.entry(*number));
-                // A link from an object to itself is one link.
-                let entries = entries.filter(|entry| side == 0 || ends[0] != ends[1] || entry.ends[0] != entry.ends[1]);
-                found.extend(entries.map(|entry| maker.link(entry)));
+                for entry in links.of(side, object) {
+                    let objects = links.step(*entry).ends;
+                    // A link from an object to itself is one link.
+                    if side == 0 || ends[0] != ends[1] || objects[0] != objects[1] {
+                        found.push(maker.link(objects, said(&mut evaluator, links, *entry)));
+                    }
+                }
             }
         }
         found
@@ -151,11 +159,18 @@ impl Graph {
     /// One link.
     #[must_use]
     pub fn link(&self, link: &LinkRef) -> Option<Link> {
-        let (entry, ends) = self.entry(link)?;
-        Some(LinkMaker::new(&self.rules, &self.nodes, ends).link(entry))
+        let (links, entry, ends) = self.entry(link)?;
+        let body = said(&mut self.evaluator(), links, entry);
+        Some(LinkMaker::new(&self.rules, &self.nodes, ends).link(links.step(entry).ends, body))
     }
 
-    pub(crate) fn entry(&self, link: &LinkRef) -> Option<(Entry<'_>, [usize; 2])> {
+    /// Evaluates rules as they are now, to tell what is not kept.
+    pub(crate) fn evaluator(&self) -> Evaluator<'_> {
+        Evaluator::new(&self.rules, &self.nodes, &self.indexes, 1, &UNMETERED)
+    }
+
+    /// The store of a link, its entry there, and the types at its ends.
+    pub(crate) fn entry(&self, link: &LinkRef) -> Option<(&Links, u32, [usize; 2])> {
         let (from, source) = self.locate(&link.source)?;
         let (to, target) = self.locate(&link.target)?;
         if *link.link_type != *format!("{}-{}", self.nodes[from].name, self.nodes[to].name) {
@@ -163,23 +178,15 @@ impl Graph {
         }
         let nodes = [&self.nodes[from], &self.nodes[to]];
         let stores = self.stores().into_iter().filter(|(_, ends)| *ends == [from, to]);
-        stores.filter_map(|(links, ends)| Some((links.entry(links.find(nodes, [source, target])?), ends))).next()
+        stores.filter_map(|(links, ends)| Some((links, links.find(nodes, [source, target])?, ends))).next()
     }
 
     pub(crate) fn index(&self, join: usize) -> &Index {
         &self.indexes[self.rules.joins[join].index]
     }
 
-    pub(crate) fn all_indexes(&self) -> &[Index] {
-        &self.indexes
-    }
-
     pub(crate) fn nodes_of(&self, type_id: usize) -> &Nodes {
         &self.nodes[type_id]
-    }
-
-    pub(crate) fn all_nodes(&self) -> &[Nodes] {
-        &self.nodes
     }
 
     pub(crate) fn links_at(&self, number: usize) -> &Links {
@@ -187,17 +194,17 @@ impl Graph {
     }
 
     pub(crate) fn view(&self) -> View<'_> {
-        View::new(&self.rules, &self.nodes, &self.links, &self.implicit)
+        View::new(&self.rules, &self.nodes, &self.links, &self.implicit, self.seed)
     }
 
     /// The clique of a focal point, built now; none when no clique type is for its type, or nothing is linked to it.
     #[must_use]
     pub fn clique(&self, focal_point: &ObjectKey) -> Option<Clique> {
-        let (type_id, place) = self.locate(focal_point)?;
+        let (type_id, object) = self.locate(focal_point)?;
         let number = self.rules.cliques.iter().position(|plan| plan.focal == type_id)?;
         let view = self.view();
-        let mut found = Scratch::default().walk(&view, number, place, None);
-        (!found.links.is_empty()).then(|| found.clique(&view, &Names::new(&view), &self.rules.cliques[number], place))
+        let mut found = Scratch::default().walk(&view, number, object, None);
+        (!found.links.is_empty()).then(|| found.clique(&view, &Names::new(&view), &self.rules.cliques[number], object))
     }
 
     /// Every clique, built now, in the order of the focal points.
@@ -208,10 +215,10 @@ impl Graph {
         let mut scratch = Scratch::default();
         let mut all = Vec::new();
         for (number, plan) in self.rules.cliques.iter().enumerate() {
-            for place in self.nodes[plan.focal].in_order() {
-                let mut found = scratch.walk(&view, number, place, None);
+            for object in self.nodes[plan.focal].in_order() {
+                let mut found = scratch.walk(&view, number, object, None);
                 if !found.links.is_empty() {
-                    all.push(found.clique(&view, &names, plan, place));
+                    all.push(found.clique(&view, &names, plan, object));
                 }
             }
         }
@@ -219,7 +226,7 @@ impl Graph {
         all
     }
 
-    /// Every run-time fault that stands now, in the order of the rules' places.
+    /// Every run-time fault that stands now, in the order in which the rules stand in their files.
     #[must_use]
     pub fn faults(&self) -> Vec<Fault> {
         let mut owns = std::collections::BTreeMap::new();
@@ -251,5 +258,14 @@ impl Graph {
             .collect();
         faults.sort();
         faults
+    }
+}
+
+/// The body of a link: as it is kept, or evaluated again by its rule.
+fn said(evaluator: &mut Evaluator<'_>, links: &Links, entry: u32) -> Body {
+    match (links.body(entry), links.rule(entry)) {
+        (Some(body), _) => body.clone(),
+        (None, Some(rule)) => evaluator.body_of(rule as usize, links.step(entry).ends).unwrap_or_default(),
+        (None, None) => Body::default(),
     }
 }

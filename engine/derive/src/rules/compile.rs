@@ -30,7 +30,7 @@ pub(super) fn rules(specs: &Specs, environment: &Environment) -> Result<Rules, R
     let (cliques, constraints) = compiler.cliques(specs, &link_types);
     let Compiler { mut types, mut joins, .. } = compiler;
     number_keys(&mut joins);
-    let indexes = share_indexes(&mut joins, &attributes, &levels);
+    let indexes = share_indexes(&mut joins);
     for (name, attributes) in derived {
         let type_id = types.id(&name);
         let number = |name: Str| (name.clone(), types.number(type_id, &name));
@@ -75,7 +75,7 @@ impl Types {
             return *id;
         }
         let id = self.list.len();
-        self.list.push(TypeRules { name: name.clone(), numbers: BTreeMap::new(), derived: Vec::new() });
+        self.list.push(TypeRules { name: name.clone(), numbers: BTreeMap::new(), derived: Vec::new(), whole: false });
         self.ids.insert(name.clone(), id);
         id
     }
@@ -94,7 +94,7 @@ impl Types {
         attribute_bit(self.number(type_id, attribute))
     }
 
-    /// Gives attributes of the objects at the ends of a rule their places in records; record 0 is that of the first end.
+    /// Gives attributes of the objects at the ends of a rule their numbers in records; record 0 is that of the first end.
     fn columns<'a>(&'a mut self, ends: &'a [(Slot, usize)]) -> impl FnMut(Slot, &Str) -> Option<Column> + 'a {
         move |slot, name| {
             let record = ends.iter().position(|(known, _)| *known == slot)?;
@@ -125,6 +125,7 @@ impl Reads {
     fn mask(&self, types: &mut Types, type_id: usize) -> u64 {
         // Also when nothing is read, coming and going counts.
         let names = self.names.iter().fold(EXISTENCE, |mask, name| mask | types.bit(type_id, name));
+        types.list[type_id].whole |= self.whole;
         if self.whole { ALL } else { names }
     }
 
@@ -340,6 +341,10 @@ impl Compiler<'_> {
                 pair_reads: [EXISTENCE; 2],
                 reads: [EXISTENCE; 2],
             };
+            // Keys are compared without the host in them when what dangles is judged.
+            for end in ends {
+                self.types.number(end, "host");
+            }
             for rule in link_type.rules.iter().filter(|rule| self.here.applies(&rule.environment)) {
                 let number = self.link_rule(&link_type, rule, ends)?;
                 let join = &self.joins[number];
@@ -427,14 +432,14 @@ impl Compiler<'_> {
         let mut constraints: Vec<Str> = Vec::new();
         for (clique_type, candidates) in choose::cliques(specs, self.here) {
             let focal = self.types.id(&clique_type.focal_point);
-            let mut places = Vec::new();
+            let mut positions = Vec::new();
             let mut reads = EXISTENCE;
             for name in &clique_type.constraints {
-                let place = constraints.iter().position(|known| known == name).unwrap_or_else(|| {
+                let position = constraints.iter().position(|known| known == name).unwrap_or_else(|| {
                     constraints.push(name.clone());
                     constraints.len() - 1
                 });
-                places.push((place, self.types.number(focal, name)));
+                positions.push((position, self.types.number(focal, name)));
                 reads |= self.types.bit(focal, name);
             }
             let steps = clique_type.path.iter().filter_map(|step| {
@@ -455,7 +460,7 @@ impl Compiler<'_> {
                 name: clique_type.head.name.clone(),
                 focal,
                 steps,
-                constraints: places,
+                constraints: positions,
                 reads,
                 implicit: clique_type.implicit_links,
                 candidates,
@@ -465,19 +470,11 @@ impl Compiler<'_> {
     }
 }
 
-/// Gives every join its index: joins of derived attributes of one type and level that have the same keys share one.
-fn share_indexes(joins: &mut [Join], attributes: &[Attribute], levels: &[Vec<usize>]) -> Vec<usize> {
-    let mut level_of: BTreeMap<usize, usize> = BTreeMap::new();
-    for (level, numbers) in levels.iter().enumerate() {
-        for rule in numbers.iter().flat_map(|number| &attributes[*number].rules) {
-            if let AttributeRule::Join(join) = rule {
-                level_of.insert(*join, level);
-            }
-        }
-    }
+/// Gives every join its index: joins of derived attributes that have the same keys at both ends share one.
+fn share_indexes(joins: &mut [Join]) -> Vec<usize> {
     let mut makers: Vec<usize> = Vec::new();
-    let mut known: BTreeMap<(usize, usize, usize), usize> = BTreeMap::new();
-    // By index and side: places among the names that generators bind, which may be called differently in each join.
+    let mut known: BTreeMap<[usize; 2], usize> = BTreeMap::new();
+    // By index and side: positions among the names that generators bind, which may be called differently in each join.
     let mut binds: Vec<[BTreeSet<usize>; 2]> = Vec::new();
     for (number, join) in joins.iter_mut().enumerate() {
         let makers = &mut makers;
@@ -485,18 +482,18 @@ fn share_indexes(joins: &mut [Join], attributes: &[Attribute], levels: &[Vec<usi
             makers.push(number);
             makers.len() - 1
         };
-        join.index = match level_of.get(&number) {
-            Some(level) => *known.entry((*level, join.ends[0].keys, join.ends[1].keys)).or_insert_with(make),
-            None => make(),
+        join.index = match join.yields {
+            Yield::Value(..) => *known.entry([0, 1].map(|side| join.ends[side].keys)).or_insert_with(make),
+            Yield::Link(_) => make(),
         };
         binds.resize_with(makers.len(), Default::default);
         for (all, end) in binds[join.index].iter_mut().zip(&join.ends) {
-            all.extend((0..end.generators.len()).filter(|place| end.binds.contains(&end.generators[*place])));
+            all.extend((0..end.generators.len()).filter(|position| end.binds.contains(&end.generators[*position])));
         }
     }
     for join in joins {
         for (end, all) in join.ends.iter_mut().zip(&binds[join.index]) {
-            end.binds = all.iter().map(|place| end.generators[*place]).collect();
+            end.binds = all.iter().map(|position| end.generators[*position]).collect();
         }
     }
     makers

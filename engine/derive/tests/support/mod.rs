@@ -1,9 +1,9 @@
 //! Specs of the tests, loaded as the program loads them, and the state that deltas add up to.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, ops::Deref, path::Path, sync::Arc};
 
-use calipso_derive::{Graph, Rules};
-use calipso_model::{Clique, Delta, Environment, Link, LinkRef, Map, ObjectKey};
+use calipso_derive::{Changes, Graph, Outcome, Rules};
+use calipso_model::{Clique, Delta, Environment, Link, LinkRef, Map, Object, ObjectKey};
 use calipso_spec::{Specs, load, read_layer};
 
 /// The specs beside the tests; mistakes in them fail the test.
@@ -32,6 +32,41 @@ pub fn rules(flags: &[&str]) -> Arc<Rules> {
         ..Environment::default()
     };
     Arc::new(Rules::new(&specs(), &environment).expect("the rules fit together"))
+}
+
+/// A graph with the documents that it was given.
+pub struct Given {
+    pub graph: Graph,
+    pub documents: BTreeMap<ObjectKey, Map>,
+}
+
+impl Given {
+    pub fn new(rules: Arc<Rules>, threads: usize) -> Self {
+        Self { graph: Graph::with_threads(rules, threads), documents: BTreeMap::new() }
+    }
+
+    pub fn apply(&mut self, changes: Changes) -> Outcome {
+        for key in &changes.remove {
+            self.documents.remove(key);
+        }
+        for object in &changes.upsert {
+            self.documents.insert(object.key.clone(), object.doc.clone());
+        }
+        self.graph.apply(changes, &self.documents).expect("every document is at hand")
+    }
+
+    /// An object with its derived attributes.
+    pub fn object(&self, key: &ObjectKey) -> Option<Object> {
+        let doc = self.graph.derived(key, self.documents.get(key)?.clone())?;
+        Some(Object { key: key.clone(), doc })
+    }
+}
+
+impl Deref for Given {
+    type Target = Graph;
+    fn deref(&self) -> &Graph {
+        &self.graph
+    }
 }
 
 /// What deltas add up to.
@@ -81,9 +116,10 @@ impl State {
     }
 
     /// What a graph says when asked for everything.
-    pub fn of(graph: &Graph) -> Self {
+    pub fn of(graph: &Given) -> Self {
+        let object = |key: ObjectKey| graph.object(&key).map(|object| (object.key, object.doc));
         Self {
-            objects: graph.objects().map(|object| (object.key, object.doc)).collect(),
+            objects: graph.keys().map(|key| object(key).expect("what the graph has was given to it")).collect(),
             links: graph.links().map(|link| (reference(&link), link)).collect(),
             cliques: graph.cliques().into_iter().map(|clique| (clique.focal_point.clone(), clique)).collect(),
         }

@@ -360,49 +360,52 @@ impl Places {
     /// Objects and folders as they are seen now; what is no node any more is gone.
     fn shown(&self, ids: &Identities, known: &Known, keys: &BTreeSet<ObjectKey>) -> Changes {
         let mut changes = Changes::default();
-        let root = ids.root();
         for key in keys {
-            let Some(node) = self.nodes.get(key) else {
+            if !self.nodes.contains_key(key) {
                 changes.remove.push(key.clone());
-                continue;
-            };
-            let Some((id_path, name_path)) = &node.paths else { continue };
-            if node.kind == Kind::Given {
-                continue;
+            } else if let Some(doc) = self.document(ids, known, key) {
+                changes.upsert.push(Object { key: key.clone(), doc });
             }
-            let is_cut = self.circles.contains(key);
-            let (parent, parent_text) = if is_cut { (&root, None) } else { (&node.parent, node.parent_text.as_ref()) };
-            let is_folder = node.kind == Kind::Folder;
-            let mut doc = match known.row(key) {
-                Some(row) if !is_folder => row.document.clone(),
-                _ => Map::new(),
-            };
-            let of = |text: &Str| Value::Str(text.clone());
-            let (environment, id, object_type) = (of(&ids.environment), of(&key.id), of(&key.object_type));
-            let (name, object_name) = (of(&node.name), of(&node.object_name));
-            let (parent_id, parent_type) = (of(&parent.id), of(&parent.object_type));
-            let (parent_text, id_path, name_path) = (parent_text.map(of), of(id_path), of(name_path));
-            let names = &ids.names;
-            let mut fields: Vec<(&Str, Option<&Value>)> = vec![
-                (&names.environment, Some(&environment)),
-                (&names.id, Some(&id)),
-                (&names.id_path, Some(&id_path)),
-                (&names.name, Some(&name)),
-                (&names.name_path, Some(&name_path)),
-                (&names.object_name, Some(&object_name)),
-                (&names.parent_id, Some(&parent_id)),
-                (&names.parent_text, parent_text.as_ref()),
-                (&names.parent_type, Some(&parent_type)),
-                (&names.show_in_tree, Some(&Value::Bool(true))),
-            ];
-            if is_folder {
-                fields.push((&names.text, Some(&name)));
-            }
-            fields.push((&names.object_type, Some(&object_type)));
-            doc.merge(fields.into_iter());
-            changes.upsert.push(Object { key: key.clone(), doc });
         }
         changes
+    }
+
+    /// An object or folder with its common fields; nothing where it is not placed.
+    pub(crate) fn document(&self, ids: &Identities, known: &Known, key: &ObjectKey) -> Option<Map> {
+        let node = self.nodes.get(key).filter(|node| node.kind != Kind::Given)?;
+        let (id_path, name_path) = node.paths.as_ref()?;
+        let root = ids.root();
+        let is_cut = self.circles.contains(key);
+        let (parent, parent_text) = if is_cut { (&root, None) } else { (&node.parent, node.parent_text.as_ref()) };
+        let is_folder = node.kind == Kind::Folder;
+        let mut doc = match known.row(key) {
+            Some(row) if !is_folder => row.document.clone(),
+            _ => Map::new(),
+        };
+        let of = |text: &Str| Value::Str(text.clone());
+        let (environment, id, object_type) = (of(&ids.environment), of(&key.id), of(&key.object_type));
+        let (name, object_name) = (of(&node.name), of(&node.object_name));
+        let (parent_id, parent_type) = (of(&parent.id), of(&parent.object_type));
+        let (parent_text, id_path, name_path) = (parent_text.map(of), of(id_path), of(name_path));
+        let names = &ids.names;
+        let mut fields: Vec<(&Str, Option<&Value>)> = vec![
+            (&names.environment, Some(&environment)),
+            (&names.id, Some(&id)),
+            (&names.id_path, Some(&id_path)),
+            (&names.name, Some(&name)),
+            (&names.name_path, Some(&name_path)),
+            (&names.object_name, Some(&object_name)),
+            (&names.parent_id, Some(&parent_id)),
+            (&names.parent_text, parent_text.as_ref()),
+            (&names.parent_type, Some(&parent_type)),
+            (&names.show_in_tree, Some(&Value::Bool(true))),
+        ];
+        if is_folder {
+            fields.push((&names.text, Some(&name)));
+        }
+        fields.push((&names.object_type, Some(&object_type)));
+        doc.merge(fields.into_iter());
+        Some(doc)
     }
 }
 

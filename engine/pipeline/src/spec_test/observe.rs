@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use calipso_derive::{Changes, Graph, Rules};
+use calipso_derive::{Changes, Graph, NoDocuments, Rules};
 use calipso_expr::{Layout, Words};
 use calipso_model::{Map, Object, ObjectKey, Str, Value};
 use calipso_spec::{
@@ -303,7 +303,8 @@ fn joins(bench: &Bench<'_>, stand: &Stand, of: &TestOf, case: &TestCase) -> Resu
 fn derived(bench: &Bench<'_>, case: &TestCase, objects: Vec<Object>, under_test: &At) -> Result<Observed, String> {
     let rules = Rules::new(bench.specs, &case.environment).map_err(|error| error.to_string())?;
     let mut graph = Graph::with_threads(Arc::new(rules), 1);
-    let outcome = graph.apply(Changes { upsert: objects, remove: Vec::new() });
+    let every = Changes { upsert: objects, remove: Vec::new() };
+    let outcome = graph.apply(every, &NoDocuments).map_err(|error| error.to_string())?;
     super::cover::reach_derived(bench, &outcome.delta);
     let mut failures: Vec<String> = graph
         .faults()
