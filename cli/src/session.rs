@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use calipso_model::{Environment, Object, ObjectKey, Revision, Secret, Str};
+use calipso_model::{Environment, Object, ObjectKey, Revision, Secret, Str, chain};
 use calipso_spec::{Diagnostic, Layer, Loaded, Severity, diag};
 use calipso_store::{Backend, Embedded, Mongo, MongoOptions, Page, Query, Store, StoreError};
 
@@ -291,13 +291,7 @@ pub fn store_failure(error: StoreError) -> Failure {
         StoreError::NotFound { .. } | StoreError::NoRevision { .. } => Exit::Usage,
         _ => Exit::Store,
     };
-    let mut message = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(inner) = cause {
-        message.push_str(&format!(": {inner}"));
-        cause = inner.source();
-    }
-    let mut failure = Failure::new(exit, message);
+    let mut failure = Failure::new(exit, chain(&error));
     failure.is_unknown_environment = matches!(error, StoreError::NotFound { what: "environment", .. });
     match help {
         Some(help) => failure.help(help),

@@ -15,6 +15,8 @@ pub struct ExprError {
     pub message: String,
     /// What to do.
     pub help: Option<String>,
+    /// The name that is not known, where that is the mistake.
+    pub unknown_name: Option<Str>,
 }
 
 /// The mistakes.
@@ -52,7 +54,7 @@ impl ExprError {
     /// Makes an error.
     #[must_use]
     pub fn new(kind: ExprErrorKind, start: usize, end: usize, message: impl Into<String>) -> Self {
-        Self { kind, start, end, message: message.into(), help: None }
+        Self { kind, start, end, message: message.into(), help: None, unknown_name: None }
     }
 
     /// Adds what to do.

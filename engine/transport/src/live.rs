@@ -6,16 +6,17 @@ mod ssh;
 
 use std::{
     future::Future,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
 
 use crate::{
-    door::{Call, Door, Reply, Request},
+    door::{Call, Door, Exchange, Execution},
     error::{ErrorKind, FetchError},
-    stats::{Counters, SourceStats},
+    key::RequestKey,
+    means::{Means, Route},
+    reply::Reply,
 };
 
 /// How long a server may take to accept a connection.
@@ -30,7 +31,6 @@ pub struct Live {
     http: http::Http,
     sql: sql::Sql,
     ssh: ssh::Ssh,
-    counters: Arc<Counters>,
 }
 
 impl Live {
@@ -46,13 +46,7 @@ impl Live {
     pub fn with_sockets(sockets: bool) -> Self {
         // Another part of the program may have installed a provider before; any one will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let counters = Arc::new(Counters::default());
-        Self {
-            http: http::Http::new(sockets),
-            sql: sql::Sql::default(),
-            ssh: ssh::Ssh::new(Arc::clone(&counters)),
-            counters,
-        }
+        Self { http: http::Http::new(sockets), sql: sql::Sql::default(), ssh: ssh::Ssh::default() }
     }
 
     /// Closes every connection.
@@ -70,36 +64,14 @@ impl Default for Live {
 
 #[async_trait]
 impl Door for Live {
-    async fn ask(&self, call: Call) -> Result<Reply, FetchError> {
+    async fn exchange(&self, call: Call) -> Exchange {
         let role = call.role.clone();
         let began = Instant::now();
-        let outcome = match &call.request {
-            Request::Http { .. } => {
-                let _permit = call.budget.acquire().await;
-                self.counters.change(&role, |stats| stats.executions += 1);
-                within(&call, self.http.ask(&call)).await
-            }
-            Request::Sql { .. } => {
-                let _permit = call.budget.acquire().await;
-                self.counters.change(&role, |stats| stats.executions += 1);
-                within(&call, self.sql.ask(&call)).await
-            }
-            Request::Exec { .. } => self.ssh.ask(call).await,
-        };
-        let bytes = outcome.as_ref().ok().map(Reply::bytes);
-        self.counters.called(&role, bytes, began.elapsed());
-        if let Err(error) = &outcome {
-            tracing::debug!(%role, %error, "no answer");
+        let (reply, execution) = self.make(call).await;
+        if let Err(error) = &reply {
+            tracing::debug!(%role, error = calipso_model::chain(error), "A call got no answer.");
         }
-        outcome
-    }
-
-    fn execution(&self, call: &Call) -> Option<u64> {
-        self.counters.execution(call)
-    }
-
-    fn stats(&self) -> Vec<SourceStats> {
-        self.counters.list()
+        Exchange { reply, took: began.elapsed(), execution, is_cached: false }
     }
 
     async fn close(&self) {
@@ -107,12 +79,40 @@ impl Door for Live {
     }
 }
 
-/// Gives up when the time of the call is over.
-async fn within(call: &Call, work: impl Future<Output = Result<Reply, FetchError>>) -> Result<Reply, FetchError> {
-    match tokio::time::timeout(call.timeout, work).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(timed_out(&call.place(), call.timeout)),
+impl Live {
+    async fn make(&self, call: Call) -> (Result<Reply, FetchError>, Execution) {
+        let place = call.place();
+        let Some(means) = call.means else {
+            let why = "the call does not say how to reach a server";
+            return (Err(FetchError::new(ErrorKind::Setup, place, why)), Execution::None);
+        };
+        match (&call.key, &means.route) {
+            (RequestKey::Http(key), Route::Http(route)) => {
+                let _permit = means.budget.acquire().await;
+                (within(&place, &means, self.http.ask(&place, key, route, means.max_bytes)).await, Execution::Own)
+            }
+            (RequestKey::Sql(key), Route::Sql(server)) => {
+                let _permit = means.budget.acquire().await;
+                (within(&place, &means, self.sql.ask(&place, key, server, &means)).await, Execution::Own)
+            }
+            (RequestKey::Exec(_), Route::Ssh(route)) => {
+                self.ssh.ask(ssh::Command::new(place, call.attempt, route, &means)).await
+            }
+            _ => {
+                let why = "what is asked and the server that is asked speak different protocols";
+                (Err(FetchError::new(ErrorKind::Setup, place, why)), Execution::None)
+            }
+        }
     }
+}
+
+/// Gives up when the time of the call is over.
+async fn within(
+    place: &str,
+    means: &Means,
+    work: impl Future<Output = Result<Reply, FetchError>>,
+) -> Result<Reply, FetchError> {
+    tokio::time::timeout(means.timeout, work).await.unwrap_or_else(|_| Err(timed_out(place, means.timeout)))
 }
 
 fn timed_out(place: &str, timeout: Duration) -> FetchError {

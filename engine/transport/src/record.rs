@@ -6,18 +6,16 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
 };
 
 use async_trait::async_trait;
 use calipso_model::{Map, Value};
 
 use crate::{
-    door::{Call, Door, Reply, Request, Stage},
-    error::FetchError,
+    door::{Call, Door, Exchange, Execution, Stage},
+    key::RequestKey,
     recording::{Entry, EntryKey, FORMAT, write_line},
     scrub::Scrubber,
-    stats::SourceStats,
 };
 
 /// What a recording says of itself.
@@ -41,12 +39,12 @@ pub enum RecordError {
         dir: PathBuf,
     },
     /// The directory cannot be written.
-    #[error("cannot write the recording to {}: {why}", .dir.display())]
+    #[error("cannot write the recording to {}", .dir.display())]
     Write {
-        /// Where to.
+        /// The directory.
         dir: PathBuf,
         /// What the system says.
-        why: std::io::Error,
+        source: std::io::Error,
     },
     /// No secret is known, so nothing could be scrubbed.
     #[error(
@@ -115,7 +113,7 @@ impl<D: Door> Recorder<D> {
                 return Err(RecordError::SecretLeft { file });
             }
         }
-        write(&self.dir, &files).map_err(|why| RecordError::Write { dir: self.dir.clone(), why })
+        write(&self.dir, &files).map_err(|source| RecordError::Write { dir: self.dir.clone(), source })
     }
 
     /// The files of the recording: their names and texts.
@@ -151,8 +149,8 @@ fn check_empty(dir: &Path) -> Result<(), RecordError> {
             Some(_) => Err(RecordError::NotEmpty { dir: dir.to_owned() }),
             None => Ok(()),
         },
-        Err(why) if why.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(why) => Err(RecordError::Write { dir: dir.to_owned(), why }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(RecordError::Write { dir: dir.to_owned(), source }),
     }
 }
 
@@ -192,9 +190,9 @@ fn write_into(dir: &Path, files: &BTreeMap<String, String>) -> std::io::Result<(
     Ok(())
 }
 
-fn entry(call: &Call, outcome: &Result<Reply, FetchError>, millis: u64, execution: Option<u64>) -> Entry {
-    let key = match &call.request {
-        Request::Http { key, .. } => {
+fn entry(call: &Call, exchange: &Exchange) -> Entry {
+    let key = match &call.key {
+        RequestKey::Http(key) => {
             let (path, query) = key.path_and_query();
             EntryKey::Http {
                 target: Some(key.target.clone()),
@@ -204,12 +202,12 @@ fn entry(call: &Call, outcome: &Result<Reply, FetchError>, millis: u64, executio
                 body: key.body.clone(),
             }
         }
-        Request::Sql { key, .. } => EntryKey::Sql { text: key.normal_text(), params: Some(key.params.clone()) },
-        Request::Exec { key, .. } => EntryKey::Exec { host: Some(key.host.clone()), words: key.words.clone() },
+        RequestKey::Sql(key) => EntryKey::Sql { text: key.normal_text(), params: Some(key.params.clone()) },
+        RequestKey::Exec(key) => EntryKey::Exec { host: Some(key.host.clone()), words: key.words.clone() },
     };
-    let outcome = match outcome {
+    let outcome = match &exchange.reply {
         Ok(reply) => Ok(reply.clone()),
-        Err(error) => Err((error.kind, error.why.clone())),
+        Err(error) => Err((error.kind, error.why())),
     };
     Entry {
         role: Some(call.role.clone()),
@@ -217,19 +215,20 @@ fn entry(call: &Call, outcome: &Result<Reply, FetchError>, millis: u64, executio
         attempt: call.attempt,
         key,
         outcome,
-        millis,
-        execution,
+        millis: u64::try_from(exchange.took.as_millis()).unwrap_or(u64::MAX),
+        execution: match exchange.execution {
+            Execution::Shared(number) => Some(number),
+            Execution::None | Execution::Own => None,
+        },
     }
 }
 
 #[async_trait]
 impl<D: Door> Door for Recorder<D> {
-    async fn ask(&self, call: Call) -> Result<Reply, FetchError> {
-        let began = Instant::now();
-        let outcome = self.inner.ask(call.clone()).await;
-        let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let entry = entry(&call, &outcome, millis, self.inner.execution(&call));
-        let sort_by = format!("{} {} {}", call.stage.as_str(), call.role, call.request.key_text());
+    async fn exchange(&self, call: Call) -> Exchange {
+        let exchange = self.inner.exchange(call.clone()).await;
+        let entry = entry(&call, &exchange);
+        let sort_by = format!("{} {} {}", call.stage.as_str(), call.role, call.key.text());
         if call.stage == Stage::Login {
             self.kept.lock().unwrap_or_else(PoisonError::into_inner).logins.push((sort_by, entry));
         } else {
@@ -237,11 +236,7 @@ impl<D: Door> Door for Recorder<D> {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             kept.lines.entry(file).or_default().push((sort_by, call.attempt, line));
         }
-        outcome
-    }
-
-    fn stats(&self) -> Vec<SourceStats> {
-        self.inner.stats()
+        exchange
     }
 
     async fn close(&self) {

@@ -12,8 +12,9 @@ use std::{
 use calipso_model::{Map, Str, Value};
 
 use crate::{
-    door::{Call, Reply, Stage},
+    door::{Call, Stage},
     error::ErrorKind,
+    reply::Reply,
 };
 
 pub(crate) use line::{FORMAT, write_line};
@@ -23,20 +24,20 @@ pub(crate) use matching::{Found, STARS, tell};
 #[derive(Debug, thiserror::Error)]
 pub enum RecordingError {
     /// A file cannot be read.
-    #[error("cannot read {}: {why}", .file.display())]
+    #[error("cannot read {}", .file.display())]
     Read {
-        /// Which.
+        /// The file or folder.
         file: PathBuf,
         /// What the system says.
-        why: std::io::Error,
+        source: std::io::Error,
     },
     /// An entry is not of the form.
-    #[error("{place}: {why}")]
+    #[error("{location}: {problem}")]
     Entry {
         /// File and line, or the path of keys within inline answers.
-        place: String,
-        /// What is wrong.
-        why: String,
+        location: String,
+        /// What is wrong there.
+        problem: String,
     },
 }
 

@@ -14,8 +14,8 @@ use calipso_model::{Map, Str, Value};
 use regex::bytes::Regex;
 
 use crate::{
-    door::Reply,
     recording::{Entry, EntryKey, STARS},
+    reply::Reply,
 };
 
 /// A secret shorter than this cannot be told from ordinary text; it is hidden only where a name says what it is.

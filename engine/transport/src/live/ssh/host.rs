@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -10,10 +10,11 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::{
     budget::Budget,
-    door::{Call, Reply, Request, SshServer},
+    door::Execution,
     error::{ErrorKind, FetchError},
-    live::ssh::{Sessions, session, shell},
-    stats::Counters,
+    live::ssh::{Command, Outcome, Sessions, session, shell},
+    means::SshServer,
+    reply::Reply,
 };
 
 /// A command that has waited this long gets another shell, if the host may have one more.
@@ -22,25 +23,18 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// How often a host that refuses our only channel is asked again, with growing pauses.
 const REFUSALS: u32 = 6;
 
-/// A command and where its reply goes.
+/// A command and where its outcome goes.
 pub(super) struct Waiting {
-    pub(super) call: Call,
-    pub(super) reply: oneshot::Sender<Result<Reply, FetchError>>,
+    pub(super) command: Command,
+    outcome: oneshot::Sender<Outcome>,
     /// How often its shell went away under it.
-    pub(super) broken: u32,
+    pub(super) n_broken: u32,
 }
 
 impl Waiting {
-    pub(super) fn words(&self) -> &[String] {
-        match &self.call.request {
-            Request::Exec { words, .. } => words,
-            _ => &[],
-        }
-    }
-
-    pub(super) fn answer(self, reply: Result<Reply, FetchError>) {
-        // Whoever asked may have gone away.
-        let _ = self.reply.send(reply);
+    /// Ends it. The receiver may be gone: then nobody waits for it any more.
+    pub(super) fn answer(self, reply: Result<Reply, FetchError>, execution: Execution) {
+        let _ = self.outcome.send((reply, execution));
     }
 }
 
@@ -48,7 +42,6 @@ impl Waiting {
 pub(super) struct Host {
     pub(super) server: SshServer,
     sessions: Arc<Sessions>,
-    pub(super) counters: Arc<Counters>,
     queue: Mutex<Queue>,
     /// Rings when something was added to the queue.
     pub(super) added: Notify,
@@ -64,18 +57,25 @@ struct Queue {
 }
 
 impl Host {
-    pub(super) fn new(server: SshServer, sessions: Arc<Sessions>, counters: Arc<Counters>) -> Self {
-        Self { server, sessions, counters, queue: Mutex::default(), added: Notify::new() }
+    pub(super) fn new(server: SshServer, sessions: Arc<Sessions>) -> Self {
+        Self { server, sessions, queue: Mutex::default(), added: Notify::new() }
     }
 
     /// Runs one command among the others.
-    pub(super) async fn run(self: &Arc<Self>, call: Call) -> Result<Reply, FetchError> {
-        let place = call.place();
+    pub(super) async fn run(self: &Arc<Self>, command: Command) -> Outcome {
+        let place = command.place.clone();
         let (sender, receiver) = oneshot::channel();
-        self.queue().waiting.push_back(Waiting { call, reply: sender, broken: 0 });
+        self.queue().waiting.push_back(Waiting { command, outcome: sender, n_broken: 0 });
         self.added.notify_one();
-        self.send_workers();
-        receiver.await.unwrap_or_else(|_| Err(FetchError::new(ErrorKind::Cut, place, "the door was closed")))
+        self.start_shells();
+        receiver
+            .await
+            .unwrap_or_else(|_| (Err(FetchError::new(ErrorKind::Cut, place, "the door was closed")), Execution::None))
+    }
+
+    /// The number of a shell that is being opened: no other shell of the same door has it.
+    pub(super) fn next_shell(&self) -> u64 {
+        self.sessions.n_shells.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     fn queue(&self) -> std::sync::MutexGuard<'_, Queue> {
@@ -87,7 +87,7 @@ impl Host {
         let mut queue = self.queue();
         loop {
             let next = queue.waiting.pop_front()?;
-            if !next.reply.is_closed() {
+            if !next.outcome.is_closed() {
                 return Some(next);
             }
         }
@@ -102,10 +102,10 @@ impl Host {
     }
 
     /// A shell at once when there is none, another one later when commands still wait then.
-    pub(super) fn send_workers(self: &Arc<Self>) {
+    pub(super) fn start_shells(self: &Arc<Self>) {
         let mut queue = self.queue();
         let Some(first) = queue.waiting.front() else { return };
-        let budget = Arc::clone(&first.call.budget);
+        let budget = Arc::clone(&first.command.budget);
         let allowed = queue.ceiling.unwrap_or(usize::MAX).min(budget.channels_per_host());
         if queue.n_shells == 0 {
             queue.n_shells = 1;
@@ -135,12 +135,12 @@ impl Host {
         tokio::time::sleep(Duration::from_millis(2)).await;
         let mut refusals = 0;
         loop {
-            self.send_workers();
+            self.start_shells();
             let next = {
                 let queue = self.queue();
-                queue.waiting.front().map(|first| (first.call.role.clone(), first.call.attempt > 0 || first.broken > 0))
+                queue.waiting.front().map(|first| first.command.is_repeated || first.n_broken > 0)
             };
-            let Some((role, again)) = next else {
+            let Some(again) = next else {
                 if self.leave_if_idle() {
                     return;
                 }
@@ -154,7 +154,7 @@ impl Host {
                     continue;
                 }
             };
-            match shell::run(&self, &session, &role).await {
+            match shell::run(&self, &session).await {
                 Ok(()) => refusals = 0,
                 Err(shell::Stopped::Refused) => {
                     drop(permit);
@@ -195,7 +195,7 @@ impl Host {
     fn fail_all(&self, error: &FetchError) {
         let waiting = std::mem::take(&mut self.queue().waiting);
         for command in waiting {
-            command.answer(Err(error.clone()));
+            command.answer(Err(error.clone()), Execution::None);
         }
     }
 }

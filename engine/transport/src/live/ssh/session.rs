@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use calipso_model::Secret;
+use calipso_model::{Secret, Str};
 use russh::{
     Disconnect, MethodKind,
     client::{self, AuthResult, Handle, KeyboardInteractiveAuthResponse},
@@ -11,9 +11,12 @@ use russh::{
 use tokio::net::TcpStream;
 
 use crate::{
-    door::{KnownHosts, SshServer},
     error::{ErrorKind, FetchError},
-    live::{CONNECT_TIMEOUT, ssh::host_key},
+    live::{
+        CONNECT_TIMEOUT,
+        ssh::host_key::{self, HostKeyError},
+    },
+    means::{KnownHosts, SshServer},
 };
 
 /// How long key exchange and login may take, each.
@@ -55,9 +58,9 @@ impl Session {
                         );
                         return Err(FetchError::new(ErrorKind::Denied, place, why));
                     }
-                    Ok(Err(why)) => {
-                        let why = format!("through the gateway {}: {why}", jump.host);
-                        return Err(FetchError::new(ErrorKind::Unreachable, place, why));
+                    Ok(Err(source)) => {
+                        let error = NotForwarded { gateway: jump.host.clone(), source };
+                        return Err(FetchError::new(ErrorKind::Unreachable, place, error));
                     }
                     Err(_) => return Err(no_connection(&place)),
                 };
@@ -67,11 +70,11 @@ impl Session {
                 let address = (server.address.as_ref(), server.port);
                 let socket = match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
                     Ok(Ok(socket)) => socket,
-                    Ok(Err(why)) => return Err(FetchError::new(ErrorKind::Unreachable, place, why.to_string())),
+                    Ok(Err(error)) => return Err(FetchError::new(ErrorKind::Unreachable, place, error)),
                     Err(_) => return Err(no_connection(&place)),
                 };
-                if let Err(why) = socket.set_nodelay(true) {
-                    tracing::debug!(%why, "a socket keeps delaying small packets");
+                if let Err(error) = socket.set_nodelay(true) {
+                    tracing::debug!(%error, "A socket keeps delaying small packets.");
                 }
                 timed(&place, client::connect_stream(config, socket, checker)).await?
             }
@@ -93,8 +96,8 @@ impl Session {
 
     /// Ends it.
     pub(super) async fn close(&self) {
-        if let Err(why) = self.handle.disconnect(Disconnect::ByApplication, "", "en").await {
-            tracing::debug!(%why, "an SSH session did not close cleanly");
+        if let Err(error) = self.handle.disconnect(Disconnect::ByApplication, "", "en").await {
+            tracing::debug!(%error, "An SSH session did not close cleanly.");
         }
     }
 }
@@ -120,7 +123,7 @@ async fn log_in(handle: &mut Handle<Checker>, server: &SshServer, place: &str) -
     let user = server.user.to_string();
     let mut tried: Vec<&str> = Vec::new();
     let mut offered: Vec<&'static str> = Vec::new();
-    let broken = |why: russh::Error| explain(place, &why);
+    let broken = |error: russh::Error| explain(place, error);
     if let Some(key) = &server.private_key {
         tried.push("private key");
         let key = private_key(key).map_err(|why| FetchError::new(ErrorKind::Setup, place, why))?;
@@ -182,19 +185,19 @@ fn names(methods: &[MethodKind]) -> Vec<&'static str> {
     methods.iter().map(Into::into).collect()
 }
 
-fn private_key(key: &Secret) -> Result<keys::PrivateKey, String> {
+fn private_key(key: &Secret) -> Result<keys::PrivateKey, &'static str> {
     match keys::decode_secret_key(key.reveal(), None) {
-        Ok(key) if key.is_encrypted() => Err("the private key has a passphrase; give one without".to_owned()),
+        Ok(key) if key.is_encrypted() => Err("the private key has a passphrase; give one without"),
         Ok(key) => Ok(key),
-        Err(keys::Error::KeyIsEncrypted) => Err("the private key has a passphrase; give one without".to_owned()),
+        Err(keys::Error::KeyIsEncrypted) => Err("the private key has a passphrase; give one without"),
         // The library's text may quote the key: it is not passed on.
-        Err(_) => Err("the private key cannot be read; it must be the text of an OpenSSH or PEM key file".to_owned()),
+        Err(_) => Err("the private key cannot be read; it must be the text of an OpenSSH or PEM key file"),
     }
 }
 
 /// What went wrong in the protocol.
-pub(super) fn explain(place: &str, error: &russh::Error) -> FetchError {
-    let kind = match error {
+pub(super) fn explain(place: &str, error: russh::Error) -> FetchError {
+    let kind = match &error {
         russh::Error::Disconnect
         | russh::Error::HUP
         | russh::Error::SendError
@@ -207,7 +210,7 @@ pub(super) fn explain(place: &str, error: &russh::Error) -> FetchError {
         russh::Error::ChannelOpenFailure(_) => ErrorKind::Busy,
         _ => ErrorKind::Protocol,
     };
-    FetchError::new(kind, place, error.to_string())
+    FetchError::new(kind, place, error)
 }
 
 /// Looks at the key of the server.
@@ -215,11 +218,19 @@ pub(super) struct Checker {
     server: SshServer,
 }
 
+/// The gateway did not open a connection to the host.
+#[derive(Debug, thiserror::Error)]
+#[error("through the gateway {gateway}")]
+struct NotForwarded {
+    gateway: Str,
+    source: russh::Error,
+}
+
 /// Why a session could not begin.
 #[derive(Debug)]
 pub(super) enum Failure {
     Ssh(russh::Error),
-    HostKey(String),
+    HostKey(HostKeyError),
 }
 
 impl From<russh::Error> for Failure {
@@ -231,9 +242,9 @@ impl From<russh::Error> for Failure {
 impl Failure {
     fn explain(self, place: &str) -> FetchError {
         match self {
-            Self::HostKey(why) => FetchError::new(ErrorKind::HostKey, place, why),
+            Self::HostKey(error) => FetchError::new(ErrorKind::HostKey, place, error),
             Self::Ssh(error) => {
-                let mut error = explain(place, &error);
+                let mut error = explain(place, error);
                 if error.kind == ErrorKind::Cut {
                     error.kind = ErrorKind::Unreachable;
                 }
@@ -254,7 +265,7 @@ impl client::Handler for Checker {
                 Ok(true)
             }
             (KnownHosts::File(_), PublicKeyOrCertificate::Certificate(_)) => {
-                Err(Failure::HostKey("it showed a certificate instead of a key, which is not supported".to_owned()))
+                Err(Failure::HostKey(HostKeyError::Certificate))
             }
         }
     }

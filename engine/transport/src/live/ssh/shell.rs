@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -9,16 +10,18 @@ use calipso_model::Str;
 use russh::{ChannelMsg, client::Msg};
 
 use crate::{
-    door::Reply,
-    error::{ErrorKind, FetchError},
+    door::Execution,
+    error::{Cause, ErrorKind, FetchError},
     live::{
         ssh::{
+            Command,
             frames::{self, Event, Frames},
             host::{Host, Waiting},
             session::{self, Session},
         },
         timed_out, too_large,
     },
+    reply::Reply,
 };
 
 /// Commands that the shell is given beyond the one that it works on, so that it never waits for the network.
@@ -48,20 +51,25 @@ pub(super) enum Stopped {
     Failed(FetchError),
 }
 
+/// The host took a command and ran no shell.
+#[derive(Debug, thiserror::Error)]
+#[error("no shell")]
+struct NoShell(#[source] Cause);
+
 /// Opens a shell and works until nothing waits any more. What could not be run is back in the queue.
-pub(super) async fn run(host: &Host, session: &Session, role: &Str) -> Result<(), Stopped> {
+pub(super) async fn run(host: &Host, session: &Session) -> Result<(), Stopped> {
     let place = session::place(&host.server);
     let channel = match tokio::time::timeout(OPEN_TIMEOUT, session.handle().channel_open_session()).await {
         Ok(Ok(channel)) => channel,
         Ok(Err(russh::Error::ChannelOpenFailure(_))) => return Err(Stopped::Refused),
         // The session broke: the caller makes another one; what waits is told only when that fails, too.
-        Ok(Err(why)) => return broken(host, &session::explain(&place, &why)),
+        Ok(Err(error)) => return broken(host, &session::explain(&place, error)),
         Err(_) => {
             session.close().await;
             return broken(host, &timed_out(&place, OPEN_TIMEOUT));
         }
     };
-    let execution = host.counters.executes(role);
+    let execution = Execution::Shared(host.next_shell());
     let nonce =
         frames::nonce().map_err(|why| Stopped::Failed(FetchError::new(ErrorKind::Setup, place.as_str(), why)))?;
     let (mut reader, writer) = channel.split();
@@ -79,7 +87,7 @@ pub(super) async fn run(host: &Host, session: &Session, role: &Str) -> Result<()
     };
     let outcome = match start(&writer, &nonce).await {
         Ok(()) => shell.work(&mut reader, &writer).await,
-        Err(why) => Err(session::explain(&shell.place, &why)),
+        Err(error) => Err(session::explain(&shell.place, error)),
     };
     // A channel that is not closed keeps its place on the server.
     if outcome.is_err() {
@@ -91,9 +99,9 @@ pub(super) async fn run(host: &Host, session: &Session, role: &Str) -> Result<()
 /// Counts a broken session against the first command, so that it is not tried for ever.
 fn broken(host: &Host, error: &FetchError) -> Result<(), Stopped> {
     match host.take() {
-        Some(first) if first.broken > 0 => first.answer(Err(error.clone())),
+        Some(first) if first.n_broken > 0 => first.answer(Err(error.clone()), Execution::None),
         Some(mut first) => {
-            first.broken += 1;
+            first.n_broken += 1;
             host.give_back(std::iter::once(first));
         }
         None => {}
@@ -132,7 +140,7 @@ impl Stream {
 
 struct Shell<'a> {
     host: &'a Host,
-    execution: u64,
+    execution: Execution,
     place: String,
     fed: VecDeque<(u64, Waiting)>,
     stdout: Stream,
@@ -153,7 +161,7 @@ impl Shell<'_> {
                 idle_since = Instant::now();
             }
             let until = match self.fed.front() {
-                Some((_, first)) => self.since + first.call.timeout + GRACE,
+                Some((_, first)) => self.since + first.command.timeout + GRACE,
                 None => idle_since + LINGER,
             };
             tokio::select! {
@@ -172,13 +180,13 @@ impl Shell<'_> {
                 },
                 () = tokio::time::sleep_until(until.into()) => match self.fed.pop_front() {
                     Some((_, first)) => {
-                        let error = timed_out(&first.call.place(), first.call.timeout);
-                        first.answer(Err(error.clone()));
+                        let error = timed_out(&first.command.place, first.command.timeout);
+                        first.answer(Err(error.clone()), self.execution);
                         return Err(error);
                     }
                     None => {
                         let ended = writer.eof().await;
-                        return ended.map_err(|why| session::explain(&self.place, &why));
+                        return ended.map_err(|error| session::explain(&self.place, error));
                     }
                 },
                 () = self.host.added.notified(), if self.fed.len() <= AHEAD => {}
@@ -193,19 +201,18 @@ impl Shell<'_> {
         while self.fed.len() <= AHEAD {
             let Some(next) = self.host.take() else { break };
             self.n_fed += 1;
-            match frames::line(self.n_fed, next.call.timeout, next.words()) {
+            match frames::line(self.n_fed, next.command.timeout, &next.command.words) {
                 Err(why) => {
-                    let place = next.call.place();
-                    next.answer(Err(FetchError::new(ErrorKind::Setup, place, why)));
+                    let error = FetchError::new(ErrorKind::Setup, next.command.place.as_str(), why);
+                    next.answer(Err(error), Execution::None);
                 }
                 Ok(line) => {
                     if self.fed.is_empty() {
                         self.since = Instant::now();
                     }
-                    self.host.counters.carries(self.execution, &next.call);
                     self.fed.push_back((self.n_fed, next));
                     let sent = writer.data_bytes(line.into_bytes()).await;
-                    sent.map_err(|why| session::explain(&self.place, &why))?;
+                    sent.map_err(|error| session::explain(&self.place, error))?;
                 }
             }
         }
@@ -235,22 +242,22 @@ impl Shell<'_> {
                 self.since = Instant::now();
                 continue;
             }
-            let Some((_, command)) = self.fed.pop_front_if(|(first, _)| *first == number) else { continue };
+            let Some((_, waiting)) = self.fed.pop_front_if(|(first, _)| *first == number) else { continue };
             let took = self.since.elapsed();
             self.since = Instant::now();
-            let place = command.call.place();
-            let max_bytes = command.call.max_bytes;
-            let timeout = command.call.timeout;
-            if (stdout.len() + stderr.len()) as u64 > max_bytes {
-                command.answer(Err(too_large(&place, max_bytes)));
+            let Command { place, max_bytes, timeout, .. } = &waiting.command;
+            let (max_bytes, timeout) = (*max_bytes, *timeout);
+            let reply = if (stdout.len() + stderr.len()) as u64 > max_bytes {
+                Err(too_large(place, max_bytes))
             } else if self.has_timeout
                 && (exit == TIMED_OUT || exit == KILLED && took + Duration::from_millis(100) >= timeout)
             {
-                command.answer(Err(timed_out(&place, timeout)));
+                Err(timed_out(place, timeout))
             } else {
                 let text = |bytes: &[u8]| Str::from(String::from_utf8_lossy(bytes).as_ref());
-                command.answer(Ok(Reply::Exec { exit, stdout: text(&stdout), stderr: text(&stderr) }));
-            }
+                Ok(Reply::Exec { exit, stdout: text(&stdout), stderr: text(&stderr) })
+            };
+            waiting.answer(reply, self.execution);
         }
     }
 
@@ -259,10 +266,10 @@ impl Shell<'_> {
         let of_ended = |stream: &Stream| stream.ended.front().map_or(0, |(.., output)| output.len());
         let n_bytes =
             self.stdout.frames.len() + self.stderr.frames.len() + of_ended(&self.stdout) + of_ended(&self.stderr);
-        match self.fed.pop_front_if(|(_, first)| n_bytes as u64 > first.call.max_bytes.saturating_add(1024)) {
+        match self.fed.pop_front_if(|(_, first)| n_bytes as u64 > first.command.max_bytes.saturating_add(1024)) {
             Some((_, first)) => {
-                let error = too_large(&first.call.place(), first.call.max_bytes);
-                first.answer(Err(error.clone()));
+                let error = too_large(&first.command.place, first.command.max_bytes);
+                first.answer(Err(error.clone()), self.execution);
                 Err(error)
             }
             None => Ok(()),
@@ -282,12 +289,12 @@ impl Shell<'_> {
             }
             _ => {
                 if let Some((_, mut first)) = self.fed.pop_front() {
-                    if first.broken > 0 {
-                        let why = if self.is_ready { error.why.clone() } else { format!("no shell: {}", error.why) };
-                        let place = first.call.place();
-                        first.answer(Err(FetchError::new(error.kind, place, why)));
+                    if first.n_broken > 0 {
+                        let cause = if self.is_ready { error.cause } else { Arc::new(NoShell(error.cause)) };
+                        let place = first.command.place.as_str().into();
+                        first.answer(Err(FetchError { kind: error.kind, place, cause }), self.execution);
                     } else {
-                        first.broken += 1;
+                        first.n_broken += 1;
                         self.fed.push_front((0, first));
                     }
                 }
