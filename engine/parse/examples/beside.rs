@@ -8,7 +8,9 @@ use calipso_parse::{BlockSpec, BlocksSpec, Conversion, LastColumn, LineOptions, 
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [name, file, runs] = arguments.as_slice() else { return Err("say which parser, which file and how often".into()) };
+    let [name, file, runs] = arguments.as_slice() else {
+        return Err("say which parser, which file and how often".into());
+    };
     let spec = match name.as_str() {
         "ip_address" => ParserSpec::Blocks(ip_address()),
         "brctl_show" => ParserSpec::Table(brctl_show()),

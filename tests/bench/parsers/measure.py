@@ -4,7 +4,7 @@
 usage: measure.py BINARY [INTERFACES]
 
 BINARY is the example `beside` of calipso-parse. The texts are the samples of engine/parse/tests/samples, repeated with new
-names until they tell of INTERFACES interfaces (1,000). Only the calls of the parsers are timed, the best of three; making
+names until they tell of INTERFACES interfaces (10,000). Only the calls of the parsers are timed, the best of three; making
 templates ready and bringing results into one shape is not.
 """
 
@@ -141,7 +141,7 @@ def ours(binary, name, text):
 
 
 def main():
-    binary, n_interfaces = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 1000
+    binary, n_interfaces = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 10_000
     print(f"{'text':16} {'bytes':>9} {'ours':>10} {'TextFSM':>10} {'TTP':>10}   TextFSM : ours   TTP : ours")
     for name, shaped in SHAPES.items():
         text = grown(name, n_interfaces)
