@@ -95,9 +95,11 @@ pub struct EvalError {
 /// The sorts of faults, by who has to act.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fault {
-    /// The spec: something is undefined or of the wrong type.
+    /// The spec: something is of the wrong type.
     #[default]
     Definite,
+    /// The spec: what stands in the range is undefined.
+    Undefined,
     /// The evaluation asks for too much work or too long a list.
     Limit,
     /// Nobody here: the evaluation touched the result of a step that failed before.
@@ -121,6 +123,13 @@ impl EvalError {
     #[must_use]
     pub fn is_failed(&self) -> bool {
         self.fault == Fault::Failed
+    }
+
+    /// Whether the whole expression is undefined: then the message has named it.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let source = self.source_text.as_deref().unwrap_or_default();
+        self.fault == Fault::Undefined && source.get(self.start..self.end) == Some(source.trim())
     }
 
     /// Whether the evaluation ran into a limit of work or size.

@@ -137,10 +137,8 @@ impl Run {
             self.spoiled = true;
         } else {
             let sentence = match &error.source_text {
-                // What is undefined is often all of it.
-                Some(source) if error.to_string().contains(&format!("`{}`", source.trim())) => error.to_string(),
-                Some(source) => format!("{error} in `{}`", source.trim()),
-                None => error.to_string(),
+                Some(source) if !error.is_whole() => format!("{error} in `{}`", source.trim()),
+                _ => error.to_string(),
             };
             self.fail(step, StepError::new(FailureKind::Expression, sentence));
         }
