@@ -1,23 +1,45 @@
 //! The door of a spec test: answers from the case, and notes what was asked.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
 use calipso_model::{Map, Secret, Str, Value};
 use calipso_transport::{
-    Call, Door, Entry, Exchange, HttpRoute, KnownHosts, Recording, Replay, RequestKey, Route, SqlServer, SshServer,
+    Call, Door, Entry, Exchange, ExecKey, HttpRoute, KnownHosts, Recording, Replay, RequestKey, Route, SqlServer,
+    SshServer,
 };
 
 /// A door that writes down what it was asked for. Secrets of a test stand in the test, so they are written down too.
 pub(super) struct Noting {
     inner: Replay,
     commands: Mutex<Vec<Vec<String>>>,
+    /// The words that really run, by host and words of the key, where no connection says them.
+    rewritten: Mutex<BTreeMap<(Str, Vec<String>), Vec<String>>>,
     sent: Mutex<Vec<Value>>,
 }
 
 impl Noting {
     pub(super) fn new(recording: Recording) -> Self {
-        Self { inner: Replay::new(recording).noting(), commands: Mutex::default(), sent: Mutex::default() }
+        Self {
+            inner: Replay::new(recording).noting(),
+            commands: Mutex::default(),
+            rewritten: Mutex::default(),
+            sent: Mutex::default(),
+        }
+    }
+
+    /// Notes what a command is rewritten to.
+    pub(super) fn note_words(&self, key: &ExecKey, words: &[String]) {
+        let mut rewritten = self.rewritten.lock().unwrap_or_else(PoisonError::into_inner);
+        rewritten.insert((key.host.clone(), key.words.clone()), words.to_vec());
+    }
+
+    fn words(&self, key: &ExecKey) -> Vec<String> {
+        let rewritten = self.rewritten.lock().unwrap_or_else(PoisonError::into_inner);
+        rewritten.get(&(key.host.clone(), key.words.clone())).unwrap_or(&key.words).clone()
     }
 
     /// The commands as the spec says them.
@@ -45,16 +67,20 @@ impl Noting {
 #[async_trait]
 impl Door for Noting {
     async fn exchange(&self, call: Call) -> Exchange {
+        let mut shown = shown(&call);
         if let RequestKey::Exec(key) = &call.key {
             self.commands.lock().unwrap_or_else(PoisonError::into_inner).push(key.words.clone());
+            if call.means.is_none() {
+                shown.insert("words", list(&self.words(key)));
+            }
         }
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(shown(&call));
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(Value::Map(shown));
         self.inner.exchange(call).await
     }
 }
 
 /// A call in the words of a test's `sent`: its key, and how it would be sent where a connection says that.
-fn shown(call: &Call) -> Value {
+fn shown(call: &Call) -> Map {
     let mut map = Map::new();
     map.insert("via", call.role.clone());
     match &call.key {
@@ -62,6 +88,7 @@ fn shown(call: &Call) -> Value {
             map.insert(key.method.to_lowercase(), key.path.split('?').next().unwrap_or_default());
             map.insert("query", pairs(key.query.iter().map(|(name, value)| (name.as_str(), value.as_str()))));
             map.insert("target", pairs(key.target.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))));
+            map.insert("body", key.body.clone().unwrap_or_default());
         }
         RequestKey::Sql(key) => {
             map.insert("sql", key.normal_text());
@@ -77,11 +104,15 @@ fn shown(call: &Call) -> Value {
         Some(Route::Http(route)) => http_route(&mut map, route),
         Some(Route::Sql(server)) => sql_server(&mut map, server),
         Some(Route::Ssh(route)) => {
-            map.insert("words", Value::list(route.words.iter().map(|word| Value::text(word)).collect()));
+            map.insert("words", list(&route.words));
             ssh_server(&mut map, &route.server);
         }
     }
-    Value::Map(map)
+    map
+}
+
+fn list(words: &[String]) -> Value {
+    Value::list(words.iter().map(|word| Value::text(word)).collect())
 }
 
 fn http_route(map: &mut Map, route: &HttpRoute) {

@@ -177,7 +177,7 @@ async fn fetcher(bench: &Bench<'_>, stand: &Stand, name: &Str, case: &TestCase) 
     }
     let mut given = given(&stand.ids, case)?;
     let known = known(&given);
-    let world = OpenWorld(stand.context(bench, Stage::Work));
+    let world = OpenWorld::new(stand.context(bench, Stage::Work), Arc::clone(&stand.door));
     let asking = Asking {
         fetcher,
         settings: &settings,
@@ -335,7 +335,7 @@ async fn distribution(bench: &Bench<'_>, stand: &Stand, name: &Str, case: &TestC
     if case.environment.distribution != *name {
         return Err(format!("the environment of the case is no {name}"));
     }
-    let world = OpenWorld(stand.context(bench, Stage::Work));
+    let world = OpenWorld::new(stand.context(bench, Stage::Work), Arc::clone(&stand.door));
     let words_of = |text: &str| {
         let words = Words::parse(text, &Layout::default()).map_err(|errors| {
             errors.first().map_or_else(|| "not a command".to_owned(), |error| error.message.clone())

@@ -1,22 +1,33 @@
 //! The world of fetchers in spec tests: what a step asks is answered as it is asked, without any connection.
 
+use std::sync::Arc;
+
 use calipso_expr::{EvalError, Fuel};
-use calipso_model::Str;
-use calipso_transport::{Call, HttpKey, RequestKey, SqlKey};
+use calipso_model::{Map, Str};
+use calipso_transport::{Call, ExecKey, HttpKey, RequestKey, SqlKey};
 use futures::future::{BoxFuture, FutureExt};
 
 use crate::{
     answer::{Asked, FailureKind, Outcome, StepError},
     connection::{Prepared, RunContext, items_of, query_pairs, texts},
+    spec_test::door::Noting,
     world::{HttpAsk, RunAsk, SqlAsk, World},
 };
 
 /// No login, no pages, no limits.
-pub(super) struct OpenWorld(pub(super) RunContext);
+pub(super) struct OpenWorld {
+    context: RunContext,
+    door: Arc<Noting>,
+}
 
 impl OpenWorld {
+    /// A world that the door answers.
+    pub(super) fn new(context: RunContext, door: Arc<Noting>) -> Self {
+        Self { context, door }
+    }
+
     fn call(&self, role: &Str, key: RequestKey, attempt: u32) -> Call {
-        Call { role: role.clone(), stage: self.0.stage, attempt, key, means: None }
+        Call { role: role.clone(), stage: self.context.stage, attempt, key, means: None }
     }
 
     async fn ask_http(&self, ask: HttpAsk<'_>) -> Asked {
@@ -32,7 +43,7 @@ impl OpenWorld {
             body: ask.body.clone(),
         };
         let call = self.call(&ask.step.via, RequestKey::Http(key), ask.attempt);
-        let (asked, _) = self.0.receive(call, &ask, u64::MAX).await;
+        let (asked, _) = self.context.receive(call, &ask, u64::MAX).await;
         let Asked { outcome: Outcome::Answer(body), answer } = asked else { return asked };
         let outcome = match items_of(&body, ask.step.items.as_deref()) {
             Ok(items) => Outcome::Answer(items),
@@ -46,7 +57,7 @@ impl OpenWorld {
         let identifiers = ask.text.identifiers().into_iter().map(|(name, ..)| (name.clone(), name)).collect();
         let (text, params) = ask.text.eval(ask.frame, &mut Fuel::default(), &identifiers)?;
         let call = self.call(ask.via, RequestKey::Sql(SqlKey { text, params }), ask.attempt);
-        Ok(self.0.receive_rows(call).await)
+        Ok(self.context.receive_rows(call).await)
     }
 }
 
@@ -61,8 +72,12 @@ impl World for OpenWorld {
 
     fn run<'a>(&'a self, ask: RunAsk<'a>) -> BoxFuture<'a, Asked> {
         async move {
-            let call = |key| self.call(&ask.step.via, RequestKey::Exec(key), ask.attempt);
-            self.0.run_command(&ask, u64::MAX, |_, _, key| Ok(Prepared { call: call(key), wrapper: None })).await
+            let prepare = |_: &Map, words: &[String], key: ExecKey| {
+                self.door.note_words(&key, words);
+                let call = self.call(&ask.step.via, RequestKey::Exec(key), ask.attempt);
+                Ok(Prepared { call, wrapper: None })
+            };
+            self.context.run_command(&ask, u64::MAX, prepare).await
         }
         .boxed()
     }
