@@ -1,9 +1,9 @@
-//! What asking the world came to: an answer, a negative answer, or no answer.
+//! The outcomes of asking the world: an answer, a negative answer, or no answer.
 
 use calipso_model::{Map, Str, Value, chain};
 use calipso_transport::{ErrorKind, FetchError};
 
-/// Why a step found nothing out, by who can act.
+/// The kinds of failures of a step, by who can act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FailureKind {
     /// Somebody was asked and gave no answer.
@@ -26,7 +26,7 @@ pub enum FailureKind {
     Expression,
     /// An attribute is not of its declared type.
     Attribute,
-    /// An object got no id or no place.
+    /// An object has no id or no parent.
     Identity,
     /// One id was found twice with different attributes.
     Duplicate,
@@ -100,7 +100,12 @@ impl StepError {
         Self { kind: kind.into(), host: None, sentence: sentence.into() }
     }
 
-    /// The same of a host that was asked.
+    /// The configuration of a connection cannot be used.
+    pub(crate) fn setup(sentence: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Setup, sentence)
+    }
+
+    /// The same, with the host that was asked.
     pub(crate) fn at_host(self, host: &str) -> Self {
         Self { host: Some(host.into()), ..self }
     }
@@ -108,7 +113,7 @@ impl StepError {
 
 impl From<FetchError> for StepError {
     fn from(error: FetchError) -> Self {
-        Self { kind: error.kind.into(), sentence: chain(&error), host: Some(error.place) }
+        Self { kind: error.kind.into(), sentence: chain(&error), host: Some(error.endpoint) }
     }
 }
 
@@ -147,14 +152,14 @@ impl Asked {
 /// Texts and values are those of the reply itself: cloning shares them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Answer {
-    /// What was made of the content; null where nothing was.
+    /// The parsed content; null where it was not parsed.
     pub(crate) body: Value,
     /// RFC 3339.
     pub(crate) received_at: Option<Str>,
     pub(crate) details: Details,
 }
 
-/// What only replies of one kind have.
+/// The parts that only replies of one protocol have.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Details {
     /// Nothing: rows, or no reply.
@@ -206,13 +211,13 @@ impl Answer {
 }
 
 /// What an HTTP status means: nothing where it is accepted.
-pub(crate) fn judge_status(status: u16, accepted: &[u16], place: &str) -> Option<Outcome> {
+pub(crate) fn judge_status(status: u16, accepted: &[u16], endpoint: &str) -> Option<Outcome> {
     let is_accepted = if accepted.is_empty() { (200..300).contains(&status) } else { accepted.contains(&status) };
     if is_accepted {
         return None;
     }
     let error = |kind: FailureKind, predicate: &str| {
-        StepError::new(kind, format!("{place} {predicate} (status {status})")).at_host(place)
+        StepError::new(kind, format!("{endpoint} {predicate} (status {status})")).at_host(endpoint)
     };
     let nothing = |kind: ErrorKind, predicate: &str| Some(Outcome::NoAnswer(error(kind.into(), predicate)));
     match status {

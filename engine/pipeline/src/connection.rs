@@ -1,4 +1,4 @@
-//! The ways to an environment's sources: forms filled in, sessions opened once, requests made of steps.
+//! The connections of an environment: forms filled in, sessions opened once, requests made from steps.
 
 mod basic;
 mod command;
@@ -6,6 +6,7 @@ mod context;
 mod database;
 mod fields;
 mod http;
+mod in_session;
 mod login;
 mod pages;
 mod received;
@@ -44,20 +45,20 @@ pub(crate) use self::{
     rules::{rewrite, rule_for},
 };
 
-/// Where references to secrets lead.
+/// Resolves references to secrets.
 pub trait SecretSource: Send + Sync {
     /// The secret behind a reference such as `env:NAME` or `file:PATH`, or in a sealed text (`sealed:…`), which opens only in
     /// the place that it was sealed for.
     ///
     /// # Errors
-    /// A sentence that says what is missing, without any secret.
+    /// What is missing, as a sentence without any secret.
     fn resolve(&self, reference: &str, place: &Place) -> Result<Secret, String>;
 
-    /// The file of good host keys where a connection names none.
+    /// The file of trusted host keys where a connection names none.
     fn known_hosts(&self) -> PathBuf;
 }
 
-/// For replays: every reference leads to the same harmless text.
+/// For replays: every reference resolves to the same harmless text.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoSecrets;
 
@@ -71,7 +72,7 @@ impl SecretSource for NoSecrets {
     }
 }
 
-/// Who answers a run, and when and what for it asks.
+/// What a run needs besides its plan and its secrets to make requests.
 pub(crate) struct Asker {
     pub(crate) door: Arc<dyn Door>,
     /// Learns every secret that is met.
@@ -97,7 +98,7 @@ pub(crate) struct Access {
     pub(crate) spec: Arc<Connection>,
     config: Result<Map, Vec<ConfigProblem>>,
     budget: Arc<Budget>,
-    /// By what the login depends on.
+    /// One for each target, or a single one under the empty name where the login does not depend on the target.
     sessions: Mutex<BTreeMap<String, session::SessionCell>>,
 }
 
@@ -116,7 +117,7 @@ impl Access {
         self.config.as_ref().map_err(|problems| {
             let sentences: Vec<&str> = problems.iter().map(|problem| problem.sentence.as_str()).collect();
             let sentence = format!("the connection of the role {} cannot be used: {}", self.role, sentences.join("; "));
-            StepError::new(ErrorKind::Setup, sentence)
+            StepError::setup(sentence)
         })
     }
 
@@ -135,7 +136,7 @@ impl Access {
         }
     }
 
-    /// How much memory the values of all pages of a list may take together.
+    /// How much memory the values of all pages of a list may take together, in bytes.
     pub(crate) fn max_list_memory(&self) -> u64 {
         self.spec.limits.max_bytes.saturating_mul(16).max(MIN_MEMORY)
     }
@@ -155,20 +156,27 @@ impl Access {
     }
 }
 
-/// Values of small answers are not worth counting.
+/// Small answers may always take this much memory.
+///
+/// # Units
+/// Bytes.
 const MIN_MEMORY: u64 = 1 << 20;
 
-/// How much memory the values of one answer may take: with its text it takes no more than four times the limit.
+/// How much memory the values of one answer may take: three times the limit, so that with its text it takes at most four times
+/// as much.
+///
+/// # Units
+/// Bytes.
 pub(crate) fn max_memory(max_bytes: u64) -> u64 {
     max_bytes.saturating_mul(3).max(MIN_MEMORY)
 }
 
 /// An answer, or a list of many pages, whose values would take more memory than the limit allows.
-pub(crate) fn too_many_values(place: &str, allowed: u64, max_bytes: u64) -> StepError {
+pub(crate) fn too_many_values(endpoint: &str, allowed: u64, max_bytes: u64) -> StepError {
     let sentence = format!(
-        "{place} sent too much: its values would take more than the {allowed} bytes of memory that a `max_bytes` of {max_bytes} allows; the connection's limit `max_bytes` can be raised"
+        "{endpoint} sent too much: its values would take more than the {allowed} bytes of memory that a `max_bytes` of {max_bytes} allows; the connection's limit `max_bytes` can be raised"
     );
-    StepError::new(ErrorKind::TooLarge, sentence).at_host(place)
+    StepError::new(ErrorKind::TooLarge, sentence).at_host(endpoint)
 }
 
 impl Sessions {
@@ -203,7 +211,7 @@ impl Sessions {
     pub(crate) fn access(&self, role: &str) -> Result<&Access, StepError> {
         self.accesses.get(role).ok_or_else(|| {
             let sentence = format!("the environment has no connection for the role {role}");
-            StepError::new(ErrorKind::Setup, sentence)
+            StepError::setup(sentence)
         })
     }
 }

@@ -26,7 +26,7 @@ pub struct TestLine {
     pub name: Str,
     /// Whether it worked.
     pub ok: bool,
-    /// What went wrong and what to do, or that it worked.
+    /// That it worked, or what failed and what to do.
     pub sentence: String,
     /// Which kind of failure, where one is known.
     pub kind: Option<FailureKind>,

@@ -1,4 +1,4 @@
-//! What steps ask of the world, and how it is told to them.
+//! The interface between steps and the world that they ask.
 
 use std::{sync::atomic::AtomicU64, time::Duration};
 

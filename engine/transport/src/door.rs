@@ -55,11 +55,11 @@ pub struct Call {
 impl Call {
     /// Who is asked, for messages: the role and the host, never a secret.
     #[must_use]
-    pub fn place(&self) -> String {
-        let endpoint = self.means.as_ref().and_then(Means::endpoint);
-        match (&self.key, endpoint) {
+    pub fn endpoint(&self) -> String {
+        let address = self.means.as_ref().and_then(Means::address);
+        match (&self.key, address) {
             (RequestKey::Exec(key), _) => format!("{} ({})", key.host, self.role),
-            (_, Some(endpoint)) => format!("{} ({endpoint})", self.role),
+            (_, Some(address)) => format!("{} ({address})", self.role),
             (_, None) => self.role.to_string(),
         }
     }

@@ -1,4 +1,4 @@
-//! Why there is no answer, told to the operator who can change that.
+//! Why there is no answer, for the operator who can change that.
 
 use std::{error::Error, fmt, sync::Arc};
 
@@ -14,7 +14,7 @@ pub struct FetchError {
     /// What went wrong.
     pub kind: ErrorKind,
     /// Who was asked: role and host.
-    pub place: Str,
+    pub endpoint: Str,
     /// What it comes from.
     pub cause: Cause,
 }
@@ -26,8 +26,8 @@ pub type Cause = Arc<dyn Error + Send + Sync>;
 impl FetchError {
     /// Makes an error.
     #[must_use]
-    pub fn new(kind: ErrorKind, place: impl Into<Str>, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { kind, place: place.into(), cause: cause.into().into() }
+    pub fn new(kind: ErrorKind, endpoint: impl Into<Str>, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind, endpoint: endpoint.into(), cause: cause.into().into() }
     }
 
     /// The causes as one sentence.
@@ -39,7 +39,7 @@ impl FetchError {
 
 impl fmt::Display for FetchError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{} {}", self.place, self.kind.predicate())
+        write!(out, "{} {}", self.endpoint, self.kind.predicate())
     }
 }
 

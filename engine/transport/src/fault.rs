@@ -12,7 +12,7 @@ use crate::{
     reply::Reply,
 };
 
-/// What can go wrong with an answer.
+/// A fault of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// It never comes.
@@ -50,7 +50,7 @@ impl Fault {
     ];
 
     fn apply(self, call: &Call, reply: Result<Reply, FetchError>) -> Result<Reply, FetchError> {
-        let fail = |kind, why: &str| Err(FetchError::new(kind, call.place(), format!("{why} (injected)")));
+        let fail = |kind, why: &str| Err(FetchError::new(kind, call.endpoint(), format!("{why} (injected)")));
         let is_http = matches!(call.key, RequestKey::Http(_));
         match self {
             Self::Timeout => fail(ErrorKind::Timeout, "no answer"),
@@ -100,7 +100,7 @@ pub struct Faulty<D> {
 }
 
 impl<D: Door> Faulty<D> {
-    /// Wraps a door; `pick` says for each call what goes wrong with it, if anything.
+    /// Wraps a door; `pick` chooses the fault of each call, if any.
     #[must_use]
     pub fn new(inner: D, pick: impl Fn(&Call) -> Option<Fault> + Send + Sync + 'static) -> Self {
         Self { inner, pick: Box::new(pick) }

@@ -46,7 +46,7 @@ pub struct SqlKey {
 pub struct ExecKey {
     /// Name of the host.
     pub host: Str,
-    /// The words as the fetcher says them, before rewriting and wrapping.
+    /// The words as the fetcher has them, before rewriting and wrapping.
     pub words: Vec<String>,
 }
 

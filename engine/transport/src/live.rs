@@ -40,8 +40,8 @@ impl Live {
         Self::with_sockets(true)
     }
 
-    /// The same; `sockets` says whether socket files of this machine may be asked. A server whose users write URLs must not
-    /// let them reach whatever listens beside it.
+    /// The same; `sockets`: whether socket files of this machine may be opened. A server whose users write URLs must not let
+    /// them reach the other services of its machine.
     #[must_use]
     pub fn with_sockets(sockets: bool) -> Self {
         // Another part of the program may have installed a provider before; any one will do.
@@ -81,26 +81,26 @@ impl Door for Live {
 
 impl Live {
     async fn make(&self, call: Call) -> (Result<Reply, FetchError>, Execution) {
-        let place = call.place();
+        let endpoint = call.endpoint();
         let Some(means) = call.means else {
             let why = "the call does not say how to reach a server";
-            return (Err(FetchError::new(ErrorKind::Setup, place, why)), Execution::None);
+            return (Err(FetchError::new(ErrorKind::Setup, endpoint, why)), Execution::None);
         };
         match (&call.key, &means.route) {
             (RequestKey::Http(key), Route::Http(route)) => {
                 let _permit = means.budget.acquire().await;
-                (within(&place, &means, self.http.ask(&place, key, route, means.max_bytes)).await, Execution::Own)
+                (within(&endpoint, &means, self.http.ask(&endpoint, key, route, means.max_bytes)).await, Execution::Own)
             }
             (RequestKey::Sql(key), Route::Sql(server)) => {
                 let _permit = means.budget.acquire().await;
-                (within(&place, &means, self.sql.ask(&place, key, server, &means)).await, Execution::Own)
+                (within(&endpoint, &means, self.sql.ask(&endpoint, key, server, &means)).await, Execution::Own)
             }
             (RequestKey::Exec(_), Route::Ssh(route)) => {
-                self.ssh.ask(ssh::Command::new(place, call.attempt, route, &means)).await
+                self.ssh.ask(ssh::Command::new(endpoint, call.attempt, route, &means)).await
             }
             _ => {
                 let why = "what is asked and the server that is asked speak different protocols";
-                (Err(FetchError::new(ErrorKind::Setup, place, why)), Execution::None)
+                (Err(FetchError::new(ErrorKind::Setup, endpoint, why)), Execution::None)
             }
         }
     }
@@ -108,19 +108,19 @@ impl Live {
 
 /// Gives up when the time of the call is over.
 async fn within(
-    place: &str,
+    endpoint: &str,
     means: &Means,
     work: impl Future<Output = Result<Reply, FetchError>>,
 ) -> Result<Reply, FetchError> {
-    tokio::time::timeout(means.timeout, work).await.unwrap_or_else(|_| Err(timed_out(place, means.timeout)))
+    tokio::time::timeout(means.timeout, work).await.unwrap_or_else(|_| Err(timed_out(endpoint, means.timeout)))
 }
 
-fn timed_out(place: &str, timeout: Duration) -> FetchError {
+fn timed_out(endpoint: &str, timeout: Duration) -> FetchError {
     let why = format!("no answer within {} s", timeout.as_secs_f64());
-    FetchError::new(ErrorKind::Timeout, place, why)
+    FetchError::new(ErrorKind::Timeout, endpoint, why)
 }
 
-fn too_large(place: &str, max_bytes: u64) -> FetchError {
+fn too_large(endpoint: &str, max_bytes: u64) -> FetchError {
     let why = format!("more than {max_bytes} bytes; the connection's limit `max_bytes` can be raised");
-    FetchError::new(ErrorKind::TooLarge, place, why)
+    FetchError::new(ErrorKind::TooLarge, endpoint, why)
 }

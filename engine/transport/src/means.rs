@@ -21,7 +21,7 @@ pub struct Means {
 
 impl Means {
     /// The server, for messages; none where the URL cannot be read. Never a secret.
-    pub(crate) fn endpoint(&self) -> Option<String> {
+    pub(crate) fn address(&self) -> Option<String> {
         match &self.route {
             Route::Http(HttpRoute { socket: Some(socket), .. }) => Some(format!("unix:{}", socket.display())),
             Route::Http(http) => origin(http.url.reveal()),

@@ -1,4 +1,4 @@
-//! A door that asks equal questions once.
+//! A door that makes equal calls once.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -16,32 +16,35 @@ use crate::{
 
 type Pending = Shared<BoxFuture<'static, Exchange>>;
 
-/// Answers of this many bytes together are kept; then the oldest are forgotten.
+/// How much the replies that are kept may be together; then the oldest are dropped.
+///
+/// # Units
+/// Bytes.
 const KEPT_BYTES: u64 = 64 << 20;
 
-/// Asks the door inside once for each role, stage, logical request and attempt; everyone else gets the same answer.
+/// Makes equal calls (of the same role, stage, attempt and key) once; the others get the same reply.
 ///
 /// # Shape
-/// Make one for each scan. Failures are shared as well; who wants to try again counts `attempt` up. Memory is bounded: in a cloud
-/// whose answers are more than 64 MiB, a request that comes again long after the first is sent again.
+/// Make one for each scan. Failures are shared as well; to try again, raise `attempt`. Memory is bounded: when the replies are
+/// more than 64 MiB, a call that is repeated long after the first is made again.
 pub struct Once<D> {
     inner: Arc<D>,
     asked: Mutex<Asked>,
     kept_bytes: u64,
 }
 
-/// What was asked.
+/// The calls made so far.
 #[derive(Default)]
 struct Asked {
     pending: BTreeMap<CallId, Pending>,
-    /// Requests that were answered, and the sizes of the answers; the oldest first.
+    /// Calls that were answered, and the sizes of the replies in bytes; the oldest first.
     answered: VecDeque<(CallId, u64)>,
     bytes: u64,
 }
 
 impl Asked {
-    /// Notes that there is an answer, and forgets the oldest ones while there are too many. One that would push most others out
-    /// is not kept itself.
+    /// Keeps a reply, and drops the oldest ones while they are too large together. One that would push most others out is not
+    /// kept itself.
     fn answered(&mut self, id: CallId, size: u64, kept_bytes: u64) {
         if size > kept_bytes / 4 {
             self.pending.remove(&id);
@@ -64,7 +67,7 @@ impl<D: Door + 'static> Once<D> {
         Self::keeping(inner, KEPT_BYTES)
     }
 
-    /// Wraps a door, and keeps answers of so many bytes.
+    /// Wraps a door; keeps replies of at most `kept_bytes` bytes together.
     #[must_use]
     pub fn keeping(inner: D, kept_bytes: u64) -> Self {
         Self { inner: Arc::new(inner), asked: Mutex::default(), kept_bytes }

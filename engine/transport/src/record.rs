@@ -1,4 +1,4 @@
-//! A door that writes down what passes through it, without secrets.
+//! A door that records the calls that pass through it, without secrets.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +18,7 @@ use crate::{
     scrub::Scrubber,
 };
 
-/// What a recording says of itself.
+/// What a recording tells about itself.
 #[derive(Clone, Debug, Default)]
 pub struct Meta {
     /// Name and version of the program.
@@ -43,15 +43,15 @@ pub enum RecordError {
     Write {
         /// The directory.
         dir: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// No secret is known, so nothing could be scrubbed.
+    /// No secret was registered, so nothing shows that scrubbing works.
     #[error(
         "no recording is written, because no login used a secret: nothing shows that scrubbing would work; where no interface needs a login, say so (`--no-secrets`)"
     )]
     NoSecret,
-    /// A secret was found in what was about to be written.
+    /// A secret is left in the text to be written.
     #[error("no recording is written, because a secret was still found in {file} after scrubbing")]
     SecretLeft {
         /// The file of the recording.
@@ -62,8 +62,8 @@ pub enum RecordError {
 /// Passes calls on and records them.
 ///
 /// # Shape
-/// Nothing is on disk before [`Recorder::finish`]. What was asked for a login is scrubbed only then, because its
-/// answer holds secrets that are registered after it came.
+/// Nothing is on disk before [`Recorder::finish`]. The calls of logins are scrubbed only then, because their replies hold secrets
+/// that are registered later.
 pub struct Recorder<D> {
     inner: D,
     dir: PathBuf,
@@ -90,7 +90,7 @@ impl<D: Door> Recorder<D> {
         Ok(Self { inner, dir: dir.to_owned(), meta, scrubber, has_secrets: true, kept: Mutex::default() })
     }
 
-    /// The same where somebody said that nothing in it is secret. Secrets that are known are scrubbed all the same.
+    /// The same for interfaces without any secret. Secrets that are registered nevertheless are scrubbed.
     #[must_use]
     pub fn without_secrets(self) -> Self {
         Self { has_secrets: false, ..self }

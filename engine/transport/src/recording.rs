@@ -18,7 +18,7 @@ use crate::{
 };
 
 pub(crate) use line::{FORMAT, write_line};
-pub(crate) use matching::{Found, STARS, tell};
+pub(crate) use matching::{Found, STARS, describe};
 
 /// Why a recording cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +28,7 @@ pub enum RecordingError {
     Read {
         /// The file or folder.
         file: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// An entry is not of the form.
@@ -87,7 +87,7 @@ pub enum EntryKey {
     Exec {
         /// The host that it ran on.
         host: Option<Str>,
-        /// The words as the fetcher says them.
+        /// The words as the fetcher has them.
         words: Vec<String>,
     },
 }
@@ -121,7 +121,7 @@ impl Recording {
     /// Reads the `answers` of a spec test: a map with the lists `commands`, `http` and `sql`.
     ///
     /// # Errors
-    /// An entry is not of the form; the place is the path of keys below `answers`.
+    /// An entry is not of the form; the location is the path of keys below `answers`.
     pub fn from_answers(answers: &Value) -> Result<Self, RecordingError> {
         inline::read(answers)
     }
@@ -140,7 +140,7 @@ impl Recording {
         }
     }
 
-    /// What the recording says of itself; empty for inline answers.
+    /// What the recording tells about itself; empty for inline answers.
     #[must_use]
     pub fn meta(&self) -> &Map {
         &self.meta

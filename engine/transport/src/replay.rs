@@ -15,10 +15,10 @@ use async_trait::async_trait;
 use crate::{
     door::{Call, Door, Exchange, Execution},
     error::{ErrorKind, FetchError},
-    recording::{Found, Recording, tell},
+    recording::{Found, Recording, describe},
 };
 
-/// Answers from a recording, by logical keys only: whatever needs credentials is ignored.
+/// Answers from a recording, by keys only: the means of a call are ignored.
 ///
 /// # Shape
 /// An answer depends on the call alone (its key and attempt), never on what was asked before.
@@ -26,7 +26,7 @@ pub struct Replay {
     recording: Recording,
     seed: Option<u64>,
     asked: AtomicU64,
-    /// Numbers of the entries that answered a call, where that is noted.
+    /// Numbers of the entries that answered a call, where they are remembered.
     used: Option<Mutex<BTreeSet<usize>>>,
 }
 
@@ -37,21 +37,21 @@ impl Replay {
         Self { recording, seed: None, asked: AtomicU64::new(0), used: None }
     }
 
-    /// Lets other tasks go first before it answers, more or fewer as the seed will have it.
+    /// Lets other tasks run before it answers; the seed decides how many times.
     #[must_use]
     pub fn shuffled(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// Notes which entries answer calls.
+    /// Remembers which entries answered a call.
     #[must_use]
     pub fn noting(mut self) -> Self {
         self.used = Some(Mutex::default());
         self
     }
 
-    /// The numbers, in recorded order, of the entries that answered no call; nothing unless it is noted.
+    /// The numbers, in recorded order, of the entries that answered no call; empty without [`Replay::noting`].
     #[must_use]
     pub fn unused(&self) -> Vec<usize> {
         let Some(used) = &self.used else { return Vec::new() };
@@ -86,7 +86,7 @@ impl Door for Replay {
                 }
                 let reply = match &entry.outcome {
                     Ok(reply) => Ok(reply.clone()),
-                    Err((kind, why)) => Err(FetchError::new(*kind, call.place(), why.as_str())),
+                    Err((kind, why)) => Err(FetchError::new(*kind, call.endpoint(), why.as_str())),
                 };
                 Exchange {
                     reply,
@@ -97,8 +97,8 @@ impl Door for Replay {
             }
             Found::Nothing { nearest } => {
                 let nearest = nearest.map(|nearest| format!("; the most similar one is {nearest}")).unwrap_or_default();
-                let why = format!("{}{nearest}; record again, or add the answer by hand", tell(&call.key));
-                let reply = Err(FetchError::new(ErrorKind::NotRecorded, call.place(), why));
+                let why = format!("{}{nearest}; record again, or add the answer by hand", describe(&call.key));
+                let reply = Err(FetchError::new(ErrorKind::NotRecorded, call.endpoint(), why));
                 Exchange { execution: Execution::None, ..Exchange::from(reply) }
             }
         }

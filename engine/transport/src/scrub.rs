@@ -18,7 +18,7 @@ use crate::{
     reply::Reply,
 };
 
-/// A secret shorter than this cannot be told from ordinary text; it is hidden only where a name says what it is.
+/// A secret shorter than this cannot be distinguished from ordinary text; it is hidden only after a name that says what it is.
 const SHORTEST: usize = 3;
 
 /// Knows secrets and replaces them by `***`.

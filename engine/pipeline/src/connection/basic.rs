@@ -1,10 +1,10 @@
-//! HTTP Basic logins, and what else a request carries besides its JSON.
+//! HTTP Basic logins, form bodies and certificates of requests.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use calipso_expr::{EvalError, Frame, Fuel, Tree};
 use calipso_model::{Map, Secret, Str, Value};
 use calipso_spec::checked::Basic;
-use calipso_transport::{ClientCertificate, ErrorKind, Tls};
+use calipso_transport::{ClientCertificate, Tls};
 
 use crate::{
     answer::StepError,
@@ -12,7 +12,7 @@ use crate::{
     step::fault,
 };
 
-/// What the header `Authorization` holds for an account.
+/// The value of the header `Authorization` for an account.
 ///
 /// # Errors
 /// One of the two is no text, or the account's name has a colon.
@@ -38,10 +38,10 @@ pub(super) fn unencoded(name: &str, value: &str) -> Option<StepError> {
     }
     let sentence =
         format!("the header {name} is a Basic login that is not encoded; write `basic: {{user: …, password: …}}`");
-    Some(StepError::new(ErrorKind::Setup, sentence))
+    Some(StepError::setup(sentence))
 }
 
-/// A body as a form.
+/// A body in the form of `application/x-www-form-urlencoded`.
 pub(super) fn form(body: &Value) -> Result<String, StepError> {
     let pairs = query_pairs(body.as_map().unwrap_or(&Map::new()))?;
     Ok(url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish())
@@ -60,7 +60,7 @@ pub(super) fn tls(access: &Access, frame: &Frame) -> Result<Tls, StepError> {
         (certificates, _) => {
             let missing = if certificates.is_some() { "private_key" } else { "certificates" };
             let sentence = format!("a client certificate of {} needs both parts: `{missing}` is missing", access.role);
-            return Err(StepError::new(ErrorKind::Setup, sentence).at_host(&access.role));
+            return Err(StepError::setup(sentence).at_host(&access.role));
         }
     };
     Ok(Tls { ca: text(value("ca")), verify: value("verify_tls") != Value::Bool(false), client })

@@ -33,7 +33,7 @@ struct HostOf {
     object: Map,
 }
 
-/// What one command came to.
+/// The outcome of one command.
 enum Part {
     Output(Output),
     /// Its refusal was declared to mean "none here".
@@ -41,7 +41,7 @@ enum Part {
     Failed(Asked),
 }
 
-/// What one command gave.
+/// The output of one command.
 struct Output {
     exit: i32,
     stdout: Str,
@@ -49,8 +49,8 @@ struct Output {
 }
 
 impl RunContext {
-    /// Runs what the distribution makes of a command, and joins the outputs. `prepare` makes a call of the host's object, the
-    /// words that run and the key of the call.
+    /// Runs the commands into which the distribution rewrites a command, and joins their outputs. `prepare` makes a call from the
+    /// host's object, the words that run and the key of the call.
     pub(crate) async fn run_command(
         &self,
         ask: &RunAsk<'_>,
@@ -175,12 +175,12 @@ fn host_of(ask: &RunAsk<'_>) -> Result<HostOf, StepError> {
     let object = match &ask.host {
         Some(Value::Map(host)) => host.clone(),
         Some(Value::Str(name)) => Map::from_pairs(vec![("name".into(), Value::Str(name.clone()))]),
-        _ => return Err(StepError::new(ErrorKind::Setup, "the step names no host to run its command on")),
+        _ => return Err(StepError::setup("the step names no host to run its command on")),
     };
     let name = ["name", "host", "id"].iter().find_map(|key| object.text(key).filter(|name| !name.is_empty())).cloned();
     match name {
         Some(name) => Ok(HostOf { name, object }),
-        None => Err(StepError::new(ErrorKind::Setup, "the host to run a command on has no name")),
+        None => Err(StepError::setup("the host to run a command on has no name")),
     }
 }
 

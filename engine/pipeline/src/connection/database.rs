@@ -54,9 +54,9 @@ impl Sessions {
 }
 
 impl RunContext {
-    /// Makes a call to a database, and says what its reply comes to.
+    /// Makes a call to a database and judges its reply.
     pub(crate) async fn receive_rows(&self, call: Call) -> Asked {
-        let place = call.place();
+        let endpoint = call.endpoint();
         match self.door.ask(call).await {
             Ok(Reply::Rows(rows)) => {
                 let rows = Value::list(rows.into_iter().map(Value::Map).collect());
@@ -65,8 +65,8 @@ impl RunContext {
                 Asked { outcome: Outcome::Answer(rows), answer }
             }
             Ok(_) => {
-                let sentence = format!("{place} gave something other than rows");
-                Asked::nothing(StepError::new(ErrorKind::Protocol, sentence).at_host(&place))
+                let sentence = format!("{endpoint} gave something other than rows");
+                Asked::nothing(StepError::new(ErrorKind::Protocol, sentence).at_host(&endpoint))
             }
             Err(error) => Asked::nothing(error.into()),
         }
@@ -82,11 +82,11 @@ fn identifiers(access: &Access, frame: &Frame) -> Result<BTreeMap<Str, Str>, Ste
             }
             Ok(other) => {
                 let sentence = format!("the identifier {name} of {} is {}", access.role, other.kind());
-                return Err(StepError::new(ErrorKind::Setup, sentence));
+                return Err(StepError::setup(sentence));
             }
             Err(error) => {
                 let sentence = format!("the identifier {name} of {} has no value: {error}", access.role);
-                return Err(StepError::new(ErrorKind::Setup, sentence));
+                return Err(StepError::setup(sentence));
             }
         }
     }
@@ -102,7 +102,7 @@ pub(super) fn connect_values(access: &Access, pairs: &[(Str, Tree)], frame: &Fra
             Ok(value) => values.insert(name.clone(), value),
             Err(error) => {
                 let sentence = format!("{name} of the connection {} has no value: {error}", access.role);
-                return Err(StepError::new(ErrorKind::Setup, sentence));
+                return Err(StepError::setup(sentence));
             }
         }
     }
@@ -117,15 +117,17 @@ pub(super) fn port(access: &Access, values: &Map, default: u16) -> Result<u16, S
             .as_int()
             .or_else(|| value.as_str().and_then(|text| text.parse().ok()))
             .and_then(|number| u16::try_from(number).ok())
-            .ok_or_else(|| StepError::new(ErrorKind::Setup, format!("{} has no usable port: {value}", access.role))),
+            .ok_or_else(|| StepError::setup(format!("{} has no usable port: {value}", access.role))),
     }
 }
 
-/// A text of a connection that has to be there.
+/// A text that a connection must have.
 pub(super) fn needed(access: &Access, values: &Map, name: &str) -> Result<Str, StepError> {
-    values.text(name).cloned().filter(|text| !text.is_empty()).ok_or_else(|| {
-        StepError::new(ErrorKind::Setup, format!("the connection of the role {} lacks {name}", access.role))
-    })
+    values
+        .text(name)
+        .cloned()
+        .filter(|text| !text.is_empty())
+        .ok_or_else(|| StepError::setup(format!("the connection of the role {} lacks {name}", access.role)))
 }
 
 fn server(access: &Access, frame: &Frame) -> Result<SqlServer, StepError> {

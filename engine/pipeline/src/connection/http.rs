@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use calipso_expr::{Frame, Fuel};
 use calipso_model::{Map, Secret, Str, Value};
-use calipso_transport::{Call, ErrorKind, HttpKey, HttpRoute, RequestKey, Route, Stage};
+use calipso_transport::{Call, HttpKey, HttpRoute, RequestKey, Route, Stage};
 use url::Url;
 
 use crate::{
@@ -78,19 +78,13 @@ impl RunContext {
         if conditions.sends_headers {
             if let Some(login) = &access.spec.send_basic {
                 let value = super::basic_login(login, frame).map_err(|error| {
-                    StepError::new(
-                        ErrorKind::Setup,
-                        format!("the Basic login of {} has no value: {error}", access.role),
-                    )
+                    StepError::setup(format!("the Basic login of {} has no value: {error}", access.role))
                 })?;
                 push_header(&mut headers, &"Authorization".into(), &value)?;
             }
             for (name, tree) in &access.spec.send_headers {
                 let value = tree.eval(frame, &mut Fuel::default()).map_err(|error| {
-                    StepError::new(
-                        ErrorKind::Setup,
-                        format!("the header {name} of {} has no value: {error}", access.role),
-                    )
+                    StepError::setup(format!("the header {name} of {} has no value: {error}", access.role))
                 })?;
                 push_header(&mut headers, name, &value)?;
             }
@@ -144,7 +138,7 @@ fn base(access: &Access, frame: &Frame, own: Option<&Value>) -> Result<(Url, Opt
     let target = access.spec.layout.find("target").and_then(|slot| frame.get(slot)).cloned().unwrap_or_default();
     let none = |problem: String| {
         let sentence = format!("{} has no endpoint for {target}: {problem}", access.role);
-        StepError::new(ErrorKind::Setup, sentence).at_host(&access.role)
+        StepError::setup(sentence).at_host(&access.role)
     };
     match value {
         Ok(Value::Str(text)) => match text.strip_prefix("unix:") {
@@ -174,7 +168,7 @@ fn push_header(headers: &mut Vec<(String, Secret)>, name: &Str, value: &Value) -
         other => plain(other),
     };
     if text.chars().any(|c| c == '\n' || c == '\r' || c == '\0') {
-        return Err(StepError::new(ErrorKind::Setup, format!("the value of the header {name} has a line break")));
+        return Err(StepError::setup(format!("the value of the header {name} has a line break")));
     }
     if let Some(error) = basic::unencoded(name, &text) {
         return Err(error);

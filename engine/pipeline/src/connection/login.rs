@@ -1,4 +1,4 @@
-//! Sessions: opened once for all that ask, renewed before they run out or when the other side says so.
+//! Sessions: opened once for all requests, renewed before they expire or when the server refuses them.
 
 use std::{sync::Arc, time::Instant};
 
@@ -138,7 +138,7 @@ fn timestamp(value: &Value) -> Option<jiff::Timestamp> {
     }
 }
 
-/// The world as a login sees it: its own connection, without a session or with the one that is being renewed.
+/// The world of login steps: their own connection, without a session or with the one that is being renewed.
 struct LoginWorld<'a> {
     sessions: &'a Sessions,
     access: &'a Access,

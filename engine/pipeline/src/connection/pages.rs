@@ -1,4 +1,4 @@
-//! Lists that come in pages, by the connection's rules.
+//! HTTP requests in a session, and lists that come in pages by the connection's rules.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -10,13 +10,7 @@ use url::Url;
 
 use crate::{
     answer::{Answer, Asked, FailureKind, Outcome, StepError},
-    connection::{
-        Access, Sessions,
-        http::{Conditions, Exchanged},
-        received::items_of,
-        session::Session,
-        too_many_values,
-    },
+    connection::{Access, Sessions, http::Exchanged, received::items_of, session::Session, too_many_values},
     world::HttpAsk,
 };
 
@@ -34,9 +28,9 @@ fn after(n_pages: u64, asked: Asked) -> Asked {
     }
 }
 
-/// A list on its way.
+/// A list of which some pages were read.
 struct List<'a> {
-    /// What it is called in messages and in page rules; the body itself has no name.
+    /// Its name in messages and in page rules; the body itself has none.
     name: Option<Str>,
     rule: Option<&'a PageRule>,
     query: Map,
@@ -75,78 +69,6 @@ impl Sessions {
             Err(error) => return Asked::nothing(error),
         };
         self.pages(access, &target, &mut session, &ask).await
-    }
-
-    /// The step's choice with the defaults of the connection.
-    fn target(&self, access: &Access, chosen: &Map) -> Result<Map, StepError> {
-        let error = |sentence: String| StepError::new(ErrorKind::Setup, sentence);
-        let frame = access.frame(&self.context.values, Value::Map(chosen.clone()))?;
-        let mut target = chosen.clone();
-        for (name, field) in &access.spec.target {
-            if !target.contains_key(name)
-                && let Some(default) = &field.default
-            {
-                let value = default.eval(&frame, &mut Fuel::default()).map_err(|fault| {
-                    error(format!("the target {name} of {} has no default here: {fault}", access.role))
-                })?;
-                target.insert(name.clone(), value);
-            }
-            if let Some(value) = target.get(name)
-                && !field.one_of.is_empty()
-                && !field.one_of.contains(value)
-            {
-                return Err(error(format!("{} has no target {name} of the value {value}", access.role)));
-            }
-        }
-        Ok(target)
-    }
-
-    /// Sends one request; when the other side wants a new login, logs in and sends it once more.
-    async fn exchange_in_session(
-        &self,
-        access: &Access,
-        target: &Value,
-        session: &mut Arc<Session>,
-        ask: &HttpAsk<'_>,
-        query: Map,
-        next: Option<Url>,
-    ) -> Exchanged {
-        let mut frame = session.request_frame(access, target);
-        let stage = self.context.stage;
-        let conditions = Conditions { access, frame: &frame, stage, sends_headers: true };
-        let first = self.context.exchange(&conditions, ask, query.clone(), next.clone()).await;
-        let (Some(again), Some(slot)) = (&access.spec.login_again_if, access.spec.layout.find("answer")) else {
-            return first;
-        };
-        if first.asked.answer.status().is_none() {
-            return first;
-        }
-        frame.set(slot, first.asked.answer.value(first.asked.is_negative(), None));
-        match again.holds(&frame, &mut Fuel::default()) {
-            Ok(true) => {}
-            Ok(false) => return first,
-            Err(error) => {
-                let sentence = format!("login_again_if of {} has no value: {error}", access.spec.head.at);
-                return Exchanged::nothing(StepError::new(FailureKind::Expression, sentence));
-            }
-        }
-        *session = match self.renewed(access, target, Some(session.number)).await {
-            Ok(session) => session,
-            Err(error) => return Exchanged::nothing(error),
-        };
-        let frame = session.request_frame(access, target);
-        let conditions = Conditions { access, frame: &frame, stage, sends_headers: true };
-        let ask = HttpAsk {
-            target: ask.target.clone(),
-            path: ask.path.clone(),
-            query: ask.query.clone(),
-            headers: ask.headers.clone(),
-            body: ask.body.clone(),
-            base: ask.base.clone(),
-            attempt: ask.attempt + 1,
-            ..*ask
-        };
-        self.context.exchange(&conditions, &ask, query, next).await
     }
 
     /// Asks for a list until its last page. Where the step names no list, the body itself may be one.
@@ -331,7 +253,7 @@ impl Sessions {
         }
     }
 
-    /// What a page rule sees of a page.
+    /// The names that a page rule sees.
     #[expect(clippy::too_many_arguments, reason = "the names that page rules have")]
     fn page_frame(
         &self,
@@ -376,7 +298,7 @@ impl Sessions {
     }
 }
 
-/// Where the rule says that the list goes on.
+/// Where the list goes on by the rule.
 fn next_page(rule: &PageRule, frame: &Frame, base: &Url, url: &Url) -> Result<Next, StepError> {
     match rule.next.eval_opt(frame, &mut Fuel::default()) {
         Ok(None | Some(Value::Null)) => Ok(Next::End),

@@ -12,14 +12,14 @@ use crate::{
 };
 
 impl RunContext {
-    /// Makes a call over HTTP; gives what its reply comes to, and the bytes of memory that its values may take.
+    /// Makes a call over HTTP and judges its reply. Also gives how many bytes of memory its values may take.
     pub(crate) async fn receive(&self, call: Call, ask: &HttpAsk<'_>, max_bytes: u64) -> (Asked, u64) {
-        let place = call.place();
+        let endpoint = call.endpoint();
         let (status, headers, body) = match self.door.ask(call).await {
             Ok(Reply::Http { status, headers, body }) => (status, headers, body),
             Ok(_) => {
-                let sentence = format!("{place} gave something other than an HTTP reply");
-                return (Asked::nothing(StepError::new(ErrorKind::Protocol, sentence).at_host(&place)), 0);
+                let sentence = format!("{endpoint} gave something other than an HTTP reply");
+                return (Asked::nothing(StepError::new(ErrorKind::Protocol, sentence).at_host(&endpoint)), 0);
             }
             Err(error) => return (Asked::nothing(error.into()), 0),
         };
@@ -35,12 +35,12 @@ impl RunContext {
             (Err(_), _) => 0,
         };
         let is_too_large = memory > max_memory(max_bytes);
-        if let Some(outcome) = judge_status(status, &ask.step.accept_status, &place) {
+        if let Some(outcome) = judge_status(status, &ask.step.accept_status, &endpoint) {
             let body = text.ok().filter(|_| !is_too_large).and_then(|text| Value::from_json(text).ok());
             return (Asked { outcome, answer: answer(body.unwrap_or_default()) }, memory);
         }
         if is_too_large {
-            return (Asked::nothing(too_many_values(&place, max_memory(max_bytes), max_bytes)), memory);
+            return (Asked::nothing(too_many_values(&endpoint, max_memory(max_bytes), max_bytes)), memory);
         }
         let parsed = match (text, &ask.step.parse) {
             (Err(_), _) => Err("the body is not UTF-8 text".to_owned()),
@@ -51,8 +51,8 @@ impl RunContext {
         let asked = match parsed {
             Ok(body) => Asked { outcome: Outcome::Answer(body.clone()), answer: answer(body) },
             Err(problem) => {
-                let sentence = format!("{place} answered {} {}: {problem}", ask.step.method, ask.path);
-                let error = StepError::new(FailureKind::Parse, sentence).at_host(&place);
+                let sentence = format!("{endpoint} answered {} {}: {problem}", ask.step.method, ask.path);
+                let error = StepError::new(FailureKind::Parse, sentence).at_host(&endpoint);
                 Asked { outcome: Outcome::Negative(error), answer: answer(Value::Null) }
             }
         };
@@ -60,7 +60,7 @@ impl RunContext {
     }
 }
 
-/// Header fields by name; what comes in several lines is one list (RFC 9110, 5.3).
+/// Header fields by name; several of one name are one list (RFC 9110, 5.3).
 fn by_name(headers: Vec<(String, String)>) -> Map {
     let mut found: BTreeMap<String, String> = BTreeMap::new();
     for (name, value) in headers {

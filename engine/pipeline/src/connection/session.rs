@@ -1,4 +1,4 @@
-//! A session of a connection: what a login left behind.
+//! A session of a connection: the result of a login.
 
 use std::{sync::Arc, time::Instant};
 
@@ -21,7 +21,7 @@ const MIN_AGE_SECS: u64 = 60;
 /// Seconds.
 const EARLY_SECS: i64 = 30;
 
-/// What a login left behind.
+/// The result of a login.
 pub(crate) struct Session {
     /// All names of the connection, `session` and the results of the login steps included.
     pub(crate) frame: Frame,

@@ -1,9 +1,9 @@
-//! Commands on hosts over SSH: the server and the account that the connection says, and what it wraps commands in.
+//! Commands on hosts over SSH: the server and account of the connection, and the wrappers around commands.
 
 use calipso_expr::{EvalError, Frame, Fuel};
 use calipso_model::{Map, Secret, Str, Value};
 use calipso_spec::environment::form::VERIFY_HOST_KEYS;
-use calipso_transport::{Call, ErrorKind, ExecKey, KnownHosts, RequestKey, Route, SshRoute, SshServer, Stage};
+use calipso_transport::{Call, ExecKey, KnownHosts, RequestKey, Route, SshRoute, SshServer, Stage};
 
 use crate::{
     answer::{Asked, StepError},
@@ -35,7 +35,7 @@ impl Sessions {
         let mut frame = access.frame(&self.context.values, Value::Map(object.clone()))?;
         let no_value = |what: &str, error: EvalError| {
             let sentence = format!("{what} of the connection {} has no value: {error}", access.role);
-            StepError::new(ErrorKind::Setup, sentence).at_host(&host)
+            StepError::setup(sentence).at_host(&host)
         };
         if let (Some(own), Some(slot)) = (&access.spec.own, access.spec.layout.find("own")) {
             let own = own.eval(&frame, &mut Fuel::default()).map_err(|error| no_value("own", error))?;
@@ -87,7 +87,7 @@ impl Sessions {
                     }
                     Err(error) => {
                         let sentence = format!("jump of the connection {} has no value: {error}", access.role);
-                        return Err(StepError::new(ErrorKind::Setup, sentence).at_host(host));
+                        return Err(StepError::setup(sentence).at_host(host));
                     }
                 }
             }

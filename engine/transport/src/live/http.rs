@@ -21,7 +21,7 @@ use crate::{
 /// How many times a server may send us on to another path of its own.
 const MAX_REDIRECTS: usize = 5;
 
-/// By what clients differ: how certificates are checked (not at all where there is no TLS), and a socket file.
+/// What distinguishes clients: how certificates are checked (not at all where there is no TLS), and a socket file.
 #[derive(Clone, PartialEq)]
 struct Kind {
     tls: Option<Tls>,
@@ -43,12 +43,12 @@ impl Http {
     /// Sends one request and reads the whole answer.
     pub(super) async fn ask(
         &self,
-        place: &str,
+        endpoint: &str,
         key: &HttpKey,
         route: &HttpRoute,
         max_bytes: u64,
     ) -> Result<Reply, FetchError> {
-        let setup = |error: SetupError| FetchError::new(ErrorKind::Setup, place, error);
+        let setup = |error: SetupError| FetchError::new(ErrorKind::Setup, endpoint, error);
         let target = url::Url::parse(route.url.reveal()).map_err(|source| setup(SetupError::Url { source }))?;
         let client = self.client(target.scheme(), &route.tls, route.socket.as_ref()).map_err(setup)?;
         let method = Method::from_bytes(key.method.as_bytes())
@@ -68,7 +68,7 @@ impl Http {
             }
             request = request.body(body.reveal().to_owned());
         }
-        let mut response = request.send().await.map_err(|error| explain(place, error))?;
+        let mut response = request.send().await.map_err(|error| explain(endpoint, error))?;
         let status = response.status().as_u16();
         let reply_headers = response
             .headers()
@@ -76,15 +76,15 @@ impl Http {
             .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect();
         if response.content_length().is_some_and(|length| length > max_bytes) {
-            return Err(too_large(place, max_bytes));
+            return Err(too_large(endpoint, max_bytes));
         }
         // What is announced is made room for at once: growing step by step takes twice the memory.
         let announced = response.content_length().unwrap_or_default().min(max_bytes);
         let mut received: Vec<u8> = Vec::with_capacity(usize::try_from(announced).unwrap_or_default());
-        while let Some(chunk) = response.chunk().await.map_err(|error| explain(place, error))? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| explain(endpoint, error))? {
             received.extend_from_slice(&chunk);
             if received.len() as u64 > max_bytes {
-                return Err(too_large(place, max_bytes));
+                return Err(too_large(endpoint, max_bytes));
             }
         }
         Ok(Reply::Http { status, headers: reply_headers, body: received.into() })
@@ -130,7 +130,7 @@ enum SetupError {
     Ca { source: Innermost },
     #[error("the CA certificate is not in PEM form (BEGIN CERTIFICATE)")]
     CaNotPem,
-    /// Without a cause: what the library says could show parts of the key.
+    /// Without a cause: the message of the library could show parts of the key.
     #[error(
         "its client certificate cannot be used: `certificates` must be in PEM form (BEGIN CERTIFICATE), `private_key` the key of the first of them in PEM form without passphrase"
     )]
@@ -223,7 +223,7 @@ fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)
     std::iter::successors(error.source(), below)
 }
 
-fn explain(place: &str, error: reqwest::Error) -> FetchError {
+fn explain(endpoint: &str, error: reqwest::Error) -> FetchError {
     // A URL may hold a secret.
     let error = error.without_url();
     if let Some(tls) = causes(&error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
@@ -231,9 +231,9 @@ fn explain(place: &str, error: reqwest::Error) -> FetchError {
             rustls::Error::InvalidCertificate(_) => "; give its CA certificate to the connection",
             _ => "",
         };
-        return FetchError::new(ErrorKind::Tls, place, format!("{tls}{hint}"));
+        return FetchError::new(ErrorKind::Tls, endpoint, format!("{tls}{hint}"));
     }
-    FetchError::new(kind(&error), place, Innermost(error))
+    FetchError::new(kind(&error), endpoint, Innermost(error))
 }
 
 fn kind(error: &reqwest::Error) -> ErrorKind {

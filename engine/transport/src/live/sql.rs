@@ -24,9 +24,9 @@ use crate::{
     reply::Reply,
 };
 
-/// More rows than this are too many, however small they are.
+/// Maximum number of rows, however small they are.
 const MAX_ROWS: usize = 2_000_000;
-/// What a row and each of its columns take besides their bytes, and memory that is not worth counting.
+/// Memory that a row and each of its columns take besides their bytes, and memory that is never too much, in bytes.
 const ROW_MEMORY: u64 = 96;
 const COLUMN_MEMORY: u64 = 64;
 const MIN_MEMORY: u64 = 1 << 20;
@@ -50,25 +50,25 @@ impl Sql {
     /// Asks one query and reads all rows.
     pub(super) async fn ask(
         &self,
-        place: &str,
+        endpoint: &str,
         key: &SqlKey,
         server: &SqlServer,
         means: &Means,
     ) -> Result<Reply, FetchError> {
-        let params = params(&key.params).map_err(|why| FetchError::new(ErrorKind::Setup, place, why))?;
+        let params = params(&key.params).map_err(|why| FetchError::new(ErrorKind::Setup, endpoint, why))?;
         let server = self.server(server);
         let mut conn = match tokio::time::timeout(CONNECT_TIMEOUT, server.pool.get_conn()).await {
-            Ok(conn) => conn.map_err(|error| explain(place, error))?,
+            Ok(conn) => conn.map_err(|error| explain(endpoint, error))?,
             Err(_) => {
                 let why = format!("no connection within {} s", CONNECT_TIMEOUT.as_secs());
-                return Err(FetchError::new(ErrorKind::Unreachable, place, why));
+                return Err(FetchError::new(ErrorKind::Unreachable, endpoint, why));
             }
         };
-        limit_time(&mut conn, &server, means.timeout).await.map_err(|error| explain(place, error))?;
+        limit_time(&mut conn, &server, means.timeout).await.map_err(|error| explain(endpoint, error))?;
         match rows(&mut conn, key, params, means.max_bytes).await {
             Ok(Some(rows)) => Ok(Reply::Rows(rows)),
-            Ok(None) => Err(too_large(place, means.max_bytes)),
-            Err(error) => Err(explain(place, error)),
+            Ok(None) => Err(too_large(endpoint, means.max_bytes)),
+            Err(error) => Err(explain(endpoint, error)),
         }
     }
 
@@ -153,7 +153,7 @@ fn params(values: &[Value]) -> Result<Params, String> {
     Ok(if values.is_empty() { Params::Empty } else { Params::Positional(values) })
 }
 
-/// An error of the driver, told without the names of the driver's parts.
+/// An error of the driver, printed without the names of the driver's parts.
 #[derive(Debug)]
 struct DatabaseError(Error);
 
@@ -171,7 +171,7 @@ impl fmt::Display for DatabaseError {
 
 impl error::Error for DatabaseError {}
 
-fn explain(place: &str, error: Error) -> FetchError {
+fn explain(endpoint: &str, error: Error) -> FetchError {
     let kind = match &error {
         Error::Server(error) => match error.code {
             1044 | 1045 | 1130 | 1142 | 1143 | 1227 | 1370 | 1698 | 1792 | 1820 | 1862 | 3118 => ErrorKind::Denied,
@@ -184,7 +184,7 @@ fn explain(place: &str, error: Error) -> FetchError {
         Error::Driver(DriverError::ConnectionClosed) => ErrorKind::Cut,
         _ => ErrorKind::Protocol,
     };
-    FetchError::new(kind, place, DatabaseError(error))
+    FetchError::new(kind, endpoint, DatabaseError(error))
 }
 
 fn system_kind(error: &std::io::Error) -> ErrorKind {

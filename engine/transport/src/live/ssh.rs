@@ -1,4 +1,4 @@
-//! Commands on hosts. What waits for one host shares few shells; a host has one session, a gateway too.
+//! Commands on hosts. The commands that wait for one host share few shells; a host has one session, and so has a gateway.
 
 mod frames;
 mod host;
@@ -26,13 +26,13 @@ use crate::{
     reply::Reply,
 };
 
-/// How long a host that could not be reached is not asked again.
+/// How long a host that could not be reached is not connected to again.
 const REMEMBER_FAILURE: Duration = Duration::from_secs(60);
 
 /// A command to run, within its limits.
 pub(super) struct Command {
     /// Who is asked, for messages.
-    place: String,
+    endpoint: String,
     /// Whether this repeats a command on purpose: then a host that could not be reached is tried again.
     is_repeated: bool,
     words: Vec<String>,
@@ -43,9 +43,9 @@ pub(super) struct Command {
 }
 
 impl Command {
-    pub(super) fn new(place: String, attempt: u32, route: &SshRoute, means: &Means) -> Self {
+    pub(super) fn new(endpoint: String, attempt: u32, route: &SshRoute, means: &Means) -> Self {
         Self {
-            place,
+            endpoint,
             is_repeated: attempt > 0,
             words: route.words.clone(),
             server: route.server.clone(),
@@ -59,7 +59,7 @@ impl Command {
 /// What a command came to, and the shell that carried it.
 type Outcome = (Result<Reply, FetchError>, Execution);
 
-/// All hosts that were asked for.
+/// All hosts that commands were run on.
 #[derive(Default)]
 pub(super) struct Ssh {
     hosts: Mutex<BTreeMap<String, Arc<Host>>>,
@@ -111,7 +111,7 @@ struct Slot {
 }
 
 impl Sessions {
-    /// The session with a server; connects when there is none. `again`: an earlier failure does not count.
+    /// The session with a server; connects when there is none. `again`: tries again even if it failed a while ago.
     async fn get(&self, server: &SshServer, again: bool) -> Result<Arc<Session>, FetchError> {
         // A gateway is not the host itself, even where both are the same machine.
         let slot = {
@@ -148,7 +148,7 @@ impl Sessions {
             Some(jump) => Some(
                 Box::pin(self.get(jump, again))
                     .await
-                    .map_err(|error| FetchError::new(error.kind, session::place(server), GatewayError(error)))?,
+                    .map_err(|error| FetchError::new(error.kind, session::endpoint(server), GatewayError(error)))?,
             ),
         };
         Session::open(server, through).await

@@ -71,12 +71,12 @@ impl EntryKey {
     }
 
     /// The key in words.
-    fn tell(&self) -> String {
+    fn describe(&self) -> String {
         match self {
             Self::Http { target, method, path, query, .. } => {
-                tell_http(method, path, query.as_deref(), target.as_ref())
+                describe_http(method, path, query.as_deref(), target.as_ref())
             }
-            Self::Sql { text, params } => tell_sql(text, params.as_deref()),
+            Self::Sql { text, params } => describe_sql(text, params.as_deref()),
             Self::Exec { host, words } => {
                 let host = host.as_deref().map(|host| format!(" on {host}")).unwrap_or_default();
                 format!("`{}`{host}", words::join(words))
@@ -86,32 +86,32 @@ impl EntryKey {
 }
 
 /// A request in words.
-pub(crate) fn tell(request: &RequestKey) -> String {
+pub(crate) fn describe(request: &RequestKey) -> String {
     match request {
         RequestKey::Http(key) => {
             let (path, query) = key.path_and_query();
-            tell_http(&key.method, &path, Some(&query), Some(&key.target))
+            describe_http(&key.method, &path, Some(&query), Some(&key.target))
         }
-        RequestKey::Sql(key) => tell_sql(&key.normal_text(), Some(&key.params)),
+        RequestKey::Sql(key) => describe_sql(&key.normal_text(), Some(&key.params)),
         RequestKey::Exec(key) => format!("`{}` on {}", words::join(&key.words), key.host),
     }
 }
 
-fn tell_http(
+fn describe_http(
     method: &str,
     path: &str,
     query: Option<&[(String, String)]>,
     target: Option<&BTreeMap<Str, Str>>,
 ) -> String {
     let mut text = format!("{method} {path}");
-    for (place, (name, value)) in query.unwrap_or_default().iter().enumerate() {
-        text += &format!("{}{name}={value}", if place == 0 { '?' } else { '&' });
+    for (index, (name, value)) in query.unwrap_or_default().iter().enumerate() {
+        text += &format!("{}{name}={value}", if index == 0 { '?' } else { '&' });
     }
     let target: Vec<String> = target.into_iter().flatten().map(|(name, value)| format!("{name}: {value}")).collect();
     if target.is_empty() { text } else { format!("{text} with target {{{}}}", target.join(", ")) }
 }
 
-fn tell_sql(text: &str, params: Option<&[Value]>) -> String {
+fn describe_sql(text: &str, params: Option<&[Value]>) -> String {
     match params {
         Some(params) if !params.is_empty() => format!("`{text}` with {}", Value::list(params.to_vec())),
         _ => format!("`{text}`"),
@@ -149,7 +149,7 @@ fn find_among<'a>(recording: &'a Recording, call: &Call, of_any_target: bool) ->
         .iter()
         .filter_map(|coarse| recording.index.get(*coarse))
         .flatten()
-        .filter_map(|place| recording.entries.get(*place))
+        .filter_map(|index| recording.entries.get(*index))
         .filter(|entry| entry.role.as_ref().is_none_or(|role| *role == call.role))
         .filter(|entry| entry.key.matches(&call.key, of_any_target))
         .map(|entry| {
@@ -165,7 +165,7 @@ fn find_among<'a>(recording: &'a Recording, call: &Call, of_any_target: bool) ->
 }
 
 fn nearest(recording: &Recording, request: &RequestKey) -> Option<String> {
-    let wanted = tell(request);
+    let wanted = describe(request);
     let alike = |text: &str| {
         let prefix = text.chars().zip(wanted.chars()).take_while(|(left, right)| left == right).count();
         let suffix = text.chars().rev().zip(wanted.chars().rev()).take_while(|(left, right)| left == right).count();
@@ -181,7 +181,7 @@ fn nearest(recording: &Recording, request: &RequestKey) -> Option<String> {
             }
             _ => false,
         })
-        .map(|entry| entry.key.tell())
+        .map(|entry| entry.key.describe())
         .max_by(|left, right| alike(left).cmp(&alike(right)).then_with(|| right.cmp(left)))
 }
 
@@ -229,7 +229,7 @@ fn text_matches(known: &str, asked: &str) -> bool {
     let tail = parts.pop().unwrap_or_default();
     for part in parts {
         match asked.find(part) {
-            Some(place) => asked = asked.get(place + part.len()..).unwrap_or_default(),
+            Some(start) => asked = asked.get(start + part.len()..).unwrap_or_default(),
             None => return false,
         }
     }

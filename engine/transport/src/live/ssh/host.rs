@@ -20,7 +20,7 @@ use crate::{
 /// A command that has waited this long gets another shell, if the host may have one more.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// How often a host that refuses our only channel is asked again, with growing pauses.
+/// How often the only channel is asked for again when the host refuses it, with growing pauses.
 const REFUSALS: u32 = 6;
 
 /// A command and where its outcome goes.
@@ -38,12 +38,12 @@ impl Waiting {
     }
 }
 
-/// One host and what waits for it.
+/// One host and the commands that wait for it.
 pub(super) struct Host {
     pub(super) server: SshServer,
     sessions: Arc<Sessions>,
     queue: Mutex<Queue>,
-    /// Rings when something was added to the queue.
+    /// Notified when a command is added to the queue.
     pub(super) added: Notify,
 }
 
@@ -51,9 +51,10 @@ pub(super) struct Host {
 struct Queue {
     waiting: VecDeque<Waiting>,
     n_shells: usize,
-    /// Fewer channels than the budget allows, once the server refused one.
+    /// The number of channels that the server allows, once it refused one.
     ceiling: Option<usize>,
-    helper_coming: bool,
+    /// Whether another shell will be opened after [`PATIENCE`].
+    second_planned: bool,
 }
 
 impl Host {
@@ -63,14 +64,14 @@ impl Host {
 
     /// Runs one command among the others.
     pub(super) async fn run(self: &Arc<Self>, command: Command) -> Outcome {
-        let place = command.place.clone();
+        let endpoint = command.endpoint.clone();
         let (sender, receiver) = oneshot::channel();
         self.queue().waiting.push_back(Waiting { command, outcome: sender, n_broken: 0 });
         self.added.notify_one();
         self.start_shells();
-        receiver
-            .await
-            .unwrap_or_else(|_| (Err(FetchError::new(ErrorKind::Cut, place, "the door was closed")), Execution::None))
+        receiver.await.unwrap_or_else(|_| {
+            (Err(FetchError::new(ErrorKind::Cut, endpoint, "the door was closed")), Execution::None)
+        })
     }
 
     /// The number of a shell that is being opened: no other shell of the same door has it.
@@ -82,7 +83,7 @@ impl Host {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next command that somebody still waits for.
+    /// The next command whose caller still waits.
     pub(super) fn take(&self) -> Option<Waiting> {
         let mut queue = self.queue();
         loop {
@@ -101,7 +102,7 @@ impl Host {
         }
     }
 
-    /// A shell at once when there is none, another one later when commands still wait then.
+    /// Opens a shell at once when there is none, and another one later if commands are still waiting then.
     pub(super) fn start_shells(self: &Arc<Self>) {
         let mut queue = self.queue();
         let Some(first) = queue.waiting.front() else { return };
@@ -111,14 +112,14 @@ impl Host {
             queue.n_shells = 1;
             let host = Arc::clone(self);
             tokio::spawn(async move { host.work(budget).await });
-        } else if queue.n_shells < allowed && !queue.helper_coming {
-            queue.helper_coming = true;
+        } else if queue.n_shells < allowed && !queue.second_planned {
+            queue.second_planned = true;
             let host = Arc::clone(self);
             tokio::spawn(async move {
                 tokio::time::sleep(PATIENCE).await;
                 {
                     let mut queue = host.queue();
-                    queue.helper_coming = false;
+                    queue.second_planned = false;
                     if queue.waiting.is_empty() {
                         return;
                     }
@@ -129,9 +130,9 @@ impl Host {
         }
     }
 
-    /// Works until nothing waits any more.
+    /// Runs shells until no command is waiting.
     async fn work(self: Arc<Self>, budget: Arc<Budget>) {
-        // What is asked for at the same moment belongs together.
+        // Lets commands that are asked for at the same moment share the shell.
         tokio::time::sleep(Duration::from_millis(2)).await;
         let mut refusals = 0;
         loop {
@@ -173,7 +174,7 @@ impl Host {
                     refusals += 1;
                     if refusals > REFUSALS {
                         let why = "it refuses to open even one channel";
-                        self.fail_all(&FetchError::new(ErrorKind::Busy, session::place(&self.server), why));
+                        self.fail_all(&FetchError::new(ErrorKind::Busy, session::endpoint(&self.server), why));
                     }
                     tokio::time::sleep(Duration::from_millis(50) * 2_u32.pow(refusals.min(REFUSALS))).await;
                 }
@@ -182,7 +183,7 @@ impl Host {
         }
     }
 
-    /// Gives up this shell's place, unless something came in just now.
+    /// Counts this shell as ended, unless a command was added just now.
     fn leave_if_idle(&self) -> bool {
         let mut queue = self.queue();
         let idle = queue.waiting.is_empty();
