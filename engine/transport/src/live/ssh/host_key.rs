@@ -41,12 +41,12 @@ pub(super) enum HostKeyError {
 ///
 /// # Errors
 /// It is not among them.
-pub(super) fn check(server: &SshServer, file: &Path, key: &PublicKey) -> Result<(), HostKeyError> {
+pub(super) fn check(server: &SshServer, file: &Path, key: &PublicKey) -> Result<(), Box<HostKeyError>> {
     let fingerprint = key.fingerprint(HashAlg::Sha256);
-    let known =
-        known_keys(server, file).map_err(|source| HostKeyError::Unreadable { file: file.to_owned(), source })?;
+    let known = known_keys(server, file)
+        .map_err(|source| Box::new(HostKeyError::Unreadable { file: file.to_owned(), source }))?;
     if is_revoked(file, key) {
-        return Err(HostKeyError::Revoked { fingerprint, file: file.to_owned() });
+        return Err(Box::new(HostKeyError::Revoked { fingerprint, file: file.to_owned() }));
     }
     if known.iter().any(|(_, known)| known.key_data() == key.key_data()) {
         return Ok(());
@@ -54,16 +54,18 @@ pub(super) fn check(server: &SshServer, file: &Path, key: &PublicKey) -> Result<
     let other = known.iter().find(|(_, known)| known.algorithm() == key.algorithm());
     if let Some((line, known)) = other {
         let expected = known.fingerprint(HashAlg::Sha256);
-        return Err(HostKeyError::Changed { fingerprint, file: file.to_owned(), line: *line, expected });
+        let file = file.to_owned();
+        return Err(Box::new(HostKeyError::Changed { fingerprint, file, line: *line, expected }));
     }
-    let written = key.to_openssh().map_err(|source| HostKeyError::Unusable { source })?;
+    let written = key.to_openssh().map_err(|source| Box::new(HostKeyError::Unusable { source }))?;
     let written = words::quote(&format!("{} {written}", name_in_file(server)));
     let file = words::quote(&file.display().to_string());
     let scan = match &server.jump {
         None => format!("`ssh-keyscan -p {} {} >> {file}`, or ", server.port, server.address),
         Some(_) => String::new(),
     };
-    Err(HostKeyError::Unknown { fingerprint, commands: format!("{scan}`echo {written} >> {file}`") })
+    let commands = format!("{scan}`echo {written} >> {file}`");
+    Err(Box::new(HostKeyError::Unknown { fingerprint, commands }))
 }
 
 /// The algorithms to ask for: first those of which a key is known, so that the server shows that one.

@@ -230,7 +230,7 @@ struct NotForwarded {
 #[derive(Debug)]
 pub(super) enum Failure {
     Ssh(russh::Error),
-    HostKey(HostKeyError),
+    HostKey(Box<HostKeyError>),
 }
 
 impl From<russh::Error> for Failure {
@@ -265,7 +265,7 @@ impl client::Handler for Checker {
                 Ok(true)
             }
             (KnownHosts::File(_), PublicKeyOrCertificate::Certificate(_)) => {
-                Err(Failure::HostKey(HostKeyError::Certificate))
+                Err(Failure::HostKey(Box::new(HostKeyError::Certificate)))
             }
         }
     }
