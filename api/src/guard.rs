@@ -204,7 +204,7 @@ pub async fn observe(State(gate): State<Gate>, mut request: Request, next: Next)
         None => response,
         Some(problem) => {
             if let Some(cause) = problem.cause() {
-                tracing::error!(request = %id, status = problem.status(), cause = %chain(cause), "A request failed.");
+                tracing::error!(request = %id, status = problem.status(), cause = %calipso_model::chain(cause), "A request failed.");
             }
             let mut told = problem.response(Some(&id));
             if let Some(allow) = response.headers().get(header::ALLOW) {
@@ -229,16 +229,6 @@ pub async fn observe(State(gate): State<Gate>, mut request: Request, next: Next)
 fn label(method: &Method) -> &'static str {
     let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     known.into_iter().find(|name| *name == method.as_str()).unwrap_or("other")
-}
-
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(&format!(": {inner}"));
-        cause = inner.source();
-    }
-    text
 }
 
 /// Where no path leads.

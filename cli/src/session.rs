@@ -6,9 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use calipso_model::{Environment, Object, ObjectKey, Revision, Secret, Str};
+use calipso_model::{Environment, Object, ObjectKey, Revision, Secret, Str, chain};
 use calipso_spec::{Diagnostic, Layer, Loaded, Severity, diag};
-use calipso_store::{Backend, Embedded, Mongo, MongoOptions, Page, Query, Store, StoreError};
+use calipso_store::{Backend, Embedded, Mongo, MongoOptions, Page, Query, Store, StoreError, embedded::Unusable};
 
 use crate::{
     args::{Common, When},
@@ -110,7 +110,7 @@ impl Session {
                 .map_err(|failure| failure.help("name another place with `--store FILE` or CALIPSO_STORE"))?;
         }
         let opened = Embedded::open(&file, calipso_store::embedded::Options::default());
-        Ok(Arc::new(opened.map_err(|error| unusable(&file, store_failure(error)))?))
+        Ok(Arc::new(opened.map_err(|error| unusable(&file, error))?))
     }
 
     async fn mongo(&self, address: &str) -> Result<Arc<dyn Backend>, Failure> {
@@ -291,13 +291,7 @@ pub fn store_failure(error: StoreError) -> Failure {
         StoreError::NotFound { .. } | StoreError::NoRevision { .. } => Exit::Usage,
         _ => Exit::Store,
     };
-    let mut message = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(inner) = cause {
-        message.push_str(&format!(": {inner}"));
-        cause = inner.source();
-    }
-    let mut failure = Failure::new(exit, message);
+    let mut failure = Failure::new(exit, chain(&error));
     failure.is_unknown_environment = matches!(error, StoreError::NotFound { what: "environment", .. });
     match help {
         Some(help) => failure.help(help),
@@ -306,20 +300,19 @@ pub fn store_failure(error: StoreError) -> Failure {
 }
 
 /// Why a file cannot be the store: what is not ours must not be taken for one of ours that is damaged.
-fn unusable(file: &Path, failure: Failure) -> Failure {
-    let shown = file.display();
-    if failure.message.contains("file is not a database") {
-        return Failure::new(
+fn unusable(file: &Path, error: StoreError) -> Failure {
+    let found = Unusable::of(&error);
+    let failure = store_failure(error);
+    match found {
+        Some(Unusable::NotAStore) => Failure::new(
             Exit::Store,
-            format!("`{shown}` is no store of Calipso, or nothing is left of it: it holds something else"),
+            format!("`{}` is no store of Calipso, or nothing is left of it: it holds something else", file.display()),
         )
-        .help("name another file with `--store FILE` or CALIPSO_STORE; what is in this one stays as it is");
+        .help("name another file with `--store FILE` or CALIPSO_STORE; what is in this one stays as it is"),
+        Some(Unusable::NotWritable) => Failure::new(failure.exit, failure.message)
+            .help("a store is written to when it is read, too: run as the user that it belongs to, or copy it"),
+        None => failure,
     }
-    if failure.message.contains("Permission denied") || failure.message.contains("readonly database") {
-        return Failure::new(failure.exit, failure.message)
-            .help("a store is written to when it is read, too: run as the user that it belongs to, or copy it");
-    }
-    failure
 }
 
 /// The environment of that name.

@@ -2,6 +2,7 @@
 
 pub mod value;
 
+pub mod chain;
 pub mod clique;
 pub mod delta;
 pub mod environment;
@@ -11,6 +12,7 @@ pub mod same;
 pub mod secret;
 pub mod shown;
 
+pub use chain::chain;
 pub use clique::{Clique, LinkRef};
 pub use delta::{Delta, Revision};
 pub use environment::{ConnectionConfig, Environment};

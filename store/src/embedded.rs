@@ -17,6 +17,8 @@ mod row;
 mod schema;
 mod thread;
 
+pub use fault::Unusable;
+
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use async_trait::async_trait;

@@ -13,7 +13,7 @@ use calipso_pipeline::{
     CancellationToken, NoSecrets, Plan, Quiet, Residents, ScanError, ScanMode, ScanReport, ScanRequest, plan, scan,
 };
 use calipso_store::{Backend, Expect, StoreError};
-use calipso_transport::{Call, Door, Fault, Faulty, FetchError, Once, Recording, Replay, Reply, Scrubber, SourceStats};
+use calipso_transport::{Call, Door, Exchange, Fault, Faulty, Once, Recording, Replay, Scrubber};
 use tokio::{sync::Semaphore, task::JoinHandle};
 
 use crate::{
@@ -63,13 +63,9 @@ struct Paused<D> {
 
 #[async_trait]
 impl<D: Door> Door for Paused<D> {
-    async fn ask(&self, call: Call) -> Result<Reply, FetchError> {
+    async fn exchange(&self, call: Call) -> Exchange {
         self.permits.acquire().await.expect("it is not closed").forget();
-        self.inner.ask(call).await
-    }
-
-    fn stats(&self) -> Vec<SourceStats> {
-        self.inner.stats()
+        self.inner.exchange(call).await
     }
 }
 

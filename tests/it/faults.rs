@@ -6,27 +6,27 @@ use std::{
     sync::Arc,
 };
 
-use calipso_transport::{Call, Door, Fault, Faulty, FetchError, Replay, Reply, Request, SourceStats};
+use calipso_transport::{Call, Door, Exchange, Fault, Faulty, Replay, RequestKey};
 
 use crate::cloud::{Cloud, recording, replay, specs};
 
 /// What a request is known by, as text.
 fn name_of(call: &Call) -> String {
-    match &call.request {
-        Request::Http { key, .. } => {
+    match &call.key {
+        RequestKey::Http(key) => {
             format!("{} {:?} {} {} {:?}", call.role, key.target, key.method, key.path, key.query)
         }
-        Request::Sql { key, .. } => format!("{} {} {:?}", call.role, key.text, key.params),
-        Request::Exec { key, .. } => format!("{} {} {:?}", call.role, key.host, key.words),
+        RequestKey::Sql(key) => format!("{} {} {:?}", call.role, key.text, key.params),
+        RequestKey::Exec(key) => format!("{} {} {:?}", call.role, key.host, key.words),
     }
 }
 
 /// What all requests of one step have in common: no host, no word or value with a digit in it.
 fn step_of(call: &Call) -> String {
-    match &call.request {
-        Request::Http { key, .. } => format!("{} {:?} {} {}", call.stage.as_str(), key.target, key.method, key.path),
-        Request::Sql { key, .. } => format!("{} {}", call.stage.as_str(), key.text),
-        Request::Exec { key, .. } => {
+    match &call.key {
+        RequestKey::Http(key) => format!("{} {:?} {} {}", call.stage.as_str(), key.target, key.method, key.path),
+        RequestKey::Sql(key) => format!("{} {}", call.stage.as_str(), key.text),
+        RequestKey::Exec(key) => {
             let words: Vec<&str> = key
                 .words
                 .iter()
@@ -46,12 +46,9 @@ struct Listener(Replay, Arc<std::sync::Mutex<BTreeMap<String, BTreeSet<String>>>
 
 #[async_trait::async_trait]
 impl Door for Listener {
-    async fn ask(&self, call: Call) -> Result<Reply, FetchError> {
+    async fn exchange(&self, call: Call) -> Exchange {
         self.1.lock().expect("nobody panicked").entry(step_of(&call)).or_default().insert(name_of(&call));
-        self.0.ask(call).await
-    }
-    fn stats(&self) -> Vec<SourceStats> {
-        self.0.stats()
+        self.0.exchange(call).await
     }
 }
 

@@ -21,7 +21,7 @@ use calipso_store::{
     Backend, Collection, Embedded, Expect, Mongo, MongoOptions, Options,
     work::{self, ScanStatus, ScanTask},
 };
-use calipso_transport::{Call, Door, FetchError, Once, Recording, Replay, Reply, Scrubber, SourceStats};
+use calipso_transport::{Call, Door, Exchange, Once, Recording, Replay, Scrubber};
 
 use crate::cloud::root;
 
@@ -103,16 +103,12 @@ struct Slow {
 
 #[async_trait]
 impl Door for Slow {
-    async fn ask(&self, call: Call) -> Result<Reply, FetchError> {
+    async fn exchange(&self, call: Call) -> Exchange {
         if self.loud {
             println!("\nasked");
         }
         tokio::time::sleep(self.delay).await;
-        self.inner.ask(call).await
-    }
-
-    fn stats(&self) -> Vec<SourceStats> {
-        self.inner.stats()
+        self.inner.exchange(call).await
     }
 }
 

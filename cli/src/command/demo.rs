@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use calipso_model::{Object, Str};
+use calipso_model::{Object, Str, chain};
 use calipso_pipeline::ScanMode;
 use calipso_store::{CliqueQuery, Expect, Page};
 use calipso_transport::Recording;
@@ -42,7 +42,7 @@ pub async fn run(session: &Session, args: &Demo) -> Result<(), Failure> {
 
     for (recording, text) in [("before", "A scan of a recorded cloud"), ("after", "The same cloud a little later")] {
         let dir = folder.path().join(recording);
-        let found = Recording::read(&dir).map_err(|error| Failure::new(Exit::Bug, error.to_string()))?;
+        let found = Recording::read(&dir).map_err(|error| Failure::new(Exit::Bug, chain(&error)))?;
         let environment = environment_of(&found, "demo")
             .ok_or_else(|| Failure::new(Exit::Bug, "the demo's recording tells of no environment"))?;
         store.put_environment(&environment, Expect::Anything).await.map_err(store_failure)?;

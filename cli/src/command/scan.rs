@@ -5,7 +5,7 @@ mod follow;
 
 use std::{path::Path, sync::Arc};
 
-use calipso_model::{Environment, Map, ObjectKey, Str, Value};
+use calipso_model::{Environment, Map, ObjectKey, Str, Value, chain};
 use calipso_pipeline::{
     NoSecrets, Observer, Phase, Plan, PlanError, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan,
     report::Blind, scan, test_connections, work,
@@ -126,7 +126,7 @@ pub fn planned(specs: &Arc<Specs>, environment: &Environment) -> Result<Arc<Plan
             }
             PlanError::Circle(_) => "`calipso check` shows the circle".to_owned(),
         };
-        Failure::usage(error.to_string()).help(help)
+        Failure::usage(chain(&error)).help(help)
     })
 }
 
@@ -155,7 +155,7 @@ pub async fn perform(
                 about: [("environment", to_value(environment, specs))].into_iter().collect::<Map>(),
             };
             let inner = Recorder::new(Arc::clone(&live), dir, meta, Arc::clone(&scrubber))
-                .map_err(|error| Failure::usage(error.to_string()))?;
+                .map_err(|error| Failure::usage(chain(&error)))?;
             let inner = Arc::new(if wanted.no_secrets { inner.without_secrets() } else { inner });
             recorder = Some(Arc::clone(&inner));
             Arc::new(Once::new(inner))
@@ -198,7 +198,7 @@ pub async fn perform(
     live.close().await;
     let report = scanned.map_err(|error| match error {
         ScanError::Store(error) => store_failure(error),
-        other => Failure::usage(other.to_string()),
+        other => Failure::usage(chain(&other)),
     })?;
     let ended = work::ended(&report, &wanted.mode, wanted.clear, "calipso scan");
     calipso_store::work::scan::record(store.as_ref(), ended, jiff::Timestamp::now().as_millisecond())
@@ -210,7 +210,7 @@ pub async fn perform(
             .finish()
             .map(|()| eprintln!("recorded into {}", wanted.record.unwrap_or(Path::new(".")).display()))
             .map_err(|error| {
-                let sentence = format!("the scan is made and kept, but {error}");
+                let sentence = format!("the scan is made and kept, but {}", chain(&error));
                 Failure::new(Exit::Findings, sentence).help("see its report above, mend the cause and scan again")
             }),
     };
@@ -223,7 +223,7 @@ pub async fn perform(
 /// It cannot be read.
 pub fn recording(dir: &Path) -> Result<Recording, Failure> {
     if dir.join("meta.json").is_file() {
-        return Recording::read(dir).map_err(|error| Failure::usage(error.to_string()));
+        return Recording::read(dir).map_err(|error| Failure::usage(chain(&error)));
     }
     let failure = Failure::usage(format!("`{}` is no recording: there is no meta.json in it", dir.display()));
     let mut below: Vec<String> = std::fs::read_dir(dir)

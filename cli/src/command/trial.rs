@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use calipso_model::{Map, Object, Str, Value};
+use calipso_model::{Map, Object, Str, Value, chain};
 use calipso_pipeline::{
     NoSecrets, Question, ScanMode, SecretSource, Traced, Trial, TrialError, TrialRequest, try_fetcher,
 };
@@ -105,7 +105,7 @@ fn near<'a>(name: &str, fetchers: impl Iterator<Item = &'a Str>) -> Option<&'a s
 
 fn failure<'a>(error: &TrialError, fetchers: impl Iterator<Item = &'a Str>) -> Failure {
     let help = match error {
-        TrialError::Store(_) => return Failure::new(Exit::Store, error.to_string()),
+        TrialError::Store(_) => return Failure::new(Exit::Store, chain(error)),
         TrialError::NoFetcher(name) => match near(name, fetchers) {
             Some(near) => format!("did you mean `{near}`? A fetcher of yours needs `--specs DIR`"),
             None => "a fetcher of yours needs `--specs DIR`".to_owned(),
@@ -122,7 +122,7 @@ fn failure<'a>(error: &TrialError, fetchers: impl Iterator<Item = &'a Str>) -> F
             format!("say which: `--at ID` with one of {}{more}", listed.join(", "))
         }
     };
-    Failure::usage(error.to_string()).help(help)
+    Failure::usage(chain(error)).help(help)
 }
 
 /// How many ids a help names.

@@ -15,6 +15,8 @@ pub struct ExprError {
     pub message: String,
     /// What to do.
     pub help: Option<String>,
+    /// The name that is not known, where that is the mistake.
+    pub unknown_name: Option<Str>,
 }
 
 /// The mistakes.
@@ -52,7 +54,7 @@ impl ExprError {
     /// Makes an error.
     #[must_use]
     pub fn new(kind: ExprErrorKind, start: usize, end: usize, message: impl Into<String>) -> Self {
-        Self { kind, start, end, message: message.into(), help: None }
+        Self { kind, start, end, message: message.into(), help: None, unknown_name: None }
     }
 
     /// Adds what to do.
@@ -93,9 +95,11 @@ pub struct EvalError {
 /// The sorts of faults, by who has to act.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fault {
-    /// The spec: something is undefined or of the wrong type.
+    /// The spec: something is of the wrong type.
     #[default]
     Definite,
+    /// The spec: what stands in the range is undefined.
+    Undefined,
     /// The evaluation asks for too much work or too long a list.
     Limit,
     /// Nobody here: the evaluation touched the result of a step that failed before.
@@ -119,6 +123,13 @@ impl EvalError {
     #[must_use]
     pub fn is_failed(&self) -> bool {
         self.fault == Fault::Failed
+    }
+
+    /// Whether the whole expression is undefined: then the message has named it.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let source = self.source_text.as_deref().unwrap_or_default();
+        self.fault == Fault::Undefined && source.get(self.start..self.end) == Some(source.trim())
     }
 
     /// Whether the evaluation ran into a limit of work or size.

@@ -81,7 +81,8 @@ impl<'a> Run<'a, '_> {
             Reason::HolderIs(kind) => format!(": what should hold it is {kind}"),
             Reason::IndexUndefined => ": its index is undefined".to_owned(),
         };
-        self.trouble(node, Trouble::says(format!("`{path}` is undefined{why}")))
+        let error = EvalError::new(format!("`{path}` is undefined{why}"));
+        Box::new(EvalError { fault: Fault::Undefined, ..self.placed(node, error) })
     }
 
     #[inline(always)]

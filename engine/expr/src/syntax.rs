@@ -318,7 +318,10 @@ impl Reader<'_> {
         let near = did_you_mean(name, known.iter().map(AsRef::as_ref));
         let listed = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let help = near.or_else(|| (!known.is_empty()).then(|| format!("names that are known here: {listed}")));
-        self.error(ExprErrorKind::UnknownName, whole_span(span), format!("nothing is named `{name}` here")).help = help;
+        let message = format!("nothing is named `{name}` here");
+        let error = self.error(ExprErrorKind::UnknownName, whole_span(span), message);
+        error.help = help;
+        error.unknown_name = Some(name.into());
         Kind::Const(Value::Null)
     }
 

@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use calipso_model::{Str, Value};
 use calipso_spec::checked::{Step, Verb};
-use calipso_transport::{Door, Scrubber, Stage};
+use calipso_transport::{Door, ErrorKind, Scrubber, Stage};
 
 use crate::{
     SecretSource,
     answer::FailureKind,
-    connection::{Access, Sessions},
+    connection::{Access, Asker, Sessions},
     known::Known,
     plan::Plan,
-    scan::sessions,
     step::{Done, Effort, Machine},
 };
 
@@ -27,7 +26,7 @@ pub struct TestLine {
     pub name: Str,
     /// Whether it worked.
     pub ok: bool,
-    /// What went wrong and what to do, or that it worked.
+    /// That it worked, or what failed and what to do.
     pub sentence: String,
     /// Which kind of failure, where one is known.
     pub kind: Option<FailureKind>,
@@ -42,27 +41,24 @@ pub async fn test_connections(
     scrubber: Arc<Scrubber>,
     now: jiff::Timestamp,
 ) -> Vec<TestLine> {
-    let (sessions, problems) = sessions(plan, door, secrets, scrubber, Stage::Test, now, true);
+    let sessions = Sessions::for_plan(plan, secrets, Asker { door, scrubber, stage: Stage::Test, now, waits: true });
     let mut lines = Vec::new();
-    for (role, planned) in &plan.connections {
+    for role in plan.connections.keys() {
         if roles.is_some_and(|roles| !roles.contains(role)) {
             continue;
         }
-        let found = problems.iter().find(|(of, _)| of == role).map(|(_, problems)| problems);
-        if let Some(problems) = found {
-            lines.extend(problems.iter().map(|problem| TestLine {
-                role: role.clone(),
-                connection: planned.spec.head.name.clone(),
-                name: format!("the field {} is usable", problem.field).into(),
-                ok: false,
-                sentence: problem.sentence.clone(),
-                kind: Some(FailureKind::Setup),
-            }));
-            continue;
-        }
-        if let Ok(access) = sessions.access(role) {
+        let Ok(access) = sessions.access(role) else { continue };
+        if access.problems().is_empty() {
             lines.extend(lines_of(&sessions, access).await);
         }
+        lines.extend(access.problems().iter().map(|problem| TestLine {
+            role: role.clone(),
+            connection: access.spec.head.name.clone(),
+            name: format!("the field {} is usable", problem.field).into(),
+            ok: false,
+            sentence: problem.sentence.clone(),
+            kind: Some(ErrorKind::Setup.into()),
+        }));
     }
     lines
 }
@@ -95,7 +91,7 @@ pub(crate) async fn lines_of(sessions: &Sessions, access: &Access) -> Vec<TestLi
             }
         }
     }
-    let mut frame = match access.frame(&sessions.values, Value::Null) {
+    let mut frame = match access.frame(&sessions.context.values, Value::Null) {
         Ok(frame) => frame,
         Err(why) => return vec![line(&"login".into(), Some(why.sentence), Some(why.kind))],
     };
@@ -104,10 +100,10 @@ pub(crate) async fn lines_of(sessions: &Sessions, access: &Access) -> Vec<TestLi
         layout: &spec.layout,
         world: sessions,
         known: &known,
-        coverage: sessions.coverage.as_deref(),
+        coverage: sessions.context.coverage.as_deref(),
         trace: None,
         effort: Effort::new(sessions),
-        waits: sessions.waits,
+        waits: sessions.context.waits,
     };
     for (place, step) in spec.test.iter().enumerate() {
         let Done { binds, run, .. } = machine.step(step, frame.clone()).await;

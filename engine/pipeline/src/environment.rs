@@ -159,7 +159,7 @@ impl Resident {
             unsaved.add(delta?.delta);
         } else {
             let rules = Rules::new(&self.plan.specs, &self.plan.environment);
-            let rules = rules.map_err(|error| ScanError::Rules(error.to_string()))?;
+            let rules = rules.map_err(ScanError::Rules)?;
             let (mut graph, mut places) = (Graph::new(Arc::new(rules)), Places::new(self.plan.emitted()));
             let known = &self.view.known;
             let all = known.rows().map(|(key, _)| key).collect();
@@ -168,7 +168,7 @@ impl Resident {
             self.derived = Some(Derived { places, graph, unsaved });
         }
         match self.derived.as_ref().and_then(|derived| derived.graph.crowded()) {
-            Some(why) => Err(ScanError::Rules(why)),
+            Some(why) => Err(ScanError::Crowded(why)),
             None => Ok(()),
         }
     }

@@ -11,7 +11,7 @@ use calipso_spec::checked::{At, Fetcher};
 use calipso_store::ScopeKey;
 
 use crate::{
-    answer::{FailureKind, Why},
+    answer::{FailureKind, StepError},
     coverage::Coverage,
     identity::{Identities, checked, is_newer, shown},
     known::Known,
@@ -118,7 +118,7 @@ pub(crate) async fn fetch(asking: &Asking<'_>) -> Fetched {
             return Fetched::default();
         }
         Err(error) => {
-            let why = Why::new(FailureKind::Expression, format!("`when` of the fetcher has no value: {error}"));
+            let why = StepError::new(FailureKind::Expression, format!("`when` of the fetcher has no value: {error}"));
             let failure = StepFailure { at: fetcher.head.at.clone(), step: None, why };
             let mut fetched = Fetched { problem: Some(failure.why.sentence.clone()), ..Fetched::default() };
             fetched.lost.everything();
@@ -148,7 +148,7 @@ pub(crate) async fn fetch(asking: &Asking<'_>) -> Fetched {
     {
         let because =
             stopped.because.clone().unwrap_or_else(|| "the spec says that the answer is not whole".to_owned());
-        let why = Why::new(FailureKind::Stopped, because);
+        let why = StepError::new(FailureKind::Stopped, because);
         run.failures.push(StepFailure { at: stopped.at.clone(), step: None, why });
     }
     collected(asking, run)
@@ -286,7 +286,7 @@ fn one_of(
     let failure = (newest.is_none() && found.len() > 1).then(|| StepFailure {
         at,
         step,
-        why: Why::new(FailureKind::Duplicate, sentence()),
+        why: StepError::new(FailureKind::Duplicate, sentence()),
     });
     let chosen = found.swap_remove(newest.unwrap_or(0)).contribution;
     match failure {

@@ -11,7 +11,7 @@ use calipso_model::{Map, ObjectKey, Str, Value};
 use calipso_spec::checked::{Folder, Form, ObjectType, Specs};
 
 use crate::{
-    answer::{FailureKind, Why},
+    answer::{FailureKind, StepError},
     coverage::Coverage,
     known::{Row, Standing},
     scope_values::ScopeValues,
@@ -111,13 +111,13 @@ impl Identities {
     ///
     /// # Errors
     /// No form holds, or the id is not a text.
-    pub(crate) fn key(&self, type_name: &Str, attributes: &Map) -> Result<ObjectKey, Why> {
+    pub(crate) fn key(&self, type_name: &Str, attributes: &Map) -> Result<ObjectKey, StepError> {
         let object_type = self.object_type(type_name)?;
         let frame = self.frame(object_type, attributes);
         let (_, form) = self.form(object_type, &frame)?;
         let id = text(&form.id, &frame).map_err(|error| wrong(type_name, "id", &error))?;
         if id.is_empty() {
-            return Err(Why::new(FailureKind::Identity, format!("the id of a {type_name} would be empty")));
+            return Err(StepError::new(FailureKind::Identity, format!("the id of a {type_name} would be empty")));
         }
         Ok(ObjectKey { object_type: type_name.clone(), id })
     }
@@ -126,7 +126,7 @@ impl Identities {
     ///
     /// # Errors
     /// A part cannot be computed.
-    pub(crate) fn identity(&self, key: &ObjectKey, attributes: &Map) -> Result<Identity, Why> {
+    pub(crate) fn identity(&self, key: &ObjectKey, attributes: &Map) -> Result<Identity, StepError> {
         let (identity, doubts) = self.presumed(key, attributes)?;
         doubts.into_iter().next().map_or(Ok(identity), Err)
     }
@@ -136,7 +136,7 @@ impl Identities {
     ///
     /// # Errors
     /// There is no such type.
-    fn presumed(&self, key: &ObjectKey, attributes: &Map) -> Result<(Identity, Vec<Why>), Why> {
+    fn presumed(&self, key: &ObjectKey, attributes: &Map) -> Result<(Identity, Vec<StepError>), StepError> {
         let type_name = &key.object_type;
         let object_type = self.object_type(type_name)?;
         let frame = self.frame(object_type, attributes);
@@ -217,11 +217,13 @@ impl Identities {
         form.map(|form| form.folders.as_slice()).unwrap_or_default()
     }
 
-    fn object_type(&self, name: &Str) -> Result<&Arc<ObjectType>, Why> {
-        self.types.get(name).ok_or_else(|| Why::new(FailureKind::Identity, format!("there is no object type {name}")))
+    fn object_type(&self, name: &Str) -> Result<&Arc<ObjectType>, StepError> {
+        self.types
+            .get(name)
+            .ok_or_else(|| StepError::new(FailureKind::Identity, format!("there is no object type {name}")))
     }
 
-    fn form<'a>(&self, object_type: &'a ObjectType, frame: &Frame) -> Result<(usize, &'a Form), Why> {
+    fn form<'a>(&self, object_type: &'a ObjectType, frame: &Frame) -> Result<(usize, &'a Form), StepError> {
         for (number, form) in object_type.forms.iter().enumerate() {
             match form.when.as_ref().map_or(Ok(true), |when| when.holds(frame, &mut Fuel::default())) {
                 Ok(true) => {
@@ -235,7 +237,7 @@ impl Identities {
             }
         }
         let sentence = format!("no form of {} holds for what was emitted", object_type.head.name);
-        Err(Why::new(FailureKind::Identity, sentence))
+        Err(StepError::new(FailureKind::Identity, sentence))
     }
 }
 
@@ -253,6 +255,6 @@ pub(crate) fn text(tree: &Tree, frame: &Frame) -> Result<Str, EvalError> {
     }
 }
 
-fn wrong(type_name: &str, what: &str, error: &EvalError) -> Why {
-    Why::new(FailureKind::Identity, format!("the {what} of a {type_name} has no value: {error}"))
+fn wrong(type_name: &str, what: &str, error: &EvalError) -> StepError {
+    StepError::new(FailureKind::Identity, format!("the {what} of a {type_name} has no value: {error}"))
 }

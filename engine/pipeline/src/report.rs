@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use calipso_derive::{Dangling, DanglingEnd, Graph, TypeCounts};
 use calipso_model::{Map, ObjectKey, Revision, Str, Value};
 use calipso_store::{Counts, ReportId};
-use calipso_transport::SourceStats;
+use calipso_transport::{ErrorKind, SourceStats};
 
 use crate::{
     answer::FailureKind,
@@ -182,14 +182,17 @@ impl ScanReport {
             return None;
         }
         // What follows from that is no reason of its own.
-        let silent = self.failures.iter().filter(|failure| failure.kind.is_silence());
-        let kinds: BTreeSet<FailureKind> = silent.map(|failure| failure.kind).collect();
-        let all = |wanted: &[FailureKind]| !kinds.is_empty() && kinds.iter().all(|kind| wanted.contains(kind));
-        Some(if all(&[FailureKind::Denied]) {
+        let silent = self.failures.iter().filter_map(|failure| match failure.kind {
+            FailureKind::Fetch(kind) => Some(kind),
+            _ => None,
+        });
+        let kinds: BTreeSet<ErrorKind> = silent.collect();
+        let all = |wanted: &[ErrorKind]| !kinds.is_empty() && kinds.iter().all(|kind| wanted.contains(kind));
+        Some(if all(&[ErrorKind::Denied]) {
             Blind::Denied
-        } else if all(&[FailureKind::Unreachable, FailureKind::Timeout, FailureKind::Cut, FailureKind::Busy]) {
+        } else if all(&[ErrorKind::Unreachable, ErrorKind::Timeout, ErrorKind::Cut, ErrorKind::Busy]) {
             Blind::Unreachable
-        } else if all(&[FailureKind::Setup]) {
+        } else if all(&[ErrorKind::Setup]) {
             Blind::Setup
         } else {
             Blind::Mixed

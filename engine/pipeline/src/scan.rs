@@ -5,6 +5,7 @@ mod subtree;
 
 use std::{sync::Arc, time::Duration};
 
+use calipso_derive::RulesError;
 use calipso_model::{ObjectKey, Str};
 use calipso_store::{Backend, Commit, CommitInfo, Searched, StoreError};
 use calipso_transport::{Door, Scrubber};
@@ -17,8 +18,6 @@ use crate::{
     plan::Plan,
     report::ScanReport,
 };
-
-pub(crate) use self::run::sessions;
 
 /// What is scanned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -127,7 +126,7 @@ impl Observer for Quiet {}
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
     /// The store refused.
-    #[error("{0}")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     /// The object of a partial scan is not known.
     #[error("there is no object {0} in the environment; scan the whole environment first")]
@@ -142,8 +141,11 @@ pub enum ScanError {
     )]
     Forgotten,
     /// The specs do not make rules for this environment; a check of the specs says where.
+    #[error("the rules of this environment cannot be used")]
+    Rules(#[source] RulesError),
+    /// There is more than the rules can be followed for.
     #[error("the rules of this environment cannot be used: {0}")]
-    Rules(String),
+    Crowded(String),
     /// What is in memory contradicts itself; it is read from the store again.
     #[error("the environment in memory is not whole, and nothing was written; scan again, and report this fault")]
     Broken(#[from] calipso_derive::MissingDocument),
@@ -246,7 +248,6 @@ async fn fetch_all(
     unless_cancelled(request, asking).await??;
     report.close_runs();
     report.add_disputes(view.inventory.disputes(&request.plan.specs.object_types));
-    report.sources = request.door.stats();
     Ok(())
 }
 

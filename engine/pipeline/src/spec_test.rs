@@ -6,6 +6,7 @@ mod door;
 mod expect;
 pub mod mutate;
 mod observe;
+mod open_world;
 
 use std::{
     collections::BTreeMap,

@@ -20,7 +20,7 @@ use calipso_spec::checked::{At, Block, EmitStep, Step, StopStep, Verb};
 use futures::future::{BoxFuture, FutureExt};
 
 use crate::{
-    answer::{FailureKind, Why},
+    answer::{FailureKind, StepError},
     coverage::Coverage,
     known::Known,
     trace::Trace,
@@ -58,7 +58,7 @@ pub(crate) struct Emission {
 pub(crate) struct StepFailure {
     pub(crate) at: At,
     pub(crate) step: Option<Str>,
-    pub(crate) why: Why,
+    pub(crate) why: StepError,
 }
 
 /// A `stop` that was reached.
@@ -118,7 +118,7 @@ impl Run {
         self.n_silent += usize::from(!answered);
     }
 
-    fn fail(&mut self, step: &Step, why: Why) {
+    fn fail(&mut self, step: &Step, why: StepError) {
         let failure = StepFailure { at: step.at.clone(), step: step.name.clone(), why };
         if self.failures.last() != Some(&failure) {
             self.failures.push(failure);
@@ -137,12 +137,10 @@ impl Run {
             self.spoiled = true;
         } else {
             let sentence = match &error.source_text {
-                // What is undefined is often all of it.
-                Some(source) if error.to_string().contains(&format!("`{}`", source.trim())) => error.to_string(),
-                Some(source) => format!("{error} in `{}`", source.trim()),
-                None => error.to_string(),
+                Some(source) if !error.is_whole() => format!("{error} in `{}`", source.trim()),
+                _ => error.to_string(),
             };
-            self.fail(step, Why::new(FailureKind::Expression, sentence));
+            self.fail(step, StepError::new(FailureKind::Expression, sentence));
         }
     }
 }
@@ -267,7 +265,7 @@ impl<'a> Machine<'a> {
                 Verb::Run(_) | Verb::Http(_) | Verb::Sql(_) | Verb::Lookup(_) => self.ask(step, frame).await,
                 Verb::Fetch(_) | Verb::Patch(_) | Verb::Delete(_) => {
                     let mut done = Done::default();
-                    done.run.fail(step, Why::new(FailureKind::Expression, "this verb works only in workflows"));
+                    done.run.fail(step, StepError::new(FailureKind::Expression, "this verb works only in workflows"));
                     done.spoil(step)
                 }
             };
@@ -510,7 +508,7 @@ impl<'a> Machine<'a> {
             return self.block_value(step, block, &inner, done);
         }
         done.run.lose(step);
-        done.run.fail(step, Why::new(FailureKind::Missing, "no alternative applies"));
+        done.run.fail(step, StepError::new(FailureKind::Missing, "no alternative applies"));
         done.spoil(step)
     }
 }

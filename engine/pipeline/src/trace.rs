@@ -1,4 +1,4 @@
-//! What the steps of one run asked, bound and emitted: for an author who looks on.
+//! What the steps of one run asked, bound and emitted, for an author who tries a fetcher.
 
 use std::{
     collections::BTreeMap,

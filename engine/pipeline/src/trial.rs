@@ -8,13 +8,12 @@ use calipso_store::{Store, StoreError};
 use calipso_transport::{Door, Scrubber, Stage};
 
 use crate::{
-    connection::SecretSource,
+    connection::{Asker, SecretSource, Sessions},
     environment::View,
     fetch::{Asking, fetch},
     identity::{Identities, place},
     known::{Known, Table},
     plan::{Plan, PlannedFetcher, is_root},
-    scan::sessions,
     trace::{Trace, Traced},
 };
 
@@ -65,7 +64,7 @@ pub struct Trial {
 #[derive(Debug, thiserror::Error)]
 pub enum TrialError {
     /// The store refused.
-    #[error("{0}")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     /// No spec has this name.
     #[error("there is no fetcher `{0}`")]
@@ -105,15 +104,14 @@ pub async fn try_fetcher(request: &TrialRequest<'_>) -> Result<Trial, TrialError
     let ids = Identities::new(&plan.specs, plan.values(), &plan.environment.name);
     let view = View::from_records(&ids, request.store.scopes(&plan.environment.name).await?);
     let (parent, parent_document) = parent(request, &fetcher.under, &ids, &view.known)?;
-    let (sessions, _) = sessions(
-        plan,
-        Arc::clone(&request.door),
-        request.secrets,
-        Arc::clone(&request.scrubber),
-        Stage::Work,
-        request.now,
-        request.is_live,
-    );
+    let asker = Asker {
+        door: Arc::clone(&request.door),
+        scrubber: Arc::clone(&request.scrubber),
+        stage: Stage::Work,
+        now: request.now,
+        waits: request.is_live,
+    };
+    let sessions = Sessions::for_plan(plan, request.secrets, asker);
     let trace = Trace::default();
     let values = plan.values();
     let asking = Asking {

@@ -1,15 +1,15 @@
-//! What steps ask of the world, and how it is told to them.
+//! The interface between steps and the world that they ask.
 
-use std::{collections::BTreeMap, sync::atomic::AtomicU64, time::Duration};
+use std::{sync::atomic::AtomicU64, time::Duration};
 
 use calipso_expr::{EvalError, Frame, SqlText};
 use calipso_model::{Map, Str, Value};
 use calipso_spec::checked::{HttpStep, RunStep};
 use futures::future::BoxFuture;
 
-use crate::answer::{Asked, Why};
+use crate::answer::Asked;
 
-/// Whoever answers steps: the sessions of an environment, or a connection that is just being opened.
+/// Answers steps: the sessions of an environment, a connection that is just being opened, or the answers of a spec test.
 pub(crate) trait World: Send + Sync {
     /// Sends a request, and those for the pages that follow.
     fn http<'a>(&'a self, ask: HttpAsk<'a>) -> BoxFuture<'a, Asked>;
@@ -57,6 +57,3 @@ pub(crate) struct RunAsk<'a> {
     pub(crate) timeout: Option<Duration>,
     pub(crate) attempt: u32,
 }
-
-/// Why identifiers are not known.
-pub(crate) type Identifiers = Result<BTreeMap<Str, Str>, Why>;

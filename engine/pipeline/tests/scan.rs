@@ -87,7 +87,7 @@ fn every_fault_of_every_request_removes_nothing_and_is_named() {
                 let wanted = fresh.request_texts(&answers()).get(place).cloned().unwrap();
                 let spoiled = wanted.clone();
                 let door = Faulty::new(Replay::new(recording()), move |call| {
-                    (bench::request_text(&call.request) == spoiled).then_some(fault)
+                    (bench::request_text(&call.key) == spoiled).then_some(fault)
                 });
                 let report = fresh.scan_through(Arc::new(Once::new(door)), ScanMode::Full).await;
                 let after = keys(&fresh.state().await);
@@ -122,7 +122,7 @@ fn what_a_renamed_fetcher_knew_stays_until_its_replacement_has_answered() {
         let before = keys(&bench.state().await);
         bench.plan = bench::renamed("web_rooms", "web_halls");
         let door = Faulty::new(Replay::new(Recording::from_answers(&answers()).unwrap()), |call| {
-            let text = bench::request_text(&call.request);
+            let text = bench::request_text(&call.key);
             (text.contains("/rooms") && !text.contains("machines")).then_some(Fault::Timeout)
         });
         let report = bench.scan_through(Arc::new(Once::new(door)), ScanMode::Full).await;
@@ -146,7 +146,7 @@ fn a_failed_element_spoils_only_what_depends_on_it() {
         let changed = answers().to_json().replace("speed 10", "speed 99").replace("speed 20", "speed 77");
         let changed = Value::from_json(&changed).unwrap();
         let door = Faulty::new(Replay::new(Recording::from_answers(&changed).unwrap()), |call| {
-            bench::request_text(&call.request).contains("tool-speed c/1").then_some(Fault::Timeout)
+            bench::request_text(&call.key).contains("tool-speed c/1").then_some(Fault::Timeout)
         });
         let report = bench.scan_through(Arc::new(Once::new(door)), ScanMode::Full).await;
         assert_eq!(report.n_incomplete, 1);
@@ -237,7 +237,7 @@ fn a_cleared_scan_replaces_everything_in_one_revision() {
         let bench = Bench::new().await;
         bench.scan(&answers(), ScanMode::Full).await;
         let door = Faulty::new(Replay::new(Recording::from_answers(&answers()).unwrap()), |call| {
-            bench::request_text(&call.request).contains("/rooms/r1/machines").then_some(Fault::Unreachable)
+            bench::request_text(&call.key).contains("/rooms/r1/machines").then_some(Fault::Unreachable)
         });
         let report = bench.clear_through(Arc::new(Once::new(door))).await;
         assert_eq!(report.revision_after, 2);

@@ -187,30 +187,23 @@ fn code(kind: ExprErrorKind) -> &'static str {
 fn report(cx: &mut Cx<'_>, scope: &Scope, whole: &Range<usize>, inside: Option<usize>, text: &str, mistake: ExprError) {
     let part = text.get(mistake.start..mistake.end.max(mistake.start)).unwrap_or_default();
     let range = in_scalar(cx.text, whole, inside.map(|start| start + mistake.start), part);
-    if mistake.kind == ExprErrorKind::UnknownName
-        && let Some(name) = mistake.message.split('`').nth(1)
-        && !cx.unknown_names.insert(Str::from(name))
-    {
-        return;
-    }
-    if mistake.kind == ExprErrorKind::UnknownName
-        && let Some(name) = mistake.message.split('`').nth(1)
-        && let Some((code, label, advice)) = scope.hidden(name)
-    {
-        help(cx.report(code, &range, format!("`{name}` is not known here"), label), advice);
-        return;
-    }
-    if mistake.kind == ExprErrorKind::UnknownName
-        && let Some(name) = mistake.message.split('`').nth(1)
-        && let Some(place) = scope.later.get(name).filter(|place| **place > whole.start)
-    {
-        let line = cx.at(&(*place..*place)).line;
-        let says = format!("`{name}` is read before it is bound");
-        help(
-            cx.report("expr/unknown-name", &range, says, format!("bound later, at line {line}")),
-            "move this step behind the one that binds it",
-        );
-        return;
+    if let Some(name) = &mistake.unknown_name {
+        if !cx.unknown_names.insert(name.clone()) {
+            return;
+        }
+        if let Some((code, label, advice)) = scope.hidden(name) {
+            help(cx.report(code, &range, format!("`{name}` is not known here"), label), advice);
+            return;
+        }
+        if let Some(place) = scope.later.get(name).filter(|place| **place > whole.start) {
+            let line = cx.at(&(*place..*place)).line;
+            let says = format!("`{name}` is read before it is bound");
+            help(
+                cx.report("expr/unknown-name", &range, says, format!("bound later, at line {line}")),
+                "move this step behind the one that binds it",
+            );
+            return;
+        }
     }
     let label = match mistake.kind {
         ExprErrorKind::UnknownName => "not known here",

@@ -7,45 +7,50 @@ use std::{error::Error, sync::Arc, time::Duration};
 
 use calipso_model::Secret;
 use calipso_transport::{
-    Budget, Call, Door, ExecKey, HttpKey, KnownHosts, Live, Request, SqlKey, SqlServer, SshServer, Stage, Tls,
+    Budget, Call, Counted, Door, ExecKey, HttpKey, HttpRoute, KnownHosts, Live, Means, RequestKey, Route, SqlKey,
+    SqlServer, SshRoute, SshServer, Stage, Tls,
 };
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let door = Arc::new(Live::new());
+    let door = Arc::new(Counted::new(Live::new()));
     let calls = match words.as_slice() {
         ["ssh", gateway, hosts @ ..] => commands(gateway, hosts)?,
-        ["http", url] => vec![call(Request::Http {
-            key: HttpKey { method: "GET".into(), ..HttpKey::default() },
-            url: Secret::new(*url),
-            headers: Vec::new(),
-            body: None,
-            tls: Tls::default(),
-            socket: None,
-        })],
-        ["sql", host, port, user, password, query] => vec![call(Request::Sql {
-            key: SqlKey { text: (*query).to_owned(), params: Vec::new() },
-            server: SqlServer {
+        ["http", url] => vec![call(
+            RequestKey::Http(HttpKey { method: "GET".into(), ..HttpKey::default() }),
+            Route::Http(HttpRoute {
+                url: Secret::new(*url),
+                headers: Vec::new(),
+                body: None,
+                tls: Tls::default(),
+                socket: None,
+            }),
+            Arc::default(),
+        )],
+        ["sql", host, port, user, password, query] => vec![call(
+            RequestKey::Sql(SqlKey { text: (*query).to_owned(), params: Vec::new() }),
+            Route::Sql(SqlServer {
                 address: (*host).into(),
                 port: port.parse()?,
                 user: (*user).into(),
                 password: Secret::new(*password),
                 database: None,
-            },
-        })],
+            }),
+            Arc::default(),
+        )],
         _ => return Err("say ssh, http or sql".into()),
     };
     let began = std::time::Instant::now();
     let asked = calls.into_iter().map(|call| {
         let door = Arc::clone(&door);
-        async move { (call.request.key_text(), door.ask(call).await) }
+        async move { (call.key.text(), door.ask(call).await) }
     });
     for (key, outcome) in futures::future::join_all(asked).await {
         match outcome {
             Ok(reply) => println!("{key}\n    {:.300}", format!("{reply:?}")),
-            Err(error) => println!("{key}\n    no answer ({:?}): {error}", error.kind),
+            Err(error) => println!("{key}\n    no answer ({:?}): {}", error.kind, calipso_model::chain(&error)),
         }
     }
     println!("{:#?}\nin {:?}", door.stats(), began.elapsed());
@@ -53,17 +58,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn call(request: Request) -> Call {
-    Call {
-        role: "try".into(),
-        connection: "try".into(),
-        stage: Stage::Test,
-        attempt: 0,
-        request,
-        timeout: Duration::from_secs(5),
-        max_bytes: 1 << 20,
-        budget: Arc::new(Budget::default()),
-    }
+fn call(key: RequestKey, route: Route, budget: Arc<Budget>) -> Call {
+    let means = Means { route, timeout: Duration::from_secs(5), max_bytes: 1 << 20, budget };
+    Call { role: "try".into(), stage: Stage::Test, attempt: 0, key, means: Some(means) }
 }
 
 fn commands(gateway: &str, hosts: &[&str]) -> Result<Vec<Call>, Box<dyn Error>> {
@@ -95,13 +92,9 @@ fn commands(gateway: &str, hosts: &[&str]) -> Result<Vec<Call>, Box<dyn Error>> 
                 jump: (gateway.address.as_ref() != *host).then(|| Box::new(gateway.clone())),
                 ..gateway.clone()
             };
-            let mut call = call(Request::Exec {
-                key: ExecKey { host: (*host).into(), words: words.clone() },
-                words,
-                server: Box::new(server),
-            });
-            call.budget = Arc::clone(&budget);
-            calls.push(call);
+            let key = ExecKey { host: (*host).into(), words: words.clone() };
+            let route = SshRoute { words, server: Box::new(server) };
+            calls.push(call(RequestKey::Exec(key), Route::Ssh(route), Arc::clone(&budget)));
         }
     }
     Ok(calls)

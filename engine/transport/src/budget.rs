@@ -16,7 +16,7 @@ pub struct Budget {
     channels_per_host: usize,
 }
 
-/// The right to ask once. Given back when dropped.
+/// Permission for one request; it ends when it is dropped.
 #[derive(Debug)]
 pub struct Permit<'a>(#[expect(dead_code, reason = "held for its drop")] SemaphorePermit<'a>);
 
@@ -49,7 +49,7 @@ impl Budget {
         Permit(slot)
     }
 
-    /// Takes the next place in the rate, or nothing when there is no need to wait. Unused time is not saved up.
+    /// Reserves the next moment that the rate allows; none when there is no need to wait. Unused time is not saved up.
     fn reserve(&self) -> Option<Instant> {
         let interval = self.interval?;
         let now = Instant::now();

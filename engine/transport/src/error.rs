@@ -1,36 +1,60 @@
-//! Why there is no answer, told to the operator who can change that.
+//! Why there is no answer, for the operator who can change that.
 
-use calipso_model::Str;
+use std::{error::Error, fmt, sync::Arc};
+
+use calipso_model::{Str, chain};
 
 /// There is no answer. Every kind means the same to a fetcher: nothing is known.
 ///
 /// # Shape
-/// Its text is a sentence that names who was asked and, where something can be done, what; it never holds a secret.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{place} {}: {why}", .kind.says())]
+/// Its text names who was asked and what is wrong; its source is the cause. [`chain`] gives both as one sentence, which names,
+/// where something can be done, what; it never holds a secret.
+#[derive(Clone, Debug)]
 pub struct FetchError {
     /// What went wrong.
     pub kind: ErrorKind,
     /// Who was asked: role and host.
-    pub place: Str,
-    /// The particulars.
-    pub why: String,
+    pub endpoint: Str,
+    /// What it comes from.
+    pub cause: Cause,
 }
+
+/// What an error comes from: an error of a library, or a sentence of ours. Shared, as all who made the same call get the same
+/// error.
+pub type Cause = Arc<dyn Error + Send + Sync>;
 
 impl FetchError {
     /// Makes an error.
     #[must_use]
-    pub fn new(kind: ErrorKind, place: impl Into<Str>, why: impl Into<String>) -> Self {
-        Self { kind, place: place.into(), why: why.into() }
+    pub fn new(kind: ErrorKind, endpoint: impl Into<Str>, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind, endpoint: endpoint.into(), cause: cause.into().into() }
+    }
+
+    /// The causes as one sentence.
+    #[must_use]
+    pub fn why(&self) -> String {
+        chain(&*self.cause)
+    }
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} {}", self.endpoint, self.kind.predicate())
+    }
+}
+
+impl Error for FetchError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.cause)
     }
 }
 
 /// The ways to have no answer, by who can act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ErrorKind {
-    /// No connection. The network or the server has to be mended.
+    /// No connection. The network or the server has to be repaired.
     Unreachable,
-    /// The login or the right was refused. The account has to be mended.
+    /// The login or the right was refused. The account has to be corrected.
     Denied,
     /// It took too long.
     Timeout,
@@ -42,7 +66,7 @@ pub enum ErrorKind {
     HostKey,
     /// The server's certificate is not trusted. The operator has to look at it.
     Tls,
-    /// The server said something that is not an answer.
+    /// The server said something that is not an answer, or failed itself.
     Protocol,
     /// The server has no room for another request, even after waiting.
     Busy,
@@ -92,7 +116,25 @@ impl ErrorKind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
-    fn says(self) -> &'static str {
+    /// What to do about it.
+    #[must_use]
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::Unreachable => "check the network and that the server runs",
+            Self::Denied => "check the account: its password or key, and its rights",
+            Self::Timeout => "check the load of the server, or raise timeout_secs",
+            Self::TooLarge => "raise max_bytes of the connection, if such an answer is expected",
+            Self::Cut | Self::Busy => "scan again; if it stays, check the server",
+            Self::HostKey => "compare the host's key with a trusted copy and add it to the known hosts",
+            Self::Tls => "give the connection the certificate authority that signed the server's certificate",
+            Self::Protocol => "check the server's own log",
+            Self::Setup => "correct the connection of the environment",
+            Self::NotRecorded => "make the recording again with the same specs",
+        }
+    }
+
+    /// The end of a sentence that begins with who was asked.
+    fn predicate(self) -> &'static str {
         match self {
             Self::Unreachable => "cannot be reached",
             Self::Denied => "refused access",

@@ -6,12 +6,13 @@ use async_trait::async_trait;
 use calipso_model::{Map, Value};
 
 use crate::{
-    door::{Call, Door, Reply, Request},
+    door::{Call, Door, Exchange},
     error::{ErrorKind, FetchError},
-    stats::SourceStats,
+    key::RequestKey,
+    reply::Reply,
 };
 
-/// What can go wrong with an answer.
+/// A fault of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// It never comes.
@@ -49,8 +50,8 @@ impl Fault {
     ];
 
     fn apply(self, call: &Call, reply: Result<Reply, FetchError>) -> Result<Reply, FetchError> {
-        let fail = |kind, why: &str| Err(FetchError::new(kind, call.place(), format!("{why} (injected)")));
-        let is_http = matches!(call.request, Request::Http { .. });
+        let fail = |kind, why: &str| Err(FetchError::new(kind, call.endpoint(), format!("{why} (injected)")));
+        let is_http = matches!(call.key, RequestKey::Http(_));
         match self {
             Self::Timeout => fail(ErrorKind::Timeout, "no answer"),
             Self::Unreachable => fail(ErrorKind::Unreachable, "no route to host"),
@@ -99,7 +100,7 @@ pub struct Faulty<D> {
 }
 
 impl<D: Door> Faulty<D> {
-    /// Wraps a door; `pick` says for each call what goes wrong with it, if anything.
+    /// Wraps a door; `pick` chooses the fault of each call, if any.
     #[must_use]
     pub fn new(inner: D, pick: impl Fn(&Call) -> Option<Fault> + Send + Sync + 'static) -> Self {
         Self { inner, pick: Box::new(pick) }
@@ -108,18 +109,14 @@ impl<D: Door> Faulty<D> {
 
 #[async_trait]
 impl<D: Door> Door for Faulty<D> {
-    async fn ask(&self, call: Call) -> Result<Reply, FetchError> {
+    async fn exchange(&self, call: Call) -> Exchange {
         match (self.pick)(&call) {
-            None => self.inner.ask(call).await,
+            None => self.inner.exchange(call).await,
             Some(fault) => {
-                let reply = self.inner.ask(call.clone()).await;
-                fault.apply(&call, reply)
+                let exchange = self.inner.exchange(call.clone()).await;
+                Exchange { reply: fault.apply(&call, exchange.reply), ..exchange }
             }
         }
-    }
-
-    fn stats(&self) -> Vec<SourceStats> {
-        self.inner.stats()
     }
 
     async fn close(&self) {

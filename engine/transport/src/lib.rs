@@ -1,31 +1,35 @@
-//! The one door to the outside world: requests out, bytes and a status back; live, recorded or replayed.
+//! The way to the outside world: calls out, replies back; live, recorded or replayed.
 
 pub mod door;
 
 pub mod budget;
+pub mod digest;
 pub mod error;
 pub mod fault;
+pub mod key;
 pub mod live;
+pub mod means;
 pub mod once;
 pub mod record;
 pub mod recording;
 pub mod replay;
+pub mod reply;
 pub mod scrub;
 pub mod stats;
 
 mod words;
 
 pub use budget::Budget;
-pub use door::{
-    Call, ClientCertificate, Door, ExecKey, HttpKey, KnownHosts, Reply, Request, SqlKey, SqlServer, SshServer, Stage,
-    Tls,
-};
+pub use door::{Call, Door, Exchange, Execution, Stage};
 pub use error::{ErrorKind, FetchError};
 pub use fault::{Fault, Faulty};
+pub use key::{ExecKey, HttpKey, RequestKey, SqlKey};
 pub use live::Live;
+pub use means::{ClientCertificate, HttpRoute, KnownHosts, Means, Route, SqlServer, SshRoute, SshServer, Tls};
 pub use once::Once;
 pub use record::{Meta, RecordError, Recorder};
 pub use recording::{Entry, EntryKey, Recording, RecordingError};
 pub use replay::Replay;
+pub use reply::Reply;
 pub use scrub::Scrubber;
-pub use stats::SourceStats;
+pub use stats::{Counted, SourceStats};

@@ -6,16 +6,17 @@ mod ssh;
 
 use std::{
     future::Future,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
 
 use crate::{
-    door::{Call, Door, Reply, Request},
+    door::{Call, Door, Exchange, Execution},
     error::{ErrorKind, FetchError},
-    stats::{Counters, SourceStats},
+    key::RequestKey,
+    means::{Means, Route},
+    reply::Reply,
 };
 
 /// How long a server may take to accept a connection.
@@ -30,7 +31,6 @@ pub struct Live {
     http: http::Http,
     sql: sql::Sql,
     ssh: ssh::Ssh,
-    counters: Arc<Counters>,
 }
 
 impl Live {
@@ -40,19 +40,13 @@ impl Live {
         Self::with_sockets(true)
     }
 
-    /// The same; `sockets` says whether socket files of this machine may be asked. A server whose users write URLs must not
-    /// let them reach whatever listens beside it.
+    /// The same; `sockets`: whether socket files of this machine may be opened. A server whose users write URLs must not let
+    /// them reach the other services of its machine.
     #[must_use]
     pub fn with_sockets(sockets: bool) -> Self {
         // Another part of the program may have installed a provider before; any one will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let counters = Arc::new(Counters::default());
-        Self {
-            http: http::Http::new(sockets),
-            sql: sql::Sql::default(),
-            ssh: ssh::Ssh::new(Arc::clone(&counters)),
-            counters,
-        }
+        Self { http: http::Http::new(sockets), sql: sql::Sql::default(), ssh: ssh::Ssh::default() }
     }
 
     /// Closes every connection.
@@ -70,36 +64,14 @@ impl Default for Live {
 
 #[async_trait]
 impl Door for Live {
-    async fn ask(&self, call: Call) -> Result<Reply, FetchError> {
+    async fn exchange(&self, call: Call) -> Exchange {
         let role = call.role.clone();
         let began = Instant::now();
-        let outcome = match &call.request {
-            Request::Http { .. } => {
-                let _permit = call.budget.acquire().await;
-                self.counters.change(&role, |stats| stats.executions += 1);
-                within(&call, self.http.ask(&call)).await
-            }
-            Request::Sql { .. } => {
-                let _permit = call.budget.acquire().await;
-                self.counters.change(&role, |stats| stats.executions += 1);
-                within(&call, self.sql.ask(&call)).await
-            }
-            Request::Exec { .. } => self.ssh.ask(call).await,
-        };
-        let bytes = outcome.as_ref().ok().map(Reply::bytes);
-        self.counters.called(&role, bytes, began.elapsed());
-        if let Err(error) = &outcome {
-            tracing::debug!(%role, %error, "no answer");
+        let (reply, execution) = self.make(call).await;
+        if let Err(error) = &reply {
+            tracing::debug!(%role, error = calipso_model::chain(error), "A call got no answer.");
         }
-        outcome
-    }
-
-    fn execution(&self, call: &Call) -> Option<u64> {
-        self.counters.execution(call)
-    }
-
-    fn stats(&self) -> Vec<SourceStats> {
-        self.counters.list()
+        Exchange { reply, took: began.elapsed(), execution, is_cached: false }
     }
 
     async fn close(&self) {
@@ -107,20 +79,48 @@ impl Door for Live {
     }
 }
 
-/// Gives up when the time of the call is over.
-async fn within(call: &Call, work: impl Future<Output = Result<Reply, FetchError>>) -> Result<Reply, FetchError> {
-    match tokio::time::timeout(call.timeout, work).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(timed_out(&call.place(), call.timeout)),
+impl Live {
+    async fn make(&self, call: Call) -> (Result<Reply, FetchError>, Execution) {
+        let endpoint = call.endpoint();
+        let Some(means) = call.means else {
+            let why = "the call does not say how to reach a server";
+            return (Err(FetchError::new(ErrorKind::Setup, endpoint, why)), Execution::None);
+        };
+        match (&call.key, &means.route) {
+            (RequestKey::Http(key), Route::Http(route)) => {
+                let _permit = means.budget.acquire().await;
+                (within(&endpoint, &means, self.http.ask(&endpoint, key, route, means.max_bytes)).await, Execution::Own)
+            }
+            (RequestKey::Sql(key), Route::Sql(server)) => {
+                let _permit = means.budget.acquire().await;
+                (within(&endpoint, &means, self.sql.ask(&endpoint, key, server, &means)).await, Execution::Own)
+            }
+            (RequestKey::Exec(_), Route::Ssh(route)) => {
+                self.ssh.ask(ssh::Command::new(endpoint, call.attempt, route, &means)).await
+            }
+            _ => {
+                let why = "what is asked and the server that is asked speak different protocols";
+                (Err(FetchError::new(ErrorKind::Setup, endpoint, why)), Execution::None)
+            }
+        }
     }
 }
 
-fn timed_out(place: &str, timeout: Duration) -> FetchError {
-    let why = format!("no answer within {} s", timeout.as_secs_f64());
-    FetchError::new(ErrorKind::Timeout, place, why)
+/// Gives up when the time of the call is over.
+async fn within(
+    endpoint: &str,
+    means: &Means,
+    work: impl Future<Output = Result<Reply, FetchError>>,
+) -> Result<Reply, FetchError> {
+    tokio::time::timeout(means.timeout, work).await.unwrap_or_else(|_| Err(timed_out(endpoint, means.timeout)))
 }
 
-fn too_large(place: &str, max_bytes: u64) -> FetchError {
+fn timed_out(endpoint: &str, timeout: Duration) -> FetchError {
+    let why = format!("no answer within {} s", timeout.as_secs_f64());
+    FetchError::new(ErrorKind::Timeout, endpoint, why)
+}
+
+fn too_large(endpoint: &str, max_bytes: u64) -> FetchError {
     let why = format!("more than {max_bytes} bytes; the connection's limit `max_bytes` can be raised");
-    FetchError::new(ErrorKind::TooLarge, place, why)
+    FetchError::new(ErrorKind::TooLarge, endpoint, why)
 }

@@ -1,4 +1,4 @@
-//! A door that asks equal questions once.
+//! A door that makes equal calls once.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -9,46 +9,48 @@ use async_trait::async_trait;
 use futures::future::{BoxFuture, FutureExt, Shared};
 
 use crate::{
-    door::{Call, Door, Reply, Stage},
-    error::FetchError,
-    stats::{Counters, SourceStats, merge},
+    door::{Call, Door, Exchange, Stage},
+    key::CallId,
+    reply::Reply,
 };
 
-type Pending = Shared<BoxFuture<'static, Result<Reply, FetchError>>>;
+type Pending = Shared<BoxFuture<'static, Exchange>>;
 
-/// Answers of this many bytes together are kept; then the oldest are forgotten.
+/// How much the replies that are kept may be together; then the oldest are dropped.
+///
+/// # Units
+/// Bytes.
 const KEPT_BYTES: u64 = 64 << 20;
 
-/// Asks the door inside once for each role, stage, logical request and attempt; everyone else gets the same answer.
+/// Makes equal calls (of the same role, stage, attempt and key) once; the others get the same reply.
 ///
 /// # Shape
-/// Make one for each scan. Failures are shared as well; who wants to try again counts `attempt` up. Memory is bounded: in a cloud
-/// whose answers are more than 64 MiB, a request that comes again long after the first is sent again.
+/// Make one for each scan. Failures are shared as well; to try again, raise `attempt`. Memory is bounded: when the replies are
+/// more than 64 MiB, a call that is repeated long after the first is made again.
 pub struct Once<D> {
     inner: Arc<D>,
     asked: Mutex<Asked>,
     kept_bytes: u64,
-    counters: Counters,
 }
 
-/// What was asked.
+/// The calls made so far.
 #[derive(Default)]
 struct Asked {
-    pending: BTreeMap<Arc<str>, Pending>,
-    /// Requests that were answered, and the sizes of the answers; the oldest first.
-    answered: VecDeque<(Arc<str>, u64)>,
+    pending: BTreeMap<CallId, Pending>,
+    /// Calls that were answered, and the sizes of the replies in bytes; the oldest first.
+    answered: VecDeque<(CallId, u64)>,
     bytes: u64,
 }
 
 impl Asked {
-    /// Notes that there is an answer, and forgets the oldest ones while there are too many. One that would push most others out
-    /// is not kept itself.
-    fn answered(&mut self, key: Arc<str>, size: u64, kept_bytes: u64) {
+    /// Keeps a reply, and drops the oldest ones while they are too large together. One that would push most others out is not
+    /// kept itself.
+    fn answered(&mut self, id: CallId, size: u64, kept_bytes: u64) {
         if size > kept_bytes / 4 {
-            self.pending.remove(&key);
+            self.pending.remove(&id);
             return;
         }
-        self.answered.push_back((key, size));
+        self.answered.push_back((id, size));
         self.bytes += size;
         while self.bytes > kept_bytes {
             let Some((oldest, size)) = self.answered.pop_front() else { break };
@@ -65,10 +67,10 @@ impl<D: Door + 'static> Once<D> {
         Self::keeping(inner, KEPT_BYTES)
     }
 
-    /// Wraps a door, and keeps answers of so many bytes.
+    /// Wraps a door; keeps replies of at most `kept_bytes` bytes together.
     #[must_use]
     pub fn keeping(inner: D, kept_bytes: u64) -> Self {
-        Self { inner: Arc::new(inner), asked: Mutex::default(), kept_bytes, counters: Counters::default() }
+        Self { inner: Arc::new(inner), asked: Mutex::default(), kept_bytes }
     }
 
     fn asked(&self) -> MutexGuard<'_, Asked> {
@@ -78,38 +80,28 @@ impl<D: Door + 'static> Once<D> {
 
 #[async_trait]
 impl<D: Door + 'static> Door for Once<D> {
-    async fn ask(&self, call: Call) -> Result<Reply, FetchError> {
-        let role = call.role.clone();
+    async fn exchange(&self, call: Call) -> Exchange {
         let is_work = call.stage == Stage::Work;
-        let key = format!("{} {} {} {}", call.role, call.stage.as_str(), call.attempt, call.request.key_text());
-        let key: Arc<str> = key.into();
-        let (pending, known) = {
+        let id = CallId::of(&call);
+        let (pending, is_cached) = {
             let mut asked = self.asked();
-            match asked.pending.get(&key) {
+            match asked.pending.get(&id) {
                 Some(pending) => (pending.clone(), true),
                 None => {
                     let inner = Arc::clone(&self.inner);
-                    let pending = async move { inner.ask(call).await }.boxed().shared();
-                    asked.pending.insert(Arc::clone(&key), pending.clone());
+                    let pending = async move { inner.exchange(call).await }.boxed().shared();
+                    asked.pending.insert(id, pending.clone());
                     (pending, false)
                 }
             }
         };
-        if known {
-            self.counters.change(&role, |stats| stats.cached += 1);
-            return pending.await;
-        }
-        let reply = pending.await;
+        let exchange = pending.await;
         // Logins are few, and everything else needs them.
-        if is_work {
-            let size = key.len() as u64 + reply.as_ref().map_or(0, Reply::bytes);
-            self.asked().answered(key, size, self.kept_bytes);
+        if is_work && !is_cached {
+            let size = size_of::<CallId>() as u64 + exchange.reply.as_ref().map_or(0, Reply::bytes);
+            self.asked().answered(id, size, self.kept_bytes);
         }
-        reply
-    }
-
-    fn stats(&self) -> Vec<SourceStats> {
-        merge(self.inner.stats(), self.counters.list())
+        Exchange { is_cached, ..exchange }
     }
 
     async fn close(&self) {

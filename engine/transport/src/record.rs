@@ -1,4 +1,4 @@
-//! A door that writes down what passes through it, without secrets.
+//! A door that records the calls that pass through it, without secrets.
 
 use std::{
     collections::BTreeMap,
@@ -6,21 +6,19 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
 };
 
 use async_trait::async_trait;
 use calipso_model::{Map, Value};
 
 use crate::{
-    door::{Call, Door, Reply, Request, Stage},
-    error::FetchError,
+    door::{Call, Door, Exchange, Execution, Stage},
+    key::RequestKey,
     recording::{Entry, EntryKey, FORMAT, write_line},
     scrub::Scrubber,
-    stats::SourceStats,
 };
 
-/// What a recording says of itself.
+/// What a recording tells about itself.
 #[derive(Clone, Debug, Default)]
 pub struct Meta {
     /// Name and version of the program.
@@ -41,19 +39,19 @@ pub enum RecordError {
         dir: PathBuf,
     },
     /// The directory cannot be written.
-    #[error("cannot write the recording to {}: {why}", .dir.display())]
+    #[error("cannot write the recording to {}", .dir.display())]
     Write {
-        /// Where to.
+        /// The directory.
         dir: PathBuf,
-        /// What the system says.
-        why: std::io::Error,
+        /// The error of the system.
+        source: std::io::Error,
     },
-    /// No secret is known, so nothing could be scrubbed.
+    /// No secret was registered, so nothing shows that scrubbing works.
     #[error(
         "no recording is written, because no login used a secret: nothing shows that scrubbing would work; where no interface needs a login, say so (`--no-secrets`)"
     )]
     NoSecret,
-    /// A secret was found in what was about to be written.
+    /// A secret is left in the text to be written.
     #[error("no recording is written, because a secret was still found in {file} after scrubbing")]
     SecretLeft {
         /// The file of the recording.
@@ -64,8 +62,8 @@ pub enum RecordError {
 /// Passes calls on and records them.
 ///
 /// # Shape
-/// Nothing is on disk before [`Recorder::finish`]. What was asked for a login is scrubbed only then, because its
-/// answer holds secrets that are registered after it came.
+/// Nothing is on disk before [`Recorder::finish`]. The calls of logins are scrubbed only then, because their replies hold secrets
+/// that are registered later.
 pub struct Recorder<D> {
     inner: D,
     dir: PathBuf,
@@ -92,7 +90,7 @@ impl<D: Door> Recorder<D> {
         Ok(Self { inner, dir: dir.to_owned(), meta, scrubber, has_secrets: true, kept: Mutex::default() })
     }
 
-    /// The same where somebody said that nothing in it is secret. Secrets that are known are scrubbed all the same.
+    /// The same for interfaces without any secret. Secrets that are registered nevertheless are scrubbed.
     #[must_use]
     pub fn without_secrets(self) -> Self {
         Self { has_secrets: false, ..self }
@@ -115,7 +113,7 @@ impl<D: Door> Recorder<D> {
                 return Err(RecordError::SecretLeft { file });
             }
         }
-        write(&self.dir, &files).map_err(|why| RecordError::Write { dir: self.dir.clone(), why })
+        write(&self.dir, &files).map_err(|source| RecordError::Write { dir: self.dir.clone(), source })
     }
 
     /// The files of the recording: their names and texts.
@@ -151,8 +149,8 @@ fn check_empty(dir: &Path) -> Result<(), RecordError> {
             Some(_) => Err(RecordError::NotEmpty { dir: dir.to_owned() }),
             None => Ok(()),
         },
-        Err(why) if why.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(why) => Err(RecordError::Write { dir: dir.to_owned(), why }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(RecordError::Write { dir: dir.to_owned(), source }),
     }
 }
 
@@ -192,9 +190,9 @@ fn write_into(dir: &Path, files: &BTreeMap<String, String>) -> std::io::Result<(
     Ok(())
 }
 
-fn entry(call: &Call, outcome: &Result<Reply, FetchError>, millis: u64, execution: Option<u64>) -> Entry {
-    let key = match &call.request {
-        Request::Http { key, .. } => {
+fn entry(call: &Call, exchange: &Exchange) -> Entry {
+    let key = match &call.key {
+        RequestKey::Http(key) => {
             let (path, query) = key.path_and_query();
             EntryKey::Http {
                 target: Some(key.target.clone()),
@@ -204,12 +202,12 @@ fn entry(call: &Call, outcome: &Result<Reply, FetchError>, millis: u64, executio
                 body: key.body.clone(),
             }
         }
-        Request::Sql { key, .. } => EntryKey::Sql { text: key.normal_text(), params: Some(key.params.clone()) },
-        Request::Exec { key, .. } => EntryKey::Exec { host: Some(key.host.clone()), words: key.words.clone() },
+        RequestKey::Sql(key) => EntryKey::Sql { text: key.normal_text(), params: Some(key.params.clone()) },
+        RequestKey::Exec(key) => EntryKey::Exec { host: Some(key.host.clone()), words: key.words.clone() },
     };
-    let outcome = match outcome {
+    let outcome = match &exchange.reply {
         Ok(reply) => Ok(reply.clone()),
-        Err(error) => Err((error.kind, error.why.clone())),
+        Err(error) => Err((error.kind, error.why())),
     };
     Entry {
         role: Some(call.role.clone()),
@@ -217,19 +215,20 @@ fn entry(call: &Call, outcome: &Result<Reply, FetchError>, millis: u64, executio
         attempt: call.attempt,
         key,
         outcome,
-        millis,
-        execution,
+        millis: u64::try_from(exchange.took.as_millis()).unwrap_or(u64::MAX),
+        execution: match exchange.execution {
+            Execution::Shared(number) => Some(number),
+            Execution::None | Execution::Own => None,
+        },
     }
 }
 
 #[async_trait]
 impl<D: Door> Door for Recorder<D> {
-    async fn ask(&self, call: Call) -> Result<Reply, FetchError> {
-        let began = Instant::now();
-        let outcome = self.inner.ask(call.clone()).await;
-        let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let entry = entry(&call, &outcome, millis, self.inner.execution(&call));
-        let sort_by = format!("{} {} {}", call.stage.as_str(), call.role, call.request.key_text());
+    async fn exchange(&self, call: Call) -> Exchange {
+        let exchange = self.inner.exchange(call.clone()).await;
+        let entry = entry(&call, &exchange);
+        let sort_by = format!("{} {} {}", call.stage.as_str(), call.role, call.key.text());
         if call.stage == Stage::Login {
             self.kept.lock().unwrap_or_else(PoisonError::into_inner).logins.push((sort_by, entry));
         } else {
@@ -237,11 +236,7 @@ impl<D: Door> Door for Recorder<D> {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             kept.lines.entry(file).or_default().push((sort_by, call.attempt, line));
         }
-        outcome
-    }
-
-    fn stats(&self) -> Vec<SourceStats> {
-        self.inner.stats()
+        exchange
     }
 
     async fn close(&self) {

@@ -12,31 +12,32 @@ use std::{
 use calipso_model::{Map, Str, Value};
 
 use crate::{
-    door::{Call, Reply, Stage},
+    door::{Call, Stage},
     error::ErrorKind,
+    reply::Reply,
 };
 
 pub(crate) use line::{FORMAT, write_line};
-pub(crate) use matching::{Found, STARS, tell};
+pub(crate) use matching::{Found, STARS, describe};
 
 /// Why a recording cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordingError {
     /// A file cannot be read.
-    #[error("cannot read {}: {why}", .file.display())]
+    #[error("cannot read {}", .file.display())]
     Read {
-        /// Which.
+        /// The file or folder.
         file: PathBuf,
-        /// What the system says.
-        why: std::io::Error,
+        /// The error of the system.
+        source: std::io::Error,
     },
     /// An entry is not of the form.
-    #[error("{place}: {why}")]
+    #[error("{location}: {problem}")]
     Entry {
         /// File and line, or the path of keys within inline answers.
-        place: String,
-        /// What is wrong.
-        why: String,
+        location: String,
+        /// What is wrong there.
+        problem: String,
     },
 }
 
@@ -86,7 +87,7 @@ pub enum EntryKey {
     Exec {
         /// The host that it ran on.
         host: Option<Str>,
-        /// The words as the fetcher says them.
+        /// The words as the fetcher has them.
         words: Vec<String>,
     },
 }
@@ -120,7 +121,7 @@ impl Recording {
     /// Reads the `answers` of a spec test: a map with the lists `commands`, `http` and `sql`.
     ///
     /// # Errors
-    /// An entry is not of the form; the place is the path of keys below `answers`.
+    /// An entry is not of the form; the location is the path of keys below `answers`.
     pub fn from_answers(answers: &Value) -> Result<Self, RecordingError> {
         inline::read(answers)
     }
@@ -139,7 +140,7 @@ impl Recording {
         }
     }
 
-    /// What the recording says of itself; empty for inline answers.
+    /// What the recording tells about itself; empty for inline answers.
     #[must_use]
     pub fn meta(&self) -> &Map {
         &self.meta

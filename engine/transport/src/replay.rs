@@ -11,16 +11,14 @@ use std::{
 };
 
 use async_trait::async_trait;
-use calipso_model::Str;
 
 use crate::{
-    door::{Call, Door, Reply, Request},
+    door::{Call, Door, Exchange, Execution},
     error::{ErrorKind, FetchError},
-    recording::{Found, Recording, tell},
-    stats::{Counters, SourceStats},
+    recording::{Found, Recording, describe},
 };
 
-/// Answers from a recording, by logical keys only: whatever needs credentials is ignored.
+/// Answers from a recording, by keys only: the means of a call are ignored.
 ///
 /// # Shape
 /// An answer depends on the call alone (its key and attempt), never on what was asked before.
@@ -28,42 +26,32 @@ pub struct Replay {
     recording: Recording,
     seed: Option<u64>,
     asked: AtomicU64,
-    /// Numbers of the entries that answered a call, where that is noted.
+    /// Numbers of the entries that answered a call, where they are remembered.
     used: Option<Mutex<BTreeSet<usize>>>,
-    counters: Counters,
-    /// Executions on hosts that were counted already: several calls share one.
-    executions: Mutex<BTreeSet<(Str, String, u64)>>,
 }
 
 impl Replay {
     /// Answers at once.
     #[must_use]
     pub fn new(recording: Recording) -> Self {
-        Self {
-            recording,
-            seed: None,
-            asked: AtomicU64::new(0),
-            used: None,
-            counters: Counters::default(),
-            executions: Mutex::default(),
-        }
+        Self { recording, seed: None, asked: AtomicU64::new(0), used: None }
     }
 
-    /// Lets other tasks go first before it answers, more or fewer as the seed will have it.
+    /// Lets other tasks run before it answers; the seed decides how many times.
     #[must_use]
     pub fn shuffled(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// Notes which entries answer calls.
+    /// Remembers which entries answered a call.
     #[must_use]
     pub fn noting(mut self) -> Self {
         self.used = Some(Mutex::default());
         self
     }
 
-    /// The numbers, in recorded order, of the entries that answered no call; nothing unless it is noted.
+    /// The numbers, in recorded order, of the entries that answered no call; empty without [`Replay::noting`].
     #[must_use]
     pub fn unused(&self) -> Vec<usize> {
         let Some(used) = &self.used else { return Vec::new() };
@@ -77,17 +65,10 @@ impl Replay {
         &self.recording
     }
 
-    /// Whether a call needs another execution than those before it, as it was when it was recorded.
-    fn is_new(&self, call: &Call, execution: Option<u64>) -> bool {
-        let (Some(execution), Request::Exec { key, .. }) = (execution, &call.request) else { return true };
-        let mut executions = self.executions.lock().unwrap_or_else(PoisonError::into_inner);
-        executions.insert((call.role.clone(), key.host.to_string(), execution))
-    }
-
     async fn let_others_go_first(&self, call: &Call) {
         let Some(seed) = self.seed else { return };
         let mut hasher = DefaultHasher::new();
-        (seed, self.asked.fetch_add(1, Ordering::Relaxed), call.request.key_text()).hash(&mut hasher);
+        (seed, self.asked.fetch_add(1, Ordering::Relaxed), call.key.text()).hash(&mut hasher);
         for _ in 0..hasher.finish() % 32 {
             tokio::task::yield_now().await;
         }
@@ -96,34 +77,30 @@ impl Replay {
 
 #[async_trait]
 impl Door for Replay {
-    async fn ask(&self, call: Call) -> Result<Reply, FetchError> {
+    async fn exchange(&self, call: Call) -> Exchange {
         self.let_others_go_first(&call).await;
         match self.recording.find(&call) {
             Found::Entry(entry) => {
                 if let (Some(used), Some(number)) = (&self.used, self.recording.position(entry)) {
                     used.lock().unwrap_or_else(PoisonError::into_inner).insert(number);
                 }
-                let outcome = match &entry.outcome {
+                let reply = match &entry.outcome {
                     Ok(reply) => Ok(reply.clone()),
-                    Err((kind, why)) => Err(FetchError::new(*kind, call.place(), why.clone())),
+                    Err((kind, why)) => Err(FetchError::new(*kind, call.endpoint(), why.as_str())),
                 };
-                let bytes = outcome.as_ref().ok().map(Reply::bytes);
-                self.counters.called(&call.role, bytes, Duration::from_millis(entry.millis));
-                if self.is_new(&call, entry.execution) {
-                    self.counters.change(&call.role, |stats| stats.executions += 1);
+                Exchange {
+                    reply,
+                    took: Duration::from_millis(entry.millis),
+                    execution: entry.execution.map_or(Execution::Own, Execution::Shared),
+                    is_cached: false,
                 }
-                outcome
             }
             Found::Nothing { nearest } => {
-                self.counters.called(&call.role, None, Duration::ZERO);
                 let nearest = nearest.map(|nearest| format!("; the most similar one is {nearest}")).unwrap_or_default();
-                let why = format!("{}{nearest}; record again, or add the answer by hand", tell(&call.request));
-                Err(FetchError::new(ErrorKind::NotRecorded, call.place(), why))
+                let why = format!("{}{nearest}; record again, or add the answer by hand", describe(&call.key));
+                let reply = Err(FetchError::new(ErrorKind::NotRecorded, call.endpoint(), why));
+                Exchange { execution: Execution::None, ..Exchange::from(reply) }
             }
         }
-    }
-
-    fn stats(&self) -> Vec<SourceStats> {
-        self.counters.list()
     }
 }

@@ -14,11 +14,11 @@ use calipso_model::{Map, Str, Value};
 use regex::bytes::Regex;
 
 use crate::{
-    door::Reply,
     recording::{Entry, EntryKey, STARS},
+    reply::Reply,
 };
 
-/// A secret shorter than this cannot be told from ordinary text; it is hidden only where a name says what it is.
+/// A secret shorter than this cannot be distinguished from ordinary text; it is hidden only after a name that says what it is.
 const SHORTEST: usize = 3;
 
 /// Knows secrets and replaces them by `***`.

@@ -1,5 +1,7 @@
 //! What the database says, told as a store error.
 
+use std::{error::Error, io};
+
 use rusqlite::ErrorCode;
 
 use crate::error::StoreError;
@@ -31,15 +33,42 @@ fn fault(error: rusqlite::Error, action: &'static str) -> StoreError {
     }
 }
 
+/// Why a file cannot be used as a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    /// It holds something else.
+    NotAStore,
+    /// This process may not write it.
+    NotWritable,
+}
+
+impl Unusable {
+    /// What the causes of an error say of the file, if anything.
+    #[must_use]
+    pub fn of(error: &StoreError) -> Option<Self> {
+        let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());
+        causes.find_map(|cause| {
+            if let Some(system) = cause.downcast_ref::<io::Error>() {
+                return (system.kind() == io::ErrorKind::PermissionDenied).then_some(Self::NotWritable);
+            }
+            match cause.downcast_ref::<rusqlite::Error>()?.sqlite_error_code()? {
+                ErrorCode::NotADatabase => Some(Self::NotAStore),
+                ErrorCode::ReadOnly | ErrorCode::PermissionDenied => Some(Self::NotWritable),
+                _ => None,
+            }
+        })
+    }
+}
+
 /// Whether a value came out of the file that never went in: text that is no UTF-8, a number where text was written.
 fn is_unreadable(error: &rusqlite::Error) -> bool {
-    use rusqlite::Error;
+    use rusqlite::Error as Sqlite;
     matches!(
         error,
-        Error::Utf8Error(..)
-            | Error::FromSqlConversionFailure(..)
-            | Error::InvalidColumnType(..)
-            | Error::IntegralValueOutOfRange(..)
+        Sqlite::Utf8Error(..)
+            | Sqlite::FromSqlConversionFailure(..)
+            | Sqlite::InvalidColumnType(..)
+            | Sqlite::IntegralValueOutOfRange(..)
     )
 }
 

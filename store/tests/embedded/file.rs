@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use calipso_model::{Clique, Delta, Environment, Link, LinkRef, LinkState, Object, ObjectKey};
 use calipso_store::{
     Collection, Commit, CommitInfo, Embedded, Expect, LinkQuery, Member, Options, Page, Records, ScopeChanges,
-    ScopeKey, ScopeRecord, ScopeUpdate, Store, StoreError,
+    ScopeKey, ScopeRecord, ScopeUpdate, Store, StoreError, embedded::Unusable,
 };
 
 fn open(path: &Path) -> Result<Embedded, StoreError> {
@@ -36,7 +36,9 @@ fn foreign_newer_and_damaged_files_are_refused() {
     let at = |name: &str| folder.path().join(name);
 
     std::fs::write(at("text"), "not a database, but long enough to look at. ".repeat(100)).unwrap();
-    assert!(matches!(open(&at("text")), Err(StoreError::Corrupt { .. })));
+    let text = open(&at("text")).unwrap_err();
+    assert!(matches!(text, StoreError::Corrupt { .. }), "{text:?}");
+    assert_eq!(Unusable::of(&text), Some(Unusable::NotAStore));
 
     rusqlite::Connection::open(at("other")).unwrap().execute_batch("CREATE TABLE t(x)").unwrap();
     let foreign = open(&at("other")).unwrap_err();
@@ -49,6 +51,14 @@ fn foreign_newer_and_damaged_files_are_refused() {
     let nowhere = open(&at("no/such/folder")).unwrap_err();
     assert!(matches!(nowhere, StoreError::Unavailable { .. }), "{nowhere:?}");
     assert!(nowhere.to_string().contains("no/such/folder"), "{nowhere}");
+    assert_eq!(Unusable::of(&nowhere), None);
+    for (code, found) in
+        [(rusqlite::ffi::SQLITE_READONLY, Some(Unusable::NotWritable)), (rusqlite::ffi::SQLITE_FULL, None)]
+    {
+        let source = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+        let error = StoreError::Io { action: "write", source: source.into() };
+        assert_eq!(Unusable::of(&error), found);
+    }
 }
 
 #[tokio::test]

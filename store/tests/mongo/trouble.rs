@@ -2,7 +2,7 @@
 
 use std::{error::Error, time::Duration};
 
-use calipso_model::{Delta, Environment, Object, ObjectKey, Secret, Value};
+use calipso_model::{Delta, Environment, Object, ObjectKey, Secret, Value, chain};
 use calipso_store::{Commit, CommitInfo, Expect, Mongo, MongoOptions, Page, Query, Store, StoreError};
 use calipso_testbed::{Mongod, mongod};
 use mongodb::{
@@ -10,23 +10,12 @@ use mongodb::{
     bson::{Document, doc},
 };
 
-/// An error and all that is below it.
-fn whole(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut below = error.source();
-    while let Some(error) = below {
-        text = format!("{text}: {error}");
-        below = error.source();
-    }
-    text
-}
-
 async fn refused(uri: &str) -> StoreError {
     let mut options = MongoOptions::new(Secret::new(uri), "calipso");
     options.selection_timeout = Duration::from_millis(1_500);
     let error = Mongo::connect(options).await.expect_err("this server cannot be used");
     assert!(matches!(error, StoreError::Unavailable { .. }), "{error:?}");
-    for shown in [format!("{error:?}"), whole(&error)] {
+    for shown in [format!("{error:?}"), chain(&error)] {
         assert!(!shown.contains("s3cret"), "{shown}");
     }
     error
@@ -52,11 +41,11 @@ async fn what_cannot_be_used_says_what_to_do() {
              the address right, and is it the primary of its replica set?"
         )
     );
-    assert!(whole(&error).contains("Connection refused"), "{}", whole(&error));
+    assert!(chain(&error).contains("Connection refused"), "{}", chain(&error));
 
     let error = refused("mongodb://admin:s3cret/@:@127.0.0.1/").await;
     assert_eq!(
-        whole(&error),
+        chain(&error),
         "cannot use the store at `MongoDB`: the address cannot be read; it looks like \
          mongodb://user:password@host:27017/?replicaSet=rs0, with special characters of user and password percent-encoded"
     );
@@ -64,7 +53,7 @@ async fn what_cannot_be_used_says_what_to_do() {
     let alone = Mongod::standalone();
     let error = refused(&alone.uri()).await;
     assert_eq!(
-        whole(&error),
+        chain(&error),
         format!(
             "cannot use the store at `127.0.0.1:{}/calipso`: the server stands alone, and revisions need a replica set; start it \
              with `--replSet rs0` and run `rs.initiate()` once in mongosh (one server is enough)",
@@ -131,7 +120,7 @@ async fn indexes_are_made_and_others_are_refused() {
     client.database(&name).run_command(command).await.expect("the server works");
     let error = Mongo::connect(crate::options(&name)).await.expect_err("another index is in the way");
     assert_eq!(
-        whole(&error),
+        chain(&error),
         format!(
             "cannot use the store at `127.0.0.1:{}/{name}`: collection `inventory` has an index that does not fit (its index \
              `by_host` is another one); drop it with dropIndex in mongosh and start again, it will be made as it is needed",
@@ -182,7 +171,7 @@ async fn a_primary_that_steps_down_leaves_no_half_revision() {
         let current = store.current("e").await.expect("the server works");
         match answer {
             Ok(revision) => assert_eq!((revision, current), (before + 1, before + 1)),
-            Err(error) => panic!("the commit was not tried again: {}", whole(&error)),
+            Err(error) => panic!("the commit was not tried again: {}", chain(&error)),
         }
         let all = store
             .objects("e", None, &Query::default(), &Page::first(usize::MAX))

@@ -17,7 +17,7 @@ use calipso_pipeline::{
 };
 use calipso_spec::environment::from_value;
 use calipso_store::{Backend, Embedded, Expect, Options};
-use calipso_transport::{Call, Door, FetchError, Once, Recording, Replay, Reply, Request, Scrubber, SourceStats};
+use calipso_transport::{Call, Door, Exchange, Once, Recording, Replay, Reply, RequestKey, Scrubber};
 
 /// The same as in the program.
 #[global_allocator]
@@ -159,21 +159,18 @@ impl Changed {
 
 #[async_trait]
 impl Door for Changed {
-    async fn ask(&self, call: Call) -> Result<Reply, FetchError> {
-        let host = match &call.request {
-            Request::Exec { key, .. } => Some(key.host.clone()),
+    async fn exchange(&self, call: Call) -> Exchange {
+        let host = match &call.key {
+            RequestKey::Exec(key) => Some(key.host.clone()),
             _ => None,
         };
-        let reply = self.inner.ask(call).await?;
-        Ok(match reply {
+        let exchange = self.inner.exchange(call).await;
+        let reply = exchange.reply.map(|reply| match reply {
             Reply::Exec { exit, stdout, stderr } if host.is_some_and(|host| self.is_other(&host)) => {
                 Reply::Exec { exit, stdout: stdout.replace("1500", "1480").into(), stderr }
             }
             other => other,
-        })
-    }
-
-    fn stats(&self) -> Vec<SourceStats> {
-        self.inner.stats()
+        });
+        Exchange { reply, ..exchange }
     }
 }

@@ -167,6 +167,7 @@ fn causes(failures: &[FailureReport]) -> Vec<Cause<'_>> {
 #[cfg(test)]
 mod tests {
     use calipso_pipeline::{FailureReport, ScanReport, answer::FailureKind};
+    use calipso_transport::ErrorKind;
 
     use super::told;
 
@@ -189,7 +190,12 @@ mod tests {
         for (fetcher, command) in [("cards", "ip link"), ("bridges", "brctl show"), ("rooms", "cat /rooms")] {
             for host in ["h1", "h2"] {
                 let sentence = format!("{host} has no such answer in the recording: `{command}` on {host}");
-                report.failures.push(failure(fetcher, FailureKind::NotRecorded, Some(host), &sentence));
+                report.failures.push(failure(
+                    fetcher,
+                    FailureKind::Fetch(ErrorKind::NotRecorded),
+                    Some(host),
+                    &sentence,
+                ));
             }
         }
         let text = told(&report, 80, false);
@@ -202,10 +208,10 @@ mod tests {
         let mut report = ScanReport::default();
         for fetcher in ["cards", "bridges", "rooms"] {
             let sentence = format!("host `h2` did not answer `{fetcher}`");
-            report.failures.push(failure(fetcher, FailureKind::Unreachable, Some("h2"), &sentence));
+            report.failures.push(failure(fetcher, FailureKind::Fetch(ErrorKind::Unreachable), Some("h2"), &sentence));
             for host in ["h1", "h3"] {
                 let sentence = format!("host `{host}` refused the credentials");
-                report.failures.push(failure(fetcher, FailureKind::Denied, Some(host), &sentence));
+                report.failures.push(failure(fetcher, FailureKind::Fetch(ErrorKind::Denied), Some(host), &sentence));
             }
         }
         report.failures.push(failure("odd", FailureKind::Parse, Some("h1"), "line 3 is no pair"));

@@ -1,4 +1,4 @@
-//! The form of a connection with its secrets: fetched where references lead, and remembered by the scrubber.
+//! The form of a connection with its secrets: references are resolved, and the scrubber learns the secrets.
 
 use calipso_model::{ConnectionConfig, Map, Place, Value};
 use calipso_spec::{

@@ -1,42 +1,24 @@
-//! Sessions: opened once for all that ask, renewed before they run out or when the other side says so.
+//! Sessions: opened once for all requests, renewed before they expire or when the server refuses them.
 
 use std::{sync::Arc, time::Instant};
 
-use calipso_expr::{EvalError, Frame, Fuel};
+use calipso_expr::{EvalError, Fuel};
 use calipso_model::{Map, Value};
 use calipso_spec::checked::Step;
-use calipso_transport::Stage;
+use calipso_transport::{SqlKey, Stage};
 use futures::future::{BoxFuture, FutureExt};
 
 use crate::{
-    answer::{Asked, FailureKind, Why},
-    connection::{Access, Sessions},
+    answer::{Asked, FailureKind, StepError},
+    connection::{Access, Sessions, http::Conditions, session::Session},
     known::Known,
     step::{Effort, Machine},
     world::{HttpAsk, RunAsk, SqlAsk, World},
 };
 
-/// Where one session lives; its lock is held while it is being opened.
-pub(crate) type Cell = Arc<tokio::sync::Mutex<Option<Result<Arc<Session>, Why>>>>;
-
-/// A younger session is never renewed because of its age: clocks differ.
-const MIN_AGE_SECS: u64 = 60;
-/// How long before its end a session is renewed.
-const EARLY_SECS: i64 = 30;
-
-/// What a login left behind.
-pub(crate) struct Session {
-    /// All names of the connection, `session` and the results of the login steps included.
-    pub(crate) frame: Frame,
-    /// 0 for the first; one more each time.
-    pub(crate) number: u32,
-    expires_at: Option<jiff::Timestamp>,
-    made: Instant,
-}
-
 impl Sessions {
     /// The session for a target.
-    pub(crate) async fn session(&self, access: &Access, target: &Value) -> Result<Arc<Session>, Why> {
+    pub(crate) async fn session(&self, access: &Access, target: &Value) -> Result<Arc<Session>, StepError> {
         self.renewed(access, target, None).await
     }
 
@@ -46,18 +28,18 @@ impl Sessions {
         access: &Access,
         target: &Value,
         refused: Option<u32>,
-    ) -> Result<Arc<Session>, Why> {
+    ) -> Result<Arc<Session>, StepError> {
         let cell = {
-            let mut cells = access.cells.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut cells = access.sessions.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             Arc::clone(cells.entry(access.session_key(target)).or_default())
         };
         let mut held = cell.lock().await;
         let former = match &*held {
             None => None,
-            Some(Err(why)) => return Err(why.clone()),
+            Some(Err(error)) => return Err(error.clone()),
             Some(Ok(session)) => {
                 let is_refused = refused.is_some_and(|number| session.number <= number);
-                if !is_refused && !self.is_old(session) {
+                if !is_refused && !session.is_old(self.context.now()) {
                     return Ok(Arc::clone(session));
                 }
                 Some((Arc::clone(session), is_refused))
@@ -77,20 +59,15 @@ impl Sessions {
         made
     }
 
-    fn is_old(&self, session: &Session) -> bool {
-        let near = self.now().checked_add(jiff::SignedDuration::from_secs(EARLY_SECS)).unwrap_or(self.clock);
-        session.made.elapsed().as_secs() >= MIN_AGE_SECS && session.expires_at.is_some_and(|end| end <= near)
-    }
-
     async fn log_in(
         &self,
         access: &Access,
         target: &Value,
         steps: &[Step],
         former: Option<&Arc<Session>>,
-    ) -> Result<Arc<Session>, Why> {
+    ) -> Result<Arc<Session>, StepError> {
         let spec = &access.spec;
-        let mut frame = access.frame(&self.values, target.clone())?;
+        let mut frame = access.frame(&self.context.values, target.clone())?;
         let is_refresh = !std::ptr::eq(steps, spec.login.as_slice());
         let number = former.map_or(0, |former| former.number + 1);
         if let (Some(former), Some(slot), true) = (former, spec.layout.find("session"), is_refresh)
@@ -104,20 +81,20 @@ impl Sessions {
             layout: &spec.layout,
             world: &world,
             known: &known,
-            coverage: self.coverage.as_deref(),
+            coverage: self.context.coverage.as_deref(),
             trace: None,
             effort: Effort::new(&world),
-            waits: self.waits,
+            waits: self.context.waits,
         };
         let (run, _) = machine.steps(steps, &mut frame, false).await;
         if let Some(failure) = run.failures.into_iter().next() {
-            let Why { kind, host, sentence } = failure.why;
+            let StepError { kind, host, sentence } = failure.why;
             let sentence = format!("logging in to {} failed ({}): {sentence}", access.role, failure.at);
-            return Err(Why { kind, host, sentence });
+            return Err(StepError { kind, host, sentence });
         }
         let fault = |error: EvalError| {
             let sentence = format!("the login of {} left no session: {error}", spec.head.at);
-            Why::new(FailureKind::Expression, sentence)
+            StepError::new(FailureKind::Expression, sentence)
         };
         let mut values = Map::new();
         for value in &spec.session {
@@ -125,7 +102,7 @@ impl Sessions {
             if value.secret
                 && let Some(secret) = found.as_str()
             {
-                self.scrubber.register(secret);
+                self.context.scrubber.register(secret);
             }
             values.insert(value.name.clone(), found);
         }
@@ -136,7 +113,7 @@ impl Sessions {
             Some(expires_at) => timestamp(&expires_at.eval(&frame, &mut Fuel::default()).map_err(fault)?),
             None => None,
         };
-        Ok(Arc::new(Session { frame, number, expires_at, made: Instant::now() }))
+        Ok(Arc::new(Session { frame, number, expires_at, opened: Instant::now() }))
     }
 }
 
@@ -161,7 +138,7 @@ fn timestamp(value: &Value) -> Option<jiff::Timestamp> {
     }
 }
 
-/// The world as a login sees it: its own connection, without a session or with the one that is being renewed.
+/// The world of login steps: their own connection, without a session or with the one that is being renewed.
 struct LoginWorld<'a> {
     sessions: &'a Sessions,
     access: &'a Access,
@@ -176,18 +153,18 @@ impl World for LoginWorld<'_> {
         async move {
             let frame = match self.session {
                 Some(session) => session.frame.clone(),
-                None => match self.access.frame(&self.sessions.values, self.target.clone()) {
+                None => match self.access.frame(&self.sessions.context.values, self.target.clone()) {
                     Ok(frame) => frame,
-                    Err(why) => return Asked::nothing(why),
+                    Err(error) => return Asked::nothing(error),
                 },
             };
-            let way = super::http::Way {
+            let conditions = Conditions {
                 access: self.access,
                 frame: &frame,
                 stage: Stage::Login,
-                sends: self.session.is_some(),
+                sends_headers: self.session.is_some(),
             };
-            self.sessions.exchange(&way, &ask, ask.query.clone(), None).await.asked
+            self.sessions.context.exchange(&conditions, &ask, ask.query.clone(), None).await.asked
         }
         .boxed()
     }
@@ -197,16 +174,16 @@ impl World for LoginWorld<'_> {
         async move {
             let identifiers = std::collections::BTreeMap::new();
             let (text, params) = ask.text.eval(ask.frame, &mut Fuel::default(), &identifiers)?;
-            let frame = match self.access.frame(&self.sessions.values, self.target.clone()) {
+            let frame = match self.access.frame(&self.sessions.context.values, self.target.clone()) {
                 Ok(frame) => frame,
-                Err(why) => return Ok(Asked::nothing(why)),
+                Err(error) => return Ok(Asked::nothing(error)),
             };
-            Ok(self.sessions.query(self.access, &frame, Stage::Login, text, params, &ask).await)
+            Ok(self.sessions.query(self.access, &frame, Stage::Login, SqlKey { text, params }, &ask).await)
         }
         .boxed()
     }
 
     fn run<'a>(&'a self, ask: RunAsk<'a>) -> BoxFuture<'a, Asked> {
-        self.sessions.command_on(self.access, ask, Stage::Login).boxed()
+        self.sessions.run_over(self.access, ask, Stage::Login).boxed()
     }
 }

@@ -1,35 +1,36 @@
-//! Lists that come in pages, by the connection's rules.
+//! HTTP requests in a session, and lists that come in pages by the connection's rules.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use calipso_expr::{Frame, Fuel};
 use calipso_model::{Map, Str, Value};
 use calipso_spec::checked::PageRule;
+use calipso_transport::ErrorKind;
 use url::Url;
 
 use crate::{
-    answer::{AnswerView, Asked, FailureKind, Outcome, Why},
-    connection::{Access, Sessions, http::Exchanged, login::Session, too_many_values},
+    answer::{Answer, Asked, FailureKind, Outcome, StepError},
+    connection::{Access, Sessions, http::Exchanged, received::items_of, session::Session, too_many_values},
     world::HttpAsk,
 };
 
-/// So many lists of one answer are asked whether they go on.
+/// Maximum number of lists of one answer that are asked whether they go on.
 const MAX_LISTS: usize = 16;
 
-/// What is said after some pages were given: a refusal then does not mean that there is no list; the list is cut.
+/// An outcome after some pages: a refusal then does not mean that there is no list; the list is cut.
 fn after(n_pages: u64, asked: Asked) -> Asked {
     match asked {
-        Asked { outcome: Outcome::Negative(why), answer } if n_pages > 0 => {
-            let sentence = format!("the list is cut after page {n_pages}: {}", why.sentence);
-            Asked { outcome: Outcome::NoAnswer(Why { kind: FailureKind::Pages, sentence, ..why }), answer }
+        Asked { outcome: Outcome::Negative(error), answer } if n_pages > 0 => {
+            let sentence = format!("the list is cut after page {n_pages}: {}", error.sentence);
+            Asked { outcome: Outcome::NoAnswer(StepError { kind: FailureKind::Pages, sentence, ..error }), answer }
         }
         asked => asked,
     }
 }
 
-/// A list on its way.
+/// A list of which some pages were read.
 struct List<'a> {
-    /// What it is called in messages and in page rules; the body itself has no name.
+    /// Its name in messages and in page rules; the body itself has none.
     name: Option<Str>,
     rule: Option<&'a PageRule>,
     query: Map,
@@ -53,18 +54,29 @@ impl List<'_> {
 }
 
 impl Sessions {
+    /// Sends a request, and those for the pages that follow.
+    pub(super) async fn ask_http(&self, ask: HttpAsk<'_>) -> Asked {
+        let access = match self.access(&ask.step.via) {
+            Ok(access) => access,
+            Err(error) => return Asked::nothing(error),
+        };
+        let target = match self.target(access, &ask.target) {
+            Ok(target) => Value::Map(target),
+            Err(error) => return Asked::nothing(error),
+        };
+        let mut session = match self.session(access, &target).await {
+            Ok(session) => session,
+            Err(error) => return Asked::nothing(error),
+        };
+        self.pages(access, &target, &mut session, &ask).await
+    }
+
     /// Asks for a list until its last page. Where the step names no list, the body itself may be one.
-    pub(super) async fn pages(
-        &self,
-        access: &Access,
-        target: &Value,
-        session: &mut Arc<Session>,
-        ask: &HttpAsk<'_>,
-    ) -> Asked {
+    async fn pages(&self, access: &Access, target: &Value, session: &mut Arc<Session>, ask: &HttpAsk<'_>) -> Asked {
         let rule = if ask.step.paged { self.page_rule(access, session, target) } else { Ok(None) };
         let rule = match rule {
             Ok(rule) => rule,
-            Err(why) => return Asked::nothing(why),
+            Err(error) => return Asked::nothing(error),
         };
         let mut list = List {
             name: ask.step.items.clone(),
@@ -77,7 +89,7 @@ impl Sessions {
         let first = if list.name.is_some() {
             match self.with_rule(access, target, session, ask, &mut list) {
                 Ok(()) => None,
-                Err(why) => return Asked::nothing(why),
+                Err(error) => return Asked::nothing(error),
             }
         } else {
             // Only the answer tells whether it is a list.
@@ -93,7 +105,7 @@ impl Sessions {
                 // Without the rule's parameters the pages may have been cut otherwise.
                 match self.with_rule(access, target, session, ask, &mut list) {
                     Ok(()) => None,
-                    Err(why) => return Asked::nothing(why),
+                    Err(error) => return Asked::nothing(error),
                 }
             }
         };
@@ -108,10 +120,10 @@ impl Sessions {
         session: &Arc<Session>,
         ask: &HttpAsk<'_>,
         list: &mut List<'_>,
-    ) -> Result<(), Why> {
+    ) -> Result<(), StepError> {
         let Some(rule) = list.rule else { return Ok(()) };
-        self.cover(&rule.at, "page rule");
-        let frame = self.request_frame(access, session, target);
+        self.context.cover(&rule.at, "page rule");
+        let frame = session.request_frame(access, target);
         let mut query = Map::new();
         for (name, tree) in &rule.query {
             let value = tree.eval(&frame, &mut Fuel::default()).map_err(|error| rule_fault(rule, &error))?;
@@ -152,7 +164,7 @@ impl Sessions {
             "{} gave only the first page of `{name}` for {} {}; the step needs `items: {name}`, or `paged: false` if one page is enough",
             access.role, ask.step.method, ask.path
         );
-        Asked::nothing(Why::new(FailureKind::Pages, sentence).of_host(&access.role))
+        Asked::nothing(StepError::new(FailureKind::Pages, sentence).at_host(&access.role))
     }
 
     async fn read_all(
@@ -164,7 +176,7 @@ impl Sessions {
         mut list: List<'_>,
         mut first: Option<Exchanged>,
     ) -> Asked {
-        let cut = |sentence: String| Asked::nothing(Why::new(FailureKind::Pages, sentence).of_host(&access.role));
+        let cut = |sentence: String| Asked::nothing(StepError::new(FailureKind::Pages, sentence).at_host(&access.role));
         let mut next = None;
         let mut seen_urls = BTreeSet::new();
         let mut last_items = Value::Null;
@@ -181,22 +193,22 @@ impl Sessions {
                 Ok(items @ Value::List(_)) => items,
                 Ok(other) => {
                     let sentence = format!("the answer is {} instead of a list", other.kind());
-                    let why = Why::new(FailureKind::Parse, sentence);
-                    return after(list.n_pages, Asked { outcome: Outcome::Negative(why), answer });
+                    let error = StepError::new(FailureKind::Parse, sentence);
+                    return after(list.n_pages, Asked { outcome: Outcome::Negative(error), answer });
                 }
                 Err(sentence) => {
-                    let why = Why::new(FailureKind::Parse, sentence);
-                    return after(list.n_pages, Asked { outcome: Outcome::Negative(why), answer });
+                    let error = StepError::new(FailureKind::Parse, sentence);
+                    return after(list.n_pages, Asked { outcome: Outcome::Negative(error), answer });
                 }
             };
             list.n_pages += 1;
-            list.memory = list.memory.saturating_add(answer.memory);
+            list.memory = list.memory.saturating_add(page.memory);
             let allowed = access.max_list_memory();
             if list.memory > allowed {
                 return Asked::nothing(too_many_values(&access.role, allowed, access.spec.limits.max_bytes));
             }
             let (Some(base), Some(url)) = (page.base, page.url) else {
-                return Asked::nothing(Why::new(FailureKind::Protocol, "a page without a URL"));
+                return Asked::nothing(StepError::new(ErrorKind::Protocol, "a page without a URL"));
             };
             let elements = items.as_list().unwrap_or_default();
             if !elements.is_empty() && last_items == items {
@@ -212,22 +224,25 @@ impl Sessions {
                     return Asked { outcome: Outcome::Answer(Value::list(list.all)), answer };
                 }
                 Ok(Next::With(more)) => {
-                    self.cover(&rule.at, "page rule goes on");
+                    self.context.cover(&rule.at, "page rule goes on");
                     for (name, value) in &more {
                         list.query.insert(name.clone(), value.clone());
                     }
                 }
                 Ok(Next::At(joined)) => {
-                    self.cover(&rule.at, "page rule goes on");
+                    self.context.cover(&rule.at, "page rule goes on");
                     if seen_urls.contains(joined.as_str()) {
-                        let sentence = "names a page of {} again that was read already".replace("{}", &list.shown());
-                        return cut(format!("{} {sentence}", access.role));
+                        return cut(format!(
+                            "{} names a page of {} again that was read already",
+                            access.role,
+                            list.shown()
+                        ));
                     }
                     next = Some(joined);
                 }
-                Err(mut why) => {
-                    why.sentence = format!("the next page of {} is not known: {}", list.shown(), why.sentence);
-                    return Asked::nothing(why.of_host(&access.role));
+                Err(mut error) => {
+                    error.sentence = format!("the next page of {} is not known: {}", list.shown(), error.sentence);
+                    return Asked::nothing(error.at_host(&access.role));
                 }
             }
             list.all.extend(elements.iter().cloned());
@@ -238,19 +253,19 @@ impl Sessions {
         }
     }
 
-    /// What a page rule sees of a page.
+    /// The names that a page rule sees.
     #[expect(clippy::too_many_arguments, reason = "the names that page rules have")]
     fn page_frame(
         &self,
         access: &Access,
         target: &Value,
         session: &Session,
-        answer: &AnswerView,
+        answer: &Answer,
         items: &Value,
         list: Option<&str>,
         n_pages: u64,
     ) -> Frame {
-        let mut frame = self.request_frame(access, session, target);
+        let mut frame = session.request_frame(access, target);
         let names = [
             ("answer", answer.value(false, None)),
             ("items", items.clone()),
@@ -270,8 +285,8 @@ impl Sessions {
         access: &'a Access,
         session: &Session,
         target: &Value,
-    ) -> Result<Option<&'a PageRule>, Why> {
-        let frame = self.request_frame(access, session, target);
+    ) -> Result<Option<&'a PageRule>, StepError> {
+        let frame = session.request_frame(access, target);
         for rule in &access.spec.pages {
             match rule.when.as_ref().map_or(Ok(true), |when| when.holds(&frame, &mut Fuel::default())) {
                 Ok(true) => return Ok(Some(rule)),
@@ -283,41 +298,28 @@ impl Sessions {
     }
 }
 
-/// Where the rule says that the list goes on.
-fn next_page(rule: &PageRule, frame: &Frame, base: &Url, url: &Url) -> Result<Next, Why> {
+/// Where the list goes on by the rule.
+fn next_page(rule: &PageRule, frame: &Frame, base: &Url, url: &Url) -> Result<Next, StepError> {
     match rule.next.eval_opt(frame, &mut Fuel::default()) {
         Ok(None | Some(Value::Null)) => Ok(Next::End),
         Ok(Some(Value::Map(more))) => Ok(Next::With(more)),
         Ok(Some(Value::Str(text))) => {
             let Ok(joined) = url.join(&text) else {
-                return Err(Why::new(FailureKind::Pages, format!("`{text}` is no URL")));
+                return Err(StepError::new(FailureKind::Pages, format!("`{text}` is no URL")));
             };
             if joined.origin() != base.origin() {
-                return Err(Why::new(FailureKind::Pages, format!("it is said to be at another server: {text}")));
+                return Err(StepError::new(FailureKind::Pages, format!("it is said to be at another server: {text}")));
             }
             Ok(Next::At(joined))
         }
         Ok(Some(other)) => {
             let sentence = format!("`next` of {} gave {}", rule.at, other.kind());
-            Err(Why::new(FailureKind::Expression, sentence))
+            Err(StepError::new(FailureKind::Expression, sentence))
         }
         Err(error) => Err(rule_fault(rule, &error)),
     }
 }
 
-fn rule_fault(rule: &PageRule, error: &calipso_expr::EvalError) -> Why {
-    Why::new(FailureKind::Expression, format!("the page rule {} at {}: {error}", rule.name, rule.at))
-}
-
-/// The list under a key of the body (dots lead deeper), or the body where no key is given.
-pub(super) fn items_of(body: &Value, list: Option<&str>) -> Result<Value, String> {
-    let Some(list) = list else { return Ok(body.clone()) };
-    let whole = body.as_map().and_then(|map| map.get(list));
-    let found =
-        whole.or_else(|| list.split('.').try_fold(body, |value, part| value.as_map().and_then(|map| map.get(part))));
-    match found {
-        Some(Value::List(_)) => found.cloned().ok_or_else(String::new),
-        Some(other) => Err(format!("the answer's {list} is {} instead of a list", other.kind())),
-        None => Err(format!("the answer has no list {list}")),
-    }
+fn rule_fault(rule: &PageRule, error: &calipso_expr::EvalError) -> StepError {
+    StepError::new(FailureKind::Expression, format!("the page rule {} at {}: {error}", rule.name, rule.at))
 }

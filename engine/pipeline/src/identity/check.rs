@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use calipso_model::{Map, Str, Value};
 use calipso_spec::checked::{Attribute, AttributeType, ObjectType};
 
-use crate::answer::{FailureKind, Why};
+use crate::answer::{FailureKind, StepError};
 
 /// Why an object cannot be taken as it was found.
 #[derive(Clone, Debug)]
@@ -13,7 +13,7 @@ pub(crate) struct Refusal {
     /// The attribute whose value is none.
     pub(crate) attribute: Str,
     /// What is wrong with it.
-    pub(crate) why: Why,
+    pub(crate) why: StepError,
 }
 
 /// Checks the attributes of one emitted object; returns remarks about values that are none of the declared ones where others
@@ -62,7 +62,7 @@ pub(crate) fn checked(object_type: &ObjectType, attributes: &Map) -> Result<Vec<
 }
 
 fn refusal(attribute: &Str, attributes: &Map, sentence: String) -> Refusal {
-    let mut why = Why::new(FailureKind::Attribute, sentence);
+    let mut why = StepError::new(FailureKind::Attribute, sentence);
     why.host = attributes.text("host").cloned();
     Refusal { attribute: attribute.clone(), why }
 }

@@ -5,13 +5,13 @@ use std::{
     sync::Arc,
 };
 
-use calipso_model::{ObjectKey, Place, Str, Value};
+use calipso_model::{ObjectKey, Str, Value};
 use calipso_store::ScopeKey;
-use calipso_transport::Stage;
+use calipso_transport::{Counted, Door, Stage};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
-    connection::{Access, ConfigProblem, Sessions, Setting, filled_in},
+    connection::{Asker, Sessions},
     environment::View,
     fetch::{Asking, Fetched, fetch},
     identity::{Identities, is_newer},
@@ -43,41 +43,6 @@ pub(super) struct Job {
     pub(super) below_only: bool,
 }
 
-pub(crate) fn sessions(
-    plan: &Plan,
-    door: Arc<dyn calipso_transport::Door>,
-    secrets: &dyn crate::SecretSource,
-    scrubber: Arc<calipso_transport::Scrubber>,
-    stage: Stage,
-    clock: jiff::Timestamp,
-    waits: bool,
-) -> (Sessions, Vec<(Str, Vec<ConfigProblem>)>) {
-    let mut problems = Vec::new();
-    let mut accesses = Vec::new();
-    for (role, planned) in &plan.connections {
-        let place = Place::role(plan.environment.name.clone(), role.clone());
-        let config = filled_in(&planned.spec, &planned.config, &place, secrets, &scrubber).map_err(|found| {
-            let sentences: Vec<&str> = found.iter().map(|problem| problem.sentence.as_str()).collect();
-            let sentence = format!("the connection of the role {role} cannot be used: {}", sentences.join("; "));
-            problems.push((role.clone(), found.clone()));
-            sentence
-        });
-        accesses.push(Access::new(role.clone(), Arc::clone(&planned.spec), config));
-    }
-    let setting = Setting {
-        door,
-        scrubber,
-        values: plan.values(),
-        rules: vec![Arc::clone(&plan.commands)],
-        stage,
-        clock,
-        waits,
-        known_hosts: secrets.known_hosts(),
-        coverage: None,
-    };
-    (Sessions::new(setting, accesses), problems)
-}
-
 /// Runs everything that the request's mode asks for.
 pub(super) async fn stages(
     request: &ScanRequest<'_>,
@@ -88,15 +53,15 @@ pub(super) async fn stages(
     now: &Str,
 ) -> Result<(), ScanError> {
     let plan = &request.plan;
-    let (sessions, _) = sessions(
-        plan,
-        Arc::clone(&request.door),
-        request.secrets,
-        Arc::clone(&request.scrubber),
-        Stage::Work,
-        request.now,
-        request.is_live,
-    );
+    let door = Arc::new(Counted::new(Arc::clone(&request.door)));
+    let asker = Asker {
+        door: Arc::clone(&door) as Arc<dyn Door>,
+        scrubber: Arc::clone(&request.scrubber),
+        stage: Stage::Work,
+        now: request.now,
+        waits: request.is_live,
+    };
+    let sessions = Sessions::for_plan(plan, request.secrets, asker);
     let shared = Arc::new(Shared { plan: Arc::clone(plan), sessions, ids: ids.clone(), waits: request.is_live });
     let mut subtree = match &request.mode {
         ScanMode::Partial(object) | ScanMode::PartialInventory(object) if !view.inventory.exists(object) => {
@@ -137,6 +102,7 @@ pub(super) async fn stages(
             view.inventory.withdraw_orphans(&shared.ids.root());
         }
     }
+    report.sources = door.stats();
     Ok(())
 }
 

@@ -40,20 +40,23 @@ pub(super) async fn connection(
 ) -> Result<Observed, String> {
     let spec = bench.specs.connections.get(name).ok_or_else(|| format!("there is no connection {name}"))?;
     let config = ConnectionConfig { spec: name.clone(), fields: referring(&spec.fields, &case.config) };
-    let config = filled_in(spec, &config, &Place::default(), &Plain, &Scrubber::new()).map_err(|problems| {
-        let sentences: Vec<String> = problems.into_iter().map(|problem| problem.sentence).collect();
-        sentences.join("; ")
-    });
     let mut observed = Observed { complete: true, ..Observed::default() };
-    if let Err(problem) = &config {
-        observed.complete = false;
-        observed.failures.push(problem.clone());
-        return Ok(observed);
-    }
-    let access = |config: &Result<Map, String>| Access::new(spec.role.clone(), Arc::clone(spec), config.clone());
+    let config = match filled_in(spec, &config, &Place::default(), &Plain, &Scrubber::new()) {
+        Ok(config) => config,
+        Err(problems) => {
+            let sentences: Vec<String> = problems.into_iter().map(|problem| problem.sentence).collect();
+            observed.complete = false;
+            observed.failures.push(sentences.join("; "));
+            return Ok(observed);
+        }
+    };
+    let sessions = |stage: Stage| {
+        let access = Access::new(spec.role.clone(), Arc::clone(spec), Ok(config));
+        Sessions::new(stand.context(bench, stage), vec![access])
+    };
     if case.requests.is_empty() {
-        let sessions = Sessions::new(stand.setting(bench, Stage::Test), vec![access(&config)]);
-        let access = sessions.access(&spec.role).map_err(|why| why.sentence)?;
+        let sessions = sessions(Stage::Test);
+        let access = sessions.access(&spec.role).map_err(|error| error.sentence)?;
         observed.lines = lines_of(&sessions, access).await;
         observed.complete = observed.lines.iter().all(|line| line.ok);
         observed.failures = observed
@@ -63,7 +66,7 @@ pub(super) async fn connection(
             .map(|line| format!("{}: {}", line.name, line.sentence))
             .collect();
     } else {
-        let sessions = Sessions::new(stand.setting(bench, Stage::Work), vec![access(&config)]);
+        let sessions = sessions(Stage::Work);
         for request in &case.requests {
             if request.contains_key("run") {
                 run(&sessions, spec, request, &case.target, &mut observed).await?;
@@ -83,9 +86,9 @@ pub(super) async fn connection(
             };
             match sessions.http(ask).await.outcome {
                 Outcome::Answer(value) => observed.value = Some(value),
-                Outcome::Negative(why) | Outcome::NoAnswer(why) => {
+                Outcome::Negative(error) | Outcome::NoAnswer(error) => {
                     observed.complete = false;
-                    observed.failures.push(why.sentence);
+                    observed.failures.push(error.sentence);
                 }
             }
         }
@@ -130,9 +133,9 @@ async fn run(
     let ask = RunAsk { step: &step, host: Some(host), words, timeout: None, attempt: 0 };
     match sessions.run(ask).await.outcome {
         Outcome::Answer(value) => observed.value = Some(value),
-        Outcome::Negative(why) | Outcome::NoAnswer(why) => {
+        Outcome::Negative(error) | Outcome::NoAnswer(error) => {
             observed.complete = false;
-            observed.failures.push(why.sentence);
+            observed.failures.push(error.sentence);
         }
     }
     Ok(())

@@ -1,23 +1,45 @@
 //! The door of a spec test: answers from the case, and notes what was asked.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
 use calipso_model::{Map, Secret, Str, Value};
 use calipso_transport::{
-    Call, Door, Entry, FetchError, KnownHosts, Recording, Replay, Reply, Request, SourceStats, SqlServer, SshServer,
+    Call, Door, Entry, Exchange, ExecKey, HttpRoute, KnownHosts, Recording, Replay, RequestKey, Route, SqlServer,
+    SshServer,
 };
 
 /// A door that writes down what it was asked for. Secrets of a test stand in the test, so they are written down too.
 pub(super) struct Noting {
     inner: Replay,
     commands: Mutex<Vec<Vec<String>>>,
+    /// The words that really run, by host and words of the key, where no connection says them.
+    rewritten: Mutex<BTreeMap<(Str, Vec<String>), Vec<String>>>,
     sent: Mutex<Vec<Value>>,
 }
 
 impl Noting {
     pub(super) fn new(recording: Recording) -> Self {
-        Self { inner: Replay::new(recording).noting(), commands: Mutex::default(), sent: Mutex::default() }
+        Self {
+            inner: Replay::new(recording).noting(),
+            commands: Mutex::default(),
+            rewritten: Mutex::default(),
+            sent: Mutex::default(),
+        }
+    }
+
+    /// Notes what a command is rewritten to.
+    pub(super) fn note_words(&self, key: &ExecKey, words: &[String]) {
+        let mut rewritten = self.rewritten.lock().unwrap_or_else(PoisonError::into_inner);
+        rewritten.insert((key.host.clone(), key.words.clone()), words.to_vec());
+    }
+
+    fn words(&self, key: &ExecKey) -> Vec<String> {
+        let rewritten = self.rewritten.lock().unwrap_or_else(PoisonError::into_inner);
+        rewritten.get(&(key.host.clone(), key.words.clone())).unwrap_or(&key.words).clone()
     }
 
     /// The commands as the spec says them.
@@ -44,48 +66,63 @@ impl Noting {
 
 #[async_trait]
 impl Door for Noting {
-    async fn ask(&self, call: Call) -> Result<Reply, FetchError> {
-        if let Request::Exec { key, .. } = &call.request {
+    async fn exchange(&self, call: Call) -> Exchange {
+        let mut shown = shown(&call);
+        if let RequestKey::Exec(key) = &call.key {
             self.commands.lock().unwrap_or_else(PoisonError::into_inner).push(key.words.clone());
+            if call.means.is_none() {
+                shown.insert("words", list(&self.words(key)));
+            }
         }
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(told(&call));
-        self.inner.ask(call).await
-    }
-
-    fn stats(&self) -> Vec<SourceStats> {
-        self.inner.stats()
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(Value::Map(shown));
+        self.inner.exchange(call).await
     }
 }
 
-fn told(call: &Call) -> Value {
+/// A call in the words of a test's `sent`: its key, and how it would be sent where a connection says that.
+fn shown(call: &Call) -> Map {
     let mut map = Map::new();
     map.insert("via", call.role.clone());
-    match &call.request {
-        Request::Http { key, url, headers, body, .. } => {
+    match &call.key {
+        RequestKey::Http(key) => {
             map.insert(key.method.to_lowercase(), key.path.split('?').next().unwrap_or_default());
-            map.insert("url", url.reveal());
             map.insert("query", pairs(key.query.iter().map(|(name, value)| (name.as_str(), value.as_str()))));
-            let headers: Vec<(String, &str)> =
-                headers.iter().map(|(name, value)| (name.to_lowercase(), value.reveal())).collect();
-            map.insert("headers", pairs(headers.iter().map(|(name, value)| (name.as_str(), *value))));
             map.insert("target", pairs(key.target.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))));
-            // What is really sent, secrets filled in.
-            let body = body.as_ref().map(Secret::reveal);
-            map.insert("body", body.map_or(Value::Null, |body| Value::from_json(body).unwrap_or(Value::text(body))));
+            map.insert("body", key.body.clone().unwrap_or_default());
         }
-        Request::Sql { key, server } => {
+        RequestKey::Sql(key) => {
             map.insert("sql", key.normal_text());
             map.insert("params", Value::list(key.params.clone()));
-            sql_server(&mut map, server);
         }
-        Request::Exec { key, words, server } => {
+        RequestKey::Exec(key) => {
             map.insert("host", key.host.clone());
             map.insert("run", key.words.join(" "));
-            map.insert("words", Value::list(words.iter().map(|word| Value::text(word)).collect()));
-            ssh_server(&mut map, server);
         }
     }
-    Value::Map(map)
+    match call.means.as_ref().map(|means| &means.route) {
+        None => {}
+        Some(Route::Http(route)) => http_route(&mut map, route),
+        Some(Route::Sql(server)) => sql_server(&mut map, server),
+        Some(Route::Ssh(route)) => {
+            map.insert("words", list(&route.words));
+            ssh_server(&mut map, &route.server);
+        }
+    }
+    map
+}
+
+fn list(words: &[String]) -> Value {
+    Value::list(words.iter().map(|word| Value::text(word)).collect())
+}
+
+fn http_route(map: &mut Map, route: &HttpRoute) {
+    map.insert("url", route.url.reveal());
+    let headers: Vec<(String, &str)> =
+        route.headers.iter().map(|(name, value)| (name.to_lowercase(), value.reveal())).collect();
+    map.insert("headers", pairs(headers.iter().map(|(name, value)| (name.as_str(), *value))));
+    // What is really sent, secrets filled in.
+    let body = route.body.as_ref().map(Secret::reveal);
+    map.insert("body", body.map_or(Value::Null, |body| Value::from_json(body).unwrap_or(Value::text(body))));
 }
 
 /// A map of texts; what stands there several times is a list.

@@ -16,7 +16,7 @@ use calipso_spec::{
     checked::At,
     spec_test::{TestCase, TestOf, Unnoticed},
 };
-use sha2::{Digest as _, Sha256};
+use calipso_transport::digest::sha256;
 
 use crate::spec_test::{Bench, runtime};
 
@@ -288,7 +288,7 @@ fn choose(all: Vec<Change>, sample: &Sample, listed: &Listed<'_>) -> (Vec<Change
         .into_iter()
         .map(|change| {
             let text = format!("{}\n{}\n{}\n{}", sample.seed, change.kind, change.spec, change.name());
-            (Sha256::digest(text).into(), change)
+            (sha256(text.as_bytes()), change)
         })
         .collect();
     rated.sort_by_key(|(rate, _)| *rate);

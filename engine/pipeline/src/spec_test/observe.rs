@@ -3,11 +3,12 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Instant,
 };
 
 use calipso_derive::{Changes, Graph, NoDocuments, Rules};
 use calipso_expr::{Layout, Words};
-use calipso_model::{Map, Object, ObjectKey, Str, Value};
+use calipso_model::{Map, Object, ObjectKey, Str, Value, chain};
 use calipso_spec::{
     checked::{At, CommandRule, Distribution, RunStep},
     select,
@@ -17,13 +18,13 @@ use calipso_transport::{Door, Recording, Scrubber, Stage};
 
 use crate::{
     answer::Outcome,
-    connection::{Sessions, Setting, rewrite, rule_for},
+    connection::{RunContext, rewrite, rule_for},
     fetch::{Asking, fetch},
     identity::{Identities, Placement, place},
     known::Known,
     merge::Contribution,
     scope_values::ScopeValues,
-    spec_test::{Bench, Observed, connect, door::Noting},
+    spec_test::{Bench, Observed, connect, door::Noting, open_world::OpenWorld},
     world::{RunAsk, World},
 };
 
@@ -57,21 +58,22 @@ impl Stand {
                 bench.root.ok_or("the test's recording cannot be found: the folder of the specs is not known")?;
             let file = root.join(&*case.at.file);
             let dir = file.parent().unwrap_or(root).join(&**dir);
-            let read = Recording::read(&dir).map_err(|error| format!("the recording of `answers_dir`: {error}"))?;
+            let read =
+                Recording::read(&dir).map_err(|error| format!("the recording of `answers_dir`: {}", chain(&error)))?;
             recording.append(read);
         }
         let door = Arc::new(Noting::new(recording));
         Ok(Self { distribution, rules, values, ids, door })
     }
 
-    pub(super) fn setting(&self, bench: &Bench<'_>, stage: Stage) -> Setting {
-        Setting {
+    pub(super) fn context(&self, bench: &Bench<'_>, stage: Stage) -> RunContext {
+        RunContext {
             door: Arc::clone(&self.door) as Arc<dyn Door>,
             scrubber: Arc::new(Scrubber::new()),
             values: self.values.clone(),
-            rules: vec![Arc::clone(&self.rules)],
+            rules: Arc::clone(&self.rules),
             stage,
-            clock: jiff::Timestamp::UNIX_EPOCH,
+            began: (jiff::Timestamp::UNIX_EPOCH, Instant::now()),
             waits: false,
             known_hosts: "known_hosts".into(),
             coverage: Some(Arc::clone(&bench.coverage)),
@@ -175,14 +177,14 @@ async fn fetcher(bench: &Bench<'_>, stand: &Stand, name: &Str, case: &TestCase) 
     }
     let mut given = given(&stand.ids, case)?;
     let known = known(&given);
-    let sessions = Sessions::open(stand.setting(bench, Stage::Work));
+    let world = OpenWorld::new(stand.context(bench, Stage::Work), Arc::clone(&stand.door));
     let asking = Asking {
         fetcher,
         settings: &settings,
         document: &Value::Map(parent.1.clone()),
         narrow: &case.narrow,
         values: &stand.values,
-        world: &sessions,
+        world: &world,
         known: &known,
         ids: &stand.ids,
         coverage: Some(&bench.coverage),
@@ -334,7 +336,7 @@ async fn distribution(bench: &Bench<'_>, stand: &Stand, name: &Str, case: &TestC
     if case.environment.distribution != *name {
         return Err(format!("the environment of the case is no {name}"));
     }
-    let sessions = Sessions::open(stand.setting(bench, Stage::Work));
+    let world = OpenWorld::new(stand.context(bench, Stage::Work), Arc::clone(&stand.door));
     let words_of = |text: &str| {
         let words = Words::parse(text, &Layout::default()).map_err(|errors| {
             errors.first().map_or_else(|| "not a command".to_owned(), |error| error.message.clone())
@@ -371,7 +373,7 @@ async fn distribution(bench: &Bench<'_>, stand: &Stand, name: &Str, case: &TestC
         }
         let step = RunStep { words: parsed, at: None, via: "hosts".into(), parse: None, ok_exit: vec![0] };
         let host = command.get("host").cloned().unwrap_or_else(|| Value::text("any"));
-        let asked = sessions.run(RunAsk { step: &step, host: Some(host), words, timeout: None, attempt: 0 }).await;
+        let asked = world.run(RunAsk { step: &step, host: Some(host), words, timeout: None, attempt: 0 }).await;
         match asked.outcome {
             Outcome::Answer(value) => outputs.push(value.as_str().unwrap_or_default().to_owned()),
             Outcome::Negative(why) => {

@@ -8,10 +8,11 @@ use calipso_expr::{
 };
 use calipso_model::{Map, Str, Value};
 use calipso_spec::checked::{Step, Take, Verb};
+use calipso_transport::ErrorKind;
 
 use crate::step::{fault, spoiled};
 use crate::{
-    answer::{AnswerView, Asked, FailureKind, Outcome, Why},
+    answer::{Answer, Asked, FailureKind, Outcome, StepError},
     connection::basic_login,
     step::{Done, Machine, Run, collect, lookup::lookup},
     trace::Question,
@@ -21,9 +22,9 @@ use crate::{
 /// What one element of an asking step came to.
 enum One {
     /// A value; with what could not be made of single rows of it.
-    Value(Value, AnswerView, Box<Run>),
+    Value(Value, Answer, Box<Run>),
     Failed {
-        why: Why,
+        why: StepError,
         negative: bool,
     },
     Fault(EvalError),
@@ -176,7 +177,10 @@ impl Machine<'_> {
                             Ok(false) if attempt < retry.times => (true, retry.delay_secs),
                             Ok(false) => {
                                 let sentence = format!("what is waited for did not come in {} attempts", attempt + 1);
-                                return One::Failed { why: Why::new(FailureKind::Until, sentence), negative: true };
+                                return One::Failed {
+                                    why: StepError::new(FailureKind::Until, sentence),
+                                    negative: true,
+                                };
                             }
                             Err(error) => return One::Fault(error),
                         }
@@ -245,7 +249,7 @@ impl Machine<'_> {
             Verb::Lookup(step) => {
                 tell(&|| step.object_type.to_string());
                 let found = lookup(step, self.known, frame)?;
-                Ok(Asked { outcome: Outcome::Answer(Value::list(found)), answer: AnswerView::default() })
+                Ok(Asked { outcome: Outcome::Answer(Value::list(found)), answer: Answer::default() })
             }
             _ => Err(fault("this verb asks nothing".to_owned())),
         }
@@ -284,7 +288,12 @@ impl Machine<'_> {
     }
 
     /// The rows of an answer by `key`, or less of them by `take`. With `each`, both concern the batch instead.
-    fn shaped(&self, step: &Step, frame: &mut Frame, value: Value) -> Result<Result<(Value, Run), Why>, EvalError> {
+    fn shaped(
+        &self,
+        step: &Step,
+        frame: &mut Frame,
+        value: Value,
+    ) -> Result<Result<(Value, Run), StepError>, EvalError> {
         let mut run = Run::default();
         if step.each.is_some() {
             return Ok(Ok((value, run)));
@@ -344,5 +353,5 @@ fn is_none_found(value: &Value) -> bool {
 
 /// Troubles that often pass by themselves.
 fn is_passing(kind: FailureKind) -> bool {
-    matches!(kind, FailureKind::Cut | FailureKind::Busy)
+    matches!(kind, FailureKind::Fetch(ErrorKind::Cut | ErrorKind::Busy))
 }

@@ -11,7 +11,7 @@ use calipso_spec::checked::{Step, Take};
 
 use crate::step::{fault, spoiled};
 use crate::{
-    answer::{FailureKind, Why},
+    answer::{FailureKind, StepError},
     step::Run,
 };
 
@@ -57,7 +57,7 @@ impl<'a> Items<'a> {
     ///
     /// # Errors
     /// It cannot be known, and why.
-    pub(crate) fn finish(self, take: Take, run: &mut Run, step: &Step) -> Result<Value, Why> {
+    pub(crate) fn finish(self, take: Take, run: &mut Run, step: &Step) -> Result<Value, StepError> {
         if self.key.is_none() {
             return taken(self.list, take, false);
         }
@@ -69,7 +69,7 @@ impl<'a> Items<'a> {
                 values.push(failed::marker());
             }
             let value = taken(values, take, true).unwrap_or_else(|why| {
-                run.fail(step, Why { sentence: format!("of {key:?} {}", why.sentence), ..why });
+                run.fail(step, StepError { sentence: format!("of {key:?} {}", why.sentence), ..why });
                 failed::marker()
             });
             pairs.push((key, value));
@@ -84,7 +84,7 @@ impl<'a> Items<'a> {
 ///
 /// # Errors
 /// `one` met none or several.
-pub(crate) fn taken(mut values: Vec<Value>, take: Take, sorted: bool) -> Result<Value, Why> {
+pub(crate) fn taken(mut values: Vec<Value>, take: Take, sorted: bool) -> Result<Value, StepError> {
     Ok(match take {
         Take::All => Value::list(values),
         Take::First => values.into_iter().next().unwrap_or_default(),
@@ -93,7 +93,7 @@ pub(crate) fn taken(mut values: Vec<Value>, take: Take, sorted: bool) -> Result<
             Ok([value]) => value,
             Err(values) => {
                 let sentence = format!("exactly one was needed, found {}", values.len());
-                return Err(Why::new(FailureKind::Take, sentence));
+                return Err(StepError::new(FailureKind::Take, sentence));
             }
         },
         Take::Distinct => {

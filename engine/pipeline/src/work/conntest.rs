@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use calipso_model::{ConnectionConfig, Environment, Map, Str, Value};
+use calipso_model::{ConnectionConfig, Environment, Map, Str, Value, chain};
 use calipso_store::{
     StoreError,
     work::{Beat, ConnectionTest, Level, Task, TestAnswer, conntest},
@@ -151,13 +151,12 @@ fn add(answer: &mut TestAnswer, scrubber: &Scrubber, role: Str, lines: &[TestLin
 /// The plan of the environment with what the request lays over its connections, and who is asked.
 async fn planned(shared: &Shared, wanted: &ConnectionTest) -> Result<(Arc<Plan>, Arc<dyn Door>), String> {
     let store = &shared.parts.store;
-    let mut environment = store.environment(&wanted.environment).await.map_err(|error| error.to_string())?;
+    let mut environment = store.environment(&wanted.environment).await.map_err(|error| chain(&error))?;
     if let Some(configuration) = &wanted.targets_configuration {
         overlay(&mut environment, configuration)?;
     }
-    let specs =
-        shared.parts.specs.specs(shared.store(), &wanted.environment).await.map_err(|error| error.to_string())?;
-    let plan = plan(&specs, &environment).map_err(|error| error.to_string())?;
+    let specs = shared.parts.specs.specs(shared.store(), &wanted.environment).await.map_err(|error| chain(&error))?;
+    let plan = plan(&specs, &environment).map_err(|error| chain(&error))?;
     let door = Once::new(Metered((shared.parts.doors)(&environment)));
     Ok((Arc::new(plan), Arc::new(door)))
 }

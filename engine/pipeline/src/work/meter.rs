@@ -7,7 +7,7 @@ use calipso_store::{
     Backend, Collection, RecordQuery, StoreError,
     work::{ScanStatus, TestStatus},
 };
-use calipso_transport::{Call, Door, FetchError, Reply, SourceStats};
+use calipso_transport::{Call, Door, Exchange};
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 /// Says what each figure means, to the exporter that is installed.
@@ -57,18 +57,14 @@ pub(super) struct Metered(pub(super) Arc<dyn Door>);
 
 #[async_trait]
 impl Door for Metered {
-    async fn ask(&self, call: Call) -> Result<Reply, FetchError> {
+    async fn exchange(&self, call: Call) -> Exchange {
         let role = call.role.to_string();
         let began = Instant::now();
-        let outcome = self.0.ask(call).await;
-        let answered = if outcome.is_ok() { "yes" } else { "no" };
+        let exchange = self.0.exchange(call).await;
+        let answered = if exchange.reply.is_ok() { "yes" } else { "no" };
         counter!("calipso_calls_total", "role" => role.clone(), "answered" => answered).increment(1);
         histogram!("calipso_call_seconds", "role" => role).record(began.elapsed().as_secs_f64());
-        outcome
-    }
-
-    fn stats(&self) -> Vec<SourceStats> {
-        self.0.stats()
+        exchange
     }
 
     async fn close(&self) {

@@ -1,8 +1,8 @@
 //! Runs one request for a scan, from taking it over to writing how it ended.
 
-use std::{error::Error, sync::Arc};
+use std::sync::Arc;
 
-use calipso_model::{Map, ObjectKey, Str, Value};
+use calipso_model::{Map, ObjectKey, Str, Value, chain};
 use calipso_store::{
     StoreError,
     work::{
@@ -35,14 +35,14 @@ const LOOK_AGAIN_MILLIS: (i64, i64) = (1_000, 15_000);
 /// Why a request came to nothing.
 #[derive(Debug, thiserror::Error)]
 enum Failed {
-    #[error("{0}")]
+    #[error(transparent)]
     Scan(#[from] ScanError),
-    #[error("{0}")]
+    #[error(transparent)]
     Specs(#[from] SpecsError),
-    #[error("the environment cannot be scanned: {0}")]
+    #[error("the environment cannot be scanned")]
     Plan(#[from] PlanError),
-    #[error("the scan met a fault of its own: {0}")]
-    Fault(String),
+    #[error("the scan met a fault of its own")]
+    Fault(#[from] tokio::task::JoinError),
 }
 
 /// Runs a request that was just taken.
@@ -65,7 +65,7 @@ pub(super) async fn run(shared: Arc<Shared>, task: Task<ScanTask>, hurry: Cancel
     // In a task of its own, so that a fault of ours in it ends the scan and not the worker.
     let outcome =
         tokio::spawn(perform(Arc::clone(&shared), wanted, Arc::clone(&board), Arc::clone(&scrubber), cancel)).await;
-    let outcome = outcome.unwrap_or_else(|error| Err(Failed::Fault(error.to_string())));
+    let outcome = outcome.unwrap_or_else(|error| Err(Failed::Fault(error)));
     let Some((mut task, why)) = hold.end().await else {
         tracing::error!(scan = %id, "How far a scan is could not be written any more; another worker will take it.");
         return;
@@ -343,18 +343,4 @@ fn step_details(scrubber: &Scrubber, failure: &FailureReport) -> Map {
         details.insert("host", host.clone());
     }
     details
-}
-
-/// An error with all that lies below it.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut below = error.source();
-    while let Some(inner) = below {
-        let sentence = inner.to_string();
-        if !text.contains(&sentence) {
-            text.push_str(&format!(": {sentence}"));
-        }
-        below = inner.source();
-    }
-    text
 }

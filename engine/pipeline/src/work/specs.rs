@@ -25,7 +25,7 @@ pub trait SpecSource: Send + Sync {
 #[derive(Debug, thiserror::Error)]
 pub enum SpecsError {
     /// The store refused.
-    #[error("{0}")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     /// Documents that cannot be specs.
     #[error("the environment's own specs cannot be used: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]

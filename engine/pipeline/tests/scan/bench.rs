@@ -10,7 +10,7 @@ use calipso_pipeline::{
     Plan, Quiet, Residents, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan, scan,
 };
 use calipso_store::{Backend, Durability, Embedded, Expect, Options};
-use calipso_transport::{Door, Once, Recording, Replay, Request, Scrubber};
+use calipso_transport::{Door, Once, Recording, Replay, RequestKey, Scrubber};
 
 pub struct Secrets;
 
@@ -277,11 +277,11 @@ impl Bench {
 }
 
 /// A request as one line.
-pub fn request_text(request: &Request) -> String {
+pub fn request_text(request: &RequestKey) -> String {
     match request {
-        Request::Http { key, .. } => format!("http {} {}", key.method, key.path),
-        Request::Exec { key, .. } => format!("exec {} {}", key.host, key.words.join(" ")),
-        Request::Sql { key, .. } => format!("sql {}", key.text),
+        RequestKey::Http(key) => format!("http {} {}", key.method, key.path),
+        RequestKey::Exec(key) => format!("exec {} {}", key.host, key.words.join(" ")),
+        RequestKey::Sql(key) => format!("sql {}", key.text),
     }
 }
 

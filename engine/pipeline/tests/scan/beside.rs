@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use calipso_model::{ObjectKey, Value};
 use calipso_pipeline::{ScanError, ScanMode, ScanReport};
-use calipso_transport::{Call, Door, FetchError, Once, Recording, Replay, Reply, SourceStats};
+use calipso_transport::{Call, Door, Exchange, Once, Recording, Replay};
 use tokio::{sync::Semaphore, task::JoinHandle};
 
 use crate::{
@@ -23,16 +23,12 @@ struct Paused {
 
 #[async_trait]
 impl Door for Paused {
-    async fn ask(&self, call: Call) -> Result<Reply, FetchError> {
-        if request_text(&call.request).ends_with(self.at) {
+    async fn exchange(&self, call: Call) -> Exchange {
+        if request_text(&call.key).ends_with(self.at) {
             self.reached.add_permits(1);
             self.go.acquire().await.expect("it is not closed").forget();
         }
-        self.inner.ask(call).await
-    }
-
-    fn stats(&self) -> Vec<SourceStats> {
-        self.inner.stats()
+        self.inner.exchange(call).await
     }
 }
 

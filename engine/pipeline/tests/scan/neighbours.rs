@@ -166,7 +166,7 @@ fn a_scan_that_could_not_look_says_so() {
             assert_eq!(keys(&bench.state().await), before);
         }
         let door = Faulty::new(Replay::new(Recording::from_answers(&answers()).unwrap()), |call| {
-            bench::request_text(&call.request).starts_with("exec").then_some(Fault::Unreachable)
+            bench::request_text(&call.key).starts_with("exec").then_some(Fault::Unreachable)
         });
         let report = bench.scan_through(Arc::new(Once::new(door)), ScanMode::Full).await;
         assert!(report.blind().is_none() && !report.is_complete(), "somebody answered");

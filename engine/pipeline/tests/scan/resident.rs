@@ -79,7 +79,7 @@ fn step() -> impl Strategy<Value = Step> {
 async fn made(bench: &Bench, step: &Step, cloud: &Value) -> Option<ScanReport> {
     let spoiled = step.fault.map(|(place, fault)| (bench.request_texts(cloud)[place].clone(), Fault::ALL[fault]));
     let door = Faulty::new(Replay::new(Recording::from_answers(cloud).unwrap()), move |call| {
-        spoiled.as_ref().filter(|(wanted, _)| bench::request_text(&call.request) == *wanted).map(|(_, fault)| *fault)
+        spoiled.as_ref().filter(|(wanted, _)| bench::request_text(&call.key) == *wanted).map(|(_, fault)| *fault)
     });
     bench.run(Arc::new(Once::new(door)), mode(step.mode), step.clear).await.ok()
 }
@@ -103,7 +103,7 @@ fn what_another_process_wrote_is_seen_even_where_it_made_no_revision() {
         second.now = at(60);
         // The list of rooms is not answered: no revision, but scopes that are out of date.
         let door = Faulty::new(Replay::new(Recording::from_answers(&answers()).unwrap()), |call| {
-            bench::request_text(&call.request).ends_with("/rooms").then_some(Fault::Timeout)
+            bench::request_text(&call.key).ends_with("/rooms").then_some(Fault::Timeout)
         });
         let report = second.scan_through(Arc::new(Once::new(door)), ScanMode::Full).await;
         assert_eq!((report.revision_before, report.revision_after), (1, 1));

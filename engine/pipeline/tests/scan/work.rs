@@ -21,7 +21,7 @@ use calipso_store::{
         SpecRow, TestStatus, conntest, message, scan, schedule,
     },
 };
-use calipso_transport::{Call, Door, Fault, Faulty, FetchError, Recording, Replay, Reply, SourceStats};
+use calipso_transport::{Call, Door, Exchange, Fault, Faulty, Recording, Replay};
 use tokio::{sync::Semaphore, task::JoinHandle};
 
 use crate::bench::{self, answers, answers_without_second_machine};
@@ -35,14 +35,10 @@ struct Gate {
 
 #[async_trait]
 impl Door for Gate {
-    async fn ask(&self, call: Call) -> Result<Reply, FetchError> {
+    async fn exchange(&self, call: Call) -> Exchange {
         self.asked.fetch_add(1, Ordering::SeqCst);
         self.permits.acquire().await.unwrap().forget();
-        self.inner.ask(call).await
-    }
-
-    fn stats(&self) -> Vec<SourceStats> {
-        self.inner.stats()
+        self.inner.exchange(call).await
     }
 }
 
@@ -51,12 +47,8 @@ struct Broken;
 
 #[async_trait]
 impl Door for Broken {
-    async fn ask(&self, _call: Call) -> Result<Reply, FetchError> {
+    async fn exchange(&self, _call: Call) -> Exchange {
         panic!("a fault of ours")
-    }
-
-    fn stats(&self) -> Vec<SourceStats> {
-        Vec::new()
     }
 }
 
@@ -224,7 +216,7 @@ async fn failed_steps_are_told_as_far_as_the_request_wants() {
     let site = Site::new(&["shop", "quiet"]).await;
     let doors: Doors = Arc::new(|_| {
         Arc::new(Faulty::new(replay(&answers()), |call| {
-            bench::request_text(&call.request).contains("tool-speed c/1").then_some(Fault::Timeout)
+            bench::request_text(&call.key).contains("tool-speed c/1").then_some(Fault::Timeout)
         }))
     });
     let worker = site.begin(settings("w"), doors);
@@ -617,15 +609,11 @@ async fn a_target_that_does_not_answer_costs_its_time_only() {
     struct OneSleeps(Replay);
     #[async_trait]
     impl Door for OneSleeps {
-        async fn ask(&self, call: Call) -> Result<Reply, FetchError> {
+        async fn exchange(&self, call: Call) -> Exchange {
             if call.role.as_ref() == "hosts" {
                 std::future::pending::<()>().await;
             }
-            self.0.ask(call).await
-        }
-
-        fn stats(&self) -> Vec<SourceStats> {
-            self.0.stats()
+            self.0.exchange(call).await
         }
     }
     let short = Settings { test_timeout: Duration::from_secs(2), ..settings("w") };

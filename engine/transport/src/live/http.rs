@@ -1,8 +1,8 @@
 //! HTTP requests.
 
 use std::{
-    error::Error as _,
-    io,
+    error::Error,
+    fmt, io,
     path::PathBuf,
     sync::{Mutex, PoisonError},
 };
@@ -11,15 +11,17 @@ use calipso_model::Value;
 use reqwest::{Certificate, Client, ClientBuilder, Identity, Method, header, redirect::Policy};
 
 use crate::{
-    door::{Call, Reply, Request, Tls},
     error::{ErrorKind, FetchError},
+    key::HttpKey,
     live::{CONNECT_TIMEOUT, too_large},
+    means::{HttpRoute, Tls},
+    reply::Reply,
 };
 
 /// How many times a server may send us on to another path of its own.
 const MAX_REDIRECTS: usize = 5;
 
-/// By what clients differ: how certificates are checked (not at all where there is no TLS), and a socket file.
+/// What distinguishes clients: how certificates are checked (not at all where there is no TLS), and a socket file.
 #[derive(Clone, PartialEq)]
 struct Kind {
     tls: Option<Tls>,
@@ -39,64 +41,63 @@ impl Http {
     }
 
     /// Sends one request and reads the whole answer.
-    pub(super) async fn ask(&self, call: &Call) -> Result<Reply, FetchError> {
-        let Request::Http { key, url, headers, body, tls, socket } = &call.request else {
-            return Err(FetchError::new(ErrorKind::Setup, call.place(), "not an HTTP request"));
-        };
-        let place = call.place();
-        let setup = |why: String| FetchError::new(ErrorKind::Setup, place.as_str(), why);
-        let target = url::Url::parse(url.reveal()).map_err(|why| setup(format!("its URL is wrong: {why}")))?;
-        let client = self.client(target.scheme(), tls, socket.as_ref()).map_err(&setup)?;
+    pub(super) async fn ask(
+        &self,
+        endpoint: &str,
+        key: &HttpKey,
+        route: &HttpRoute,
+        max_bytes: u64,
+    ) -> Result<Reply, FetchError> {
+        let setup = |error: SetupError| FetchError::new(ErrorKind::Setup, endpoint, error);
+        let target = url::Url::parse(route.url.reveal()).map_err(|source| setup(SetupError::Url { source }))?;
+        let client = self.client(target.scheme(), &route.tls, route.socket.as_ref()).map_err(setup)?;
         let method = Method::from_bytes(key.method.as_bytes())
-            .map_err(|_| setup(format!("`{}` is not an HTTP method", key.method)))?;
+            .map_err(|_| setup(SetupError::Method { method: key.method.to_string() }))?;
         let mut request = client.request(method, target);
-        let mut typed = false;
-        for (name, value) in headers {
+        let mut has_content_type = false;
+        for (name, value) in &route.headers {
             let mut value = header::HeaderValue::from_str(value.reveal())
-                .map_err(|_| setup(format!("the value of header {name} cannot be sent")))?;
+                .map_err(|_| setup(SetupError::Header { name: name.clone() }))?;
             value.set_sensitive(true);
-            typed |= name.eq_ignore_ascii_case("content-type");
+            has_content_type |= name.eq_ignore_ascii_case("content-type");
             request = request.header(name.as_str(), value);
         }
-        if let Some(body) = body {
-            if !typed && matches!(key.body, Some(Value::Map(_) | Value::List(_))) {
+        if let Some(body) = &route.body {
+            if !has_content_type && matches!(key.body, Some(Value::Map(_) | Value::List(_))) {
                 request = request.header(header::CONTENT_TYPE, "application/json");
             }
             request = request.body(body.reveal().to_owned());
         }
-        let mut response = request.send().await.map_err(|why| explain(&place, &why))?;
+        let mut response = request.send().await.map_err(|error| explain(endpoint, error))?;
         let status = response.status().as_u16();
         let reply_headers = response
             .headers()
             .iter()
             .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect();
-        if response.content_length().is_some_and(|length| length > call.max_bytes) {
-            return Err(too_large(&place, call.max_bytes));
+        if response.content_length().is_some_and(|length| length > max_bytes) {
+            return Err(too_large(endpoint, max_bytes));
         }
         // What is announced is made room for at once: growing step by step takes twice the memory.
-        let announced = response.content_length().unwrap_or_default().min(call.max_bytes);
+        let announced = response.content_length().unwrap_or_default().min(max_bytes);
         let mut received: Vec<u8> = Vec::with_capacity(usize::try_from(announced).unwrap_or_default());
-        while let Some(chunk) = response.chunk().await.map_err(|why| explain(&place, &why))? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| explain(endpoint, error))? {
             received.extend_from_slice(&chunk);
-            if received.len() as u64 > call.max_bytes {
-                return Err(too_large(&place, call.max_bytes));
+            if received.len() as u64 > max_bytes {
+                return Err(too_large(endpoint, max_bytes));
             }
         }
         Ok(Reply::Http { status, headers: reply_headers, body: received.into() })
     }
 
-    fn client(&self, scheme: &str, tls: &Tls, socket: Option<&PathBuf>) -> Result<Client, String> {
+    fn client(&self, scheme: &str, tls: &Tls, socket: Option<&PathBuf>) -> Result<Client, SetupError> {
         if let (Some(socket), false) = (socket, self.sockets) {
-            return Err(format!(
-                "it leads to the socket file {}, which this server's setting `unix_sockets` does not allow",
-                socket.display()
-            ));
+            return Err(SetupError::SocketNotAllowed { socket: socket.clone() });
         }
         let tls = match scheme {
             "http" => None,
             "https" => Some(tls.clone()),
-            other => return Err(format!("its URL begins with `{other}`; `http`, `https` and `unix` are known")),
+            other => return Err(SetupError::Scheme { scheme: other.to_owned() }),
         };
         let kind = Kind { tls, socket: socket.cloned() };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,7 +110,36 @@ impl Http {
     }
 }
 
-fn build(kind: &Kind) -> Result<Client, String> {
+/// Why a request cannot be made with the configuration of the connection.
+#[derive(Debug, thiserror::Error)]
+enum SetupError {
+    #[error("its URL is wrong")]
+    Url { source: url::ParseError },
+    #[error("its URL begins with `{scheme}`; `http`, `https` and `unix` are known")]
+    Scheme { scheme: String },
+    #[error("`{method}` is not an HTTP method")]
+    Method { method: String },
+    #[error("the value of header {name} cannot be sent")]
+    Header { name: String },
+    #[error("it leads to the socket file {}, which this server's setting `unix_sockets` does not allow", .socket.display())]
+    SocketNotAllowed { socket: PathBuf },
+    #[cfg(not(unix))]
+    #[error("this system has no socket files such as {}", .socket.display())]
+    NoSockets { socket: PathBuf },
+    #[error("the CA certificate cannot be read")]
+    Ca { source: Innermost },
+    #[error("the CA certificate is not in PEM form (BEGIN CERTIFICATE)")]
+    CaNotPem,
+    /// Without a cause: the message of the library could show parts of the key.
+    #[error(
+        "its client certificate cannot be used: `certificates` must be in PEM form (BEGIN CERTIFICATE), `private_key` the key of the first of them in PEM form without passphrase"
+    )]
+    ClientCertificate,
+    #[error("TLS cannot be set up")]
+    Tls { source: Innermost },
+}
+
+fn build(kind: &Kind) -> Result<Client, SetupError> {
     let mut builder: ClientBuilder =
         Client::builder().connect_timeout(CONNECT_TIMEOUT).no_proxy().redirect(same_origin());
     if let Some(socket) = &kind.socket {
@@ -124,34 +154,31 @@ fn build(kind: &Kind) -> Result<Client, String> {
             }
             if let Some(pem) = &tls.ca {
                 let authorities = Certificate::from_pem_bundle(pem.as_bytes())
-                    .map_err(|why| format!("the CA certificate cannot be read: {}", root(&why)))?;
+                    .map_err(|error| SetupError::Ca { source: Innermost(error) })?;
                 if authorities.is_empty() {
-                    return Err("the CA certificate is not in PEM form (BEGIN CERTIFICATE)".to_owned());
+                    return Err(SetupError::CaNotPem);
                 }
                 builder = builder.tls_certs_merge(authorities);
             }
             if let Some(client) = &tls.client {
                 let pem = format!("{}\n{}\n", client.certificates, client.private_key.reveal());
-                // The reason could show parts of the key.
-                let identity = Identity::from_pem(pem.as_bytes()).map_err(|_| {
-                    "its client certificate cannot be used: `certificates` must be in PEM form (BEGIN CERTIFICATE), `private_key` the key of the first of them in PEM form without passphrase".to_owned()
-                })?;
+                let identity = Identity::from_pem(pem.as_bytes()).map_err(|_| SetupError::ClientCertificate)?;
                 builder = builder.identity(identity);
             }
         }
     }
-    builder.build().map_err(|why| format!("TLS cannot be set up: {}", root(&why)))
+    builder.build().map_err(|error| SetupError::Tls { source: Innermost(error) })
 }
 
 #[cfg(unix)]
 #[expect(clippy::unnecessary_wraps, reason = "other systems have no socket files")]
-fn on_socket(builder: ClientBuilder, socket: &std::path::Path) -> Result<ClientBuilder, String> {
+fn on_socket(builder: ClientBuilder, socket: &std::path::Path) -> Result<ClientBuilder, SetupError> {
     Ok(builder.unix_socket(socket))
 }
 
 #[cfg(not(unix))]
-fn on_socket(_: ClientBuilder, socket: &std::path::Path) -> Result<ClientBuilder, String> {
-    Err(format!("this system has no socket files such as {}", socket.display()))
+fn on_socket(_: ClientBuilder, socket: &std::path::Path) -> Result<ClientBuilder, SetupError> {
+    Err(SetupError::NoSockets { socket: socket.to_owned() })
 }
 
 /// Follows redirects within one origin; another origin must not see our headers, so the redirect itself is the answer.
@@ -168,51 +195,60 @@ fn same_origin() -> Policy {
     })
 }
 
-fn root(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
+/// An error of the client, told by the innermost of its causes: the others only say through which of its parts it came.
+#[derive(Debug)]
+struct Innermost(reqwest::Error);
+
+impl fmt::Display for Innermost {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match causes(&self.0).last() {
+            Some(cause) => write!(out, "{cause}"),
+            None => write!(out, "{}", self.0),
+        }
     }
-    error.to_string()
 }
 
-fn explain(place: &str, error: &reqwest::Error) -> FetchError {
-    let mut kind = if error.is_timeout() && !error.is_connect() {
+impl Error for Innermost {}
+
+/// All that lies below an error, from the outside in.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    fn below<'e>(error: &&'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+        let error = *error;
+        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            // An error within a system error is not its source, but the thing itself.
+            Some(inner) => Some(inner),
+            None => error.source(),
+        }
+    }
+    std::iter::successors(error.source(), below)
+}
+
+fn explain(endpoint: &str, error: reqwest::Error) -> FetchError {
+    // A URL may hold a secret.
+    let error = error.without_url();
+    if let Some(tls) = causes(&error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
+        let hint = match tls {
+            rustls::Error::InvalidCertificate(_) => "; give its CA certificate to the connection",
+            _ => "",
+        };
+        return FetchError::new(ErrorKind::Tls, endpoint, format!("{tls}{hint}"));
+    }
+    FetchError::new(kind(&error), endpoint, Innermost(error))
+}
+
+fn kind(error: &reqwest::Error) -> ErrorKind {
+    let is_cut = |cause: &(dyn Error + 'static)| {
+        let cut = [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe, io::ErrorKind::UnexpectedEof];
+        cause.downcast_ref::<io::Error>().is_some_and(|system| cut.contains(&system.kind()))
+            || cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_incomplete_message)
+    };
+    if error.is_timeout() && !error.is_connect() {
         ErrorKind::Timeout
     } else if error.is_connect() {
         ErrorKind::Unreachable
-    } else if error.is_body() || error.is_decode() {
+    } else if error.is_body() || error.is_decode() || causes(error).any(is_cut) {
         ErrorKind::Cut
     } else {
         ErrorKind::Protocol
-    };
-    let mut why = String::new();
-    let mut at = error.source();
-    while let Some(source) = at {
-        why = source.to_string();
-        if let Some(tls) = source.downcast_ref::<rustls::Error>() {
-            let hint = match tls {
-                rustls::Error::InvalidCertificate(_) => "; give its CA certificate to the connection",
-                _ => "",
-            };
-            return FetchError::new(ErrorKind::Tls, place, format!("{tls}{hint}"));
-        }
-        let system = source.downcast_ref::<io::Error>();
-        let cut = [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe, io::ErrorKind::UnexpectedEof];
-        if kind != ErrorKind::Unreachable && system.is_some_and(|system| cut.contains(&system.kind())) {
-            kind = ErrorKind::Cut;
-        }
-        // An error within a system error is not its source, but the thing itself.
-        at = match system.and_then(io::Error::get_ref) {
-            Some(inner) => Some(inner),
-            None => source.source(),
-        };
     }
-    if kind == ErrorKind::Protocol && why.contains("connection closed before message completed") {
-        kind = ErrorKind::Cut;
-    }
-    if why.is_empty() {
-        why = error.to_string();
-    }
-    FetchError::new(kind, place, why)
 }

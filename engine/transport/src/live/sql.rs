@@ -4,6 +4,7 @@ mod row;
 
 use std::{
     collections::BTreeMap,
+    error, fmt,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -13,17 +14,19 @@ use std::{
 
 use calipso_model::{Map, Value};
 use mysql_async::{Conn, DriverError, Error, IoError, Opts, OptsBuilder, Params, Pool, prelude::Queryable};
-use sha2::{Digest, Sha256};
 
 use crate::{
-    door::{Call, Reply, Request, SqlKey, SqlServer},
+    digest::sha256_hex,
     error::{ErrorKind, FetchError},
+    key::SqlKey,
     live::{CONNECT_TIMEOUT, too_large},
+    means::{Means, SqlServer},
+    reply::Reply,
 };
 
-/// More rows than this are too many, however small they are.
+/// Maximum number of rows, however small they are.
 const MAX_ROWS: usize = 2_000_000;
-/// What a row and each of its columns take besides their bytes, and memory that is not worth counting.
+/// Memory that a row and each of its columns take besides their bytes, and memory that is never too much, in bytes.
 const ROW_MEMORY: u64 = 96;
 const COLUMN_MEMORY: u64 = 64;
 const MIN_MEMORY: u64 = 1 << 20;
@@ -45,26 +48,27 @@ struct Server {
 
 impl Sql {
     /// Asks one query and reads all rows.
-    pub(super) async fn ask(&self, call: &Call) -> Result<Reply, FetchError> {
-        let Request::Sql { key, server } = &call.request else {
-            return Err(FetchError::new(ErrorKind::Setup, call.place(), "not a query"));
-        };
-        let place = call.place();
-        let params = params(&key.params).map_err(|why| FetchError::new(ErrorKind::Setup, place.as_str(), why))?;
+    pub(super) async fn ask(
+        &self,
+        endpoint: &str,
+        key: &SqlKey,
+        server: &SqlServer,
+        means: &Means,
+    ) -> Result<Reply, FetchError> {
+        let params = params(&key.params).map_err(|why| FetchError::new(ErrorKind::Setup, endpoint, why))?;
         let server = self.server(server);
         let mut conn = match tokio::time::timeout(CONNECT_TIMEOUT, server.pool.get_conn()).await {
-            Ok(conn) => conn.map_err(|why| explain(&place, &why))?,
+            Ok(conn) => conn.map_err(|error| explain(endpoint, error))?,
             Err(_) => {
                 let why = format!("no connection within {} s", CONNECT_TIMEOUT.as_secs());
-                return Err(FetchError::new(ErrorKind::Unreachable, place, why));
+                return Err(FetchError::new(ErrorKind::Unreachable, endpoint, why));
             }
         };
-        limit_time(&mut conn, &server, call.timeout).await.map_err(|why| explain(&place, &why))?;
-        let rows = rows(&mut conn, key, params, call.max_bytes).await;
-        match rows {
+        limit_time(&mut conn, &server, means.timeout).await.map_err(|error| explain(endpoint, error))?;
+        match rows(&mut conn, key, params, means.max_bytes).await {
             Ok(Some(rows)) => Ok(Reply::Rows(rows)),
-            Ok(None) => Err(too_large(&place, call.max_bytes)),
-            Err(why) => Err(explain(&place, &why)),
+            Ok(None) => Err(too_large(endpoint, means.max_bytes)),
+            Err(error) => Err(explain(endpoint, error)),
         }
     }
 
@@ -72,16 +76,16 @@ impl Sql {
     pub(super) async fn close(&self) {
         let pools = std::mem::take(&mut *self.pools.lock().unwrap_or_else(PoisonError::into_inner));
         for server in pools.into_values() {
-            if let Err(why) = server.pool.clone().disconnect().await {
-                tracing::debug!(%why, "a database connection did not close cleanly");
+            if let Err(error) = server.pool.clone().disconnect().await {
+                tracing::debug!(%error, "A database connection did not close cleanly.");
             }
         }
     }
 
     fn server(&self, server: &SqlServer) -> std::sync::Arc<Server> {
-        let password = Sha256::digest(server.password.reveal().as_bytes());
+        let password = sha256_hex(server.password.reveal().as_bytes());
         let database = server.database.as_deref().unwrap_or_default();
-        let key = format!("{}\n{}\n{}\n{password:x}\n{database}", server.address, server.port, server.user);
+        let key = format!("{}\n{}\n{}\n{password}\n{database}", server.address, server.port, server.user);
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         let make = || std::sync::Arc::new(Server { pool: Pool::new(options(server)), limits_in_millis: false.into() });
         pools.entry(key).or_insert_with(make).clone()
@@ -149,23 +153,38 @@ fn params(values: &[Value]) -> Result<Params, String> {
     Ok(if values.is_empty() { Params::Empty } else { Params::Positional(values) })
 }
 
-fn explain(place: &str, error: &Error) -> FetchError {
-    let (kind, why) = match error {
-        Error::Server(error) => {
-            let kind = match error.code {
-                1044 | 1045 | 1130 | 1142 | 1143 | 1227 | 1370 | 1698 | 1792 | 1820 | 1862 | 3118 => ErrorKind::Denied,
-                1969 | 3024 | 1317 => ErrorKind::Timeout,
-                1040 | 1203 | 1226 => ErrorKind::Busy,
-                _ => ErrorKind::Protocol,
-            };
-            (kind, format!("{} (error {})", error.message, error.code))
+/// An error of the driver, printed without the names of the driver's parts.
+#[derive(Debug)]
+struct DatabaseError(Error);
+
+impl fmt::Display for DatabaseError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Error::Server(error) => write!(out, "{} (error {})", error.message, error.code),
+            Error::Io(IoError::Io(system)) => system.fmt(out),
+            Error::Io(other) => other.fmt(out),
+            Error::Driver(DriverError::ConnectionClosed) => out.write_str("the connection was closed"),
+            other => other.fmt(out),
         }
-        Error::Io(IoError::Io(system)) => (system_kind(system), system.to_string()),
-        Error::Io(other) => (ErrorKind::Tls, other.to_string()),
-        Error::Driver(DriverError::ConnectionClosed) => (ErrorKind::Cut, "the connection was closed".to_owned()),
-        other => (ErrorKind::Protocol, other.to_string()),
+    }
+}
+
+impl error::Error for DatabaseError {}
+
+fn explain(endpoint: &str, error: Error) -> FetchError {
+    let kind = match &error {
+        Error::Server(error) => match error.code {
+            1044 | 1045 | 1130 | 1142 | 1143 | 1227 | 1370 | 1698 | 1792 | 1820 | 1862 | 3118 => ErrorKind::Denied,
+            1969 | 3024 | 1317 => ErrorKind::Timeout,
+            1040 | 1203 | 1226 => ErrorKind::Busy,
+            _ => ErrorKind::Protocol,
+        },
+        Error::Io(IoError::Io(system)) => system_kind(system),
+        Error::Io(_) => ErrorKind::Tls,
+        Error::Driver(DriverError::ConnectionClosed) => ErrorKind::Cut,
+        _ => ErrorKind::Protocol,
     };
-    FetchError::new(kind, place, why)
+    FetchError::new(kind, endpoint, DatabaseError(error))
 }
 
 fn system_kind(error: &std::io::Error) -> ErrorKind {

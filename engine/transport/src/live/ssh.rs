@@ -1,4 +1,4 @@
-//! Commands on hosts. What waits for one host shares few shells; a host has one session, a gateway too.
+//! Commands on hosts. The commands that wait for one host share few shells; a host has one session, and so has a gateway.
 
 mod frames;
 mod host;
@@ -8,59 +8,73 @@ mod shell;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    error::Error,
+    fmt,
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     time::{Duration, Instant},
 };
 
 use calipso_model::Secret;
-use sha2::{Digest, Sha256};
 
 use crate::{
-    door::{Call, Reply, Request, SshServer},
-    error::{ErrorKind, FetchError},
+    budget::Budget,
+    digest::sha256_hex,
+    door::Execution,
+    error::FetchError,
     live::ssh::{host::Host, session::Session},
-    stats::Counters,
+    means::{Means, SshRoute, SshServer},
+    reply::Reply,
 };
 
-/// How long a host that could not be reached is not asked again.
+/// How long a host that could not be reached is not connected to again.
 const REMEMBER_FAILURE: Duration = Duration::from_secs(60);
 
-/// All hosts that were asked for.
+/// A command to run, within its limits.
+pub(super) struct Command {
+    /// Who is asked, for messages.
+    endpoint: String,
+    /// Whether this repeats a command on purpose: then a host that could not be reached is tried again.
+    is_repeated: bool,
+    words: Vec<String>,
+    server: Box<SshServer>,
+    timeout: Duration,
+    max_bytes: u64,
+    budget: Arc<Budget>,
+}
+
+impl Command {
+    pub(super) fn new(endpoint: String, attempt: u32, route: &SshRoute, means: &Means) -> Self {
+        Self {
+            endpoint,
+            is_repeated: attempt > 0,
+            words: route.words.clone(),
+            server: route.server.clone(),
+            timeout: means.timeout,
+            max_bytes: means.max_bytes,
+            budget: Arc::clone(&means.budget),
+        }
+    }
+}
+
+/// What a command came to, and the shell that carried it.
+type Outcome = (Result<Reply, FetchError>, Execution);
+
+/// All hosts that commands were run on.
+#[derive(Default)]
 pub(super) struct Ssh {
     hosts: Mutex<BTreeMap<String, Arc<Host>>>,
     sessions: Arc<Sessions>,
-    counters: Arc<Counters>,
 }
 
 impl Ssh {
-    /// No host yet.
-    pub(super) fn new(counters: Arc<Counters>) -> Self {
-        Self { hosts: Mutex::default(), sessions: Arc::default(), counters }
-    }
-
     /// Runs one command.
-    pub(super) async fn ask(&self, call: Call) -> Result<Reply, FetchError> {
-        let place = call.place();
-        let Request::Exec { words, server, .. } = &call.request else {
-            return Err(FetchError::new(ErrorKind::Setup, place, "not a command"));
-        };
-        let through_sudo = words.first().is_some_and(|word| word == "sudo");
+    pub(super) async fn ask(&self, command: Command) -> Outcome {
         let host = {
             let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-            let make = || {
-                let server = SshServer::clone(server);
-                Arc::new(Host::new(server, Arc::clone(&self.sessions), Arc::clone(&self.counters)))
-            };
-            hosts.entry(identity(server)).or_insert_with(make).clone()
+            let make = || Arc::new(Host::new(SshServer::clone(&command.server), Arc::clone(&self.sessions)));
+            hosts.entry(identity(&command.server)).or_insert_with(make).clone()
         };
-        let reply = host.run(call).await?;
-        match &reply {
-            Reply::Exec { exit: 1, stderr, .. } if through_sudo && refused_by_sudo(stderr) => {
-                let why = format!("{}; allow the command in sudoers (NOPASSWD)", stderr.trim());
-                Err(FetchError::new(ErrorKind::Denied, place, why))
-            }
-            _ => Ok(reply),
-        }
+        host.run(command).await
     }
 
     /// Ends all sessions.
@@ -70,24 +84,10 @@ impl Ssh {
     }
 }
 
-fn refused_by_sudo(stderr: &str) -> bool {
-    let refusals = [
-        "a password is required",
-        "a terminal is required",
-        "is not in the sudoers file",
-        "is not allowed to",
-        "may not run sudo",
-        "you must have a tty",
-    ];
-    // Some of its sentences do not hold its name.
-    let is_told = |line: &str| line.contains("sudo") || line.starts_with("Sorry, user ");
-    stderr.lines().any(is_told) && refusals.iter().any(|refusal| stderr.contains(refusal))
-}
-
 /// Text that is equal for equal servers and accounts; secrets only as digests.
 fn identity(server: &SshServer) -> String {
     let digest = |secret: &Option<Secret>| match secret {
-        Some(secret) => format!("{:x}", Sha256::digest(secret.reveal().as_bytes())),
+        Some(secret) => sha256_hex(secret.reveal().as_bytes()),
         None => String::new(),
     };
     let jump = server.jump.as_deref().map(identity).unwrap_or_default();
@@ -99,6 +99,8 @@ fn identity(server: &SshServer) -> String {
 /// The sessions that are open, at most one for each server and account.
 #[derive(Default)]
 struct Sessions {
+    /// How many shells were opened so far.
+    n_shells: AtomicU64,
     slots: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<Slot>>>>,
 }
 
@@ -109,7 +111,7 @@ struct Slot {
 }
 
 impl Sessions {
-    /// The session with a server; connects when there is none. `again`: an earlier failure does not count.
+    /// The session with a server; connects when there is none. `again`: tries again even if it failed a while ago.
     async fn get(&self, server: &SshServer, again: bool) -> Result<Arc<Session>, FetchError> {
         // A gateway is not the host itself, even where both are the same machine.
         let slot = {
@@ -143,10 +145,11 @@ impl Sessions {
     async fn connect(&self, server: &SshServer, again: bool) -> Result<Session, FetchError> {
         let through = match &server.jump {
             None => None,
-            Some(jump) => Some(Box::pin(self.get(jump, again)).await.map_err(|error| {
-                let why = format!("its gateway {} {}", error.place, error_tail(&error));
-                FetchError::new(error.kind, session::place(server), why)
-            })?),
+            Some(jump) => Some(
+                Box::pin(self.get(jump, again))
+                    .await
+                    .map_err(|error| FetchError::new(error.kind, session::endpoint(server), GatewayError(error)))?,
+            ),
         };
         Session::open(server, through).await
     }
@@ -161,8 +164,18 @@ impl Sessions {
     }
 }
 
-/// The sentence of an error without the place in front.
-fn error_tail(error: &FetchError) -> String {
-    let text = error.to_string();
-    text.strip_prefix(error.place.as_ref()).unwrap_or(&text).trim_start().to_owned()
+/// Why the gateway of a host cannot be used.
+#[derive(Debug)]
+struct GatewayError(FetchError);
+
+impl fmt::Display for GatewayError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "its gateway {}", self.0)
+    }
+}
+
+impl Error for GatewayError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
 }

@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use calipso_model::{Map, Str, Value};
 
 use crate::{
-    door::{Reply, normal_sql},
     error::ErrorKind,
+    key::normal_sql,
     recording::{Entry, EntryKey, Recording, RecordingError, line::scalar_text},
+    reply::Reply,
     words,
 };
 
@@ -16,7 +17,7 @@ const METHODS: [&str; 6] = ["get", "post", "put", "delete", "head", "patch"];
 /// Reads a map with the lists `commands`, `http` and `sql`.
 pub(super) fn read(answers: &Value) -> Result<Recording, RecordingError> {
     let mut recording = Recording::new();
-    let fail = |place: String, why: String| RecordingError::Entry { place, why };
+    let fail = |location: String, problem: String| RecordingError::Entry { location, problem };
     if answers.is_null() {
         return Ok(recording);
     }
@@ -33,12 +34,12 @@ pub(super) fn read(answers: &Value) -> Result<Recording, RecordingError> {
         let list = list
             .as_list()
             .ok_or_else(|| fail(format!("answers.{kind}"), format!("a list was expected, found {}", list.kind())))?;
-        for (place, entry) in list.iter().enumerate() {
-            let place = format!("answers.{kind}[{place}]");
+        for (index, entry) in list.iter().enumerate() {
+            let location = format!("answers.{kind}[{index}]");
             let map = entry
                 .as_map()
-                .ok_or_else(|| fail(place.clone(), format!("a map was expected, found {}", entry.kind())))?;
-            recording.push(read(map).map_err(|why| fail(place, why))?);
+                .ok_or_else(|| fail(location.clone(), format!("a map was expected, found {}", entry.kind())))?;
+            recording.push(read(map).map_err(|problem| fail(location, problem))?);
         }
     }
     Ok(recording)

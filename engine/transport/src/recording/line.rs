@@ -20,9 +20,11 @@ use base64::Engine as _;
 use calipso_model::{Map, Str, Value};
 
 use crate::{
-    door::{Reply, Stage, normal_sql},
+    door::Stage,
     error::ErrorKind,
+    key::normal_sql,
     recording::{Entry, EntryKey, Recording, RecordingError},
+    reply::Reply,
 };
 
 /// What `format` in `meta.json` says.
@@ -111,8 +113,8 @@ fn pairs(pairs: &[(String, String)]) -> Value {
 /// Reads a recording directory.
 pub(super) fn read_dir(dir: &Path) -> Result<Recording, RecordingError> {
     let meta_file = dir.join("meta.json");
-    let fail = |why: String| RecordingError::Entry { place: meta_file.display().to_string(), why };
-    let meta = Value::from_json(&text_of(&meta_file)?).map_err(|why| fail(why.to_string()))?;
+    let fail = |problem: String| RecordingError::Entry { location: meta_file.display().to_string(), problem };
+    let meta = Value::from_json(&text_of(&meta_file)?).map_err(|error| fail(error.to_string()))?;
     let meta = meta.as_map().cloned().ok_or_else(|| fail("a map was expected".to_owned()))?;
     match meta.text("format") {
         Some(format) if format.as_ref() == FORMAT => {}
@@ -130,7 +132,7 @@ pub(super) fn read_dir(dir: &Path) -> Result<Recording, RecordingError> {
     }
     let hosts = dir.join("hosts");
     if hosts.is_dir() {
-        let fail = |why| RecordingError::Read { file: hosts.clone(), why };
+        let fail = |source| RecordingError::Read { file: hosts.clone(), source };
         let mut files: Vec<PathBuf> = fs::read_dir(&hosts)
             .map_err(fail)?
             .map(|entry| entry.map(|entry| entry.path()))
@@ -146,16 +148,17 @@ pub(super) fn read_dir(dir: &Path) -> Result<Recording, RecordingError> {
 }
 
 fn text_of(file: &Path) -> Result<String, RecordingError> {
-    fs::read_to_string(file).map_err(|why| RecordingError::Read { file: file.to_owned(), why })
+    fs::read_to_string(file).map_err(|source| RecordingError::Read { file: file.to_owned(), source })
 }
 
 fn read_lines(file: &Path, recording: &mut Recording) -> Result<(), RecordingError> {
-    for (place, line) in text_of(file)?.lines().enumerate() {
+    for (index, line) in text_of(file)?.lines().enumerate() {
         if line.trim().is_empty() {
             continue;
         }
-        let fail = |why: String| RecordingError::Entry { place: format!("{}:{}", file.display(), place + 1), why };
-        let line = Value::from_json(line).map_err(|why| fail(why.to_string()))?;
+        let location = || format!("{}:{}", file.display(), index + 1);
+        let fail = |problem: String| RecordingError::Entry { location: location(), problem };
+        let line = Value::from_json(line).map_err(|error| fail(error.to_string()))?;
         let line = line.as_map().ok_or_else(|| fail("a map was expected".to_owned()))?;
         recording.push(entry(line).map_err(fail)?);
     }
@@ -195,7 +198,7 @@ fn key(line: &Map) -> Result<EntryKey, String> {
                 target.iter().map(|(name, value)| Ok((name.clone(), scalar_text(value)?.into()))).collect()
             })
             .transpose()
-            .map_err(|why: String| why)?;
+            .map_err(|problem: String| problem)?;
         let mut query = line.get("query").map(read_pairs).transpose()?;
         if let Some(query) = &mut query {
             query.sort();
@@ -224,7 +227,7 @@ fn reply(key: &EntryKey, line: &Map) -> Result<Reply, String> {
             let body: Arc<[u8]> = match (line.text("base64"), line.get("body")) {
                 (Some(encoded), _) => base64::engine::general_purpose::STANDARD
                     .decode(encoded.as_bytes())
-                    .map_err(|why| format!("`base64`: {why}"))?
+                    .map_err(|error| format!("`base64`: {error}"))?
                     .into(),
                 (None, Some(body)) => body.to_json().into_bytes().into(),
                 (None, None) => text(line, "text")?.as_bytes().into(),

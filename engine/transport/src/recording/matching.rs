@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use calipso_model::{Str, Value};
 
 use crate::{
-    door::{Call, Request, Stage},
+    door::{Call, Stage},
+    key::RequestKey,
     recording::{Entry, EntryKey, Recording},
     words,
 };
@@ -43,9 +44,9 @@ impl EntryKey {
         }
     }
 
-    fn matches(&self, request: &Request, of_any_target: bool) -> bool {
+    fn matches(&self, request: &RequestKey, of_any_target: bool) -> bool {
         match (self, request) {
-            (Self::Http { target, method, path, query, body }, Request::Http { key, .. }) => {
+            (Self::Http { target, method, path, query, body }, RequestKey::Http(key)) => {
                 let (asked_path, asked_query) = key.path_and_query();
                 method == &key.method
                     && text_matches(path, &asked_path)
@@ -53,14 +54,14 @@ impl EntryKey {
                     && query.as_ref().is_none_or(|query| query_matches(query, &asked_query))
                     && body.as_ref().is_none_or(|body| value_matches(body, key.body.as_ref().unwrap_or(&Value::Null)))
             }
-            (Self::Sql { text, params }, Request::Sql { key, .. }) => {
+            (Self::Sql { text, params }, RequestKey::Sql(key)) => {
                 let all = |params: &Vec<Value>| {
                     params.len() == key.params.len()
                         && params.iter().zip(&key.params).all(|(known, asked)| value_matches(known, asked))
                 };
                 text_matches(text, &key.normal_text()) && params.as_ref().is_none_or(all)
             }
-            (Self::Exec { host, words }, Request::Exec { key, .. }) => {
+            (Self::Exec { host, words }, RequestKey::Exec(key)) => {
                 host.as_ref().is_none_or(|host| host == &key.host)
                     && words.len() == key.words.len()
                     && words.iter().zip(&key.words).all(|(known, asked)| text_matches(known, asked))
@@ -70,12 +71,12 @@ impl EntryKey {
     }
 
     /// The key in words.
-    fn tell(&self) -> String {
+    fn describe(&self) -> String {
         match self {
             Self::Http { target, method, path, query, .. } => {
-                tell_http(method, path, query.as_deref(), target.as_ref())
+                describe_http(method, path, query.as_deref(), target.as_ref())
             }
-            Self::Sql { text, params } => tell_sql(text, params.as_deref()),
+            Self::Sql { text, params } => describe_sql(text, params.as_deref()),
             Self::Exec { host, words } => {
                 let host = host.as_deref().map(|host| format!(" on {host}")).unwrap_or_default();
                 format!("`{}`{host}", words::join(words))
@@ -85,32 +86,32 @@ impl EntryKey {
 }
 
 /// A request in words.
-pub(crate) fn tell(request: &Request) -> String {
+pub(crate) fn describe(request: &RequestKey) -> String {
     match request {
-        Request::Http { key, .. } => {
+        RequestKey::Http(key) => {
             let (path, query) = key.path_and_query();
-            tell_http(&key.method, &path, Some(&query), Some(&key.target))
+            describe_http(&key.method, &path, Some(&query), Some(&key.target))
         }
-        Request::Sql { key, .. } => tell_sql(&key.normal_text(), Some(&key.params)),
-        Request::Exec { key, .. } => format!("`{}` on {}", words::join(&key.words), key.host),
+        RequestKey::Sql(key) => describe_sql(&key.normal_text(), Some(&key.params)),
+        RequestKey::Exec(key) => format!("`{}` on {}", words::join(&key.words), key.host),
     }
 }
 
-fn tell_http(
+fn describe_http(
     method: &str,
     path: &str,
     query: Option<&[(String, String)]>,
     target: Option<&BTreeMap<Str, Str>>,
 ) -> String {
     let mut text = format!("{method} {path}");
-    for (place, (name, value)) in query.unwrap_or_default().iter().enumerate() {
-        text += &format!("{}{name}={value}", if place == 0 { '?' } else { '&' });
+    for (index, (name, value)) in query.unwrap_or_default().iter().enumerate() {
+        text += &format!("{}{name}={value}", if index == 0 { '?' } else { '&' });
     }
     let target: Vec<String> = target.into_iter().flatten().map(|(name, value)| format!("{name}: {value}")).collect();
     if target.is_empty() { text } else { format!("{text} with target {{{}}}", target.join(", ")) }
 }
 
-fn tell_sql(text: &str, params: Option<&[Value]>) -> String {
+fn describe_sql(text: &str, params: Option<&[Value]>) -> String {
     match params {
         Some(params) if !params.is_empty() => format!("`{text}` with {}", Value::list(params.to_vec())),
         _ => format!("`{text}`"),
@@ -127,7 +128,7 @@ pub(super) fn find<'a>(recording: &'a Recording, call: &Call) -> Found<'a> {
         }
         at = here.next.as_deref();
     }
-    Found::Nothing { nearest: nearest(recording, &call.request) }
+    Found::Nothing { nearest: nearest(recording, &call.key) }
 }
 
 fn find_here<'a>(recording: &'a Recording, call: &Call) -> Option<&'a Entry> {
@@ -139,18 +140,18 @@ fn find_here<'a>(recording: &'a Recording, call: &Call) -> Option<&'a Entry> {
 }
 
 fn find_among<'a>(recording: &'a Recording, call: &Call, of_any_target: bool) -> Option<&'a Entry> {
-    let (kind, exact) = match &call.request {
-        Request::Http { key, .. } => ("http", format!("http {} {}", key.method, key.path_and_query().0)),
-        Request::Sql { key, .. } => ("sql", format!("sql {}", key.normal_text())),
-        Request::Exec { key, .. } => ("exec", format!("exec {}", words::join(&key.words))),
+    let (kind, exact) = match &call.key {
+        RequestKey::Http(key) => ("http", format!("http {} {}", key.method, key.path_and_query().0)),
+        RequestKey::Sql(key) => ("sql", format!("sql {}", key.normal_text())),
+        RequestKey::Exec(key) => ("exec", format!("exec {}", words::join(&key.words))),
     };
     let mut rated: Vec<(usize, &Entry)> = [exact.as_str(), kind]
         .iter()
         .filter_map(|coarse| recording.index.get(*coarse))
         .flatten()
-        .filter_map(|place| recording.entries.get(*place))
+        .filter_map(|index| recording.entries.get(*index))
         .filter(|entry| entry.role.as_ref().is_none_or(|role| *role == call.role))
-        .filter(|entry| entry.key.matches(&call.request, of_any_target))
+        .filter(|entry| entry.key.matches(&call.key, of_any_target))
         .map(|entry| {
             let named = entry.key.weight() + usize::from(entry.role.is_some());
             (2 * named + usize::from(entry.stage == Some(call.stage)), entry)
@@ -163,8 +164,8 @@ fn find_among<'a>(recording: &'a Recording, call: &Call, of_any_target: bool) ->
     rated.get(wanted).map(|(_, entry)| *entry)
 }
 
-fn nearest(recording: &Recording, request: &Request) -> Option<String> {
-    let wanted = tell(request);
+fn nearest(recording: &Recording, request: &RequestKey) -> Option<String> {
+    let wanted = describe(request);
     let alike = |text: &str| {
         let prefix = text.chars().zip(wanted.chars()).take_while(|(left, right)| left == right).count();
         let suffix = text.chars().rev().zip(wanted.chars().rev()).take_while(|(left, right)| left == right).count();
@@ -173,14 +174,14 @@ fn nearest(recording: &Recording, request: &Request) -> Option<String> {
     recording
         .entries()
         .filter(|entry| match (&entry.key, request) {
-            (EntryKey::Http { .. }, Request::Http { .. }) | (EntryKey::Sql { .. }, Request::Sql { .. }) => true,
+            (EntryKey::Http { .. }, RequestKey::Http(_)) | (EntryKey::Sql { .. }, RequestKey::Sql(_)) => true,
             // Another program says nothing of this one.
-            (EntryKey::Exec { words, .. }, Request::Exec { key, .. }) => {
+            (EntryKey::Exec { words, .. }, RequestKey::Exec(key)) => {
                 key.words.first().is_some_and(|program| words.contains(program))
             }
             _ => false,
         })
-        .map(|entry| entry.key.tell())
+        .map(|entry| entry.key.describe())
         .max_by(|left, right| alike(left).cmp(&alike(right)).then_with(|| right.cmp(left)))
 }
 
@@ -228,7 +229,7 @@ fn text_matches(known: &str, asked: &str) -> bool {
     let tail = parts.pop().unwrap_or_default();
     for part in parts {
         match asked.find(part) {
-            Some(place) => asked = asked.get(place + part.len()..).unwrap_or_default(),
+            Some(start) => asked = asked.get(start + part.len()..).unwrap_or_default(),
             None => return false,
         }
     }

@@ -1,4 +1,4 @@
-//! Secrets within base64: whatever looks like it is decoded and looked into.
+//! Secrets within base64: text that looks like base64 is decoded and searched.
 
 use std::sync::LazyLock;
 

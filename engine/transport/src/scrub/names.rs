@@ -1,4 +1,4 @@
-//! Secrets that nobody registered, told by the name that stands before them.
+//! Secrets that were not registered, recognised by the name before them.
 
 use std::{borrow::Cow, sync::LazyLock};
 
@@ -6,7 +6,7 @@ use regex::{Captures, Regex};
 
 use crate::recording::STARS;
 
-/// A name that says of a value that it is a secret.
+/// A name whose value is a secret.
 const NAME: &str = r"[\w.-]*(?:passw(?:or)?d|passphrase|_pass|adminpass|secret|token|private[_-]?key|api[_-]?key|auth[_-]?key|credential)[\w.-]*|pwd|pass|rootpw";
 
 /// Where a name and its secret may stand: what is before the secret, the secret, what is after it.

@@ -4,20 +4,27 @@ use std::{sync::Arc, time::Duration};
 
 use calipso_model::{Secret, Value};
 use calipso_transport::{
-    Budget, Call, ExecKey, HttpKey, KnownHosts, Request, SqlKey, SqlServer, SshServer, Stage, Tls,
+    Budget, Call, ExecKey, HttpKey, HttpRoute, KnownHosts, Means, RequestKey, Route, SqlKey, SqlServer, SshRoute,
+    SshServer, Stage, Tls,
 };
 
 /// A call with ample limits.
-pub fn call(role: &str, request: Request) -> Call {
-    Call {
-        role: role.into(),
-        connection: "test".into(),
-        stage: Stage::Work,
-        attempt: 0,
-        request,
-        timeout: Duration::from_secs(20),
-        max_bytes: 1 << 20,
-        budget: Arc::new(Budget::default()),
+pub fn call(role: &str, key: RequestKey, route: Route) -> Call {
+    let means =
+        Means { route, timeout: Duration::from_secs(20), max_bytes: 1 << 20, budget: Arc::new(Budget::default()) };
+    Call { role: role.into(), stage: Stage::Work, attempt: 0, key, means: Some(means) }
+}
+
+/// How a call is made.
+pub fn means(call: &mut Call) -> &mut Means {
+    call.means.as_mut().unwrap()
+}
+
+/// Where an HTTP request goes.
+pub fn http_route(call: &mut Call) -> &mut HttpRoute {
+    match &mut means(call).route {
+        Route::Http(route) => route,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -30,10 +37,8 @@ pub fn get(url: &str) -> Call {
 /// Any HTTP request.
 pub fn http(url: &str, key: HttpKey) -> Call {
     let body = key.body.as_ref().map(|body| Secret::new(body.to_json()));
-    call(
-        "api",
-        Request::Http { key, url: Secret::new(url), headers: Vec::new(), body, tls: Tls::default(), socket: None },
-    )
+    let route = HttpRoute { url: Secret::new(url), headers: Vec::new(), body, tls: Tls::default(), socket: None };
+    call("api", RequestKey::Http(key), Route::Http(route))
 }
 
 /// A query.
@@ -45,7 +50,7 @@ pub fn sql(text: &str, params: Vec<Value>) -> Call {
         password: Secret::new("x"),
         database: None,
     };
-    call("database", Request::Sql { key: SqlKey { text: text.to_owned(), params }, server })
+    call("database", RequestKey::Sql(SqlKey { text: text.to_owned(), params }), Route::Sql(server))
 }
 
 /// A command, split at blanks.
@@ -58,7 +63,7 @@ pub fn exec(host: &str, command: &str) -> Call {
 pub fn exec_words<W: AsRef<str>>(server: SshServer, words: &[W]) -> Call {
     let words: Vec<String> = words.iter().map(|word| word.as_ref().to_owned()).collect();
     let key = ExecKey { host: server.host.clone(), words: words.clone() };
-    call("hosts", Request::Exec { key, words, server: Box::new(server) })
+    call("hosts", RequestKey::Exec(key), Route::Ssh(SshRoute { words, server: Box::new(server) }))
 }
 
 /// A host at a loopback port.

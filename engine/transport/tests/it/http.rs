@@ -6,12 +6,12 @@ use std::{
     time::Duration,
 };
 
-use calipso_model::{Secret, Value};
-use calipso_transport::{Call, ClientCertificate, Door, ErrorKind, FetchError, HttpKey, Live, Reply, Request, Tls};
+use calipso_model::{Secret, Value, chain};
+use calipso_transport::{Call, ClientCertificate, Door, ErrorKind, FetchError, HttpKey, Live, Reply, Tls};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 use crate::{
-    calls::{get, http},
+    calls::{get, http, http_route, means},
     http_server::{page, start},
 };
 
@@ -41,8 +41,7 @@ async fn method_headers_and_body_are_sent() {
     let key =
         HttpKey { method: "POST".into(), body: Some(Value::from_json(r#"{"a": [1]}"#).unwrap()), ..HttpKey::default() };
     let mut call = http(&format!("{}/p?q=1", server.base), key);
-    let Request::Http { headers, .. } = &mut call.request else { panic!() };
-    headers.push(("X-Token".to_owned(), Secret::new("t0")));
+    http_route(&mut call).headers.push(("X-Token".to_owned(), Secret::new("t0")));
     let (status, echo) = body(ask(call).await.unwrap());
     assert_eq!(status, 201);
     for part in ["post /p?q=1 http/1.1", "x-token: t0", "content-type: application/json", "{\"a\":[1]}"] {
@@ -55,7 +54,7 @@ async fn nobody_there_is_unreachable_and_tells_no_secret() {
     let url = "http://user:hidden1@127.0.0.1:1/path?token=hidden2";
     let error = ask(get(url)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unreachable);
-    let told = format!("{error} {error:?}");
+    let told = format!("{} {error:?}", chain(&error));
     assert!(told.contains("127.0.0.1:1") && !told.contains("hidden"), "{told}");
 }
 
@@ -88,7 +87,7 @@ async fn text_that_is_not_http_is_no_answer() {
 async fn silence_ends_with_the_time_limit() {
     let server = start(|_| None).await;
     let mut call = get(&server.base);
-    call.timeout = Duration::from_millis(50);
+    means(&mut call).timeout = Duration::from_millis(50);
     let error = ask(call).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Timeout, "{error}");
 }
@@ -109,7 +108,7 @@ async fn size_is_limited_while_it_streams() {
     for answer in [endless, announced, bomb] {
         let server = start(move |_| Some(answer.clone())).await;
         let mut call = get(&server.base);
-        call.max_bytes = 10_000;
+        means(&mut call).max_bytes = 10_000;
         let error = ask(call).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::TooLarge, "{error}");
     }
@@ -147,11 +146,10 @@ async fn wrong_configuration_says_so() {
     let error = ask(get("ftp://127.0.0.1/x")).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Setup, "{error}");
     let mut call = get("https://127.0.0.1:1/x");
-    let Request::Http { tls, .. } = &mut call.request else { panic!() };
-    tls.ca = Some("not a certificate".to_owned());
+    http_route(&mut call).tls.ca = Some("not a certificate".to_owned());
     let error = ask(call).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Setup, "{error}");
-    assert!(error.why.contains("PEM"), "{error}");
+    assert!(error.why().contains("PEM"), "{error}");
 }
 
 /// A TLS server with the certificate of the test authority; answers every connection alike.
@@ -186,8 +184,7 @@ async fn certificates_are_verified_unless_told_otherwise() {
     let base = start_tls();
     let with = |tls: Tls| {
         let mut call = get(&base);
-        let Request::Http { tls: of_call, .. } = &mut call.request else { panic!() };
-        *of_call = tls;
+        http_route(&mut call).tls = tls;
         ask(call)
     };
     let error = with(Tls::default()).await.unwrap_err();
@@ -226,7 +223,7 @@ async fn an_answer_that_trickles_ends_with_the_time_limit() {
     for (head, bit) in slow {
         let base = trickle(head, bit, Duration::from_millis(20)).await;
         let mut call = get(&base);
-        call.timeout = Duration::from_millis(400);
+        means(&mut call).timeout = Duration::from_millis(400);
         let error = ask(call).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Timeout, "{error}");
     }
@@ -253,7 +250,7 @@ async fn redirects_in_a_circle_end() {
     let server = start(|_| Some(page("302 Found", "Location: /again\r\n", b""))).await;
     let error = ask(get(&server.base)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Protocol, "{error}");
-    assert!(error.why.contains("redirects") && server.asked() < 10, "{error} {}", server.asked());
+    assert!(error.why().contains("redirects") && server.asked() < 10, "{error} {}", server.asked());
 }
 
 #[cfg(unix)]
@@ -272,18 +269,17 @@ async fn servers_on_socket_files_answer_where_they_are_allowed() {
     });
     let on_socket = |path: &std::path::Path| {
         let mut call = get("http://localhost/v1/info?a=1");
-        let Request::Http { socket, .. } = &mut call.request else { panic!() };
-        *socket = Some(path.to_owned());
+        http_route(&mut call).socket = Some(path.to_owned());
         call
     };
     let (status, echo) = body(ask(on_socket(&path)).await.unwrap());
     assert!(status == 200 && echo.starts_with("GET /v1/info?a=1 HTTP/1.1\r\n"), "{echo}");
     let error = ask(on_socket(&folder.path().join("none.sock"))).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unreachable, "{error}");
-    assert!(error.to_string().contains("none.sock"), "{error}");
+    assert!(chain(&error).contains("none.sock"), "{error}");
     let error = Live::with_sockets(false).ask(on_socket(&path)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Setup, "{error}");
-    assert!(error.why.contains("unix_sockets"), "{error}");
+    assert!(error.why().contains("unix_sockets"), "{error}");
 }
 
 /// A TLS server that wants a certificate of the test authority.
@@ -306,8 +302,7 @@ async fn a_client_certificate_is_shown_to_a_server_that_wants_one() {
     let base = start_strict_tls();
     let with = |client: Option<ClientCertificate>| {
         let mut call = get(&base);
-        let Request::Http { tls, .. } = &mut call.request else { panic!() };
-        *tls = Tls { ca: Some(include_str!("data/ca.pem").to_owned()), client, ..Tls::default() };
+        http_route(&mut call).tls = Tls { ca: Some(include_str!("data/ca.pem").to_owned()), client, ..Tls::default() };
         ask(call)
     };
     let certificate = |certificates: &str, key: &str| {
@@ -319,6 +314,6 @@ async fn a_client_certificate_is_shown_to_a_server_that_wants_one() {
     for wrong in [certificate("no certificate", key), certificate(pem, "hidden-key")] {
         let error = with(wrong).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Setup, "{error}");
-        assert!(error.why.contains("client certificate") && !error.to_string().contains("hidden"), "{error}");
+        assert!(error.why().contains("client certificate") && !chain(&error).contains("hidden"), "{error}");
     }
 }

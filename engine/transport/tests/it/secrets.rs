@@ -1,11 +1,15 @@
 //! Secrets planted everywhere that a recording could keep them, and looked for by other means than the scrubber's.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use async_trait::async_trait;
 use calipso_model::{Map, Value};
 use calipso_transport::{
-    Call, Door, ErrorKind, FetchError, HttpKey, Meta, Recorder, Recording, Reply, Request, Scrubber, SourceStats, Stage,
+    Call, Door, ErrorKind, Exchange, FetchError, HttpKey, Meta, Recorder, Recording, Reply, RequestKey, Scrubber, Stage,
 };
 
 use crate::{
@@ -98,19 +102,19 @@ fn forms(secret: &str) -> Vec<String> {
     forms
 }
 
-/// Says the planted text, which a call carries in a field that is not recorded, back in every part of every kind of
-/// answer.
-struct Parrot;
+/// Says the planted text in every part of every kind of answer.
+struct Parrot(Arc<Mutex<String>>);
 
 #[async_trait]
 impl Door for Parrot {
-    async fn ask(&self, call: Call) -> Result<Reply, FetchError> {
-        let planted = call.connection.to_string();
+    async fn exchange(&self, call: Call) -> Exchange {
+        let planted = self.0.lock().unwrap().clone();
         if call.attempt == 1 {
-            return Err(FetchError::new(ErrorKind::Protocol, "x", format!("the server said {planted}")));
+            let error = FetchError::new(ErrorKind::Protocol, "x", format!("the server said {planted}"));
+            return Exchange::from(Err(error));
         }
-        Ok(match call.request {
-            Request::Http { .. } => Reply::Http {
+        Exchange::from(Ok(match call.key {
+            RequestKey::Http(_) => Reply::Http {
                 status: 200,
                 headers: vec![("x-some".into(), planted.clone()), ("location".into(), format!("/x?y={planted}"))],
                 body: if call.attempt == 2 {
@@ -119,17 +123,13 @@ impl Door for Parrot {
                     format!("before {planted} after").into_bytes().into()
                 },
             },
-            Request::Sql { .. } => Reply::Rows(vec![
+            RequestKey::Sql(_) => Reply::Rows(vec![
                 [("plain", planted.clone()), (planted.as_str(), "a key".to_owned())].into_iter().collect::<Map>(),
             ]),
-            Request::Exec { .. } => {
+            RequestKey::Exec(_) => {
                 Reply::Exec { exit: 0, stdout: format!("a\n{planted}\nb").into(), stderr: planted.into() }
             }
-        })
-    }
-
-    fn stats(&self) -> Vec<SourceStats> {
-        Vec::new()
+        }))
     }
 }
 
@@ -163,9 +163,6 @@ fn calls(planted: &str) -> Vec<Call> {
         .chain(calls.iter().map(again(0, Stage::Login)))
         .collect();
     calls.extend(more);
-    for call in &mut calls {
-        call.connection = planted.into();
-    }
     calls
 }
 
@@ -185,15 +182,17 @@ fn all_texts(dir: &Path) -> Vec<(String, Vec<u8>)> {
 
 /// Records all calls with all these texts and returns what was written.
 async fn record(registered: &str, planted: &[String], dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let said = Arc::new(Mutex::default());
     let scrubber = Arc::new(Scrubber::new());
     scrubber.register(registered);
     let about =
         planted.iter().flat_map(|text| [("note".to_owned() + text, text.clone()), (text.clone(), "x".to_owned())]);
     let meta =
         Meta { tool: planted.concat(), started_at: "2026-11-22T10:00:00Z".into(), about: about.collect::<Map>() };
-    let recorder = Recorder::new(Parrot, dir, meta, scrubber).unwrap();
+    let recorder = Recorder::new(Parrot(Arc::clone(&said)), dir, meta, scrubber).unwrap();
     let mut n_calls = 0;
     for text in planted {
+        said.lock().unwrap().clone_from(text);
         for call in calls(text) {
             let _ = recorder.ask(call).await;
             n_calls += 1;

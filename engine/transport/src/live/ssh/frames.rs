@@ -18,7 +18,7 @@ pub(super) fn nonce() -> Result<String, String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// What the shell is told first: the locale, where to find system tools, and how to run one command in frames.
+/// The first lines that the shell gets: the locale, where to find system tools, and how to run one command in frames.
 ///
 /// # Shape
 /// `env` or `timeout` starts each command, so that it is always a program and never a word of the shell. The first
@@ -57,7 +57,7 @@ pub(super) fn line(number: u64, timeout: Duration, command: &[String]) -> Result
     Ok(format!("x {number} {seconds} {}\n", words::join(command)))
 }
 
-/// What a stream of framed output says next.
+/// The next event in a stream of framed output.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// The command of that number began.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -10,47 +10,40 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::{
     budget::Budget,
-    door::{Call, Reply, Request, SshServer},
+    door::Execution,
     error::{ErrorKind, FetchError},
-    live::ssh::{Sessions, session, shell},
-    stats::Counters,
+    live::ssh::{Command, Outcome, Sessions, session, shell},
+    means::SshServer,
+    reply::Reply,
 };
 
 /// A command that has waited this long gets another shell, if the host may have one more.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// How often a host that refuses our only channel is asked again, with growing pauses.
+/// How often the only channel is asked for again when the host refuses it, with growing pauses.
 const REFUSALS: u32 = 6;
 
-/// A command and where its reply goes.
+/// A command and where its outcome goes.
 pub(super) struct Waiting {
-    pub(super) call: Call,
-    pub(super) reply: oneshot::Sender<Result<Reply, FetchError>>,
+    pub(super) command: Command,
+    outcome: oneshot::Sender<Outcome>,
     /// How often its shell went away under it.
-    pub(super) broken: u32,
+    pub(super) n_broken: u32,
 }
 
 impl Waiting {
-    pub(super) fn words(&self) -> &[String] {
-        match &self.call.request {
-            Request::Exec { words, .. } => words,
-            _ => &[],
-        }
-    }
-
-    pub(super) fn answer(self, reply: Result<Reply, FetchError>) {
-        // Whoever asked may have gone away.
-        let _ = self.reply.send(reply);
+    /// Ends it. The receiver may be gone: then nobody waits for it any more.
+    pub(super) fn answer(self, reply: Result<Reply, FetchError>, execution: Execution) {
+        let _ = self.outcome.send((reply, execution));
     }
 }
 
-/// One host and what waits for it.
+/// One host and the commands that wait for it.
 pub(super) struct Host {
     pub(super) server: SshServer,
     sessions: Arc<Sessions>,
-    pub(super) counters: Arc<Counters>,
     queue: Mutex<Queue>,
-    /// Rings when something was added to the queue.
+    /// Notified when a command is added to the queue.
     pub(super) added: Notify,
 }
 
@@ -58,36 +51,44 @@ pub(super) struct Host {
 struct Queue {
     waiting: VecDeque<Waiting>,
     n_shells: usize,
-    /// Fewer channels than the budget allows, once the server refused one.
+    /// The number of channels that the server allows, once it refused one.
     ceiling: Option<usize>,
-    helper_coming: bool,
+    /// Whether another shell will be opened after [`PATIENCE`].
+    second_planned: bool,
 }
 
 impl Host {
-    pub(super) fn new(server: SshServer, sessions: Arc<Sessions>, counters: Arc<Counters>) -> Self {
-        Self { server, sessions, counters, queue: Mutex::default(), added: Notify::new() }
+    pub(super) fn new(server: SshServer, sessions: Arc<Sessions>) -> Self {
+        Self { server, sessions, queue: Mutex::default(), added: Notify::new() }
     }
 
     /// Runs one command among the others.
-    pub(super) async fn run(self: &Arc<Self>, call: Call) -> Result<Reply, FetchError> {
-        let place = call.place();
+    pub(super) async fn run(self: &Arc<Self>, command: Command) -> Outcome {
+        let endpoint = command.endpoint.clone();
         let (sender, receiver) = oneshot::channel();
-        self.queue().waiting.push_back(Waiting { call, reply: sender, broken: 0 });
+        self.queue().waiting.push_back(Waiting { command, outcome: sender, n_broken: 0 });
         self.added.notify_one();
-        self.send_workers();
-        receiver.await.unwrap_or_else(|_| Err(FetchError::new(ErrorKind::Cut, place, "the door was closed")))
+        self.start_shells();
+        receiver.await.unwrap_or_else(|_| {
+            (Err(FetchError::new(ErrorKind::Cut, endpoint, "the door was closed")), Execution::None)
+        })
+    }
+
+    /// The number of a shell that is being opened: no other shell of the same door has it.
+    pub(super) fn next_shell(&self) -> u64 {
+        self.sessions.n_shells.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     fn queue(&self) -> std::sync::MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next command that somebody still waits for.
+    /// The next command whose caller still waits.
     pub(super) fn take(&self) -> Option<Waiting> {
         let mut queue = self.queue();
         loop {
             let next = queue.waiting.pop_front()?;
-            if !next.reply.is_closed() {
+            if !next.outcome.is_closed() {
                 return Some(next);
             }
         }
@@ -101,24 +102,24 @@ impl Host {
         }
     }
 
-    /// A shell at once when there is none, another one later when commands still wait then.
-    pub(super) fn send_workers(self: &Arc<Self>) {
+    /// Opens a shell at once when there is none, and another one later if commands are still waiting then.
+    pub(super) fn start_shells(self: &Arc<Self>) {
         let mut queue = self.queue();
         let Some(first) = queue.waiting.front() else { return };
-        let budget = Arc::clone(&first.call.budget);
+        let budget = Arc::clone(&first.command.budget);
         let allowed = queue.ceiling.unwrap_or(usize::MAX).min(budget.channels_per_host());
         if queue.n_shells == 0 {
             queue.n_shells = 1;
             let host = Arc::clone(self);
             tokio::spawn(async move { host.work(budget).await });
-        } else if queue.n_shells < allowed && !queue.helper_coming {
-            queue.helper_coming = true;
+        } else if queue.n_shells < allowed && !queue.second_planned {
+            queue.second_planned = true;
             let host = Arc::clone(self);
             tokio::spawn(async move {
                 tokio::time::sleep(PATIENCE).await;
                 {
                     let mut queue = host.queue();
-                    queue.helper_coming = false;
+                    queue.second_planned = false;
                     if queue.waiting.is_empty() {
                         return;
                     }
@@ -129,18 +130,18 @@ impl Host {
         }
     }
 
-    /// Works until nothing waits any more.
+    /// Runs shells until no command is waiting.
     async fn work(self: Arc<Self>, budget: Arc<Budget>) {
-        // What is asked for at the same moment belongs together.
+        // Lets commands that are asked for at the same moment share the shell.
         tokio::time::sleep(Duration::from_millis(2)).await;
         let mut refusals = 0;
         loop {
-            self.send_workers();
+            self.start_shells();
             let next = {
                 let queue = self.queue();
-                queue.waiting.front().map(|first| (first.call.role.clone(), first.call.attempt > 0 || first.broken > 0))
+                queue.waiting.front().map(|first| first.command.is_repeated || first.n_broken > 0)
             };
-            let Some((role, again)) = next else {
+            let Some(again) = next else {
                 if self.leave_if_idle() {
                     return;
                 }
@@ -154,7 +155,7 @@ impl Host {
                     continue;
                 }
             };
-            match shell::run(&self, &session, &role).await {
+            match shell::run(&self, &session).await {
                 Ok(()) => refusals = 0,
                 Err(shell::Stopped::Refused) => {
                     drop(permit);
@@ -173,7 +174,7 @@ impl Host {
                     refusals += 1;
                     if refusals > REFUSALS {
                         let why = "it refuses to open even one channel";
-                        self.fail_all(&FetchError::new(ErrorKind::Busy, session::place(&self.server), why));
+                        self.fail_all(&FetchError::new(ErrorKind::Busy, session::endpoint(&self.server), why));
                     }
                     tokio::time::sleep(Duration::from_millis(50) * 2_u32.pow(refusals.min(REFUSALS))).await;
                 }
@@ -182,7 +183,7 @@ impl Host {
         }
     }
 
-    /// Gives up this shell's place, unless something came in just now.
+    /// Counts this shell as ended, unless a command was added just now.
     fn leave_if_idle(&self) -> bool {
         let mut queue = self.queue();
         let idle = queue.waiting.is_empty();
@@ -195,7 +196,7 @@ impl Host {
     fn fail_all(&self, error: &FetchError) {
         let waiting = std::mem::take(&mut self.queue().waiting);
         for command in waiting {
-            command.answer(Err(error.clone()));
+            command.answer(Err(error.clone()), Execution::None);
         }
     }
 }

@@ -1,57 +1,78 @@
 //! Whether the key of an SSH server is the one that the operator trusts.
 
-use std::{borrow::Cow, path::Path};
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
 
 use russh::{
     Preferred,
-    keys::{Algorithm, HashAlg, PublicKey, known_hosts::known_host_keys_path},
+    keys::{self, Algorithm, HashAlg, PublicKey, known_hosts::known_host_keys_path, ssh_key::Fingerprint},
 };
 
 use crate::{
-    door::{KnownHosts, SshServer},
+    means::{KnownHosts, SshServer},
     words,
 };
+
+/// Why the key of a server is not trusted: what the operator has to look at, and how.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HostKeyError {
+    #[error("{} cannot be read", .file.display())]
+    Unreadable { file: PathBuf, source: keys::Error },
+    #[error("its key {fingerprint} is marked as revoked in {}", .file.display())]
+    Revoked { fingerprint: Fingerprint, file: PathBuf },
+    #[error(
+        "its key has changed: it shows {fingerprint}, line {line} of {} holds {expected}. Either the host was installed anew, or somebody stands in between. If the new key is right, replace that line",
+        .file.display()
+    )]
+    Changed { fingerprint: Fingerprint, file: PathBuf, line: usize, expected: Fingerprint },
+    #[error(
+        "its key {fingerprint} is not known. Compare it with the host's own (`ssh-keygen -lf` of its /etc/ssh/ssh_host_*_key.pub); if it is right, add it: {commands}"
+    )]
+    Unknown { fingerprint: Fingerprint, commands: String },
+    #[error("its key cannot be read")]
+    Unusable { source: keys::ssh_key::Error },
+    #[error("it showed a certificate instead of a key, which is not supported")]
+    Certificate,
+}
 
 /// Compares the key with those in the file, by the server's address or by its name.
 ///
 /// # Errors
-/// What the operator has to look at, and how.
-pub(super) fn check(server: &SshServer, file: &Path, key: &PublicKey) -> Result<(), String> {
+/// It is not among them.
+pub(super) fn check(server: &SshServer, file: &Path, key: &PublicKey) -> Result<(), Box<HostKeyError>> {
     let fingerprint = key.fingerprint(HashAlg::Sha256);
-    let known = known(server, file).map_err(|why| format!("{} cannot be read: {why}", file.display()))?;
+    let known = known_keys(server, file)
+        .map_err(|source| Box::new(HostKeyError::Unreadable { file: file.to_owned(), source }))?;
     if is_revoked(file, key) {
-        return Err(format!("its key {fingerprint} is marked as revoked in {}", file.display()));
+        return Err(Box::new(HostKeyError::Revoked { fingerprint, file: file.to_owned() }));
     }
     if known.iter().any(|(_, known)| known.key_data() == key.key_data()) {
         return Ok(());
     }
     let other = known.iter().find(|(_, known)| known.algorithm() == key.algorithm());
     if let Some((line, known)) = other {
-        return Err(format!(
-            "its key has changed: it shows {fingerprint}, line {line} of {} holds {}. Either the host was installed \
-             anew, or somebody stands in between. If the new key is right, replace that line",
-            file.display(),
-            known.fingerprint(HashAlg::Sha256)
-        ));
+        let expected = known.fingerprint(HashAlg::Sha256);
+        let file = file.to_owned();
+        return Err(Box::new(HostKeyError::Changed { fingerprint, file, line: *line, expected }));
     }
-    let written = key.to_openssh().map_err(|why| format!("its key cannot be read: {why}"))?;
+    let written = key.to_openssh().map_err(|source| Box::new(HostKeyError::Unusable { source }))?;
     let written = words::quote(&format!("{} {written}", name_in_file(server)));
     let file = words::quote(&file.display().to_string());
     let scan = match &server.jump {
         None => format!("`ssh-keyscan -p {} {} >> {file}`, or ", server.port, server.address),
         Some(_) => String::new(),
     };
-    Err(format!(
-        "its key {fingerprint} is not known. Compare it with the host's own (`ssh-keygen -lf` of its \
-         /etc/ssh/ssh_host_*_key.pub); if it is right, add it: {scan}`echo {written} >> {file}`"
-    ))
+    let commands = format!("{scan}`echo {written} >> {file}`");
+    Err(Box::new(HostKeyError::Unknown { fingerprint, commands }))
 }
 
 /// The algorithms to ask for: first those of which a key is known, so that the server shows that one.
 pub(super) fn preferred(server: &SshServer) -> Preferred {
     let mut preferred = Preferred::default();
     if let KnownHosts::File(file) = &server.known_hosts {
-        let known = known(server, file).unwrap_or_default();
+        let known = known_keys(server, file).unwrap_or_default();
         let mut algorithms: Vec<Algorithm> = preferred.key.to_vec();
         let is_known = |algorithm: &Algorithm| {
             known.iter().any(|(_, key)| {
@@ -64,7 +85,7 @@ pub(super) fn preferred(server: &SshServer) -> Preferred {
     preferred
 }
 
-fn known(server: &SshServer, file: &Path) -> Result<Vec<(usize, PublicKey)>, russh::keys::Error> {
+fn known_keys(server: &SshServer, file: &Path) -> Result<Vec<(usize, PublicKey)>, keys::Error> {
     let mut known = known_host_keys_path(&server.address, server.port, file)?;
     if server.host != server.address {
         known.extend(known_host_keys_path(&server.host, server.port, file)?);

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use calipso_model::Secret;
+use calipso_model::{Secret, Str};
 use russh::{
     Disconnect, MethodKind,
     client::{self, AuthResult, Handle, KeyboardInteractiveAuthResponse},
@@ -11,9 +11,12 @@ use russh::{
 use tokio::net::TcpStream;
 
 use crate::{
-    door::{KnownHosts, SshServer},
     error::{ErrorKind, FetchError},
-    live::{CONNECT_TIMEOUT, ssh::host_key},
+    live::{
+        CONNECT_TIMEOUT,
+        ssh::host_key::{self, HostKeyError},
+    },
+    means::{KnownHosts, SshServer},
 };
 
 /// How long key exchange and login may take, each.
@@ -29,7 +32,7 @@ pub(super) struct Session {
 impl Session {
     /// Connects and logs in.
     pub(super) async fn open(server: &SshServer, through: Option<Arc<Session>>) -> Result<Self, FetchError> {
-        let place = place(server);
+        let endpoint = endpoint(server);
         let checker = Checker { server: server.clone() };
         let config = Arc::new(client::Config {
             keepalive_interval: Some(Duration::from_secs(15)),
@@ -53,31 +56,31 @@ impl Session {
                              reach the host without gateway",
                             jump.host
                         );
-                        return Err(FetchError::new(ErrorKind::Denied, place, why));
+                        return Err(FetchError::new(ErrorKind::Denied, endpoint, why));
                     }
-                    Ok(Err(why)) => {
-                        let why = format!("through the gateway {}: {why}", jump.host);
-                        return Err(FetchError::new(ErrorKind::Unreachable, place, why));
+                    Ok(Err(source)) => {
+                        let error = NotForwarded { gateway: jump.host.clone(), source };
+                        return Err(FetchError::new(ErrorKind::Unreachable, endpoint, error));
                     }
-                    Err(_) => return Err(no_connection(&place)),
+                    Err(_) => return Err(no_connection(&endpoint)),
                 };
-                timed(&place, client::connect_stream(config, channel.into_stream(), checker)).await?
+                timed(&endpoint, client::connect_stream(config, channel.into_stream(), checker)).await?
             }
             _ => {
                 let address = (server.address.as_ref(), server.port);
                 let socket = match tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
                     Ok(Ok(socket)) => socket,
-                    Ok(Err(why)) => return Err(FetchError::new(ErrorKind::Unreachable, place, why.to_string())),
-                    Err(_) => return Err(no_connection(&place)),
+                    Ok(Err(error)) => return Err(FetchError::new(ErrorKind::Unreachable, endpoint, error)),
+                    Err(_) => return Err(no_connection(&endpoint)),
                 };
-                if let Err(why) = socket.set_nodelay(true) {
-                    tracing::debug!(%why, "a socket keeps delaying small packets");
+                if let Err(error) = socket.set_nodelay(true) {
+                    tracing::debug!(%error, "A socket keeps delaying small packets.");
                 }
-                timed(&place, client::connect_stream(config, socket, checker)).await?
+                timed(&endpoint, client::connect_stream(config, socket, checker)).await?
             }
         };
-        let mut handle = connected.map_err(|failure| failure.explain(&place))?;
-        timed(&place, log_in(&mut handle, server, &place)).await??;
+        let mut handle = connected.map_err(|failure| failure.explain(&endpoint))?;
+        timed(&endpoint, log_in(&mut handle, server, &endpoint)).await??;
         Ok(Self { handle, _through: through })
     }
 
@@ -93,37 +96,37 @@ impl Session {
 
     /// Ends it.
     pub(super) async fn close(&self) {
-        if let Err(why) = self.handle.disconnect(Disconnect::ByApplication, "", "en").await {
-            tracing::debug!(%why, "an SSH session did not close cleanly");
+        if let Err(error) = self.handle.disconnect(Disconnect::ByApplication, "", "en").await {
+            tracing::debug!(%error, "An SSH session did not close cleanly.");
         }
     }
 }
 
 /// Host, address and account, for messages.
-pub(super) fn place(server: &SshServer) -> String {
+pub(super) fn endpoint(server: &SshServer) -> String {
     format!("{} (ssh {}@{}:{})", server.host, server.user, server.address, server.port)
 }
 
-fn no_connection(place: &str) -> FetchError {
+fn no_connection(endpoint: &str) -> FetchError {
     let why = format!("no connection within {} s", CONNECT_TIMEOUT.as_secs());
-    FetchError::new(ErrorKind::Unreachable, place, why)
+    FetchError::new(ErrorKind::Unreachable, endpoint, why)
 }
 
-async fn timed<T>(place: &str, work: impl Future<Output = T>) -> Result<T, FetchError> {
+async fn timed<T>(endpoint: &str, work: impl Future<Output = T>) -> Result<T, FetchError> {
     tokio::time::timeout(LOGIN_TIMEOUT, work).await.map_err(|_| {
         let why = format!("the SSH login did not end within {} s", LOGIN_TIMEOUT.as_secs());
-        FetchError::new(ErrorKind::Unreachable, place, why)
+        FetchError::new(ErrorKind::Unreachable, endpoint, why)
     })
 }
 
-async fn log_in(handle: &mut Handle<Checker>, server: &SshServer, place: &str) -> Result<(), FetchError> {
+async fn log_in(handle: &mut Handle<Checker>, server: &SshServer, endpoint: &str) -> Result<(), FetchError> {
     let user = server.user.to_string();
     let mut tried: Vec<&str> = Vec::new();
     let mut offered: Vec<&'static str> = Vec::new();
-    let broken = |why: russh::Error| explain(place, &why);
+    let broken = |error: russh::Error| explain(endpoint, error);
     if let Some(key) = &server.private_key {
         tried.push("private key");
-        let key = private_key(key).map_err(|why| FetchError::new(ErrorKind::Setup, place, why))?;
+        let key = private_key(key).map_err(|why| FetchError::new(ErrorKind::Setup, endpoint, why))?;
         let hash = if key.algorithm().is_rsa() {
             // Servers that do not say what they take are old, but none is so old that it lacks SHA-256.
             let best = handle.best_supported_rsa_hash().await.map_err(broken)?;
@@ -152,14 +155,14 @@ async fn log_in(handle: &mut Handle<Checker>, server: &SshServer, place: &str) -
     }
     if tried.is_empty() {
         let why = "neither a password nor a private key is configured for this host";
-        return Err(FetchError::new(ErrorKind::Setup, place, why));
+        return Err(FetchError::new(ErrorKind::Setup, endpoint, why));
     }
     let why = format!(
         "the {} of user {user} was not accepted (the server takes: {})",
         tried.join(" and the "),
         if offered.is_empty() { "nothing else".to_owned() } else { offered.join(", ") }
     );
-    Err(FetchError::new(ErrorKind::Denied, place, why))
+    Err(FetchError::new(ErrorKind::Denied, endpoint, why))
 }
 
 /// Gives the password to whatever the server asks for in this way.
@@ -182,19 +185,19 @@ fn names(methods: &[MethodKind]) -> Vec<&'static str> {
     methods.iter().map(Into::into).collect()
 }
 
-fn private_key(key: &Secret) -> Result<keys::PrivateKey, String> {
+fn private_key(key: &Secret) -> Result<keys::PrivateKey, &'static str> {
     match keys::decode_secret_key(key.reveal(), None) {
-        Ok(key) if key.is_encrypted() => Err("the private key has a passphrase; give one without".to_owned()),
+        Ok(key) if key.is_encrypted() => Err("the private key has a passphrase; give one without"),
         Ok(key) => Ok(key),
-        Err(keys::Error::KeyIsEncrypted) => Err("the private key has a passphrase; give one without".to_owned()),
+        Err(keys::Error::KeyIsEncrypted) => Err("the private key has a passphrase; give one without"),
         // The library's text may quote the key: it is not passed on.
-        Err(_) => Err("the private key cannot be read; it must be the text of an OpenSSH or PEM key file".to_owned()),
+        Err(_) => Err("the private key cannot be read; it must be the text of an OpenSSH or PEM key file"),
     }
 }
 
 /// What went wrong in the protocol.
-pub(super) fn explain(place: &str, error: &russh::Error) -> FetchError {
-    let kind = match error {
+pub(super) fn explain(endpoint: &str, error: russh::Error) -> FetchError {
+    let kind = match &error {
         russh::Error::Disconnect
         | russh::Error::HUP
         | russh::Error::SendError
@@ -207,19 +210,27 @@ pub(super) fn explain(place: &str, error: &russh::Error) -> FetchError {
         russh::Error::ChannelOpenFailure(_) => ErrorKind::Busy,
         _ => ErrorKind::Protocol,
     };
-    FetchError::new(kind, place, error.to_string())
+    FetchError::new(kind, endpoint, error)
 }
 
-/// Looks at the key of the server.
+/// Checks the key of the server.
 pub(super) struct Checker {
     server: SshServer,
+}
+
+/// The gateway did not open a connection to the host.
+#[derive(Debug, thiserror::Error)]
+#[error("through the gateway {gateway}")]
+struct NotForwarded {
+    gateway: Str,
+    source: russh::Error,
 }
 
 /// Why a session could not begin.
 #[derive(Debug)]
 pub(super) enum Failure {
     Ssh(russh::Error),
-    HostKey(String),
+    HostKey(Box<HostKeyError>),
 }
 
 impl From<russh::Error> for Failure {
@@ -229,11 +240,11 @@ impl From<russh::Error> for Failure {
 }
 
 impl Failure {
-    fn explain(self, place: &str) -> FetchError {
+    fn explain(self, endpoint: &str) -> FetchError {
         match self {
-            Self::HostKey(why) => FetchError::new(ErrorKind::HostKey, place, why),
+            Self::HostKey(error) => FetchError::new(ErrorKind::HostKey, endpoint, error),
             Self::Ssh(error) => {
-                let mut error = explain(place, &error);
+                let mut error = explain(endpoint, error);
                 if error.kind == ErrorKind::Cut {
                     error.kind = ErrorKind::Unreachable;
                 }
@@ -254,7 +265,7 @@ impl client::Handler for Checker {
                 Ok(true)
             }
             (KnownHosts::File(_), PublicKeyOrCertificate::Certificate(_)) => {
-                Err(Failure::HostKey("it showed a certificate instead of a key, which is not supported".to_owned()))
+                Err(Failure::HostKey(Box::new(HostKeyError::Certificate)))
             }
         }
     }

@@ -1,7 +1,8 @@
-//! One shell on a host: fed with what waits, a few commands ahead, as long as there is something.
+//! One shell on a host: it is given the waiting commands, a few ahead, until there are none.
 
 use std::{
     collections::VecDeque,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -9,22 +10,24 @@ use calipso_model::Str;
 use russh::{ChannelMsg, client::Msg};
 
 use crate::{
-    door::Reply,
-    error::{ErrorKind, FetchError},
+    door::Execution,
+    error::{Cause, ErrorKind, FetchError},
     live::{
         ssh::{
+            Command,
             frames::{self, Event, Frames},
             host::{Host, Waiting},
             session::{self, Session},
         },
         timed_out, too_large,
     },
+    reply::Reply,
 };
 
-/// Commands that the shell is given beyond the one that it works on, so that it never waits for the network.
+/// Number of commands that the shell is given beyond the one that it runs, so that it never waits for the network.
 const AHEAD: usize = 3;
 
-/// How long a shell without work stays, for the command that follows from the last answer.
+/// How long a shell without work stays open, for the command that follows from the last answer.
 const LINGER: Duration = Duration::from_millis(60);
 
 /// How much longer than its own time limit a command may take before we stop waiting for the other side to end it.
@@ -33,14 +36,14 @@ const GRACE: Duration = Duration::from_secs(3);
 /// How long a server may take to open a channel.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Exit status of `timeout` when the time was over. A command may have ended so by itself; but how long it took is not known
-/// well enough to tell, as the next one begins before the answer of the one before has been taken.
+/// Exit status of `timeout` when the time was over. A command may also end with it by itself. The two cannot be told apart by
+/// the time taken, which is not known exactly: the next command begins before the answer of the one before has been read.
 const TIMED_OUT: i32 = 124;
 
 /// Exit status of a command that was killed, by `timeout` or by others.
 const KILLED: i32 = 137;
 
-/// Why a shell ended although commands may still wait.
+/// Why a shell ended although commands may still be waiting.
 pub(super) enum Stopped {
     /// The server opens no further channel.
     Refused,
@@ -48,27 +51,32 @@ pub(super) enum Stopped {
     Failed(FetchError),
 }
 
-/// Opens a shell and works until nothing waits any more. What could not be run is back in the queue.
-pub(super) async fn run(host: &Host, session: &Session, role: &Str) -> Result<(), Stopped> {
-    let place = session::place(&host.server);
+/// The host took a command and ran no shell.
+#[derive(Debug, thiserror::Error)]
+#[error("no shell")]
+struct NoShell(#[source] Cause);
+
+/// Opens a shell and runs commands until none is waiting. Those that could not be run are back in the queue.
+pub(super) async fn run(host: &Host, session: &Session) -> Result<(), Stopped> {
+    let endpoint = session::endpoint(&host.server);
     let channel = match tokio::time::timeout(OPEN_TIMEOUT, session.handle().channel_open_session()).await {
         Ok(Ok(channel)) => channel,
         Ok(Err(russh::Error::ChannelOpenFailure(_))) => return Err(Stopped::Refused),
-        // The session broke: the caller makes another one; what waits is told only when that fails, too.
-        Ok(Err(why)) => return broken(host, &session::explain(&place, &why)),
+        // The session broke: the caller opens another one; commands fail only when that breaks, too.
+        Ok(Err(error)) => return broken(host, &session::explain(&endpoint, error)),
         Err(_) => {
             session.close().await;
-            return broken(host, &timed_out(&place, OPEN_TIMEOUT));
+            return broken(host, &timed_out(&endpoint, OPEN_TIMEOUT));
         }
     };
-    let execution = host.counters.executes(role);
+    let execution = Execution::Shared(host.next_shell());
     let nonce =
-        frames::nonce().map_err(|why| Stopped::Failed(FetchError::new(ErrorKind::Setup, place.as_str(), why)))?;
+        frames::nonce().map_err(|why| Stopped::Failed(FetchError::new(ErrorKind::Setup, endpoint.as_str(), why)))?;
     let (mut reader, writer) = channel.split();
     let mut shell = Shell {
         host,
         execution,
-        place,
+        endpoint,
         fed: VecDeque::new(),
         stdout: Stream::new(&nonce),
         stderr: Stream::new(&nonce),
@@ -79,21 +87,21 @@ pub(super) async fn run(host: &Host, session: &Session, role: &Str) -> Result<()
     };
     let outcome = match start(&writer, &nonce).await {
         Ok(()) => shell.work(&mut reader, &writer).await,
-        Err(why) => Err(session::explain(&shell.place, &why)),
+        Err(error) => Err(session::explain(&shell.endpoint, error)),
     };
-    // A channel that is not closed keeps its place on the server.
+    // The server counts a channel that is not closed among those that it allows.
     if outcome.is_err() {
         let _ = tokio::time::timeout(Duration::from_secs(1), writer.close()).await;
     }
     shell.end(outcome)
 }
 
-/// Counts a broken session against the first command, so that it is not tried for ever.
+/// Counts a broken session against the first waiting command: that one fails the second time, so nothing is tried for ever.
 fn broken(host: &Host, error: &FetchError) -> Result<(), Stopped> {
     match host.take() {
-        Some(first) if first.broken > 0 => first.answer(Err(error.clone())),
+        Some(first) if first.n_broken > 0 => first.answer(Err(error.clone()), Execution::None),
         Some(mut first) => {
-            first.broken += 1;
+            first.n_broken += 1;
             host.give_back(std::iter::once(first));
         }
         None => {}
@@ -132,13 +140,13 @@ impl Stream {
 
 struct Shell<'a> {
     host: &'a Host,
-    execution: u64,
-    place: String,
+    execution: Execution,
+    endpoint: String,
     fed: VecDeque<(u64, Waiting)>,
     stdout: Stream,
     stderr: Stream,
     n_fed: u64,
-    /// When the shell turned to the first of `fed`, as far as we know.
+    /// When the shell began with the first of `fed`, as far as we know.
     since: Instant,
     has_timeout: bool,
     is_ready: bool,
@@ -153,7 +161,7 @@ impl Shell<'_> {
                 idle_since = Instant::now();
             }
             let until = match self.fed.front() {
-                Some((_, first)) => self.since + first.call.timeout + GRACE,
+                Some((_, first)) => self.since + first.command.timeout + GRACE,
                 None => idle_since + LINGER,
             };
             tokio::select! {
@@ -161,24 +169,24 @@ impl Shell<'_> {
                     Some(ChannelMsg::Data { data }) => self.stdout.push(&data),
                     Some(ChannelMsg::ExtendedData { data, ext: 1 }) => self.stderr.push(&data),
                     Some(ChannelMsg::Failure) => {
-                        return Err(FetchError::new(ErrorKind::Protocol, self.place.as_str(), "it runs no commands"));
+                        return Err(FetchError::new(ErrorKind::Protocol, self.endpoint.as_str(), "it runs no commands"));
                     }
                     Some(_) => {}
                     None => {
                         let noise = String::from_utf8_lossy(&self.stderr.frames.noise).trim().to_owned();
                         let why = if noise.is_empty() { "the connection was closed".to_owned() } else { noise };
-                        return Err(FetchError::new(ErrorKind::Cut, self.place.as_str(), why));
+                        return Err(FetchError::new(ErrorKind::Cut, self.endpoint.as_str(), why));
                     }
                 },
                 () = tokio::time::sleep_until(until.into()) => match self.fed.pop_front() {
                     Some((_, first)) => {
-                        let error = timed_out(&first.call.place(), first.call.timeout);
-                        first.answer(Err(error.clone()));
+                        let error = timed_out(&first.command.endpoint, first.command.timeout);
+                        first.answer(Err(error.clone()), self.execution);
                         return Err(error);
                     }
                     None => {
                         let ended = writer.eof().await;
-                        return ended.map_err(|why| session::explain(&self.place, &why));
+                        return ended.map_err(|error| session::explain(&self.endpoint, error));
                     }
                 },
                 () = self.host.added.notified(), if self.fed.len() <= AHEAD => {}
@@ -188,31 +196,30 @@ impl Shell<'_> {
         }
     }
 
-    /// Gives the shell what waits, as far as it should have it.
+    /// Sends waiting commands to the shell, as long as few are ahead.
     async fn feed(&mut self, writer: &Writer) -> Result<(), FetchError> {
         while self.fed.len() <= AHEAD {
             let Some(next) = self.host.take() else { break };
             self.n_fed += 1;
-            match frames::line(self.n_fed, next.call.timeout, next.words()) {
+            match frames::line(self.n_fed, next.command.timeout, &next.command.words) {
                 Err(why) => {
-                    let place = next.call.place();
-                    next.answer(Err(FetchError::new(ErrorKind::Setup, place, why)));
+                    let error = FetchError::new(ErrorKind::Setup, next.command.endpoint.as_str(), why);
+                    next.answer(Err(error), Execution::None);
                 }
                 Ok(line) => {
                     if self.fed.is_empty() {
                         self.since = Instant::now();
                     }
-                    self.host.counters.carries(self.execution, &next.call);
                     self.fed.push_back((self.n_fed, next));
                     let sent = writer.data_bytes(line.into_bytes()).await;
-                    sent.map_err(|why| session::explain(&self.place, &why))?;
+                    sent.map_err(|error| session::explain(&self.endpoint, error))?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Hands out every reply of which both streams have ended.
+    /// Answers every command of which both streams have ended.
     fn deliver(&mut self) {
         while let (Some((number, ..)), Some((other, ..))) = (self.stdout.ended.front(), self.stderr.ended.front()) {
             if number != other {
@@ -235,42 +242,41 @@ impl Shell<'_> {
                 self.since = Instant::now();
                 continue;
             }
-            let Some((_, command)) = self.fed.pop_front_if(|(first, _)| *first == number) else { continue };
+            let Some((_, waiting)) = self.fed.pop_front_if(|(first, _)| *first == number) else { continue };
             let took = self.since.elapsed();
             self.since = Instant::now();
-            let place = command.call.place();
-            let max_bytes = command.call.max_bytes;
-            let timeout = command.call.timeout;
-            if (stdout.len() + stderr.len()) as u64 > max_bytes {
-                command.answer(Err(too_large(&place, max_bytes)));
+            let Command { endpoint, max_bytes, timeout, .. } = &waiting.command;
+            let (max_bytes, timeout) = (*max_bytes, *timeout);
+            let reply = if (stdout.len() + stderr.len()) as u64 > max_bytes {
+                Err(too_large(endpoint, max_bytes))
             } else if self.has_timeout
                 && (exit == TIMED_OUT || exit == KILLED && took + Duration::from_millis(100) >= timeout)
             {
-                command.answer(Err(timed_out(&place, timeout)));
+                Err(timed_out(endpoint, timeout))
             } else {
                 let text = |bytes: &[u8]| Str::from(String::from_utf8_lossy(bytes).as_ref());
-                command.answer(Ok(Reply::Exec { exit, stdout: text(&stdout), stderr: text(&stderr) }));
-            }
+                Ok(Reply::Exec { exit, stdout: text(&stdout), stderr: text(&stderr) })
+            };
+            waiting.answer(reply, self.execution);
         }
     }
 
-    /// Ends the shell when what it works on has said too much.
+    /// Ends the shell when the command that it runs has written too much.
     fn check_size(&mut self) -> Result<(), FetchError> {
         let of_ended = |stream: &Stream| stream.ended.front().map_or(0, |(.., output)| output.len());
         let n_bytes =
             self.stdout.frames.len() + self.stderr.frames.len() + of_ended(&self.stdout) + of_ended(&self.stderr);
-        match self.fed.pop_front_if(|(_, first)| n_bytes as u64 > first.call.max_bytes.saturating_add(1024)) {
+        match self.fed.pop_front_if(|(_, first)| n_bytes as u64 > first.command.max_bytes.saturating_add(1024)) {
             Some((_, first)) => {
-                let error = too_large(&first.call.place(), first.call.max_bytes);
-                first.answer(Err(error.clone()));
+                let error = too_large(&first.command.endpoint, first.command.max_bytes);
+                first.answer(Err(error.clone()), self.execution);
                 Err(error)
             }
             None => Ok(()),
         }
     }
 
-    /// Puts back what was fed and not answered. What the shell worked on when the connection went away is tried once
-    /// more.
+    /// Puts back the commands without an answer. The one that ran when the connection was lost is tried once more.
     fn end(mut self, outcome: Result<(), FetchError>) -> Result<(), Stopped> {
         let Err(error) = outcome else { return Ok(()) };
         match error.kind {
@@ -282,12 +288,12 @@ impl Shell<'_> {
             }
             _ => {
                 if let Some((_, mut first)) = self.fed.pop_front() {
-                    if first.broken > 0 {
-                        let why = if self.is_ready { error.why.clone() } else { format!("no shell: {}", error.why) };
-                        let place = first.call.place();
-                        first.answer(Err(FetchError::new(error.kind, place, why)));
+                    if first.n_broken > 0 {
+                        let cause = if self.is_ready { error.cause } else { Arc::new(NoShell(error.cause)) };
+                        let endpoint = first.command.endpoint.as_str().into();
+                        first.answer(Err(FetchError { kind: error.kind, endpoint, cause }), self.execution);
                     } else {
-                        first.broken += 1;
+                        first.n_broken += 1;
                         self.fed.push_front((0, first));
                     }
                 }
