@@ -224,8 +224,12 @@ impl Index {
         self.by_hash.reserve(missing, |key| keys[*key as usize].hash.0[0]);
     }
 
-    /// Gives room back where a large change made too much of it: how many keys differ is known only when all have come.
-    pub(crate) fn settle(&mut self) {
+    /// Gives room back where a large change, of `n_rows`, made too much of it: how many keys differ is known only when all have
+    /// come. A small change gives nothing back, since that copies everything.
+    pub(crate) fn settle(&mut self, n_rows: usize) {
+        if n_rows <= MANY || n_rows < self.keys.len() / 4 {
+            return;
+        }
         let is_waste = |used: usize, room: usize| room > MANY && room.saturating_sub(used) > used / 4;
         if is_waste(self.keys.len(), self.keys.capacity()) {
             self.keys.shrink_to_fit();

@@ -260,8 +260,9 @@ impl Graph {
             || (),
             |(), (join, index, drafts)| {
                 let ends = [0, 1].map(|side| &nodes[rules.joins[join].ends[side].type_id]);
+                let n_rows = drafts.iter().flatten().map(|(piece, _)| piece.drafts.keys.len()).sum();
                 let affected = keep_rows(index, ends, drafts, watch(join));
-                index.settle();
+                index.settle(n_rows);
                 affected
             },
         )
