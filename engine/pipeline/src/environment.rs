@@ -3,6 +3,7 @@
 //! It is a cache of the store, never the only copy: whoever meets a reason for doubt forgets it and boots again. Who works on
 //! it holds the lease of the environment.
 
+mod parts;
 mod residents;
 mod unsaved;
 mod view;
@@ -13,7 +14,7 @@ use calipso_derive::{Graph, Rules};
 use calipso_model::{Delta, Map, Revision, Value};
 use calipso_store::{Backend, Collection, Expect, Lease, RowWrite, ScopeChanges, StoreError, work};
 
-pub use self::residents::Residents;
+pub use self::{parts::parts, residents::Residents};
 use self::unsaved::Unsaved;
 pub(crate) use self::view::View;
 use crate::{

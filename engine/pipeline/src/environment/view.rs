@@ -19,9 +19,14 @@ pub(crate) struct View {
 impl View {
     /// What the store kept. Every object counts as changed.
     pub(crate) fn from_records(ids: &Identities, records: Vec<ScopeRecord>) -> Self {
-        let mut view = Self { inventory: Inventory::from_records(records), ..Self::default() };
+        let mut view = Self::unread(records);
         view.refresh(ids);
         view
+    }
+
+    /// What the store kept, before anybody looked at the objects.
+    pub(super) fn unread(records: Vec<ScopeRecord>) -> Self {
+        Self { inventory: Inventory::from_records(records), ..Self::default() }
     }
 
     /// Brings the objects up to date with the scopes.
