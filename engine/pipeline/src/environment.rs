@@ -14,9 +14,9 @@ use calipso_derive::{Graph, Rules};
 use calipso_model::{Delta, Map, Revision, Value};
 use calipso_store::{Backend, Collection, Expect, Lease, RowWrite, ScopeChanges, StoreError, work};
 
-pub use self::{parts::parts, residents::Residents};
 use self::unsaved::Unsaved;
 pub(crate) use self::view::View;
+pub use self::{parts::parts, residents::Residents};
 use crate::{
     identity::{Identities, Places},
     plan::Plan,
@@ -126,9 +126,10 @@ impl Resident {
         } else {
             let rules = Rules::new(&self.plan.specs, &self.plan.environment);
             let rules = rules.map_err(|error| ScanError::Rules(error.to_string()))?;
-            let (mut graph, mut places) = (Graph::new(Arc::new(rules)), Places::new(self.plan.emitted()));
             let known = &self.view.known;
-            let all = known.rows().map(|(key, _)| key).collect();
+            let (mut graph, mut places) =
+                (Graph::new(Arc::new(rules)), Places::new(self.plan.emitted(), known.tables()));
+            let all = known.keys().collect();
             let delta = at_length(|| graph.apply(places.apply(ids, known, &all)).delta);
             let unsaved = Unsaved::between(store, &self.plan.environment.name, delta).await?;
             self.derived = Some(Derived { places, graph, unsaved });

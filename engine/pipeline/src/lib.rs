@@ -11,6 +11,7 @@ pub mod scan;
 pub mod spec_test;
 pub mod work;
 
+mod compact;
 mod coverage;
 mod environment;
 mod fetch;

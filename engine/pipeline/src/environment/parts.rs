@@ -20,7 +20,7 @@ pub fn parts(
     made: &mut dyn FnMut(&str, usize),
 ) -> Result<(), ScanError> {
     let ids = Identities::new(&plan.specs, plan.values(), &plan.environment.name);
-    let mut view = View::unread(records);
+    let mut view = View::unread(&ids, records);
     made("scopes", 0);
     view.refresh(&ids);
     let n_objects = view.known.len();
@@ -31,7 +31,7 @@ pub fn parts(
         }
     }
     made("indexes for look-ups", n_objects);
-    let mut places = Places::new(plan.emitted());
+    let mut places = Places::new(plan.emitted(), view.known.tables());
     let all = view.take_changed();
     drop(places.apply(&ids, &view.known, &all));
     made("places", n_objects);

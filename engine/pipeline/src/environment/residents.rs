@@ -56,7 +56,7 @@ impl Residents {
 
     /// Keeps an environment until it is asked for again, if there is room.
     pub(crate) fn keep(&self, resident: Resident) {
-        if self.max_objects == 0 {
+        if self.max_objects == 0 || resident.view.known.is_worn() {
             return;
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);

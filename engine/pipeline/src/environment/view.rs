@@ -1,6 +1,6 @@
 //! What one contributor sees of an environment: what was known when it began, and what it brought since.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use calipso_model::ObjectKey;
 use calipso_store::ScopeRecord;
@@ -19,14 +19,15 @@ pub(crate) struct View {
 impl View {
     /// What the store kept. Every object counts as changed.
     pub(crate) fn from_records(ids: &Identities, records: Vec<ScopeRecord>) -> Self {
-        let mut view = Self::unread(records);
+        let mut view = Self::unread(ids, records);
         view.refresh(ids);
         view
     }
 
     /// What the store kept, before anybody looked at the objects.
-    pub(super) fn unread(records: Vec<ScopeRecord>) -> Self {
-        Self { inventory: Inventory::from_records(records), ..Self::default() }
+    pub(super) fn unread(ids: &Identities, records: Vec<ScopeRecord>) -> Self {
+        let known = Known::new(Arc::new(ids.clone()), Arc::default());
+        Self { inventory: Inventory::from_records(records), known, changed: BTreeSet::new() }
     }
 
     /// Brings the objects up to date with the scopes.
@@ -35,7 +36,7 @@ impl View {
             let is_other = if self.inventory.exists(&key) {
                 let object_type = ids.types.get(&key.object_type).map(|known| &**known);
                 let attributes = self.inventory.merged(&key, object_type);
-                self.known.put(&key, ids.row(&key, attributes))
+                self.known.put(&key, &attributes)
             } else {
                 self.known.remove(&key)
             };

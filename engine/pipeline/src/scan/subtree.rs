@@ -8,13 +8,10 @@ use crate::{
     environment::View,
     fetch::Fetched,
     identity::Identities,
-    known::Known,
+    known::{Known, MAX_DEPTH},
     plan::{Plan, is_root},
     scan::run::{Job, parents},
 };
-
-/// How many parents up an object is looked for.
-const MAX_DEPTH: usize = 64;
 
 /// The object of a partial scan, with what lies below it.
 pub(super) struct Subtree {
@@ -48,10 +45,10 @@ impl Subtree {
             types.extend(more);
         }
         let mut above = BTreeMap::new();
-        for up in ancestors(&view.known, &object) {
+        for up in view.known.ancestors(&object) {
             above.entry(up.object_type.clone()).or_insert_with(|| up.clone());
         }
-        let leads_here = |key: &ObjectKey| ancestors(&view.known, key).any(|up| *up == object);
+        let leads_here = |key: &ObjectKey| view.known.ancestors(key).any(|up| up == object);
         let of_types = types.iter().flat_map(|name| view.inventory.of_type(name));
         let mut below: BTreeSet<ObjectKey> = of_types.filter(|key| leads_here(key)).collect();
         below.insert(object.clone());
@@ -60,7 +57,7 @@ impl Subtree {
             .flat_map(|key| view.inventory.scopes_of(key))
             .map(|scope| (scope.fetcher.clone(), scope.parent.clone()))
             .collect();
-        let attributes = view.known.row(&object).map(|row| row.document.clone()).unwrap_or_default();
+        let attributes = view.known.document(&object).unwrap_or_default();
         Self { object, attributes, types, above, below, askers }
     }
 
@@ -87,7 +84,7 @@ impl Subtree {
                     self.below.insert((*key).clone());
                     break;
                 }
-                match found.get(&at).or_else(|| known.parent(&at)).cloned() {
+                match found.get(&at).cloned().or_else(|| known.parent(&at)) {
                     Some(up) => at = up,
                     None => break,
                 }
@@ -146,11 +143,6 @@ impl Subtree {
     }
 
     fn is_below(&self, known: &Known, key: &ObjectKey) -> bool {
-        self.below.contains(key) || ancestors(known, key).any(|up| self.below.contains(up))
+        self.below.contains(key) || known.ancestors(key).any(|up| self.below.contains(&up))
     }
-}
-
-/// The parents of an object, the nearest first, as far as they are known.
-fn ancestors<'a>(known: &'a Known, key: &ObjectKey) -> impl Iterator<Item = &'a ObjectKey> {
-    std::iter::successors(known.parent(key), |up| known.parent(up)).take(MAX_DEPTH)
 }
