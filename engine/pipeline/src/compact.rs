@@ -1,15 +1,24 @@
 //! What keeps many objects in little memory: numbers for keys, packed documents, tables in pages.
 
 mod keys;
+mod numbers;
+mod ordered;
 mod pages;
 
-use calipso_model::Vocabulary;
+use std::sync::Arc;
 
-pub(crate) use self::{keys::Keys, pages::Pages};
+use calipso_model::{Str, Vocabulary};
+use calipso_store::ScopeKey;
+
+use self::{keys::Keys, numbers::Numbers};
+pub(crate) use self::{ordered::Ordered, pages::Pages};
 
 /// What everything shares that is kept of one environment.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
     pub(crate) keys: Keys,
     pub(crate) words: Vocabulary,
+    pub(crate) scopes: Numbers<Arc<ScopeKey>>,
+    /// Where objects were emitted, as `file:line:column`.
+    pub(crate) steps: Numbers<Str>,
 }

@@ -194,13 +194,17 @@ impl Known {
 
     /// Puts an object in place of what was known of it. Returns whether that is another one.
     pub(crate) fn put(&mut self, key: &ObjectKey, attributes: &Map) -> bool {
+        self.put_packed(key, self.tables.words.pack(attributes))
+    }
+
+    /// The same, of attributes that were packed with the words of this environment.
+    pub(crate) fn put_packed(&mut self, key: &ObjectKey, packed: Packed) -> bool {
         let number = self.tables.keys.add(key);
-        let packed = self.tables.words.pack(attributes);
         let is_as_it_was = |row: &Row| row.standing != Standing::Given && row.attributes == packed;
         if self.row(number).is_some_and(is_as_it_was) {
             return false;
         }
-        let (standing, parent) = match self.ids.seat(key, attributes) {
+        let (standing, parent) = match self.ids.seat(key, &self.tables.words.unpack(&packed)) {
             None => (Standing::NoType, number),
             Some((form, parent)) => {
                 let form = form.map(|form| u16::try_from(form).expect("a type has fewer than 2^16 forms"));

@@ -53,6 +53,12 @@ impl Keys {
         self.read().ids.len()
     }
 
+    /// Sorts numbers of one type by their ids.
+    pub(crate) fn sort_by_id(&self, numbers: &mut [u32]) {
+        let known = self.read();
+        numbers.sort_by(|one, other| known.id(*one).cmp(known.id(*other)));
+    }
+
     /// All keys, for many questions at once. Nobody can add one meanwhile.
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Numbered> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)

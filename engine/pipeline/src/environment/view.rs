@@ -8,7 +8,7 @@ use calipso_store::ScopeRecord;
 use crate::{identity::Identities, known::Known, merge::Inventory};
 
 /// Scopes, and the objects that follow from them as fetchers see them. Cloning is cheap, and a clone goes its own way.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct View {
     pub(crate) inventory: Inventory,
     pub(crate) known: Known,
@@ -26,8 +26,9 @@ impl View {
 
     /// What the store kept, before anybody looked at the objects.
     pub(super) fn unread(ids: &Identities, records: Vec<ScopeRecord>) -> Self {
-        let known = Known::new(Arc::new(ids.clone()), Arc::default());
-        Self { inventory: Inventory::from_records(records), known, changed: BTreeSet::new() }
+        let tables = Arc::default();
+        let inventory = Inventory::from_records(records, &tables);
+        Self { inventory, known: Known::new(Arc::new(ids.clone()), tables), changed: BTreeSet::new() }
     }
 
     /// Brings the objects up to date with the scopes.
@@ -35,8 +36,7 @@ impl View {
         for key in self.inventory.take_touched() {
             let is_other = if self.inventory.exists(&key) {
                 let object_type = ids.types.get(&key.object_type).map(|known| &**known);
-                let attributes = self.inventory.merged(&key, object_type);
-                self.known.put(&key, &attributes)
+                self.known.put_packed(&key, self.inventory.packed(&key, object_type))
             } else {
                 self.known.remove(&key)
             };

@@ -7,35 +7,26 @@ use std::{
 
 use calipso_model::{ObjectKey, Str, Value};
 
-use crate::known::{
-    Known,
-    index::{Index, hash},
+use crate::{
+    compact::Ordered,
+    known::{
+        Known,
+        index::{Index, hash},
+    },
 };
 
 /// Numbers of the objects of one type, and indexes over them.
 #[derive(Debug, Default)]
 pub(super) struct Listed {
-    len: usize,
-    ordered: Mutex<Ordered>,
+    ordered: Ordered,
     /// By attribute; made when first asked for, and kept up to date then.
     indexes: Mutex<BTreeMap<Str, Arc<Index>>>,
-}
-
-/// Numbers in the order of their ids, as far as somebody asked for that.
-#[derive(Clone, Debug, Default)]
-struct Ordered {
-    numbers: Arc<Vec<u32>>,
-    /// Those that came since.
-    new: Vec<u32>,
-    /// Some of `numbers` went since.
-    has_gone: bool,
 }
 
 impl Clone for Listed {
     fn clone(&self) -> Self {
         Self {
-            len: self.len,
-            ordered: Mutex::new(self.ordered.lock().unwrap_or_else(PoisonError::into_inner).clone()),
+            ordered: self.ordered.clone(),
             indexes: Mutex::new(self.indexes.lock().unwrap_or_else(PoisonError::into_inner).clone()),
         }
     }
@@ -43,7 +34,7 @@ impl Clone for Listed {
 
 impl Listed {
     pub(super) fn is_empty(&self) -> bool {
-        self.len == 0
+        self.ordered.is_empty()
     }
 
     /// The attributes that have indexes.
@@ -60,13 +51,7 @@ impl Listed {
         before: &[Option<u32>],
         after: &[Option<u32>],
     ) {
-        self.len = self.len + usize::from(is_there) - usize::from(was_there);
-        let ordered = self.ordered.get_mut().unwrap_or_else(PoisonError::into_inner);
-        match (was_there, is_there) {
-            (false, true) => ordered.new.push(number),
-            (true, false) => ordered.has_gone = true,
-            _ => {}
-        }
+        self.ordered.change(number, was_there, is_there);
         let indexes = self.indexes.get_mut().unwrap_or_else(PoisonError::into_inner);
         for (index, (before, after)) in indexes.values_mut().zip(before.iter().zip(after)) {
             if before != after {
@@ -90,24 +75,7 @@ impl<'k> Table<'k> {
 
     /// The numbers of the objects, in the order of their ids.
     pub(crate) fn numbers(&self) -> Arc<Vec<u32>> {
-        let mut ordered = self.listed.ordered.lock().unwrap_or_else(PoisonError::into_inner);
-        if ordered.new.is_empty() && !ordered.has_gone {
-            return Arc::clone(&ordered.numbers);
-        }
-        let new = std::mem::take(&mut ordered.new);
-        ordered.has_gone = false;
-        let numbers = Arc::make_mut(&mut ordered.numbers);
-        numbers.extend(new);
-        numbers.retain(|number| self.known.row(*number).is_some());
-        self.sort(numbers);
-        numbers.dedup();
-        numbers.shrink_to_fit();
-        Arc::clone(&ordered.numbers)
-    }
-
-    fn sort(&self, numbers: &mut [u32]) {
-        let keys = self.known.tables.keys.read();
-        numbers.sort_by(|one, other| keys.id(*one).cmp(keys.id(*other)));
+        self.listed.ordered.numbers(&self.known.tables.keys, |number| self.known.row(number).is_some())
     }
 
     /// The document of an object of this type.
@@ -151,7 +119,7 @@ impl<'k> Table<'k> {
             Arc::clone(indexes.entry(attribute.clone()).or_insert(made))
         });
         let mut found = index.find(hash(Some(value)));
-        self.sort(&mut found);
+        self.known.tables.keys.sort_by_id(&mut found);
         found
     }
 }

@@ -1,11 +1,14 @@
 //! One scope in memory: what is in it, and how much of that is up to date.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use calipso_model::{ObjectKey, Str};
 use calipso_store::{Member, ScopeKey, ScopeRecord, ScopeUpdate};
 
-use crate::merge::{Contribution, Members, Refused};
+use crate::{
+    compact::Tables,
+    merge::{Contribution, Members, Refused, kept::Kept},
+};
 
 /// A scope as it is kept in memory.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,27 +19,27 @@ pub(super) struct Scope {
     pub(super) stale_since: Option<Str>,
     pub(super) problem: Option<Str>,
     pub(super) order: u32,
-    pub(super) members: Members,
+    pub(super) members: Kept,
     /// Objects that were refused when the rest of it was read; those that are members may be out of date.
     pub(super) refused: BTreeSet<ObjectKey>,
 }
 
 impl Scope {
     /// From what the store kept.
-    pub(super) fn from_record(record: ScopeRecord) -> (ScopeKey, Self) {
+    pub(super) fn from_record(record: ScopeRecord, tables: &Arc<Tables>) -> (ScopeKey, Self) {
         let order = record.members.first().map_or(0, |member| member.order);
         let mut members = Members::new();
         for Member { key, contribution, asserts, at, .. } in record.members {
             members.insert(key, Contribution { attributes: contribution, asserts, at });
         }
+        let members = Kept::new(tables, members);
         // Which they were is told by the problem, which begins with their keys.
-        let is_refused = |object: &&ObjectKey| {
+        let is_refused = |object: &ObjectKey| {
             let name = format!("{object}");
             record.problem.as_ref().is_some_and(|problem| problem.contains(&name))
         };
         let may_be_refused = record.complete && record.problem.is_some();
-        let refused =
-            if may_be_refused { members.keys().filter(is_refused).cloned().collect() } else { BTreeSet::new() };
+        let refused = if may_be_refused { members.keys().filter(is_refused).collect() } else { BTreeSet::new() };
         let scope = Self {
             complete: record.complete,
             scanned_at: record.scanned_at,
@@ -52,18 +55,16 @@ impl Scope {
 
     /// As the store keeps it.
     pub(super) fn to_record(&self, key: &ScopeKey) -> ScopeRecord {
-        let members = self.members.iter().map(|(object, contribution)| self.member(object, contribution));
+        let members = self.members.iter().map(|member| self.member(member));
         ScopeRecord { members: members.collect(), ..self.head(key) }
     }
 
     /// How it differs from what is saved of it. What a run brought again as it was is shared, and told apart at once.
     pub(super) fn since(&self, saved: &Self, key: &ScopeKey) -> ScopeUpdate {
-        let is_other = |(object, new): &(&ObjectKey, &Contribution)| {
-            let is_same = |old: &Contribution| old.says_the_same(new) && old.at == new.at;
-            !saved.members.get(*object).is_some_and(is_same)
-        };
-        let members = self.members.iter().filter(is_other).map(|(object, new)| self.member(object, new)).collect();
-        let remove = saved.members.keys().filter(|object| !self.members.contains_key(*object)).cloned().collect();
+        let entries = self.members.entries().iter();
+        let other = entries.filter(|new| saved.members.entry(new.object) != Some(*new));
+        let members = other.map(|new| self.member(self.members.named(new))).collect();
+        let remove = saved.members.keys().filter(|object| !self.members.contains_key(object)).collect();
         ScopeUpdate { record: ScopeRecord { members, ..self.head(key) }, remove }
     }
 
@@ -80,18 +81,13 @@ impl Scope {
         }
     }
 
-    fn member(&self, object: &ObjectKey, contribution: &Contribution) -> Member {
-        Member {
-            key: object.clone(),
-            contribution: contribution.attributes.clone(),
-            asserts: contribution.asserts,
-            order: self.order,
-            at: contribution.at.clone(),
-        }
+    fn member(&self, (key, contribution): (ObjectKey, Contribution)) -> Member {
+        let Contribution { attributes, asserts, at } = contribution;
+        Member { key, contribution: attributes, asserts, order: self.order, at }
     }
 
     /// One of which nothing is known.
-    pub(super) fn never_read() -> Self {
+    pub(super) fn never_read(tables: &Arc<Tables>) -> Self {
         Self {
             complete: false,
             scanned_at: "".into(),
@@ -99,7 +95,7 @@ impl Scope {
             stale_since: None,
             problem: None,
             order: 0,
-            members: Members::new(),
+            members: Kept::new(tables, Members::new()),
             refused: BTreeSet::new(),
         }
     }
@@ -112,7 +108,7 @@ impl Scope {
     /// How many objects of it may be out of date.
     pub(super) fn n_stale(&self) -> usize {
         if self.complete {
-            self.refused.iter().filter(|key| self.members.contains_key(*key)).count()
+            self.refused.iter().filter(|key| self.members.contains_key(key)).count()
         } else {
             self.members.len()
         }

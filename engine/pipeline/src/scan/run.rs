@@ -304,7 +304,7 @@ fn keep_newest(
             if wins {
                 report.add_reversal(fetcher, key, &old, &new);
             } else {
-                *contribution = former.clone();
+                *contribution = former;
             }
         }
     }
