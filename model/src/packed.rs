@@ -174,6 +174,17 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_to_an_end(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let words = Vocabulary::default();
+            let known: Map = [("a", Value::list(vec![Value::Null])), ("b", "text".into())].into_iter().collect();
+            prop_assert!(same_map(&words.unpack(&words.pack(&known)), &known));
+            let packed = Packed(bytes.into());
+            prop_assert_eq!(words.get(&packed, "b").is_some(), words.unpack(&packed).contains_key("b"));
+        }
+    }
+
     #[test]
     fn what_is_not_frequent_stays_so_and_what_is_comes_as_numbers() {
         let words = Vocabulary::default();

@@ -59,7 +59,7 @@ impl<'r> Reader<'r> {
             UUID => Value::Str(spelt(self.take(16), 36, |place| HYPHENS.contains(&place).then_some('-'))),
             MAC => Value::Str(spelt(self.take(6), 17, |place| (place % 3 == 2).then_some(':'))),
             LIST => {
-                let length = self.number();
+                let length = self.length();
                 Value::list((0..length).map(|_| self.value(column)).collect())
             }
             MAP => Value::Map(self.map()),
@@ -80,7 +80,7 @@ impl<'r> Reader<'r> {
             }
             UUID => drop(self.take(16)),
             MAC => drop(self.take(6)),
-            LIST => (0..self.number()).for_each(|_| self.skip()),
+            LIST => (0..self.length()).for_each(|_| self.skip()),
             MAP => {
                 let number = self.number();
                 let n_fields = self.words.shape(number).map_or(0, |shape| shape.names.len());
@@ -108,6 +108,11 @@ impl<'r> Reader<'r> {
         let (taken, rest) = self.rest.split_at(length);
         self.rest = rest;
         taken
+    }
+
+    /// How many values follow; each takes a byte or more.
+    fn length(&mut self) -> usize {
+        usize::try_from(self.number()).unwrap_or(usize::MAX).min(self.rest.len())
     }
 
     fn number(&mut self) -> u64 {

@@ -8,6 +8,8 @@ use std::{
 
 use calipso_model::{ObjectKey, Str};
 
+use crate::compact::make_room;
+
 /// The keys of one environment, numbered from 0 in the order in which they came. It grows, and forgets nothing: a number means the
 /// same for all who share it.
 #[derive(Debug, Default)]
@@ -132,8 +134,8 @@ impl Numbered {
         if (self.ids.len() + 1) * 8 > self.places.len() * 7 {
             self.spread();
         }
-        self.type_of.push(type_number);
-        self.ids.push(key.id.clone());
+        make_room(&mut self.type_of, number, type_number);
+        make_room(&mut self.ids, number, key.id.clone());
         self.put(number);
         number
     }

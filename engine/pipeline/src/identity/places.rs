@@ -20,7 +20,7 @@ use calipso_model::{ObjectKey, Str};
 
 use self::{folders::Folders, forest::Forest};
 use crate::{
-    compact::Tables,
+    compact::{Tables, make_room},
     identity::{Identities, place::Misplaced},
     known::{Known, Row, Standing},
 };
@@ -58,8 +58,8 @@ struct Node {
     parent: u32,
     /// The parent that it names, folders aside.
     named: u32,
-    /// Number of the text of the folder that it is in; [`NONE`] in none.
-    parent_text: u32,
+    /// Level of the folder that an object is in, [`NONE`] in none; of a folder, its own.
+    level: u32,
     kind: Kind,
     /// Whether its way to the root was looked at since it moved.
     is_found: bool,
@@ -155,7 +155,7 @@ impl Places {
         self.misplaced.remove(&number);
         if let Some(former) = self.node(number).copied().filter(|node| node.kind == Kind::Object) {
             self.named.remove(former.named, number);
-            self.folders.leave(number, former.parent, &mut round.folders);
+            self.leave(number, former, round);
         }
         let mut wrong = Vec::new();
         let node = match known.row(number) {
@@ -168,7 +168,7 @@ impl Places {
                     .filter(|parent| self.may_be_parent(known, *parent))
                     .unwrap_or(self.root);
                 let name = self.hashes.hash_one(document.text("name").unwrap_or(&key.id));
-                Some(Node { name, parent, named: parent, parent_text: NONE, kind: Kind::Given, is_found: false })
+                Some(Node { name, parent, named: parent, level: NONE, kind: Kind::Given, is_found: false })
             }
             Some(row) => self.member(ids, known, (key, number, row), &mut wrong, round),
         };
@@ -197,14 +197,15 @@ impl Places {
             }
         };
         let named = self.tables.keys.add(&identity.parent);
-        let (mut parent, mut parent_text) = (named, NONE);
+        let (mut parent, mut level) = (named, NONE);
+        let mut claims = Vec::new();
         if self.may_be_parent(known, named) {
-            for level in self.folders.levels_of(&key.object_type, identity.form) {
-                match self.folder(ids, known, named, level) {
+            for inner in self.folders.levels_of(&key.object_type, identity.form) {
+                match self.folder(ids, known, named, inner) {
                     Ok(folder) => {
-                        self.folders.claim_as_member(folder, number, (level, parent));
+                        claims.push((folder, (inner, parent)));
                         round.folders.insert(folder);
-                        (parent, parent_text) = (folder, self.folders.text_of(level));
+                        (parent, level) = (folder, inner);
                     }
                     Err(sentence) => {
                         wrong.push(sentence);
@@ -216,9 +217,10 @@ impl Places {
             wrong.push(format!("its parent {} is not known", identity.parent));
             parent = self.root;
         }
+        self.folders.claim_as_member(number, &claims);
         self.named.add(named, number);
         let name = self.hashes.hash_one(&*identity.name);
-        Some(Node { name, parent, named, parent_text, kind: Kind::Object, is_found: false })
+        Some(Node { name, parent, named, level, kind: Kind::Object, is_found: false })
     }
 
     /// Whether others may lie below it.
@@ -233,15 +235,16 @@ impl Places {
             if node.is_none() {
                 return;
             }
-            self.nodes.resize(place + 1, None);
+            make_room(&mut self.nodes, number, None);
         }
         let Some(known) = self.nodes.get_mut(place) else { return };
         let former = std::mem::replace(known, node);
-        if node.is_none() && former.is_some_and(|node| node.kind != Kind::Folder) && self.folders.is_needed(number) {
+        if node.is_none() && former.is_some_and(|node| node.kind != Kind::Folder) && self.is_needed(number) {
             round.folders.insert(number);
         }
         let is_where_it_was = former.map(|node| (node.name, node.parent)) == node.map(|node| (node.name, node.parent));
-        let look = |node: Node| (node.kind, node.parent_text);
+        let look = |node: Node| (node.kind, self.parent_text(&node));
+        let looks_the_same = former.map(look) == node.map(look);
         if is_where_it_was {
             if let Some((node, former)) = self.nodes.get_mut(place).and_then(Option::as_mut).zip(former) {
                 node.is_found = former.is_found;
@@ -255,7 +258,7 @@ impl Places {
             }
             round.moved.insert(number);
         }
-        if former.map(look) != node.map(look) {
+        if !looks_the_same {
             round.shown.insert(number);
         }
     }

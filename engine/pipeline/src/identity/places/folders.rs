@@ -21,7 +21,8 @@ pub(super) struct Folders {
     always: BTreeMap<Str, Vec<Always>>,
     /// The words on folders, each once.
     texts: Vec<Str>,
-    /// Who needs a folder, and where it lies for that one: its level, and what is right above it.
+    /// Who needs a folder, and where it lies for that one: its level, and what is right above it. A member that is in one folder only
+    /// is not among them: its node says as much.
     claims: BTreeMap<(u32, Claim), (u32, u32)>,
     /// Form, parent and folder, where it is there even when empty.
     empty: BTreeSet<(u32, u32, u32)>,
@@ -108,41 +109,64 @@ impl Folders {
         found.map_or(0..0, |(first, n_levels)| *first..first + n_levels)
     }
 
-    /// The number of the text of a level.
-    pub(super) fn text_of(&self, level: u32) -> u32 {
-        self.levels.get(level as usize).map_or(NONE, |level| level.text)
+    /// The number of the text of a level, and of that of the folder around it.
+    fn texts_of(&self, level: u32) -> (u32, u32) {
+        self.levels.get(level as usize).map_or((NONE, NONE), |level| (level.text, level.around))
     }
 
     pub(super) fn text(&self, number: u32) -> Option<&Str> {
         self.texts.get(number as usize)
     }
 
-    /// Notes that a member needs a folder, on this level and below this.
-    pub(super) fn claim_as_member(&mut self, folder: u32, member: u32, seat: (u32, u32)) {
-        self.claims.insert((folder, Claim::Member(member)), seat);
+    /// Whether a level is the outermost one of its form.
+    fn is_outermost(&self, level: u32) -> bool {
+        self.levels.get(level as usize).is_some_and(|level| level.place == 0)
     }
 
+    /// Notes the folders that a member needs, from the outside in: each with its level, and what is right above it.
+    pub(super) fn claim_as_member(&mut self, member: u32, folders: &[(u32, (u32, u32))]) {
+        if folders.len() > 1 {
+            self.claims.extend(folders.iter().map(|(folder, seat)| ((*folder, Claim::Member(member)), *seat)));
+        }
+    }
+}
+
+impl Places {
     /// A member needs none of its folders any more: that in which it is, and those around.
-    pub(super) fn leave(&mut self, member: u32, folder: u32, left: &mut BTreeSet<u32>) {
-        let mut folder = folder;
-        while let Some((_, around)) = self.claims.remove(&(folder, Claim::Member(member))) {
-            left.insert(folder);
+    pub(super) fn leave(&mut self, member: u32, node: Node, round: &mut Round) {
+        if self.folders.is_outermost(node.level) {
+            round.folders.insert(node.parent);
+        }
+        let mut folder = node.parent;
+        while let Some((_, around)) = self.folders.claims.remove(&(folder, Claim::Member(member))) {
+            round.folders.insert(folder);
             folder = around;
         }
     }
 
+    /// Who needs a folder, in any order.
     fn claims_of(&self, folder: u32) -> impl Iterator<Item = (Claim, (u32, u32))> {
         let (first, last) = (Claim::Member(0), Claim::Always(u32::MAX, u32::MAX));
-        self.claims.range((folder, first)..=(folder, last)).map(|((_, claim), seat)| (*claim, *seat))
+        let noted = self.folders.claims.range((folder, first)..=(folder, last));
+        let members = self.below.of(folder).filter_map(|member| {
+            let node = self.node(member).filter(|node| node.kind == Kind::Object)?;
+            let is_in_one = self.folders.is_outermost(node.level);
+            is_in_one.then_some((Claim::Member(member), (node.level, node.named)))
+        });
+        noted.map(|((_, claim), seat)| (*claim, *seat)).chain(members)
     }
 
     /// Whether somebody needs a folder.
     pub(super) fn is_needed(&self, folder: u32) -> bool {
         self.claims_of(folder).next().is_some()
     }
-}
 
-impl Places {
+    /// The number of the text of the folder that an object or folder is in.
+    pub(super) fn parent_text(&self, node: &Node) -> u32 {
+        let (text, around) = self.folders.texts_of(node.level);
+        if node.kind == Kind::Folder { around } else { text }
+    }
+
     /// Finds the folders anew that are there even when empty, below one parent.
     pub(super) fn always(&mut self, ids: &Identities, known: &Known, parent: u32, round: &mut Round) {
         let parent_type = self.tables.keys.key(parent).object_type;
@@ -203,28 +227,23 @@ impl Places {
         if self.node(folder).is_some_and(|node| node.kind != Kind::Folder) {
             return;
         }
-        let node = self.first_seat(folder).map(|(text, around, parent)| Node {
-            name: text.into(),
+        let node = self.first_seat(folder).map(|(level, parent)| Node {
+            name: self.folders.texts_of(level).0.into(),
             parent,
             named: parent,
-            parent_text: around,
+            level,
             kind: Kind::Folder,
             is_found: false,
         });
         self.set_node(folder, node, round);
     }
 
-    /// The text of a folder, of the one around it, and what is right above, as the first who needs it says: by key, whatever came
-    /// first.
-    fn first_seat(&self, folder: u32) -> Option<(u32, u32, u32)> {
-        let seat = |(level, parent): (u32, u32)| {
-            let level = self.folders.levels.get(level as usize)?;
-            Some((level.text, level.around, parent))
-        };
-        let mut claims = self.folders.claims_of(folder);
+    /// The level of a folder, and what is right above it, as the first who needs it says: by key, whatever came first.
+    fn first_seat(&self, folder: u32) -> Option<(u32, u32)> {
+        let mut claims = self.claims_of(folder);
         let first = claims.next()?;
-        if self.folders.claims_of(folder).all(|(_, other)| other == first.1) {
-            return seat(first.1);
+        if self.claims_of(folder).all(|(_, other)| other == first.1) {
+            return Some(first.1);
         }
         let keys = self.tables.keys.read();
         let least = claims.fold(first, |least, other| {
@@ -237,7 +256,7 @@ impl Places {
             };
             if is_less { other } else { least }
         });
-        seat(least.1)
+        Some(least.1)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which number is below which: lists of numbers that lie in the numbers themselves.
 
-use crate::identity::places::NONE;
+use crate::{compact::make_room, identity::places::NONE};
 
 /// For every number those below it, in any order.
 #[derive(Debug, Default)]
@@ -23,11 +23,8 @@ impl Forest {
     }
 
     fn change(&mut self, number: u32, change: impl FnOnce(&mut Place)) {
-        let number = number as usize;
-        if self.0.len() <= number {
-            self.0.resize(number + 1, ALONE);
-        }
-        if let Some(place) = self.0.get_mut(number) {
+        make_room(&mut self.0, number, ALONE);
+        if let Some(place) = self.0.get_mut(number as usize) {
             change(place);
         }
     }

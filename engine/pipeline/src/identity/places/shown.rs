@@ -54,7 +54,7 @@ impl Places {
         };
         let is_cut = self.circles.contains(&number);
         let parent = self.tables.keys.key(if is_cut { self.root } else { node.parent });
-        let parent_text = self.folders.text(node.parent_text).filter(|_| !is_cut).map(of);
+        let parent_text = self.folders.text(self.parent_text(node)).filter(|_| !is_cut).map(of);
         let (environment, id, object_type) = (of(&ids.environment), of(&key.id), of(&key.object_type));
         let (name, object_name) = (Value::Str(name), Value::Str(object_name));
         let (parent_id, parent_type) = (Value::Str(parent.id), Value::Str(parent.object_type));
