@@ -1,4 +1,4 @@
-//! The nouns of the system: values, objects, links, cliques, environments, deltas. No I/O.
+//! The nouns of the system: values, objects, links, cliques, environments, deltas; documents packed as bytes. No I/O.
 
 pub mod value;
 

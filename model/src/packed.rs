@@ -1,8 +1,9 @@
 //! Documents as few bytes: what stays in memory of many objects at once.
 //!
 //! # Shape
-//! A packed document is the number of its shape (the names of its attributes, in order), then the values in that order. A
-//! value is a byte that says what follows, and what follows:
+//! A packed document is a map: the number of its shape (the names of its attributes, in order) and 1 more, then the values in that
+//! order; or, where names are data, so that shapes would not be met again, 0, how many pairs, and each name by length with its
+//! value. A value is a byte that says what follows, and what follows:
 //!
 //! | byte | value |
 //! |---|---|
@@ -10,13 +11,13 @@
 //! | 3, 4 | a whole number (zigzag, in groups of 7 bits); any other number (8 bytes) |
 //! | 5, 6 | text by length; text by its number among those that are frequent under this attribute |
 //! | 7, 8 | a UUID in lower case (16 bytes); a MAC address in lower case with colons (6 bytes) |
-//! | 9, 10 | a list: how many, then each; a map: the number of its shape, then the values |
+//! | 9, 10 | a list: how many, then each; a map |
 //! | 32 to 63 | text of 0 to 31 bytes |
 //! | 64 to 127 | a whole number from 0 to 63 |
 //! | 128 to 255 | frequent text with a number from 0 to 127 |
 //!
-//! The same document always becomes the same bytes within one [`Vocabulary`]: a text is frequent from when it is first met or
-//! never. So documents are the same, in the sense of [`crate::same`], exactly when their bytes are equal.
+//! The same document always becomes the same bytes within one [`Vocabulary`]: a text is frequent, and a map has a shape, from when it
+//! is first met or never. So documents are the same, in the sense of [`crate::same`], exactly when their bytes are equal.
 
 mod read;
 mod words;
@@ -28,7 +29,7 @@ use std::{
 
 use self::{
     read::Reader,
-    words::{Words, Writer},
+    words::{WHOLE, Words, Writer},
 };
 use crate::{Map, Str, Value};
 
@@ -54,13 +55,13 @@ impl Vocabulary {
         let mut out = Vec::with_capacity(128);
         let is_known = {
             let words = self.0.read().unwrap_or_else(PoisonError::into_inner);
-            Writer::new(&*words, &mut out).map(document)
+            Writer::new(&*words, &mut out).map(document, WHOLE)
         };
         if is_known.is_none() {
             out.clear();
             let mut words = self.0.write().unwrap_or_else(PoisonError::into_inner);
-            words.learn(document);
-            Writer::new(&*words, &mut out).map(document).expect("what was learnt is known");
+            words.learn(document, WHOLE);
+            Writer::new(&*words, &mut out).map(document, WHOLE).expect("what was learnt is known");
         }
         Packed(out.into())
     }
@@ -204,6 +205,43 @@ mod tests {
         }
         let last = packed.last().expect("there are some").0.len();
         assert!(last < 60, "{last} bytes: 33 of text, 17 of the id, 3 of the host, the shape");
+    }
+
+    #[test]
+    fn names_that_are_data_make_no_shapes_without_end() {
+        let words = Vocabulary::default();
+        let document = |number: usize| -> Map {
+            let inner: Map = [(format!("key {number}"), Value::Int(1)), (format!("other {number}"), "ACTIVE".into())]
+                .into_iter()
+                .collect();
+            let list = Value::list(vec![Value::Map(inner.clone()), Value::Null]);
+            [("regular", Value::text("ACTIVE")), ("by_key", Value::Map(inner)), ("list", list)].into_iter().collect()
+        };
+        let packed: Vec<Packed> = (0..5_000).map(|number| words.pack(&document(number))).collect();
+        for (number, bytes) in packed.iter().enumerate() {
+            let document = document(number);
+            assert!(same_map(&words.unpack(bytes), &document), "{number}");
+            assert_eq!(&words.pack(&document), bytes, "{number}");
+            for (name, value) in &document {
+                assert!(
+                    words.get(bytes, name).is_some_and(|found| crate::same::same(&found, value)),
+                    "{number} {name}"
+                );
+            }
+        }
+        let n_shapes = words.0.read().expect("nobody failed").n_shapes();
+        assert!(n_shapes < 1_000, "{n_shapes} shapes");
+        let whole = |number: usize| -> Map { [(format!("attribute {number}"), number as i64)].into_iter().collect() };
+        let fresh = Vocabulary::default();
+        let packed: Vec<Packed> = (0..5_000).map(|number| fresh.pack(&whole(number))).collect();
+        for (number, bytes) in packed.iter().enumerate() {
+            assert!(same_map(&fresh.unpack(bytes), &whole(number)) && fresh.pack(&whole(number)) == *bytes, "{number}");
+            let name = format!("attribute {number}");
+            assert_eq!(fresh.get(bytes, &name), Some(Value::Int(number as i64)));
+            assert!(fresh.get(bytes, "none").is_none());
+        }
+        let n_shapes = fresh.0.read().expect("nobody failed").n_shapes();
+        assert!(n_shapes < 1_000, "{n_shapes} shapes");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Reads packed documents.
 
 use super::{
-    FALSE, FEW, FLOAT, FREQUENT, HYPHENS, INT, LIST, MAC, MAP, SHORT_TEXT, SMALL_INT, TEXT, TRUE, UUID, words::Words,
+    FALSE, FEW, FLOAT, FREQUENT, HYPHENS, INT, LIST, MAC, MAP, SHORT_TEXT, SMALL_INT, TEXT, TRUE, UUID,
+    words::{UNKNOWN, Words},
 };
 use crate::{Map, Str, Value};
 
@@ -18,7 +19,10 @@ impl<'r> Reader<'r> {
 
     /// The whole map.
     pub(super) fn map(&mut self) -> Map {
-        let number = self.number();
+        let Some(number) = self.number().checked_sub(1) else {
+            let pairs = (0..self.length()).map(|_| (self.name().into(), self.value(UNKNOWN)));
+            return Map::from_pairs(pairs.collect());
+        };
         let Some(shape) = self.words.shape(number) else { return Map::new() };
         let pairs = shape.names.iter().zip(&shape.columns);
         Map::from_pairs(pairs.map(|(name, column)| (name.clone(), self.value(*column))).collect())
@@ -26,7 +30,16 @@ impl<'r> Reader<'r> {
 
     /// One value of the map.
     pub(super) fn field(&mut self, name: &str) -> Option<Value> {
-        let number = self.number();
+        let Some(number) = self.number().checked_sub(1) else {
+            let is_it = (0..self.length()).any(|_| {
+                let is_it = self.name() == name;
+                if !is_it {
+                    self.skip();
+                }
+                is_it
+            });
+            return is_it.then(|| self.value(UNKNOWN));
+        };
         let shape = self.words.shape(number)?;
         let place = shape.names.iter().position(|known| **known == *name)?;
         for _ in 0..place {
@@ -81,11 +94,16 @@ impl<'r> Reader<'r> {
             UUID => drop(self.take(16)),
             MAC => drop(self.take(6)),
             LIST => (0..self.length()).for_each(|_| self.skip()),
-            MAP => {
-                let number = self.number();
-                let n_fields = self.words.shape(number).map_or(0, |shape| shape.names.len());
-                (0..n_fields).for_each(|_| self.skip());
-            }
+            MAP => match self.number().checked_sub(1) {
+                Some(number) => {
+                    let n_fields = self.words.shape(number).map_or(0, |shape| shape.names.len());
+                    (0..n_fields).for_each(|_| self.skip());
+                }
+                None => (0..self.length()).for_each(|_| {
+                    self.name();
+                    self.skip();
+                }),
+            },
             short @ SHORT_TEXT..SMALL_INT => drop(self.take((short - SHORT_TEXT).into())),
             _ => {}
         }
@@ -97,6 +115,12 @@ impl<'r> Reader<'r> {
 
     fn text(&mut self, length: u64) -> Value {
         Value::text(std::str::from_utf8(self.take(length)).unwrap_or_default())
+    }
+
+    /// A name in a map that has no shape.
+    fn name(&mut self) -> &'r str {
+        let length = self.number();
+        std::str::from_utf8(self.take(length)).unwrap_or_default()
     }
 
     fn byte(&mut self) -> u8 {

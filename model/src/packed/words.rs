@@ -25,38 +25,73 @@ pub(super) struct Words {
     hashes: RandomState,
     columns: Vec<Column>,
     column_numbers: BTreeMap<Str, u32>,
+    room_for_documents: Room,
 }
 
-/// The names of a map, in order, and the number of the column of each.
+/// The names of a map that is met in one column, in order, and the number of the column of each.
 #[derive(Debug)]
 pub(super) struct Shape {
+    column: u32,
     pub(super) names: Vec<Str>,
     pub(super) columns: Vec<u32>,
 }
 
-/// The texts that are frequent under one name.
+/// What is frequent under one name.
 #[derive(Debug, Default)]
 struct Column {
     texts: Vec<Str>,
     numbers: LookUp<Str, u32>,
-    /// How often a text was met that was there already.
+    room: Room,
+    /// For the shapes of maps.
+    room_for_maps: Room,
+}
+
+/// Whether more is taken in of a kind: as long as what is there is met often enough.
+#[derive(Debug, Default)]
+struct Room {
+    taken: usize,
+    /// How often something was met that was there already.
     hits: AtomicU32,
-    /// No text is taken in any more.
     is_closed: bool,
 }
 
-/// When a column has so many texts, and at every doubling, it has to have been worth it.
+/// The column of whole documents.
+pub(super) const WHOLE: u32 = u32::MAX;
+/// The column of what lies in a map that has no shape: nothing is frequent there.
+pub(super) const UNKNOWN: u32 = u32::MAX - 1;
+
+/// When so much was taken in, and at every doubling, it has to have been worth it.
 const TRIED: usize = 256;
-/// How often each text of a column has to be met, on average, for it to take in more.
+/// How often each has to be met, on average, for more to be taken in.
 const WORTH: usize = 4;
-/// A column has no more texts than this.
+/// No more than this is taken in.
 const MOST: usize = 1 << 16;
 /// How long frequent texts are, in bytes.
 const LENGTHS: std::ops::RangeInclusive<usize> = 2..=200;
 
+impl Room {
+    /// Takes in one more, if there is room. There will never be again when there is none now.
+    fn take(&mut self) -> bool {
+        let is_worth_it = self.hits.load(Ordering::Relaxed) as usize >= WORTH * self.taken;
+        let is_asked = self.taken >= TRIED && self.taken.is_power_of_two();
+        self.is_closed |= self.taken >= MOST || is_asked && !is_worth_it;
+        self.taken += usize::from(!self.is_closed);
+        !self.is_closed
+    }
+
+    fn hit(&self) {
+        self.hits.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 impl Words {
     pub(super) fn shape(&self, number: u64) -> Option<&Shape> {
         self.shapes.get(usize::try_from(number).ok()?)
+    }
+
+    #[cfg(test)]
+    pub(super) fn n_shapes(&self) -> usize {
+        self.shapes.len()
     }
 
     /// The frequent text of a number.
@@ -64,36 +99,55 @@ impl Words {
         self.columns.get(column as usize)?.texts.get(usize::try_from(number).ok()?)
     }
 
-    fn hash(&self, map: &Map) -> u64 {
+    fn hash(&self, map: &Map, column: u32) -> u64 {
         let mut hasher = self.hashes.build_hasher();
+        hasher.write_u32(column);
         map.keys().for_each(|name| name.hash(&mut hasher));
         hasher.finish()
     }
 
-    fn number_of(&self, map: &Map, hash: u64) -> Option<u32> {
-        let is_it =
-            |number: &&u32| self.shapes.get(**number as usize).is_some_and(|shape| shape.names.iter().eq(map.keys()));
+    fn number_of(&self, map: &Map, column: u32, hash: u64) -> Option<u32> {
+        let is_it = |number: &&u32| {
+            let shape = self.shapes.get(**number as usize);
+            shape.is_some_and(|shape| shape.column == column && shape.names.iter().eq(map.keys()))
+        };
         self.shape_numbers.get(&hash)?.iter().find(is_it).copied()
     }
 
-    /// Takes in the names of a map and of those in it, and the texts that may become frequent.
-    pub(super) fn learn(&mut self, map: &Map) {
-        let hash = self.hash(map);
-        let number = match self.number_of(map, hash) {
-            Some(number) => number,
-            None => {
-                let number = u32::try_from(self.shapes.len()).expect("there are fewer shapes than 2^32");
-                let names: Vec<Str> = map.keys().map(|name| self.name(name)).collect();
-                let columns = names.iter().filter_map(|name| self.column_numbers.get(name).copied()).collect();
-                self.shapes.push(Shape { names, columns });
-                self.shape_numbers.entry(hash).or_default().push(number);
-                number
-            }
+    /// The room for shapes of maps in a column.
+    fn room_for_maps(&self, column: u32) -> Option<&Room> {
+        match column {
+            WHOLE => Some(&self.room_for_documents),
+            column => self.columns.get(column as usize).map(|column| &column.room_for_maps),
+        }
+    }
+
+    /// Takes in the names of a map and of those in it, and the texts that may become frequent, as far as there is room.
+    pub(super) fn learn(&mut self, map: &Map, column: u32) {
+        let hash = self.hash(map, column);
+        let Some(number) = self.number_of(map, column, hash).or_else(|| self.learn_shape(map, column, hash)) else {
+            return;
         };
         for (place, (_, value)) in map.iter().enumerate() {
             let column = self.shapes.get(number as usize).and_then(|shape| shape.columns.get(place)).copied();
-            self.learn_value(column.unwrap_or_default(), value);
+            self.learn_value(column.unwrap_or(UNKNOWN), value);
         }
+    }
+
+    fn learn_shape(&mut self, map: &Map, column: u32, hash: u64) -> Option<u32> {
+        let room = match column {
+            WHOLE => &mut self.room_for_documents,
+            column => &mut self.columns.get_mut(column as usize)?.room_for_maps,
+        };
+        if !room.take() {
+            return None;
+        }
+        let number = u32::try_from(self.shapes.len()).expect("there are fewer shapes than 2^32");
+        let names: Vec<Str> = map.keys().map(|name| self.name(name)).collect();
+        let columns = names.iter().filter_map(|name| self.column_numbers.get(name).copied()).collect();
+        self.shapes.push(Shape { column, names, columns });
+        self.shape_numbers.entry(hash).or_default().push(number);
+        Some(number)
     }
 
     fn learn_value(&mut self, column: u32, value: &Value) {
@@ -104,7 +158,7 @@ impl Words {
                 }
             }
             Value::List(items) => items.iter().for_each(|item| self.learn_value(column, item)),
-            Value::Map(map) => self.learn(map),
+            Value::Map(map) => self.learn(map, column),
             Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => {}
         }
     }
@@ -125,22 +179,16 @@ impl Words {
 impl Column {
     /// Whether a text may come in that is not there.
     fn takes(&self, text: &str) -> bool {
-        !self.is_closed && LENGTHS.contains(&text.len())
+        !self.room.is_closed && LENGTHS.contains(&text.len())
     }
 
     fn learn(&mut self, text: &str) {
-        if !self.takes(text) || self.numbers.contains_key(text) {
-            return;
+        if self.takes(text) && !self.numbers.contains_key(text) && self.room.take() {
+            let number = u32::try_from(self.texts.len()).expect("a column has few texts");
+            let text: Str = text.into();
+            self.texts.push(text.clone());
+            self.numbers.insert(text, number);
         }
-        let number = self.texts.len();
-        let is_worth_it = || self.hits.load(Ordering::Relaxed) as usize >= WORTH * number;
-        if number >= MOST || number >= TRIED && number.is_power_of_two() && !is_worth_it() {
-            self.is_closed = true;
-            return;
-        }
-        let text: Str = text.into();
-        self.texts.push(text.clone());
-        self.numbers.insert(text, u32::try_from(number).expect("a column has few texts"));
     }
 }
 
@@ -156,12 +204,26 @@ impl<'w> Writer<'w> {
     }
 
     /// Writes a map; nothing when a word has to be learnt first.
-    pub(super) fn map(&mut self, map: &Map) -> Option<()> {
-        let number = self.words.number_of(map, self.words.hash(map))?;
-        let shape = self.words.shape(number.into())?;
-        self.number(number.into());
-        for ((_, value), column) in map.iter().zip(&shape.columns) {
-            self.value(value, *column)?;
+    pub(super) fn map(&mut self, map: &Map, column: u32) -> Option<()> {
+        let room = self.words.room_for_maps(column);
+        let number = room.and_then(|_| self.words.number_of(map, column, self.words.hash(map, column)));
+        if let Some(shape) = number.and_then(|number| self.words.shape(number.into())) {
+            room.into_iter().for_each(Room::hit);
+            self.number(u64::from(number?) + 1);
+            for ((_, value), column) in map.iter().zip(&shape.columns) {
+                self.value(value, *column)?;
+            }
+            return Some(());
+        }
+        if room.is_some_and(|room| !room.is_closed) {
+            return None;
+        }
+        self.number(0);
+        self.number(map.len() as u64);
+        for (name, value) in map {
+            self.number(name.len() as u64);
+            self.out.extend_from_slice(name.as_bytes());
+            self.value(value, UNKNOWN)?;
         }
         Some(())
     }
@@ -192,16 +254,16 @@ impl<'w> Writer<'w> {
             }
             Value::Map(map) => {
                 self.out.push(MAP);
-                self.map(map)?;
+                self.map(map, column)?;
             }
         }
         Some(())
     }
 
     fn text(&mut self, text: &Str, column: u32) -> Option<()> {
-        let column = self.words.columns.get(column as usize)?;
-        if let Some(number) = column.numbers.get(text) {
-            column.hits.fetch_add(1, Ordering::Relaxed);
+        let column = self.words.columns.get(column as usize);
+        if let Some((column, number)) = column.and_then(|column| Some((column, column.numbers.get(text)?))) {
+            column.room.hit();
             match u8::try_from(*number) {
                 Ok(few) if few < FEW => self.out.push(FEW + few),
                 _ => {
@@ -211,7 +273,7 @@ impl<'w> Writer<'w> {
             }
             return Some(());
         }
-        if column.takes(text) {
+        if column.is_some_and(|column| column.takes(text)) {
             return None;
         }
         if let Some(bytes) = uuid(text) {

@@ -23,6 +23,8 @@ pub fn parts(
     let mut view = View::unread(&ids, records);
     made("scopes", 0);
     view.refresh(&ids);
+    // Whoever takes over a change lets go of what it was.
+    drop(view.take_changed());
     let n_objects = view.known.len();
     made("objects", n_objects);
     for (object_type, attribute) in look_ups {
@@ -32,18 +34,18 @@ pub fn parts(
     }
     made("indexes for look-ups", n_objects);
     let mut places = Places::new(plan.emitted(), view.known.tables());
-    let all = view.take_changed();
-    drop(places.apply(&ids, &view.known, &all));
+    let all = || -> BTreeSet<ObjectKey> { view.known.keys().collect() };
+    drop(places.apply(&ids, &view.known, &all()));
     made("places", n_objects);
     let misplaced = places.misplaced();
     if let Some(first) = misplaced.first() {
         made(&format!("{} misplaced, as {}: {}", misplaced.len(), first.key, first.sentence), n_objects);
     }
-    let one: BTreeSet<ObjectKey> = all.iter().take(1).cloned().collect();
+    let one: BTreeSet<ObjectKey> = view.known.keys().take(1).collect();
     drop(places.apply(&ids, &view.known, &one));
     made("one object placed again", n_objects);
-    let changes = places.apply(&ids, &view.known, &all);
-    drop((all, misplaced));
+    drop(misplaced);
+    let changes = places.apply(&ids, &view.known, &all());
     made("everything placed again, with what is handed over", n_objects);
     let rules = Rules::new(&plan.specs, &plan.environment).map_err(|error| ScanError::Rules(error.to_string()))?;
     let mut graph = Graph::new(Arc::new(rules));

@@ -30,7 +30,7 @@ struct Holder {
 #[derive(Clone, Debug)]
 enum Few {
     One(Holder),
-    Many(Arc<[Holder]>),
+    Many(Arc<Vec<Holder>>),
 }
 
 impl Few {
@@ -45,7 +45,7 @@ impl Few {
         match holders {
             [] => None,
             [one] => Some(Self::One(*one)),
-            many => Some(Self::Many(many.into())),
+            many => Some(Self::Many(Arc::new(many.to_vec()))),
         }
     }
 }
