@@ -1,4 +1,4 @@
-//! The nouns of the system: values, objects, links, cliques, environments, deltas. No I/O.
+//! The nouns of the system: values, objects, links, cliques, environments, deltas; documents packed as bytes. No I/O.
 
 pub mod value;
 
@@ -8,6 +8,7 @@ pub mod delta;
 pub mod environment;
 pub mod link;
 pub mod object;
+pub mod packed;
 pub mod same;
 pub mod secret;
 pub mod shown;
@@ -18,5 +19,6 @@ pub use delta::{Delta, Revision};
 pub use environment::{ConnectionConfig, Environment};
 pub use link::{Link, LinkState};
 pub use object::{Object, ObjectKey};
+pub use packed::{Packed, Vocabulary};
 pub use secret::{Place, Secret};
 pub use value::{Map, Str, Value};

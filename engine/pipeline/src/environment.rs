@@ -5,6 +5,7 @@
 
 mod contributors;
 mod lease;
+mod parts;
 mod residents;
 mod unsaved;
 mod view;
@@ -15,9 +16,9 @@ use calipso_derive::{Documents, Graph, NoDocuments, Rules};
 use calipso_model::{Delta, Map, ObjectKey, Revision, Value};
 use calipso_store::{Backend, Collection, Expect, Lease, RowWrite, ScopeChanges, StoreError, work};
 
-pub use self::residents::Residents;
 pub(crate) use self::{contributors::Contributor, view::View};
 use self::{lease::EnvironmentLease, unsaved::Unsaved};
+pub use self::{parts::parts, residents::Residents};
 use crate::{
     identity::{Identities, Places},
     known::Known,
@@ -160,9 +161,10 @@ impl Resident {
         } else {
             let rules = Rules::new(&self.plan.specs, &self.plan.environment);
             let rules = rules.map_err(ScanError::Rules)?;
-            let (mut graph, mut places) = (Graph::new(Arc::new(rules)), Places::new(self.plan.emitted()));
             let known = &self.view.known;
-            let all = known.rows().map(|(key, _)| key).collect();
+            let mut places = Places::new(self.plan.emitted(), known.tables());
+            let mut graph = Graph::new(Arc::new(rules));
+            let all = known.keys().collect();
             let delta = at_length(|| graph.apply(places.apply(ids, known, &all), &NoDocuments));
             let unsaved = Unsaved::between(store, &self.plan.environment.name, delta?.delta).await?;
             self.derived = Some(Derived { places, graph, unsaved });

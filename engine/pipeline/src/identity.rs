@@ -8,12 +8,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use calipso_expr::{EvalError, Frame, Fuel, Tree};
 use calipso_model::{Map, ObjectKey, Str, Value};
-use calipso_spec::checked::{Folder, Form, ObjectType, Specs};
+use calipso_spec::checked::{Form, ObjectType, Specs};
 
 use crate::{
     answer::{FailureKind, StepError},
     coverage::Coverage,
-    known::{Row, Standing},
     scope_values::ScopeValues,
 };
 
@@ -27,13 +26,13 @@ pub(crate) use self::{
 pub(crate) const ROOT: &str = "environment";
 
 /// What is needed to give objects their identity in one environment.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Identities {
     pub(crate) types: BTreeMap<Str, Arc<ObjectType>>,
     pub(crate) values: ScopeValues,
     pub(crate) environment: Str,
     pub(crate) coverage: Option<Arc<Coverage>>,
-    names: Arc<FieldNames>,
+    fields: Arc<FieldNames>,
 }
 
 /// Names of the fields that every object has; shared by all documents.
@@ -77,7 +76,6 @@ pub(crate) struct Identity {
     /// Number of the form among those of the type; none when no form can be chosen.
     form: Option<usize>,
     pub(crate) name: Str,
-    pub(crate) object_name: Str,
     pub(crate) parent: ObjectKey,
 }
 
@@ -88,7 +86,7 @@ impl Identities {
             values,
             environment: environment.clone(),
             coverage: None,
-            names: Arc::default(),
+            fields: Arc::default(),
         }
     }
 
@@ -137,56 +135,68 @@ impl Identities {
     /// # Errors
     /// There is no such type.
     fn presumed(&self, key: &ObjectKey, attributes: &Map) -> Result<(Identity, Vec<StepError>), StepError> {
-        let type_name = &key.object_type;
-        let object_type = self.object_type(type_name)?;
+        let object_type = self.object_type(&key.object_type)?;
         let frame = self.frame(object_type, attributes);
-        let mut doubts = Vec::new();
-        let mut part = |what: &str, tree: &Tree| {
-            text(tree, &frame).map_err(|error| doubts.push(wrong(type_name, what, &error))).ok()
-        };
         let (number, form) = match self.form(object_type, &frame) {
             Ok(form) => form,
             Err(why) => {
                 let (name, parent) = (key.id.clone(), self.root());
-                return Ok((Identity { form: None, object_name: name.clone(), name, parent }, vec![why]));
+                return Ok((Identity { form: None, name, parent }, vec![why]));
             }
         };
-        let said = |name: &Str| !name.is_empty();
-        let name = part("name", &form.display_name).filter(said).unwrap_or_else(|| key.id.clone());
-        let object_name = form.object_name.as_ref().and_then(|tree| part("object_name", tree));
-        let object_name = object_name.filter(said).unwrap_or_else(|| name.clone());
-        let parent = form.parent_id.as_ref().and_then(|tree| part("parent", tree));
-        let parent = parent.map_or_else(|| self.root(), |id| ObjectKey { object_type: form.parent_type.clone(), id });
-        Ok((Identity { form: Some(number), name, object_name, parent }, doubts))
+        let mut doubts = Vec::new();
+        let (name, _) = names_by(form, key, &frame, &mut doubts);
+        let parent = self.parent_by(form, key, &frame, &mut doubts);
+        Ok((Identity { form: Some(number), name, parent }, doubts))
     }
 
-    /// What is seen of an object of which this is known.
-    pub(crate) fn row(&self, key: &ObjectKey, attributes: Map) -> Row {
+    /// The number of the form of an object that is there in any case, and its parent; nothing when there is no such type.
+    pub(crate) fn seat(&self, key: &ObjectKey, attributes: &Map) -> Option<(Option<usize>, ObjectKey)> {
+        let object_type = self.object_type(&key.object_type).ok()?;
+        let frame = self.frame(object_type, attributes);
+        Some(match self.form(object_type, &frame) {
+            Ok((number, form)) => (Some(number), self.parent_by(form, key, &frame, &mut Vec::new())),
+            Err(_) => (None, self.root()),
+        })
+    }
+
+    /// The display name and the object name of an object of this form.
+    pub(crate) fn names(&self, key: &ObjectKey, attributes: &Map, form: Option<usize>) -> (Str, Str) {
+        let declared = self.types.get(&key.object_type).zip(form);
+        let Some((object_type, form)) = declared.and_then(|(known, form)| Some((known, known.forms.get(form)?))) else {
+            return (key.id.clone(), key.id.clone());
+        };
+        names_by(form, key, &self.frame(object_type, attributes), &mut Vec::new())
+    }
+
+    fn parent_by(&self, form: &Form, key: &ObjectKey, frame: &Frame, doubts: &mut Vec<StepError>) -> ObjectKey {
+        let parent = form.parent_id.as_ref().and_then(|tree| part(key, "parent", tree, frame, doubts));
+        parent.map_or_else(|| self.root(), |id| ObjectKey { object_type: form.parent_type.clone(), id })
+    }
+
+    /// What is seen of an object of which this is known, and which has these names.
+    pub(crate) fn document(&self, key: &ObjectKey, attributes: Map, (name, object_name): &(Str, Str)) -> Map {
         let mut document = attributes;
-        let id = Value::Str(key.id.clone());
-        let object_type = Value::Str(key.object_type.clone());
-        let names = &self.names;
-        match self.presumed(key, &document) {
-            Ok((identity, doubts)) => {
-                let environment = Value::Str(self.environment.clone());
-                let name = Value::Str(identity.name.clone());
-                let object_name = Value::Str(identity.object_name.clone());
-                let fields = [
-                    (&names.environment, Some(&environment)),
-                    (&names.id, Some(&id)),
-                    (&names.name, Some(&name)),
-                    (&names.object_name, Some(&object_name)),
-                    (&names.object_type, Some(&object_type)),
-                ];
-                document.merge(fields.into_iter());
-                let doubts = doubts.into_iter().map(|why| why.sentence).collect();
-                Row { document, standing: Standing::Known(identity, doubts) }
-            }
-            Err(why) => {
-                document.merge([(&names.id, Some(&id)), (&names.object_type, Some(&object_type))].into_iter());
-                Row { document, standing: Standing::Unknown(why.sentence) }
-            }
-        }
+        let of = |text: &Str| Value::Str(text.clone());
+        let (environment, id, object_type) = (of(&self.environment), of(&key.id), of(&key.object_type));
+        let (name, object_name, names) = (of(name), of(object_name), &self.fields);
+        let fields = [
+            (&names.environment, Some(&environment)),
+            (&names.id, Some(&id)),
+            (&names.name, Some(&name)),
+            (&names.object_name, Some(&object_name)),
+            (&names.object_type, Some(&object_type)),
+        ];
+        document.merge(fields.into_iter());
+        document
+    }
+
+    /// What is seen of an object whose type is not known.
+    pub(crate) fn untyped(&self, key: &ObjectKey, attributes: Map) -> Map {
+        let mut document = attributes;
+        let (id, object_type) = (Value::Str(key.id.clone()), Value::Str(key.object_type.clone()));
+        document.merge([(&self.fields.id, Some(&id)), (&self.fields.object_type, Some(&object_type))].into_iter());
+        document
     }
 
     /// What is seen of the root.
@@ -209,12 +219,6 @@ impl Identities {
         let version = |attributes| self.version(type_name, attributes);
         let (Some(new), Some(old)) = (version(attributes), version(former)) else { return false };
         old.kind() == new.kind() && new.total_cmp(&old) == std::cmp::Ordering::Less
-    }
-
-    /// The folders of a form of a type, from the outside in.
-    fn folders(&self, type_name: &str, form: Option<usize>) -> &[Folder] {
-        let form = self.types.get(type_name).zip(form).and_then(|(object_type, form)| object_type.forms.get(form));
-        form.map(|form| form.folders.as_slice()).unwrap_or_default()
     }
 
     fn object_type(&self, name: &Str) -> Result<&Arc<ObjectType>, StepError> {
@@ -253,6 +257,20 @@ pub(crate) fn text(tree: &Tree, frame: &Frame) -> Result<Str, EvalError> {
         number @ (Value::Int(_) | Value::Float(_) | Value::Bool(_)) => Ok(number.to_json().into()),
         other => Err(crate::step::fault(format!("found {} instead of text", other.kind()))),
     }
+}
+
+/// One part of what a form says; where it has no value, that is among the doubts.
+fn part(key: &ObjectKey, what: &str, tree: &Tree, frame: &Frame, doubts: &mut Vec<StepError>) -> Option<Str> {
+    text(tree, frame).map_err(|error| doubts.push(wrong(&key.object_type, what, &error))).ok()
+}
+
+/// The display name and the object name that a form gives; the id where it gives none.
+fn names_by(form: &Form, key: &ObjectKey, frame: &Frame, doubts: &mut Vec<StepError>) -> (Str, Str) {
+    let said = |name: &Str| !name.is_empty();
+    let name = part(key, "name", &form.display_name, frame, doubts).filter(said).unwrap_or_else(|| key.id.clone());
+    let object_name = form.object_name.as_ref().and_then(|tree| part(key, "object_name", tree, frame, doubts));
+    let object_name = object_name.filter(said).unwrap_or_else(|| name.clone());
+    (name, object_name)
 }
 
 fn wrong(type_name: &str, what: &str, error: &EvalError) -> StepError {

@@ -11,6 +11,7 @@ pub mod scan;
 pub mod spec_test;
 pub mod work;
 
+mod compact;
 mod coverage;
 mod environment;
 mod fetch;
@@ -25,7 +26,7 @@ mod world;
 
 pub use connection::{ConfigProblem, NoSecrets, SecretSource};
 pub use conntest::{TestLine, test_connections};
-pub use environment::Residents;
+pub use environment::{Residents, parts};
 pub use plan::{Choice, Plan, PlanError, PlannedConnection, PlannedFetcher, plan};
 pub use report::{FailureReport, ScanReport, StaleScope};
 pub use scan::{Observer, Phase, Quiet, ScanError, ScanMode, ScanRequest, scan};

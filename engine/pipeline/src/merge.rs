@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod beside;
 mod extent;
+mod holders;
+mod kept;
 mod scope;
 
 use std::{
@@ -14,12 +16,13 @@ use std::{
     sync::Arc,
 };
 
-use calipso_model::{Map, ObjectKey, Str, Value, same::same_map};
+use calipso_model::{Map, ObjectKey, Packed, Str, Value};
 use calipso_spec::checked::ObjectType;
 use calipso_store::{ScopeChanges, ScopeKey, ScopeRecord};
 
 pub(crate) use self::extent::{Extent, IsBelow, Ticket};
-use self::{extent::Parts, scope::Scope};
+use self::{extent::Parts, holders::Holders, kept::Kept, scope::Scope};
+use crate::compact::Tables;
 
 /// One object as one scope knows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,13 +30,6 @@ pub(crate) struct Contribution {
     pub(crate) attributes: Map,
     pub(crate) asserts: bool,
     pub(crate) at: Str,
-}
-
-impl Contribution {
-    /// Whether the same follows from both for the object.
-    fn says_the_same(&self, other: &Self) -> bool {
-        self.asserts == other.asserts && same_map(&self.attributes, &other.attributes)
-    }
 }
 
 /// What a run brought for one scope.
@@ -75,23 +71,20 @@ impl Answered {
 }
 
 /// All scopes of one environment. Cloning is cheap: what does not change afterwards is shared.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Inventory {
+    tables: Arc<Tables>,
     scopes: BTreeMap<Arc<ScopeKey>, Arc<Scope>>,
-    /// By type, by id: the scopes that know an object.
-    holders: BTreeMap<Str, Arc<BTreeMap<Str, Holders>>>,
+    holders: Holders,
     /// Scopes that are not as the store has them, each as it is stored.
     unsaved: BTreeMap<Arc<ScopeKey>, Option<Arc<Scope>>>,
     /// Objects that came, went or changed since this was last taken.
-    touched: BTreeSet<ObjectKey>,
+    touched: BTreeSet<u32>,
     /// Whose answers are written here.
     writer: Ticket,
     /// Who wrote what, as far as contributions that began earlier are still under way; of this one, everything.
     parts: BTreeMap<Arc<ScopeKey>, Parts>,
 }
-
-/// The scopes that know an object, in the order in which they contribute, and whether each says that it exists.
-type Holders = Vec<(u32, Arc<ScopeKey>, bool)>;
 
 /// A scope of which not everything is known to be up to date.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,12 +107,26 @@ pub(crate) struct Dispute {
     pub(crate) parents: (ObjectKey, ObjectKey),
 }
 
+impl Default for Inventory {
+    /// Nothing, of no environment.
+    fn default() -> Self {
+        Self::new(&Arc::default())
+    }
+}
+
 impl Inventory {
+    /// Nothing yet, of an environment with these tables.
+    fn new(tables: &Arc<Tables>) -> Self {
+        let (scopes, unsaved, touched) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        let (tables, holders) = (Arc::clone(tables), Holders::new(tables));
+        Self { tables, scopes, holders, unsaved, touched, writer: 0, parts: BTreeMap::new() }
+    }
+
     /// From what the store kept. Everything counts as touched.
-    pub(crate) fn from_records(records: Vec<ScopeRecord>) -> Self {
-        let mut inventory = Self::default();
+    pub(crate) fn from_records(records: Vec<ScopeRecord>, tables: &Arc<Tables>) -> Self {
+        let mut inventory = Self::new(tables);
         for record in records {
-            let (key, scope) = Scope::from_record(record);
+            let (key, scope) = Scope::from_record(record, tables);
             inventory.replace(Arc::new(key), Some(scope));
         }
         inventory.saved();
@@ -131,15 +138,16 @@ impl Inventory {
         let key = Arc::new(key);
         let former = self.scopes.get(&key);
         let scope = match answer {
-            Answered::Whole(Complete { mut members, refused }) => {
+            Answered::Whole(Complete { members, refused }) => {
                 self.parts.entry(Arc::clone(&key)).or_default().add(
                     self.writer,
                     Extent::All,
                     refused.keys().cloned().collect(),
                 );
                 let mut stale_since = None;
+                let mut members = Kept::new(&self.tables, members);
                 if let Some(former) = former {
-                    members.extend(refused.keys().filter_map(|key| former.members.get_key_value(key)).map(owned));
+                    members.keep(&former.members, refused.keys());
                     // What was stale as a whole is so no more; single objects are since they were read last.
                     let read = Some(&former.scanned_at).filter(|moment| former.complete && !moment.is_empty());
                     stale_since = former.stale_since.as_ref().or(read).cloned();
@@ -158,7 +166,7 @@ impl Inventory {
                 scope
             }
             Answered::Part(Incomplete { mut members, refused, problem }) => {
-                let mut scope = former.map_or_else(Scope::never_read, |former| Scope::clone(former));
+                let mut scope = former.map_or_else(|| Scope::never_read(&self.tables), |former| Scope::clone(former));
                 scope.order = order;
                 members.retain(|key, _| !(refused.contains_key(key) && scope.members.contains_key(key)));
                 let brought = Extent::Objects(members.keys().cloned().collect());
@@ -186,23 +194,23 @@ impl Inventory {
         let key = Arc::new(key);
         let parts = self.parts.entry(Arc::clone(&key)).or_default();
         let former = self.scopes.get(&key);
-        let mut scope = former.map_or_else(|| Scope::asked_in_part(now), |former| Scope::clone(former));
+        let mut scope = former.map_or_else(|| Scope::asked_in_part(&self.tables, now), |former| Scope::clone(former));
         scope.order = order;
-        let nothing = Map::new();
+        let is_brought = |scope: &Scope, refused: &Refused, key: &ObjectKey, found: &Contribution| {
+            let is_known = refused.contains_key(key) && scope.members.contains_key(key);
+            !is_known && extent.holds(key, &|| found.attributes.clone(), is_below)
+        };
         match answer {
             Answered::Whole(Complete { mut members, refused }) => {
-                members.retain(|key, found| {
-                    let is_known = refused.contains_key(key) && scope.members.contains_key(key);
-                    !is_known && extent.holds(key, &found.attributes, is_below)
-                });
-                let former = scope.members.iter();
+                members.retain(|key, found| is_brought(&scope, &refused, key, found));
+                let former = scope.members.entries().iter().map(|entry| (self.tables.keys.key(entry.object), entry));
                 let mut is_within: BTreeSet<ObjectKey> = former
-                    .filter(|(key, known)| extent.holds(key, &known.attributes, is_below))
-                    .map(|(key, _)| key.clone())
+                    .filter(|(key, entry)| extent.holds(key, &|| scope.members.attributes(entry), is_below))
+                    .map(|(key, _)| key)
                     .collect();
-                let unseen = refused.keys().filter(|key| extent.holds(key, &nothing, is_below));
+                let unseen = refused.keys().filter(|key| extent.holds(key, &Map::new, is_below));
                 is_within.extend(unseen.cloned());
-                scope.members.retain(|key, _| !is_within.contains(key) || refused.contains_key(key));
+                scope.members.retain(|key| !is_within.contains(key) || refused.contains_key(key));
                 is_within.extend(members.keys().cloned());
                 scope.members.extend(members);
                 parts.add(self.writer, extent.clone(), refused.keys().cloned().collect());
@@ -215,10 +223,7 @@ impl Inventory {
                 }
             }
             Answered::Part(Incomplete { mut members, refused, problem }) => {
-                members.retain(|key, found| {
-                    let is_known = refused.contains_key(key) && scope.members.contains_key(key);
-                    !is_known && extent.holds(key, &found.attributes, is_below)
-                });
+                members.retain(|key, found| is_brought(&scope, &refused, key, found));
                 parts.add(self.writer, Extent::Objects(members.keys().cloned().collect()), BTreeSet::new());
                 scope.members.extend(members);
                 scope.doubt(problem, now);
@@ -246,9 +251,9 @@ impl Inventory {
     pub(crate) fn withdraw_but(&mut self, key: &ScopeKey, refused: &BTreeMap<ObjectKey, Str>, now: &Str) {
         let Some((key, former)) = self.scopes.get_key_value(key) else { return };
         let (key, mut scope) = (Arc::clone(key), Scope::clone(former));
-        scope.members.retain(|object, _| refused.contains_key(object));
-        let stays = scope.members.keys().filter_map(|object| Some((object, refused.get(object)?)));
-        let stays: Refused = stays.map(|(object, why)| (object.clone(), why.to_string())).collect();
+        scope.members.retain(|object| refused.contains_key(object));
+        let stays = scope.members.keys().filter_map(|object| Some((refused.get(&object)?.to_string(), object)));
+        let stays: Refused = stays.map(|(why, object)| (object, why)).collect();
         scope.complete = true;
         let parts = self.parts.entry(Arc::clone(&key)).or_default();
         parts.add(self.writer, Extent::All, stays.keys().cloned().collect());
@@ -312,7 +317,12 @@ impl Inventory {
                 theirs.map(|scope| Scope::clone(scope))
             } else {
                 let (ours, asked) = (self.parts.get(key).unwrap_or(&nothing), other.writer);
-                Scope::later((mine.map(|scope| &**scope), ours), (theirs.map(|scope| &**scope), noted, asked), is_below)
+                Scope::later(
+                    &self.tables,
+                    (mine.map(|scope| &**scope), ours),
+                    (theirs.map(|scope| &**scope), noted, asked),
+                    is_below,
+                )
             };
             self.parts.entry(Arc::clone(key)).or_default().take_over(noted, other.writer);
             if scope.is_some() || self.scopes.contains_key(key) {
@@ -331,31 +341,32 @@ impl Inventory {
     fn replace(&mut self, key: Arc<ScopeKey>, scope: Option<Scope>) {
         let former = self.scopes.remove(&key);
         self.unsaved.entry(Arc::clone(&key)).or_insert_with(|| former.clone());
-        let nothing = Members::new();
         let mut scope = scope;
         let former_order = former.as_ref().map_or(0, |former| former.order);
         let order = scope.as_ref().map_or(0, |scope| scope.order);
-        let mut before = former.as_ref().map_or(&nothing, |former| &former.members).iter().peekable();
-        let mut gone: Vec<ObjectKey> = Vec::new();
-        let mut held: Vec<(ObjectKey, bool)> = Vec::new();
-        for (object, new) in scope.iter_mut().flat_map(|scope| scope.members.iter_mut()) {
-            while let Some((other, _)) = before.next_if(|(other, _)| *other < object) {
-                gone.push(other.clone());
+        let before = former.as_ref().map(|former| former.members.entries()).unwrap_or_default();
+        let mut before = before.iter().peekable();
+        let mut gone: Vec<u32> = Vec::new();
+        let mut held: Vec<(u32, bool)> = Vec::new();
+        for new in scope.iter_mut().flat_map(|scope| scope.members.entries_mut()) {
+            while let Some(other) = before.next_if(|other| other.object < new.object) {
+                gone.push(other.object);
             }
-            match before.next_if(|(other, _)| *other == object) {
-                Some((_, old)) if order == former_order && old.says_the_same(new) => {
+            match before.next_if(|other| other.object == new.object) {
+                Some(old) if order == former_order && old.says_the_same(new) => {
                     new.attributes = old.attributes.clone();
                 }
-                Some(_) | None => held.push((object.clone(), new.asserts)),
+                Some(_) | None => held.push((new.object, new.asserts())),
             }
         }
-        gone.extend(before.map(|(object, _)| object.clone()));
+        gone.extend(before.map(|other| other.object));
+        let number = self.holders.number(&key);
         for object in gone {
-            self.hold(&object, &key, None);
+            self.holders.hold(object, number, None);
             self.touched.insert(object);
         }
         for (object, asserts) in held {
-            self.hold(&object, &key, Some((order, asserts)));
+            self.holders.hold(object, number, Some((order, asserts)));
             self.touched.insert(object);
         }
         if let Some(scope) = scope {
@@ -363,37 +374,15 @@ impl Inventory {
         }
     }
 
-    /// Notes that a scope knows an object, or does not know it any more.
-    fn hold(&mut self, object: &ObjectKey, key: &Arc<ScopeKey>, as_what: Option<(u32, bool)>) {
-        let table = self.holders.entry(object.object_type.clone()).or_default();
-        let table = Arc::make_mut(table);
-        let holders = match as_what {
-            Some(_) => table.entry(object.id.clone()).or_default(),
-            None => match table.get_mut(&object.id) {
-                Some(holders) => holders,
-                None => return,
-            },
-        };
-        holders.retain(|(_, known, _)| known != key);
-        if let Some((order, asserts)) = as_what {
-            let at = holders.partition_point(|(other, known, _)| (*other, known) < (order, key));
-            holders.insert(at, (order, Arc::clone(key), asserts));
-        } else if holders.is_empty() {
-            table.remove(&object.id);
-        }
-    }
-
-    fn holders(&self, object: &ObjectKey) -> &[(u32, Arc<ScopeKey>, bool)] {
-        self.holders
-            .get(&object.object_type)
-            .and_then(|table| table.get(&object.id))
-            .map(Vec::as_slice)
-            .unwrap_or_default()
+    /// The scopes that know an object, in the order in which they contribute.
+    fn holders(&self, object: &ObjectKey) -> impl Iterator<Item = Arc<ScopeKey>> {
+        self.tables.keys.number(object).into_iter().flat_map(move |number| self.holders.of(number))
     }
 
     /// The objects of which something may have changed since the last call.
     pub(crate) fn take_touched(&mut self) -> BTreeSet<ObjectKey> {
-        std::mem::take(&mut self.touched)
+        let keys = self.tables.keys.read();
+        std::mem::take(&mut self.touched).into_iter().map(|number| keys.key(number)).collect()
     }
 
     /// The store has everything as it is here.
@@ -408,30 +397,39 @@ impl Inventory {
 
     /// Whether a scope says that the object exists.
     pub(crate) fn exists(&self, key: &ObjectKey) -> bool {
-        says_exists(self.holders(key))
+        self.tables.keys.number(key).is_some_and(|number| self.holders.exists(number))
     }
 
     /// Keys of the objects of a type that exist, by id.
     pub(crate) fn of_type(&self, object_type: &Str) -> Vec<ObjectKey> {
-        let Some((name, table)) = self.holders.get_key_value(object_type) else { return Vec::new() };
-        keys_of(name, table).collect()
+        self.holders.of_type(object_type)
     }
 
     /// What one scope says of an object.
-    pub(crate) fn contribution(&self, scope: &ScopeKey, object: &ObjectKey) -> Option<&Contribution> {
+    pub(crate) fn contribution(&self, scope: &ScopeKey, object: &ObjectKey) -> Option<Contribution> {
         self.scopes.get(scope)?.members.get(object)
     }
 
     /// Keys of the scopes that know an object.
-    pub(crate) fn scopes_of(&self, object: &ObjectKey) -> impl Iterator<Item = &ScopeKey> {
-        self.holders(object).iter().map(|(_, scope, _)| &**scope)
+    pub(crate) fn scopes_of(&self, object: &ObjectKey) -> impl Iterator<Item = Arc<ScopeKey>> {
+        self.holders(object)
+    }
+
+    /// The attributes of an object, as [`Inventory::merged`] says, packed; what one scope alone says is shared with it.
+    pub(crate) fn packed(&self, key: &ObjectKey, object_type: Option<&ObjectType>) -> Packed {
+        let one = self.tables.keys.number(key).and_then(|number| {
+            let mut holders = self.holders.of(number);
+            let scope = holders.next().filter(|_| holders.next().is_none())?;
+            Some(self.scopes.get(&scope)?.members.entry(number)?.attributes.clone())
+        });
+        one.unwrap_or_else(|| self.tables.words.pack(&self.merged(key, object_type)))
     }
 
     /// The attributes of an object: all contributions, later ones over earlier ones.
     pub(crate) fn merged(&self, key: &ObjectKey, object_type: Option<&ObjectType>) -> Map {
-        let holders = self.holders(key).iter();
-        let contributions: Vec<&Contribution> =
-            holders.filter_map(|(_, scope, _)| self.scopes.get(scope)?.members.get(key)).collect();
+        let holders = self.holders(key);
+        let contributions: Vec<Contribution> =
+            holders.filter_map(|scope| self.scopes.get(&scope)?.members.get(key)).collect();
         if let [one] = contributions.as_slice() {
             return one.attributes.clone();
         }
@@ -453,13 +451,15 @@ impl Inventory {
     /// Where two runs of one fetcher say different things of one attribute; the later one of each counts.
     pub(crate) fn disputes(&self, types: &BTreeMap<Str, Arc<ObjectType>>) -> Vec<Dispute> {
         let mut disputes = Vec::new();
-        let all =
-            self.holders.iter().flat_map(|(name, table)| table.iter().map(move |(id, holders)| (name, id, holders)));
-        for (name, id, holders) in all.filter(|(_, _, holders)| holders.len() > 1) {
-            let object = ObjectKey { object_type: name.clone(), id: id.clone() };
-            let found: Vec<(&ScopeKey, &Contribution)> = holders
-                .iter()
-                .filter_map(|(_, key, _)| Some((&**key, self.scopes.get(key)?.members.get(&object)?)))
+        for number in self.holders.shared() {
+            let object = self.tables.keys.key(number);
+            let found: Vec<(Arc<ScopeKey>, Contribution)> = self
+                .holders
+                .of(number)
+                .filter_map(|key| {
+                    let contribution = self.scopes.get(&key)?.members.get(&object)?;
+                    Some((key, contribution))
+                })
                 .collect();
             let declared = types.get(&object.object_type);
             let unites = |name: &str| {
@@ -536,19 +536,6 @@ impl Inventory {
         }
         changes
     }
-}
-
-fn says_exists(holders: &[(u32, Arc<ScopeKey>, bool)]) -> bool {
-    holders.iter().any(|(_, _, asserts)| *asserts)
-}
-
-fn keys_of(name: &Str, table: &BTreeMap<Str, Holders>) -> impl Iterator<Item = ObjectKey> {
-    let there = table.iter().filter(|(_, holders)| says_exists(holders));
-    there.map(|(id, _)| ObjectKey { object_type: name.clone(), id: id.clone() })
-}
-
-fn owned((key, contribution): (&ObjectKey, &Contribution)) -> (ObjectKey, Contribution) {
-    (key.clone(), contribution.clone())
 }
 
 /// The elements of both lists, each once, in the order in which they are met.

@@ -187,7 +187,7 @@ async fn contribute(
     let environment = &plan.environment.name;
     let now: Str = request.now.to_string().into();
     let mut report = ScanReport::new(plan, &request.mode, now.clone());
-    let mut view = contributor.take_view();
+    let mut view = contributor.take_view()?;
     if request.mode.fetches() {
         observer.phase(Phase::Fetch);
         fetch_all(request, observer, contributor.ids(), &mut view, &mut report, &now).await?;

@@ -12,7 +12,7 @@ use crate::{
     environment::View,
     fetch::{Asking, fetch},
     identity::{Identities, place},
-    known::{Known, Table},
+    known::Known,
     plan::{Plan, PlannedFetcher, is_root},
     trace::{Trace, Traced},
 };
@@ -171,9 +171,7 @@ fn parent(
     if is_root(under) {
         return Ok((ids.root(), Value::Map(ids.root_document())));
     }
-    let rows = known.table(under).into_iter().flat_map(Table::rows);
-    let key = |id: &Str| ObjectKey { object_type: under.clone(), id: id.clone() };
-    let all: Vec<(ObjectKey, Value)> = rows.map(|(id, row)| (key(id), Value::Map(row.document.clone()))).collect();
+    let all: Vec<(ObjectKey, Value)> = known.table(under).map(|table| table.rows()).unwrap_or_default();
     let wanted = request.under.map(|text| text.strip_prefix(&format!("{under}/")).unwrap_or(text));
     let has = |document: &Value, field: &str, text: &str| {
         document.as_map().and_then(|map| map.get(field)).and_then(Value::as_str) == Some(text)
@@ -224,8 +222,9 @@ fn placed(
         }
         found.insert(key, attributes);
     }
-    let others = view.known.rows().filter(|(key, _)| !found.contains_key(key));
-    let given: BTreeMap<ObjectKey, Map> = others.map(|(key, row)| (key, row.document.clone())).collect();
+    let others = view.known.keys().filter(|key| !found.contains_key(key));
+    let given: BTreeMap<ObjectKey, Map> =
+        others.filter_map(|key| view.known.document(&key).map(|document| (key, document))).collect();
     let keys: std::collections::BTreeSet<ObjectKey> = found.keys().cloned().collect();
     let placement = place(ids, found, &emitted, &given);
     let sentences =

@@ -88,9 +88,12 @@ impl Contributor {
         &self.ids
     }
 
-    /// What was known when this began. It can be taken once.
-    pub(crate) fn take_view(&mut self) -> View {
-        self.view.take().unwrap_or_default()
+    /// What was known when this began.
+    ///
+    /// # Errors
+    /// It was taken before.
+    pub(crate) fn take_view(&mut self) -> Result<View, ScanError> {
+        self.view.take().ok_or(ScanError::Forgotten)
     }
 
     /// Waits until nobody else hands over, and begins to do so.

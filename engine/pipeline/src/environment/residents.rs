@@ -101,7 +101,7 @@ impl Residents {
 
     /// Keeps an environment until it is asked for again, if there is room.
     fn keep(&self, resident: Resident) {
-        if self.max_objects == 0 {
+        if self.max_objects == 0 || resident.view.known.is_worn() {
             return;
         }
         let mut idle = lock(&self.idle);

@@ -1,6 +1,6 @@
 //! What one contributor sees of an environment: what was known when it began, and what it brought since.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use calipso_model::ObjectKey;
 use calipso_store::ScopeRecord;
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Scopes, and the objects that follow from them as fetchers see them. Cloning is cheap, and a clone goes its own way.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct View {
     pub(crate) inventory: Inventory,
     pub(crate) known: Known,
@@ -23,9 +23,16 @@ pub(crate) struct View {
 impl View {
     /// What the store kept. Every object counts as changed.
     pub(crate) fn from_records(ids: &Identities, records: Vec<ScopeRecord>) -> Self {
-        let mut view = Self { inventory: Inventory::from_records(records), ..Self::default() };
+        let mut view = Self::unread(ids, records);
         view.refresh(ids);
         view
+    }
+
+    /// What the store kept, before anybody looked at the objects.
+    pub(super) fn unread(ids: &Identities, records: Vec<ScopeRecord>) -> Self {
+        let tables = Arc::default();
+        let inventory = Inventory::from_records(records, &tables);
+        Self { inventory, known: Known::new(Arc::new(ids.clone()), tables), changed: BTreeSet::new() }
     }
 
     /// Brings the objects up to date with the scopes.
@@ -33,8 +40,7 @@ impl View {
         for key in self.inventory.take_touched() {
             let is_other = if self.inventory.exists(&key) {
                 let object_type = ids.types.get(&key.object_type).map(|known| &**known);
-                let attributes = self.inventory.merged(&key, object_type);
-                self.known.put(&key, ids.row(&key, attributes))
+                self.known.put_packed(&key, self.inventory.packed(&key, object_type))
             } else {
                 self.known.remove(&key)
             };
@@ -54,8 +60,8 @@ impl View {
         other.refresh(ids);
         let is_below = |key: &ObjectKey, object: &ObjectKey| {
             key == object
-                || other.known.ancestors(key).any(|up| up == object)
-                || self.known.ancestors(key).any(|up| up == object)
+                || other.known.ancestors(key).any(|up| up == *object)
+                || self.known.ancestors(key).any(|up| up == *object)
         };
         self.inventory.take_over(&other.inventory, &is_below);
         self.inventory.withdraw_orphans(&ids.root());

@@ -1,6 +1,9 @@
 //! Places everything that is known at once: for trials and spec tests, which keep nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use calipso_model::{Map, Object, ObjectKey, Str};
 
@@ -34,16 +37,15 @@ pub(crate) fn place(
     emitted: &BTreeSet<Str>,
     given: &BTreeMap<ObjectKey, Map>,
 ) -> Placement {
-    let mut known = Known::default();
+    let mut known = Known::new(Arc::new(ids.clone()), Arc::default());
     for (key, document) in given {
-        known.give(key, document.clone());
+        known.give(key, document);
     }
-    for (key, attributes) in merged {
-        let row = ids.row(&key, attributes);
-        known.put(&key, row);
+    for (key, attributes) in &merged {
+        known.put(key, attributes);
     }
-    let changed = known.rows().map(|(key, _)| key).collect();
-    let mut places = Places::new(emitted.clone());
+    let changed = known.keys().collect();
+    let mut places = Places::new(emitted.clone(), known.tables());
     let changes = places.apply(ids, &known, &changed);
     let objects = changes.upsert.into_iter().map(|object| (object.key.clone(), object)).collect();
     Placement { objects, misplaced: places.misplaced() }

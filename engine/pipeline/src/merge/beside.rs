@@ -109,7 +109,7 @@ fn said(inventory: &Inventory) -> BTreeMap<String, String> {
         if !scope.members.is_empty() {
             said.insert(key.fetcher.to_string(), format!("complete: {}", scope.complete));
         }
-        for (object, contribution) in &scope.members {
+        for (object, contribution) in scope.members.iter() {
             said.insert(format!("{} {object}", key.fetcher), Value::Map(contribution.attributes.clone()).to_json());
         }
     }
@@ -119,9 +119,9 @@ fn said(inventory: &Inventory) -> BTreeMap<String, String> {
 /// The existing objects, as the scopes' own bookkeeping and as their members tell.
 fn assert_kept_up(inventory: &Inventory) {
     let members = inventory.scopes.values().flat_map(|scope| scope.members.keys());
-    let there: std::collections::BTreeSet<&ObjectKey> = members.collect();
+    let there: std::collections::BTreeSet<ObjectKey> = members.collect();
     let held = inventory.of_type(&"card".into());
-    assert_eq!(held.iter().collect::<std::collections::BTreeSet<_>>(), there);
+    assert_eq!(held.into_iter().collect::<std::collections::BTreeSet<_>>(), there);
 }
 
 proptest! {

@@ -31,14 +31,20 @@ pub(crate) enum Extent {
 /// Tells whether the first object is the second one or lies below it.
 pub(crate) type IsBelow<'a> = &'a dyn Fn(&ObjectKey, &ObjectKey) -> bool;
 
+/// Makes the attributes of an object, which few ask for.
+pub(crate) type Attributes<'a> = &'a dyn Fn() -> Map;
+
 impl Extent {
     /// Whether an object with these attributes is among them.
-    pub(crate) fn holds(&self, key: &ObjectKey, attributes: &Map, is_below: IsBelow<'_>) -> bool {
+    pub(crate) fn holds(&self, key: &ObjectKey, attributes: Attributes<'_>, is_below: IsBelow<'_>) -> bool {
         match self {
             Self::All => true,
             Self::Objects(keys) => keys.contains(key),
             Self::Below(object) => is_below(key, object),
-            Self::Where(wanted) => wanted.iter().all(|(name, value)| attributes.get(name) == Some(value)),
+            Self::Where(wanted) => {
+                let attributes = attributes();
+                wanted.iter().all(|(name, value)| attributes.get(name) == Some(value))
+            }
         }
     }
 }
@@ -80,7 +86,7 @@ impl Parts {
     }
 
     /// The number of the latest answer that speaks of an object; none where nobody does that is still noted.
-    pub(super) fn latest(&self, key: &ObjectKey, attributes: &Map, is_below: IsBelow<'_>) -> Option<Ticket> {
+    pub(super) fn latest(&self, key: &ObjectKey, attributes: Attributes<'_>, is_below: IsBelow<'_>) -> Option<Ticket> {
         let speaks = |part: &&Part| part.extent.holds(key, attributes, is_below) && !part.but.contains(key);
         self.parts.iter().filter(speaks).map(|part| part.asked).max()
     }
@@ -91,7 +97,13 @@ impl Parts {
     }
 
     /// Whether one contributor speaks of an object.
-    pub(super) fn speaks(&self, asked: Ticket, key: &ObjectKey, attributes: &Map, is_below: IsBelow<'_>) -> bool {
+    pub(super) fn speaks(
+        &self,
+        asked: Ticket,
+        key: &ObjectKey,
+        attributes: Attributes<'_>,
+        is_below: IsBelow<'_>,
+    ) -> bool {
         let of_it = self.parts.iter().filter(|part| part.asked == asked);
         of_it.into_iter().any(|part| part.extent.holds(key, attributes, is_below) && !part.but.contains(key))
     }

@@ -1,13 +1,17 @@
 //! One scope in memory: what is in it, and how much of that is up to date.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use calipso_model::{ObjectKey, Str};
 use calipso_store::{Member, ScopeKey, ScopeRecord, ScopeUpdate};
 
-use crate::merge::{
-    Contribution, Members, Refused,
-    extent::{IsBelow, Parts, Ticket},
+use crate::{
+    compact::Tables,
+    merge::{
+        Contribution, Members, Refused,
+        extent::{IsBelow, Parts, Ticket},
+        kept::{Entry, Kept},
+    },
 };
 
 /// A scope as it is kept in memory.
@@ -19,27 +23,27 @@ pub(super) struct Scope {
     pub(super) stale_since: Option<Str>,
     pub(super) problem: Option<Str>,
     pub(super) order: u32,
-    pub(super) members: Members,
+    pub(super) members: Kept,
     /// Objects that were refused when the rest of it was read; those that are members may be out of date.
     pub(super) refused: BTreeSet<ObjectKey>,
 }
 
 impl Scope {
     /// From what the store kept.
-    pub(super) fn from_record(record: ScopeRecord) -> (ScopeKey, Self) {
+    pub(super) fn from_record(record: ScopeRecord, tables: &Arc<Tables>) -> (ScopeKey, Self) {
         let order = record.members.first().map_or(0, |member| member.order);
         let mut members = Members::new();
         for Member { key, contribution, asserts, at, .. } in record.members {
             members.insert(key, Contribution { attributes: contribution, asserts, at });
         }
+        let members = Kept::new(tables, members);
         // Which they were is told by the problem, which begins with their keys.
-        let is_refused = |object: &&ObjectKey| {
+        let is_refused = |object: &ObjectKey| {
             let name = format!("{object}");
             record.problem.as_ref().is_some_and(|problem| problem.contains(&name))
         };
         let may_be_refused = record.complete && record.problem.is_some();
-        let refused =
-            if may_be_refused { members.keys().filter(is_refused).cloned().collect() } else { BTreeSet::new() };
+        let refused = if may_be_refused { members.keys().filter(is_refused).collect() } else { BTreeSet::new() };
         let scope = Self {
             complete: record.complete,
             scanned_at: record.scanned_at,
@@ -55,45 +59,48 @@ impl Scope {
 
     /// As the store keeps it.
     pub(super) fn to_record(&self, key: &ScopeKey) -> ScopeRecord {
-        let members = self.members.iter().map(|(object, contribution)| self.member(object, contribution));
+        let members = self.members.iter().map(|member| self.member(member));
         ScopeRecord { members: members.collect(), ..self.head(key) }
     }
 
     /// What is known of a scope when a contributor hands it over who began when it was otherwise: of every object what was asked
     /// for later, `ours` or `theirs`.
     pub(super) fn later(
+        tables: &Arc<Tables>,
         (ours, our_parts): (Option<&Self>, &Parts),
         (theirs, their_parts, asked): (Option<&Self>, &Parts, Ticket),
         is_below: IsBelow<'_>,
     ) -> Option<Self> {
-        let is_ours_later = |key: &ObjectKey, known: &Contribution| {
-            our_parts.latest(key, &known.attributes, is_below).is_some_and(|ours| ours > asked)
+        let nothing = Kept::new(tables, Members::new());
+        let our_members = ours.map_or(&nothing, |scope| &scope.members);
+        let their_members = theirs.map_or(&nothing, |scope| &scope.members);
+        let is_ours_later = |entry: &Entry| {
+            let (key, attributes) = (tables.keys.key(entry.object), || our_members.attributes(entry));
+            our_parts.latest(&key, &attributes, is_below).is_some_and(|ours| ours > asked)
         };
-        let they_speak =
-            |key: &ObjectKey, known: &Contribution| their_parts.speaks(asked, key, &known.attributes, is_below);
-        let brought =
-            |key: &ObjectKey| theirs.and_then(|scope| scope.members.get(key)).filter(|found| they_speak(key, found));
-        let mut members = Members::new();
-        for (key, known) in ours.into_iter().flat_map(|scope| &scope.members) {
-            if is_ours_later(key, known) || !they_speak(key, known) && brought(key).is_none() {
-                members.insert(key.clone(), known.clone());
-            }
-        }
-        for key in theirs.into_iter().flat_map(|scope| scope.members.keys()) {
-            if let Some(found) = brought(key).filter(|found| !is_ours_later(key, found)) {
-                members.entry(key.clone()).or_insert_with(|| found.clone());
-            }
-        }
+        let they_speak = |entry: &Entry| {
+            let (key, attributes) = (tables.keys.key(entry.object), || their_members.attributes(entry));
+            their_parts.speaks(asked, &key, &attributes, is_below)
+        };
+        let brought = |object: u32| their_members.entry(object).filter(|found| they_speak(found));
+        let mut members = our_members.clone();
+        members.retain_entries(|known| is_ours_later(known) || !they_speak(known) && brought(known.object).is_none());
+        let more = their_members
+            .entries()
+            .iter()
+            .filter(|found| members.entry(found.object).is_none() && they_speak(found) && !is_ours_later(found));
+        let more = more.cloned().collect();
+        members.put(more);
         let is_their_head = their_parts.head == asked && our_parts.head <= asked;
         let head = match (ours, theirs) {
             (Some(_), Some(theirs)) if is_their_head => theirs,
             (Some(_), None) if is_their_head && members.is_empty() => return None,
             (None, Some(_)) if !is_their_head && our_parts.head > asked && members.is_empty() => return None,
-            (Some(ours), None) if is_their_head => &Self::asked_in_part(&ours.tried_at),
+            (Some(ours), None) if is_their_head => &Self::asked_in_part(tables, &ours.tried_at),
             (Some(ours), _) => ours,
             (None, Some(theirs)) if is_their_head => theirs,
             // It was taken back since, so of the scope as a whole nothing is known.
-            (None, Some(theirs)) => &Self::asked_in_part(&theirs.tried_at),
+            (None, Some(theirs)) => &Self::asked_in_part(tables, &theirs.tried_at),
             (None, None) => return None,
         };
         let (scanned_at, tried_at) = (head.scanned_at.clone(), head.tried_at.clone());
@@ -110,12 +117,10 @@ impl Scope {
 
     /// How it differs from what is saved of it. What a run brought again as it was is shared, and told apart at once.
     pub(super) fn since(&self, saved: &Self, key: &ScopeKey) -> ScopeUpdate {
-        let is_other = |(object, new): &(&ObjectKey, &Contribution)| {
-            let is_same = |old: &Contribution| old.says_the_same(new) && old.at == new.at;
-            !saved.members.get(*object).is_some_and(is_same)
-        };
-        let members = self.members.iter().filter(is_other).map(|(object, new)| self.member(object, new)).collect();
-        let remove = saved.members.keys().filter(|object| !self.members.contains_key(*object)).cloned().collect();
+        let entries = self.members.entries().iter();
+        let other = entries.filter(|new| saved.members.entry(new.object) != Some(*new));
+        let members = other.map(|new| self.member(self.members.named(new))).collect();
+        let remove = saved.members.keys().filter(|object| !self.members.contains_key(object)).collect();
         ScopeUpdate { record: ScopeRecord { members, ..self.head(key) }, remove }
     }
 
@@ -132,18 +137,13 @@ impl Scope {
         }
     }
 
-    fn member(&self, object: &ObjectKey, contribution: &Contribution) -> Member {
-        Member {
-            key: object.clone(),
-            contribution: contribution.attributes.clone(),
-            asserts: contribution.asserts,
-            order: self.order,
-            at: contribution.at.clone(),
-        }
+    fn member(&self, (key, contribution): (ObjectKey, Contribution)) -> Member {
+        let Contribution { attributes, asserts, at } = contribution;
+        Member { key, contribution: attributes, asserts, order: self.order, at }
     }
 
     /// One of which nothing is known.
-    pub(super) fn never_read() -> Self {
+    pub(super) fn never_read(tables: &Arc<Tables>) -> Self {
         Self {
             complete: false,
             scanned_at: "".into(),
@@ -151,14 +151,14 @@ impl Scope {
             stale_since: None,
             problem: None,
             order: 0,
-            members: Members::new(),
+            members: Kept::new(tables, Members::new()),
             refused: BTreeSet::new(),
         }
     }
 
     /// One of which only a part was asked for.
-    pub(super) fn asked_in_part(now: &Str) -> Self {
-        let mut scope = Self::never_read();
+    pub(super) fn asked_in_part(tables: &Arc<Tables>, now: &Str) -> Self {
+        let mut scope = Self::never_read(tables);
         scope.doubt("only a part of it was asked for".to_owned(), now);
         scope
     }
@@ -171,7 +171,7 @@ impl Scope {
     /// How many objects of it may be out of date.
     pub(super) fn n_stale(&self) -> usize {
         if self.complete {
-            self.refused.iter().filter(|key| self.members.contains_key(*key)).count()
+            self.refused.iter().filter(|key| self.members.contains_key(key)).count()
         } else {
             self.members.len()
         }

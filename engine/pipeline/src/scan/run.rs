@@ -165,7 +165,7 @@ async fn run_jobs(
     let mut tasks = JoinSet::new();
     for job in jobs {
         let (shared, permits, known) = (Arc::clone(shared), Arc::clone(permits), Arc::clone(&known));
-        let document = known.row(&job.parent).map(|row| row.document.clone());
+        let document = known.document(&job.parent);
         let document = Value::Map(document.unwrap_or_else(|| shared.ids.root_document()));
         let narrow = subtree.map(|subtree| subtree.narrowing(&shared.plan, &job)).unwrap_or_default();
         tasks.spawn(async move {
@@ -270,7 +270,7 @@ fn keep_newest(
             if wins {
                 report.add_reversal(fetcher, key, &old, &new);
             } else {
-                *contribution = former.clone();
+                *contribution = former;
             }
         }
     }

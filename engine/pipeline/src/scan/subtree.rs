@@ -49,7 +49,7 @@ impl Subtree {
         for up in view.known.ancestors(&object) {
             above.entry(up.object_type.clone()).or_insert_with(|| up.clone());
         }
-        let leads_here = |key: &ObjectKey| view.known.ancestors(key).any(|up| *up == object);
+        let leads_here = |key: &ObjectKey| view.known.ancestors(key).any(|up| up == object);
         let of_types = types.iter().flat_map(|name| view.inventory.of_type(name));
         let mut below: BTreeSet<ObjectKey> = of_types.filter(|key| leads_here(key)).collect();
         below.insert(object.clone());
@@ -58,7 +58,7 @@ impl Subtree {
             .flat_map(|key| view.inventory.scopes_of(key))
             .map(|scope| (scope.fetcher.clone(), scope.parent.clone()))
             .collect();
-        let attributes = view.known.row(&object).map(|row| row.document.clone()).unwrap_or_default();
+        let attributes = view.known.document(&object).unwrap_or_default();
         Self { object, attributes, types, above, below, askers }
     }
 
@@ -90,7 +90,7 @@ impl Subtree {
                     self.below.insert((*key).clone());
                     break;
                 }
-                match found.get(&at).or_else(|| known.parent(&at)).cloned() {
+                match found.get(&at).cloned().or_else(|| known.parent(&at)) {
                     Some(up) => at = up,
                     None => break,
                 }
@@ -149,6 +149,6 @@ impl Subtree {
     }
 
     fn is_below(&self, known: &Known, key: &ObjectKey) -> bool {
-        self.below.contains(key) || known.ancestors(key).any(|up| self.below.contains(up))
+        self.below.contains(key) || known.ancestors(key).any(|up| self.below.contains(&up))
     }
 }

@@ -424,7 +424,7 @@ fn given(ids: &Identities, case: &TestCase) -> Result<BTreeMap<ObjectKey, Map>, 
 fn known(given: &BTreeMap<ObjectKey, Map>) -> Known {
     let mut known = Known::default();
     for (key, document) in given {
-        known.give(key, document.clone());
+        known.give(key, document);
     }
     known
 }

@@ -1,5 +1,7 @@
 //! `lookup`: known objects by the values of their attributes.
 
+use std::sync::Arc;
+
 use calipso_expr::{EvalError, Frame, Fuel, Tree, failed::holds_marker};
 use calipso_model::{Str, Value};
 use calipso_spec::checked::{Condition, LookupStep};
@@ -17,19 +19,18 @@ pub(crate) fn lookup(step: &LookupStep, known: &Known, frame: &Frame) -> Result<
         tests.push((attribute, Test::new(condition, frame)?));
     }
     let Some(table) = known.table(&step.object_type) else { return Ok(Vec::new()) };
+    if tests.is_empty() {
+        return Ok(table.documents().to_vec());
+    }
     let by_index = tests.iter().find_map(|(attribute, test)| match test {
-        Test::Is(value) => Some((*attribute, value)),
-        _ => None,
+        Test::Is(value) => Some(table.with(attribute, value)),
+        Test::Has(_) | Test::AnyOf(_) => None,
     });
-    let found = match by_index {
-        Some((attribute, value)) => table.with(attribute, value),
-        None => table.documents().collect(),
-    };
-    let fits = |document: &Value| {
-        let Value::Map(map) = document else { return false };
-        tests.iter().all(|(attribute, test)| test.holds(map.get(attribute)))
-    };
-    Ok(found.into_iter().filter(fits).collect())
+    let found = by_index.map_or_else(|| table.numbers(), Arc::new);
+    // What is compared is read alone: most objects are not wanted.
+    let fits =
+        |number: &&u32| tests.iter().all(|(attribute, test)| test.holds(table.field(**number, attribute).as_ref()));
+    Ok(found.iter().filter(fits).filter_map(|number| table.document(*number)).collect())
 }
 
 enum Test {
