@@ -55,13 +55,13 @@ impl Vocabulary {
         let mut out = Vec::with_capacity(128);
         let is_known = {
             let words = self.0.read().unwrap_or_else(PoisonError::into_inner);
-            Writer::new(&*words, &mut out).map(document, WHOLE)
+            Writer::new(&words, &mut out).map(document, WHOLE)
         };
         if is_known.is_none() {
             out.clear();
             let mut words = self.0.write().unwrap_or_else(PoisonError::into_inner);
             words.learn(document, WHOLE);
-            Writer::new(&*words, &mut out).map(document, WHOLE).expect("what was learnt is known");
+            Writer::new(&words, &mut out).map(document, WHOLE).expect("what was learnt is known");
         }
         Packed(out.into())
     }
