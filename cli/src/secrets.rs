@@ -11,7 +11,8 @@ use calipso_vault::{Keys, VaultError, is_sealed};
 
 use crate::{
     failure::Failure,
-    session::{data_folder, make_folder},
+    folders::{data_folder, make_folder},
+    reference,
     settings::Settings,
 };
 
@@ -46,8 +47,8 @@ impl References {
             return Ok(Arc::clone(keys));
         }
         let keys = match &self.key {
-            Some(reference) => {
-                let text = referenced(reference)
+            Some(text) => {
+                let text = reference::resolve(text)
                     .map_err(|sentence| Failure::usage(format!("the setting `key`: {sentence}")))?;
                 Keys::from_text(&text).map_err(refused)?
             }
@@ -63,33 +64,13 @@ impl References {
     }
 }
 
-/// The secret that a reference leads to.
-///
-/// # Errors
-/// A sentence about what is missing, without any secret.
-pub fn referenced(reference: &str) -> Result<Secret, String> {
-    if let Some(name) = reference.strip_prefix("env:") {
-        return std::env::var(name)
-            .ok()
-            .filter(|text| !text.is_empty())
-            .map(Secret::new)
-            .ok_or_else(|| format!("the environment variable {name} is not set; set it and try again"));
-    }
-    if let Some(path) = reference.strip_prefix("file:") {
-        return std::fs::read_to_string(path)
-            .map(|text| Secret::new(text.trim_end_matches(['\n', '\r'])))
-            .map_err(|error| format!("cannot read the secret in {path}: {error}"));
-    }
-    Err("a secret is written as `env:NAME` or `file:PATH`".to_owned())
-}
-
 impl SecretSource for References {
     fn resolve(&self, reference: &str, place: &Place) -> Result<Secret, String> {
         if is_sealed(reference) {
             let keys = self.keys(false).map_err(|failure| failure.message)?;
             return keys.open(place, reference).map_err(|error| error.to_string());
         }
-        referenced(reference)
+        reference::resolve(reference)
     }
 
     fn known_hosts(&self) -> PathBuf {

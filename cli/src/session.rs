@@ -14,6 +14,7 @@ use crate::{
     args::{Common, When},
     embedded,
     failure::{Exit, Failure},
+    folders::{data_folder, make_folder, usual_config},
     settings::{SettingFlags, Settings},
 };
 
@@ -193,39 +194,6 @@ pub fn read_layer(dir: &Path) -> Result<Layer, Failure> {
         let failure = Failure::usage(format!("cannot read the specs in `{}`: {error}", dir.display()));
         if dir.is_file() { failure.help("name the folder around fetchers/, object_types/, …") } else { failure }
     })
-}
-
-/// Makes a folder that only its owner may look into, unless it is there.
-///
-/// # Errors
-/// It cannot be made.
-pub fn make_folder(folder: &Path) -> Result<(), Failure> {
-    let mut builder = std::fs::DirBuilder::new();
-    std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
-    builder
-        .create(folder)
-        .map_err(|error| Failure::new(Exit::Store, format!("cannot make the folder `{}`: {error}", folder.display())))
-}
-
-/// The user's folder for data.
-#[must_use]
-pub fn data_folder() -> PathBuf {
-    user_folder("XDG_DATA_HOME", ".local/share").join("calipso")
-}
-
-fn user_folder(variable: &str, below_home: &str) -> PathBuf {
-    std::env::var_os(variable)
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(below_home)))
-        .unwrap_or_default()
-}
-
-/// The configuration file that counts when none is named.
-fn usual_config() -> Option<PathBuf> {
-    [user_folder("XDG_CONFIG_HOME", ".config"), PathBuf::from("/etc")]
-        .map(|folder| folder.join("calipso/calipso.yaml"))
-        .into_iter()
-        .find(|file| file.is_file())
 }
 
 /// An address with its password and certificates put in, and the database that it names.

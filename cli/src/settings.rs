@@ -17,7 +17,7 @@ use calipso_model::{Secret, Value};
 use calipso_parse::{Parser, ParserSpec};
 
 pub use self::{flags::SettingFlags, table::SETTINGS};
-use crate::failure::Failure;
+use crate::{failure::Failure, reference};
 
 /// What a setting holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,8 +167,8 @@ impl Settings {
     /// # Errors
     /// The reference leads nowhere.
     pub fn secret(&self, key: &str) -> Result<Option<Secret>, Failure> {
-        let Some(reference) = self.text(key) else { return Ok(None) };
-        crate::secrets::referenced(reference)
+        let Some(text) = self.text(key) else { return Ok(None) };
+        reference::resolve(text)
             .map(Some)
             .map_err(|sentence| Failure::usage(format!("the setting `{key}`: {sentence}")))
     }

@@ -17,7 +17,7 @@ use crate::{
     command::serve::{account_settings, told},
     failure::Failure,
     output::{printable, table},
-    secrets::referenced,
+    reference,
     session::{Session, store_failure},
     show,
 };
@@ -61,7 +61,7 @@ pub async fn run(session: &Session, what: &User) -> Result<(), Failure> {
 /// The password that was given, or a random one; and whether it was made here.
 fn chosen(reference: Option<&str>) -> Result<(Secret, bool), Failure> {
     match reference {
-        Some(reference) => referenced(reference).map(|password| (password, false)).map_err(Failure::usage),
+        Some(text) => reference::resolve(text).map(|password| (password, false)).map_err(Failure::usage),
         None => random_password().map(|password| (password, true)).map_err(told),
     }
 }
