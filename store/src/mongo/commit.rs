@@ -31,8 +31,8 @@ use crate::{
     error::StoreError,
     form,
     mongo::{
-        Db,
         commit::{gate::Gates, scope::update, transaction::Finish},
+        db::Db,
         environment::{self, to_db},
         fault::Doing,
         index::{CLIQUES, ENVIRONMENTS, INVENTORY, LINKS, MEMBERS, SCOPES},

@@ -10,8 +10,9 @@ use crate::{
     error::StoreError,
     form,
     mongo::{
-        Db, codec,
+        codec,
         codec::Doc,
+        db::Db,
         fault::{Doing, is_duplicate},
         index::{ENVIRONMENTS, GATES, OWNED},
         number,

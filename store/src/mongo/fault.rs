@@ -6,7 +6,7 @@ use mongodb::error::{CommandError, Error, ErrorKind, WriteFailure};
 
 use crate::{
     error::{Cause, StoreError},
-    mongo::Db,
+    mongo::db::Db,
 };
 
 /// A sentence of ours, and below it what the driver said, without secrets.

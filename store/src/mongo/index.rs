@@ -12,7 +12,7 @@ use mongodb::{
 use crate::{
     error::StoreError,
     mongo::{
-        Db,
+        db::Db,
         fault::{Doing, Reason, code},
         number,
     },

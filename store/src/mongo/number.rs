@@ -11,7 +11,8 @@ use mongodb::{
 use crate::{
     error::StoreError,
     mongo::{
-        Db, codec,
+        codec,
+        db::Db,
         environment::to_db,
         fault::{Doing, is_duplicate},
         index::{COUNTERS, ENVIRONMENTS},

@@ -25,7 +25,8 @@ use crate::{
     error::StoreError,
     form::{cursor, open_cursor},
     mongo::{
-        Db, codec,
+        codec,
+        db::Db,
         environment::to_db,
         fault::{Doing, again},
         index::{INVENTORY, REVISIONS},

@@ -10,8 +10,8 @@ use mongodb::{
 use crate::{
     error::StoreError,
     mongo::{
-        Db,
         codec::{self, Doc},
+        db::Db,
         environment::{from_db, to_db},
         fault::{Doing, is_duplicate},
         index::record_field,

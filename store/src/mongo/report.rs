@@ -8,8 +8,8 @@ use mongodb::bson::doc;
 use crate::{
     error::StoreError,
     mongo::{
-        Db,
         codec::{self, Doc},
+        db::Db,
         environment::{self, to_db},
         fault::{Doing, is_duplicate},
         index::REPORTS,

@@ -16,7 +16,8 @@ use tokio::sync::oneshot;
 use crate::{
     error::StoreError,
     mongo::{
-        Db, codec,
+        codec,
+        db::Db,
         environment::{State, without_config},
         fault::{Doing, again},
         index::ENVIRONMENTS,

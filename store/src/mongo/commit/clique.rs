@@ -10,9 +10,9 @@ use crate::{
     error::StoreError,
     form::twice,
     mongo::{
-        Db,
         codec::{self, Doc},
         commit::{CLIQUE, Place, Writes, object::digest},
+        db::Db,
         fault::Doing,
         index::CLIQUES,
     },

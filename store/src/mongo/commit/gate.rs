@@ -14,11 +14,11 @@ use crate::{
     commit::Commit,
     error::StoreError,
     mongo::{
-        Db,
         commit::{
             Place, Writes, sweep,
             transaction::{Trouble, pause, settle, write},
         },
+        db::Db,
         environment::{self, MOST_LANES, State, gate, to_db, without_config},
         fault::{Doing, is_duplicate, is_passing},
         index::{ENVIRONMENTS, GATES},

@@ -10,9 +10,9 @@ use crate::{
     error::StoreError,
     form::{self, twice},
     mongo::{
-        Db,
         codec::{self, Doc},
         commit::{OBJECT, Place, Writes},
+        db::Db,
         environment::State,
         fault::Doing,
         index::INVENTORY,

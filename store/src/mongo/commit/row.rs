@@ -11,7 +11,7 @@ use crate::{
     commit::RowWrite,
     error::StoreError,
     form,
-    mongo::{Db, codec, commit::transaction::Trouble, environment::from_db, fault::fault, number, record},
+    mongo::{codec, commit::transaction::Trouble, db::Db, environment::from_db, fault::fault, number, record},
     records::Collection,
 };
 

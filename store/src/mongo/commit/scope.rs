@@ -11,9 +11,9 @@ use mongodb::bson::{Document, RawDocument, RawDocumentBuf, doc, oid::ObjectId};
 use crate::{
     error::StoreError,
     mongo::{
-        Db,
         codec::{self, Doc},
         commit::{MEMBER, Place, SCOPE, Writes, object::digest},
+        db::Db,
         fault::Doing,
         index::{MEMBERS, SCOPES},
     },

@@ -10,8 +10,9 @@ use crate::{
     commit::{Commit, CommitInfo},
     error::StoreError,
     mongo::{
-        Db, codec,
+        codec,
         commit::{VERSIONS, gate},
+        db::Db,
         environment::{self, State, to_db},
         fault::Doing,
         index::ENVIRONMENTS,

@@ -12,8 +12,8 @@ use crate::{
     commit::Commit,
     error::StoreError,
     mongo::{
-        Db,
         commit::{Place, Tally, VERSIONS, Writes, row},
+        db::Db,
         environment::{self, to_db},
         fault::{fault, is_duplicate, is_passing},
         index::{ENVIRONMENTS, REVISIONS},

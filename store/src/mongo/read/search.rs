@@ -14,7 +14,8 @@ use crate::{
     error::StoreError,
     form,
     mongo::{
-        Db, codec,
+        codec,
+        db::Db,
         fault::Doing,
         index::INVENTORY,
         read::{

@@ -13,11 +13,12 @@ use crate::{
     error::StoreError,
     form::not_stored,
     mongo::{
-        Db, codec,
+        codec,
         commit::{
             MEMBER, PIECE, Place, SCOPE, Writes,
             scope::{Before, differ, header, read_key, wanted},
         },
+        db::Db,
         fault::Doing,
         index::{MEMBERS, SCOPES},
     },
