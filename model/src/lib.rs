@@ -17,4 +17,4 @@ pub use environment::{ConnectionConfig, Environment};
 pub use link::{Link, LinkState};
 pub use object::{Object, ObjectKey};
 pub use secret::{Place, Secret};
-pub use value::{Map, Str, Value};
+pub use value::{DistinctKeys, Map, Str, Value};

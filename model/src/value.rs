@@ -1,12 +1,10 @@
 //! The one dynamic value of the system: what an answer holds, what an expression yields, what a document is made of.
 
+mod json;
+
 use std::{cmp::Ordering, fmt, sync::Arc};
 
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{MapAccess, SeqAccess, Visitor},
-    ser::{SerializeMap, SerializeSeq},
-};
+pub use json::DistinctKeys;
 
 /// Shared immutable text. Cloning is cheap.
 pub type Str = Arc<str>;
@@ -60,6 +58,18 @@ impl Map {
             });
         }
         Self(Arc::new(pairs))
+    }
+
+    /// Makes a map from pairs in any order.
+    ///
+    /// # Errors
+    /// A key that is there twice.
+    pub fn from_distinct(mut pairs: Vec<(Str, Value)>) -> Result<Self, Str> {
+        pairs.sort_by(|a, b| a.0.cmp(&b.0));
+        match pairs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            Some(pair) => Err(pair[0].0.clone()),
+            None => Ok(Self(Arc::new(pairs))),
+        }
     }
 
     /// The value of a key.
@@ -376,99 +386,6 @@ impl From<Vec<Value>> for Value {
 impl<T: Into<Value>> From<Option<T>> for Value {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Null, Into::into)
-    }
-}
-
-impl Serialize for Value {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Null => out.serialize_unit(),
-            Self::Bool(flag) => out.serialize_bool(*flag),
-            Self::Int(number) => out.serialize_i64(*number),
-            Self::Float(number) => out.serialize_f64(*number),
-            Self::Str(text) => out.serialize_str(text),
-            Self::List(items) => {
-                let mut list = out.serialize_seq(Some(items.len()))?;
-                for item in items.iter() {
-                    list.serialize_element(item)?;
-                }
-                list.end()
-            }
-            Self::Map(map) => map.serialize(out),
-        }
-    }
-}
-
-impl Serialize for Map {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let mut map = out.serialize_map(Some(self.len()))?;
-        for (key, value) in self {
-            map.serialize_entry(key.as_ref(), value)?;
-        }
-        map.end()
-    }
-}
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        struct AnyValue;
-        impl<'de> Visitor<'de> for AnyValue {
-            type Value = Value;
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("any JSON value")
-            }
-            fn visit_unit<E>(self) -> Result<Value, E> {
-                Ok(Value::Null)
-            }
-            fn visit_none<E>(self) -> Result<Value, E> {
-                Ok(Value::Null)
-            }
-            fn visit_some<D: Deserializer<'de>>(self, input: D) -> Result<Value, D::Error> {
-                input.deserialize_any(self)
-            }
-            fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
-                Ok(Value::Bool(flag))
-            }
-            fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-                Ok(Value::Int(number))
-            }
-            fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-                Ok(Value::from_u64(number))
-            }
-            fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-                Ok(Value::Float(number))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-                Ok(Value::text(text))
-            }
-            fn visit_string<E>(self, text: String) -> Result<Value, E> {
-                Ok(Value::Str(text.into()))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-                let mut list = Vec::with_capacity(items.size_hint().unwrap_or(0).min(1024));
-                while let Some(item) = items.next_element()? {
-                    list.push(item);
-                }
-                Ok(Value::list(list))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-                let mut pairs: Vec<(Str, Value)> = Vec::new();
-                while let Some((key, value)) = entries.next_entry::<String, Value>()? {
-                    pairs.push((key.into(), value));
-                }
-                Ok(Value::Map(Map::from_pairs(pairs)))
-            }
-        }
-        input.deserialize_any(AnyValue)
-    }
-}
-
-impl<'de> Deserialize<'de> for Map {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        match Value::deserialize(input)? {
-            Value::Map(map) => Ok(map),
-            other => Err(serde::de::Error::custom(format!("expected a map, found {}", other.kind()))),
-        }
     }
 }
 

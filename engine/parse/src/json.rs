@@ -1,11 +1,9 @@
 //! The parser `json`: strict JSON, tagged arrays, rows with columns.
 
-use std::{collections::BTreeMap, fmt};
-
-use calipso_model::{Map, Str, Value};
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use std::collections::BTreeMap;
 
 use crate::{JsonSpec, MustBe, ParseError, ParseSpecErrorKind, Shape, Tagged, pattern::Faults};
+use calipso_model::{DistinctKeys, Map, Str, Value};
 
 /// Compiled `json`.
 #[derive(Clone, Debug)]
@@ -40,7 +38,7 @@ impl Json {
         if text.trim().is_empty() {
             return Err(ParseError::whole("JSON", text));
         }
-        let Strict(mut value) = serde_json::from_str(text).map_err(|error| syntax(text, &error))?;
+        let DistinctKeys(mut value) = serde_json::from_str(text).map_err(|error| syntax(text, &error))?;
         if !self.tagged.is_empty() {
             value = self.untag(value, text)?;
         }
@@ -127,7 +125,7 @@ impl Json {
             };
             found.push((key, self.untag(value.clone(), text)?));
         }
-        distinct(found).map(Value::Map).map_err(|key| {
+        Map::from_distinct(found).map(Value::Map).map_err(|key| {
             ParseError::whole(format!("each key once behind the tag `{tag}`, `{key}` is repeated"), text)
         })
     }
@@ -147,7 +145,7 @@ impl Rows {
         let columns = list_at(value, path).ok_or_else(names)?;
         let columns: Vec<Str> =
             columns.iter().map(|name| name.as_str().map(Str::from)).collect::<Option<_>>().ok_or_else(names)?;
-        distinct(columns.iter().map(|name| (name.clone(), Value::Null)).collect()).map_err(|_| names())?;
+        Map::from_distinct(columns.iter().map(|name| (name.clone(), Value::Null)).collect()).map_err(|_| names())?;
         let row = |row: &Value| match row.as_list() {
             Some(cells) if cells.len() == columns.len() => {
                 Ok(Value::Map(columns.iter().cloned().zip(cells.iter().cloned()).collect()))
@@ -170,73 +168,10 @@ fn scalar_text(value: &Value) -> Option<Str> {
     }
 }
 
-/// A map of pairs with different keys, or a key that is there twice.
-pub(crate) fn distinct(mut pairs: Vec<(Str, Value)>) -> Result<Map, Str> {
-    pairs.sort_by(|a, b| a.0.cmp(&b.0));
-    for pair in pairs.windows(2) {
-        if let [(first, _), (second, _)] = pair
-            && first == second
-        {
-            return Err(first.clone());
-        }
-    }
-    Ok(Map::from_pairs(pairs))
-}
-
 /// The error of the JSON reader as ours.
 fn syntax(text: &str, error: &serde_json::Error) -> ParseError {
     let message = error.to_string();
     let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(what, _)| what);
     let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
     ParseError::around(error.line().max(1), error.column(), format!("JSON ({message})"), line)
-}
-
-/// A value whose maps had no repeated keys in the text.
-struct Strict(Value);
-
-impl<'de> Deserialize<'de> for Strict {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        input.deserialize_any(StrictVisitor).map(Self)
-    }
-}
-
-struct StrictVisitor;
-
-impl<'de> Visitor<'de> for StrictVisitor {
-    type Value = Value;
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("any JSON value")
-    }
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
-        Ok(Value::Bool(flag))
-    }
-    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(Value::Int(number))
-    }
-    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-        Ok(Value::from_u64(number))
-    }
-    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-        Ok(Value::Float(number))
-    }
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::text(text))
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(Strict(item)) = items.next_element()? {
-            list.push(item);
-        }
-        Ok(Value::list(list))
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let mut pairs: Vec<(Str, Value)> = Vec::new();
-        while let Some((key, Strict(value))) = entries.next_entry::<String, Strict>()? {
-            pairs.push((key.into(), value));
-        }
-        distinct(pairs).map(Value::Map).map_err(|key| A::Error::custom(format_args!("the key `{key}` is repeated")))
-    }
 }

@@ -7,7 +7,7 @@ use quick_xml::{
     events::{BytesStart, Event},
 };
 
-use crate::{ParseError, json::distinct};
+use crate::ParseError;
 
 /// How deep elements may nest.
 const MAX_DEPTH: usize = 128;
@@ -142,7 +142,7 @@ impl Open {
             let value = if all.len() == 1 { all.pop().unwrap_or_default() } else { Value::list(all) };
             pairs.push((name, value));
         }
-        let map: Result<Map, Str> = distinct(pairs);
+        let map: Result<Map, Str> = Map::from_distinct(pairs);
         map.map(Value::Map).map_err(|key| format!("each attribute once, `{key}` is repeated"))
     }
 }

@@ -3,7 +3,7 @@
 use calipso_model::{Map, Str, Value};
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
-use crate::{ParseError, json::distinct};
+use crate::ParseError;
 
 /// How deep lists and maps may nest.
 const MAX_DEPTH: usize = 128;
@@ -105,7 +105,8 @@ impl Document<'_> {
     }
 
     fn distinct(&self, pairs: Vec<(Str, Value)>, line: usize) -> Result<Map, ParseError> {
-        distinct(pairs).map_err(|key| self.wrong(line, format!("each key once, `{key}` is repeated in the map here")))
+        Map::from_distinct(pairs)
+            .map_err(|key| self.wrong(line, format!("each key once, `{key}` is repeated in the map here")))
     }
 
     fn anchored(&self, line: usize) -> ParseError {
