@@ -228,7 +228,6 @@ pub(crate) fn compare(row: &RowWrite, found: Option<u64>) -> Result<(), StoreErr
 
 /// A configuration as a document.
 pub(crate) fn environment_map(environment: &Environment) -> Map {
-    let list = |names: &[Str]| Value::list(names.iter().map(|name| Value::Str(name.clone())).collect());
     let connections: Map = environment
         .connections
         .iter()
@@ -240,18 +239,10 @@ pub(crate) fn environment_map(environment: &Environment) -> Map {
             (role.clone(), connection)
         })
         .collect();
-    [
-        ("name", Value::Str(environment.name.clone())),
-        ("distribution", Value::Str(environment.distribution.clone())),
-        ("version", Value::Str(environment.version.clone())),
-        ("mechanism_drivers", list(&environment.mechanism_drivers)),
-        ("type_drivers", list(&environment.type_drivers)),
-        ("flags", list(&environment.flags)),
-        ("connections", Value::Map(connections)),
-        ("settings", Value::Map(environment.settings.clone())),
-    ]
-    .into_iter()
-    .collect()
+    let mut map = environment.selectable();
+    map.insert("connections", Value::Map(connections));
+    map.insert("settings", Value::Map(environment.settings.clone()));
+    map
 }
 
 /// A configuration from its document.

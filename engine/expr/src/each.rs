@@ -5,12 +5,11 @@ use std::sync::Arc;
 use calipso_model::{Map, Value};
 
 use crate::{
-    error::{EvalError, ExprError, ExprErrorKind, Fault},
+    error::{EvalError, ExprError, ExprErrorKind, Fault, OpError},
     expr::{Expr, Use},
     fuel::Fuel,
     layout::{BindNames, Frame, Slot},
     scope::{Bound, Columns, Scope},
-    table::Trouble,
 };
 
 /// One `NAME in EXPRESSION`.
@@ -70,7 +69,7 @@ impl Generator {
             Value::Map(map) => fuel.list(map.len()),
             _ => Ok(()),
         };
-        if let Err(Trouble::Limit(message)) = paid {
+        if let Err(OpError::Limit(message)) = paid {
             return Err(EvalError { fault: Fault::Limit, ..self.over.fault(message) });
         }
         match (over, self.key) {

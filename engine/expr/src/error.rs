@@ -128,6 +128,24 @@ impl EvalError {
     }
 }
 
+/// Why an operator or a filter has no result. It does not know where it stands in the expression; [`EvalError`] does.
+#[derive(Debug)]
+pub(crate) enum OpError {
+    /// It depends on a step that failed.
+    Failed,
+    /// Too much work, or too long a list.
+    Limit(&'static str),
+    /// Undefined, or of the wrong type.
+    Message(String),
+}
+
+impl OpError {
+    #[cold]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self::Message(message.into())
+    }
+}
+
 /// The known word of which another is probably a misspelling: one letter or, in long words, two are wrong, missing, too
 /// many or swapped. Words that differ only in an ending `s`, or in digits, are different words.
 #[must_use]

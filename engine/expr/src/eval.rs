@@ -7,13 +7,13 @@ use std::borrow::Cow;
 use calipso_model::{Map, Str, Value};
 
 use crate::{
-    error::{EvalError, Fault},
+    error::{EvalError, Fault, OpError},
     failed,
     fuel::Fuel,
-    ops::{compare, hides, item, join_text, math, part_of_text, slice, truth},
+    ops::{Comparison, compare, hides, item, join_text, math, part_of_text, slice, truth},
     scope::Scope,
-    syntax::{Args, Bounds, Comparison, Kind, Node},
-    table::{self, Trouble},
+    syntax::{Args, Bounds, Kind, Node},
+    table,
 };
 
 /// What a node yields: a value, or the news that a path broke off.
@@ -54,11 +54,11 @@ pub(crate) struct Run<'a, 'f> {
 
 impl<'a> Run<'a, '_> {
     #[cold]
-    fn trouble(&self, node: &Node, trouble: Trouble) -> Boxed {
-        let (message, fault) = match trouble {
-            Trouble::Says(message) => (message, Fault::Definite),
-            Trouble::Limit(message) => (message.to_owned(), Fault::Limit),
-            Trouble::Failed => return Box::new(self.placed(node, EvalError::failed())),
+    fn located(&self, node: &Node, error: OpError) -> Boxed {
+        let (message, fault) = match error {
+            OpError::Message(message) => (message, Fault::Definite),
+            OpError::Limit(message) => (message.to_owned(), Fault::Limit),
+            OpError::Failed => return Box::new(self.placed(node, EvalError::failed())),
         };
         Box::new(EvalError { fault, ..self.placed(node, EvalError::new(message)) })
     }
@@ -81,12 +81,12 @@ impl<'a> Run<'a, '_> {
             Reason::HolderIs(kind) => format!(": what should hold it is {kind}"),
             Reason::IndexUndefined => ": its index is undefined".to_owned(),
         };
-        self.trouble(node, Trouble::says(format!("`{path}` is undefined{why}")))
+        self.located(node, OpError::new(format!("`{path}` is undefined{why}")))
     }
 
     #[inline(always)]
     fn seen(&self, node: &'a Node, value: Cow<'a, Value>) -> Result<Out<'a>, Boxed> {
-        if failed::is_marker(&value) { Err(self.trouble(node, Trouble::Failed)) } else { Ok(Out::Is(value)) }
+        if failed::is_marker(&value) { Err(self.located(node, OpError::Failed)) } else { Ok(Out::Is(value)) }
     }
 
     /// Evaluates a node; what is undefined is a fault.
@@ -124,13 +124,13 @@ impl<'a> Run<'a, '_> {
             Kind::Attr(inner, name) => match self.open(inner)? {
                 Out::Is(Cow::Borrowed(Value::Map(map))) => match map.get(name) {
                     Some(value) => self.seen(node, Cow::Borrowed(value)),
-                    None if failed::hides(map, name) => Err(self.trouble(node, Trouble::Failed)),
+                    None if failed::hides(map, name) => Err(self.located(node, OpError::Failed)),
                     None => Ok(Out::Missing(node, Reason::Absent)),
                 },
                 Out::Is(holder) => match holder.as_ref() {
                     Value::Map(map) => match map.get(name) {
                         Some(value) => self.seen(node, Cow::Owned(value.clone())),
-                        None if failed::hides(map, name) => Err(self.trouble(node, Trouble::Failed)),
+                        None if failed::hides(map, name) => Err(self.located(node, OpError::Failed)),
                         None => Ok(Out::Missing(node, Reason::Absent)),
                     },
                     Value::Null => Ok(Out::Missing(node, Reason::HolderIsNull)),
@@ -187,7 +187,7 @@ impl<'a> Run<'a, '_> {
             return Err(self.missing(node, Reason::HolderIs(holder.kind())));
         }
         if hides(&holder, &index) {
-            return Err(self.trouble(node, Trouble::Failed));
+            return Err(self.located(node, OpError::Failed));
         }
         let found = match holder {
             Cow::Borrowed(holder) => item(holder, &index),
@@ -212,14 +212,14 @@ impl<'a> Run<'a, '_> {
                     Value::Int(number) => Some(*number),
                     other => {
                         let message = format!("a slice wants whole numbers, not {}", other.kind());
-                        return Err(self.trouble(part, Trouble::Says(message)));
+                        return Err(self.located(part, OpError::Message(message)));
                     }
                 };
             }
         }
         match slice(&holder, bounds, self.fuel) {
             Ok(value) => Ok(Out::made(value)),
-            Err(trouble) => Err(self.trouble(node, trouble)),
+            Err(trouble) => Err(self.located(node, trouble)),
         }
     }
 
@@ -252,7 +252,7 @@ impl<'a> Run<'a, '_> {
 
     #[inline]
     fn pay(&mut self, node: &'a Node) -> Result<(), Boxed> {
-        self.fuel.burn(1).map_err(|trouble| self.trouble(node, trouble))
+        self.fuel.burn(1).map_err(|trouble| self.located(node, trouble))
     }
 
     /// What a constant or a path of attributes leads to; nothing: see [`Run::open`], which also says why.
@@ -293,7 +293,7 @@ impl<'a> Run<'a, '_> {
             && let Some(text) = self.text_slice(first)
         {
             if let Err(trouble) = self.fuel.burn(words.len() as u64) {
-                return Err(self.trouble(node, trouble));
+                return Err(self.located(node, trouble));
             }
             let found = words.iter().any(|word| word.as_str() == Some(text));
             return Ok(found == (*op == Comparison::In));
@@ -304,7 +304,7 @@ impl<'a> Run<'a, '_> {
             match compare(*op, &left, &right, self.fuel) {
                 Ok(true) => left = right,
                 Ok(false) => return Ok(false),
-                Err(trouble) => return Err(self.trouble(node, trouble)),
+                Err(trouble) => return Err(self.located(node, trouble)),
             }
         }
         Ok(true)
@@ -328,7 +328,7 @@ impl<'a> Run<'a, '_> {
         };
         match (entry.run)(input.as_deref(), arg.as_deref(), self.fuel) {
             Ok(holds) => Ok(holds),
-            Err(trouble) => Err(self.trouble(node, trouble)),
+            Err(trouble) => Err(self.located(node, trouble)),
         }
     }
 
@@ -355,10 +355,10 @@ impl<'a> Run<'a, '_> {
         let given = table::Given { positional: &positional, named: &named, pattern: args.pattern.as_deref() };
         match (entry.run)(&input, &given, self.fuel) {
             Ok(value) => self.seen(node, Cow::Owned(value)),
-            Err(Trouble::Says(message)) => {
-                Err(self.trouble(node, Trouble::Says(format!("`{}`: {message}", entry.name))))
+            Err(OpError::Message(message)) => {
+                Err(self.located(node, OpError::Message(format!("`{}`: {message}", entry.name))))
             }
-            Err(trouble) => Err(self.trouble(node, trouble)),
+            Err(trouble) => Err(self.located(node, trouble)),
         }
     }
 
@@ -369,13 +369,13 @@ impl<'a> Run<'a, '_> {
                 Value::Int(number) => number
                     .checked_neg()
                     .map(Value::Int)
-                    .ok_or_else(|| self.trouble(node, Trouble::says("the number is too large"))),
+                    .ok_or_else(|| self.located(node, OpError::new("the number is too large"))),
                 Value::Float(number) => Ok(Value::Float(-number)),
-                other => Err(self.trouble(node, Trouble::says(format!("{} cannot be negated", other.kind())))),
+                other => Err(self.located(node, OpError::new(format!("{} cannot be negated", other.kind())))),
             },
             Kind::Math(op, left, right) => {
                 let (left, right) = (self.value(left)?, self.value(right)?);
-                math(*op, &left, &right, self.fuel).map_err(|trouble| self.trouble(node, trouble))
+                math(*op, &left, &right, self.fuel).map_err(|trouble| self.located(node, trouble))
             }
             Kind::Concat(parts) => {
                 let mut text = String::new();
@@ -385,7 +385,7 @@ impl<'a> Run<'a, '_> {
                         continue;
                     }
                     let value = self.value(part)?;
-                    join_text(&mut text, &value, self.fuel).map_err(|trouble| self.trouble(part, trouble))?;
+                    join_text(&mut text, &value, self.fuel).map_err(|trouble| self.located(part, trouble))?;
                 }
                 Ok(Value::from(text))
             }
@@ -398,7 +398,7 @@ impl<'a> Run<'a, '_> {
                     });
                 }
                 let given: Vec<&Value> = given.iter().map(AsRef::as_ref).collect();
-                (entry.run)(&given, self.fuel).map_err(|trouble| self.trouble(node, trouble))
+                (entry.run)(&given, self.fuel).map_err(|trouble| self.located(node, trouble))
             }
             Kind::List(items) => {
                 let mut list = Vec::with_capacity(items.len());
@@ -414,7 +414,7 @@ impl<'a> Run<'a, '_> {
                         Value::Str(text) => text.clone(),
                         other => {
                             let message = format!("the key of a map is text, not {}", other.kind());
-                            return Err(self.trouble(key, Trouble::Says(message)));
+                            return Err(self.located(key, OpError::Message(message)));
                         }
                     };
                     pairs.push((name, self.value(item)?.into_owned()));

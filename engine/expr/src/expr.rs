@@ -10,10 +10,10 @@ use crate::{
     failed::{self, Ends},
     fuel::Fuel,
     layout::{Frame, Names, Slot},
-    ops::{text_of, truth},
+    ops::{Math, text_of, truth},
     scope::{Columns, Scope},
     signature,
-    syntax::{self, Kind, Math, Node},
+    syntax::{self, Kind, Node},
 };
 
 /// A parsed expression. Cloning is cheap.

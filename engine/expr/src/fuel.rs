@@ -2,10 +2,7 @@
 
 use calipso_model::Value;
 
-use crate::{
-    error::{EvalError, Fault},
-    table::Trouble,
-};
+use crate::error::{EvalError, Fault, OpError};
 
 /// Longest list that an evaluation may make.
 pub const MAX_LIST: usize = 1_000_000;
@@ -52,7 +49,7 @@ impl Fuel {
     }
 
     #[inline]
-    pub(crate) fn burn(&mut self, units: u64) -> Result<(), Trouble> {
+    pub(crate) fn burn(&mut self, units: u64) -> Result<(), OpError> {
         match self.left.checked_sub(units) {
             Some(left) => {
                 self.left = left;
@@ -60,14 +57,14 @@ impl Fuel {
             }
             None => {
                 self.left = 0;
-                Err(Trouble::Limit("the evaluation takes too long: it is out of fuel"))
+                Err(OpError::Limit("the evaluation takes too long: it is out of fuel"))
             }
         }
     }
 
     /// Pays for a text that is about to be made.
     #[inline]
-    pub(crate) fn text(&mut self, bytes: usize) -> Result<(), Trouble> {
+    pub(crate) fn text(&mut self, bytes: usize) -> Result<(), OpError> {
         if bytes < 16 {
             return Ok(());
         }
@@ -76,15 +73,15 @@ impl Fuel {
     }
 
     /// Pays for a list that is about to be made.
-    pub(crate) fn list(&mut self, n_elements: usize) -> Result<(), Trouble> {
+    pub(crate) fn list(&mut self, n_elements: usize) -> Result<(), OpError> {
         if n_elements > MAX_LIST {
-            return Err(Trouble::Limit("the list would have more than 1,000,000 elements"));
+            return Err(OpError::Limit("the list would have more than 1,000,000 elements"));
         }
         self.burn(n_elements as u64)
     }
 
     /// Pays for walking all of a value, shared parts as often as they are reached.
-    pub(crate) fn walk(&mut self, value: &Value) -> Result<(), Trouble> {
+    pub(crate) fn walk(&mut self, value: &Value) -> Result<(), OpError> {
         self.burn(1)?;
         match value {
             Value::Str(text) => self.text(text.len()),

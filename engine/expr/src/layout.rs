@@ -97,6 +97,13 @@ impl Frame {
         }
     }
 
+    /// Binds a name where the layout has it: what no expression reads needs no value.
+    pub fn bind(&mut self, layout: &Layout, name: &str, value: impl Into<Value>) {
+        if let Some(slot) = layout.find(name) {
+            self.set(slot, value);
+        }
+    }
+
     /// Unbinds a name.
     pub fn clear(&mut self, slot: Slot) {
         if let Some(place) = self.slots.get_mut(slot) {

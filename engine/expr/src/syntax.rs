@@ -15,6 +15,7 @@ use regex::Regex;
 use crate::{
     error::{ExprError, ExprErrorKind, nearest},
     layout::{Names, Slot},
+    ops::{Comparison, Math},
     scope::{Column, Columns},
     table::{Filter, Function, Test},
 };
@@ -108,29 +109,6 @@ pub(crate) struct Args {
     pub named: Vec<(Str, Node)>,
     /// The regular expression among them, when it is constant.
     pub pattern: Option<Arc<Regex>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Math {
-    Add,
-    Sub,
-    Mul,
-    Div,
-    FloorDiv,
-    Rem,
-    Pow,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Comparison {
-    Eq,
-    Ne,
-    Lt,
-    Le,
-    Gt,
-    Ge,
-    In,
-    NotIn,
 }
 
 /// Deepest nesting of an expression.

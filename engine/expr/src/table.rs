@@ -14,7 +14,7 @@ mod values;
 use calipso_model::{Str, Value};
 use regex::Regex;
 
-use crate::{failed, fuel::Fuel};
+use crate::{error::OpError, failed, fuel::Fuel};
 
 /// A filter: `value | name(arguments)`.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub struct Filter {
     pub test_at: Option<usize>,
     /// Whether the first argument may be undefined (it counts as null).
     pub open_arg: bool,
-    pub(crate) run: fn(&Value, &Given<'_>, &mut Fuel) -> Result<Value, Trouble>,
+    pub(crate) run: fn(&Value, &Given<'_>, &mut Fuel) -> Result<Value, OpError>,
 }
 
 /// What stands on the left of a filter.
@@ -147,7 +147,7 @@ impl Yields {
 }
 
 /// The code of a test: its value, where it is there, and its argument.
-pub(crate) type Asks = fn(Option<&Value>, Option<&Value>, &mut Fuel) -> Result<bool, Trouble>;
+pub(crate) type Asks = fn(Option<&Value>, Option<&Value>, &mut Fuel) -> Result<bool, OpError>;
 
 /// A test: `value is name`, `value is name(argument)`.
 #[derive(Debug)]
@@ -178,7 +178,7 @@ pub struct Function {
     pub yields: Yields,
     /// Number of arguments.
     pub args: usize,
-    pub(crate) run: fn(&[&Value], &mut Fuel) -> Result<Value, Trouble>,
+    pub(crate) run: fn(&[&Value], &mut Fuel) -> Result<Value, OpError>,
 }
 
 /// Arguments of a filter.
@@ -194,20 +194,20 @@ impl Given<'_> {
     }
 
     /// A named argument that is text.
-    pub fn named_text(&self, name: &str) -> Result<Option<&str>, Trouble> {
+    pub fn named_text(&self, name: &str) -> Result<Option<&str>, OpError> {
         match self.named(name) {
             None => Ok(None),
             Some(Value::Str(text)) => Ok(Some(text)),
-            Some(other) => Err(Trouble::says(format!("`{name}` is text, not {}", other.kind()))),
+            Some(other) => Err(OpError::new(format!("`{name}` is text, not {}", other.kind()))),
         }
     }
 
     /// A named argument that is true or false.
-    pub fn flag(&self, name: &str, otherwise: bool) -> Result<bool, Trouble> {
+    pub fn flag(&self, name: &str, otherwise: bool) -> Result<bool, OpError> {
         match self.named(name) {
             None => Ok(otherwise),
             Some(Value::Bool(flag)) => Ok(*flag),
-            Some(other) => Err(Trouble::says(format!("`{name}` is true or false, not {}", other.kind()))),
+            Some(other) => Err(OpError::new(format!("`{name}` is true or false, not {}", other.kind()))),
         }
     }
 
@@ -215,36 +215,18 @@ impl Given<'_> {
         self.positional.get(place)
     }
 
-    pub fn text(&self, place: usize, what: &str) -> Result<&str, Trouble> {
+    pub fn text(&self, place: usize, what: &str) -> Result<&str, OpError> {
         match self.at(place) {
             Some(Value::Str(text)) => Ok(text),
-            Some(other) => Err(Trouble::says(format!("{what} is text, not {}", other.kind()))),
-            None => Err(Trouble::says(format!("{what} is missing"))),
+            Some(other) => Err(OpError::new(format!("{what} is text, not {}", other.kind()))),
+            None => Err(OpError::new(format!("{what} is missing"))),
         }
     }
 }
 
-/// Why there is no result.
-#[derive(Debug)]
-pub(crate) enum Trouble {
-    /// It would depend on a step that failed.
-    Failed,
-    /// Too much work.
-    Limit(&'static str),
-    /// Undefined or wrong.
-    Says(String),
-}
-
-impl Trouble {
-    #[cold]
-    pub fn says(message: impl Into<String>) -> Self {
-        Self::Says(message.into())
-    }
-}
-
 /// An element that is about to be looked at.
-pub(crate) fn look(value: &Value) -> Result<&Value, Trouble> {
-    if failed::is_marker(value) { Err(Trouble::Failed) } else { Ok(value) }
+pub(crate) fn look(value: &Value) -> Result<&Value, OpError> {
+    if failed::is_marker(value) { Err(OpError::Failed) } else { Ok(value) }
 }
 
 /// The filter of that name.

@@ -5,14 +5,13 @@ use std::{borrow::Cow, sync::Arc};
 use calipso_model::{Map, Str, Value};
 
 use crate::{
-    error::{EvalError, ExprError, ExprErrorKind, Fault},
+    error::{EvalError, ExprError, ExprErrorKind, Fault, OpError},
     expr::{Expr, Use},
     failed,
     fuel::Fuel,
     layout::{Frame, Names},
     ops::join_text,
     scope::{Columns, Scope},
-    table::Trouble,
 };
 
 /// A part of a text.
@@ -280,9 +279,9 @@ pub(crate) fn text(parts: &[Part], scope: Scope<'_>, fuel: &mut Fuel) -> Result<
             Part::Expr(expr, _) => {
                 let value = expr.value(scope, fuel)?;
                 join_text(&mut text, &value, fuel).map_err(|trouble| match trouble {
-                    Trouble::Says(message) => expr.fault(message),
-                    Trouble::Limit(message) => EvalError { fault: Fault::Limit, ..expr.fault(message) },
-                    Trouble::Failed => EvalError::failed(),
+                    OpError::Message(message) => expr.fault(message),
+                    OpError::Limit(message) => EvalError { fault: Fault::Limit, ..expr.fault(message) },
+                    OpError::Failed => EvalError::failed(),
                 })?;
             }
         }

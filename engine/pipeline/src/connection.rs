@@ -116,12 +116,8 @@ impl Access {
         let layout = &self.spec.layout;
         let mut frame = Frame::new(layout.len());
         values.set(layout, &mut frame);
-        if let Some(slot) = layout.find("config") {
-            frame.set(slot, Value::Map(self.config()?.clone()));
-        }
-        if let Some(slot) = layout.find("target") {
-            frame.set(slot, target);
-        }
+        frame.bind(layout, "config", Value::Map(self.config()?.clone()));
+        frame.bind(layout, "target", target);
         Ok(frame)
     }
 }

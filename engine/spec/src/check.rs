@@ -29,7 +29,6 @@ mod fetchers;
 mod groups;
 mod links;
 mod names;
-pub(crate) mod paths;
 mod shapes;
 mod steps;
 mod test_files;

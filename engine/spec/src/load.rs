@@ -15,6 +15,7 @@ use crate::{
     checked::Specs,
     decode::Cx,
     diag::{self, Diagnostic, Files, Severity},
+    lower,
     spec_test::{self, SpecTest},
     yaml::{self, Node, NodeKind},
 };
@@ -110,7 +111,7 @@ pub fn load(layers: &[Layer]) -> Loaded {
         .filter(|known| known.severity == Severity::Error)
         .map(|known| Arc::clone(&known.primary.file))
         .collect();
-    check::paths::settle(&mut loaded.specs);
+    lower::clique_type::resolve_paths(&mut loaded.specs);
     let read = check::Read {
         files: &gathered.chosen,
         extensions: &gathered.extensions,

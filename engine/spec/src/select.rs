@@ -131,18 +131,8 @@ impl EnvView {
     /// Makes the values of `env` and `dist`.
     #[must_use]
     pub fn new(environment: &Environment, distribution: &Distribution) -> Self {
-        let list = |items: &[Str]| Value::list(items.iter().cloned().map(Value::Str).collect());
-        let env: Map = [
-            ("name", Value::Str(environment.name.clone())),
-            ("platform", Value::Str(distribution.platform.clone())),
-            ("distribution", Value::Str(environment.distribution.clone())),
-            ("version", Value::Str(environment.version.clone())),
-            ("mechanism_drivers", list(&environment.mechanism_drivers)),
-            ("type_drivers", list(&environment.type_drivers)),
-            ("flags", list(&environment.flags)),
-        ]
-        .into_iter()
-        .collect();
+        let mut env = environment.selectable();
+        env.insert("platform", distribution.platform.clone());
         let dist: Map = [("values", Value::Map(distribution.values_for(&environment.version)))].into_iter().collect();
         Self { env: Value::Map(env), dist: Value::Map(dist) }
     }

@@ -13,7 +13,8 @@ use crate::{
     error::{misspelt, nearest},
     expr::Expr,
     layout::Slot,
-    syntax::{Args, Comparison, Kind, Math, Node},
+    ops::{Comparison, Math},
+    syntax::{Args, Kind, Node},
     table::{self, Filter, Takes, Yields},
     template::{Part, Tree},
 };

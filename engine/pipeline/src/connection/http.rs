@@ -56,9 +56,7 @@ impl Sessions {
     /// The names of the connection for one request.
     pub(super) fn request_frame(&self, access: &Access, session: &Session, target: &Value) -> Frame {
         let mut frame = session.frame.clone();
-        if let Some(slot) = access.spec.layout.find("target") {
-            frame.set(slot, target.clone());
-        }
+        frame.bind(&access.spec.layout, "target", target.clone());
         frame
     }
 

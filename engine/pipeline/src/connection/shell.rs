@@ -156,9 +156,7 @@ impl Sessions {
         if let (Outcome::Negative(why), Some((none_if, layout))) = (&outcome, run.none_if) {
             let mut frame = Frame::new(layout.len());
             self.values.set(layout, &mut frame);
-            if let Some(slot) = layout.find("answer") {
-                frame.set(slot, answer.value(true, Some(&why.sentence)));
-            }
+            frame.bind(layout, "answer", answer.value(true, Some(&why.sentence)));
             match none_if.holds(&frame, &mut Fuel::default()) {
                 Ok(true) => return Asked { outcome: Outcome::Answer(Value::Null), answer },
                 Ok(false) => {}
@@ -277,9 +275,7 @@ fn wrap(access: &Access, frame: &mut Frame, mut words: Vec<String>) -> Result<Wr
         if !wrap.when.as_ref().map_or(Ok(true), |when| when.holds(frame, &mut Fuel::default()))? {
             continue;
         }
-        if let Some(slot) = access.spec.layout.find("command") {
-            frame.set(slot, Value::list(words.iter().map(|word| Value::text(word)).collect()));
-        }
+        frame.bind(&access.spec.layout, "command", Value::list(words.iter().map(|word| Value::text(word)).collect()));
         let outer = wrap.command.eval(frame, &mut Fuel::default())?;
         around = outer.first().cloned().zip(words.first().cloned());
         words = outer;

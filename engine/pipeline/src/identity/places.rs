@@ -430,9 +430,7 @@ fn folder_key(ids: &Identities, object_type: &str, folder: &Folder, document: &M
         return Err(format!("there is no object type {object_type}"));
     };
     let mut frame = ids.frame(object_type, &Map::new());
-    if let Some(slot) = object_type.layout.find("parent") {
-        frame.set(slot, Value::Map(document.clone()));
-    }
+    frame.bind(&object_type.layout, "parent", Value::Map(document.clone()));
     let id = text(&folder.id, &frame).map_err(|error| format!("its folder {} has no id: {error}", folder.text))?;
     Ok(ObjectKey { object_type: folder.folder_type.clone(), id })
 }

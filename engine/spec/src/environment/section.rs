@@ -127,9 +127,7 @@ fn fields(spec: &Connection, given: &Map, pointer: &str) -> Result<Section, Vec<
             continue;
         }
         let mut frame = Frame::new(spec.layout.len());
-        if let Some(slot) = spec.layout.find("given") {
-            frame.set(slot, Value::Map(given.clone()));
-        }
+        frame.bind(&spec.layout, "given", Value::Map(given.clone()));
         match tree.eval(&frame, &mut Fuel::default()) {
             Ok(value) => fields.insert(field.clone(), value),
             Err(_) => {

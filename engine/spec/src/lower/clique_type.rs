@@ -1,9 +1,11 @@
-//! Clique types. Which way a path entry is walked is settled when all link types are known.
+//! Clique types. Which way a path entry is walked is resolved when all link types are known.
+
+use std::{collections::BTreeMap, sync::Arc};
 
 use calipso_model::Str;
 
 use crate::{
-    checked::{CliqueType, PathStep},
+    checked::{CliqueType, PathStep, Specs},
     decode::{Cx, Fields, names},
     lower::{again, head, same, selector::selector, whole_only},
     yaml::Node,
@@ -60,4 +62,23 @@ pub(crate) fn extension(cx: &mut Cx<'_>, node: &Node, base: &CliqueType) -> Opti
     }
     fields.finish(cx);
     Some(merged)
+}
+
+/// Finds the declared link type of each path entry, and whether the entry walks it backwards. Needs all link types.
+pub(crate) fn resolve_paths(specs: &mut Specs) {
+    let reversed: BTreeMap<String, Str> =
+        specs.link_types.values().map(|link| (format!("{}-{}", link.to, link.from), link.head.name.clone())).collect();
+    for clique in specs.clique_types.values_mut() {
+        let mut resolved = (**clique).clone();
+        for step in &mut resolved.path {
+            if specs.link_types.contains_key(&step.written) {
+                continue;
+            }
+            if let Some(name) = reversed.get(step.written.as_ref()) {
+                step.link_type = name.clone();
+                step.backwards = true;
+            }
+        }
+        *clique = Arc::new(resolved);
+    }
 }
