@@ -22,7 +22,6 @@ pub enum Exit {
 /// A failure that a user can do something about.
 #[derive(Debug)]
 pub struct Failure {
-    /// Exit code.
     pub exit: Exit,
     /// What is wrong.
     pub message: String,
@@ -33,7 +32,6 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Wrong use.
     #[must_use]
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(Exit::Usage, message)

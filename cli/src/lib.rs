@@ -47,7 +47,7 @@ pub fn main() -> ExitCode {
 fn start() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return told(&error),
+        Err(error) => return print_usage(&error),
     };
     let session = match session(&cli) {
         Ok(session) => session,
@@ -78,8 +78,8 @@ fn start() -> ExitCode {
 
 /// Of an environment that is not there the help says in which store it was looked for: mostly another one was meant.
 fn with_place(session: &Session, failure: Failure) -> Failure {
-    let (Some(help), session::Place::File(file)) =
-        (failure.help.clone().filter(|_| failure.is_unknown_environment), session.place())
+    let (Some(help), session::StoreAddress::File(file)) =
+        (failure.help.clone().filter(|_| failure.is_unknown_environment), session.store_address())
     else {
         return failure;
     };
@@ -87,7 +87,7 @@ fn with_place(session: &Session, failure: Failure) -> Failure {
 }
 
 /// Prints what the command line says of itself: help, version, or what is wrong with the arguments.
-fn told(error: &clap::Error) -> ExitCode {
+fn print_usage(error: &clap::Error) -> ExitCode {
     let text = error.render();
     if error.use_stderr() {
         // It repeats arguments, which may hold anything; so it has no colours.
@@ -140,7 +140,7 @@ fn log(settings: &Settings, verbose: u8) -> Result<(), Failure> {
 fn session(cli: &Cli) -> Result<Session, Failure> {
     let own = match &cli.command {
         Command::Serve(args) => Some(&args.settings),
-        Command::Config(args::Config::Show { settings, .. }) => Some(&**settings),
+        Command::Config(args::ConfigCommand::Show { settings, .. }) => Some(&**settings),
         _ => None,
     };
     Session::new(&cli.common, own)
@@ -149,11 +149,13 @@ fn session(cli: &Cli) -> Result<Session, Failure> {
 /// Runs one of the commands that wait for nobody; nothing for the others.
 fn run_at_once(session: &Session, cli: &Cli) -> Option<Result<(), Failure>> {
     Some(match &cli.command {
-        Command::Config(args::Config::Show { out, .. }) => command::config::show(session, *out),
+        Command::Config(args::ConfigCommand::Show { out, .. }) => command::config::show(session, *out),
         Command::Check(args) => command::check::check(session, args),
         Command::Fmt(args) => command::fmt::run(session, args),
         Command::Test(args) if args.from_recording.is_none() => command::test::test(session, args),
-        Command::Spec(args::Spec::New { kind, name, dir }) => command::new::new(session, kind, name, dir.as_deref()),
+        Command::Spec(args::SpecCommand::New { kind, name, dir }) => {
+            command::new::new(session, kind, name, dir.as_deref())
+        }
         Command::Explain(args) if args.what.is_none() => match &args.code {
             Some(code) => command::specs::explain_code(code, session.table_width),
             None => Err(Failure::usage("say what to explain").help("`calipso explain codes` lists the diagnostics")),

@@ -9,7 +9,7 @@ use std::{
 
 use calipso_model::shown;
 
-/// Why standard output could not be written; nothing when whoever read it only had enough.
+/// Why standard output could not be written; nothing when its reader only closed it early.
 static LOST: OnceLock<String> = OnceLock::new();
 
 /// As the macro of the standard library, without what steers a terminal.

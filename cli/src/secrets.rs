@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use calipso_model::{Place, Secret};
+use calipso_model::{Secret, SecretLocation};
 use calipso_pipeline::SecretSource;
 use calipso_vault::{Keys, VaultError, is_sealed};
 
@@ -18,7 +18,7 @@ use crate::{
 
 /// `env:NAME`, `file:PATH` and `sealed:…`. The keys are read when the first sealed text is met.
 #[derive(Debug)]
-pub struct References {
+pub struct SecretReferences {
     /// A reference to the keys themselves.
     key: Option<String>,
     /// Their file, where they are not given.
@@ -26,7 +26,7 @@ pub struct References {
     open: OnceLock<Arc<Keys>>,
 }
 
-impl References {
+impl SecretReferences {
     /// With the keys that the settings name.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
@@ -64,11 +64,11 @@ impl References {
     }
 }
 
-impl SecretSource for References {
-    fn resolve(&self, reference: &str, place: &Place) -> Result<Secret, String> {
+impl SecretSource for SecretReferences {
+    fn resolve(&self, reference: &str, location: &SecretLocation) -> Result<Secret, String> {
         if is_sealed(reference) {
             let keys = self.keys(false).map_err(|failure| failure.message)?;
-            return keys.open(place, reference).map_err(|error| error.to_string());
+            return keys.open(location, reference).map_err(|error| error.to_string());
         }
         reference::resolve(reference)
     }
@@ -82,10 +82,10 @@ impl SecretSource for References {
 mod tests {
     use std::collections::BTreeMap;
 
-    use calipso_model::{Place, Secret};
+    use calipso_model::{Secret, SecretLocation};
     use calipso_pipeline::SecretSource as _;
 
-    use super::References;
+    use super::SecretReferences;
     use crate::settings::Settings;
 
     #[test]
@@ -93,13 +93,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("keys").to_string_lossy().into_owned();
         let settings = Settings::resolve(&BTreeMap::from([("key_file", vec![file])]), &|_| None, None).unwrap();
-        let place = Place::role("cloud", "hosts").field("password");
-        assert!(References::new(&settings).keys(false).is_err(), "who only reads makes no keys");
-        let keys = References::new(&settings).keys(true).unwrap();
-        let text = keys.seal(&place, &Secret::new("s3cret")).unwrap();
-        let references = References::new(&settings);
-        assert_eq!(references.resolve(&text, &place).unwrap().reveal(), "s3cret");
-        let told = references.resolve(&text, &place.field("key")).unwrap_err();
+        let location = SecretLocation::role("cloud", "hosts").field("password");
+        assert!(SecretReferences::new(&settings).keys(false).is_err(), "who only reads makes no keys");
+        let keys = SecretReferences::new(&settings).keys(true).unwrap();
+        let text = keys.seal(&location, &Secret::new("s3cret")).unwrap();
+        let references = SecretReferences::new(&settings);
+        assert_eq!(references.resolve(&text, &location).unwrap().reveal(), "s3cret");
+        let told = references.resolve(&text, &location.field("key")).unwrap_err();
         assert!(told.contains("another place") && !told.contains("s3cret") && !told.contains(&text), "{told}");
     }
 }

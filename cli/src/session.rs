@@ -11,7 +11,7 @@ use calipso_spec::{Diagnostic, Layer, Loaded, Severity, diag};
 use calipso_store::{Backend, Embedded, Mongo, MongoOptions, Page, Query, Store, StoreError};
 
 use crate::{
-    args::{Common, When},
+    args::{ColorWhen, Common},
     embedded,
     failure::{Exit, Failure},
     folders::{data_folder, make_folder, usual_config},
@@ -35,7 +35,7 @@ pub struct Session {
 }
 
 /// Where the store is.
-pub enum Place {
+pub enum StoreAddress {
     /// A file of the embedded store.
     File(PathBuf),
     /// The address of a MongoDB replica set.
@@ -59,9 +59,9 @@ impl Session {
         let settings = Settings::resolve(&flags, &|name| std::env::var(name).ok(), file.as_deref())?;
         let terminal = std::io::stdout().is_terminal();
         let colour = match common.color {
-            When::Always => true,
-            When::Never => false,
-            When::Auto => terminal && std::env::var_os("NO_COLOR").is_none(),
+            ColorWhen::Always => true,
+            ColorWhen::Never => false,
+            ColorWhen::Auto => terminal && std::env::var_os("NO_COLOR").is_none(),
         };
         let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
         let known = told.or_else(|| terminal.then(terminal_width));
@@ -77,14 +77,14 @@ impl Session {
 
     /// Where the store is.
     #[must_use]
-    pub fn place(&self) -> Place {
+    pub fn store_address(&self) -> StoreAddress {
         match (&self.other_store, self.settings.text("store")) {
-            (Some(file), _) => Place::File(file.clone()),
+            (Some(file), _) => StoreAddress::File(file.clone()),
             (None, Some(address)) if address.starts_with("mongodb://") || address.starts_with("mongodb+srv://") => {
-                Place::Mongo(address.to_owned())
+                StoreAddress::Mongo(address.to_owned())
             }
-            (None, Some(_)) => Place::File(self.settings.path("store").unwrap_or_default()),
-            (None, None) => Place::File(data_folder().join("store.db")),
+            (None, Some(_)) => StoreAddress::File(self.settings.path("store").unwrap_or_default()),
+            (None, None) => StoreAddress::File(data_folder().join("store.db")),
         }
     }
 
@@ -93,9 +93,9 @@ impl Session {
     /// # Errors
     /// It cannot be opened.
     pub async fn store(&self) -> Result<Arc<dyn Backend>, Failure> {
-        let file = match self.place() {
-            Place::File(file) => file,
-            Place::Mongo(address) => return self.mongo(&address).await,
+        let file = match self.store_address() {
+            StoreAddress::File(file) => file,
+            StoreAddress::Mongo(address) => return self.mongo(&address).await,
         };
         let shown = file.to_string_lossy();
         if shown.is_empty() || shown.contains("://") {
@@ -203,8 +203,8 @@ fn mongo_address(address: &str, password: Option<&Secret>, ca: Option<&Path>) ->
             .help("write for example mongodb://calipso@db1:27017,db2:27017/calipso?replicaSet=rs0")
     };
     let (scheme, rest) = address.split_once("://").ok_or_else(|| wrong("it has no `://`"))?;
-    let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
-    let (hosts, database) = place.split_once('/').ok_or_else(|| wrong("it names no database"))?;
+    let (authority, options) = rest.split_once('?').unwrap_or((rest, ""));
+    let (hosts, database) = authority.split_once('/').ok_or_else(|| wrong("it names no database"))?;
     if database.is_empty() {
         return Err(wrong("it names no database"));
     }

@@ -10,7 +10,7 @@ use crate::{Map, Str, Value};
 /// `platform` is not configured: it follows from the distribution's spec.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Environment {
-    /// Unique name.
+    /// Unique among all environments of a store.
     pub name: Str,
     /// Name of a distribution spec.
     pub distribution: Str,
@@ -18,7 +18,7 @@ pub struct Environment {
     pub version: Str,
     /// Mechanism drivers, in configured order.
     pub mechanism_drivers: Vec<Str>,
-    /// Type drivers.
+    /// How networks are carried (vlan, vxlan …), in configured order.
     pub type_drivers: Vec<Str>,
     /// Free switches that specs may ask for.
     pub flags: Vec<Str>,

@@ -1,5 +1,8 @@
 //! The nouns of the system: values, objects, links, cliques, environments, deltas. No I/O.
 
+// A contract of other crates: every public item says what its name does not.
+#![warn(missing_docs)]
+
 pub mod value;
 
 pub mod clique;
@@ -16,5 +19,5 @@ pub use delta::{Delta, Revision};
 pub use environment::{ConnectionConfig, Environment};
 pub use link::{Link, LinkState};
 pub use object::{Object, ObjectKey};
-pub use secret::{Place, Secret};
+pub use secret::{Secret, SecretLocation};
 pub use value::{DistinctKeys, Map, Str, Value};

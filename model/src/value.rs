@@ -12,7 +12,7 @@ pub type Str = Arc<str>;
 /// A JSON-like value. Cloning is cheap at any size: lists and maps are shared.
 #[derive(Clone, Debug, Default)]
 pub enum Value {
-    /// Nothing.
+    /// JSON's null: there, and without content.
     #[default]
     Null,
     /// True or false.
@@ -21,9 +21,9 @@ pub enum Value {
     Int(i64),
     /// Any other number; never NaN when it came from JSON.
     Float(f64),
-    /// Text.
+    /// Unicode text of any length.
     Str(Str),
-    /// A list.
+    /// Values in order, shared between clones.
     List(Arc<Vec<Value>>),
     /// A map with text keys, in key order.
     Map(Map),
@@ -105,7 +105,7 @@ impl Map {
         let entries = Arc::make_mut(&mut self.0);
         match entries.binary_search_by(|(known, _)| known.as_ref().cmp(key.as_ref())) {
             Ok(found) => entries[found].1 = value.into(),
-            Err(place) => entries.insert(place, (key, value.into())),
+            Err(index) => entries.insert(index, (key, value.into())),
         }
     }
 
@@ -184,13 +184,13 @@ impl<K: Into<Str>, V: Into<Value>> FromIterator<(K, V)> for Map {
 }
 
 impl Value {
-    /// Text.
+    /// Copies a text into a value.
     #[must_use]
     pub fn text(text: &str) -> Self {
         Self::Str(Arc::from(text))
     }
 
-    /// A list.
+    /// Wraps elements into a list.
     #[must_use]
     pub fn list(items: Vec<Value>) -> Self {
         Self::List(Arc::new(items))
@@ -336,7 +336,7 @@ impl PartialEq for Value {
     }
 }
 
-/// Compact JSON.
+/// Shown as compact JSON.
 impl fmt::Display for Value {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.to_json())
@@ -404,15 +404,15 @@ mod tests {
         let names: Vec<Str> = ["a", "b", "c", "d"].map(Str::from).to_vec();
         // Each name is there or not, and is set, removed, or not spoken of.
         for case in 0..(2 * 3_usize).pow(4) {
-            let of = |place: usize| case / 6_usize.pow(place as u32) % 6;
-            let there = |place: &usize| of(*place) % 2 == 1;
-            let pair = |place: usize| (names[place].clone(), Value::Int(place as i64));
+            let of = |index: usize| case / 6_usize.pow(index as u32) % 6;
+            let there = |index: &usize| of(*index) % 2 == 1;
+            let pair = |index: usize| (names[index].clone(), Value::Int(index as i64));
             let known = Map::from_pairs((0..4).filter(there).map(pair).collect());
             let new = Value::text("new");
-            let changes = (0..4).filter_map(|place| match of(place) / 2 {
+            let changes = (0..4).filter_map(|index| match of(index) / 2 {
                 0 => None,
-                1 => Some((&names[place], None)),
-                _ => Some((&names[place], Some(&new))),
+                1 => Some((&names[index], None)),
+                _ => Some((&names[index], Some(&new))),
             });
             let (mut merged, mut expected) = (known.clone(), known.clone());
             merged.merge(changes.clone());

@@ -56,7 +56,7 @@ impl<'c> Commit<'c> {
 pub struct RowWrite {
     /// Where it lies.
     pub collection: Collection,
-    /// Its id.
+    /// Id of the document.
     pub id: Str,
     /// What must be there; where something else is, nothing of the commit is written. A version is the one that its last
     /// writer was told, and must still be there.

@@ -43,7 +43,6 @@ pub(crate) const HOME: &str = "home";
 
 /// A store with one environment, and the right to write it.
 pub(crate) struct Case {
-    /// The store.
     pub(crate) store: Arc<dyn Backend>,
     /// The lease on [`HOME`].
     pub(crate) lease: Lease,
@@ -70,7 +69,7 @@ impl Case {
     }
 }
 
-/// Says that a commit was made so many minutes into a day.
+/// Information of a commit that was made this many minutes into a day.
 pub(crate) fn info(minute: u64) -> CommitInfo {
     CommitInfo {
         at: format!("2026-01-02T{:02}:{:02}:00Z", minute / 60, minute % 60).into(),

@@ -33,17 +33,17 @@ pub struct MongoOptions {
     pub uri: Secret,
     /// Name of the database.
     pub database: String,
-    /// So long a primary is looked for before a call fails.
+    /// Maximum time to look for a primary before a call fails.
     pub selection_timeout: Duration,
-    /// So long one question or one batch of a commit may take.
+    /// Maximum time of one query or one batch of a commit.
     pub answer_timeout: Duration,
-    /// So long one batch of a commit is tried again while the replica set has no primary or writers are in each other's way.
+    /// Maximum time to retry one batch of a commit, while the replica set has no primary or writers conflict.
     pub patience: Duration,
-    /// So many batches of one commit are written at once.
+    /// Number of batches of one commit that are written at once.
     pub lanes: usize,
-    /// At most so many documents are in one batch.
+    /// Maximum number of documents in one batch.
     pub batch: usize,
-    /// Commits of at most so many documents are one transaction of the server.
+    /// Maximum number of documents of a commit that is one transaction of the server; larger ones pass gates.
     pub at_once: usize,
 }
 

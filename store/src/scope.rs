@@ -46,7 +46,7 @@ impl fmt::Display for ScopeKey {
 /// One object that a scope asserts or adds to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Member {
-    /// The object.
+    /// Key of the object that is a member.
     pub key: ObjectKey,
     /// The attributes that the fetcher contributed.
     pub contribution: Map,
@@ -64,7 +64,7 @@ pub struct Member {
 /// A store gives members back sorted by key, then order, then place; whatever order they came in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScopeRecord {
-    /// Which scope.
+    /// Identifies the scope within its environment.
     pub key: ScopeKey,
     /// Whether the last answer was complete.
     pub complete: bool,

@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 use calipso_api::Grant;
-use calipso_model::{Delta, Place};
+use calipso_model::{Delta, SecretLocation};
 use calipso_store::{
     Commit, CommitInfo, RecordQuery,
     work::{ScanTask, Schedule, row},
@@ -49,7 +49,7 @@ async fn what_was_made_is_shown_without_secrets() {
     let fields = &stored.connections["hosts"].fields;
     let nested =
         fields.get("hosts").and_then(|hosts| hosts.as_map()?.get("node-1")?.as_map()?.text("password")).unwrap();
-    let place = Place::role("cloud", "hosts");
+    let place = SecretLocation::role("cloud", "hosts");
     assert_eq!(keys.open(&place.field("hosts.node-1.password"), nested).unwrap().reveal(), format!("{PLANTED}-4"));
     assert!(keys.open(&place.field("password"), nested).is_err());
     for file in std::fs::read_dir(server.folder()).unwrap() {

@@ -18,7 +18,7 @@ use crate::{
 ///
 /// # Errors
 /// A file cannot be read, written or formatted; with `--check`, one is not formatted.
-pub fn run(session: &Session, args: &args::Fmt) -> Result<(), Failure> {
+pub fn run(session: &Session, args: &args::FmtArgs) -> Result<(), Failure> {
     let mut paths = args.paths.clone();
     if paths.is_empty() {
         paths.extend(session.settings.list("specs").iter().map(PathBuf::from));

@@ -47,7 +47,7 @@ pub fn explain_code(code: &str, width: usize) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Unknown kind, or the folder cannot be written.
-pub fn schema(session: &Session, args: &args::Schema) -> Result<(), Failure> {
+pub fn schema(session: &Session, args: &args::SchemaArgs) -> Result<(), Failure> {
     let schemas = calipso_spec::schema::schemas();
     let kinds: Vec<&str> = schemas.iter().map(|(kind, _)| *kind).collect();
     match (&args.kind, &args.out) {
@@ -104,7 +104,7 @@ fn way_to(schemas: &Path, layers: &[String]) -> (String, String) {
 ///
 /// # Errors
 /// A page differs (with `--check`), or cannot be written.
-pub fn reference(args: &args::Reference) -> Result<(), Failure> {
+pub fn reference(args: &args::ReferenceArgs) -> Result<(), Failure> {
     let mut wrong = Vec::new();
     for (name, text) in calipso_spec::reference::pages() {
         let file = args.dir.join(name);

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use calipso_expr::Record;
+use calipso_expr::AttributeRow;
 use calipso_model::{Map, ObjectKey, Str, Value};
 
 use crate::{
@@ -104,7 +104,7 @@ impl Nodes {
     }
 
     /// The numbered attributes of an object.
-    pub(crate) fn record(&self, place: u32) -> Record<'_> {
+    pub(crate) fn record(&self, place: u32) -> AttributeRow<'_> {
         let start = place as usize * self.width;
         &self.records[start..start + self.width]
     }
@@ -304,6 +304,6 @@ fn own_names(names: &[(Str, usize)]) -> Vec<(Str, usize)> {
 /// A derived attribute and its value, if it has one.
 type Derived<'a> = (&'a Str, Option<&'a Value>);
 
-fn derived<'a>(known: &'a [(Str, usize)], record: Record<'a>) -> impl Iterator<Item = Derived<'a>> + Clone {
+fn derived<'a>(known: &'a [(Str, usize)], record: AttributeRow<'a>) -> impl Iterator<Item = Derived<'a>> + Clone {
     known.iter().map(|(name, number)| (name, record[*number].as_ref()))
 }

@@ -5,7 +5,7 @@ use calipso_model::Str;
 /// A mistake in the text of an expression or template.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExprError {
-    /// Which one.
+    /// The sort of mistake, for the code of a diagnostic.
     pub kind: ExprErrorKind,
     /// First byte in the text.
     pub start: usize,
@@ -17,7 +17,7 @@ pub struct ExprError {
     pub help: Option<String>,
 }
 
-/// The mistakes.
+/// The sorts of mistakes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExprErrorKind {
     /// Does not parse.
@@ -87,12 +87,12 @@ pub struct EvalError {
     /// The text of the expression; nothing where no single expression is at fault.
     pub source_text: Option<Str>,
     /// What sort of fault it is.
-    pub fault: Fault,
+    pub kind: EvalErrorKind,
 }
 
 /// The sorts of faults, by who has to act.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Fault {
+pub enum EvalErrorKind {
     /// The spec: something is undefined or of the wrong type.
     #[default]
     Definite,
@@ -106,25 +106,25 @@ impl EvalError {
     /// A fault that is not tied to a place in an expression.
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), start: 0, end: 0, source_text: None, fault: Fault::Definite }
+        Self { message: message.into(), start: 0, end: 0, source_text: None, kind: EvalErrorKind::Definite }
     }
 
     /// The fault of touching the result of a step that failed.
     #[must_use]
     pub fn failed() -> Self {
-        Self { fault: Fault::Failed, ..Self::new("this depends on a step that failed") }
+        Self { kind: EvalErrorKind::Failed, ..Self::new("this depends on a step that failed") }
     }
 
     /// Whether the evaluation touched the result of a step that failed.
     #[must_use]
     pub fn is_failed(&self) -> bool {
-        self.fault == Fault::Failed
+        self.kind == EvalErrorKind::Failed
     }
 
     /// Whether the evaluation ran into a limit of work or size.
     #[must_use]
     pub fn is_limit(&self) -> bool {
-        self.fault == Fault::Limit
+        self.kind == EvalErrorKind::Limit
     }
 }
 

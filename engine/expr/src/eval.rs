@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use calipso_model::{Map, Str, Value};
 
 use crate::{
-    error::{EvalError, Fault, OpError},
+    error::{EvalError, EvalErrorKind, OpError},
     failed,
     fuel::Fuel,
     ops::{Comparison, compare, hides, item, join_text, math, part_of_text, slice, truth},
@@ -38,14 +38,13 @@ fn is_no_holder(value: &Value) -> bool {
 }
 
 impl Out<'_> {
-    fn made(value: impl Into<Value>) -> Self {
+    fn owned(value: impl Into<Value>) -> Self {
         Out::Is(Cow::Owned(value.into()))
     }
 }
 
 type Boxed = Box<EvalError>;
 
-/// One evaluation.
 pub(crate) struct Run<'a, 'f> {
     pub scope: Scope<'a>,
     pub fuel: &'f mut Fuel,
@@ -55,12 +54,12 @@ pub(crate) struct Run<'a, 'f> {
 impl<'a> Run<'a, '_> {
     #[cold]
     fn located(&self, node: &Node, error: OpError) -> Boxed {
-        let (message, fault) = match error {
-            OpError::Message(message) => (message, Fault::Definite),
-            OpError::Limit(message) => (message.to_owned(), Fault::Limit),
+        let (message, kind) = match error {
+            OpError::Message(message) => (message, EvalErrorKind::Definite),
+            OpError::Limit(message) => (message.to_owned(), EvalErrorKind::Limit),
             OpError::Failed => return Box::new(self.placed(node, EvalError::failed())),
         };
-        Box::new(EvalError { fault, ..self.placed(node, EvalError::new(message)) })
+        Box::new(EvalError { kind, ..self.placed(node, EvalError::new(message)) })
     }
 
     fn placed(&self, node: &Node, error: EvalError) -> EvalError {
@@ -73,7 +72,7 @@ impl<'a> Run<'a, '_> {
     }
 
     #[cold]
-    pub(crate) fn missing(&self, node: &Node, reason: Reason) -> Boxed {
+    pub(crate) fn undefined(&self, node: &Node, reason: Reason) -> Boxed {
         let path = self.source.get(node.start as usize..node.end as usize).unwrap_or_default();
         let why = match reason {
             Reason::Absent => String::new(),
@@ -85,7 +84,7 @@ impl<'a> Run<'a, '_> {
     }
 
     #[inline(always)]
-    fn seen(&self, node: &'a Node, value: Cow<'a, Value>) -> Result<Out<'a>, Boxed> {
+    fn known_value(&self, node: &'a Node, value: Cow<'a, Value>) -> Result<Out<'a>, Boxed> {
         if failed::is_marker(&value) { Err(self.located(node, OpError::Failed)) } else { Ok(Out::Is(value)) }
     }
 
@@ -97,7 +96,7 @@ impl<'a> Run<'a, '_> {
         }
         match self.open(node)? {
             Out::Is(value) => Ok(value),
-            Out::Missing(at, reason) => Err(self.missing(at, reason)),
+            Out::Missing(at, reason) => Err(self.undefined(at, reason)),
         }
     }
 
@@ -110,32 +109,32 @@ impl<'a> Run<'a, '_> {
         match &node.kind {
             Kind::Const(value) => Ok(Out::Is(Cow::Borrowed(value))),
             Kind::Slot(slot) => match self.scope.get(*slot) {
-                Some(value) => self.seen(node, Cow::Borrowed(value)),
+                Some(value) => self.known_value(node, Cow::Borrowed(value)),
                 None => Ok(Out::Missing(node, Reason::Absent)),
             },
             Kind::Field(_, _, column) => {
                 // It stands for two nodes.
                 self.pay(node)?;
                 match self.scope.field(*column) {
-                    Some(value) => self.seen(node, Cow::Borrowed(value)),
+                    Some(value) => self.known_value(node, Cow::Borrowed(value)),
                     None => Ok(Out::Missing(node, Reason::Absent)),
                 }
             }
             Kind::Attr(inner, name) => match self.open(inner)? {
                 Out::Is(Cow::Borrowed(Value::Map(map))) => match map.get(name) {
-                    Some(value) => self.seen(node, Cow::Borrowed(value)),
+                    Some(value) => self.known_value(node, Cow::Borrowed(value)),
                     None if failed::hides(map, name) => Err(self.located(node, OpError::Failed)),
                     None => Ok(Out::Missing(node, Reason::Absent)),
                 },
                 Out::Is(holder) => match holder.as_ref() {
                     Value::Map(map) => match map.get(name) {
-                        Some(value) => self.seen(node, Cow::Owned(value.clone())),
+                        Some(value) => self.known_value(node, Cow::Owned(value.clone())),
                         None if failed::hides(map, name) => Err(self.located(node, OpError::Failed)),
                         None => Ok(Out::Missing(node, Reason::Absent)),
                     },
                     Value::Null => Ok(Out::Missing(node, Reason::HolderIsNull)),
                     // Data of another shape than the spec reads must not pass as "there is none".
-                    other if is_no_holder(other) => Err(self.missing(node, Reason::HolderIs(other.kind()))),
+                    other if is_no_holder(other) => Err(self.undefined(node, Reason::HolderIs(other.kind()))),
                     other => Ok(Out::Missing(node, Reason::HolderIs(other.kind()))),
                 },
                 missing @ Out::Missing(..) => Ok(missing),
@@ -145,7 +144,7 @@ impl<'a> Run<'a, '_> {
             Kind::Default(inner, other) => match self.open(inner)? {
                 Out::Missing(..) => match other {
                     Some(other) => self.open(other),
-                    None => Ok(Out::made(Value::Null)),
+                    None => Ok(Out::owned(Value::Null)),
                 },
                 there @ Out::Is(_) => Ok(there),
             },
@@ -155,11 +154,11 @@ impl<'a> Run<'a, '_> {
                 } else {
                     match other {
                         Some(other) => self.open(other),
-                        None => Ok(Out::made(Value::Null)),
+                        None => Ok(Out::owned(Value::Null)),
                     }
                 }
             }
-            Kind::Not(inner) => Ok(Out::made(!self.holds(inner)?)),
+            Kind::Not(inner) => Ok(Out::owned(!self.holds(inner)?)),
             Kind::And(left, right) => {
                 let left = self.value(left)?;
                 Ok(Out::Is(if truth(&left) { self.value(right)? } else { left }))
@@ -168,10 +167,10 @@ impl<'a> Run<'a, '_> {
                 let left = self.value(left)?;
                 Ok(Out::Is(if truth(&left) { left } else { self.value(right)? }))
             }
-            Kind::Compare(first, ops) => self.compare(node, first, ops).map(Out::made),
-            Kind::Test(entry, inner, arg) => self.test(node, entry, inner, arg.as_deref()).map(Out::made),
+            Kind::Compare(first, ops) => self.compare(node, first, ops).map(Out::owned),
+            Kind::Test(entry, inner, arg) => self.test(node, entry, inner, arg.as_deref()).map(Out::owned),
             Kind::Filter(entry, inner, args) => self.filter(node, entry, inner, args),
-            _ => self.make(node).map(Out::made),
+            _ => self.make(node).map(Out::owned),
         }
     }
 
@@ -184,7 +183,7 @@ impl<'a> Run<'a, '_> {
             return Ok(Out::Missing(node, Reason::IndexUndefined));
         };
         if matches!(*index, Value::Str(_)) && is_no_holder(&holder) {
-            return Err(self.missing(node, Reason::HolderIs(holder.kind())));
+            return Err(self.undefined(node, Reason::HolderIs(holder.kind())));
         }
         if hides(&holder, &index) {
             return Err(self.located(node, OpError::Failed));
@@ -194,7 +193,7 @@ impl<'a> Run<'a, '_> {
             Cow::Owned(holder) => item(&holder, &index).map(|found| Cow::Owned(found.into_owned())),
         };
         match found {
-            Some(value) => self.seen(node, value),
+            Some(value) => self.known_value(node, value),
             None => Ok(Out::Missing(node, Reason::Absent)),
         }
     }
@@ -218,7 +217,7 @@ impl<'a> Run<'a, '_> {
             }
         }
         match slice(&holder, bounds, self.fuel) {
-            Ok(value) => Ok(Out::made(value)),
+            Ok(value) => Ok(Out::owned(value)),
             Err(trouble) => Err(self.located(node, trouble)),
         }
     }
@@ -320,7 +319,7 @@ impl<'a> Run<'a, '_> {
         let input = match self.open(inner)? {
             Out::Is(value) => Some(value),
             Out::Missing(..) if entry.open => None,
-            Out::Missing(at, reason) => return Err(self.missing(at, reason)),
+            Out::Missing(at, reason) => return Err(self.undefined(at, reason)),
         };
         let arg = match arg {
             Some(arg) => Some(self.value(arg)?),
@@ -345,7 +344,7 @@ impl<'a> Run<'a, '_> {
             positional.push(match self.open(arg)? {
                 Out::Is(value) => value.into_owned(),
                 Out::Missing(..) if entry.open_arg && number == 0 => Value::Null,
-                Out::Missing(at, reason) => return Err(self.missing(at, reason)),
+                Out::Missing(at, reason) => return Err(self.undefined(at, reason)),
             });
         }
         let mut named = Vec::with_capacity(args.named.len());
@@ -354,7 +353,7 @@ impl<'a> Run<'a, '_> {
         }
         let given = table::Given { positional: &positional, named: &named, pattern: args.pattern.as_deref() };
         match (entry.run)(&input, &given, self.fuel) {
-            Ok(value) => self.seen(node, Cow::Owned(value)),
+            Ok(value) => self.known_value(node, Cow::Owned(value)),
             Err(OpError::Message(message)) => {
                 Err(self.located(node, OpError::Message(format!("`{}`: {message}", entry.name))))
             }

@@ -2,7 +2,7 @@
 
 use calipso_model::Value;
 
-use crate::error::{EvalError, Fault, OpError};
+use crate::error::{EvalError, EvalErrorKind, OpError};
 
 /// Longest list that an evaluation may make.
 pub const MAX_LIST: usize = 1_000_000;
@@ -19,7 +19,7 @@ pub struct Fuel {
 }
 
 impl Fuel {
-    /// So many units.
+    /// Fuel of this many units.
     #[must_use]
     pub fn new(units: u64) -> Self {
         Self { left: units, made: 0 }
@@ -40,10 +40,10 @@ impl Fuel {
     /// Pays for something that an expression leads to.
     ///
     /// # Errors
-    /// There is not so much left.
+    /// Not enough fuel is left.
     pub fn pay(&mut self, units: u64) -> Result<(), EvalError> {
         self.burn(units).map_err(|_| EvalError {
-            fault: Fault::Limit,
+            kind: EvalErrorKind::Limit,
             ..EvalError::new("the evaluation takes too long: it is out of fuel")
         })
     }

@@ -92,8 +92,8 @@ impl Frame {
         if slot >= self.slots.len() {
             self.slots.resize(slot + 1, None);
         }
-        if let Some(place) = self.slots.get_mut(slot) {
-            *place = Some(value.into());
+        if let Some(entry) = self.slots.get_mut(slot) {
+            *entry = Some(value.into());
         }
     }
 
@@ -106,8 +106,8 @@ impl Frame {
 
     /// Unbinds a name.
     pub fn clear(&mut self, slot: Slot) {
-        if let Some(place) = self.slots.get_mut(slot) {
-            *place = None;
+        if let Some(entry) = self.slots.get_mut(slot) {
+            *entry = None;
         }
     }
 

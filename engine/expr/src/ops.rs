@@ -49,7 +49,7 @@ pub fn truth(value: &Value) -> bool {
     }
 }
 
-fn place(index: i64, len: usize) -> Option<usize> {
+fn position(index: i64, len: usize) -> Option<usize> {
     if index < 0 { len.checked_sub(usize::try_from(index.unsigned_abs()).ok()?) } else { usize::try_from(index).ok() }
 }
 
@@ -58,7 +58,7 @@ pub(crate) fn item<'v>(holder: &'v Value, index: &Value) -> Option<Cow<'v, Value
     match (holder, index) {
         (Value::Map(map), Value::Str(name)) => map.get(name).map(Cow::Borrowed),
         (Value::Map(map), Value::Int(number)) => map.get(&number.to_string()).map(Cow::Borrowed),
-        (Value::List(items), Value::Int(number)) => items.get(place(*number, items.len())?).map(Cow::Borrowed),
+        (Value::List(items), Value::Int(number)) => items.get(position(*number, items.len())?).map(Cow::Borrowed),
         (Value::Str(text), Value::Int(number)) => {
             let found = if *number < 0 {
                 text.chars().rev().nth(usize::try_from(number.unsigned_abs()).ok()?.checked_sub(1)?)
@@ -86,7 +86,7 @@ pub(crate) fn hides(holder: &Value, index: &Value) -> bool {
 /// First place and the place behind the last of a slice.
 fn range(start: Option<i64>, stop: Option<i64>, len: usize) -> (usize, usize) {
     let clamp = |bound: i64| {
-        if bound < 0 { place(bound, len).unwrap_or(0) } else { place(bound, len).unwrap_or(len).min(len) }
+        if bound < 0 { position(bound, len).unwrap_or(0) } else { position(bound, len).unwrap_or(len).min(len) }
     };
     let start = start.map_or(0, clamp);
     (start, stop.map_or(len, clamp).max(start))

@@ -5,7 +5,7 @@ use calipso_model::{Str, Value};
 use crate::layout::{Frame, Slot};
 
 /// The attributes of one object by their numbers; nothing where it has no such attribute.
-pub type Record<'a> = &'a [Option<Value>];
+pub type AttributeRow<'a> = &'a [Option<Value>];
 
 /// Where an attribute of a name stands: the record, and the number of the attribute in it.
 pub type Column = (usize, usize);
@@ -17,7 +17,7 @@ pub type Columns<'a> = &'a mut dyn FnMut(Slot, &Str) -> Option<Column>;
 #[derive(Clone, Copy, Debug)]
 pub struct Scope<'a> {
     frame: &'a Frame,
-    records: &'a [Record<'a>],
+    records: &'a [AttributeRow<'a>],
     bound: Option<&'a Bound<'a>>,
 }
 
@@ -42,7 +42,7 @@ impl<'a> Scope<'a> {
     /// The names of a frame, and records.
     #[must_use]
     #[inline]
-    pub fn new(frame: &'a Frame, records: &'a [Record<'a>]) -> Self {
+    pub fn new(frame: &'a Frame, records: &'a [AttributeRow<'a>]) -> Self {
         Self { frame, records, bound: None }
     }
 
@@ -59,8 +59,8 @@ impl<'a> Scope<'a> {
     pub fn get(self, slot: Slot) -> Option<&'a Value> {
         let mut next = self.bound;
         while let Some(bound) = next {
-            if let Some(place) = bound.slots.iter().position(|known| *known == slot) {
-                return bound.values.get(place);
+            if let Some(index) = bound.slots.iter().position(|known| *known == slot) {
+                return bound.values.get(index);
             }
             next = bound.before;
         }

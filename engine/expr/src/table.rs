@@ -19,7 +19,7 @@ use crate::{error::OpError, failed, fuel::Fuel};
 /// A filter: `value | name(arguments)`.
 #[derive(Debug)]
 pub struct Filter {
-    /// Name.
+    /// How it is called in expressions.
     pub name: &'static str,
     /// How it is written, for the reference.
     pub usage: &'static str,
@@ -31,7 +31,7 @@ pub struct Filter {
     pub yields: Yields,
     /// Fewest and most positional arguments.
     pub args: (usize, usize),
-    /// Named arguments.
+    /// Names of arguments that are given as `name=value`.
     pub named: &'static [&'static str],
     /// Whether the first argument is the name of a filter.
     pub takes_filter: bool,
@@ -45,9 +45,9 @@ pub struct Filter {
 /// What stands on the left of a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Takes {
-    /// Anything.
+    /// A value of any kind.
     Any,
-    /// Text.
+    /// Text only; null is a fault.
     Text,
     /// Text; null stays null.
     TextOrNull,
@@ -55,9 +55,9 @@ pub enum Takes {
     List,
     /// A list of maps.
     Maps,
-    /// A map.
+    /// A map only; null is a fault.
     Map,
-    /// A number.
+    /// A whole or floating-point number.
     Number,
     /// Text, a number or a bool; null stays null.
     Scalar,
@@ -92,21 +92,21 @@ impl Takes {
 /// What a filter yields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Yields {
-    /// Anything.
+    /// A value of any kind.
     Any,
-    /// Text.
+    /// Text, never null.
     Text,
     /// A whole number.
     Int,
-    /// A number.
+    /// A whole or floating-point number.
     Number,
-    /// A bool.
+    /// True or false.
     Bool,
-    /// A list.
+    /// A list of any elements.
     List,
     /// A list of text.
     Texts,
-    /// A map.
+    /// A map of any values.
     Map,
     /// The type that it takes.
     Same,
@@ -152,7 +152,7 @@ pub(crate) type Asks = fn(Option<&Value>, Option<&Value>, &mut Fuel) -> Result<b
 /// A test: `value is name`, `value is name(argument)`.
 #[derive(Debug)]
 pub struct Test {
-    /// Name.
+    /// How it is called in expressions.
     pub name: &'static str,
     /// Other names of it.
     pub aliases: &'static [&'static str],
@@ -168,7 +168,7 @@ pub struct Test {
 /// A function: `name(arguments)`. Its arguments may be undefined; they count as null.
 #[derive(Debug)]
 pub struct Function {
-    /// Name.
+    /// How it is called in expressions.
     pub name: &'static str,
     /// How it is written, for the reference.
     pub usage: &'static str,
@@ -211,12 +211,12 @@ impl Given<'_> {
         }
     }
 
-    pub fn at(&self, place: usize) -> Option<&Value> {
-        self.positional.get(place)
+    pub fn at(&self, index: usize) -> Option<&Value> {
+        self.positional.get(index)
     }
 
-    pub fn text(&self, place: usize, what: &str) -> Result<&str, OpError> {
-        match self.at(place) {
+    pub fn text(&self, index: usize, what: &str) -> Result<&str, OpError> {
+        match self.at(index) {
             Some(Value::Str(text)) => Ok(text),
             Some(other) => Err(OpError::new(format!("{what} is text, not {}", other.kind()))),
             None => Err(OpError::new(format!("{what} is missing"))),

@@ -2,7 +2,7 @@
 
 use calipso_model::{Str, Value};
 
-use crate::{Conversion, ParseError, Shape};
+use crate::{Conversion, ParseError, ParsedShape};
 
 /// Converts one text. Without a conversion it stays text.
 pub(crate) fn convert(
@@ -14,7 +14,7 @@ pub(crate) fn convert(
     let wrong = |what: &str| {
         let expected = format!("{what} as `{name}`");
         Err(line
-            .map_or_else(|| ParseError::whole(expected.clone(), text), |line| ParseError::at(line, &*expected, text)))
+            .map_or_else(|| ParseError::of_text(expected.clone(), text), |line| ParseError::at(line, &*expected, text)))
     };
     Ok(match conversion {
         None => Value::text(text),
@@ -51,11 +51,11 @@ fn number(text: &str) -> Option<Value> {
 }
 
 /// The shape of what a conversion yields.
-pub(crate) fn converted_shape(conversion: Conversion) -> Shape {
+pub(crate) fn converted_shape(conversion: Conversion) -> ParsedShape {
     match conversion {
-        Conversion::Integer => Shape::Int,
-        Conversion::Number => Shape::Number,
-        Conversion::Bool => Shape::Bool,
-        Conversion::CommaList | Conversion::Words => Shape::List(Box::new(Shape::Text)),
+        Conversion::Integer => ParsedShape::Int,
+        Conversion::Number => ParsedShape::Number,
+        Conversion::Bool => ParsedShape::Bool,
+        Conversion::CommaList | Conversion::Words => ParsedShape::List(Box::new(ParsedShape::Text)),
     }
 }

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::{JsonSpec, MustBe, ParseError, ParseSpecErrorKind, Shape, Tagged, pattern::Faults};
+use crate::{JsonSpec, MustBe, ParseError, ParseSpecErrorKind, ParsedShape, Tagged, pattern::Faults};
 use calipso_model::{DistinctKeys, Map, Str, Value};
 
-/// Compiled `json`.
 #[derive(Clone, Debug)]
 pub(crate) struct Json {
     rows: Option<Rows>,
@@ -36,7 +35,7 @@ impl Json {
 
     pub(crate) fn parse(&self, text: &str) -> Result<Value, ParseError> {
         if text.trim().is_empty() {
-            return Err(ParseError::whole("JSON", text));
+            return Err(ParseError::of_text("JSON", text));
         }
         let DistinctKeys(mut value) = serde_json::from_str(text).map_err(|error| syntax(text, &error))?;
         if !self.tagged.is_empty() {
@@ -52,7 +51,7 @@ impl Json {
             (MustBe::ListOfMaps, _) => (false, "a JSON list of maps"),
         };
         if !fits {
-            return Err(ParseError::whole(wanted, text));
+            return Err(ParseError::of_text(wanted, text));
         }
         match &self.rows {
             None => Ok(value),
@@ -65,15 +64,16 @@ impl Json {
         self.rows.is_some() || !self.tagged.is_empty()
     }
 
-    pub(crate) fn shape(&self) -> Shape {
+    pub(crate) fn shape(&self) -> ParsedShape {
         match &self.rows {
-            None if self.must_be == MustBe::ListOfMaps => {
-                Shape::List(Box::new(Shape::Map { known: BTreeMap::new(), others: Some(Box::new(Shape::Any)) }))
-            }
-            None => Shape::Any,
+            None if self.must_be == MustBe::ListOfMaps => ParsedShape::List(Box::new(ParsedShape::Map {
+                known: BTreeMap::new(),
+                others: Some(Box::new(ParsedShape::Any)),
+            })),
+            None => ParsedShape::Any,
             Some(_) => {
-                let row = Shape::Map { known: BTreeMap::new(), others: Some(Box::new(Shape::Any)) };
-                Shape::List(Box::new(row))
+                let row = ParsedShape::Map { known: BTreeMap::new(), others: Some(Box::new(ParsedShape::Any)) };
+                ParsedShape::List(Box::new(row))
             }
         }
     }
@@ -85,7 +85,7 @@ impl Json {
                 if let [Value::Str(tag), inner] = items.as_slice()
                     && let Some(tagged) = self.tagged.get(tag)
                 {
-                    let wrong = |what: &str| ParseError::whole(format!("{what} behind the tag `{tag}`"), text);
+                    let wrong = |what: &str| ParseError::of_text(format!("{what} behind the tag `{tag}`"), text);
                     return match (tagged, inner) {
                         (Tagged::List, Value::List(_)) => self.untag_items(inner, text),
                         (Tagged::List, _) => Err(wrong("a list")),
@@ -121,19 +121,19 @@ impl Json {
                 _ => None,
             };
             let (Some(key), Some([_, value])) = (key, pair.as_list()) else {
-                return Err(ParseError::whole(format!("pairs of a scalar and a value behind the tag `{tag}`"), text));
+                return Err(ParseError::of_text(format!("pairs of a scalar and a value behind the tag `{tag}`"), text));
             };
             found.push((key, self.untag(value.clone(), text)?));
         }
         Map::from_distinct(found).map(Value::Map).map_err(|key| {
-            ParseError::whole(format!("each key once behind the tag `{tag}`, `{key}` is repeated"), text)
+            ParseError::of_text(format!("each key once behind the tag `{tag}`, `{key}` is repeated"), text)
         })
     }
 }
 
 impl Rows {
     fn read(&self, value: &Value, text: &str) -> Result<Value, ParseError> {
-        let wrong = |what: String| ParseError::whole(what, text);
+        let wrong = |what: String| ParseError::of_text(what, text);
         let rows = list_at(value, &self.rows).ok_or_else(|| wrong(format!("a list under `{}`", self.rows)))?;
         let Some(path) = &self.columns else {
             if rows.iter().all(|row| row.as_map().is_some()) {

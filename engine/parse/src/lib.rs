@@ -21,7 +21,7 @@ mod yaml;
 
 pub use error::{ParseError, ParseSpecError, ParseSpecErrorKind};
 pub use parser::Parser;
-pub use shape::{Field, Shape};
+pub use shape::{ParsedField, ParsedShape};
 pub use spec::{
     BlockSpec, BlocksSpec, Conversion, JsonSpec, KeyValuesSpec, LastColumn, LineOptions, LinesSpec, MustBe, ParserSpec,
     RegexSpec, TableSpec, Tagged,

@@ -3,12 +3,11 @@
 use calipso_model::{Map, Value};
 
 use crate::{
-    LinesSpec, ParseError, ParseSpecErrorKind, RegexSpec, Shape,
+    LinesSpec, ParseError, ParseSpecErrorKind, ParsedShape, RegexSpec,
     pattern::{Faults, Pattern, check_types},
     text::LineReader,
 };
 
-/// Compiled `lines`.
 #[derive(Clone, Debug)]
 pub(crate) struct Lines {
     reader: LineReader,
@@ -25,12 +24,11 @@ impl Lines {
         filled.map(|line| Value::text(&line.text)).collect::<Vec<_>>().into()
     }
 
-    pub(crate) fn shape() -> Shape {
-        Shape::List(Box::new(Shape::Text))
+    pub(crate) fn shape() -> ParsedShape {
+        ParsedShape::List(Box::new(ParsedShape::Text))
     }
 }
 
-/// Compiled `regex`.
 #[derive(Clone, Debug)]
 pub(crate) struct Matches {
     reader: LineReader,
@@ -66,7 +64,7 @@ impl Matches {
         }
         let expected = "text that matches the regular expression";
         if text.trim().is_empty() {
-            return Err(ParseError::whole(expected, text));
+            return Err(ParseError::of_text(expected, text));
         }
         let pairs = if self.reader.is_plain() {
             self.pattern.read(text, None)?
@@ -75,12 +73,12 @@ impl Matches {
             let lines: Vec<&str> = lines.iter().map(|line| &*line.text).collect();
             self.pattern.read(&lines.join("\n"), None)?
         };
-        let pairs = pairs.ok_or_else(|| ParseError::whole(expected, text))?;
+        let pairs = pairs.ok_or_else(|| ParseError::of_text(expected, text))?;
         Ok(Value::Map(Map::from_pairs(pairs)))
     }
 
-    pub(crate) fn shape(&self) -> Shape {
+    pub(crate) fn shape(&self) -> ParsedShape {
         let map = self.pattern.shape();
-        if self.each_line { Shape::List(Box::new(map)) } else { map }
+        if self.each_line { ParsedShape::List(Box::new(map)) } else { map }
     }
 }

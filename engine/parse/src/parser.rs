@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use calipso_model::Value;
 
 use crate::{
-    ParseError, ParseSpecError, ParserSpec, Shape,
+    ParseError, ParseSpecError, ParsedShape, ParserSpec,
     blocks::Blocks,
     json::Json,
     key_values::KeyValues,
@@ -92,7 +92,7 @@ impl Parser {
 
     /// What [`Parser::parse`] can yield.
     #[must_use]
-    pub fn shape(&self) -> Shape {
+    pub fn shape(&self) -> ParsedShape {
         match &*self.0 {
             Compiled::Lines(_) => Lines::shape(),
             Compiled::Regex(matches) => matches.shape(),
@@ -100,18 +100,18 @@ impl Parser {
             Compiled::KeyValues(pairs) => pairs.shape(),
             Compiled::Blocks(blocks) => blocks.shape(),
             Compiled::Json(json) => json.shape(),
-            Compiled::Yaml => Shape::Any,
-            Compiled::Xml => Shape::Map { known: BTreeMap::new(), others: Some(Box::new(Shape::Any)) },
+            Compiled::Yaml => ParsedShape::Any,
+            Compiled::Xml => ParsedShape::Map { known: BTreeMap::new(), others: Some(Box::new(ParsedShape::Any)) },
         }
     }
 }
 
 /// How many named parts a shape has in all; one line never fills more.
-fn n_fields(shape: &Shape) -> usize {
+fn n_fields(shape: &ParsedShape) -> usize {
     match shape {
-        Shape::List(inner) => n_fields(inner),
-        Shape::OneOf(shapes) => shapes.iter().map(n_fields).max().unwrap_or_default(),
-        Shape::Map { known, .. } => known.values().map(|field| 1 + n_fields(&field.shape)).sum::<usize>().max(1),
-        Shape::Any | Shape::Text | Shape::Int | Shape::Number | Shape::Bool => 1,
+        ParsedShape::List(inner) => n_fields(inner),
+        ParsedShape::OneOf(shapes) => shapes.iter().map(n_fields).max().unwrap_or_default(),
+        ParsedShape::Map { known, .. } => known.values().map(|field| 1 + n_fields(&field.shape)).sum::<usize>().max(1),
+        ParsedShape::Any | ParsedShape::Text | ParsedShape::Int | ParsedShape::Number | ParsedShape::Bool => 1,
     }
 }

@@ -7,21 +7,13 @@ use calipso_model::Str;
 /// One parser with its keys. `named` and `call` are resolved before; they never come here.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ParserSpec {
-    /// `lines`
     Lines(LinesSpec),
-    /// `regex`
     Regex(RegexSpec),
-    /// `table`
     Table(TableSpec),
-    /// `key_values`
     KeyValues(KeyValuesSpec),
-    /// `blocks`
     Blocks(BlocksSpec),
-    /// `json`
     Json(JsonSpec),
-    /// `yaml`
     Yaml,
-    /// `xml`
     Xml,
 }
 
@@ -79,14 +71,12 @@ pub enum Conversion {
 /// `lines`: a list of text; blank lines are dropped.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LinesSpec {
-    /// Which lines.
     pub options: LineOptions,
 }
 
 /// `regex`: named groups of the whole text, or of each line.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RegexSpec {
-    /// Which lines.
     pub options: LineOptions,
     /// Key `match`. Over the whole text `^` and `$` match at line breaks; `\A` and `\z` mean the whole text.
     pub pattern: String,
@@ -94,14 +84,12 @@ pub struct RegexSpec {
     pub each_line: bool,
     /// `others: refused`: with `each_line`, a line that does not match makes the input wrong instead of being dropped.
     pub others_refused: bool,
-    /// By group.
     pub types: BTreeMap<Str, Conversion>,
 }
 
 /// `table`: columns of words.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TableSpec {
-    /// Which lines.
     pub options: LineOptions,
     /// The first line that matches holds the column names; rows follow it.
     pub header: Option<String>,
@@ -109,7 +97,6 @@ pub struct TableSpec {
     pub columns: Option<Vec<Str>>,
     /// What the last column takes.
     pub last: LastColumn,
-    /// By column.
     pub types: BTreeMap<Str, Conversion>,
 }
 
@@ -126,7 +113,6 @@ pub enum LastColumn {
 /// `key_values`: one map.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct KeyValuesSpec {
-    /// Which lines.
     pub options: LineOptions,
     /// Groups `key` and `value`.
     pub pair: String,
@@ -141,7 +127,6 @@ pub struct KeyValuesSpec {
 /// `blocks`: a list of maps, one per match of `start`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BlocksSpec {
-    /// Which lines.
     pub options: LineOptions,
     /// The outermost block.
     pub block: BlockSpec,
@@ -184,12 +169,9 @@ pub struct JsonSpec {
 /// What a JSON text has to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MustBe {
-    /// Any value.
     #[default]
     Anything,
-    /// A map.
     Map,
-    /// A list.
     List,
     /// A list whose elements are maps.
     ListOfMaps,

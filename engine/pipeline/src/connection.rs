@@ -17,8 +17,8 @@ use std::{
 };
 
 use calipso_expr::{EvalError, Frame};
-use calipso_model::{Map, Place, Secret, Str, Value};
-use calipso_spec::checked::{CommandRule, Connection, Limits};
+use calipso_model::{Map, Secret, SecretLocation, Str, Value};
+use calipso_spec::checked::{CommandRule, Connection, ConnectionLimits};
 use calipso_transport::{Budget, Door, Scrubber, Stage};
 use futures::future::{BoxFuture, FutureExt};
 
@@ -43,7 +43,7 @@ pub trait SecretSource: Send + Sync {
     ///
     /// # Errors
     /// A sentence that says what is missing, without any secret.
-    fn resolve(&self, reference: &str, place: &Place) -> Result<Secret, String>;
+    fn resolve(&self, reference: &str, place: &SecretLocation) -> Result<Secret, String>;
 
     /// The file of good host keys where a connection names none.
     fn known_hosts(&self) -> PathBuf;
@@ -54,7 +54,7 @@ pub trait SecretSource: Send + Sync {
 pub struct NoSecrets;
 
 impl SecretSource for NoSecrets {
-    fn resolve(&self, _reference: &str, _place: &Place) -> Result<Secret, String> {
+    fn resolve(&self, _reference: &str, _place: &SecretLocation) -> Result<Secret, String> {
         Ok(Secret::new("not-needed"))
     }
 
@@ -93,7 +93,7 @@ pub(crate) struct Access {
 
 impl Access {
     pub(crate) fn new(role: Str, spec: Arc<Connection>, config: Result<Map, String>) -> Self {
-        let Limits { concurrent, per_second, channels_per_host, .. } = spec.limits;
+        let ConnectionLimits { concurrent, per_second, channels_per_host, .. } = spec.limits;
         let budget = Arc::new(Budget::new(concurrent.max(1), per_second, channels_per_host.max(1)));
         Self { role, spec, config, budget, cells: std::sync::Mutex::default() }
     }

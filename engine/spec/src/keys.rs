@@ -4,7 +4,7 @@
 /// What a key holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Holds {
-    /// Text, constant.
+    /// Constant text, without `{{ … }}`.
     Text,
     /// A bare expression.
     Expr,
@@ -14,13 +14,13 @@ pub enum Holds {
     Value,
     /// A map of values.
     Values,
-    /// Any constant.
+    /// Any YAML value, without `{{ … }}`.
     Constant,
     /// true or false.
     Bool,
     /// A whole number.
     Count,
-    /// A number.
+    /// A whole or floating-point number.
     Number,
     /// One of these words.
     Word(&'static [&'static str]),
@@ -28,7 +28,7 @@ pub enum Holds {
     Texts,
     /// A list of whole numbers.
     Counts,
-    /// A block.
+    /// A map with the keys of the block of this name.
     Block(&'static str),
     /// A list of blocks.
     Blocks(&'static str),
@@ -47,7 +47,7 @@ pub enum Holds {
 /// One key of a block.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
-    /// Name.
+    /// As authors write it.
     pub name: &'static str,
     /// What it holds.
     pub holds: Holds,
@@ -64,7 +64,7 @@ pub struct Key {
 pub struct BlockKeys {
     /// The block's name, as in messages.
     pub name: &'static str,
-    /// Its keys.
+    /// In the order of the reference.
     pub keys: &'static [Key],
 }
 

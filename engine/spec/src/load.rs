@@ -58,7 +58,7 @@ pub struct Loaded {
 pub struct Extended {
     /// The test's file.
     pub test: Arc<str>,
-    /// The extension.
+    /// Path of the extension's file.
     pub by: Arc<str>,
     /// Whether the extension has tests of its own.
     pub has_own_tests: bool,
@@ -140,7 +140,7 @@ fn name_of(node: &Node) -> Option<Str> {
 /// What a text says of itself before anything of it is checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Peek {
-    /// Its `name`.
+    /// What it says under `name`.
     pub name: Option<Str>,
     /// Whether it has the key `environment`.
     pub selects: bool,
@@ -158,7 +158,7 @@ pub fn peek(text: &str) -> Peek {
     Peek {
         name: name_of(&node),
         selects: node.get("environment").is_some(),
-        extends: gather::says(&node, "extends"),
+        extends: gather::is_true(&node, "extends"),
         is_open: matches!(node.kind, NodeKind::Map(_)) && !is_flow,
     }
 }

@@ -61,14 +61,14 @@ pub(crate) fn head(cx: &mut Cx<'_>, fields: &mut Fields<'_>) -> Option<Head> {
 }
 
 /// Reports a key by which what extends a spec contradicts it.
-pub(crate) fn same(cx: &mut Cx<'_>, node: &Node, key: &str, has: &str, at: &At) {
+pub(crate) fn report_changed(cx: &mut Cx<'_>, node: &Node, key: &str, has: &str, at: &At) {
     let range = node.get(key).map_or_else(|| node.range.clone(), |value| value.range.clone());
     let message = format!("an extension cannot change `{key}`, which is `{has}` in {at}");
     help(cx.report("spec/extends-conflict", &range, message, "says something else"), "leave the key out");
 }
 
 /// Reports something that what extends a spec declares again.
-pub(crate) fn again(cx: &mut Cx<'_>, range: &Range<usize>, what: &str, at: &At, advice: &str) {
+pub(crate) fn report_repeated(cx: &mut Cx<'_>, range: &Range<usize>, what: &str, at: &At, advice: &str) {
     let message = format!("{what} is declared at {at} already");
     help(cx.report("spec/extends-conflict", range, message, "declared again"), advice);
 }

@@ -202,9 +202,9 @@ fn report(cx: &mut Cx<'_>, scope: &Scope, whole: &Range<usize>, inside: Option<u
     }
     if mistake.kind == ExprErrorKind::UnknownName
         && let Some(name) = mistake.message.split('`').nth(1)
-        && let Some(place) = scope.later.get(name).filter(|place| **place > whole.start)
+        && let Some(offset) = scope.later.get(name).filter(|offset| **offset > whole.start)
     {
-        let line = cx.at(&(*place..*place)).line;
+        let line = cx.at(&(*offset..*offset)).line;
         let says = format!("`{name}` is read before it is bound");
         help(
             cx.report("expr/unknown-name", &range, says, format!("bound later, at line {line}")),
@@ -412,12 +412,8 @@ macro_rules! in_context {
     };
 }
 
-in_context!(
-    /// A command.
-    words, Words, "a command");
-in_context!(
-    /// A query.
-    sql, SqlText, "a query");
+in_context!(words, Words, "a command");
+in_context!(sql, SqlText, "a query");
 
 /// A path that stands `offset` bytes behind the beginning of a scalar.
 pub(crate) fn path(

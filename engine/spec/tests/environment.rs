@@ -7,7 +7,7 @@ use calipso_parse::{Parser, ParserSpec};
 use calipso_spec::{
     Layer, Specs,
     environment::{
-        self, Mistake, Secrets, Taken, choose_specs, fill, from_value, needs, to_value, unhidden, unsupported,
+        self, Mistake, SecretText, Secrets, choose_specs, fill, from_value, needs, to_value, unhidden, unsupported,
     },
     load,
 };
@@ -94,8 +94,8 @@ impl Secrets for Open {
         _name: &str,
         _pointer: &str,
         text: &str,
-    ) -> Result<Taken, String> {
-        Ok(Taken::Open(Value::text(text)))
+    ) -> Result<SecretText, String> {
+        Ok(SecretText::Open(Value::text(text)))
     }
 }
 

@@ -1,5 +1,8 @@
 //! The one door to the outside world: requests out, bytes and a status back; live, recorded or replayed.
 
+// A contract of other crates: every public item says what its name does not.
+#![warn(missing_docs)]
+
 pub mod door;
 
 pub mod budget;

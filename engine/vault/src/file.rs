@@ -25,8 +25,8 @@ const OTHERS_WRITE: u32 = 0o022;
 /// In such a folder everybody may remove his own files only.
 const STICKY: u32 = 0o1000;
 
-pub(crate) fn wrong(path: &Path, what: impl Into<String>) -> VaultError {
-    VaultError::Keys { place: path.display().to_string(), what: what.into() }
+pub(crate) fn keys_error(path: &Path, what: impl Into<String>) -> VaultError {
+    VaultError::Keys { location: path.display().to_string(), what: what.into() }
 }
 
 fn io(action: &'static str, path: &Path) -> impl Fn(std::io::Error) -> VaultError {
@@ -47,17 +47,17 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, VaultError> {
     // What is open is looked at, not what the path leads to by then.
     let about = file.metadata().map_err(io("look at", path))?;
     if !about.is_file() {
-        return Err(wrong(path, "it is not a file"));
+        return Err(keys_error(path, "it is not a file"));
     }
     if about.mode() & OTHERS != 0 {
         let mode = about.mode() & 0o777;
-        return Err(wrong(path, format!("others may use it (mode {mode:o}); run `chmod 600` on it")));
+        return Err(keys_error(path, format!("others may use it (mode {mode:o}); run `chmod 600` on it")));
     }
     check_folder(path)?;
     let mut text = String::new();
     file.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(io("read", path))?;
     if text.len() as u64 > MOST_BYTES {
-        return Err(wrong(path, "it is too large to be a key file"));
+        return Err(keys_error(path, "it is too large to be a key file"));
     }
     Ok(Some(text))
 }
@@ -69,7 +69,7 @@ fn check_folder(path: &Path) -> Result<(), VaultError> {
     if about.mode() & OTHERS_WRITE != 0 && about.mode() & STICKY == 0 {
         let mode = about.mode() & 0o777;
         let what = format!("others may change its folder (mode {mode:o}); run `chmod go-w` on the folder");
-        return Err(wrong(path, what));
+        return Err(keys_error(path, what));
     }
     Ok(())
 }
@@ -93,7 +93,7 @@ pub(crate) fn append(path: &Path, line: &str) -> Result<(), VaultError> {
     let lock_path = beside(path, ".lock");
     let lock = private(&lock_path, false).map_err(io("open", &lock_path))?;
     lock.lock().map_err(io("lock", &lock_path))?;
-    let mut text = read(path)?.ok_or_else(|| wrong(path, "it is no longer there; restore it"))?;
+    let mut text = read(path)?.ok_or_else(|| keys_error(path, "it is no longer there; restore it"))?;
     if !text.ends_with('\n') {
         text.push('\n');
     }

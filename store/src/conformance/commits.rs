@@ -215,7 +215,7 @@ async fn refused_whole(make: Make<'_>) {
     assert_eq!(case.said("a").await, Some(1));
 }
 
-/// Whoever writes a row at the same time, as a part of a commit or alone: every version is written by exactly one.
+/// Of writers of one row at the same time, in a commit or alone, exactly one writes each version.
 async fn racing_rows(make: Make<'_>) {
     let case = Case::new(make).await;
     for round in 0..8_i64 {

@@ -18,7 +18,7 @@ use crate::{
 /// What the file knows of an environment, its configuration aside.
 #[derive(Clone, Debug)]
 pub(super) struct State {
-    /// Its number.
+    /// Number of the environment's row.
     pub(super) id: i64,
     /// The current revision.
     pub(super) current: Revision,

@@ -9,9 +9,9 @@ use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
-    condition::Watch,
     embedded::{Options, fault::Doing, schema},
     error::StoreError,
+    health::HealthWatch,
 };
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
@@ -26,12 +26,12 @@ const LOG_BYTES_AT_MOST: u64 = 256 << 20;
 #[derive(Clone, Debug)]
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
-    watch: Watch,
+    watch: HealthWatch,
 }
 
 impl Writer {
     /// Starts the thread with its connection.
-    pub(super) fn start(mut db: Connection, path: &Path, watch: Watch) -> Result<Self, StoreError> {
+    pub(super) fn start(mut db: Connection, path: &Path, watch: HealthWatch) -> Result<Self, StoreError> {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let mut log = path.as_os_str().to_owned();
         log.push("-wal");
@@ -101,18 +101,18 @@ pub(super) struct Readers {
     path: Arc<Path>,
     options: Arc<Options>,
     idle: Arc<Mutex<Vec<Connection>>>,
-    places: Arc<Semaphore>,
-    watch: Watch,
+    permits: Arc<Semaphore>,
+    watch: HealthWatch,
 }
 
 impl Readers {
     /// An empty pool.
-    pub(super) fn new(path: &Path, options: &Options, watch: Watch) -> Self {
+    pub(super) fn new(path: &Path, options: &Options, watch: HealthWatch) -> Self {
         Self {
             path: Arc::from(path),
             options: Arc::new(options.clone()),
             idle: Arc::default(),
-            places: Arc::new(Semaphore::new(options.readers.max(1))),
+            permits: Arc::new(Semaphore::new(options.readers.max(1))),
             watch,
         }
     }
@@ -123,13 +123,13 @@ impl Readers {
         job: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let ended = |error: tokio::task::JoinError| StoreError::Io { action: "read", source: error.into() };
-        let place = Arc::clone(&self.places)
+        let permit = Arc::clone(&self.permits)
             .acquire_owned()
             .await
             .map_err(|error| StoreError::Io { action: "read", source: error.into() })?;
         let pool = self.clone();
         tokio::task::spawn_blocking(move || {
-            let _place = place;
+            let _permit = permit;
             let idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let db = match idle {
                 Some(db) => db,

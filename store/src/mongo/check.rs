@@ -1,8 +1,8 @@
 //! Reads everything that is stored. The server itself keeps checksums of its files and of what it sends.
 
 use crate::{
-    condition::Checked,
     error::StoreError,
+    health::IntegrityReport,
     mongo::Mongo,
     query::{CliqueQuery, LinkQuery, Page, Query},
     records::{Collection, RecordQuery, Records},
@@ -32,9 +32,8 @@ macro_rules! pages {
     }};
 }
 
-/// Reads everything.
-pub(super) async fn everything(store: &Mongo) -> Result<Checked, StoreError> {
-    let mut checked = Checked::default();
+pub(super) async fn everything(store: &Mongo) -> Result<IntegrityReport, StoreError> {
+    let mut checked = IntegrityReport::default();
     for environment in store.environments().await? {
         let name = &*environment.name;
         checked.n_read = checked.n_read.saturating_add(1);

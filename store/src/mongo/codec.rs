@@ -35,7 +35,6 @@ impl Doc {
         self.bytes.push(0);
     }
 
-    /// Adds text.
     pub(super) fn text(mut self, key: &str, text: &str) -> Self {
         self.put_text(key, text);
         self
@@ -85,7 +84,6 @@ impl Doc {
         self
     }
 
-    /// Adds bytes.
     pub(super) fn binary(mut self, key: &str, bytes: &[u8]) -> Self {
         self.element(0x05, key);
         self.bytes.extend_from_slice(&i32::try_from(bytes.len()).unwrap_or(i32::MAX).to_le_bytes());

@@ -18,8 +18,8 @@ use mongodb::{
 };
 
 use crate::{
-    condition::Watch,
     error::StoreError,
+    health::HealthWatch,
     mongo::{
         MongoOptions, codec,
         fault::{self, Doing, Reason},
@@ -55,7 +55,7 @@ pub(super) struct Db {
     /// How many names hold some letters.
     pub(super) letters: Mutex<Counts>,
     /// What answers told of the server.
-    pub(super) watch: Watch,
+    pub(super) watch: HealthWatch,
 }
 
 impl Db {
@@ -97,7 +97,7 @@ impl Db {
             numbers: Numbers::default(),
             types: Mutex::default(),
             letters: Mutex::default(),
-            watch: Watch::default(),
+            watch: HealthWatch::default(),
         })
     }
 
@@ -126,14 +126,13 @@ impl Db {
         said.to_owned()
     }
 
-    /// A collection.
     pub(super) fn at(&self, collection: &str) -> Collection<RawDocumentBuf> {
         self.database.collection(collection)
     }
 
     /// A collection for sessions of [`Self::snapshot`]. The driver does not say that a snapshot is meant where something else
     /// is said already, as it is for all other reads.
-    pub(super) fn seen(&self, collection: &str) -> Collection<RawDocumentBuf> {
+    pub(super) fn at_snapshot(&self, collection: &str) -> Collection<RawDocumentBuf> {
         let options = CollectionOptions::builder().read_concern(ReadConcern::snapshot()).build();
         self.database.collection_with_options(collection, options)
     }

@@ -20,7 +20,7 @@ use crate::{
     store::{Expect, Lease, Searched},
 };
 
-/// So many gates an environment may have.
+/// Maximum number of gates of an environment.
 pub(super) const MOST_LANES: usize = 16;
 
 /// What is known of an environment, its configuration aside.
@@ -237,7 +237,7 @@ fn is_free(now_millis: i64) -> Document {
     doc! { "$or": [{ "holder": null }, { "until_millis": { "$lte": now_millis } }] }
 }
 
-fn held(state: State, name: &str, now_millis: i64) -> Option<StoreError> {
+fn lease_held(state: State, name: &str, now_millis: i64) -> Option<StoreError> {
     let holder = state.holder.filter(|_| state.until_millis > now_millis)?;
     Some(StoreError::LeaseHeld { environment: name.into(), holder: holder.into(), until_millis: state.until_millis })
 }
@@ -247,7 +247,7 @@ pub(super) async fn remove(db: &Db, name: &str, now_millis: i64) -> Result<(), S
     loop {
         let state = state(db, name).await?;
         let env = state.env;
-        if let Some(held) = held(state, name, now_millis) {
+        if let Some(held) = lease_held(state, name, now_millis) {
             return Err(held);
         }
         let mut filter = doc! { "_id": name, "env": env };
@@ -305,7 +305,7 @@ pub(super) async fn acquire(
         let state = state(db, name).await?;
         // What a dead writer left open would keep everybody else from this document.
         let dead = state.session.clone();
-        if let Some(held) = held(state, name, now_millis) {
+        if let Some(held) = lease_held(state, name, now_millis) {
             return Err(held);
         }
         db.end_sessions(dead.into_iter().collect()).await;

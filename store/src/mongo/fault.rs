@@ -5,7 +5,7 @@ use std::fmt;
 use mongodb::error::{CommandError, Error, ErrorKind, WriteFailure};
 
 use crate::{
-    error::{Cause, StoreError},
+    error::{BoxedError, StoreError},
     mongo::db::Db,
 };
 
@@ -17,7 +17,6 @@ pub(super) struct Reason {
 }
 
 impl Reason {
-    /// A sentence.
     pub(super) fn new(what: impl Into<String>) -> Self {
         Self { what: what.into(), below: None }
     }
@@ -46,8 +45,8 @@ impl std::error::Error for Reason {
 }
 
 /// The same error once more, for another who made the same call.
-pub(super) fn again(error: &StoreError) -> StoreError {
-    let reason = |cause: &Cause| Cause::from(Reason::of(&**cause));
+pub(super) fn repeat(error: &StoreError) -> StoreError {
+    let reason = |cause: &BoxedError| BoxedError::from(Reason::of(&**cause));
     match error {
         StoreError::NotFound { what, name } => StoreError::NotFound { what, name: name.clone() },
         StoreError::Invalid { what } => StoreError::Invalid { what: what.clone() },
@@ -113,7 +112,7 @@ pub(super) fn is_passing(error: &Error) -> bool {
             *error.kind,
             ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. } | ErrorKind::ServerSelection { .. }
         )
-        // Whoever takes over a lease interrupts what is open in the sessions of the writer before.
+        // The next holder of a lease interrupts open transactions in the sessions of the writer before.
         || code(error).is_some_and(|code| code == INTERRUPTED || is_no_primary(code) || is_moment(code))
 }
 

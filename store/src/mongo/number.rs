@@ -20,7 +20,7 @@ use crate::{
     records::Collection,
 };
 
-/// So many numbers a process takes at once; those it does not use are used by nobody.
+/// Number of versions that a process reserves at once; those that it does not use stay unused.
 const BLOCK: i64 = 100;
 
 /// The counter of versions.

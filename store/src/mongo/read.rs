@@ -28,7 +28,7 @@ use crate::{
         codec,
         db::Db,
         environment::to_db,
-        fault::{Doing, again},
+        fault::{Doing, repeat},
         index::{INVENTORY, REVISIONS},
         round::{self, Moment},
     },
@@ -36,23 +36,21 @@ use crate::{
     store::{Counts, RevisionInfo},
 };
 
-/// So many documents come in one answer of the server.
+/// Number of documents in one answer of the server.
 const PIECE: u32 = 2_000;
 
-/// So many keys are looked for with one question.
+/// Maximum number of keys in one query.
 const KEYS: usize = 1_000;
 
-/// Of so many environments the types of objects are remembered.
+/// Maximum number of environments whose types of objects are kept.
 const REMEMBERED: usize = 100;
 
 /// An environment at one revision.
 pub(super) struct View<'d> {
-    /// The connections.
     pub(super) db: &'d Db,
     session: ClientSession,
     /// Number of the environment.
     pub(super) env: i64,
-    /// The revision.
     pub(super) revision: Revision,
     /// What is known of the environment.
     pub(super) moment: Arc<Moment>,
@@ -60,9 +58,7 @@ pub(super) struct View<'d> {
 
 /// Which documents of a collection, in which order.
 pub(super) struct Ask {
-    /// The collection.
     pub(super) collection: &'static str,
-    /// Which documents.
     pub(super) filter: Document,
     /// The index that finds them, where it is known.
     pub(super) hint: Option<&'static str>,
@@ -95,7 +91,7 @@ impl<K: Ord, T: Clone> Found<K, T> {
 
     /// One of them.
     pub(super) fn get(&self, key: &K) -> Option<Result<T, StoreError>> {
-        self.0.get(key).map(|found| found.as_ref().cloned().map_err(again))
+        self.0.get(key).map(|found| found.as_ref().cloned().map_err(repeat))
     }
 
     /// Several in the order asked; those that are not there are left out.
@@ -169,7 +165,7 @@ impl<'d> View<'d> {
     ) -> Result<(), StoreError> {
         let action = "find documents";
         let db = self.db;
-        let collection = db.seen(ask.collection);
+        let collection = db.at_snapshot(ask.collection);
         let mut find = collection.find(ask.filter.clone()).projection(ask.projection.clone());
         if !ask.order.is_empty() {
             find = find.sort(ask.order.iter().map(|field| ((*field).to_owned(), Bson::Int32(1))).collect::<Document>());
@@ -257,7 +253,7 @@ impl<'d> View<'d> {
         }
         let found = self
             .db
-            .seen(INVENTORY)
+            .at_snapshot(INVENTORY)
             .distinct("type", doc! { "env": env })
             .session(&mut self.session)
             .await
@@ -314,7 +310,7 @@ impl<'d> View<'d> {
     ) -> Result<Vec<Document>, StoreError> {
         let mut found = self
             .db
-            .seen(collection)
+            .at_snapshot(collection)
             .aggregate(pipeline)
             .hint(Hint::Name(hint.to_owned()))
             .session(&mut self.session)

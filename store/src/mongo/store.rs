@@ -7,8 +7,8 @@ use calipso_model::{Clique, Delta, Environment, Link, LinkRef, Object, ObjectKey
 
 use crate::{
     commit::{Commit, CommitInfo},
-    condition::{Checked, Condition},
     error::StoreError,
+    health::{IntegrityReport, StoreHealth},
     mongo::{
         Mongo, check, commit, environment, number, prune,
         read::{self, View},
@@ -94,16 +94,16 @@ impl Store for Mongo {
         ask!(self, environment::get(&self.db, name))
     }
 
-    async fn condition(&self) -> Condition {
-        if self.db.watch.condition() == Condition::Full {
+    async fn health(&self) -> StoreHealth {
+        if self.db.watch.health() == StoreHealth::Full {
             // Whether there is space again is found out by writing.
             let written = self.db.within(number::touch(&self.db)).await;
             self.db.watch.note(&written, true);
         }
-        self.db.watch.condition()
+        self.db.watch.health()
     }
 
-    async fn check(&self) -> Result<Checked, StoreError> {
+    async fn check(&self) -> Result<IntegrityReport, StoreError> {
         check::everything(self).await
     }
 

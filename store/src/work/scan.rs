@@ -18,7 +18,7 @@ use crate::{
     records::{Collection, Records},
     work::{
         message::Level,
-        row::{self, Row, Task, stamp},
+        row::{self, Row, Versioned, stamp},
     },
 };
 
@@ -37,7 +37,7 @@ pub enum ScanStatus {
     CompletedWithErrors,
     /// Could not be done.
     Failed,
-    /// Cancelled.
+    /// Cancelled before its end.
     Aborted,
 }
 
@@ -46,7 +46,7 @@ impl ScanStatus {
     pub const ALL: &'static [Self] =
         &[Self::Pending, Self::Running, Self::Completed, Self::CompletedWithErrors, Self::Failed, Self::Aborted];
 
-    /// Its name.
+    /// The word that documents hold.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -70,11 +70,11 @@ impl ScanStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScanOnly {
-    /// Objects.
+    /// Only objects are renewed.
     Inventory,
-    /// Links.
+    /// Only links are renewed.
     Links,
-    /// Cliques.
+    /// Only cliques are renewed.
     Cliques,
 }
 
@@ -86,7 +86,7 @@ pub struct Progress {
     pub phase: Str,
     /// The stage of fetching, from 1.
     pub stage: u64,
-    /// Of so many.
+    /// Total number of stages.
     pub stages: u64,
     /// Fetchers run so far.
     pub steps_done: u64,
@@ -200,11 +200,11 @@ impl ScanTask {
 /// # Errors
 /// [`StoreError::Invalid`] when it names no environment, one part of an object only, an object together with a part to do, or
 /// a level that is none.
-pub async fn submit(records: &dyn Records, task: ScanTask, now_millis: i64) -> Result<Task<ScanTask>, StoreError> {
+pub async fn submit(records: &dyn Records, task: ScanTask, now_millis: i64) -> Result<Versioned<ScanTask>, StoreError> {
     submit_as(records, &row::new_id(now_millis)?, task, now_millis).await
 }
 
-/// As [`submit`], with an id: whoever makes the id from what asks never asks twice.
+/// As [`submit`], with an id: an id made from the cause of the request makes it idempotent.
 ///
 /// # Errors
 /// As [`submit`], and [`StoreError::Exists`].
@@ -213,7 +213,7 @@ pub async fn submit_as(
     id: &str,
     task: ScanTask,
     now_millis: i64,
-) -> Result<Task<ScanTask>, StoreError> {
+) -> Result<Versioned<ScanTask>, StoreError> {
     if task.environment.is_empty() {
         return Err(StoreError::invalid("a scan needs an environment"));
     }
@@ -247,7 +247,7 @@ pub async fn submit_as(
 ///
 /// # Errors
 /// [`StoreError::Invalid`] when it names no environment or has not ended.
-pub async fn record(records: &dyn Records, scan: ScanTask, now_millis: i64) -> Result<Task<ScanTask>, StoreError> {
+pub async fn record(records: &dyn Records, scan: ScanTask, now_millis: i64) -> Result<Versioned<ScanTask>, StoreError> {
     if scan.environment.is_empty() || !scan.status.is_final() {
         return Err(StoreError::invalid("only a scan of an environment that has ended can be recorded"));
     }

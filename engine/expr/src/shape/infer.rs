@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use calipso_model::{Str, Value};
 
 use super::{
-    Known, Shape, ShapeIssue, ShapeIssueKind, of,
+    DefinedPath, Shape, ShapeIssue, ShapeIssueKind, of,
     proof::{path_of, prove},
 };
 use crate::{
@@ -28,7 +28,7 @@ pub fn infer(expr: &Expr, at: &dyn Fn(Slot) -> Shape) -> (Shape, Vec<ShapeIssue>
 }
 
 /// As [`infer`], where these paths are known to be defined (see [`proven`](super::proven)).
-pub fn infer_knowing(expr: &Expr, at: &dyn Fn(Slot) -> Shape, known: &[Known]) -> (Shape, Vec<ShapeIssue>) {
+pub fn infer_knowing(expr: &Expr, at: &dyn Fn(Slot) -> Shape, known: &[DefinedPath]) -> (Shape, Vec<ShapeIssue>) {
     let mut judge = Judge { at, known: known.to_vec(), issues: Vec::new() };
     let shape = judge.node(expr.root(), false);
     (shape, judge.issues)
@@ -47,7 +47,7 @@ pub fn infer_parts(expr: &Expr, at: &dyn Fn(Slot) -> Shape) -> Vec<Shape> {
 pub fn infer_each(
     generator: &Generator,
     at: &dyn Fn(Slot) -> Shape,
-    known: &[Known],
+    known: &[DefinedPath],
 ) -> (Option<Shape>, Shape, Vec<ShapeIssue>) {
     let (over, issues) = infer_knowing(&generator.over, at, known);
     let mut issues = shifted(issues, generator.over.offset());
@@ -82,7 +82,7 @@ pub fn infer_each(
 ///
 /// # Shape
 /// A key of a written map whose value may come to null is optional: null leaves it out.
-pub fn infer_tree(tree: &Tree, at: &dyn Fn(Slot) -> Shape, known: &[Known]) -> (Shape, Vec<ShapeIssue>) {
+pub fn infer_tree(tree: &Tree, at: &dyn Fn(Slot) -> Shape, known: &[DefinedPath]) -> (Shape, Vec<ShapeIssue>) {
     let mut issues = Vec::new();
     let shape = match tree {
         Tree::Const(value) => of(value),
@@ -152,7 +152,7 @@ fn may_be_null(node: &Node) -> bool {
 
 struct Judge<'a> {
     at: &'a dyn Fn(Slot) -> Shape,
-    known: Vec<Known>,
+    known: Vec<DefinedPath>,
     issues: Vec<ShapeIssue>,
 }
 
@@ -365,10 +365,10 @@ impl Judge<'_> {
                 .collect(),
             _ => Vec::new(),
         };
-        for (place, text) in found {
+        for (index, text) in found {
             let near = nearest(&text, words.iter().map(AsRef::as_ref)).map(|near| format!("did you mean `{near}`?"));
             let listed = || (words.len() <= MAX_LISTED).then(|| format!("it can be {}", words.join(", ")));
-            self.issue(place, ShapeIssueKind::NeverEqual, format!("this is never `{text}`"), near.or_else(listed));
+            self.issue(index, ShapeIssueKind::NeverEqual, format!("this is never `{text}`"), near.or_else(listed));
         }
     }
 

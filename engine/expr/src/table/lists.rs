@@ -148,13 +148,13 @@ fn choose(value: &Value, given: &Given<'_>, fuel: &mut Fuel, wanted: bool) -> An
     for item in elements(value, fuel)?.iter() {
         let holds =
             if opaque { Ok(item.is_null()) } else { look(item).and_then(|item| passes(Some(item), given, 0, fuel)) };
-        chosen.extend(kept(holds, wanted, item)?);
+        chosen.extend(keep_if(holds, wanted, item)?);
     }
     Ok(Value::list(chosen))
 }
 
 /// The element where it is chosen; the mark where that is not known.
-fn kept(holds: Result<bool, OpError>, wanted: bool, item: &Value) -> Result<Option<Value>, OpError> {
+fn keep_if(holds: Result<bool, OpError>, wanted: bool, item: &Value) -> Result<Option<Value>, OpError> {
     match holds {
         Ok(holds) => Ok((holds == wanted).then(|| item.clone())),
         Err(OpError::Failed) => Ok(Some(failed::marker())),
@@ -175,7 +175,7 @@ fn choose_attribute(value: &Value, given: &Given<'_>, fuel: &mut Fuel, wanted: b
     let mut chosen = Vec::new();
     for item in elements(value, fuel)?.iter() {
         let holds = path(item, attribute).and_then(|found| passes(found, given, 1, fuel));
-        chosen.extend(kept(holds, wanted, item)?);
+        chosen.extend(keep_if(holds, wanted, item)?);
     }
     Ok(Value::list(chosen))
 }
@@ -220,13 +220,13 @@ pub(super) fn reverse(value: &Value, _: &Given<'_>, fuel: &mut Fuel) -> Answer {
 pub(super) fn distinct(value: &Value, _: &Given<'_>, fuel: &mut Fuel) -> Answer {
     let items = elements(value, fuel)?;
     let mut seen = BTreeSet::new();
-    let mut kept = Vec::new();
+    let mut keep_if = Vec::new();
     for item in items.iter() {
         if failed::holds_marker(item) || seen.insert(Ordered(item)) {
-            kept.push(item.clone());
+            keep_if.push(item.clone());
         }
     }
-    Ok(Value::list(kept))
+    Ok(Value::list(keep_if))
 }
 
 pub(super) fn flatten(value: &Value, _: &Given<'_>, fuel: &mut Fuel) -> Answer {

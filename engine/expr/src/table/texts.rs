@@ -157,18 +157,18 @@ pub(super) fn key_values(value: &Value, given: &Given<'_>, fuel: &mut Fuel) -> A
 /// What is before and behind the first separator outside of quotes. A quote opens at the begin of a key or value only,
 /// and one that is never closed is an ordinary character.
 fn cut<'t>(text: &'t str, separator: &str, equals: &str) -> Option<(&'t str, &'t str)> {
-    let (mut place, mut fresh) = (0, true);
-    while let Some(rest) = text.get(place..).filter(|rest| !rest.is_empty()) {
+    let (mut offset, mut fresh) = (0, true);
+    while let Some(rest) = text.get(offset..).filter(|rest| !rest.is_empty()) {
         if let Some(after) = rest.strip_prefix(separator) {
-            return Some((text.get(..place)?, after));
+            return Some((text.get(..offset)?, after));
         }
         if rest.starts_with(equals) {
-            (place, fresh) = (place + equals.len(), true);
+            (offset, fresh) = (offset + equals.len(), true);
             continue;
         }
         let first = rest.chars().next()?;
         let closed = (fresh && matches!(first, '"' | '\'')).then(|| rest.get(1..)?.find(first)).flatten();
-        place += closed.map_or(first.len_utf8(), |close| close + 2);
+        offset += closed.map_or(first.len_utf8(), |close| close + 2);
         fresh &= first.is_whitespace();
     }
     None

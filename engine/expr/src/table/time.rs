@@ -49,7 +49,7 @@ fn parse_time(text: &str) -> Option<f64> {
     };
     let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
     let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
-    let separators: String = [4, 7, 10, 13, 16].iter().filter_map(|place| text.get(*place..place + 1)).collect();
+    let separators: String = [4, 7, 10, 13, 16].iter().filter_map(|start| text.get(*start..start + 1)).collect();
     if !["--T::", "--t::", "-- ::"].contains(&separators.as_str()) {
         return None;
     }

@@ -204,14 +204,14 @@ fn snake_value(value: &Value, fuel: &mut Fuel, depth: usize) -> Answer {
 /// `fooBar` as `foo_bar`, `HTTPPort` as `http_port`.
 fn snake(key: &str) -> Str {
     let characters: Vec<char> = key.chars().collect();
-    let at = |place: Option<usize>| place.and_then(|place| characters.get(place)).copied();
+    let at = |index: Option<usize>| index.and_then(|index| characters.get(index)).copied();
     let mut out = String::with_capacity(key.len() + 4);
-    for (place, character) in characters.iter().enumerate() {
+    for (index, character) in characters.iter().enumerate() {
         if character.is_uppercase() {
-            let before = at(place.checked_sub(1));
+            let before = at(index.checked_sub(1));
             let after_small = before.is_some_and(|before| before.is_lowercase() || before.is_numeric());
             let before_small =
-                before.is_some_and(char::is_uppercase) && at(Some(place + 1)).is_some_and(char::is_lowercase);
+                before.is_some_and(char::is_uppercase) && at(Some(index + 1)).is_some_and(char::is_lowercase);
             if after_small || before_small {
                 out.push('_');
             }

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use calipso_model::{ObjectKey, Place, Str, Value};
+use calipso_model::{ObjectKey, SecretLocation, Str, Value};
 use calipso_store::ScopeKey;
 use calipso_transport::Stage;
 use tokio::{sync::Semaphore, task::JoinSet};
@@ -55,7 +55,7 @@ pub(crate) fn sessions(
     let mut problems = Vec::new();
     let mut accesses = Vec::new();
     for (role, planned) in &plan.connections {
-        let place = Place::role(plan.environment.name.clone(), role.clone());
+        let place = SecretLocation::role(plan.environment.name.clone(), role.clone());
         let config = filled_in(&planned.spec, &planned.config, &place, secrets, &scrubber).map_err(|found| {
             let sentences: Vec<&str> = found.iter().map(|problem| problem.sentence.as_str()).collect();
             let sentence = format!("the connection of the role {role} cannot be used: {}", sentences.join("; "));

@@ -35,8 +35,8 @@ impl Supported<'_> {
             && self.fulfils(&rule.environment)
     }
 
-    /// For messages.
-    pub fn says(&self) -> String {
+    /// One line for messages.
+    pub fn describe(&self) -> String {
         let environment = &self.environment;
         format!(
             "{} {} ({}; {})",

@@ -82,7 +82,7 @@ pub fn is_hidden(field: Option<&Field>, value: &Value) -> bool {
 
 /// What became of a text that may be a secret.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Taken {
+pub enum SecretText {
     /// The secret itself, to be looked at like any value.
     Open(Value),
     /// Something that stands for it.
@@ -95,7 +95,7 @@ pub trait Secrets {
     ///
     /// # Errors
     /// What is wrong, in one sentence that does not repeat the text.
-    fn take(&mut self, field: &Field, name: &str, pointer: &str, text: &str) -> Result<Taken, String>;
+    fn take(&mut self, field: &Field, name: &str, pointer: &str, text: &str) -> Result<SecretText, String>;
 }
 
 /// Fills in a form: defaults set, values typed. Pointers of mistakes begin at the connection.
@@ -206,8 +206,8 @@ impl Filling<'_> {
                 return Err(format!("{name} is a secret: it is text, not {}", other.kind()));
             }
             Value::Str(text) if may_refer(field) => match self.secrets.take(field, name, at, text)? {
-                Taken::Closed(value) => return Ok(value),
-                Taken::Open(value) => value,
+                SecretText::Closed(value) => return Ok(value),
+                SecretText::Open(value) => value,
             },
             _ => value.clone(),
         };
@@ -221,7 +221,7 @@ impl Filling<'_> {
                 // A URL may hold a password where none belongs.
                 let shown = !field.secret && !value.as_str().is_some_and(|text| text.contains('@') || text.len() > 100);
                 let found = if shown { plain(&value) } else { value.kind().to_owned() };
-                Err(format!("{name} needs {}, found {found}", says(field.field_type)))
+                Err(format!("{name} needs {}, found {found}", expectation(field.field_type)))
             }
         }
     }
@@ -251,7 +251,7 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_json(), str::to_owned)
 }
 
-fn says(field_type: FieldType) -> &'static str {
+fn expectation(field_type: FieldType) -> &'static str {
     match field_type {
         FieldType::Text => "text",
         FieldType::Url => "an absolute http or https URL without query or credentials",

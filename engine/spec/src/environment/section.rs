@@ -17,7 +17,7 @@ pub(super) struct Section {
 }
 
 /// The connections that a section's name means: a spec of that name, specs of that role, or specs with that alias.
-fn named<'s>(specs: &'s Specs, name: &str) -> Vec<&'s Connection> {
+fn connections_named<'s>(specs: &'s Specs, name: &str) -> Vec<&'s Connection> {
     if let Some(spec) = specs.connections.get(name) {
         return vec![spec];
     }
@@ -29,7 +29,7 @@ fn named<'s>(specs: &'s Specs, name: &str) -> Vec<&'s Connection> {
     specs.connections.values().map(AsRef::as_ref).filter(called).collect()
 }
 
-fn known(specs: &Specs) -> Vec<&str> {
+fn known_sections(specs: &Specs) -> Vec<&str> {
     let mut names: Vec<&str> = specs
         .connections
         .values()
@@ -56,10 +56,14 @@ pub(super) fn read(value: &Value, pointer: &str, specs: &Specs) -> Result<Sectio
         Some(other) => return one(Mistake::new(at, format!("`name` is text, not {}", other.kind()))),
         None => return one(Mistake::new(at, "a section says with `name` what it reaches")),
     };
-    let candidates = named(specs, name);
+    let candidates = connections_named(specs, name);
     let chosen = given.get("spec").and_then(Value::as_str);
     let spec = match candidates.as_slice() {
-        [] => return one(Mistake::new(at, format!("no connection is called `{name}`")).among(name, known(specs))),
+        [] => {
+            return one(
+                Mistake::new(at, format!("no connection is called `{name}`")).among(name, known_sections(specs))
+            );
+        }
         [only] => *only,
         several => match several.iter().find(|spec| Some(spec.head.name.as_ref()) == chosen) {
             Some(spec) => *spec,

@@ -23,10 +23,10 @@ pub(super) enum Role {
 
 /// Specs and tests lie in a folder that is named after their kind, and end with `.yaml`.
 pub(super) fn role(path: &str) -> Role {
-    let place = path.rsplit('/').nth(1).and_then(|parent| KINDS.iter().position(|(folder, _)| *folder == parent));
-    match place {
-        Some(place) if path.ends_with(".test.yaml") => Role::Test(place),
-        Some(place) if path.ends_with(".yaml") => Role::Spec(place),
+    let kind_idx = path.rsplit('/').nth(1).and_then(|parent| KINDS.iter().position(|(folder, _)| *folder == parent));
+    match kind_idx {
+        Some(kind_idx) if path.ends_with(".test.yaml") => Role::Test(kind_idx),
+        Some(kind_idx) if path.ends_with(".yaml") => Role::Spec(kind_idx),
         _ => Role::Other,
     }
 }
@@ -55,8 +55,8 @@ pub(super) fn report(
     });
     for (path, text) in others {
         let shown: Arc<str> = Arc::from(format!("{prefix}{path}"));
-        let (code, message, help) = match said(path, text) {
-            Some(said) => said,
+        let (code, message, help) = match reason_unread(path, text) {
+            Some(reason_unread) => reason_unread,
             None => continue,
         };
         // The text of what is not YAML is not shown.
@@ -98,7 +98,7 @@ fn schema_of(text: &str) -> Option<&str> {
 }
 
 /// What is to be said of a file that nobody reads.
-fn said(path: &str, text: &str) -> Option<(&'static str, String, String)> {
+fn reason_unread(path: &str, text: &str) -> Option<(&'static str, String, String)> {
     let folders: Vec<&str> = path.split('/').rev().skip(1).collect();
     let file = path.rsplit('/').next().unwrap_or_default();
     let schema = schema_of(text).filter(|_| is_yaml(path));

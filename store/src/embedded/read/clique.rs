@@ -110,7 +110,7 @@ pub(in crate::embedded) fn page(
     let Some(wanted) = Wanted::of(view, query)? else { return Ok(answer) };
     let limit = page.limit.max(1);
     let mut skip = page.skip;
-    let after: Option<[Str; 2]> = after.and_then(|place| place.try_into().ok());
+    let after: Option<[Str; 2]> = after.and_then(|parts| parts.try_into().ok());
     let (after_type, after_id) = after.as_ref().map_or(("", ""), |[object_type, id]| (&**object_type, &**id));
     let mut names = Names::new(view.db);
     // Most objects of a type that has cliques have one, so that walking their keys in order meets few without.

@@ -43,7 +43,6 @@ pub(in crate::embedded) fn doc(view: View<'_>, key: i64) -> Result<Option<String
     .doing("read an object")
 }
 
-/// One object.
 pub(in crate::embedded) fn get(view: View<'_>, key: &ObjectKey) -> Result<Option<Object>, StoreError> {
     let Some(id) = find(view.db, view.env, key)? else { return Ok(None) };
     doc(view, id)?.map(|doc| row::object_from(key.clone(), &doc)).transpose()
@@ -86,7 +85,7 @@ pub(in crate::embedded) fn page(
 ) -> Result<Paged<Object>, StoreError> {
     let answer = Paged { revision: view.number(), items: Vec::new(), next: None };
     let Some(wanted) = Wanted::of(view, query)? else { return Ok(answer) };
-    let mut after = after.map(|place| match <[Str; 2]>::try_from(place) {
+    let mut after = after.map(|parts| match <[Str; 2]>::try_from(parts) {
         Ok([object_type, id]) => ObjectKey { object_type, id },
         Err(_) => ObjectKey::new("", ""),
     });

@@ -32,7 +32,6 @@ pub(in crate::embedded) fn all(db: &Connection, environment: &str) -> Result<Vec
     records(db, state.id, ALL, 0, Members::All)
 }
 
-/// One scope.
 pub(in crate::embedded) fn get(
     db: &Connection,
     environment: &str,

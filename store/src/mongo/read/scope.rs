@@ -17,7 +17,7 @@ use crate::{
     store::stale_since,
 };
 
-/// So many scopes are looked for with one question.
+/// Maximum number of scopes in one query.
 const SCOPES_AT_ONCE: usize = 1_000;
 
 /// All scopes, by key.
@@ -26,7 +26,6 @@ pub(in crate::mongo) async fn all(view: &mut View<'_>) -> Result<Vec<ScopeRecord
     records(view, Document::new(), "by_scope", members).await
 }
 
-/// One scope.
 pub(in crate::mongo) async fn get(view: &mut View<'_>, key: &ScopeKey) -> Result<Option<ScopeRecord>, StoreError> {
     let below = doc! {
         "parent_id": &*key.parent.id, "parent_type": &*key.parent.object_type, "fetcher": &*key.fetcher,

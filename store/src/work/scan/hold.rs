@@ -9,7 +9,7 @@ use crate::{
     records::Records,
     store::ReportId,
     work::{
-        row::{self, Task, later, stamp},
+        row::{self, Versioned, later, stamp},
         scan::{Progress, ScanStatus, ScanTask, slot},
     },
 };
@@ -34,7 +34,7 @@ pub enum Beat {
 /// Those of the store.
 pub async fn beat(
     records: &dyn Records,
-    task: &mut Task<ScanTask>,
+    task: &mut Versioned<ScanTask>,
     progress: Progress,
     now_millis: i64,
     ttl: Duration,
@@ -63,7 +63,7 @@ pub async fn beat(
 #[expect(clippy::too_many_arguments, reason = "each is one column of the document")]
 pub async fn finish(
     records: &dyn Records,
-    task: &mut Task<ScanTask>,
+    task: &mut Versioned<ScanTask>,
     status: ScanStatus,
     error: Option<Str>,
     report_id: Option<ReportId>,
@@ -95,7 +95,7 @@ pub async fn finish(
 /// Those of the store.
 pub async fn hand_back(
     records: &dyn Records,
-    task: &mut Task<ScanTask>,
+    task: &mut Versioned<ScanTask>,
     not_before_millis: i64,
     why: &str,
     now_millis: i64,
@@ -124,7 +124,7 @@ pub async fn hand_back(
 /// whether it was written.
 async fn change(
     records: &dyn Records,
-    task: &mut Task<ScanTask>,
+    task: &mut Versioned<ScanTask>,
     mut make: impl FnMut(&mut ScanTask),
 ) -> Result<bool, StoreError> {
     loop {

@@ -45,8 +45,8 @@ impl Cron {
                 fields.len()
             ));
         }
-        for place in [2, 4] {
-            if let Some((start, field)) = fields.get(place)
+        for index in [2, 4] {
+            if let Some((start, field)) = fields.get(index)
                 && let Some(at) = field.find(['l', 'L'])
             {
                 return Err(format!(

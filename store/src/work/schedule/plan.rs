@@ -21,7 +21,7 @@ pub(super) struct Plan {
 enum Times {
     Once,
     Hourly,
-    /// The first time and every so many days or months after it.
+    /// The first time, and times at a fixed distance of days or months after it.
     Days(i64),
     Months(i64),
     Cron(Box<Cron>),

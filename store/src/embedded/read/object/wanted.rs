@@ -18,7 +18,7 @@ use crate::{
 /// A subtree of more objects than this is found by looking at all objects in order: most of them belong to it.
 const SMALL_TREE: usize = 4_000;
 
-/// So many ends of a path are tried as the id of its object; ids hold few slashes.
+/// Maximum number of ends of a path that are tried as the id of its object; ids hold few slashes.
 const ENDS: usize = 16;
 
 /// Where those that may fit are found.
@@ -202,8 +202,8 @@ impl<'q> Wanted<'q> {
         };
         for (name, value) in values {
             // A condition that was not asked for has no place in the statement.
-            if let Some(place) = read.parameter_index(name).doing("find objects")? {
-                read.raw_bind_parameter(place, value).doing("find objects")?;
+            if let Some(index) = read.parameter_index(name).doing("find objects")? {
+                read.raw_bind_parameter(index, value).doing("find objects")?;
             }
         }
         let mut rows = read.raw_query();
