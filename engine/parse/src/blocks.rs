@@ -9,11 +9,40 @@ use calipso_model::{Map, Str, Value};
 use regex::Regex;
 
 use crate::{
-    BlockSpec, BlocksSpec, Conversion, ParseError, ParseSpecErrorKind, ParsedField, ParsedShape,
+    Conversion, LineOptions, ParseError, ParseSpecErrorKind, ParsedField, ParsedShape,
     key_values::{PairPattern, Pairs, typed_fields},
     pattern::{Faults, Pattern, check_types, compile_optional},
     text::{Line, LineReader},
 };
+
+/// `blocks`: a list of maps, one per match of `start`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BlocksSpec {
+    pub options: LineOptions,
+    /// The outermost block.
+    pub block: BlockSpec,
+}
+
+/// One kind of block; blocks nest.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BlockSpec {
+    /// The first line; its groups become keys.
+    pub start: String,
+    /// The line before which the block ends.
+    pub end: Option<String>,
+    /// Groups become keys; of several lines that have a group, the first counts.
+    pub fields: Option<String>,
+    /// By key: a list of the groups of every line that matches.
+    pub lists: BTreeMap<Str, String>,
+    /// Groups `key` and `value`, merged into the block; keys of `start` and `fields` win.
+    pub pairs: Option<String>,
+    /// The key under which all lines behind the first are kept as they are.
+    pub lines: Option<Str>,
+    /// By key: blocks inside this one.
+    pub blocks: BTreeMap<Str, BlockSpec>,
+    /// By group of `start`, `fields` or `lists`, or key of `pairs`.
+    pub types: BTreeMap<Str, Conversion>,
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct Blocks {

@@ -1,8 +1,23 @@
-//! From the text of a group, column or key to what `types` says.
+//! Converts the text of a group, column or key as `types` says.
 
 use calipso_model::{Str, Value};
 
-use crate::{Conversion, ParseError, ParsedShape};
+use crate::{ParseError, ParsedShape};
+
+/// What the text of a group becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Conversion {
+    /// A whole number of 64 bits, decimal.
+    Integer,
+    /// A number; whole ones stay whole.
+    Number,
+    /// `true yes on 1`, `false no off 0`, in any case.
+    Bool,
+    /// A list, split at commas; blanks around an element and empty elements are dropped.
+    CommaList,
+    /// A list, split at white space.
+    Words,
+}
 
 /// Converts one text. Without a conversion it stays text.
 pub(crate) fn convert(

@@ -2,8 +2,44 @@
 
 use std::collections::BTreeMap;
 
-use crate::{JsonSpec, MustBe, ParseError, ParseSpecErrorKind, ParsedShape, Tagged, pattern::Faults};
 use calipso_model::{DistinctKeys, Map, Str, Value};
+
+use crate::{ParseError, ParseSpecErrorKind, ParsedShape, pattern::Faults};
+
+/// `json`: a value, or a list of maps.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JsonSpec {
+    /// Path (`a.b`) to the list of rows.
+    pub rows: Option<Str>,
+    /// Path to the list of column names, when rows are lists.
+    pub columns: Option<Str>,
+    /// Two-element arrays that begin with this name, and what they become.
+    pub tagged: BTreeMap<Str, Tagged>,
+    /// `must_be`: another shape makes the input wrong.
+    pub must_be: MustBe,
+}
+
+/// What a JSON text has to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MustBe {
+    #[default]
+    Anything,
+    Map,
+    List,
+    /// A list whose elements are maps.
+    ListOfMaps,
+}
+
+/// What a tagged array becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tagged {
+    /// Its second element, a list.
+    List,
+    /// Its second element, a list of pairs, as a map.
+    Map,
+    /// Its second element, a scalar, as text.
+    Text,
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct Json {

@@ -5,11 +5,25 @@ use std::collections::BTreeMap;
 use calipso_model::{Map, Str, Value};
 
 use crate::{
-    Conversion, KeyValuesSpec, ParseError, ParseSpecErrorKind, ParsedField, ParsedShape,
+    Conversion, LineOptions, ParseError, ParseSpecErrorKind, ParsedField, ParsedShape,
     convert::{convert, converted_shape},
     pattern::{Faults, compile_regex},
     text::{Line, LineReader},
 };
+
+/// `key_values`: one map.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KeyValuesSpec {
+    pub options: LineOptions,
+    /// Groups `key` and `value`.
+    pub pair: String,
+    /// Group `value`: a line without a key that adds to the value before.
+    pub more: Option<String>,
+    /// `repeat: list`: a key that comes again makes a list; without it, such input is wrong.
+    pub repeat_makes_list: bool,
+    /// By key of the result.
+    pub types: BTreeMap<Str, Conversion>,
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct KeyValues {

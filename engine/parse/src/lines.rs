@@ -1,12 +1,33 @@
 //! The parsers `lines` and `regex`.
 
-use calipso_model::{Map, Value};
+use std::collections::BTreeMap;
+
+use calipso_model::{Map, Str, Value};
 
 use crate::{
-    LinesSpec, ParseError, ParseSpecErrorKind, ParsedShape, RegexSpec,
+    Conversion, LineOptions, ParseError, ParseSpecErrorKind, ParsedShape,
     pattern::{Faults, Pattern, check_types},
     text::LineReader,
 };
+
+/// `lines`: a list of text; blank lines are dropped.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LinesSpec {
+    pub options: LineOptions,
+}
+
+/// `regex`: named groups of the whole text, or of each line.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RegexSpec {
+    pub options: LineOptions,
+    /// Key `match`. Over the whole text `^` and `$` match at line breaks; `\A` and `\z` mean the whole text.
+    pub pattern: String,
+    /// Whether each line is matched by itself.
+    pub each_line: bool,
+    /// `others: refused`: with `each_line`, a line that does not match makes the input wrong instead of being dropped.
+    pub others_refused: bool,
+    pub types: BTreeMap<Str, Conversion>,
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct Lines {

@@ -1,4 +1,4 @@
-//! How much memory the value of a text may take, told from the text alone before anything is made of it.
+//! Estimates the memory of a parsed value from the text alone, before it is parsed.
 //!
 //! A text of a few megabytes can hold millions of values: `[[],[],…]` takes thirty times its size. A caller that limits the size of
 //! an answer limits what becomes of it by this, too.
@@ -9,7 +9,7 @@ use calipso_model::Value;
 const ELEMENT: u64 = 2 * size_of::<Value>() as u64;
 /// An entry of a map, its key's own text left out.
 const ENTRY: u64 = 2 * (size_of::<Value>() as u64 + 16);
-/// What a list, a map or a text takes besides what it holds.
+/// Memory of a list, a map or a text itself, without its content, in bytes.
 const ALLOCATED: u64 = 48;
 const TEXT: u64 = 24;
 

@@ -1,20 +1,50 @@
-//! The compiled parser: one variant per parser spec.
+//! The table of parsers: one variant each as authors write them, and one compiled.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use calipso_model::Value;
 
 use crate::{
-    ParseError, ParseSpecError, ParsedShape, ParserSpec,
-    blocks::Blocks,
-    json::Json,
-    key_values::KeyValues,
-    lines::{Lines, Matches},
+    ParseError, ParseSpecError, ParsedShape,
+    blocks::{Blocks, BlocksSpec},
+    json::{Json, JsonSpec},
+    key_values::{KeyValues, KeyValuesSpec},
+    lines::{Lines, LinesSpec, Matches, RegexSpec},
     memory,
     pattern::Faults,
-    table::Table,
+    table::{Table, TableSpec},
     xml, yaml,
 };
+
+/// One parser with its keys. `named` and `call` are resolved before; they never come here.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ParserSpec {
+    Lines(LinesSpec),
+    Regex(RegexSpec),
+    Table(TableSpec),
+    KeyValues(KeyValuesSpec),
+    Blocks(BlocksSpec),
+    Json(JsonSpec),
+    Yaml,
+    Xml,
+}
+
+impl ParserSpec {
+    /// The parser's key under `parse`.
+    #[must_use]
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Lines(_) => "lines",
+            Self::Regex(_) => "regex",
+            Self::Table(_) => "table",
+            Self::KeyValues(_) => "key_values",
+            Self::Blocks(_) => "blocks",
+            Self::Json(_) => "json",
+            Self::Yaml => "yaml",
+            Self::Xml => "xml",
+        }
+    }
+}
 
 /// A compiled parser. Cloning is cheap.
 #[derive(Clone, Debug)]

@@ -177,7 +177,7 @@ impl Pattern {
     }
 }
 
-/// Reports the names of `types` that are none of the known ones.
+/// Reports names in `types` that are not known.
 pub(crate) fn check_types<'a>(
     types: &BTreeMap<Str, Conversion>,
     known: impl Iterator<Item = &'a Str>,

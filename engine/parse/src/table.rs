@@ -6,11 +6,34 @@ use calipso_model::{Map, Str, Value};
 use regex::Regex;
 
 use crate::{
-    Conversion, LastColumn, ParseError, ParseSpecErrorKind, ParsedField, ParsedShape, TableSpec,
+    Conversion, LineOptions, ParseError, ParseSpecErrorKind, ParsedField, ParsedShape,
     convert::{convert, converted_shape},
     pattern::{Faults, check_types, compile_optional},
     text::{Line, LineReader},
 };
+
+/// `table`: columns of words.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TableSpec {
+    pub options: LineOptions,
+    /// The first line that matches holds the column names; rows follow it.
+    pub header: Option<String>,
+    /// Column names, when no header line gives them.
+    pub columns: Option<Vec<Str>>,
+    /// What the last column takes.
+    pub last: LastColumn,
+    pub types: BTreeMap<Str, Conversion>,
+}
+
+/// What the last column of a table takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LastColumn {
+    /// One word; words behind it are dropped.
+    #[default]
+    Word,
+    /// Everything up to the end of the line.
+    RestOfLine,
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
