@@ -196,6 +196,28 @@ pub enum TransportName {
     Amqp,
 }
 
+impl TransportName {
+    /// As authors write them, in the order of the reference.
+    pub const WORDS: &'static [&'static str] = &["http", "sql", "ssh", "amqp"];
+
+    /// The transport of a word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Http, Self::Sql, Self::Ssh, Self::Amqp].into_iter().find(|known| known.as_str() == word)
+    }
+
+    /// The word, as authors write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Sql => "sql",
+            Self::Ssh => "ssh",
+            Self::Amqp => "amqp",
+        }
+    }
+}
+
 /// A kind of access. Layout begins with: `env`, `dist`, `config`, `target`, `session`, `answer`, `items`, `list`,
 /// `page_number`, `own`, `command`, `result`, `row`, `given`, then results and generators of its step lists.
 #[derive(Clone, Debug)]
@@ -677,7 +699,7 @@ pub struct Attribute {
     pub unit: Option<Str>,
     /// Allowed values; empty: any of its type.
     pub one_of: Vec<Str>,
-    /// Whether other values than those are taken, too.
+    /// Whether values outside `one_of` are taken.
     pub other_values: bool,
     /// Object type whose ids it holds.
     pub refers_to: Option<Str>,
@@ -852,7 +874,7 @@ pub struct CliqueType {
     pub path: Vec<PathStep>,
     /// Attributes whose values on links must agree with the focal point.
     pub constraints: Vec<Str>,
-    /// Whether implicit links are walked, too.
+    /// Whether implicit links are also walked.
     pub implicit_links: bool,
 }
 

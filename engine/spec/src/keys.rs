@@ -1,6 +1,8 @@
 //! Every key of every block of the language, said once: type, whether it is required, what it does. The JSON Schemas and the
 //! reference pages are made of it, and in debug builds the decoder refuses to take a key that is not listed here.
 
+use crate::checked::TransportName;
+
 /// What a key holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Holds {
@@ -193,7 +195,7 @@ pub static BLOCKS: &[BlockKeys] = &[
             SOURCE,
             OVERRIDES,
             must("role", Text, "What fetchers say after `via`; an environment chooses one connection per role."),
-            must("transport", Word(&["http", "sql", "ssh", "amqp"]), "What carries it."),
+            must("transport", Word(TransportName::WORDS), "What carries it."),
             may("fields", Named("a field"), "The form that an operator fills in."),
             may("require_any", Texts, "One of these fields must be given."),
             may("aliases", Block("`aliases`"), "Names by which configurations of the original call it and its fields."),

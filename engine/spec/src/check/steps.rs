@@ -187,8 +187,8 @@ fn carried(
                 "via/other-transport",
                 format!(
                     "`{verb}` asks over {}; the role `{role}` is reached over {}",
-                    transport_name(transport),
-                    transport_name(other.transport)
+                    transport.as_str(),
+                    other.transport.as_str()
                 ),
                 "cannot carry this",
             )
@@ -200,15 +200,6 @@ fn carried(
             }),
     );
     false
-}
-
-fn transport_name(transport: TransportName) -> &'static str {
-    match transport {
-        TransportName::Http => "http",
-        TransportName::Sql => "sql",
-        TransportName::Ssh => "ssh",
-        TransportName::Amqp => "amqp",
-    }
 }
 
 fn asks(catalogue: &Catalogue<'_>, step: &Step, spec: Spot<'_>, found: &mut Vec<Diagnostic>) {

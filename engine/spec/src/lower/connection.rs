@@ -41,13 +41,8 @@ pub(crate) fn connection(cx: &mut Cx<'_>, node: &Node, parsers: &Named) -> Optio
     let head = head(cx, &mut fields);
     let role = fields.need_text(cx, "role");
     fields.need(cx, "transport");
-    let transport = match fields.word(cx, "transport", &["http", "sql", "ssh", "amqp"]).as_deref() {
-        Some("http") => Some(TransportName::Http),
-        Some("sql") => Some(TransportName::Sql),
-        Some("ssh") => Some(TransportName::Ssh),
-        Some("amqp") => Some(TransportName::Amqp),
-        _ => None,
-    };
+    let transport = fields.word(cx, "transport", TransportName::WORDS);
+    let transport = transport.as_deref().and_then(TransportName::from_word);
     let form = fields.take("fields").map(|node| form(cx, node)).unwrap_or_default();
     let require_any = names(fields.texts(cx, "require_any"));
     let mut scope = Scope::new(ROOTS);
@@ -92,7 +87,7 @@ pub(crate) fn connection(cx: &mut Cx<'_>, node: &Node, parsers: &Named) -> Optio
     let login_again_if = scope
         .within(&["answer", "session"], |scope| again_node.and_then(|node| expr(cx, node, "login_again_if", scope)));
     scope.show(&["session"]);
-    // What a `login` of a database binds is read by `identifiers`, too.
+    // Results that a `login` of a database binds are also read by `identifiers`.
     let base = fields.take("base").and_then(|node| expr(cx, node, "base", &scope));
     let (send_headers, send_basic) = match fields.take("send").and_then(|node| Fields::open(cx, node, "`send`")) {
         Some(mut inner) => {
@@ -202,22 +197,12 @@ const OF_TRANSPORT: &[(&str, &[TransportName])] = &[
     ("connect", &[TransportName::Sql, TransportName::Ssh, TransportName::Amqp]),
 ];
 
-/// As an author writes it.
-fn transport_name(transport: TransportName) -> &'static str {
-    match transport {
-        TransportName::Http => "http",
-        TransportName::Sql => "sql",
-        TransportName::Ssh => "ssh",
-        TransportName::Amqp => "amqp",
-    }
-}
-
 /// What a connection needs, and what means nothing over its transport.
 fn transports(cx: &mut Cx<'_>, fields: &mut Fields<'_>, transport: TransportName) {
     for (key, of) in OF_TRANSPORT.iter().filter(|(_, of)| !of.contains(&transport)) {
         if let Some(range) = fields.key(key).map(|key| key.range.clone()) {
-            let listed: Vec<&str> = of.iter().map(|one| transport_name(*one)).collect();
-            let here = transport_name(transport);
+            let listed: Vec<&str> = of.iter().map(|one| one.as_str()).collect();
+            let here = transport.as_str();
             let advice = if *key == "connect" {
                 "say in `base` where requests go".to_owned()
             } else {
