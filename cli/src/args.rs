@@ -263,7 +263,7 @@ pub struct ExplainArgs {
     pub what: Option<ExplainCommand>,
 }
 
-/// What can be explained beside codes.
+/// Which explanations there are, besides that of a code.
 #[derive(Debug, Subcommand)]
 pub enum ExplainCommand {
     /// Which specs an environment uses, which not, and why.

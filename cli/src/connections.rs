@@ -24,7 +24,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 /// Open files that are kept for everything that is no connection of the interface: the store, hosts that are scanned.
 const OTHER_FILES: usize = 96;
 
-/// How often the log tells of connections that were too many.
+/// Minimum time between two log messages about too many connections.
 const SAY_EACH: Duration = Duration::from_secs(30);
 
 /// How many connections there may be.
@@ -49,7 +49,7 @@ impl Bounds {
     }
 }
 
-/// How many files a process may have open, as Linux tells it.
+/// How many files a process may have open, according to Linux.
 fn most_files(limits: &str) -> Option<usize> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_whitespace().next()?.parse().ok()
@@ -69,7 +69,7 @@ struct Guests {
     all: BTreeMap<u64, Guest>,
     counts: BTreeMap<IpAddr, usize>,
     next: u64,
-    /// When the log told of too many, and how many were too many since.
+    /// Time of the last log message about too many connections, and the number of connections refused since.
     said: Option<Instant>,
     n_unsaid: u64,
 }
@@ -132,7 +132,7 @@ impl Connections {
         self.guests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for a connection; nothing when there is none, and nobody has to leave for it.
+    /// A slot for a connection; nothing when all are taken and no connection can be closed for it.
     fn enter(&self, peer: IpAddr) -> Option<ConnectionSlot> {
         let address = network(peer.to_canonical());
         let mut guests = self.guests();
@@ -186,7 +186,7 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Tells of listening that fails, as with no files left, not oftener than the log tells of anything here.
+/// Logs failures to accept, such as no free file descriptors, as rarely as other messages here.
 pub fn accept_failed() -> impl Fn(Option<&SocketAddr>, &io::Error) + Send + Sync + 'static {
     let said: Mutex<Option<Instant>> = Mutex::default();
     move |peer, error| {

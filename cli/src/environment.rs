@@ -178,7 +178,7 @@ fn convert(path: &str, text: &str, field_type: FieldType) -> Result<Value, Failu
         FieldType::Port | FieldType::Integer => text
             .parse::<i64>()
             .map(Value::Int)
-            .map_err(|_| Failure::usage(format!("`{path}` is a whole number, not `{text}`"))),
+            .map_err(|_| Failure::usage(format!("`{path}` must be a whole number, not `{text}`"))),
         _ => Ok(Value::text(text)),
     }
 }

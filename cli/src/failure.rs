@@ -43,7 +43,7 @@ impl Failure {
         Self { exit, message: message.into(), help: None, is_unknown_environment: false }
     }
 
-    /// An end that says all by its exit code.
+    /// An end whose exit code says everything.
     #[must_use]
     pub fn quiet(exit: Exit) -> Self {
         Self::new(exit, String::new())

@@ -53,7 +53,7 @@ fn start() -> ExitCode {
         Ok(session) => session,
         Err(failure) => return fail(&failure),
     };
-    // A service that nobody looks at says what it does.
+    // A service without a terminal logs what it does.
     let verbose = cli.common.verbose.saturating_add(u8::from(matches!(cli.command, Command::Serve(_))));
     if let Err(failure) = log(&session.settings, verbose) {
         return fail(&failure);
@@ -76,7 +76,7 @@ fn start() -> ExitCode {
     }
 }
 
-/// Of an environment that is not there the help says in which store it was looked for: mostly another one was meant.
+/// For an unknown environment the help names the store that was read: often another store was meant.
 fn with_place(session: &Session, failure: Failure) -> Failure {
     let (Some(help), session::StoreAddress::File(file)) =
         (failure.help.clone().filter(|_| failure.is_unknown_environment), session.store_address())
@@ -86,7 +86,7 @@ fn with_place(session: &Session, failure: Failure) -> Failure {
     failure.help(format!("{help}; the store is {}", file.display()))
 }
 
-/// Prints what the command line says of itself: help, version, or what is wrong with the arguments.
+/// Prints clap's own output: help, version, or errors in the arguments.
 fn print_usage(error: &clap::Error) -> ExitCode {
     let text = error.render();
     if error.use_stderr() {
@@ -146,7 +146,7 @@ fn session(cli: &Cli) -> Result<Session, Failure> {
     Session::new(&cli.common, own)
 }
 
-/// Runs one of the commands that wait for nobody; nothing for the others.
+/// Runs the commands that need no async runtime; returns nothing for the others.
 fn run_at_once(session: &Session, cli: &Cli) -> Option<Result<(), Failure>> {
     Some(match &cli.command {
         Command::Config(args::ConfigCommand::Show { out, .. }) => command::config::show(session, *out),

@@ -25,7 +25,7 @@ pub enum Readers {
 }
 
 impl Readers {
-    /// From the setting `metrics`; nothing when nobody may.
+    /// From the setting `metrics`; nothing when metrics are off.
     ///
     /// # Errors
     /// It is none of the three words.

@@ -47,7 +47,7 @@ pub fn out(text: fmt::Arguments<'_>, end: &str) {
     }
 }
 
-/// Writes to standard error. If that fails there is nobody to tell.
+/// Writes to standard error. A failure to do so cannot be reported.
 pub fn error(text: fmt::Arguments<'_>, end: &str) {
     let mut text = text.to_string();
     text.push_str(end);

@@ -168,7 +168,7 @@ impl Session {
 
     fn without_errors(&self, loaded: Loaded) -> Result<Loaded, Failure> {
         let is_error = |found: &&Diagnostic| found.severity == Severity::Error;
-        // What is wrong in a test says nothing about what is scanned or tried.
+        // A mistake in a test does not affect scans or trials.
         let (in_tests, in_specs): (Vec<&Diagnostic>, Vec<&Diagnostic>) =
             loaded.diagnostics.iter().filter(is_error).partition(|found| found.primary.file.ends_with(".test.yaml"));
         if in_specs.is_empty() && !in_tests.is_empty() {
@@ -230,7 +230,7 @@ fn mongo_address(address: &str, password: Option<&Secret>, ca: Option<&Path>) ->
     Ok((Secret::new(format!("{scheme}://{hosts}/{database}{mark}{options}")), database.to_owned()))
 }
 
-/// Columns as the shell's `stty` tells; 100 where it does not.
+/// Columns according to the shell's `stty`; 100 if it fails.
 fn terminal_width() -> usize {
     std::process::Command::new("stty")
         .arg("size")
@@ -301,7 +301,7 @@ pub async fn environment(store: &dyn Store, name: &str) -> Result<Environment, F
 /// The one object that a user means: `TYPE/ID`, an id, or a name.
 ///
 /// # Errors
-/// None or several are meant; several are listed.
+/// No or several objects fit; several are listed.
 pub async fn find_object(
     store: &dyn Store,
     environment: &str,

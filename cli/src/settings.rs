@@ -40,7 +40,7 @@ pub struct Setting {
     pub key: &'static str,
     /// What it holds.
     pub kind: SettingKind,
-    /// What counts when nobody says anything; empty: nothing.
+    /// The default value; empty: none.
     pub default: &'static str,
     /// What it is for, with its unit.
     pub about: &'static str,

@@ -120,7 +120,7 @@ pub fn clique_data(clique: &Clique) -> Value {
     Value::Map(pairs)
 }
 
-/// Since when what is known of objects may be out of date.
+/// Time since when objects may be out of date.
 pub type StaleSince = BTreeMap<ObjectKey, Str>;
 
 /// Objects as a tree by parents; objects whose parent is not among them stand at the margin.
@@ -156,7 +156,7 @@ pub fn second(time: &str) -> String {
     printable(&time.chars().take(19).collect::<String>().replacen('T', " ", 1))
 }
 
-/// A time to the minute: what is out of date for a day or for a week is told by that.
+/// A time to the minute, precise enough to see whether data is a day or a week old.
 #[must_use]
 pub fn day(time: &str) -> String {
     printable(&time.chars().take(16).collect::<String>().replacen('T', " ", 1))

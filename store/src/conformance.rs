@@ -25,10 +25,10 @@ use crate::{
 /// Makes an empty store; stays alive until the case is over.
 pub type Make<'m> = &'m (dyn Fn() -> Pin<Box<dyn Future<Output = Arc<dyn Backend>> + Send>> + Send + Sync);
 
-/// Runs every case, each on a store of its own.
+/// Runs every case, each on its own store.
 ///
 /// # Panics
-/// When a case fails; the message tells which.
+/// When a case fails; the message names it.
 pub async fn run(make: Make<'_>) {
     environments::run(make).await;
     revisions::run(make).await;

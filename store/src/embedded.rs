@@ -71,7 +71,7 @@ impl Default for Options {
     }
 }
 
-/// The store in one local file. Clones share it; the file is closed with the last of them.
+/// The store in one local file. Clones share it; dropping the last clone closes the file.
 #[derive(Clone, Debug)]
 pub struct Embedded {
     writer: Writer,

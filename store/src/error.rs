@@ -1,4 +1,4 @@
-//! Why a store did not do what it was asked, told apart by what the caller does next.
+//! Errors of a store, distinguished by what the caller does next.
 
 use calipso_model::{Revision, Str};
 
@@ -18,7 +18,7 @@ pub enum StoreError {
         /// The revision that is current.
         current: Revision,
     },
-    /// The lease belongs to somebody else by now, or was given back: stop writing.
+    /// The lease belongs to another writer by now, or was given back: stop writing.
     #[error("the lease on environment `{environment}` is lost: somebody else took it over or it was given back")]
     LeaseLost {
         /// Name of the environment.
@@ -58,7 +58,7 @@ pub enum StoreError {
         /// Its name or id.
         name: Str,
     },
-    /// Nothing more will happen to it: it cannot be cancelled any more.
+    /// It has ended already: it cannot be cancelled any more.
     #[error("{what} `{name}` is {status} already")]
     Finished {
         /// Kind of document, such as `scan`.

@@ -1,4 +1,4 @@
-//! What all implementations agree on: what search compares, whose child a document is, what a path means, cursors.
+//! What all backends share: the texts that search compares, parents of documents, paths, cursors.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -180,7 +180,7 @@ pub(crate) fn millis(at: &str) -> Result<i64, StoreError> {
         .map_err(|error| StoreError::invalid(format!("`{at}` is not a time such as 2026-01-31T12:00:00Z: {error}")))
 }
 
-/// Refuses a delta that says two things about one key.
+/// Refuses a delta that has two entries for one key.
 pub(crate) fn named_twice(what: &str, key: &dyn std::fmt::Display) -> StoreError {
     StoreError::invalid(format!("the change names {what} {key} twice"))
 }

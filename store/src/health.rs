@@ -55,7 +55,7 @@ impl HealthWatch {
     pub(crate) fn note<T>(&self, answer: &Result<T, StoreError>, wrote: bool) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match answer {
-            // Damage stays until somebody has looked and started the program again.
+            // Damage stays until the program is started again.
             Err(StoreError::Corrupt { .. }) => {
                 if *known != StoreHealth::Damaged {
                     tracing::error!("The store is damaged; `calipso store check` tells where.");

@@ -1,4 +1,4 @@
-//! The store in a MongoDB replica set, which any number of machines may use at once.
+//! The store in a MongoDB replica set, which any number of machines may use at the same time.
 //!
 //! Every version of an object, link or clique is one document with the revisions from and to which it counts. A commit
 //! writes new versions that nobody sees yet and then moves the environment to its next revision, see
@@ -29,7 +29,7 @@ use crate::{error::StoreError, mongo::db::Db};
 /// How to reach a MongoDB.
 #[derive(Clone, Debug)]
 pub struct MongoOptions {
-    /// The address, `mongodb://…` or `mongodb+srv://…`, with user and password where the server wants them.
+    /// The address, `mongodb://…` or `mongodb+srv://…`, with user and password if the server needs them.
     pub uri: Secret,
     /// Name of the database.
     pub database: String,
@@ -78,7 +78,7 @@ impl fmt::Debug for Mongo {
 }
 
 impl Mongo {
-    /// Connects, makes the indexes that are missing, and removes what belongs to no environment any more.
+    /// Connects, makes missing indexes, and removes data of environments that no longer exist.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] with a sentence that says what to do: nobody answers, user or password are refused, the

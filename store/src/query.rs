@@ -69,7 +69,7 @@ pub struct Query {
     pub types: Vec<Str>,
     /// With this id, of whatever type.
     pub id: Option<Str>,
-    /// Below this parent (its own children only).
+    /// Only direct children of this parent.
     pub parent: Option<ObjectKey>,
     /// Below a parent of this id, of whatever type.
     pub parent_id: Option<Str>,

@@ -61,7 +61,7 @@ impl Collection {
         }
     }
 
-    /// The indexed fields: those that questions may name, and order by.
+    /// The indexed fields: only these can be queried or ordered by.
     #[must_use]
     pub fn fields(self) -> &'static [&'static str] {
         match self {

@@ -81,7 +81,7 @@ pub struct Change<T> {
     pub after: Option<T>,
 }
 
-/// An object with all that is known of it.
+/// An object with its scopes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WholeObject {
     /// Type and id of the object.
@@ -97,9 +97,9 @@ pub struct WholeObject {
 pub struct WholeClique {
     /// The clique itself, as keys.
     pub clique: Clique,
-    /// Its links; those that are not there are left out.
+    /// Its links; missing ones are left out.
     pub links: Vec<Link>,
-    /// Its objects; those that are not there are left out.
+    /// Its objects; missing ones are left out.
     pub objects: Vec<Object>,
 }
 
@@ -205,10 +205,10 @@ pub trait Store: Send + Sync {
     /// The configuration of an environment and its version.
     async fn versioned_environment(&self, name: &str) -> Result<(Environment, u64), StoreError>;
 
-    /// How the store is, as far as its last answers tell.
+    /// The health of the store as of its last answers.
     async fn health(&self) -> StoreHealth;
 
-    /// Reads everything that is stored and tells all that cannot be what was written.
+    /// Reads everything that is stored and lists what is damaged.
     ///
     /// # Errors
     /// The store cannot be read at all.
@@ -301,7 +301,7 @@ pub trait Store: Send + Sync {
         Ok(self.objects_by_key(environment, at, std::slice::from_ref(key)).await?.pop())
     }
 
-    /// Several objects at one revision, in the order asked; those that are not there are left out.
+    /// Several objects at one revision, in the order asked; missing ones are left out.
     async fn objects_by_key(
         &self,
         environment: &str,
@@ -353,7 +353,7 @@ pub trait Store: Send + Sync {
         Ok(self.links_by_key(environment, at, std::slice::from_ref(key)).await?.pop())
     }
 
-    /// Several links at one revision, in the order asked; those that are not there are left out.
+    /// Several links at one revision, in the order asked; missing ones are left out.
     async fn links_by_key(
         &self,
         environment: &str,

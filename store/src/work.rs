@@ -18,7 +18,7 @@ pub use scan::{Beat, EnvironmentState, Progress, ScanOnly, ScanStatus, ScanTask}
 pub use schedule::{FieldProblem, Recurrence, Schedule, ScheduleStatus};
 pub use spec::SpecRow;
 
-/// Id of the document, among the settings, that says who wrote an environment last.
+/// Id of the document, among the settings, that names the last writer of an environment.
 #[must_use]
 pub fn last_writer(environment: &str) -> String {
     format!("last_writer/{environment}")

@@ -19,7 +19,7 @@ struct Asked {
     roots: Vec<PathBuf>,
     /// Files of which the findings are wanted, as they are shown; none: all findings.
     files: Vec<String>,
-    /// Whether a whole folder is asked for, too.
+    /// Whether a whole folder was asked for.
     has_folder: bool,
 }
 
@@ -138,7 +138,7 @@ fn layer_around(file: &Path, specs: &[String]) -> Result<(PathBuf, String), Fail
     let around = folders().find(|folder| is_kind(folder)).and_then(Path::parent).or_else(|| folders().next());
     let Some(around) = around else { return Err(Failure::usage(format!("`{}` lies in no folder", file.display()))) };
     let below = whole.strip_prefix(around).unwrap_or(&whole).to_string_lossy().into_owned();
-    // As the user wrote it, where that says enough.
+    // As the user wrote it, if that is unambiguous.
     let depth = below.matches('/').count() + 1;
     let written =
         file.ancestors().nth(depth).map(|root| if root.as_os_str().is_empty() { Path::new(".") } else { root });

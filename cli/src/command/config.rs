@@ -44,7 +44,7 @@ pub fn show(session: &Session, out: OutputArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// An address without the password that somebody may have written into it.
+/// An address without a password that a user may have written into it.
 fn without_password(text: &str) -> String {
     match text.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?))) {
         Some((scheme, (login, place))) => match login.split_once(':') {

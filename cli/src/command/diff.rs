@@ -35,7 +35,7 @@ pub async fn run(session: &Session, args: &args::DiffArgs) -> Result<(), Failure
     if diff.is_empty() { Ok(()) } else { Err(Failure::quiet(Exit::Findings)) }
 }
 
-/// The difference between two revisions, as it is printed.
+/// The difference between two revisions, ready to be printed.
 ///
 /// # Errors
 /// Of the store.

@@ -300,7 +300,7 @@ pub async fn dead_ends(
     Ok(lines.into_iter().map(line).collect())
 }
 
-/// The graph of an environment as it is stored, derived anew.
+/// The stored graph of an environment, derived again.
 async fn graph(session: &Session, store: &dyn Backend, name: &str, at: Option<Revision>) -> Result<Graph, Failure> {
     let loaded = session.specs_of(store, name).await?;
     let found = environment(store, name).await?;

@@ -93,10 +93,10 @@ fn gather(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes a file anew in one step: what is cut short leaves the old text. Rights stay as they are.
+/// Replaces a file in one step: an interruption leaves the old text. Its permissions stay.
 fn replace(file: &Path, text: &str) -> Result<(), Failure> {
     let write = || -> std::io::Result<()> {
-        // A link stays one: what it leads to is written.
+        // A symbolic link stays one: its target is written.
         let file = file.canonicalize()?;
         let folder = file.parent().unwrap_or(Path::new("."));
         let mut new = tempfile::NamedTempFile::new_in(folder)?;

@@ -1,4 +1,4 @@
-//! Lists of objects, and what is said when nothing fits a name.
+//! Lists of objects, and the message when nothing fits a name.
 
 use calipso_model::{Object, Revision, Value};
 use calipso_store::{Page, Query, Store};
@@ -30,7 +30,7 @@ pub async fn known_host(
     Ok(())
 }
 
-/// A value of an attribute that is longer says too little of why an object was found.
+/// Maximum length of a value that is shown as the reason why an object was found.
 const TELLING: usize = 60;
 
 /// Objects as a list: with the time since when one may be out of date where there is any, and with the value by which it was

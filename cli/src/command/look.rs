@@ -296,7 +296,7 @@ async fn links(session: &Session, store: &dyn Store, args: &args::GetLinksArgs) 
     if found.is_empty() {
         return nothing(store, environment, args.out.output, "link").await;
     }
-    // A card is called `eth1` on every host: then its id says which.
+    // Many hosts have a card `eth1`: then the id tells them apart.
     let mut called: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for (key, name) in &names {
         *called.entry((&*key.object_type, name.as_str())).or_default() += 1;

@@ -83,7 +83,7 @@ pub async fn run(session: &Session, args: &args::ScanArgs) -> Result<(), Failure
             shape => show::value(shape, &report.to_value()),
         }
     );
-    // The scan is committed, whatever became of its recording: its report comes first.
+    // The scan is committed even if its recording failed: its report comes first.
     recorded?;
     verdict(&report)
 }
@@ -241,7 +241,7 @@ pub fn recording(dir: &Path) -> Result<Recording, Failure> {
     }))
 }
 
-/// The environment that a recording tells of, under another name.
+/// The recorded environment under another name.
 fn recorded_environment(dir: &Path, name: &str) -> Result<Environment, Failure> {
     environment_of(&recording(dir)?, name).ok_or_else(|| {
         Failure::usage(format!("the recording in `{}` does not say of which environment it is", dir.display()))
@@ -249,7 +249,7 @@ fn recorded_environment(dir: &Path, name: &str) -> Result<Environment, Failure> 
     })
 }
 
-/// The environment that a recording tells of, under a name.
+/// The recorded environment under a given name.
 #[must_use]
 pub fn environment_of(recording: &Recording, name: &str) -> Option<Environment> {
     let about = recording.meta();

@@ -108,7 +108,7 @@ fn on_own_threads(worker: Worker, stop: CancellationToken) -> tokio::sync::onesh
         // The receiver may be gone already.
         let _ = ended.send(());
     };
-    // Where no thread can be made, the channel closes, and that is told.
+    // If no thread can be made, the channel closes, which is reported.
     if let Err(error) = std::thread::Builder::new().name("calipso-work".to_owned()).spawn(run) {
         tracing::error!(%error, "The worker cannot be started.");
     }
@@ -250,7 +250,7 @@ fn impatient<A>(mut server: Server<SocketAddr, A>, head_time: Duration) -> Serve
     server.first_request_timeout(head_time).accept_error_handler(accept_failed())
 }
 
-/// Serves until told to stop, then lets open requests end.
+/// Serves until it is asked to stop, then lets open requests end.
 async fn interface(
     settings: &Settings,
     address: SocketAddr,

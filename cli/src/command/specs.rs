@@ -87,7 +87,7 @@ fn way_to(schemas: &Path, layers: &[String]) -> (String, String) {
     let holds_kinds = |folder: &Path| calipso_spec::load::KINDS.iter().any(|(kind, _)| folder.join(kind).is_dir());
     let (shown, layer) = match layers.first() {
         Some(layer) => (layer.clone(), whole(Path::new(layer))),
-        // Inside of a layer, or beside one.
+        // Within a layer or next to one.
         None if holds_kinds(around) => (around.to_string_lossy().into_owned(), around.to_path_buf()),
         None => ("a folder of specs beside it, FOLDER".to_owned(), around.join("FOLDER")),
     };

@@ -51,7 +51,7 @@ fn run_once(session: &Session, args: &args::TestArgs) -> Result<(), Failure> {
     let mut report = run(&loaded, args.filter.as_deref())?;
     let outgrown = extended::take_outgrown(&loaded.extended, &mut report);
     let left_out = extended::left_out_sentences(&loaded.left_out, &outgrown, args.filter.as_deref());
-    // Coverage says something of the whole only.
+    // Coverage is only meaningful for all tests together.
     let is_whole = !args.no_coverage && args.filter.is_none();
     let unreached = if is_whole { &report.unreached[..] } else { &[][..] };
     if let Some(file) = &args.junit {
@@ -77,7 +77,7 @@ fn run(loaded: &Loaded, filter: Option<&str>) -> Result<TestReport, Failure> {
         .map_err(|problem| Failure::new(Exit::Bug, problem))
 }
 
-/// Specs with errors: said in the form that was asked for, as nothing could be run.
+/// Prints the errors of specs in the requested form, as no test could be run.
 fn print_broken(session: &Session, args: &args::TestArgs, loaded: &Loaded) -> Failure {
     match (args.format, args.shape()) {
         (TestFormat::Github, _) => print!("{}", diag::github(&loaded.diagnostics, &loaded.files)),
@@ -94,7 +94,7 @@ fn print_broken(session: &Session, args: &args::TestArgs, loaded: &Loaded) -> Fa
     Failure::new(Exit::Findings, "the specs have errors").help("mend what is shown; `calipso check` shows it again")
 }
 
-/// The tests that are meant: all, those of a file (of a test or of its spec), or those whose file or case says it.
+/// The selected tests: all, those of a file (a test or its spec), or those whose file or case contains the filter.
 fn select(tests: &[SpecTest], filter: Option<&str>) -> Vec<SpecTest> {
     let Some(filter) = filter else { return tests.to_vec() };
     let file = filter.trim_start_matches("./");

@@ -47,7 +47,7 @@ pub async fn run(session: &Session, args: &TryArgs) -> Result<(), Failure> {
     Err(Failure::new(Exit::Findings, "the run is not complete: in a scan, what was known before would stay"))
 }
 
-/// Tries in the environment that a recording tells of: what is known there is found by a scan that nobody keeps.
+/// Tries against a recording: the objects known there are found by a scan into a temporary store.
 async fn try_recorded(session: &Session, args: &TryArgs, dir: &Path) -> Result<(Trial, String), Failure> {
     let folder = tempfile::tempdir()
         .map_err(|error| Failure::new(Exit::Bug, format!("cannot make a temporary folder: {error}")))?;

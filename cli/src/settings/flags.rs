@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 
 use crate::settings::{SETTINGS, Setting, SettingKind};
 
-/// What was said by flags, by key of the setting.
+/// The values given by flags, by key of the setting.
 #[derive(Clone, Debug, Default)]
 pub struct SettingFlags(pub BTreeMap<&'static str, Vec<String>>);
 

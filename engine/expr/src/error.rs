@@ -71,7 +71,7 @@ impl ExprError {
     }
 }
 
-/// A fault of an evaluation: something undefined, a wrong type, too much work.
+/// A failed evaluation: something undefined, a wrong type, too much work.
 ///
 /// # Shape
 /// The range is one of bytes in the text of the expression, which is `source`.

@@ -412,7 +412,7 @@ impl<'a> Run<'a, '_> {
                     let name = match self.value(key)?.as_ref() {
                         Value::Str(text) => text.clone(),
                         other => {
-                            let message = format!("the key of a map is text, not {}", other.kind());
+                            let message = format!("the key of a map must be text, not {}", other.kind());
                             return Err(self.located(key, OpError::Message(message)));
                         }
                     };

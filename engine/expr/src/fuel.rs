@@ -37,7 +37,7 @@ impl Fuel {
         self.made
     }
 
-    /// Pays for something that an expression leads to.
+    /// Pays for work that an expression causes elsewhere.
     ///
     /// # Errors
     /// Not enough fuel is left.

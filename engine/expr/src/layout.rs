@@ -126,7 +126,7 @@ pub trait Names {
     fn known(&self) -> Vec<Str>;
 }
 
-/// A place where names can be bound, too.
+/// A scope in which names can also be bound.
 pub trait BindNames: Names {
     /// Binds a name from here on.
     ///

@@ -21,7 +21,7 @@ pub struct Scope<'a> {
     bound: Option<&'a Bound<'a>>,
 }
 
-/// Names that mean something besides those of the frame.
+/// Names that are bound in addition to those of the frame.
 #[derive(Debug)]
 pub struct Bound<'a> {
     slots: &'a [Slot],

@@ -1,4 +1,4 @@
-//! What can be known of a value before anything runs.
+//! What is known of a value before anything is evaluated.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -10,7 +10,7 @@ mod proof;
 pub use infer::{infer, infer_each, infer_knowing, infer_parts, infer_tree};
 pub use proof::{DefinedPath, proven};
 
-/// The shape of a value, as far as it is known.
+/// The known facts about a value's type and content.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Shape {
     /// Nothing is known.
@@ -54,7 +54,7 @@ impl Shape {
         Self::Map { known: known.into_iter().map(|(key, shape)| (key.into(), (shape, false))).collect(), open: false }
     }
 
-    /// Without what is known of single values.
+    /// The same shape without knowledge about single values.
     #[must_use]
     pub fn plain(self) -> Self {
         match self {

@@ -146,7 +146,7 @@ impl SqlText {
         Ok((statement, params))
     }
 
-    /// The text as it is written, for people.
+    /// The text for people, with expressions in their braces.
     #[must_use]
     pub fn shown(&self) -> String {
         let piece = |piece: &Piece| match piece {

@@ -198,7 +198,7 @@ impl Given<'_> {
         match self.named(name) {
             None => Ok(None),
             Some(Value::Str(text)) => Ok(Some(text)),
-            Some(other) => Err(OpError::new(format!("`{name}` is text, not {}", other.kind()))),
+            Some(other) => Err(OpError::new(format!("`{name}` must be text, not {}", other.kind()))),
         }
     }
 
@@ -207,7 +207,7 @@ impl Given<'_> {
         match self.named(name) {
             None => Ok(otherwise),
             Some(Value::Bool(flag)) => Ok(*flag),
-            Some(other) => Err(OpError::new(format!("`{name}` is true or false, not {}", other.kind()))),
+            Some(other) => Err(OpError::new(format!("`{name}` must be true or false, not {}", other.kind()))),
         }
     }
 
@@ -218,7 +218,7 @@ impl Given<'_> {
     pub fn text(&self, index: usize, what: &str) -> Result<&str, OpError> {
         match self.at(index) {
             Some(Value::Str(text)) => Ok(text),
-            Some(other) => Err(OpError::new(format!("{what} is text, not {}", other.kind()))),
+            Some(other) => Err(OpError::new(format!("{what} must be text, not {}", other.kind()))),
             None => Err(OpError::new(format!("{what} is missing"))),
         }
     }

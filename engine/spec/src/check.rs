@@ -176,7 +176,7 @@ impl<'c> Catalogue<'c> {
             .filter(|known| known.code == "environment/unknown-value")
             .map(|known| (Arc::clone(&known.primary.file), known.primary.range.start))
             .collect();
-        // What is wrong for a better reason is not also said to be misspelt.
+        // A name with another error is not also reported as misspelt.
         let places: BTreeSet<(Arc<str>, usize)> = found
             .iter()
             .filter(|known| known.code != "expr/misspelt-attribute")
@@ -187,7 +187,7 @@ impl<'c> Catalogue<'c> {
         found.retain(|diagnostic| {
             let here = &diagnostic.primary;
             match diagnostic.code {
-                // What seems to be used by nobody may be meant by what is wrong.
+                // Something that seems unused may be what a broken spec refers to.
                 "spec/unreached" | "distribution/rule-unused" | "type/never-emitted" => {
                     !wrong && self.read.broken.is_empty()
                 }

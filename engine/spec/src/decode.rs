@@ -116,7 +116,7 @@ impl Cx<'_> {
         let diagnostic = self.report(
             "spec/wrong-type",
             &node.range,
-            format!("`{key}` is {wanted}, not {}", node.kind_name()),
+            format!("`{key}` must be {wanted}, not {}", node.kind_name()),
             format!("expected {wanted}"),
         );
         diagnostic.help = advice;
@@ -229,7 +229,7 @@ impl<'n> Fields<'n> {
                 cx.report(
                     "spec/wrong-type",
                     &node.range,
-                    format!("{what} is a map, not {}", node.kind_name()),
+                    format!("{what} must be a map, not {}", node.kind_name()),
                     "expected a map",
                 );
                 None
@@ -275,7 +275,7 @@ impl<'n> Fields<'n> {
         found
     }
 
-    /// Reports the keys that nobody took.
+    /// Reports the keys that were not taken.
     pub fn finish(self, cx: &mut Cx<'_>) {
         #[cfg(debug_assertions)]
         if let Some(block) = crate::keys::block(&self.what) {
@@ -295,7 +295,7 @@ impl<'n> Fields<'n> {
                 cx.report("spec/unknown-key", &key.range, "", "");
                 continue;
             }
-            // `timeout` is far from `timeout_secs` by its letters, and near by what is meant.
+            // `timeout` differs from `timeout_secs` in many letters, but means the same.
             let begins = |known: &&str| known.strip_prefix(key.name.as_ref()).is_some_and(|rest| rest.starts_with('_'));
             let near =
                 nearest(&key.name, self.known.iter().copied()).or_else(|| self.known.iter().copied().find(begins));
@@ -464,7 +464,7 @@ pub(crate) fn text(cx: &mut Cx<'_>, node: &Node, key: &str) -> Option<Str> {
                 cx.report(
                     "spec/wrong-type",
                     &node.range,
-                    format!("`{key}` is text, not {}", node.kind_name()),
+                    format!("`{key}` must be text, not {}", node.kind_name()),
                     "expected text",
                 ),
                 format!("quote it: \"{written}\""),

@@ -34,7 +34,7 @@ impl Severity {
     }
 }
 
-/// A place in a file, and what is to be said of it.
+/// A range in a file, with a sentence about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Label {
     /// Path of the file, as it was given.

@@ -78,7 +78,7 @@ impl<T> CatalogueCache<T> {
         Some(loaded)
     }
 
-    /// Remembers what was loaded for these specs; what an environment said before is forgotten.
+    /// Keeps the catalogue of these specs; an older one of the same environment is dropped.
     pub fn keep(&self, environment: &str, own: Vec<SpecText>, loaded: &Arc<T>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|known| *known.environment != *environment);

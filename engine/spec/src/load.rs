@@ -137,7 +137,7 @@ fn name_of(node: &Node) -> Option<Str> {
     node.get("name").and_then(Node::as_text).map(Str::from)
 }
 
-/// What a text says of itself before anything of it is checked.
+/// The few properties of a text that are read before it is checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Peek {
     /// What it says under `name`.

@@ -66,7 +66,7 @@ impl Mutation {
     }
 }
 
-/// Every change of the specs that are in force, of all layers that `wanted` says yes to, in the order of files.
+/// Every mutation of the specs in force, of the layers that `wanted` accepts, in the order of files.
 ///
 /// # Shape
 /// A file that a later one replaces is not changed; one that cannot be read is left out.

@@ -23,7 +23,7 @@ pub enum Because {
 /// Fetchers in stages, each after all that it needs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StageOrder {
-    /// Names; those of one stage run at once.
+    /// Names of fetchers per stage; those of one stage run at the same time.
     pub stages: Vec<Vec<Str>>,
     /// Fetcher to the ones before it, with the reason.
     pub after: BTreeMap<Str, BTreeMap<Str, Because>>,

@@ -69,7 +69,7 @@ impl Scope {
         slot
     }
 
-    /// Runs with these names visible, too, and forgets afterwards whatever was bound or shown.
+    /// Makes these names visible during a call, and afterwards forgets all that was bound.
     pub fn within<T>(&mut self, names: &[&str], run: impl FnOnce(&mut Self) -> T) -> T {
         let mark = self.visible.len();
         self.show(names);

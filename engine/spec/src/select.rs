@@ -1,4 +1,4 @@
-//! What a selector says of an environment, and what a distribution says for one.
+//! How a selector describes an environment, and a distribution supports one.
 
 use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
@@ -151,7 +151,7 @@ impl CommandRule {
 }
 
 impl Distribution {
-    /// One that supports everything and says nothing, for tests that name none.
+    /// A distribution that supports everything, for tests that name none.
     #[must_use]
     pub fn none(name: &str) -> Self {
         let head = crate::checked::Head {

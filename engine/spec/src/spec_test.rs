@@ -85,7 +85,7 @@ pub struct TestCase {
     pub name: Str,
     /// The environment; connections are empty.
     pub environment: Environment,
-    /// Settings over what the distribution says.
+    /// Settings that override those of the distribution.
     pub settings: Map,
     /// The parent's document; none: the environment itself.
     pub parent: Option<Map>,

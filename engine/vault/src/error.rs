@@ -1,4 +1,4 @@
-//! Why a secret stays closed, told apart by what the operator does next.
+//! Errors of the vault, distinguished by what the operator does next.
 
 use calipso_model::SecretLocation;
 

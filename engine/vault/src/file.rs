@@ -22,7 +22,7 @@ const MOST_BYTES: u64 = 64 << 10;
 const OTHERS: u32 = 0o077;
 /// Who else may write.
 const OTHERS_WRITE: u32 = 0o022;
-/// In such a folder everybody may remove his own files only.
+/// The sticky bit: in such a folder users may remove only their own files.
 const STICKY: u32 = 0o1000;
 
 pub(crate) fn keys_error(path: &Path, what: impl Into<String>) -> VaultError {
@@ -44,7 +44,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, VaultError> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io("read", path)(error)),
     };
-    // What is open is looked at, not what the path leads to by then.
+    // The open file is examined, not the path, which may lead elsewhere by now.
     let about = file.metadata().map_err(io("look at", path))?;
     if !about.is_file() {
         return Err(keys_error(path, "it is not a file"));
@@ -88,7 +88,7 @@ pub(crate) fn create(path: &Path, text: &str) -> Result<(), VaultError> {
     sync(folder)
 }
 
-/// Adds a line to the file. Two processes that do so at once both succeed.
+/// Adds a line to the file. Of two processes that do so at the same time both succeed.
 pub(crate) fn append(path: &Path, line: &str) -> Result<(), VaultError> {
     let lock_path = beside(path, ".lock");
     let lock = private(&lock_path, false).map_err(io("open", &lock_path))?;
@@ -118,7 +118,7 @@ fn private(path: &Path, is_new: bool) -> std::io::Result<File> {
     OpenOptions::new().write(true).create(true).create_new(is_new).truncate(false).mode(0o600).open(path)
 }
 
-/// A file beside the real one, removed when it is not needed any more.
+/// A temporary file next to the real one, removed at the end.
 struct Draft(PathBuf);
 
 impl Draft {
@@ -137,7 +137,7 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // After a rename there is nothing left; either way there is nobody to tell.
+        // After a rename there is nothing to remove; a failure cannot be reported.
         let _ = fs::remove_file(&self.0);
     }
 }

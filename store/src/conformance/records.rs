@@ -223,7 +223,7 @@ async fn pages(make: Make<'_>) {
     }
 }
 
-/// Many change one document at once: each version is written by exactly one of them.
+/// Many writers change one document at once: exactly one of them writes each version.
 async fn races(make: Make<'_>) {
     let store: Arc<dyn Backend> = make().await;
     let mut version = store.insert(Collection::Scans, "race", &Map::new()).await.expect("inserting works").version;

@@ -13,7 +13,7 @@ use crate::{
 /// Maximum number of faults of pages and indexes that are listed.
 const MOST_PAGES: i64 = 20;
 
-/// Where documents lie: what one is called, the table, what tells it from the others, and its text.
+/// Where documents lie: what one is called, the table, the columns that identify it, and its text.
 const DOCUMENTS: &[(&str, &str, &str, &str)] = &[
     ("environment", "environment", "name", "config"),
     ("document", "record", "collection || '/' || id", "doc"),
@@ -29,7 +29,7 @@ const DOCUMENTS: &[(&str, &str, &str, &str)] = &[
 /// Where cliques lie.
 const CLIQUES: &[(&str, &str)] = &[("clique", "clique"), ("former clique", "clique_past")];
 
-/// Numbers that must lead somewhere: what has them, and the question for those that do not.
+/// References between rows: what has them, and the query for those that lead nowhere.
 const NUMBERS: &[(&str, &str)] = &[
     ("objects", "SELECT count(*) FROM object o LEFT JOIN key k ON k.id = o.key WHERE k.id IS NULL OR k.env != o.env"),
     ("former objects", "SELECT count(*) FROM object_past o LEFT JOIN key k ON k.id = o.key WHERE k.id IS NULL"),
@@ -133,7 +133,7 @@ fn cliques(db: &Connection, checked: &mut IntegrityReport, what: &str, table: &s
     Ok(())
 }
 
-/// What tells a row from the others, as it can be printed.
+/// One value of a key of a row, as it can be printed.
 fn label(value: ValueRef<'_>) -> String {
     match value {
         ValueRef::Integer(number) => number.to_string(),

@@ -24,7 +24,7 @@ use crate::{
     store::{Counts, Lease, Searched},
 };
 
-/// Everything that a commit needs, owned, for it runs on another thread.
+/// Everything that a commit needs; owned, because it runs on another thread.
 pub(super) struct Work {
     environment: String,
     base: Revision,
@@ -88,7 +88,7 @@ pub(super) struct CommitContext<'c> {
     pub(super) env: i64,
     /// The revision being made.
     pub(super) revision: i64,
-    /// By what objects are found beside names.
+    /// Fields that search looks at beside names.
     pub(super) searched: &'c Searched,
 }
 

@@ -137,7 +137,7 @@ impl<'c> Names<'c> {
         self.keys.insert(id, key);
     }
 
-    /// A name that many share, kept once.
+    /// A shared name, stored once.
     pub(super) fn shared(&mut self, name: &str) -> Str {
         if let Some((known, ())) = self.types.get_key_value(name) {
             return known.clone();

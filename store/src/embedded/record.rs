@@ -33,7 +33,7 @@ fn sql(value: &Value) -> Result<Sql, StoreError> {
     })
 }
 
-/// The conditions of a question, and what is bound to them.
+/// The conditions of a query, and the values that are bound to them.
 fn conditions(collection: Collection, query: &RecordQuery) -> Result<(String, Vec<Sql>), StoreError> {
     let known = |field: &'static str| {
         if collection.fields().contains(&field) {
@@ -45,7 +45,7 @@ fn conditions(collection: Collection, query: &RecordQuery) -> Result<(String, Ve
     if let Some(field) = query.order_by {
         known(field)?;
     }
-    // The name stands in the statement, not among what is bound, so that the indexes of the collection fit.
+    // The name stands in the statement and is not bound, so that the planner can use the indexes of the collection.
     let mut text = format!("collection = '{}'", collection.name());
     let mut bound = Vec::new();
     for (field, test) in &query.tests {
@@ -76,7 +76,7 @@ fn conditions(collection: Collection, query: &RecordQuery) -> Result<(String, Ve
     Ok((text, bound))
 }
 
-/// Writes a document, as a change of its own.
+/// Writes a document in a transaction of its own.
 pub(super) fn put(db: &mut Connection, row: RowWrite) -> Result<Record, StoreError> {
     let change = begin(db)?;
     let version = write(&change, &row)?;

@@ -24,7 +24,7 @@ pub(super) fn sealed_text(map: &Map) -> String {
     seal(map_text(map))
 }
 
-/// JSON, and behind it its checksum in blanks: still JSON to everybody, and what changed in the file is noticed.
+/// JSON followed by its checksum, written in blanks: still JSON for every reader, and damage to the file is noticed.
 pub(super) fn seal(mut text: String) -> String {
     let sum = crc32fast::hash(text.as_bytes());
     text.extend((0..SEAL).map(|index| BLANKS[(sum >> (2 * index)) as usize & 3]));
@@ -43,7 +43,7 @@ fn unsealed(text: &str) -> (&str, Option<u32>) {
     }
 }
 
-/// Whether two texts are of the same document, whatever program wrote them.
+/// Whether two texts hold the same document, whichever version of the program wrote them.
 pub(super) fn is_same(one: &str, other: &str) -> bool {
     one == other || unsealed(one).0 == unsealed(other).0
 }

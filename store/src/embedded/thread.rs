@@ -43,7 +43,7 @@ impl Writer {
         Ok(Self { jobs, watch })
     }
 
-    /// Runs a job on the thread and waits for its answer. The job runs to its end even if nobody waits any more.
+    /// Runs a job on the thread and waits for its answer. The job runs to its end even if the caller has given up.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
@@ -53,7 +53,7 @@ impl Writer {
         let job: Job = Box::new(move |db| {
             let done = job(db);
             watch.note(&done, true);
-            // Nobody waits any more when this fails; the work is done all the same.
+            // This fails when the caller has given up; the work is done all the same.
             drop(answer.send(done));
         });
         self.jobs.send(job).map_err(|_| stopped())?;
@@ -88,7 +88,7 @@ fn work(db: &mut Connection, inbox: &mpsc::Receiver<Job>, log: &Path) {
 /// Moves the log into the file when it has grown. A failure is no loss: the log stays, and the next turn tries again.
 fn tidy(db: &Connection, log: &Path, above_bytes: u64) {
     if std::fs::metadata(log).is_ok_and(|log| log.len() > above_bytes) {
-        // `PASSIVE` waits for nobody; the writer after it starts the log anew and cuts the file to `journal_size_limit`.
+        // `PASSIVE` does not wait; the next writer starts the log again and cuts the file to `journal_size_limit`.
         if let Err(error) = db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
             tracing::warn!(%error, "The log of the store could not be moved into its file yet.");
         }

@@ -9,7 +9,7 @@ use crate::{
     store::Store,
 };
 
-/// Documents that are read at once.
+/// Documents that are read together.
 const PIECE: usize = 500;
 
 /// Reads page after page until the last, or the first that cannot be read.

@@ -1,4 +1,4 @@
-//! One commit: what differs is written in batches that nobody sees, and then the environment moves to its next revision.
+//! One commit: differences are written in batches that no reader sees, and then the environment moves to its next revision.
 //!
 //! A small commit is one transaction. A large one passes *gates*: before anything is written, the commit puts its own id
 //! into one document per lane, and every batch is a transaction that also writes the document of its lane, on condition
@@ -70,7 +70,7 @@ pub(super) struct CommitContext<'w> {
     pub(super) seq: i64,
     /// Its own id, which every version that it writes or ends carries.
     pub(super) commit: ObjectId,
-    /// By what objects are found beside names.
+    /// Fields that search looks at beside names.
     pub(super) searched: &'w Searched,
 }
 
@@ -275,7 +275,7 @@ pub(super) async fn commit(db: &Db, work: &Commit<'_>, clear: bool) -> Result<Re
         parts = ready.into_iter().map(Part::Ready).collect();
     }
 
-    // The last step asks once more; here nothing is written yet.
+    // The last step checks again; nothing is written yet.
     db.within(row::check(db, work.rows)).await?;
     let gates: OnceCell<Gates> = OnceCell::new();
     let tally = Mutex::new(Tally::default());
@@ -303,7 +303,7 @@ pub(super) async fn commit(db: &Db, work: &Commit<'_>, clear: bool) -> Result<Re
         if work.rows.is_empty() {
             return Ok(work.base);
         }
-        // The last step alone, after what earlier commits left is swept.
+        // Only the last step, after the leftovers of earlier commits are removed.
         gates.get_or_try_init(|| gate::open(db, work, context)).await?;
     }
     let tally = *tally.lock().unwrap_or_else(PoisonError::into_inner);
@@ -334,7 +334,7 @@ async fn everything(db: &Db, context: CommitContext<'_>) -> Result<Vec<Writes>, 
     Ok(all)
 }
 
-/// Removes versions of scopes that nobody can ask for any more. A failure is no loss: the next commit tries again.
+/// Removes versions of scopes that no reader can ask for any more. A failure does no harm: the next commit tries again.
 async fn tidy(db: &Db, context: CommitContext<'_>, revision: Revision, scopes: bool) -> Result<Revision, StoreError> {
     if scopes {
         for collection in [SCOPES, MEMBERS] {

@@ -33,7 +33,7 @@ use crate::{
 /// The oldest server that is understood: MongoDB 5.0, the first that reads from snapshots.
 const OLDEST_WIRE_VERSION: i64 = 13;
 
-/// The connections, and what goes with them.
+/// The connections, and the state that this process shares between them.
 pub(super) struct Db {
     pub(super) client: Client,
     pub(super) database: Database,
@@ -41,7 +41,7 @@ pub(super) struct Db {
     pub(super) place: String,
     pub(super) options: MongoOptions,
     pub(super) secrets: Vec<String>,
-    /// One commit of an environment at a time in this process; other processes are told by the lease.
+    /// Makes commits of one environment wait for each other within this process; between processes the lease does.
     pub(super) turns: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
     /// The session that each lease commits with, by its fencing number. The environment's document names it, so that whoever
     /// takes over can end a transaction that a dead writer left open.
@@ -54,7 +54,7 @@ pub(super) struct Db {
     pub(super) types: Mutex<BTreeMap<i64, (Revision, Arc<[Str]>)>>,
     /// How many names hold some letters.
     pub(super) letters: Mutex<Counts>,
-    /// What answers told of the server.
+    /// The health of the server as its last answers showed it.
     pub(super) watch: HealthWatch,
 }
 
@@ -62,7 +62,7 @@ impl Db {
     pub(super) async fn open(options: MongoOptions) -> Result<Self, StoreError> {
         let refused =
             |what: &str| StoreError::Unavailable { place: "MongoDB".to_owned(), source: Reason::new(what).into() };
-        // What the driver says of an address that it cannot read may hold parts of the password, so nobody hears it.
+        // The driver's message about an unreadable address may hold parts of the password, so it is dropped.
         let mut client = ClientOptions::parse(options.uri.reveal()).await.map_err(|error| {
             refused(if matches!(*error.kind, mongodb::error::ErrorKind::DnsResolve { .. }) {
                 "the name in the address cannot be looked up"
@@ -137,7 +137,7 @@ impl Db {
         self.database.collection_with_options(collection, options)
     }
 
-    /// A session whose reads all see the same moment: that of the first one if none is named.
+    /// A session whose reads all see the same moment: that of the first read, unless one is given.
     pub(super) async fn snapshot(&self, time: Option<Timestamp>) -> Result<ClientSession, StoreError> {
         self.client
             .start_session()
@@ -177,7 +177,7 @@ impl Db {
     pub(super) async fn turn(&self, environment: &str) -> tokio::sync::OwnedMutexGuard<()> {
         let turn = {
             let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-            // Nobody waits for those that only stand here.
+            // Turns that no task waits for are dropped.
             turns.retain(|_, turn| Arc::strong_count(turn) > 1);
             Arc::clone(turns.entry(environment.to_owned()).or_default())
         };

@@ -27,7 +27,7 @@ pub(super) const LINKS: &str = "links";
 pub(super) const CLIQUES: &str = "cliques";
 /// Environments: configuration, lease, current revision.
 pub(super) const ENVIRONMENTS: &str = "environments_config";
-/// What was said of each revision.
+/// Information about each revision.
 pub(super) const REVISIONS: &str = "revisions";
 /// What fetchers asked.
 pub(super) const SCOPES: &str = "scopes";
@@ -233,7 +233,7 @@ async fn format(db: &Db) -> Result<(), StoreError> {
     }
 }
 
-/// Where a field of a document beside the inventory lies.
+/// Path of a field of a document beside the inventory.
 pub(super) fn record_field(field: &str) -> String {
     format!("doc.{field}")
 }

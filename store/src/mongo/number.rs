@@ -58,7 +58,7 @@ pub(super) async fn above(db: &Db, version: u64) -> Result<i64, StoreError> {
     }
 }
 
-/// Writes something that nobody reads: fails as every other change would.
+/// A test write that no reader sees: it fails wherever another write would fail.
 pub(super) async fn touch(db: &Db) -> Result<(), StoreError> {
     raise(db, 0, 1).await.map(drop)
 }

@@ -70,7 +70,7 @@ pub(super) struct Ask {
     pub(super) projection: Document,
 }
 
-/// What was found by key: each thing, or what is wrong with it. Others than those asked for may be among them.
+/// Things found by key, each with its own error. May hold more than was asked for.
 pub(super) struct Found<K, T>(BTreeMap<K, Result<T, StoreError>>);
 
 impl<K: Ord, T: Clone> Found<K, T> {
@@ -78,7 +78,7 @@ impl<K: Ord, T: Clone> Found<K, T> {
         Self(BTreeMap::new())
     }
 
-    /// Reads what lies in a document. Only one whose key cannot be read ends the search.
+    /// Reads the content of a document. Only an unreadable key ends the search.
     fn take(
         &mut self,
         doc: &RawDocument,
@@ -94,14 +94,14 @@ impl<K: Ord, T: Clone> Found<K, T> {
         self.0.get(key).map(|found| found.as_ref().cloned().map_err(repeat))
     }
 
-    /// Several in the order asked; those that are not there are left out.
+    /// Several in the order asked; missing ones are left out.
     pub(super) fn in_order(&self, keys: &[K]) -> Result<Vec<T>, StoreError> {
         keys.iter().filter_map(|key| self.get(key)).collect()
     }
 }
 
 impl<'d> View<'d> {
-    /// Looks at a revision of an environment as it was at a moment.
+    /// Reads a revision of an environment as it was at a moment.
     pub(super) async fn new(db: &'d Db, moment: &Arc<Moment>, revision: Revision) -> Result<Self, StoreError> {
         let session = db.snapshot(Some(moment.time)).await?;
         Ok(Self { db, session, env: moment.state.env, revision, moment: Arc::clone(moment) })
@@ -214,7 +214,7 @@ impl<'d> View<'d> {
             Some(after) => follow(ask, after),
             None => vec![ask],
         };
-        // Where nothing is left out here, the server passes over them itself.
+        // Nothing is left out here, so the server itself can skip them.
         let at_server = fits.is_none() && asks.len() == 1;
         let mut skip = if at_server { 0 } else { page.skip };
         for ask in &asks {
@@ -288,7 +288,7 @@ impl<'d> View<'d> {
             for (object_type, ids) in ids {
                 types.entry(ids).or_default().push(object_type);
             }
-            // Each branch names all its conditions, so that the index finds it.
+            // Each branch repeats all conditions, so that its index can be used.
             let branches = types.into_iter().map(|(ids, types)| {
                 let mut filter = ask.filter.clone();
                 filter.insert(object_type, one_of(&types));
@@ -340,7 +340,7 @@ pub(super) fn any_of(mut branches: Vec<Document>) -> Document {
     }
 }
 
-/// The questions whose answers, one after the other, are what comes after a place in the order.
+/// Queries whose results, one after the other, follow a position in the order.
 fn follow(ask: Ask, after: &[Str]) -> Vec<Ask> {
     // One level of the order after the other, the innermost first: (a, b) > (x, y) is a = x and b > y, then a > x.
     let levels: Vec<Document> = (0..ask.order.len())
@@ -362,7 +362,7 @@ fn follow(ask: Ask, after: &[Str]) -> Vec<Ask> {
     }
     let after = doc! { "$or": levels };
     vec![with(match ask.filter.get_array("$or") {
-        // Each branch is found by an index of its own, so each gets the condition.
+        // Each branch has an index of its own, so each gets the condition.
         Ok(branches) => {
             let branches: Vec<Document> =
                 branches.iter().map(|branch| doc! { "$and": [branch.clone(), after.clone()] }).collect();

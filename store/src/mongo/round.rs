@@ -29,7 +29,7 @@ use crate::{
 /// Maximum number of bytes of the keys of one round. A single request may have more; it then has a round alone.
 const MOST_BYTES: usize = 512 * 1024;
 
-/// A round that takes longer keeps nobody else waiting.
+/// A round that takes longer than this no longer blocks the next one.
 const SLOW: Duration = Duration::from_secs(1);
 
 /// An environment as it was at one moment.
@@ -138,7 +138,7 @@ pub(super) async fn moment(db: &Arc<Db>, name: &str) -> Result<Arc<Moment>, Stor
     ask(db, name, Wish::Moment).await
 }
 
-/// Runs rounds of an environment while somebody waits. Not as a part of a call, which may be dropped while others wait for the
+/// Runs rounds of an environment while callers wait. A task of its own, because a call may be dropped while others wait for the
 /// same round.
 fn begin(db: Arc<Db>, name: Str) {
     tokio::spawn(Lane { db, name, ended: false }.work());
@@ -270,7 +270,7 @@ impl<'d> ReadPoint<'d> {
         View::new(self.db, self.moment, self.revision).await
     }
 
-    /// Gives everybody their part of what was found, or the same error.
+    /// Gives each caller its part of the result, or the same error.
     fn hand_out<K, T, F>(
         self,
         found: Result<F, StoreError>,

@@ -26,7 +26,7 @@ use crate::{
 /// So often a question is asked again that the server could not answer at that moment.
 const TURNS: u32 = 12;
 
-/// Who looks for more keys than this asks alone, and keeps nobody waiting.
+/// A look-up of more keys than this is not joined with others, so that it keeps no caller waiting.
 const SHARED: usize = 100;
 
 /// Asks, and asks again while the server is busy for a moment: a snapshot that is not there yet, two writers in each

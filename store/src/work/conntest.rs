@@ -97,7 +97,7 @@ pub const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Maximum number of workers that may take a request and not come back; then it is given up.
 const MOST_ATTEMPTS: u64 = 3;
 
-/// Asks for a test. What only workers write is set anew, whatever the request says of it.
+/// Requests a test. Fields that only workers write are reset, whatever the request has in them.
 ///
 /// # Errors
 /// [`StoreError::Invalid`] when it names no environment.

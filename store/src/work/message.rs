@@ -42,7 +42,7 @@ impl Level {
         }
     }
 
-    /// The level that a name means, in whatever case: ours, those of syslog, and those of logging libraries.
+    /// The level of a name in any case: ours, those of syslog, and those of logging libraries.
     ///
     /// # Source
     /// RFC 5424 section 6.2.1 (severities and their usual short names).
@@ -78,7 +78,7 @@ pub struct Message {
     /// Type of the object that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub related_object_type: Option<Str>,
-    /// The scan, test, … that said it.
+    /// The scan, test, … that wrote it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin_id: Option<Str>,
     /// `manual scan`, `scheduled scan`, `connection test`, …
@@ -148,7 +148,7 @@ impl MessageFilter {
     }
 }
 
-/// Keeps a message; one without a time was said now. Returns its id.
+/// Stores a message; one without a time gets the current one. Returns its id.
 ///
 /// # Errors
 /// Those of the store.
@@ -208,5 +208,5 @@ pub async fn forget_old(
     Ok(forgotten)
 }
 
-/// How many messages are read at once.
+/// Number of messages that are read at once.
 const PIECE: usize = 500;

@@ -11,7 +11,7 @@ use crate::{
     records::{Collection, Record, RecordQuery, Records},
 };
 
-/// A type whose values are documents of one collection. What serde writes of it is what is stored.
+/// A type whose values are documents of one collection, stored in their serde form.
 pub trait Row: Serialize + DeserializeOwned + Send + Sync {
     /// Where they are kept.
     const COLLECTION: Collection;
@@ -100,10 +100,10 @@ pub async fn list<T: Row>(
     Ok((tasks, found.next))
 }
 
-/// How many documents are read at once where all of them are wanted.
+/// Page size when all documents are wanted.
 const PIECE: usize = 500;
 
-/// All documents that a question finds. Only for questions whose answers are few.
+/// All documents of a query. Only for queries with few results.
 ///
 /// # Errors
 /// As [`list`].

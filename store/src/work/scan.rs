@@ -33,7 +33,7 @@ pub enum ScanStatus {
     Running,
     /// Done, and every source answered.
     Completed,
-    /// Done; some steps failed, as the report says.
+    /// Ended; some steps failed, see the report.
     CompletedWithErrors,
     /// Could not be done.
     Failed,
@@ -90,7 +90,7 @@ pub struct Progress {
     pub stages: u64,
     /// Fetchers run so far.
     pub steps_done: u64,
-    /// Fetchers known to be run; grows while parents are found.
+    /// Number of fetchers known so far; grows while parents are found.
     pub steps_planned: u64,
     /// Objects found so far.
     pub objects: u64,
@@ -114,7 +114,7 @@ pub struct ScanTask {
     /// The only part to do; all where none is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub only: Option<ScanOnly>,
-    /// Begin as if nothing had been known.
+    /// Forget all that is known before the scan.
     pub clear: bool,
     /// Only this object and what is under it; its type.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -186,14 +186,14 @@ impl ScanTask {
         Level::from_name(&self.log_level).unwrap_or_default()
     }
 
-    /// Whether a worker has it at that time.
+    /// Whether a worker holds it at that time.
     #[must_use]
     pub fn is_held(&self, now_millis: i64) -> bool {
         self.status == ScanStatus::Running && self.lease_until_millis > now_millis
     }
 }
 
-/// Asks for a scan. What only workers write (status, holder, progress, …) is set anew, whatever the request says of it.
+/// Requests a scan. Fields that only workers write (status, holder, progress, …) are reset, whatever the request has in them.
 ///
 /// # Shape
 /// Neither the environment nor the object is looked up; a scan of what is not there fails with a sentence.
@@ -261,7 +261,7 @@ pub async fn record(records: &dyn Records, scan: ScanTask, now_millis: i64) -> R
     row::insert(records, &row::new_id(now_millis)?, ended).await
 }
 
-/// Ends a request that waits at once, and asks the worker of one that runs to end it.
+/// Ends a waiting request at once; asks the worker of a running one to end it.
 ///
 /// # Errors
 /// [`StoreError::NotFound`]; [`StoreError::Finished`] when nothing more will happen to it anyway.

@@ -111,7 +111,7 @@ pub struct Schedule {
     /// The only part to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub only: Option<ScanOnly>,
-    /// Begin as if nothing had been known.
+    /// Forget all that is known before the scan.
     pub clear: bool,
     /// What messages the scans leave.
     pub log_level: Str,
@@ -152,7 +152,7 @@ impl fmt::Display for FieldProblem {
 }
 
 impl Schedule {
-    /// The first planned time after another, in milliseconds since 1970 UTC; nothing when there is none any more.
+    /// The next planned time after another, in milliseconds since 1970 UTC; nothing when there is no further one.
     ///
     /// # Errors
     /// The fields that are wrong.
@@ -213,7 +213,7 @@ impl Schedule {
     }
 }
 
-/// Keeps a schedule. Its first time is now and its time zone UTC where none is named; what only workers write is set anew.
+/// Stores a schedule. The first time defaults to now, the time zone to UTC; fields that only workers write are reset.
 ///
 /// # Errors
 /// [`StoreError::Invalid`] with every field that is wrong ([`Schedule::validate`] tells them apart).

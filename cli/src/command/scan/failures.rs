@@ -85,7 +85,7 @@ fn single(text: &mut String, width: usize, failure: &FailureReport) {
     line(text, width, "    → ", failure.kind.act());
 }
 
-/// Failures that have one reason: somebody must do one thing about them.
+/// Failures with the same reason: one action mends all of them.
 struct Cause<'r> {
     first: &'r FailureReport,
     hosts: BTreeSet<&'r str>,
@@ -113,7 +113,7 @@ impl Cause<'_> {
     }
 }
 
-/// Some names, and how many more there are.
+/// Some names, and the number of those left out.
 fn some(names: &[&str]) -> String {
     const NAMED: usize = 5;
     let mut text = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");

@@ -32,7 +32,7 @@ pub async fn worker_of(store: &dyn Backend, environment: &str) -> Result<Option<
     Ok(held.and_then(|task| task.row.holder))
 }
 
-/// Asks for a scan, waits until it has ended, and shows what came of it.
+/// Requests a scan, waits for its end, and shows its report.
 ///
 /// # Errors
 /// The scan failed, was cancelled, or parts of it failed.

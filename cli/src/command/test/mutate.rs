@@ -15,10 +15,10 @@ use crate::{
 };
 
 /// # Errors
-/// Too few changes are noticed, or an exception does not apply any more.
+/// Too few mutations are noticed, or an exception is out of date.
 pub(super) fn mutate(session: &Session, args: &args::TestArgs, loaded: &Loaded) -> Result<(), Failure> {
     let layers = session.layers()?;
-    // The built-in specs are changed only where nobody brings specs of their own.
+    // The built-in specs are mutated only if no specs of the user are loaded.
     let is_changed = |layer: usize| layers.len() == 1 || layer > 0;
     let mut changes = calipso_spec::mutate::changes(&layers, is_changed);
     if let Some(filter) = args.filter.as_deref() {

@@ -16,7 +16,7 @@ use crate::{
     show,
 };
 
-/// Rounds until nothing is left to mend; each mends what can be mended at once.
+/// Maximum number of rounds; each makes all edits that do not touch each other.
 const MOST_ROUNDS: usize = 1_000;
 
 /// Runs the tests and mends them, again and again: an edit is thought of for the text as it is, and what two of them

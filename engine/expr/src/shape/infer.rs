@@ -22,7 +22,7 @@ use crate::{
 /// Most words that a help lists.
 const MAX_LISTED: usize = 20;
 
-/// The shape of an expression's value, and what is wrong with it. `at` says the shape of each root name.
+/// The shape of an expression's value, and the issues found. `at` gives the shape of each root name.
 pub fn infer(expr: &Expr, at: &dyn Fn(Slot) -> Shape) -> (Shape, Vec<ShapeIssue>) {
     infer_knowing(expr, at, &[])
 }
@@ -135,7 +135,7 @@ fn shifted(issues: Vec<ShapeIssue>, offset: usize) -> Vec<ShapeIssue> {
     issues.into_iter().map(shift).collect()
 }
 
-/// Whether an expression says by its form that it may come to null.
+/// Whether an expression can be null, judging by its form.
 fn may_be_null(node: &Node) -> bool {
     match &node.kind {
         Kind::Const(value) => value.is_null(),
@@ -339,7 +339,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Reports the constants of a node that are none of the words.
+    /// Reports constants of a node that are not among the words.
     fn excluded(&mut self, words: &Shape, node: &Node) {
         let words = match words {
             Shape::Words(words) => words,

@@ -93,7 +93,7 @@ pub(super) fn pad(value: &Value, given: &Given<'_>, fuel: &mut Fuel) -> Answer {
                 _ => return Err(OpError::new("what is filled with is one character")),
             }
         }
-        Some(other) => return Err(OpError::new(format!("what is filled with is text, not {}", other.kind()))),
+        Some(other) => return Err(OpError::new(format!("what is filled with must be text, not {}", other.kind()))),
     };
     if value.is_null() {
         return Ok(Value::Null);

@@ -67,18 +67,18 @@ pub(super) fn netmask(value: &Value, _: &Given<'_>, _: &mut Fuel) -> Result<Valu
 }
 
 pub(super) fn ip_in(value: &Value, given: &Given<'_>, _: &mut Fuel) -> Result<Value, OpError> {
-    let text = value.as_str().ok_or_else(|| OpError::new(format!("an address is text, not {}", value.kind())))?;
+    let text = value.as_str().ok_or_else(|| OpError::new(format!("an address must be text, not {}", value.kind())))?;
     let inside: IpAddr = text.parse().map_err(|_| OpError::new(format!("`{text}` is no IP address")))?;
     let (around, length) = address(&Value::text(given.text(0, "the network")?))?;
     Ok(Value::Bool(inside.is_ipv4() == around.is_ipv4() && network(inside, length) == network(around, length)))
 }
 
 pub(super) fn with_host(value: &Value, given: &Given<'_>, _: &mut Fuel) -> Result<Value, OpError> {
-    let url = value.as_str().ok_or_else(|| OpError::new(format!("a URL is text, not {}", value.kind())))?;
+    let url = value.as_str().ok_or_else(|| OpError::new(format!("a URL must be text, not {}", value.kind())))?;
     let host = match given.at(0) {
         None | Some(Value::Null) => return Ok(value.clone()),
         Some(Value::Str(host)) => host.clone(),
-        Some(other) => return Err(OpError::new(format!("a host is text, not {}", other.kind()))),
+        Some(other) => return Err(OpError::new(format!("a host must be text, not {}", other.kind()))),
     };
     let valid = !host.is_empty()
         && host.chars().all(|character| character.is_ascii_alphanumeric() || ".-_:[]".contains(character));

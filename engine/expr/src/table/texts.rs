@@ -53,7 +53,7 @@ pub(super) fn split(value: &Value, given: &Given<'_>, fuel: &mut Fuel) -> Answer
     let cuts = match given.at(1) {
         None => usize::MAX,
         Some(Value::Int(cuts)) => usize::try_from(*cuts).map_err(|_| OpError::new("the number of cuts is positive"))?,
-        Some(other) => return Err(OpError::new(format!("the number of cuts is a number, not {}", other.kind()))),
+        Some(other) => return Err(OpError::new(format!("the number of cuts must be a number, not {}", other.kind()))),
     };
     match given.at(0) {
         None | Some(Value::Null) => {

@@ -88,7 +88,7 @@ pub(super) fn from_json(value: &Value, _: &Given<'_>, fuel: &mut Fuel) -> Answer
             fuel.burn(text.len() as u64 / 4)?;
             Value::from_json(text).map_err(|error| OpError::new(format!("this is no JSON: {error}")))
         }
-        other => Err(OpError::new(format!("JSON is text, not {}", other.kind()))),
+        other => Err(OpError::new(format!("JSON must be text, not {}", other.kind()))),
     }
 }
 

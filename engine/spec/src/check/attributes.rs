@@ -72,7 +72,7 @@ impl Facts {
             for emit in by_type.get(name).into_iter().flatten().filter_map(|number| emits.get(*number)) {
                 emitted = true;
                 facts.open |= emit.open;
-                // Thousands of attributes are not told apart: each reading would look at all of them.
+                // With thousands of attributes this is skipped: each read would compare with all of them.
                 if facts.fetched.len() > MOST_ENTRIES {
                     facts.open = true;
                     continue;

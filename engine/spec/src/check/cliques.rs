@@ -70,7 +70,7 @@ fn path(catalogue: &Catalogue<'_>, clique: &CliqueType, world: &World<'_>, names
     let links = &catalogue.specs.link_types;
     let here: Vec<_> = world.supported.iter().filter(|one| one.fulfils(&clique.environment)).collect();
     let mut reached: BTreeSet<&str> = BTreeSet::from([clique.focal_point.as_ref()]);
-    // Where the beginning is not known, nothing is said of the way.
+    // An unknown prefix says nothing about the rest of the path.
     let mut lost = !links_known(catalogue, clique);
     for step in &clique.path {
         let Some(span) = catalogue.element("clique_type", &clique.head.name, "path", &step.written) else { return };

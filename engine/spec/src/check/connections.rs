@@ -192,7 +192,7 @@ fn session(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<D
     }
 }
 
-/// What each transport can be told about where to go.
+/// The parameters of `connect` for each transport.
 fn connect_keys(transport: TransportName) -> &'static [&'static str] {
     match transport {
         TransportName::Http => &["ca", "verify_tls", "certificates", "private_key"],

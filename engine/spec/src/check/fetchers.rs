@@ -325,7 +325,7 @@ fn together(
     for extender in fetchers {
         for object_type in &extender.extends {
             for emitter in emitters.get(object_type).into_iter().flatten() {
-                // One that looks up what it adds to runs after the others, and knows what they said.
+                // An extender that looks up its objects runs after the others, and knows their attributes.
                 if emitter.head.name != extender.head.name && !extender.reads.contains(object_type) {
                     two_writers(catalogue, written, emitter, extender, object_type, told, found);
                 }

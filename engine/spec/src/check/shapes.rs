@@ -100,7 +100,7 @@ fn answer() -> Shape {
     answer_without(&[])
 }
 
-/// What is known of the answer to one verb.
+/// What is known of the value that one verb yields.
 fn answer_to(verb: &Verb) -> Shape {
     answer_without(match verb {
         Verb::Run(_) => &["status", "headers"],

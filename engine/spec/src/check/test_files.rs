@@ -1,4 +1,4 @@
-//! Tests beside specs: that they name what there is.
+//! Checks tests beside specs: every name in them must exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,6 +1,6 @@
 //! Lines and columns of a text, found without reading it from its beginning each time.
 
-/// Bytes after which characters are counted anew.
+/// Distance in bytes between known counts of characters.
 const STEP: usize = 256;
 
 /// Where the lines of a text begin.

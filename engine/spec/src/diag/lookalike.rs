@@ -1,4 +1,4 @@
-//! Characters that cannot be told from others by eye: a mistake at one of them names its code point.
+//! Look-alike characters: a mistake at one of them names its code point.
 
 use super::{Diagnostic, Files};
 

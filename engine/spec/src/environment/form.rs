@@ -80,7 +80,7 @@ pub fn is_hidden(field: Option<&Field>, value: &Value) -> bool {
     }
 }
 
-/// What became of a text that may be a secret.
+/// The result of looking at a text that may be a secret.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SecretText {
     /// The secret itself, to be looked at like any value.
@@ -106,7 +106,7 @@ pub fn fill(spec: &Connection, given: &Map, secrets: &mut dyn Secrets) -> Result
     let fields = form(spec);
     let mut filling = Filling { secrets, mistakes: Vec::new() };
     let filled = filling.map("", &fields, given);
-    // What was given and is wrong is told already.
+    // A given value that is wrong has been reported already.
     let there = |name: &Str| filled.contains_key(name) || given.get(name).is_some_and(|value| !value.is_null());
     if !spec.require_any.is_empty() && !spec.require_any.iter().any(there) {
         let names = spec.require_any.join(", ");
@@ -203,7 +203,7 @@ impl Filling<'_> {
         }
         let value = match value {
             other if field.secret && other.as_str().is_none() => {
-                return Err(format!("{name} is a secret: it is text, not {}", other.kind()));
+                return Err(format!("{name} is a secret: it must be text, not {}", other.kind()));
             }
             Value::Str(text) if may_refer(field) => match self.secrets.take(field, name, at, text)? {
                 SecretText::Closed(value) => return Ok(value),

@@ -22,7 +22,7 @@ pub struct Auth {
     pub edit: Vec<Str>,
 }
 
-/// An environment as somebody wrote it down, and where its parts stand there.
+/// An environment as it was written, and where its parts are in that text.
 #[derive(Clone, Debug, Default)]
 pub struct Written {
     /// The environment. Connections of a list that several specs could serve have no spec yet.
@@ -134,7 +134,7 @@ impl Reader<'_> {
                 }
             }
             "auth" => self.auth(value),
-            // What the original wants to be told although it follows from something else, or knows best itself.
+            // Keys of the original that follow from others, or that only it needs.
             "type" => {
                 if self.text(key, value).as_ref() != "environment" {
                     self.mistake("/type", "the type of an environment is `environment`");
@@ -177,7 +177,7 @@ impl Reader<'_> {
         if let Value::Str(text) = value {
             return text.clone();
         }
-        self.mistake(below("", key), format!("`{key}` is text, not {}", value.kind()));
+        self.mistake(below("", key), format!("`{key}` must be text, not {}", value.kind()));
         Str::from("")
     }
 
@@ -186,7 +186,7 @@ impl Reader<'_> {
             Value::Bool(truth) => Some(*truth),
             Value::Null => None,
             other => {
-                self.mistake(below("", key), format!("`{key}` is true or false, not {}", other.kind()));
+                self.mistake(below("", key), format!("`{key}` must be true or false, not {}", other.kind()));
                 None
             }
         }
@@ -221,7 +221,7 @@ impl Reader<'_> {
 
     fn auth(&mut self, value: &Value) {
         let Some(map) = value.as_map() else {
-            return self.mistake("/auth", format!("`auth` is a map, not {}", value.kind()));
+            return self.mistake("/auth", format!("`auth` must be a map, not {}", value.kind()));
         };
         let mut auth = Auth::default();
         for (key, value) in map {
@@ -265,7 +265,7 @@ impl Reader<'_> {
     /// `- {name: SECTION, FIELD: VALUE …}`, as the original writes it.
     fn sections(&mut self, value: &Value) {
         let Some(items) = value.as_list() else {
-            return self.mistake("/configuration", format!("`configuration` is a list, not {}", value.kind()));
+            return self.mistake("/configuration", format!("`configuration` must be a list, not {}", value.kind()));
         };
         for (index, item) in items.iter().enumerate() {
             let pointer = format!("/configuration/{index}");

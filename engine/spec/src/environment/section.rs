@@ -44,16 +44,16 @@ fn known_sections(specs: &Specs) -> Vec<&str> {
 /// Reads one section.
 ///
 /// # Errors
-/// Everything that is wrong with it, and the role that is meant, where that is known.
+/// Everything that is wrong with it, and the intended role if it is known.
 pub(super) fn read(value: &Value, pointer: &str, specs: &Specs) -> Result<Section, (Option<Str>, Vec<Mistake>)> {
     let one = |mistake: Mistake| Err((None, vec![mistake]));
     let Some(given) = value.as_map() else {
-        return one(Mistake::new(pointer, format!("a section is a map, not {}", value.kind())));
+        return one(Mistake::new(pointer, format!("a section must be a map, not {}", value.kind())));
     };
     let at = below(pointer, "name");
     let name = match given.get("name") {
         Some(Value::Str(name)) => name,
-        Some(other) => return one(Mistake::new(at, format!("`name` is text, not {}", other.kind()))),
+        Some(other) => return one(Mistake::new(at, format!("`name` must be text, not {}", other.kind()))),
         None => return one(Mistake::new(at, "a section says with `name` what it reaches")),
     };
     let candidates = connections_named(specs, name);

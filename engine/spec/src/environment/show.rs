@@ -21,7 +21,7 @@ pub fn to_value(environment: &Environment, specs: &Specs) -> Value {
     Value::Map(shown)
 }
 
-/// `ROLE: {spec: NAME, FIELD: VALUE …}` without secrets. Unknown fields are hidden, too: nobody says that they are none.
+/// `ROLE: {spec: NAME, FIELD: VALUE …}` without secrets. Unknown fields are hidden, as they might be secret.
 #[must_use]
 pub fn connections(environment: &Environment, specs: &Specs) -> Map {
     environment

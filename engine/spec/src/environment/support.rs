@@ -1,4 +1,4 @@
-//! Whether anybody vouches for an environment, and what a scan of it needs.
+//! Whether specs support an environment, and what a scan of it needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 

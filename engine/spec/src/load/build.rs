@@ -81,7 +81,7 @@ pub(super) fn lower_all(loaded: &mut Loaded, gathered: &Gathered) -> Vec<Site> {
     sites
 }
 
-/// Adds what a later layer says to the spec of its name.
+/// Adds an extension of a later layer to the spec of its name.
 fn extend(cx: &mut Cx<'_>, loaded: &mut Loaded, gathered: &Gathered, parsed: &Parsed) {
     let (node, name, specs) = (&parsed.node, &parsed.name, &mut loaded.specs);
     macro_rules! extended {

@@ -58,7 +58,7 @@ struct Replaced {
     extensions: Vec<Arc<str>>,
 }
 
-/// Reads all files; reports those that nobody reads.
+/// Reads all files; reports those that are not read as specs or tests.
 pub(crate) fn gather(layers: &[Layer], loaded: &mut Loaded) -> Gathered {
     let mut gathered = Gathered::default();
     let mut replaced = Vec::new();

@@ -1,4 +1,4 @@
-//! Files of a layer that nobody reads: a spec in the wrong place must not count as fine.
+//! Files of a layer that are not read: a spec in the wrong folder must not pass unnoticed.
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
@@ -79,7 +79,7 @@ fn is_yaml(path: &str) -> bool {
     path.ends_with(".yaml") || path.ends_with(".yml")
 }
 
-/// The line that says what the file is, or the first.
+/// The line with the schema, or the first line.
 fn first_line(text: &str) -> Range<usize> {
     let mut start = 0;
     for line in text.split_inclusive('\n') {
@@ -91,13 +91,13 @@ fn first_line(text: &str) -> Range<usize> {
     0..text.lines().next().unwrap_or_default().len()
 }
 
-/// The kind that a text says it is.
+/// The kind in the text's `schema`.
 fn schema_of(text: &str) -> Option<&str> {
     let line = text.lines().find_map(|line| line.strip_prefix("schema:"))?;
     line.split('#').next()?.trim().trim_matches(['"', '\'']).split('/').next()
 }
 
-/// What is to be said of a file that nobody reads.
+/// Code, message and advice for a file that is not read.
 fn reason_unread(path: &str, text: &str) -> Option<(&'static str, String, String)> {
     let folders: Vec<&str> = path.split('/').rev().skip(1).collect();
     let file = path.rsplit('/').next().unwrap_or_default();

@@ -60,7 +60,7 @@ fn take(cx: &mut Cx<'_>, fields: &mut Fields<'_>) -> Option<TakeRules> {
     Some(if word.as_ref() == "first_rule" { TakeRules::First } else { TakeRules::All })
 }
 
-/// Whether there is at most one link per source, and per target; as far as it is said.
+/// Whether there is at most one link per source, and per target, if stated.
 fn cardinality(cx: &mut Cx<'_>, fields: &mut Fields<'_>) -> [Option<bool>; 2] {
     let inner = fields.take("cardinality").and_then(|node| Fields::open(cx, node, "`cardinality`"));
     let Some(mut inner) = inner else { return [None, None] };

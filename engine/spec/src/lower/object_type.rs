@@ -54,7 +54,7 @@ fn attributes<'n>(cx: &mut Cx<'_>, fields: &mut Fields<'n>) -> Vec<(&'n Key, Att
     nodes.filter_map(|(key, node)| Some((key, attribute(cx, node)?))).collect()
 }
 
-/// Whether other attributes are allowed, if it is said.
+/// Whether other attributes are allowed, if stated.
 fn allows_other_attributes(cx: &mut Cx<'_>, fields: &mut Fields<'_>) -> Option<bool> {
     fields.word(cx, "other_attributes", &["allowed", "rejected"]).map(|word| word.as_ref() == "allowed")
 }
@@ -165,7 +165,7 @@ fn attribute(cx: &mut Cx<'_>, node: &Node) -> Option<Attribute> {
     Some(attribute)
 }
 
-/// Keys that have no meaning beside the type of an attribute.
+/// Keys that have no meaning for this type of attribute.
 fn meaningless(cx: &mut Cx<'_>, node: &Node, kind: AttributeType) {
     use AttributeType::{Any, Integer, List, Map, Number, Text};
     let rules: [(&str, &[AttributeType], &str); 6] = [

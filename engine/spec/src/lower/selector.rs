@@ -56,7 +56,7 @@ fn is_condition(cx: &mut Cx<'_>, node: &Node, what: &str) -> bool {
         NodeKind::List(_) => format!("{{any_of: {written}}}"),
         _ => format!("{{any_of: [{written}]}}"),
     };
-    let message = format!("{what} is a map, not {}", node.kind_name());
+    let message = format!("{what} must be a map, not {}", node.kind_name());
     help(
         cx.report("spec/wrong-type", &node.range, message, "expected a map"),
         format!("write `{meant}`; `none_of` and others are in the reference"),

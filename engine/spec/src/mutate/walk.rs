@@ -282,7 +282,7 @@ impl Walk<'_> {
         for (number, item) in items.iter().enumerate() {
             let label = label(item, number, items);
             self.element(number, &label, |walk| {
-                // A step whose result is read cannot be left out; `check` says so.
+                // A step whose result is used cannot be left out; `check` would refuse it.
                 if items.len() > 1 || MAY_BE_EMPTY.contains(&key) {
                     walk.drop_it(format!("drop an entry of {key}"), item, "");
                 }
@@ -470,7 +470,7 @@ impl Walk<'_> {
     }
 }
 
-/// Whether a key says what would be the case without it.
+/// Whether the value of a key is its default.
 fn is_usual(block: &str, key: &str, node: &Node) -> bool {
     let says = |word: &str| node.as_text() == Some(word);
     match key {

@@ -1,4 +1,4 @@
-//! Changes of a test file in place: whatever is not changed stays as it is written, comments too.
+//! Edits of a test file in place: the rest, comments included, stays as it was written.
 
 use std::ops::Range;
 
@@ -34,7 +34,7 @@ pub struct Edit {
 }
 
 impl Edit {
-    /// Whether both can be made at once: each was thought of for the text as it is, without the other.
+    /// Whether two edits can be made together: each was computed for the unchanged text.
     fn goes_with(&self, other: &Self) -> bool {
         let apart = |one: &Range<usize>, two: &Range<usize>| one.end <= two.start || two.end <= one.start;
         match (self.range.is_empty(), other.range.is_empty()) {

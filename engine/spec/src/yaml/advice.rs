@@ -1,4 +1,4 @@
-//! What to do about a text that the YAML reader refuses, in the words of somebody who writes specs.
+//! Advice on a text that the YAML reader refuses, in the words of spec authors.
 
 use super::YamlError;
 

@@ -79,7 +79,7 @@ pub(in crate::embedded) fn write(
     Ok(())
 }
 
-/// Makes the current version of a clique past; says whether there was one.
+/// Ends the current version of a clique; returns whether there was one.
 fn end(context: CommitContext<'_>, key: i64) -> Result<bool, StoreError> {
     let moved = context
         .db
@@ -100,7 +100,7 @@ fn end(context: CommitContext<'_>, key: i64) -> Result<bool, StoreError> {
     Ok(true)
 }
 
-/// Makes all cliques past; says how many there were.
+/// Ends the current versions of all cliques; returns how many there were.
 pub(in crate::embedded) fn clear(context: CommitContext<'_>) -> Result<u64, StoreError> {
     context
         .db

@@ -19,7 +19,7 @@ use crate::{
 /// A link in numbers: source, type, target.
 type Triple = (i64, i64, i64);
 
-/// What of a link is not its key, as it lies in the file.
+/// The columns of a link that are not its key.
 #[derive(PartialEq)]
 struct Rest<'l> {
     name: &'l str,
@@ -89,7 +89,7 @@ pub(in crate::embedded) fn write(
     Ok(())
 }
 
-/// Writes one link if it differs from what is stored; says whether it did.
+/// Writes one link if it differs from the stored one; returns whether it did.
 fn put(
     context: CommitContext<'_>,
     numbers: &mut Numbers<'_>,
@@ -170,7 +170,7 @@ const TO_PAST: &str = "INSERT INTO link_past(source, type, target, env, rev_from
         attributes, rev_to)
     SELECT source, type, target, env, rev_from, name, down, host, switch, implicit, rule, attributes, ?1 FROM link WHERE ";
 
-/// Makes the current version of a link past; says whether there was one.
+/// Ends the current version of a link; returns whether there was one.
 fn end(context: CommitContext<'_>, (source, link_type, target): Triple) -> Result<bool, StoreError> {
     let moved = context
         .db
@@ -188,7 +188,7 @@ fn end(context: CommitContext<'_>, (source, link_type, target): Triple) -> Resul
     Ok(true)
 }
 
-/// Makes all links past; says how many there were.
+/// Ends the current versions of all links; returns how many there were.
 pub(in crate::embedded) fn clear(context: CommitContext<'_>) -> Result<u64, StoreError> {
     context
         .db

@@ -20,7 +20,7 @@ use crate::{
 /// Minimum number of objects for which another thread makes their text.
 const MANY: usize = 2_000;
 
-/// An object as it will lie in the file.
+/// An object in the form in which the file holds it.
 struct Ready {
     doc: String,
     names: Option<String>,
@@ -78,7 +78,7 @@ pub(in crate::embedded) fn write(
         let (all, searched) = (&objects, context.searched);
         scope.spawn(move || {
             for chunk in all.chunks(512) {
-                // The writer gave up: it says why.
+                // The writer gave up; it reports the reason.
                 if chunks.send(chunk.iter().map(|object| Ready::of(object, searched)).collect()).is_err() {
                     return;
                 }
@@ -96,7 +96,7 @@ pub(in crate::embedded) fn write(
     })
 }
 
-/// Writes one object if it differs from what is stored; says whether it did.
+/// Writes one object if it differs from the stored one; returns whether it did.
 fn put(
     context: CommitContext<'_>,
     numbers: &mut Numbers<'_>,
@@ -179,7 +179,7 @@ pub(in crate::embedded) fn find_by(
     Ok(())
 }
 
-/// Makes the current version of an object past, its names too if told so; says whether there was one.
+/// Ends the current version of an object, and its names if wanted; returns whether there was one.
 fn end(context: CommitContext<'_>, key: i64, with_names: bool) -> Result<bool, StoreError> {
     let moved = context
         .db
@@ -202,7 +202,7 @@ fn end(context: CommitContext<'_>, key: i64, with_names: bool) -> Result<bool, S
     Ok(true)
 }
 
-/// Makes all objects past; says how many there were.
+/// Ends the current versions of all objects; returns how many there were.
 pub(in crate::embedded) fn clear(context: CommitContext<'_>) -> Result<u64, StoreError> {
     context
         .db

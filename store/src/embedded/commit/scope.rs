@@ -46,7 +46,7 @@ pub(in crate::embedded) fn write(
     Ok(())
 }
 
-/// Changes the head of a scope, and of its members those that are named.
+/// Changes the head of a scope, and only the named ones of its members.
 fn update(context: CommitContext<'_>, numbers: &mut Numbers<'_>, change: &ScopeUpdate) -> Result<(), StoreError> {
     let record = &change.record;
     let key = &record.key;

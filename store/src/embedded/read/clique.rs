@@ -54,7 +54,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    /// Looks up what a query names; nothing when something in it does not exist at all.
+    /// Looks up what a query names; nothing when one of these does not exist.
     fn of(view: View<'_>, query: &CliqueQuery) -> Result<Option<Self>, StoreError> {
         let mut wanted = Self { clique_types: None, containing: None, containing_link: None };
         if let Some(key) = &query.containing {

@@ -124,7 +124,7 @@ pub(in crate::embedded) fn get(view: View<'_>, key: &LinkRef) -> Result<Option<L
     stored(view, (source, link_type, target))?.map(|link| link.name(&mut names)).transpose()
 }
 
-/// Several links in the order asked; those that are not there are left out.
+/// Several links in the order asked; missing ones are left out.
 pub(in crate::embedded) fn by_key(view: View<'_>, keys: &[LinkRef]) -> Result<Vec<Link>, StoreError> {
     keys.iter().filter_map(|key| get(view, key).transpose()).collect()
 }
@@ -162,7 +162,7 @@ enum End {
 }
 
 impl<'q> Wanted<'q> {
-    /// Looks up what a query names; nothing when something in it does not exist at all.
+    /// Looks up what a query names; nothing when one of these does not exist.
     fn of(view: View<'_>, query: &'q LinkQuery) -> Result<Option<Self>, StoreError> {
         let mut wanted = Self {
             name: query.name.as_deref(),

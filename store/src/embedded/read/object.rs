@@ -48,7 +48,7 @@ pub(in crate::embedded) fn get(view: View<'_>, key: &ObjectKey) -> Result<Option
     doc(view, id)?.map(|doc| row::object_from(key.clone(), &doc)).transpose()
 }
 
-/// Several objects in the order asked; those that are not there are left out.
+/// Several objects in the order asked; missing ones are left out.
 pub(in crate::embedded) fn by_key(view: View<'_>, keys: &[ObjectKey]) -> Result<Vec<Object>, StoreError> {
     keys.iter().filter_map(|key| get(view, key).transpose()).collect()
 }
@@ -146,7 +146,7 @@ struct Taking<'w, 'q> {
 }
 
 impl Taking<'_, '_> {
-    /// Takes an object if it fits; says whether the page is full and another one follows.
+    /// Takes an object if it fits; returns whether the page is full and another one follows.
     fn offer(&mut self, key: &ObjectKey, text: &str) -> Result<bool, StoreError> {
         let mut doc: Option<Map> = None;
         if self.looks_inside {

@@ -1,4 +1,4 @@
-//! The gates that all batches of a large commit pass, so that none comes through once somebody else commits.
+//! The gates that all batches of a large commit pass: none passes once another commit has begun.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! The last step of a commit: the environment moves to its next revision, on condition that nobody was faster.
+//! The last step of a commit: the environment moves to its next revision, unless another writer was faster.
 
 use std::time::{Duration, Instant};
 
@@ -66,7 +66,7 @@ pub(super) async fn write(
     Ok(())
 }
 
-/// Commits a transaction; asks again while it is not known whether it was.
+/// Commits a transaction; repeats the command while its outcome is unknown.
 pub(super) async fn settle(session: &mut ClientSession) -> Result<(), mongodb::error::Error> {
     let mut turn = 0;
     loop {
@@ -122,7 +122,7 @@ impl Finish<'_> {
             let failed = match db.within(async { Ok(self.attempt(db, session, tally, writes, begun).await) }).await {
                 Ok(Ok(())) => return Ok(done),
                 Ok(Err(CommitFailure::Driver(error))) => {
-                    // Of a revision of that number somebody else made the first; what is known below says who.
+                    // Another writer has made the revision of that number; the lines below find out which.
                     let passes = is_passing(&error) || (is_duplicate(&error) && turn < 3);
                     let error = fault(db, &error, "commit");
                     if !passes {
@@ -211,7 +211,7 @@ impl Finish<'_> {
             write(db, session, context, writes).await?;
         }
         row::write(db, session, work.rows).await?;
-        // Last, for nobody else can write this document until the transaction ends.
+        // Last, because no other writer can change this document until the transaction ends.
         let moved = db.at(ENVIRONMENTS).update_one(filter, update).session(&mut *session).await?;
         if moved.matched_count != 1 {
             return Err(CommitFailure::Shut);

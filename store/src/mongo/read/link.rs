@@ -38,7 +38,7 @@ fn brief_fields() -> Document {
     }
 }
 
-/// The link of which only the fields of a list were read.
+/// A link of which only the listed fields were read.
 fn read_brief(doc: &RawDocument) -> Result<Link, StoreError> {
     let LinkRef { link_type, source, target } = key(doc)?;
     Ok(Link {

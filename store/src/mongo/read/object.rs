@@ -33,7 +33,7 @@ pub(super) fn fields() -> Document {
     doc! { "_id": 0, "type": 1, "id": 1, "doc": 1, "doc_json": 1 }
 }
 
-/// What is read of an object of which some fields are of interest.
+/// Projection for an object of which only some fields are wanted.
 fn some_fields(wanted: &[Str]) -> Document {
     // The server takes other names for paths and operators.
     if wanted.len() > FEW || !wanted.iter().all(|field| is_plain(field)) {

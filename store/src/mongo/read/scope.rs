@@ -73,7 +73,7 @@ pub(in crate::mongo) async fn by_object(
     Ok(found)
 }
 
-/// Objects of which no scope that asserts them is complete, and since when.
+/// Objects without a complete scope that asserts them, and since when.
 pub(in crate::mongo) async fn stale(view: &mut View<'_>) -> Result<BTreeMap<ObjectKey, Str>, StoreError> {
     let doubtful = headers(view, doc! { "complete": false }, "by_scope").await?;
     let scopes: Vec<ObjectId> = doubtful.into_iter().map(|(scope, _)| scope).collect();

@@ -40,7 +40,7 @@ const FRESH: Duration = Duration::from_secs(60);
 /// Maximum number of frequencies that are kept.
 const REMEMBERED: usize = 20_000;
 
-/// The numbers of all groups of three letters in a text, each once. Other groups may have the same number.
+/// Numbers of the distinct trigrams of a text. Different trigrams may share a number.
 pub(in crate::mongo) fn letters(text: &str) -> Vec<i32> {
     let all: Vec<char> = text.chars().collect();
     let groups: BTreeSet<i32> = all
@@ -75,7 +75,7 @@ fn counts(db: &Db) -> MutexGuard<'_, Counts> {
     db.letters.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Of the letters of a text those that fewest names hold, and how many, as far as was counted.
+/// The rarest trigrams of a text among names, and their frequency as far as it was counted.
 pub(super) async fn rarest(view: &View<'_>, needle: &str) -> Result<(i32, u64), StoreError> {
     let all = letters(needle);
     let counted = all.iter().take(WEIGHED).map(async |group| -> Result<(u64, i32), StoreError> {

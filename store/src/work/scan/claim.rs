@@ -16,7 +16,7 @@ use crate::{
 
 /// Maximum number of workers that may take a request and not come back; then it is given up.
 const MOST_ATTEMPTS: u64 = 3;
-/// How many requests are looked at at once.
+/// Number of requests that are looked at together.
 const PIECE: usize = 100;
 
 /// Takes the oldest request that can run: one that waits and whose time has come, or one whose worker has not been heard of
@@ -106,7 +106,7 @@ async fn give_up(records: &dyn Records, task: &Versioned<ScanTask>, now_millis: 
     }
 }
 
-/// Writes the worker into one request, unless its environment is busy or somebody else is faster.
+/// Writes the worker's name into one request, unless its environment is busy or another worker is faster.
 async fn take(
     records: &dyn Records,
     mut task: Versioned<ScanTask>,

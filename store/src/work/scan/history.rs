@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// How many requests are read at once.
+/// Number of requests that are read at once.
 const PIECE: usize = 100;
 
 /// What the scans of an environment say of it.

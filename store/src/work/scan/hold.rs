@@ -1,4 +1,4 @@
-//! What the worker writes that has a request; each is refused when somebody else has it by now.
+//! Writes of the worker that holds a request; each is refused when another worker holds it by now.
 
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ use crate::{
     },
 };
 
-/// What a worker is told when it writes.
+/// Result of a write of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Beat {
     /// It is written; go on.
     Go,
-    /// It is written; somebody wants the scan to end.
+    /// Written; a user wants the scan to end.
     Cancel,
-    /// It is not written: the request is somebody else's by now, or gone. Stop, and commit nothing.
+    /// Not written: another worker holds the request by now, or it is gone. Stop, and commit nothing.
     Lost,
 }
 
@@ -56,7 +56,7 @@ pub async fn beat(
     Ok(if task.row.cancel_requested { Beat::Cancel } else { Beat::Go })
 }
 
-/// Writes how a request ended. [`Beat::Lost`]: it is not this worker's any more, and nothing was written.
+/// Writes the end of a request. [`Beat::Lost`]: this worker does not hold it any more, and nothing was written.
 ///
 /// # Errors
 /// Those of the store; [`StoreError::Invalid`] when the status is not final.

@@ -1,4 +1,4 @@
-//! Asks for the scans whose time has come.
+//! Requests the scans whose time has come.
 
 use calipso_model::Str;
 
@@ -15,7 +15,7 @@ use crate::{
 /// More planned times that passed are not counted.
 const MOST_MISSED: u64 = 100_000;
 
-/// Asks for one scan for each schedule whose time has come, and plans its next time. Returns how many scans it asked for.
+/// Requests one scan for each schedule that is due, and plans its next time. Returns the number of requests.
 ///
 /// # Shape
 /// The id of a scan follows from the schedule and the planned time: two workers that do this at once, or one that is ended
@@ -88,7 +88,7 @@ async fn run(backend: &dyn Backend, mut task: Versioned<Schedule>, now_millis: i
     Ok(asked)
 }
 
-/// Asks for the scan of a planned time. Tells whether nobody had before.
+/// Requests the scan of a planned time. Returns whether it is the first request for it.
 async fn ask(
     backend: &dyn Backend,
     id: &str,

@@ -283,7 +283,7 @@ impl<'c> Walk<'c> {
                 if let Some(at) = &run.at {
                     self.expr(at);
                 }
-                // A parser that could not be read yields nobody knows what.
+                // The value of a parser that could not be read is unknown.
                 let unknown = || {
                     let written = self.catalogue.at(&step.at).is_some_and(|spot| spot.node.get("parse").is_some());
                     if written { Shape::Any } else { Shape::Text }

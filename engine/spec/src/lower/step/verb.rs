@@ -28,7 +28,7 @@ pub(super) fn verb(
     let via = |cx: &mut Cx<'_>, fields: &mut Fields<'_>, default: &str| {
         fields.text(cx, "via").or_else(|| context.via.clone()).unwrap_or_else(|| Str::from(default))
     };
-    // A test whose result nobody reads may ask only whether an answer looks right.
+    // A test step whose result is not used may only check the answer.
     let only_asks = context.kind == StepListKind::Test && fields.key("as").is_none();
     Some(match verb {
         "run" => {
