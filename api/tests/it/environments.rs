@@ -146,7 +146,7 @@ async fn every_mistake_has_its_place() {
         ("/connections/hosts/known_hosts", json!("/etc/passwd"), "/connections/hosts/known_hosts", "must lie inside"),
         ("/connections/database/user", Value::Null, "/connections/database/user", "has to be given"),
         ("/connections/database/password", json!(""), "/connections/database/password", "is empty"),
-        ("/connections/database/password", json!(12345), "/connections/database/password", "it is text"),
+        ("/connections/database/password", json!(12345), "/connections/database/password", "it must be text"),
         ("/connections/database/password", json!("***"), "/connections/database/password", "no secret is kept"),
         ("/connections/database/password", json!("env:PATH"), "/connections/database/password", "must begin with"),
         (
