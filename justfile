@@ -18,6 +18,10 @@ lint:
     cargo clippy --workspace --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
+# Spelling; needs `typos` (`pip install typos`).
+spelling:
+    typos
+
 # Check the built-in specs and run their tests.
 specs:
     cargo run -- check

@@ -21,7 +21,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use axum::http::request::Parts;
 use calipso_model::{Secret, Str};
-use calipso_store::{Backend, Collection, RecordQuery, Test, work::Row as _, work::stamp};
+use calipso_store::{Backend, Collection, FieldTest, RecordQuery, work::Row as _, work::stamp};
 use jiff::Timestamp;
 
 use crate::{
@@ -134,7 +134,7 @@ impl Accounts {
     /// # Errors
     /// The store cannot be used.
     pub async fn purge(&self, now: Timestamp) -> Result<u64, Problem> {
-        let expired = RecordQuery::all().and("expires_at", Test::Below(stamp(now.as_millisecond()).into()));
+        let expired = RecordQuery::all().and("expires_at", FieldTest::Below(stamp(now.as_millisecond()).into()));
         Ok(self.backend.remove_all(Collection::ApiTokens, &expired).await?)
     }
 

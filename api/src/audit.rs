@@ -9,7 +9,7 @@ use std::{
 use axum::{extract::FromRequestParts, http::request::Parts};
 use calipso_model::{Map, Str};
 use calipso_store::{
-    Backend, Collection, RecordQuery, Records, Test,
+    Backend, Collection, FieldTest, RecordQuery, Records,
     work::{Row, new_id, stamp},
 };
 use jiff::Timestamp;
@@ -218,6 +218,6 @@ pub(crate) async fn login(
 /// # Errors
 /// The store cannot be used.
 pub async fn retain(records: &dyn Records, since: Timestamp) -> Result<u64, Problem> {
-    let old = RecordQuery::all().and("timestamp", Test::Below(stamp(since.as_millisecond()).into()));
+    let old = RecordQuery::all().and("timestamp", FieldTest::Below(stamp(since.as_millisecond()).into()));
     Ok(records.remove_all(Collection::Audit, &old).await?)
 }

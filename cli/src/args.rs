@@ -11,7 +11,7 @@ use clap::{
 
 use crate::settings::SettingFlags;
 
-pub use self::authors::{Spec, Try};
+pub use self::authors::{SpecCommand, TryArgs};
 
 /// Discovers how a virtual network is really wired, from YAML specs.
 ///
@@ -55,8 +55,8 @@ pub struct Common {
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR")]
     pub specs: Vec<String>,
     /// When to use colours.
-    #[arg(long, global = true, help_heading = EVERYWHERE, value_enum, default_value_t = When::Auto)]
-    pub color: When,
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_enum, default_value_t = ColorWhen::Auto)]
+    pub color: ColorWhen,
     /// Log what happens; twice for more. CALIPSO_LOG holds finer filters.
     #[arg(short, long, global = true, help_heading = EVERYWHERE, action = clap::ArgAction::Count)]
     pub verbose: u8,
@@ -64,7 +64,7 @@ pub struct Common {
 
 /// Always, never, or on a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum When {
+pub enum ColorWhen {
     /// On a terminal.
     Auto,
     /// Always.
@@ -77,54 +77,54 @@ pub enum When {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Scan a recorded cloud and look around in it; needs no server.
-    Demo(Demo),
+    Demo(DemoArgs),
     /// Find every mistake in specs.
-    Check(Check),
+    Check(CheckArgs),
     /// Format specs: indentation, spacing, the order of the first keys; comments, quotes and meaning stay.
-    Fmt(Fmt),
+    Fmt(FmtArgs),
     /// Run the tests beside the specs, and say what they do not reach.
-    Test(Test),
+    Test(TestArgs),
     /// Begin a spec: write an example of its kind, with a test that passes.
     #[command(subcommand)]
-    Spec(Spec),
+    Spec(SpecCommand),
     /// Run one fetcher once under one object, and show what each step asks, binds and emits. Nothing is stored.
-    Try(Try),
+    Try(TryArgs),
     /// Explain a diagnostic, a plan, an object, a link or a clique.
     #[command(subcommand_negates_reqs = true)]
-    Explain(Explain),
+    Explain(ExplainArgs),
     /// Add, list, show, test and remove environments.
     #[command(subcommand)]
-    Env(Env),
+    Env(EnvCommand),
     /// Scan an environment.
-    Scan(Scan),
+    Scan(ScanArgs),
     /// Show objects, links, cliques, revisions and scan reports.
     #[command(subcommand)]
-    Get(Get),
+    Get(GetCommand),
     /// Draw a clique, or what is around an object.
-    Graph(Graph),
+    Graph(GraphArgs),
     /// Find objects by name, id, or another value that their type names: an address, a port, a domain.
-    Search(Search),
+    Search(SearchArgs),
     /// Show what changed between two revisions: causes first. Ends with 1 when anything did.
-    Diff(Diff),
+    Diff(DiffArgs),
     /// Serve the REST interface, and run the scans that it is asked for.
-    Serve(Serve),
+    Serve(ServeArgs),
     /// Show the settings, and where each comes from.
     #[command(subcommand)]
-    Config(Config),
+    Config(ConfigCommand),
     /// Add, list, change and remove users of the REST interface.
     #[command(subcommand)]
-    User(User),
+    User(UserCommand),
     /// Handle the keys that seal secrets at rest.
     #[command(subcommand)]
-    Key(Key),
+    Key(KeyCommand),
     /// Look after the store itself.
     #[command(subcommand)]
-    Store(Store),
+    Store(StoreCommand),
     /// Print the JSON Schema of a kind of spec.
-    Schema(Schema),
+    Schema(SchemaArgs),
     /// Write the reference pages that are generated from the language.
     #[command(hide = true)]
-    Reference(Reference),
+    Reference(ReferenceArgs),
     /// Print shell completions.
     Completions {
         /// The shell.
@@ -132,17 +132,15 @@ pub enum Command {
     },
 }
 
-/// `demo`.
 #[derive(Debug, Args)]
-pub struct Demo {
+pub struct DemoArgs {
     /// Keep the demo's store in this file, to look around with the other commands.
     #[arg(long, value_name = "FILE")]
     pub keep: Option<PathBuf>,
 }
 
-/// `store`.
 #[derive(Debug, Subcommand)]
-pub enum Store {
+pub enum StoreCommand {
     /// Read everything that is stored, and tell what cannot be what was written: damaged pages, indexes and documents.
     ///
     /// Exit code 0 when nothing is wrong, 5 when something is. A store that is in use can be checked, too.
@@ -151,7 +149,7 @@ pub enum Store {
 
 /// How diagnostics are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Report {
+pub enum DiagnosticsFormat {
     /// For people.
     Text,
     /// One JSON document.
@@ -162,9 +160,8 @@ pub enum Report {
     Github,
 }
 
-/// `check`.
 #[derive(Debug, Args)]
-pub struct Check {
+pub struct CheckArgs {
     /// Folders of specs, laid over the built-in ones, or single files of one; none: the built-in ones with the layers of
     /// --specs.
     pub paths: Vec<PathBuf>,
@@ -172,16 +169,15 @@ pub struct Check {
     #[arg(long)]
     pub alone: bool,
     /// How to print.
-    #[arg(long, value_enum, default_value_t = Report::Text)]
-    pub format: Report,
+    #[arg(long, value_enum, default_value_t = DiagnosticsFormat::Text)]
+    pub format: DiagnosticsFormat,
     /// Warnings count as errors.
     #[arg(long)]
     pub strict: bool,
 }
 
-/// `fmt`.
 #[derive(Debug, Args)]
-pub struct Fmt {
+pub struct FmtArgs {
     /// Files, or folders of specs; none: the layers of --specs.
     pub paths: Vec<PathBuf>,
     /// Only say which files are not formatted.
@@ -189,9 +185,8 @@ pub struct Fmt {
     pub check: bool,
 }
 
-/// `test`.
 #[derive(Debug, Args)]
-pub struct Test {
+pub struct TestArgs {
     /// Only tests whose file or case contains this; the file of a spec or of a test.
     pub filter: Option<String>,
     /// Do not ask for coverage of every rule and branch.
@@ -206,7 +201,7 @@ pub struct Test {
     /// mutate: how many changes are tried; without it all of them.
     #[arg(long, value_name = "N", requires = "mutate")]
     pub count: Option<usize>,
-    /// mutate: begin no further change after so many seconds.
+    /// mutate: begin no further change after this number of seconds.
     #[arg(long, value_name = "S", requires = "mutate")]
     pub seconds: Option<u64>,
     /// mutate: how many of a hundred changes must be noticed.
@@ -214,7 +209,7 @@ pub struct Test {
     pub at_least: u8,
     /// How to print.
     #[arg(short, long, value_parser = flat(), default_value = "table")]
-    pub output: Shape,
+    pub output: OutputFormat,
     /// The same as `--output json`.
     #[arg(long)]
     pub json: bool,
@@ -250,28 +245,27 @@ pub enum TestFormat {
     Github,
 }
 
-impl Test {
+impl TestArgs {
     /// How to print.
     #[must_use]
-    pub fn shape(&self) -> Shape {
-        if self.json { Shape::Json } else { self.output }
+    pub fn shape(&self) -> OutputFormat {
+        if self.json { OutputFormat::Json } else { self.output }
     }
 }
 
-/// `explain`.
 #[derive(Debug, Args)]
-pub struct Explain {
+pub struct ExplainArgs {
     /// A code such as `link/bad-name`; `codes` lists all of them.
     #[arg(required = true)]
     pub code: Option<String>,
     /// What else to explain.
     #[command(subcommand)]
-    pub what: Option<ExplainWhat>,
+    pub what: Option<ExplainCommand>,
 }
 
-/// What can be explained beside codes.
+/// Which explanations there are, besides that of a code.
 #[derive(Debug, Subcommand)]
-pub enum ExplainWhat {
+pub enum ExplainCommand {
     /// Which specs an environment uses, which not, and why.
     Plan {
         /// Environment.
@@ -320,20 +314,19 @@ pub enum ExplainWhat {
     },
 }
 
-/// `env`.
 #[derive(Debug, Subcommand)]
-pub enum Env {
+pub enum EnvCommand {
     /// Add or replace an environment.
-    Add(EnvAdd),
+    Add(EnvAddArgs),
     /// List environments.
-    List(Out),
+    List(OutputArgs),
     /// Show one, secrets hidden.
     Show {
         /// Environment.
         environment: String,
         /// How to print.
         #[command(flatten)]
-        out: Out,
+        out: OutputArgs,
     },
     /// Try the connections.
     Test {
@@ -353,9 +346,8 @@ pub enum Env {
     },
 }
 
-/// `env add`.
 #[derive(Debug, Args)]
-pub struct EnvAdd {
+pub struct EnvAddArgs {
     /// Name of the environment.
     pub environment: String,
     /// A YAML or JSON file with `distribution`, `version`, `mechanism_drivers`, `type_drivers`, `connections`.
@@ -384,9 +376,8 @@ pub struct EnvAdd {
     pub set: Vec<String>,
 }
 
-/// `scan`.
 #[derive(Debug, Args)]
-pub struct Scan {
+pub struct ScanArgs {
     /// Environment.
     pub environment: String,
     /// Write everything that is answered into this folder, without secrets.
@@ -418,12 +409,12 @@ pub struct Scan {
     pub all: bool,
     /// How to print the report.
     #[arg(short, long, value_parser = flat(), default_value = "table")]
-    pub output: Shape,
+    pub output: OutputFormat,
 }
 
 /// How data are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Shape {
+pub enum OutputFormat {
     /// Lined up for people.
     Table,
     /// A tree by parents.
@@ -435,54 +426,53 @@ pub enum Shape {
 }
 
 /// The shapes of what has no parents.
-fn flat() -> impl TypedValueParser<Value = Shape> {
+fn flat() -> impl TypedValueParser<Value = OutputFormat> {
     PossibleValuesParser::new([
         PossibleValue::new("table").help("Lined up for people"),
         PossibleValue::new("json").help("JSON"),
         PossibleValue::new("yaml").help("YAML"),
     ])
     .map(|text| match text.as_str() {
-        "json" => Shape::Json,
-        "yaml" => Shape::Yaml,
-        _ => Shape::Table,
+        "json" => OutputFormat::Json,
+        "yaml" => OutputFormat::Yaml,
+        _ => OutputFormat::Table,
     })
 }
 
 /// How objects are printed, as an option: they have parents.
 #[derive(Clone, Copy, Debug, Args)]
-pub struct OutOfObjects {
+pub struct ObjectOutputArgs {
     /// How to print.
-    #[arg(short, long, value_enum, default_value_t = Shape::Table)]
-    pub output: Shape,
+    #[arg(short, long, value_enum, default_value_t = OutputFormat::Table)]
+    pub output: OutputFormat,
 }
 
 /// How data are printed, as an option.
 #[derive(Clone, Copy, Debug, Args)]
-pub struct Out {
+pub struct OutputArgs {
     /// How to print.
     #[arg(short, long, value_parser = flat(), default_value = "table")]
-    pub output: Shape,
+    pub output: OutputFormat,
 }
 
-/// `get`.
 #[derive(Debug, Subcommand)]
-pub enum Get {
+pub enum GetCommand {
     /// Objects.
     #[command(visible_alias = "object")]
-    Objects(GetObjects),
+    Objects(GetObjectsArgs),
     /// Links.
     #[command(visible_alias = "link")]
-    Links(GetLinks),
+    Links(GetLinksArgs),
     /// Cliques.
     #[command(visible_alias = "clique")]
-    Cliques(GetCliques),
+    Cliques(GetCliquesArgs),
     /// Revisions of an environment.
     Revisions {
         /// Environment.
         environment: String,
         /// How to print.
         #[command(flatten)]
-        out: Out,
+        out: OutputArgs,
     },
     /// Scan reports of an environment, newest first.
     Reports {
@@ -493,13 +483,12 @@ pub enum Get {
         limit: usize,
         /// How to print.
         #[command(flatten)]
-        out: Out,
+        out: OutputArgs,
     },
 }
 
-/// `get objects`.
 #[derive(Debug, Args)]
-pub struct GetObjects {
+pub struct GetObjectsArgs {
     /// Environment.
     pub environment: String,
     /// `TYPE/ID`, id or name of one object; none: all of them.
@@ -516,17 +505,16 @@ pub struct GetObjects {
     /// At this revision instead of the current one.
     #[arg(long)]
     pub revision: Option<u64>,
-    /// At most so many; a tree shows all.
+    /// Maximum number of objects; a tree shows all.
     #[arg(long, default_value_t = 1000, value_parser = at_least_one)]
     pub limit: usize,
     /// How to print.
     #[command(flatten)]
-    pub out: OutOfObjects,
+    pub out: ObjectOutputArgs,
 }
 
-/// `get links`.
 #[derive(Debug, Args)]
-pub struct GetLinks {
+pub struct GetLinksArgs {
     /// Environment.
     pub environment: String,
     /// Only links of this object (`TYPE/ID`, id or name).
@@ -540,17 +528,16 @@ pub struct GetLinks {
     /// At this revision instead of the current one.
     #[arg(long)]
     pub revision: Option<u64>,
-    /// At most so many.
+    /// Maximum number of rows.
     #[arg(long, default_value_t = 1000, value_parser = at_least_one)]
     pub limit: usize,
     /// How to print.
     #[command(flatten)]
-    pub out: Out,
+    pub out: OutputArgs,
 }
 
-/// `get cliques`.
 #[derive(Debug, Args)]
-pub struct GetCliques {
+pub struct GetCliquesArgs {
     /// Environment.
     pub environment: String,
     /// Focal point (`TYPE/ID`, id or name); none: all of them.
@@ -561,17 +548,17 @@ pub struct GetCliques {
     /// At this revision instead of the current one.
     #[arg(long)]
     pub revision: Option<u64>,
-    /// At most so many.
+    /// Maximum number of rows.
     #[arg(long, default_value_t = 1000, value_parser = at_least_one)]
     pub limit: usize,
     /// How to print.
     #[command(flatten)]
-    pub out: Out,
+    pub out: OutputArgs,
 }
 
 /// How a graph is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Picture {
+pub enum PictureFormat {
     /// Boxes and lines for a terminal.
     Text,
     /// Graphviz.
@@ -582,42 +569,39 @@ pub enum Picture {
     Json,
 }
 
-/// `graph`.
 #[derive(Debug, Args)]
-pub struct Graph {
+pub struct GraphArgs {
     /// Environment.
     pub environment: String,
     /// The object in the middle (`TYPE/ID`, id or name).
     pub object: String,
-    /// What lies within so many links, instead of the clique.
+    /// Everything within this number of links, instead of the clique.
     #[arg(long, value_name = "LINKS")]
     pub around: Option<usize>,
     /// At this revision instead of the current one.
     #[arg(long)]
     pub revision: Option<u64>,
     /// How to draw.
-    #[arg(short, long, value_enum, default_value_t = Picture::Text)]
-    pub format: Picture,
+    #[arg(short, long, value_enum, default_value_t = PictureFormat::Text)]
+    pub format: PictureFormat,
 }
 
-/// `search`.
 #[derive(Debug, Args)]
-pub struct Search {
+pub struct SearchArgs {
     /// Environment.
     pub environment: String,
     /// A part of a name or of another value that is searched, or the beginning of an id.
     pub text: String,
-    /// At most so many.
+    /// Maximum number of rows.
     #[arg(long, default_value_t = 50, value_parser = at_least_one)]
     pub limit: usize,
     /// How to print.
     #[command(flatten)]
-    pub out: Out,
+    pub out: OutputArgs,
 }
 
-/// `diff`.
 #[derive(Debug, Args)]
-pub struct Diff {
+pub struct DiffArgs {
     /// Environment.
     pub environment: String,
     /// Earlier revision; none: the one before the current.
@@ -629,20 +613,18 @@ pub struct Diff {
     pub all: bool,
     /// How to print.
     #[command(flatten)]
-    pub out: Out,
+    pub out: OutputArgs,
 }
 
-/// `serve`.
 #[derive(Debug, Args)]
-pub struct Serve {
+pub struct ServeArgs {
     /// Settings.
     #[command(flatten)]
     pub settings: SettingFlags,
 }
 
-/// `config`.
 #[derive(Debug, Subcommand)]
-pub enum Config {
+pub enum ConfigCommand {
     /// Show every setting with its value and where that comes from; secrets stay references.
     Show {
         /// Settings.
@@ -650,15 +632,14 @@ pub enum Config {
         settings: Box<SettingFlags>,
         /// How to print.
         #[command(flatten)]
-        out: Out,
+        out: OutputArgs,
     },
 }
 
-/// `user`.
 #[derive(Debug, Subcommand)]
-pub enum User {
+pub enum UserCommand {
     /// List users and what they may do.
-    List(Out),
+    List(OutputArgs),
     /// Add a user; prints a random password once unless one is given.
     Add {
         /// Name.
@@ -688,18 +669,16 @@ pub enum User {
     },
 }
 
-/// `key`.
 #[derive(Debug, Subcommand)]
-pub enum Key {
+pub enum KeyCommand {
     /// Make a new key, and seal every secret in the store again with it.
     Rotate,
     /// Show which keys there are, and how many secrets each seals.
-    List(Out),
+    List(OutputArgs),
 }
 
-/// `schema`.
 #[derive(Debug, Args)]
-pub struct Schema {
+pub struct SchemaArgs {
     /// Kind of spec; none: all of them into --out.
     pub kind: Option<String>,
     /// Write one file per kind into this folder.
@@ -707,9 +686,8 @@ pub struct Schema {
     pub out: Option<PathBuf>,
 }
 
-/// `reference`.
 #[derive(Debug, Args)]
-pub struct Reference {
+pub struct ReferenceArgs {
     /// Where the pages are.
     pub dir: PathBuf,
     /// Write nothing; fail when a page differs.

@@ -1,4 +1,4 @@
-//! How many connections the REST interface holds, of one address and in all; who makes too many loses those that say nothing.
+//! Bounds of connections to the REST interface, per address and in all; an address with too many loses its silent ones.
 
 use std::{
     collections::BTreeMap,
@@ -24,13 +24,12 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 /// Open files that are kept for everything that is no connection of the interface: the store, hosts that are scanned.
 const OTHER_FILES: usize = 96;
 
-/// How often the log tells of connections that were too many.
+/// Minimum time between two log messages about too many connections.
 const SAY_EACH: Duration = Duration::from_secs(30);
 
 /// How many connections there may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// In all.
     pub all: usize,
     /// Of one address (of IPv6, of one network of 64 bits).
     pub of_one: usize,
@@ -50,13 +49,12 @@ impl Bounds {
     }
 }
 
-/// How many files a process may have open, as Linux tells it.
+/// How many files a process may have open, according to Linux.
 fn most_files(limits: &str) -> Option<usize> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// One connection.
 #[derive(Debug)]
 struct Guest {
     address: IpAddr,
@@ -71,7 +69,7 @@ struct Guests {
     all: BTreeMap<u64, Guest>,
     counts: BTreeMap<IpAddr, usize>,
     next: u64,
-    /// When the log told of too many, and how many were too many since.
+    /// Time of the last log message about too many connections, and the number of connections refused since.
     said: Option<Instant>,
     n_unsaid: u64,
 }
@@ -85,14 +83,14 @@ pub struct Connections {
 
 /// The place of one connection, free again when it is dropped.
 #[derive(Debug)]
-struct Place {
+struct ConnectionSlot {
     connections: Connections,
     number: u64,
     answered: Arc<AtomicBool>,
     leave: CancellationToken,
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let mut guests = self.connections.guests();
         guests.remove(self.number);
@@ -125,7 +123,6 @@ impl Guests {
 }
 
 impl Connections {
-    /// None yet.
     #[must_use]
     pub fn new(bounds: Bounds) -> Self {
         Self { bounds: Arc::new(bounds), guests: Arc::default() }
@@ -135,8 +132,8 @@ impl Connections {
         self.guests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for a connection; nothing when there is none, and nobody has to leave for it.
-    fn enter(&self, peer: IpAddr) -> Option<Place> {
+    /// A slot for a connection; nothing when all are taken and no connection can be closed for it.
+    fn enter(&self, peer: IpAddr) -> Option<ConnectionSlot> {
         let address = network(peer.to_canonical());
         let mut guests = self.guests();
         let is_proxy = self.bounds.proxies.contains(&peer.to_canonical());
@@ -161,7 +158,7 @@ impl Connections {
         guests.all.insert(number, Guest { address, answered: Arc::clone(&answered), leave: leave.clone() });
         *guests.counts.entry(address).or_default() += 1;
         metrics::gauge!("calipso_http_connections").set(guests.all.len() as f64);
-        Some(Place { connections: self.clone(), number, answered, leave })
+        Some(ConnectionSlot { connections: self.clone(), number, answered, leave })
     }
 
     fn say(&self, guests: &mut Guests, address: IpAddr, of_one: bool) {
@@ -181,7 +178,7 @@ impl Connections {
     }
 }
 
-/// The network of an IPv6 address: whoever has one address there has them all.
+/// The /64 network of an IPv6 address: a client that has one address in it has them all.
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
@@ -189,7 +186,7 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Tells of listening that fails, as with no files left, not oftener than the log tells of anything here.
+/// Logs failures to accept, such as no free file descriptors, as rarely as other messages here.
 pub fn accept_failed() -> impl Fn(Option<&SocketAddr>, &io::Error) + Send + Sync + 'static {
     let said: Mutex<Option<Instant>> = Mutex::default();
     move |peer, error| {
@@ -227,24 +224,24 @@ where
     A::Stream: Send,
     A::Service: Send,
 {
-    type Stream = Held<A::Stream>;
+    type Stream = BoundedStream<A::Stream>;
     type Service = A::Service;
     type Future = Pin<Box<dyn Future<Output = io::Result<(Self::Stream, Self::Service)>> + Send>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let place = stream.peer_addr().map(|peer| self.connections.enter(peer.ip()));
-        let accepting = match &place {
+        let slot = stream.peer_addr().map(|peer| self.connections.enter(peer.ip()));
+        let accepting = match &slot {
             Ok(Some(_)) => Some(self.inner.accept(stream, service)),
             _ => None,
         };
         Box::pin(async move {
-            let (Some(place), Some(accepting)) = (place?, accepting) else { return Err(too_many()) };
+            let (Some(slot), Some(accepting)) = (slot?, accepting) else { return Err(too_many()) };
             let (stream, service) = tokio::select! {
-                () = place.leave.cancelled() => return Err(too_many()),
+                () = slot.leave.cancelled() => return Err(too_many()),
                 accepted = accepting => accepted?,
             };
-            let left = Box::pin(place.leave.clone().cancelled_owned());
-            Ok((Held { stream, place, left }, service))
+            let left = Box::pin(slot.leave.clone().cancelled_owned());
+            Ok((BoundedStream { stream, slot, left }, service))
         })
     }
 }
@@ -254,13 +251,13 @@ fn too_many() -> io::Error {
 }
 
 /// A connection with its place.
-pub struct Held<S> {
+pub struct BoundedStream<S> {
     stream: S,
-    place: Place,
+    slot: ConnectionSlot,
     left: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Held<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for BoundedStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.left.as_mut().poll(context).is_ready() {
             return Poll::Ready(Err(too_many()));
@@ -269,9 +266,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Held<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Held<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for BoundedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.place.answered.store(true, Ordering::Relaxed);
+        self.slot.answered.store(true, Ordering::Relaxed);
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -280,7 +277,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Held<S> {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.place.answered.store(true, Ordering::Relaxed);
+        self.slot.answered.store(true, Ordering::Relaxed);
         Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
     }
 
@@ -301,7 +298,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Held<S> {
 mod tests {
     use std::{net::IpAddr, sync::atomic::Ordering};
 
-    use super::{Bounds, Connections, Place, most_files};
+    use super::{Bounds, ConnectionSlot, Connections, most_files};
 
     fn address(text: &str) -> IpAddr {
         text.parse().unwrap()
@@ -311,8 +308,8 @@ mod tests {
         Connections::new(Bounds { all, of_one, proxies: vec![address("10.9.9.9")] })
     }
 
-    fn answered(place: &Place) {
-        place.answered.store(true, Ordering::Relaxed);
+    fn answered(slot: &ConnectionSlot) {
+        slot.answered.store(true, Ordering::Relaxed);
     }
 
     #[test]
@@ -338,7 +335,7 @@ mod tests {
     #[test]
     fn when_all_places_are_taken_the_busiest_address_gives_one() {
         let connections = connections(4, 3);
-        let many: Vec<Place> = (0..3).map(|_| connections.enter(address("192.0.2.1")).unwrap()).collect();
+        let many: Vec<ConnectionSlot> = (0..3).map(|_| connections.enter(address("192.0.2.1")).unwrap()).collect();
         let other = connections.enter(address("192.0.2.2")).unwrap();
         let newcomer = connections.enter(address("192.0.2.3")).unwrap();
         assert!(many[0].leave.is_cancelled() && !many[1].leave.is_cancelled() && !other.leave.is_cancelled());
@@ -353,7 +350,7 @@ mod tests {
     fn proxies_speak_for_many_and_networks_are_one() {
         let connections = connections(10, 2);
         let proxied: Vec<_> = (0..5).map(|_| connections.enter(address("::ffff:10.9.9.9")).unwrap()).collect();
-        assert!(proxied.iter().all(|place| !place.leave.is_cancelled()));
+        assert!(proxied.iter().all(|slot| !slot.leave.is_cancelled()));
         let one = connections.enter(address("2001:db8::1")).unwrap();
         let _two = connections.enter(address("2001:db8::2")).unwrap();
         let _three = connections.enter(address("2001:db8::3")).unwrap();

@@ -11,13 +11,13 @@ use calipso_spec::{
 };
 use calipso_store::{Backend, StoreError};
 
-use crate::{args::EnvAdd, failure::Failure, session::store_failure};
+use crate::{args::EnvAddArgs, failure::Failure, session::store_failure};
 
 /// Puts an environment together from a file and options; options win.
 ///
 /// # Errors
 /// The first thing that is wrong, with what to write instead.
-pub fn from_args(args: &EnvAdd, specs: &Specs) -> Result<Environment, Failure> {
+pub fn from_args(args: &EnvAddArgs, specs: &Specs) -> Result<Environment, Failure> {
     let mut environment = match &args.file {
         Some(file) => from_file(file, specs)?,
         None => Environment::default(),
@@ -63,7 +63,7 @@ pub fn from_args(args: &EnvAdd, specs: &Specs) -> Result<Environment, Failure> {
             );
         }
     }
-    choose_specs(&mut environment, specs).map_err(told)?;
+    choose_specs(&mut environment, specs).map_err(mistakes_failure)?;
     if let Some(pointer) = unhidden(&environment, specs).first() {
         let field = dotted(pointer);
         return Err(Failure::usage(format!("`{field}` is a secret and is not stored as it is"))
@@ -111,7 +111,7 @@ fn dotted(pointer: &str) -> String {
 }
 
 /// Mistakes of an environment as a failure: the first one's help, and a sentence for each.
-fn told(mistakes: Vec<Mistake>) -> Failure {
+fn mistakes_failure(mistakes: Vec<Mistake>) -> Failure {
     let help = mistakes.iter().find_map(|mistake| mistake.help.clone());
     let sentences: Vec<String> = mistakes.into_iter().map(|mistake| mistake.sentence).collect();
     let failure = Failure::usage(sentences.join("\n  "));
@@ -121,7 +121,6 @@ fn told(mistakes: Vec<Mistake>) -> Failure {
     }
 }
 
-/// One `ROLE.FIELD=VALUE`.
 fn set(environment: &mut Environment, setting: &str, specs: &Specs) -> Result<(), Failure> {
     let wrong = || {
         Failure::usage(format!("`--set {}` is not ROLE.FIELD=VALUE", setting.split('=').next().unwrap_or_default()))
@@ -179,7 +178,7 @@ fn convert(path: &str, text: &str, field_type: FieldType) -> Result<Value, Failu
         FieldType::Port | FieldType::Integer => text
             .parse::<i64>()
             .map(Value::Int)
-            .map_err(|_| Failure::usage(format!("`{path}` is a whole number, not `{text}`"))),
+            .map_err(|_| Failure::usage(format!("`{path}` must be a whole number, not `{text}`"))),
         _ => Ok(Value::text(text)),
     }
 }
@@ -205,6 +204,6 @@ fn from_file(file: &Path, specs: &Specs) -> Result<Environment, Failure> {
     if mistakes.is_empty() {
         return Ok(written.environment);
     }
-    let failure = told(mistakes);
+    let failure = mistakes_failure(mistakes);
     Err(Failure { message: format!("{}: {}", file.display(), failure.message), ..failure })
 }

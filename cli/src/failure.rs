@@ -22,7 +22,6 @@ pub enum Exit {
 /// A failure that a user can do something about.
 #[derive(Debug)]
 pub struct Failure {
-    /// Exit code.
     pub exit: Exit,
     /// What is wrong.
     pub message: String,
@@ -33,7 +32,6 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Wrong use.
     #[must_use]
     pub fn usage(message: impl Into<String>) -> Self {
         Self::new(Exit::Usage, message)
@@ -45,7 +43,7 @@ impl Failure {
         Self { exit, message: message.into(), help: None, is_unknown_environment: false }
     }
 
-    /// An end that says all by its exit code.
+    /// An end whose exit code says everything.
     #[must_use]
     pub fn quiet(exit: Exit) -> Self {
         Self::new(exit, String::new())

@@ -10,8 +10,10 @@ pub mod directory;
 pub mod embedded;
 pub mod environment;
 pub mod failure;
+pub mod folders;
 pub mod metrics;
 pub mod output;
+pub mod reference;
 pub mod secrets;
 pub mod session;
 pub mod settings;
@@ -45,13 +47,13 @@ pub fn main() -> ExitCode {
 fn start() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return told(&error),
+        Err(error) => return print_usage(&error),
     };
     let session = match session(&cli) {
         Ok(session) => session,
         Err(failure) => return fail(&failure),
     };
-    // A service that nobody looks at says what it does.
+    // A service without a terminal logs what it does.
     let verbose = cli.common.verbose.saturating_add(u8::from(matches!(cli.command, Command::Serve(_))));
     if let Err(failure) = log(&session.settings, verbose) {
         return fail(&failure);
@@ -74,18 +76,18 @@ fn start() -> ExitCode {
     }
 }
 
-/// Of an environment that is not there the help says in which store it was looked for: mostly another one was meant.
+/// For an unknown environment the help names the store that was read: often another store was meant.
 fn with_place(session: &Session, failure: Failure) -> Failure {
-    let (Some(help), session::Place::File(file)) =
-        (failure.help.clone().filter(|_| failure.is_unknown_environment), session.place())
+    let (Some(help), session::StoreAddress::File(file)) =
+        (failure.help.clone().filter(|_| failure.is_unknown_environment), session.store_address())
     else {
         return failure;
     };
     failure.help(format!("{help}; the store is {}", file.display()))
 }
 
-/// Prints what the command line says of itself: help, version, or what is wrong with the arguments.
-fn told(error: &clap::Error) -> ExitCode {
+/// Prints clap's own output: help, version, or errors in the arguments.
+fn print_usage(error: &clap::Error) -> ExitCode {
     let text = error.render();
     if error.use_stderr() {
         // It repeats arguments, which may hold anything; so it has no colours.
@@ -138,20 +140,22 @@ fn log(settings: &Settings, verbose: u8) -> Result<(), Failure> {
 fn session(cli: &Cli) -> Result<Session, Failure> {
     let own = match &cli.command {
         Command::Serve(args) => Some(&args.settings),
-        Command::Config(args::Config::Show { settings, .. }) => Some(&**settings),
+        Command::Config(args::ConfigCommand::Show { settings, .. }) => Some(&**settings),
         _ => None,
     };
     Session::new(&cli.common, own)
 }
 
-/// Runs one of the commands that wait for nobody; nothing for the others.
+/// Runs the commands that need no async runtime; returns nothing for the others.
 fn run_at_once(session: &Session, cli: &Cli) -> Option<Result<(), Failure>> {
     Some(match &cli.command {
-        Command::Config(args::Config::Show { out, .. }) => command::config::show(session, *out),
+        Command::Config(args::ConfigCommand::Show { out, .. }) => command::config::show(session, *out),
         Command::Check(args) => command::check::check(session, args),
         Command::Fmt(args) => command::fmt::run(session, args),
         Command::Test(args) if args.from_recording.is_none() => command::test::test(session, args),
-        Command::Spec(args::Spec::New { kind, name, dir }) => command::new::new(session, kind, name, dir.as_deref()),
+        Command::Spec(args::SpecCommand::New { kind, name, dir }) => {
+            command::new::new(session, kind, name, dir.as_deref())
+        }
         Command::Explain(args) if args.what.is_none() => match &args.code {
             Some(code) => command::specs::explain_code(code, session.table_width),
             None => Err(Failure::usage("say what to explain").help("`calipso explain codes` lists the diagnostics")),

@@ -20,14 +20,12 @@ const BUCKETS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 
 /// Who may read the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readers {
-    /// Everybody.
     Everybody,
-    /// Every user.
     Users,
 }
 
 impl Readers {
-    /// From the setting `metrics`; nothing when nobody may.
+    /// From the setting `metrics`; nothing when metrics are off.
     ///
     /// # Errors
     /// It is none of the three words.

@@ -12,7 +12,7 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     fitted(header, rows, usize::MAX)
 }
 
-/// A table that is at most so many columns of the terminal wide: the widest columns give way, and their cells take more lines.
+/// A table of a maximum width in columns of the terminal: the widest columns shrink, and their cells take more lines.
 #[must_use]
 pub fn fitted(header: &[&str], rows: &[Vec<String>], most: usize) -> String {
     let rows: Vec<Vec<Cow<'_, str>>> =
@@ -126,7 +126,7 @@ pub fn yaml(value: &Value) -> String {
     shown::lines(&text).into_owned()
 }
 
-/// A key with its value as block YAML, so many columns from the margin.
+/// A key with its value as block YAML, indented by this number of columns.
 #[must_use]
 pub fn yaml_entry(key: &str, value: &Value, indent: usize) -> String {
     let mut text = format!("{:indent$}{}:", "", yaml_text(key));

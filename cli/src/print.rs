@@ -9,7 +9,7 @@ use std::{
 
 use calipso_model::shown;
 
-/// Why standard output could not be written; nothing when whoever read it only had enough.
+/// Why standard output could not be written; nothing when its reader only closed it early.
 static LOST: OnceLock<String> = OnceLock::new();
 
 /// As the macro of the standard library, without what steers a terminal.
@@ -47,7 +47,7 @@ pub fn out(text: fmt::Arguments<'_>, end: &str) {
     }
 }
 
-/// Writes to standard error. If that fails there is nobody to tell.
+/// Writes to standard error. A failure to do so cannot be reported.
 pub fn error(text: fmt::Arguments<'_>, end: &str) {
     let mut text = text.to_string();
     text.push_str(end);

@@ -5,19 +5,20 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use calipso_model::{Place, Secret};
+use calipso_model::{Secret, SecretLocation};
 use calipso_pipeline::SecretSource;
 use calipso_vault::{Keys, VaultError, is_sealed};
 
 use crate::{
     failure::Failure,
-    session::{data_folder, make_folder},
+    folders::{data_folder, make_folder},
+    reference,
     settings::Settings,
 };
 
 /// `env:NAME`, `file:PATH` and `sealed:…`. The keys are read when the first sealed text is met.
 #[derive(Debug)]
-pub struct References {
+pub struct SecretReferences {
     /// A reference to the keys themselves.
     key: Option<String>,
     /// Their file, where they are not given.
@@ -25,7 +26,7 @@ pub struct References {
     open: OnceLock<Arc<Keys>>,
 }
 
-impl References {
+impl SecretReferences {
     /// With the keys that the settings name.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
@@ -46,8 +47,8 @@ impl References {
             return Ok(Arc::clone(keys));
         }
         let keys = match &self.key {
-            Some(reference) => {
-                let text = referenced(reference)
+            Some(text) => {
+                let text = reference::resolve(text)
                     .map_err(|sentence| Failure::usage(format!("the setting `key`: {sentence}")))?;
                 Keys::from_text(&text).map_err(refused)?
             }
@@ -63,33 +64,13 @@ impl References {
     }
 }
 
-/// The secret that a reference leads to.
-///
-/// # Errors
-/// A sentence about what is missing, without any secret.
-pub fn referenced(reference: &str) -> Result<Secret, String> {
-    if let Some(name) = reference.strip_prefix("env:") {
-        return std::env::var(name)
-            .ok()
-            .filter(|text| !text.is_empty())
-            .map(Secret::new)
-            .ok_or_else(|| format!("the environment variable {name} is not set; set it and try again"));
-    }
-    if let Some(path) = reference.strip_prefix("file:") {
-        return std::fs::read_to_string(path)
-            .map(|text| Secret::new(text.trim_end_matches(['\n', '\r'])))
-            .map_err(|error| format!("cannot read the secret in {path}: {error}"));
-    }
-    Err("a secret is written as `env:NAME` or `file:PATH`".to_owned())
-}
-
-impl SecretSource for References {
-    fn resolve(&self, reference: &str, place: &Place) -> Result<Secret, String> {
+impl SecretSource for SecretReferences {
+    fn resolve(&self, reference: &str, location: &SecretLocation) -> Result<Secret, String> {
         if is_sealed(reference) {
             let keys = self.keys(false).map_err(|failure| failure.message)?;
-            return keys.open(place, reference).map_err(|error| error.to_string());
+            return keys.open(location, reference).map_err(|error| error.to_string());
         }
-        referenced(reference)
+        reference::resolve(reference)
     }
 
     fn known_hosts(&self) -> PathBuf {
@@ -101,10 +82,10 @@ impl SecretSource for References {
 mod tests {
     use std::collections::BTreeMap;
 
-    use calipso_model::{Place, Secret};
+    use calipso_model::{Secret, SecretLocation};
     use calipso_pipeline::SecretSource as _;
 
-    use super::References;
+    use super::SecretReferences;
     use crate::settings::Settings;
 
     #[test]
@@ -112,13 +93,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("keys").to_string_lossy().into_owned();
         let settings = Settings::resolve(&BTreeMap::from([("key_file", vec![file])]), &|_| None, None).unwrap();
-        let place = Place::role("cloud", "hosts").field("password");
-        assert!(References::new(&settings).keys(false).is_err(), "who only reads makes no keys");
-        let keys = References::new(&settings).keys(true).unwrap();
-        let text = keys.seal(&place, &Secret::new("s3cret")).unwrap();
-        let references = References::new(&settings);
-        assert_eq!(references.resolve(&text, &place).unwrap().reveal(), "s3cret");
-        let told = references.resolve(&text, &place.field("key")).unwrap_err();
+        let location = SecretLocation::role("cloud", "hosts").field("password");
+        assert!(SecretReferences::new(&settings).keys(false).is_err(), "who only reads makes no keys");
+        let keys = SecretReferences::new(&settings).keys(true).unwrap();
+        let text = keys.seal(&location, &Secret::new("s3cret")).unwrap();
+        let references = SecretReferences::new(&settings);
+        assert_eq!(references.resolve(&text, &location).unwrap().reveal(), "s3cret");
+        let told = references.resolve(&text, &location.field("key")).unwrap_err();
         assert!(told.contains("another place") && !told.contains("s3cret") && !told.contains(&text), "{told}");
     }
 }

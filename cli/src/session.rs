@@ -11,9 +11,10 @@ use calipso_spec::{Diagnostic, Layer, Loaded, Severity, diag};
 use calipso_store::{Backend, Embedded, Mongo, MongoOptions, Page, Query, Store, StoreError, embedded::Unusable};
 
 use crate::{
-    args::{Common, When},
+    args::{ColorWhen, Common},
     embedded,
     failure::{Exit, Failure},
+    folders::{data_folder, make_folder, usual_config},
     settings::{SettingFlags, Settings},
 };
 
@@ -34,7 +35,7 @@ pub struct Session {
 }
 
 /// Where the store is.
-pub enum Place {
+pub enum StoreAddress {
     /// A file of the embedded store.
     File(PathBuf),
     /// The address of a MongoDB replica set.
@@ -58,9 +59,9 @@ impl Session {
         let settings = Settings::resolve(&flags, &|name| std::env::var(name).ok(), file.as_deref())?;
         let terminal = std::io::stdout().is_terminal();
         let colour = match common.color {
-            When::Always => true,
-            When::Never => false,
-            When::Auto => terminal && std::env::var_os("NO_COLOR").is_none(),
+            ColorWhen::Always => true,
+            ColorWhen::Never => false,
+            ColorWhen::Auto => terminal && std::env::var_os("NO_COLOR").is_none(),
         };
         let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
         let known = told.or_else(|| terminal.then(terminal_width));
@@ -76,14 +77,14 @@ impl Session {
 
     /// Where the store is.
     #[must_use]
-    pub fn place(&self) -> Place {
+    pub fn store_address(&self) -> StoreAddress {
         match (&self.other_store, self.settings.text("store")) {
-            (Some(file), _) => Place::File(file.clone()),
+            (Some(file), _) => StoreAddress::File(file.clone()),
             (None, Some(address)) if address.starts_with("mongodb://") || address.starts_with("mongodb+srv://") => {
-                Place::Mongo(address.to_owned())
+                StoreAddress::Mongo(address.to_owned())
             }
-            (None, Some(_)) => Place::File(self.settings.path("store").unwrap_or_default()),
-            (None, None) => Place::File(data_folder().join("store.db")),
+            (None, Some(_)) => StoreAddress::File(self.settings.path("store").unwrap_or_default()),
+            (None, None) => StoreAddress::File(data_folder().join("store.db")),
         }
     }
 
@@ -92,9 +93,9 @@ impl Session {
     /// # Errors
     /// It cannot be opened.
     pub async fn store(&self) -> Result<Arc<dyn Backend>, Failure> {
-        let file = match self.place() {
-            Place::File(file) => file,
-            Place::Mongo(address) => return self.mongo(&address).await,
+        let file = match self.store_address() {
+            StoreAddress::File(file) => file,
+            StoreAddress::Mongo(address) => return self.mongo(&address).await,
         };
         let shown = file.to_string_lossy();
         if shown.is_empty() || shown.contains("://") {
@@ -167,7 +168,7 @@ impl Session {
 
     fn without_errors(&self, loaded: Loaded) -> Result<Loaded, Failure> {
         let is_error = |found: &&Diagnostic| found.severity == Severity::Error;
-        // What is wrong in a test says nothing about what is scanned or tried.
+        // A mistake in a test does not affect scans or trials.
         let (in_tests, in_specs): (Vec<&Diagnostic>, Vec<&Diagnostic>) =
             loaded.diagnostics.iter().filter(is_error).partition(|found| found.primary.file.ends_with(".test.yaml"));
         if in_specs.is_empty() && !in_tests.is_empty() {
@@ -195,39 +196,6 @@ pub fn read_layer(dir: &Path) -> Result<Layer, Failure> {
     })
 }
 
-/// Makes a folder that only its owner may look into, unless it is there.
-///
-/// # Errors
-/// It cannot be made.
-pub fn make_folder(folder: &Path) -> Result<(), Failure> {
-    let mut builder = std::fs::DirBuilder::new();
-    std::os::unix::fs::DirBuilderExt::mode(builder.recursive(true), 0o700);
-    builder
-        .create(folder)
-        .map_err(|error| Failure::new(Exit::Store, format!("cannot make the folder `{}`: {error}", folder.display())))
-}
-
-/// The user's folder for data.
-#[must_use]
-pub fn data_folder() -> PathBuf {
-    user_folder("XDG_DATA_HOME", ".local/share").join("calipso")
-}
-
-fn user_folder(variable: &str, below_home: &str) -> PathBuf {
-    std::env::var_os(variable)
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(below_home)))
-        .unwrap_or_default()
-}
-
-/// The configuration file that counts when none is named.
-fn usual_config() -> Option<PathBuf> {
-    [user_folder("XDG_CONFIG_HOME", ".config"), PathBuf::from("/etc")]
-        .map(|folder| folder.join("calipso/calipso.yaml"))
-        .into_iter()
-        .find(|file| file.is_file())
-}
-
 /// An address with its password and certificates put in, and the database that it names.
 fn mongo_address(address: &str, password: Option<&Secret>, ca: Option<&Path>) -> Result<(Secret, String), Failure> {
     let wrong = |what: &str| {
@@ -235,8 +203,8 @@ fn mongo_address(address: &str, password: Option<&Secret>, ca: Option<&Path>) ->
             .help("write for example mongodb://calipso@db1:27017,db2:27017/calipso?replicaSet=rs0")
     };
     let (scheme, rest) = address.split_once("://").ok_or_else(|| wrong("it has no `://`"))?;
-    let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
-    let (hosts, database) = place.split_once('/').ok_or_else(|| wrong("it names no database"))?;
+    let (authority, options) = rest.split_once('?').unwrap_or((rest, ""));
+    let (hosts, database) = authority.split_once('/').ok_or_else(|| wrong("it names no database"))?;
     if database.is_empty() {
         return Err(wrong("it names no database"));
     }
@@ -262,7 +230,7 @@ fn mongo_address(address: &str, password: Option<&Secret>, ca: Option<&Path>) ->
     Ok((Secret::new(format!("{scheme}://{hosts}/{database}{mark}{options}")), database.to_owned()))
 }
 
-/// Columns as the shell's `stty` tells; 100 where it does not.
+/// Columns according to the shell's `stty`; 100 if it fails.
 fn terminal_width() -> usize {
     std::process::Command::new("stty")
         .arg("size")
@@ -326,7 +294,7 @@ pub async fn environment(store: &dyn Store, name: &str) -> Result<Environment, F
 /// The one object that a user means: `TYPE/ID`, an id, or a name.
 ///
 /// # Errors
-/// None or several are meant; several are listed.
+/// No or several objects fit; several are listed.
 pub async fn find_object(
     store: &dyn Store,
     environment: &str,

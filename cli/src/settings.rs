@@ -17,14 +17,12 @@ use calipso_model::{Secret, Value};
 use calipso_parse::{Parser, ParserSpec};
 
 pub use self::{flags::SettingFlags, table::SETTINGS};
-use crate::failure::Failure;
+use crate::{failure::Failure, reference};
 
 /// What a setting holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Text.
+pub enum SettingKind {
     Text,
-    /// A path.
     Path,
     /// A whole number from 0.
     Number,
@@ -36,14 +34,13 @@ pub enum Kind {
     Reference,
 }
 
-/// One setting.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
     /// Its key in the file, dots between levels. The flag is the same with dashes, the variable in capitals behind `CALIPSO_`.
     pub key: &'static str,
     /// What it holds.
-    pub kind: Kind,
-    /// What counts when nobody says anything; empty: nothing.
+    pub kind: SettingKind,
+    /// The default value; empty: none.
     pub default: &'static str,
     /// What it is for, with its unit.
     pub about: &'static str,
@@ -56,7 +53,6 @@ impl Setting {
         self.key.replace(['.', '_'], "-")
     }
 
-    /// `CALIPSO_LISTEN`.
     #[must_use]
     pub fn variable(&self) -> String {
         format!("CALIPSO_{}", self.key.replace('.', "_").to_uppercase())
@@ -66,7 +62,6 @@ impl Setting {
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// A flag.
     Flag,
     /// An environment variable.
     Variable(String),
@@ -135,7 +130,7 @@ impl Settings {
         self.texts(key).first().map(String::as_str)
     }
 
-    /// A path; nothing when it is not set. `~/` is the home of whoever runs the program.
+    /// A path; nothing when it is not set. `~/` is the home of the user who runs the program.
     #[must_use]
     pub fn path(&self, key: &str) -> Option<PathBuf> {
         self.text(key).map(|text| match (text.strip_prefix("~/"), std::env::var_os("HOME")) {
@@ -156,7 +151,6 @@ impl Settings {
         self.text(key) == Some("true")
     }
 
-    /// A list.
     #[must_use]
     pub fn list(&self, key: &str) -> &[String] {
         self.texts(key)
@@ -167,8 +161,8 @@ impl Settings {
     /// # Errors
     /// The reference leads nowhere.
     pub fn secret(&self, key: &str) -> Result<Option<Secret>, Failure> {
-        let Some(reference) = self.text(key) else { return Ok(None) };
-        crate::secrets::referenced(reference)
+        let Some(text) = self.text(key) else { return Ok(None) };
+        reference::resolve(text)
             .map(Some)
             .map_err(|sentence| Failure::usage(format!("the setting `{key}`: {sentence}")))
     }
@@ -183,19 +177,21 @@ impl Settings {
     }
 }
 
-fn split(kind: Kind, text: &str) -> Vec<String> {
+fn split(kind: SettingKind, text: &str) -> Vec<String> {
     match kind {
         _ if text.is_empty() => Vec::new(),
-        Kind::List => text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect(),
+        SettingKind::List => {
+            text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+        }
         _ => vec![text.to_owned()],
     }
 }
 
 fn check(setting: &Setting, text: &str, origin: &Origin) -> Result<(), Failure> {
     let wanted = match setting.kind {
-        Kind::Number if text.parse::<u64>().is_err() => "a whole number",
-        Kind::Switch if !matches!(text, "true" | "false") => "`true` or `false`",
-        Kind::Reference if !text.starts_with("env:") && !text.starts_with("file:") => {
+        SettingKind::Number if text.parse::<u64>().is_err() => "a whole number",
+        SettingKind::Switch if !matches!(text, "true" | "false") => "`true` or `false`",
+        SettingKind::Reference if !text.starts_with("env:") && !text.starts_with("file:") => {
             // What stands there may be the secret itself: it is not shown.
             return Err(Failure::usage(format!("the setting `{}` ({origin}) is not a reference", setting.key))
                 .help("secrets do not stand in settings: write `env:NAME` or `file:PATH`"));
@@ -235,11 +231,11 @@ fn flatten(
         };
         let texts = match (setting.kind, value) {
             (_, Value::Null) => Some(Vec::new()),
-            (Kind::List, Value::List(items)) => items.iter().map(plain).collect::<Option<Vec<String>>>(),
+            (SettingKind::List, Value::List(items)) => items.iter().map(plain).collect::<Option<Vec<String>>>(),
             _ => plain(value).map(|text| vec![text]),
         };
         let texts = texts.ok_or_else(|| {
-            Failure::usage(format!("`{shown}`: `{prefix}` is {}, found {}", says(setting.kind), value.kind()))
+            Failure::usage(format!("`{shown}`: `{prefix}` is {}, found {}", expectation(setting.kind), value.kind()))
         })?;
         found.insert(setting.key, texts);
         return Ok(());
@@ -265,13 +261,13 @@ fn flatten(
     }
 }
 
-fn says(kind: Kind) -> &'static str {
+fn expectation(kind: SettingKind) -> &'static str {
     match kind {
-        Kind::Text | Kind::Path => "text",
-        Kind::Number => "a whole number",
-        Kind::Switch => "`true` or `false`",
-        Kind::List => "a list of texts",
-        Kind::Reference => "`env:NAME` or `file:PATH`",
+        SettingKind::Text | SettingKind::Path => "text",
+        SettingKind::Number => "a whole number",
+        SettingKind::Switch => "`true` or `false`",
+        SettingKind::List => "a list of texts",
+        SettingKind::Reference => "`env:NAME` or `file:PATH`",
     }
 }
 

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use calipso_model::{Clique, Link, LinkRef, Map, Object, ObjectKey, Str, Value};
 
 use crate::{
-    args::Shape,
+    args::OutputFormat,
     output::{fitted, json, printable, yaml},
 };
 
 /// A list in a shape; `rows` are only made when a table is wanted.
 #[must_use]
 pub fn list<T>(
-    shape: Shape,
+    shape: OutputFormat,
     items: &[T],
     header: &[&str],
     row: impl Fn(&T) -> Vec<String>,
@@ -24,7 +24,7 @@ pub fn list<T>(
 /// As [`list`], a table at most `width` columns wide.
 #[must_use]
 pub fn list_within<T>(
-    shape: Shape,
+    shape: OutputFormat,
     width: usize,
     items: &[T],
     header: &[&str],
@@ -32,18 +32,18 @@ pub fn list_within<T>(
     data: impl Fn(&T) -> Value,
 ) -> String {
     match shape {
-        Shape::Table | Shape::Tree => fitted(header, &items.iter().map(row).collect::<Vec<_>>(), width),
-        Shape::Json => json(&Value::list(items.iter().map(data).collect())),
-        Shape::Yaml => yaml(&Value::list(items.iter().map(data).collect())),
+        OutputFormat::Table | OutputFormat::Tree => fitted(header, &items.iter().map(row).collect::<Vec<_>>(), width),
+        OutputFormat::Json => json(&Value::list(items.iter().map(data).collect())),
+        OutputFormat::Yaml => yaml(&Value::list(items.iter().map(data).collect())),
     }
 }
 
 /// One value in a shape.
 #[must_use]
-pub fn value(shape: Shape, value: &Value) -> String {
+pub fn value(shape: OutputFormat, value: &Value) -> String {
     match shape {
-        Shape::Json => json(value),
-        Shape::Yaml | Shape::Table | Shape::Tree => yaml(value),
+        OutputFormat::Json => json(value),
+        OutputFormat::Yaml | OutputFormat::Table | OutputFormat::Tree => yaml(value),
     }
 }
 
@@ -120,7 +120,7 @@ pub fn clique_data(clique: &Clique) -> Value {
     Value::Map(pairs)
 }
 
-/// Since when what is known of objects may be out of date.
+/// Time since when objects may be out of date.
 pub type StaleSince = BTreeMap<ObjectKey, Str>;
 
 /// Objects as a tree by parents; objects whose parent is not among them stand at the margin.
@@ -156,7 +156,7 @@ pub fn second(time: &str) -> String {
     printable(&time.chars().take(19).collect::<String>().replacen('T', " ", 1))
 }
 
-/// A time to the minute: what is out of date for a day or for a week is told by that.
+/// A time to the minute, precise enough to see whether data is a day or a week old.
 #[must_use]
 pub fn day(time: &str) -> String {
     printable(&time.chars().take(16).collect::<String>().replacen('T', " ", 1))

@@ -12,11 +12,11 @@ fn recording(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/recordings").join(name)
 }
 
-struct Place {
+struct Sandbox {
     dir: TempDir,
 }
 
-impl Place {
+impl Sandbox {
     fn new() -> Self {
         Self { dir: TempDir::new().expect("a temporary directory") }
     }
@@ -56,7 +56,7 @@ impl Place {
 
 #[test]
 fn the_demo_shows_tree_clique_and_difference() {
-    let text = Place::new().ok(&["demo"]);
+    let text = Sandbox::new().ok(&["demo"]);
     for wanted in ["Regions", "(instance)", "╔", "revision 1 → 2", "link "] {
         assert!(text.contains(wanted), "`{wanted}` is not in\n{text}");
     }
@@ -64,36 +64,36 @@ fn the_demo_shows_tree_clique_and_difference() {
 
 #[test]
 fn what_was_scanned_can_be_read_in_every_shape() {
-    let place = Place::new();
-    place.scan("demo/before", "cloud");
-    let objects = place.ok(&["get", "objects", "cloud", "-o", "json", "--limit", "100000"]);
+    let sandbox = Sandbox::new();
+    sandbox.scan("demo/before", "cloud");
+    let objects = sandbox.ok(&["get", "objects", "cloud", "-o", "json", "--limit", "100000"]);
     assert!(objects.contains("\"type\": \"instance\""));
     assert!(!objects.contains("last_scanned"));
-    assert!(place.ok(&["get", "objects", "cloud", "-t", "instance"]).lines().count() > 2);
-    assert!(place.ok(&["get", "objects", "cloud", "-o", "tree"]).contains("└─ "));
-    assert!(place.ok(&["get", "objects", "cloud", "alpha-vm1", "-o", "yaml"]).contains("type: instance"));
-    assert!(place.ok(&["get", "links", "cloud", "alpha-vm1"]).contains("instance-vnic"));
-    assert!(place.ok(&["get", "cliques", "cloud", "alpha-vm1", "-o", "json"]).contains("\"nodes\""));
-    assert!(place.ok(&["graph", "cloud", "alpha-vm1"]).contains("host_pnic"));
-    assert!(place.ok(&["graph", "cloud", "alpha-vm1", "--format", "dot"]).starts_with("graph "));
-    assert!(place.ok(&["graph", "cloud", "alpha-vm1", "--format", "mermaid"]).starts_with("graph LR"));
-    assert!(place.ok(&["graph", "cloud", "alpha-vm1", "--around", "1", "-f", "json"]).contains("focal_point"));
-    assert!(place.ok(&["search", "cloud", "vm1"]).contains("alpha-vm1"));
-    assert!(place.ok(&["explain", "plan", "cloud"]).contains("fetcher"));
-    assert!(place.ok(&["explain", "clique", "cloud", "alpha-vm1"]).contains("instance-vnic"));
-    assert!(place.ok(&["explain", "object", "cloud", "alpha-vm1"]).contains("says that it exists"));
-    assert!(place.ok(&["explain", "dangling", "cloud", "--all"]).contains("LINK TYPE"));
-    assert!(place.ok(&["get", "reports", "cloud"]).contains("REPORT"));
-    assert!(place.ok(&["env", "list"]).contains("cloud"));
-    assert!(place.ok(&["completions", "bash"]).contains("calipso"));
+    assert!(sandbox.ok(&["get", "objects", "cloud", "-t", "instance"]).lines().count() > 2);
+    assert!(sandbox.ok(&["get", "objects", "cloud", "-o", "tree"]).contains("└─ "));
+    assert!(sandbox.ok(&["get", "objects", "cloud", "alpha-vm1", "-o", "yaml"]).contains("type: instance"));
+    assert!(sandbox.ok(&["get", "links", "cloud", "alpha-vm1"]).contains("instance-vnic"));
+    assert!(sandbox.ok(&["get", "cliques", "cloud", "alpha-vm1", "-o", "json"]).contains("\"nodes\""));
+    assert!(sandbox.ok(&["graph", "cloud", "alpha-vm1"]).contains("host_pnic"));
+    assert!(sandbox.ok(&["graph", "cloud", "alpha-vm1", "--format", "dot"]).starts_with("graph "));
+    assert!(sandbox.ok(&["graph", "cloud", "alpha-vm1", "--format", "mermaid"]).starts_with("graph LR"));
+    assert!(sandbox.ok(&["graph", "cloud", "alpha-vm1", "--around", "1", "-f", "json"]).contains("focal_point"));
+    assert!(sandbox.ok(&["search", "cloud", "vm1"]).contains("alpha-vm1"));
+    assert!(sandbox.ok(&["explain", "plan", "cloud"]).contains("fetcher"));
+    assert!(sandbox.ok(&["explain", "clique", "cloud", "alpha-vm1"]).contains("instance-vnic"));
+    assert!(sandbox.ok(&["explain", "object", "cloud", "alpha-vm1"]).contains("says that it exists"));
+    assert!(sandbox.ok(&["explain", "dangling", "cloud", "--all"]).contains("LINK TYPE"));
+    assert!(sandbox.ok(&["get", "reports", "cloud"]).contains("REPORT"));
+    assert!(sandbox.ok(&["env", "list"]).contains("cloud"));
+    assert!(sandbox.ok(&["completions", "bash"]).contains("calipso"));
 }
 
 #[test]
 fn a_scan_by_command_is_in_the_history() {
-    let place = Place::new();
-    place.scan("ovs", "cloud");
-    place.ok(&["scan", "cloud", "--links-only"]);
-    let store = Embedded::open(&place.dir.path().join("store.db"), Options::default()).expect("the store opens");
+    let sandbox = Sandbox::new();
+    sandbox.scan("ovs", "cloud");
+    sandbox.ok(&["scan", "cloud", "--links-only"]);
+    let store = Embedded::open(&sandbox.dir.path().join("store.db"), Options::default()).expect("the store opens");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a run-time");
     let state = runtime.block_on(work::scan::state(&store, "cloud")).expect("the history can be read");
     assert!(state.scanned && !state.running && state.pending == 0);
@@ -104,17 +104,17 @@ fn a_scan_by_command_is_in_the_history() {
 
 #[test]
 fn the_same_scan_twice_commits_nothing() {
-    let place = Place::new();
-    place.scan("demo/before", "cloud");
-    place.scan("demo/before", "cloud");
-    assert_eq!(place.ok(&["get", "revisions", "cloud"]).lines().count(), 2);
-    place.scan("demo/after", "cloud");
-    assert_eq!(place.ok(&["get", "revisions", "cloud"]).lines().count(), 3);
-    let output = place.run(&["diff", "cloud"]);
+    let sandbox = Sandbox::new();
+    sandbox.scan("demo/before", "cloud");
+    sandbox.scan("demo/before", "cloud");
+    assert_eq!(sandbox.ok(&["get", "revisions", "cloud"]).lines().count(), 2);
+    sandbox.scan("demo/after", "cloud");
+    assert_eq!(sandbox.ok(&["get", "revisions", "cloud"]).lines().count(), 3);
+    let output = sandbox.run(&["diff", "cloud"]);
     assert_eq!(output.status.code(), Some(1), "a difference is a finding");
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("revision 1 → 2"));
-    let before = place.ok(&["get", "objects", "cloud", "-o", "json", "--revision", "1", "--limit", "100000"]);
-    let after = place.ok(&["get", "objects", "cloud", "-o", "json", "--limit", "100000"]);
+    let before = sandbox.ok(&["get", "objects", "cloud", "-o", "json", "--revision", "1", "--limit", "100000"]);
+    let after = sandbox.ok(&["get", "objects", "cloud", "-o", "json", "--limit", "100000"]);
     assert!(before != after);
 }
 
@@ -122,9 +122,9 @@ fn the_same_scan_twice_commits_nothing() {
 fn time_zone_and_locale_change_no_byte() {
     let mut seen = Vec::new();
     for (zone, locale) in [("UTC", "C"), ("Pacific/Kiritimati", "de_DE.UTF-8"), ("America/St_Johns", "tr_TR.UTF-8")] {
-        let place = Place::new();
+        let sandbox = Sandbox::new();
         let dir = recording("demo/before");
-        let output = place
+        let output = sandbox
             .command(&["scan", "cloud", "--replay", &dir.to_string_lossy()])
             .env("TZ", zone)
             .env("LC_ALL", locale)
@@ -133,7 +133,7 @@ fn time_zone_and_locale_change_no_byte() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let mut all = String::new();
         for what in ["objects", "links", "cliques"] {
-            all.push_str(&place.ok(&["get", what, "cloud", "-o", "json", "--limit", "100000"]));
+            all.push_str(&sandbox.ok(&["get", what, "cloud", "-o", "json", "--limit", "100000"]));
         }
         seen.push(all);
     }
@@ -142,16 +142,16 @@ fn time_zone_and_locale_change_no_byte() {
 
 #[test]
 fn failures_say_what_to_do_and_have_their_exit_codes() {
-    let place = Place::new();
-    let (code, text) = place.fails(&["scan", "nowhere"]);
+    let sandbox = Sandbox::new();
+    let (code, text) = sandbox.fails(&["scan", "nowhere"]);
     assert_eq!(code, 2, "{text}");
     assert!(text.contains("nowhere") && text.contains("env list"), "{text}");
-    let (code, text) = place.fails(&["get", "objects", "nowhere"]);
+    let (code, text) = sandbox.fails(&["get", "objects", "nowhere"]);
     assert_eq!(code, 2, "{text}");
-    assert_eq!(place.fails(&["explain", "link/bad-nam"]).0, 2);
-    assert!(place.fails(&["explain", "link/bad-nam"]).1.contains("link/bad-name"));
-    assert_eq!(place.fails(&["no-such-command"]).0, 2);
-    let (code, text) = place.fails(&["env", "add", "x", "--distribution", "Debain", "--release", "zed"]);
+    assert_eq!(sandbox.fails(&["explain", "link/bad-nam"]).0, 2);
+    assert!(sandbox.fails(&["explain", "link/bad-nam"]).1.contains("link/bad-name"));
+    assert_eq!(sandbox.fails(&["no-such-command"]).0, 2);
+    let (code, text) = sandbox.fails(&["env", "add", "x", "--distribution", "Debain", "--release", "zed"]);
     assert_eq!(code, 2, "{text}");
     assert!(text.contains("Debian"), "{text}");
     let plain = [
@@ -165,28 +165,28 @@ fn failures_say_what_to_do_and_have_their_exit_codes() {
         "--set",
         "database.password=visible-secret",
     ];
-    let (code, text) = place.fails(&plain);
+    let (code, text) = sandbox.fails(&plain);
     assert_eq!(code, 2, "{text}");
     assert!(text.contains("env:NAME") && !text.contains("visible-secret"), "{text}");
-    place.scan("demo/before", "cloud");
-    assert_eq!(place.fails(&["get", "objects", "cloud", "nothing-of-this-name"]).0, 2);
-    assert_eq!(place.fails(&["get", "objects", "cloud", "--revision", "99"]).0, 2);
-    assert_eq!(place.fails(&["search", "cloud", "nothing-of-this-name"]).0, 1);
+    sandbox.scan("demo/before", "cloud");
+    assert_eq!(sandbox.fails(&["get", "objects", "cloud", "nothing-of-this-name"]).0, 2);
+    assert_eq!(sandbox.fails(&["get", "objects", "cloud", "--revision", "99"]).0, 2);
+    assert_eq!(sandbox.fails(&["search", "cloud", "nothing-of-this-name"]).0, 1);
 }
 
 #[test]
 fn wrong_specs_are_shown_in_every_format() {
-    let place = Place::new();
-    let specs = place.dir.path().join("specs/link_types");
+    let sandbox = Sandbox::new();
+    let specs = sandbox.dir.path().join("specs/link_types");
     std::fs::create_dir_all(&specs).expect("the directory can be written");
     std::fs::write(
         specs.join("a-b.yaml"),
         "schema: link_type/v1\nname: a-b\ndescription: d\nsource: s\nfrom: a\nto: b\nruels: []\n",
     )
     .expect("the directory can be written");
-    let dir = place.dir.path().join("specs");
+    let dir = sandbox.dir.path().join("specs");
     let dir = dir.to_string_lossy();
-    let output = place.run(&["check", &dir]);
+    let output = sandbox.run(&["check", &dir]);
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
@@ -194,31 +194,31 @@ fn wrong_specs_are_shown_in_every_format() {
         "{text}"
     );
     for (format, wanted) in [("json", "\"line\": 7"), ("sarif", "2.1.0"), ("github", "::error file=")] {
-        let output = place.run(&["check", &dir, "--format", format]);
+        let output = sandbox.run(&["check", &dir, "--format", format]);
         assert!(String::from_utf8_lossy(&output.stdout).contains(wanted), "{format}");
     }
-    assert!(place.ok(&["check"]).contains(" 0 errors"));
-    assert!(place.ok(&["explain", "spec/unknown-key"]).contains("spec/unknown-key"));
-    assert!(place.ok(&["schema", "fetcher"]).contains("fetcher/v1"));
+    assert!(sandbox.ok(&["check"]).contains(" 0 errors"));
+    assert!(sandbox.ok(&["explain", "spec/unknown-key"]).contains("spec/unknown-key"));
+    assert!(sandbox.ok(&["schema", "fetcher"]).contains("fetcher/v1"));
 }
 
 #[test]
 fn a_sealed_secret_opens_only_where_it_was_sealed() {
-    let place = Place::new();
-    let file = place.dir.path().join("keys");
+    let sandbox = Sandbox::new();
+    let file = sandbox.dir.path().join("keys");
     let keys = calipso_vault::Keys::open_or_create(&file).expect("keys can be made");
-    let belongs = calipso_model::Place::role("x", "database").field("password");
+    let belongs = calipso_model::SecretLocation::role("x", "database").field("password");
     let sealed = keys.seal(&belongs, &calipso_model::Secret::new("hidden-secret")).expect("it can be sealed");
     let add = |environment: &str, key_file: &Path| {
         let set = format!("database.password={sealed}");
         let args = ["env", "add", environment, "--distribution", "Debian", "--release", "zed", "--set", &set];
-        let output = place.command(&args).env("CALIPSO_KEY_FILE", key_file).output().expect("the program runs");
+        let output = sandbox.command(&args).env("CALIPSO_KEY_FILE", key_file).output().expect("the program runs");
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
     assert!(!add("x", &file).contains("database.password"), "{}", add("x", &file));
     let text = add("y", &file);
     assert!(text.contains("database.password") && text.contains("another place"), "{text}");
-    let other = place.dir.path().join("other");
+    let other = sandbox.dir.path().join("other");
     calipso_vault::Keys::open_or_create(&other).expect("keys can be made");
     let text = add("x", &other);
     assert!(text.contains(&keys.sealing_id()) && text.contains("not among the keys"), "{text}");
@@ -227,29 +227,29 @@ fn a_sealed_secret_opens_only_where_it_was_sealed() {
 
 #[test]
 fn what_cannot_be_a_store_is_said_and_left_alone() {
-    let place = Place::new();
-    let file = place.dir.path().join("letter.txt");
+    let sandbox = Sandbox::new();
+    let file = sandbox.dir.path().join("letter.txt");
     std::fs::write(&file, "dear all\n").expect("a file");
-    let (code, text) = place.fails(&["env", "list", "--store", &file.to_string_lossy()]);
+    let (code, text) = sandbox.fails(&["env", "list", "--store", &file.to_string_lossy()]);
     assert!(code == 5 && text.contains("letter.txt` is no store") && !text.contains("remove it"), "{code}: {text}");
     assert_eq!(std::fs::read_to_string(&file).expect("it is there"), "dear all\n");
-    let (code, text) = place.fails(&["env", "list", "--store", &place.dir.path().to_string_lossy()]);
+    let (code, text) = sandbox.fails(&["env", "list", "--store", &sandbox.dir.path().to_string_lossy()]);
     assert!(code == 5 && text.contains("which is a folder") && text.contains("store.db"), "{code}: {text}");
     for odd in ["postgres://host/x", ""] {
-        let (code, text) = place.fails(&["env", "list", "--store", odd]);
+        let (code, text) = sandbox.fails(&["env", "list", "--store", odd]);
         assert!(code == 2 && text.contains("no place of a store"), "{odd}: {code}: {text}");
     }
-    let (_, text) = place.fails(&["scan", "nowhere"]);
+    let (_, text) = sandbox.fails(&["scan", "nowhere"]);
     assert!(text.contains("the store is ") && text.contains("store.db"), "{text}");
 }
 
 #[test]
 fn an_environment_is_added_with_words_for_what_is_missing() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let add = |more: &[&str]| {
         let mut args = vec!["env", "add", "lab", "--mechanism-driver", "OVS", "--type-driver", "vxlan"];
         args.extend(more);
-        place.fails(&args)
+        sandbox.fails(&args)
     };
     let (code, text) = add(&[]);
     assert!(code == 2 && text.contains("needs `--distribution`") && text.contains("Debian"), "{text}");
@@ -260,29 +260,29 @@ fn an_environment_is_added_with_words_for_what_is_missing() {
     let wanted = "hosts.password: the environment variable CALIPSO_NOT_SET is not set";
     assert!(code == 2 && text.contains(wanted) && text.contains("has to be set"), "{text}");
     let good = ["env", "add", "lab", "--distribution", "Debian", "--version", "zed", "--mechanism-driver", "OVS"];
-    let text = place.ok(&[&good[..], &["--type-driver", "vxlan"]].concat());
+    let text = sandbox.ok(&[&good[..], &["--type-driver", "vxlan"]].concat());
     assert!(text.starts_with("added lab\n") && text.matches("for the role openstack").count() == 1, "{text}");
-    assert!(place.ok(&good).starts_with("replaced lab\n"));
+    assert!(sandbox.ok(&good).starts_with("replaced lab\n"));
     // Nothing was found, and why.
-    let (code, text) = place.fails(&["get", "objects", "lab"]);
+    let (code, text) = sandbox.fails(&["get", "objects", "lab"]);
     assert!(code == 1 && text.contains("nothing is known of `lab` yet") && text.contains("calipso scan lab"), "{text}");
 }
 
 #[test]
 fn lists_tell_things_of_one_name_apart() {
-    let place = Place::new();
-    place.scan("demo/before", "cloud");
-    let text = place.ok(&["get", "links", "cloud", "-t", "host_pnic-network"]);
+    let sandbox = Sandbox::new();
+    sandbox.scan("demo/before", "cloud");
+    let text = sandbox.ok(&["get", "links", "cloud", "-t", "host_pnic-network"]);
     assert!(text.contains("compute-1|eth1-") && text.contains("compute-2|eth1-"), "{text}");
-    let found = place.ok(&["search", "cloud", "alpha-vm"]);
+    let found = sandbox.ok(&["search", "cloud", "alpha-vm"]);
     let names: Vec<&str> = found.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1)).collect();
     assert!(names.is_sorted() && found.contains("  name"), "{found}");
-    let (code, text) = place.fails(&["get", "objects", "cloud", "--where", "name=nothing"]);
+    let (code, text) = sandbox.fails(&["get", "objects", "cloud", "--where", "name=nothing"]);
     assert!(code == 1 && text.contains("no object of `cloud` is like that"), "{text}");
-    let (code, text) = place.fails(&["get", "objects", "cloud", "--host", "nowhere"]);
+    let (code, text) = sandbox.fails(&["get", "objects", "cloud", "--host", "nowhere"]);
     assert!(code == 2 && text.contains("nothing in `cloud` is on a host `nowhere`"), "{text}");
-    assert_eq!(place.fails(&["diff", "cloud", "-o", "tree"]).0, 2, "differences have no parents");
-    let help = place.ok(&["scan", "--help"]);
+    assert_eq!(sandbox.fails(&["diff", "cloud", "-o", "tree"]).0, 2, "differences have no parents");
+    let help = sandbox.ok(&["scan", "--help"]);
     let own = help.find("--replay").expect("its own option");
     assert!(
         own < help.find("Options of every command").expect("the others") && help.ends_with("finer filters\n"),

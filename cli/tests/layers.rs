@@ -15,11 +15,11 @@ const FETCHER: &str = "schema: fetcher/v1\nname: rooms\ndescription: Rooms.\nsou
 const ROOM: &str = "schema: object_type/v1\nname: room\ndescription: A room.\nsource: none\nattributes:\n  name: {type: text, description: Name.}\n\
                     other_attributes: rejected\nforms: [{form: room, id: \"{{ self.name }}\", name: \"{{ self.name }}\", parent: {type: environment}}]\n";
 
-struct Place {
+struct Sandbox {
     dir: TempDir,
 }
 
-impl Place {
+impl Sandbox {
     fn new() -> Self {
         Self { dir: TempDir::new().expect("a temporary directory") }
     }
@@ -59,123 +59,123 @@ fn said(output: &Output) -> (i32, String) {
 
 #[test]
 fn a_folder_is_checked_over_the_built_in_specs_unless_it_stands_alone() {
-    let place = Place::new();
-    place.layer("mine");
-    let (code, text) = place.run(&["check", "mine"]);
+    let sandbox = Sandbox::new();
+    sandbox.layer("mine");
+    let (code, text) = sandbox.run(&["check", "mine"]);
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("2 specs checked over the built-in ones: 0 errors, 0 warnings"), "{text}");
-    let (code, text) = place.run(&["check", "--alone", "mine"]);
+    let (code, text) = sandbox.run(&["check", "--alone", "mine"]);
     assert_eq!(code, 1, "{text}");
     assert!(text.contains("no object type is named `host`") && text.contains("leave out `--alone`"), "{text}");
-    assert_eq!(place.run(&["check", "--alone"]).0, 2);
-    let (code, text) = place.run(&["check", "nothing"]);
+    assert_eq!(sandbox.run(&["check", "--alone"]).0, 2);
+    let (code, text) = sandbox.run(&["check", "nothing"]);
     assert!(code == 2 && text.contains("there is no `nothing`"), "{text}");
-    place.write("empty/README.md", "Nothing yet.");
-    let (code, text) = place.run(&["check", "empty"]);
+    sandbox.write("empty/README.md", "Nothing yet.");
+    let (code, text) = sandbox.run(&["check", "empty"]);
     assert!(code == 2 && text.contains("no spec in these folders"), "{text}");
 }
 
 #[test]
 fn the_folder_of_the_built_in_specs_stands_for_them() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
-    let (code, text) = place.run(&["check", "--strict", &specs.to_string_lossy()]);
+    let (code, text) = sandbox.run(&["check", "--strict", &specs.to_string_lossy()]);
     assert!(code == 0 && !text.contains("over the built-in ones"), "{text}");
-    let (code, text) = place.run(&["check", &specs.join("object_types/host.yaml").to_string_lossy()]);
+    let (code, text) = sandbox.run(&["check", &specs.join("object_types/host.yaml").to_string_lossy()]);
     assert!(code == 0 && text.contains("1 file checked: 0 errors"), "{text}");
 }
 
 #[test]
 fn a_file_is_checked_with_the_layer_around_it() {
-    let place = Place::new();
-    place.layer("mine");
-    place.write("mine/fetchers/bad.yaml", "schema: fetcher/v1\nname: bad\n");
-    let (code, text) = place.run(&["check", "mine/fetchers/rooms.yaml"]);
+    let sandbox = Sandbox::new();
+    sandbox.layer("mine");
+    sandbox.write("mine/fetchers/bad.yaml", "schema: fetcher/v1\nname: bad\n");
+    let (code, text) = sandbox.run(&["check", "mine/fetchers/rooms.yaml"]);
     assert!(code == 0 && text.contains("1 file checked") && text.contains("other files have"), "{text}");
-    let (code, text) = place.run(&["check", "mine/fetchers/bad.yaml"]);
+    let (code, text) = sandbox.run(&["check", "mine/fetchers/bad.yaml"]);
     assert!(code == 1 && text.contains("mine/fetchers/bad.yaml:1"), "{text}");
     // From inside of the layer, and from inside of the folder of the kind.
     for (folder, file) in [("mine", "fetchers/rooms.yaml"), ("mine/fetchers", "rooms.yaml")] {
-        let (code, text) = said(&place.run_in(folder, &["check", file]));
+        let (code, text) = said(&sandbox.run_in(folder, &["check", file]));
         assert!(code == 0 && text.contains("1 file checked over the built-in ones: 0 errors"), "{folder}: {text}");
     }
-    fs::rename(place.dir.path().join("mine/fetchers/rooms.yaml"), place.dir.path().join("mine/fetchers/rooms.yml"))
+    fs::rename(sandbox.dir.path().join("mine/fetchers/rooms.yaml"), sandbox.dir.path().join("mine/fetchers/rooms.yml"))
         .expect("it can be renamed");
-    let (code, text) = place.run(&["check", "mine/fetchers/rooms.yml"]);
+    let (code, text) = sandbox.run(&["check", "mine/fetchers/rooms.yml"]);
     assert!(code == 1 && text.contains("spec/never-read") && text.contains("rename it to `rooms.yaml`"), "{text}");
 }
 
 #[test]
 fn a_scan_refuses_specs_that_nobody_reads() {
-    let place = Place::new();
-    place.layer("mine");
-    place.write("mine/fetcher/rooms.yaml", FETCHER);
-    let (code, text) = place.run(&["test", "--specs", "mine", "no such test"]);
+    let sandbox = Sandbox::new();
+    sandbox.layer("mine");
+    sandbox.write("mine/fetcher/rooms.yaml", FETCHER);
+    let (code, text) = sandbox.run(&["test", "--specs", "mine", "no such test"]);
     assert!(code == 1 && text.contains("did you mean `fetchers/`?"), "{text}");
 }
 
 #[test]
 fn a_link_in_a_circle_is_an_error_and_not_a_hang() {
-    let place = Place::new();
-    place.layer("mine");
-    std::os::unix::fs::symlink(place.dir.path().join("mine"), place.dir.path().join("mine/again"))
+    let sandbox = Sandbox::new();
+    sandbox.layer("mine");
+    std::os::unix::fs::symlink(sandbox.dir.path().join("mine"), sandbox.dir.path().join("mine/again"))
         .expect("a link can be made");
-    let (code, text) = place.run(&["check", "mine"]);
+    let (code, text) = sandbox.run(&["check", "mine"]);
     assert!(code == 2 && text.contains("mine/again") && text.contains("leads back"), "{text}");
 }
 
 #[test]
 fn specs_are_formatted_in_place_or_named() {
-    let place = Place::new();
-    place.layer("mine");
+    let sandbox = Sandbox::new();
+    sandbox.layer("mine");
     let untidy = "name: rooms\nschema: parser/v1   # of rooms\ndescription:   Rooms.\nsource: none\nparse: { lines: {keep: 'a#b'} }\n\n\n";
-    place.write("mine/parsers/rooms.yaml", untidy);
-    let (code, text) = place.run(&["fmt", "--check", "mine"]);
+    sandbox.write("mine/parsers/rooms.yaml", untidy);
+    let (code, text) = sandbox.run(&["fmt", "--check", "mine"]);
     assert!(code == 1 && text.contains("not formatted: mine/parsers/rooms.yaml"), "{text}");
-    let (code, text) = place.run(&["fmt", "mine"]);
+    let (code, text) = sandbox.run(&["fmt", "mine"]);
     assert!(code == 0 && text.contains("formatted mine/parsers/rooms.yaml"), "{text}");
-    let file = place.dir.path().join("mine/parsers/rooms.yaml");
+    let file = sandbox.dir.path().join("mine/parsers/rooms.yaml");
     let wanted = "schema: parser/v1   # of rooms\nname: rooms\ndescription: Rooms.\nsource: none\nparse: {lines: {keep: 'a#b'}}\n";
     assert_eq!(fs::read_to_string(&file).expect("it can be read"), wanted);
-    assert_eq!(place.run(&["fmt", "--check", "mine"]).0, 0);
-    place.write("mine/parsers/rooms.yaml", "a: [\n");
-    let (code, text) = place.run(&["fmt", "mine"]);
+    assert_eq!(sandbox.run(&["fmt", "--check", "mine"]).0, 0);
+    sandbox.write("mine/parsers/rooms.yaml", "a: [\n");
+    let (code, text) = sandbox.run(&["fmt", "mine"]);
     assert!(code == 1 && text.contains("mine/parsers/rooms.yaml:"), "{text}");
     assert_eq!(fs::read_to_string(&file).expect("it can be read"), "a: [\n");
-    assert_eq!(place.run(&["fmt"]).0, 2);
+    assert_eq!(sandbox.run(&["fmt"]).0, 2);
 }
 
 #[test]
 fn the_modeline_of_the_schemas_resolves_from_the_folder_of_a_kind() {
-    let place = Place::new();
-    place.layer("mine");
+    let sandbox = Sandbox::new();
+    sandbox.layer("mine");
     for (args, folder) in [
         (vec!["schema", "--out", "schemas"], "mine/fetchers"),
         (vec!["schema", "--out", "mine/schemas"], "mine/fetchers"),
         (vec!["schema", "--out", "deep/er/schemas", "--specs", "mine"], "mine/fetchers"),
     ] {
-        let (code, text) = place.run(&args);
+        let (code, text) = sandbox.run(&args);
         assert_eq!(code, 0, "{text}");
         let way = text
             .lines()
             .find_map(|line| line.split_once("$schema="))
             .map(|(_, way)| way)
             .expect("a modeline is printed");
-        assert!(place.dir.path().join(folder).join(way).is_file(), "{args:?}: {text}");
+        assert!(sandbox.dir.path().join(folder).join(way).is_file(), "{args:?}: {text}");
     }
-    assert_eq!(place.run(&["check", "--strict", "mine"]).0, 0, "schemas in a layer are no stray files");
+    assert_eq!(sandbox.run(&["check", "--strict", "mine"]).0, 0, "schemas in a layer are no stray files");
 }
 
 #[test]
 fn an_environment_of_a_layer_that_is_not_named_says_which_option_is_missing() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let distribution = "schema: distribution/v1\nname: Mine\ndescription: x\nsource: x\nplatform: openstack\nversions: [\"1\"]\n\
                         variances: [{mechanism_drivers: [OVS], type_drivers: [vxlan]}]\n";
-    place.write("mine/distributions/Mine.yaml", distribution);
+    sandbox.write("mine/distributions/Mine.yaml", distribution);
     let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/recordings/demo/before");
     let recording = recording.to_string_lossy();
-    assert_eq!(place.run(&["scan", "cloud", "--replay", &recording]).0, 0);
-    let store = Embedded::open(&place.dir.path().join("store.db"), Options::default()).expect("the store opens");
+    assert_eq!(sandbox.run(&["scan", "cloud", "--replay", &recording]).0, 0);
+    let store = Embedded::open(&sandbox.dir.path().join("store.db"), Options::default()).expect("the store opens");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a run-time");
     runtime.block_on(async {
         use calipso_store::Store as _;
@@ -184,19 +184,19 @@ fn an_environment_of_a_layer_that_is_not_named_says_which_option_is_missing() {
         store.put_environment(&found, calipso_store::Expect::Anything).await.expect("it can be written");
     });
     drop(store);
-    let (code, text) = place.run(&["scan", "cloud", "--replay", &recording]);
+    let (code, text) = sandbox.run(&["scan", "cloud", "--replay", &recording]);
     assert!(code == 2 && text.contains("--specs DIR"), "{text}");
-    let (code, text) = place.run(&["explain", "plan", "cloud", "--specs", "mine"]);
+    let (code, text) = sandbox.run(&["explain", "plan", "cloud", "--specs", "mine"]);
     assert_eq!(code, 0, "{text}");
 }
 
 #[test]
 fn the_specs_of_an_environment_count_in_every_command() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/recordings/demo/before");
     let recording = recording.to_string_lossy();
-    assert_eq!(place.run(&["scan", "cloud", "--replay", &recording]).0, 0);
-    let store = Embedded::open(&place.dir.path().join("store.db"), Options::default()).expect("the store opens");
+    assert_eq!(sandbox.run(&["scan", "cloud", "--replay", &recording]).0, 0);
+    let store = Embedded::open(&sandbox.dir.path().join("store.db"), Options::default()).expect("the store opens");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a run-time");
     let row = |kind: &str, name: &str, text: &str| work::SpecRow {
         environment: "cloud".into(),
@@ -214,21 +214,21 @@ fn the_specs_of_an_environment_count_in_every_command() {
         work::insert(&store, "2", row("object_type", "instance", more)).await.expect("it can be written");
     });
     drop(store);
-    let (code, text) = place.run(&["explain", "plan", "cloud"]);
+    let (code, text) = sandbox.run(&["explain", "plan", "cloud"]);
     assert!(code == 0 && text.contains("instance-network"), "{text}");
-    let (code, text) = place.run(&["scan", "cloud", "--replay", &recording]);
+    let (code, text) = sandbox.run(&["scan", "cloud", "--replay", &recording]);
     assert_eq!(code, 0, "{text}");
-    let (_, text) = place.run(&["get", "objects", "cloud", "alpha-vm1", "-o", "json"]);
+    let (_, text) = sandbox.run(&["get", "objects", "cloud", "alpha-vm1", "-o", "json"]);
     assert!(text.contains("vm alpha-vm1"), "{text}");
-    let (code, text) = place.run(&["get", "links", "cloud", "-o", "json", "--limit", "100000"]);
+    let (code, text) = sandbox.run(&["get", "links", "cloud", "-o", "json", "--limit", "100000"]);
     assert!(code == 0 && text.contains("instance-network"), "{text}");
-    let (code, text) = place.run(&["explain", "link", "cloud", "instance-network", "alpha-vm1", "alpha-net1"]);
+    let (code, text) = sandbox.run(&["explain", "link", "cloud", "instance-network", "alpha-vm1", "alpha-net1"]);
     assert!(code == 0 && text.contains("specs of cloud/link_types/instance-network.yaml"), "{text}");
 }
 
 #[test]
 fn tests_of_a_spec_that_another_replaces_are_said_to_be_left_out() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     let case = |found: &str| {
         format!(
             "schema: test/v1\nof: {{fetcher: rooms}}\ncases:\n  - name: one\n    parent: {{type: host, id: h, host: h}}\n    \
@@ -237,36 +237,36 @@ fn tests_of_a_spec_that_another_replaces_are_said_to_be_left_out() {
         )
     };
     for (layer, found) in [("first", "a"), ("second", "b")] {
-        place.layer(layer);
-        place.write(&format!("{layer}/fetchers/rooms.test.yaml"), &case(found));
+        sandbox.layer(layer);
+        sandbox.write(&format!("{layer}/fetchers/rooms.test.yaml"), &case(found));
     }
-    let (_, text) = place.run(&["test", "--no-coverage", "--specs", "first", "--specs", "second", "rooms"]);
+    let (_, text) = sandbox.run(&["test", "--no-coverage", "--specs", "first", "--specs", "second", "rooms"]);
     let wanted = "left out first/fetchers/rooms.test.yaml: second/fetchers/rooms.yaml stands for what it tests";
     assert!(text.contains(wanted) && text.contains("1 passed, 0 failed"), "{text}");
     let (_, text) =
-        place.run(&["test", "--no-coverage", "-o", "json", "--specs", "first", "--specs", "second", "rooms"]);
+        sandbox.run(&["test", "--no-coverage", "-o", "json", "--specs", "first", "--specs", "second", "rooms"]);
     assert!(text.contains("\"left_out\"") && text.contains("first/fetchers/rooms.test.yaml"), "{text}");
 }
 
 #[test]
 fn cases_that_miss_what_an_extension_adds_are_left_out_where_it_has_tests() {
-    let place = Place::new();
-    place.write(
+    let sandbox = Sandbox::new();
+    sandbox.write(
         "mine/link_types/vnic-port.yaml",
         "schema: link_type/v1\nname: vnic-port\ndescription: A card and its port.\nsource: none\nfrom: vnic\nto: port\nrules:\n  \
          - name: by address\n    from: {key: \"[from.mac_address]\"}\n    to: {key: \"[to.mac_address]\"}\n",
     );
-    place.write(
+    sandbox.write(
         "mine/clique_types/instance_ovs.yaml",
         "schema: clique_type/v1\nname: instance_ovs\ndescription: The ports, too.\nsource: none\nextends: true\npath: [vnic-port]\n",
     );
-    let (code, text) = place.run(&["test", "--specs", "mine", "--no-coverage", "instance_ovs"]);
+    let (code, text) = sandbox.run(&["test", "--specs", "mine", "--no-coverage", "instance_ovs"]);
     assert!(code == 1 && text.contains("give it a test of its own"), "{text}");
-    place.write(
+    sandbox.write(
         "mine/clique_types/instance_ovs.test.yaml",
         "schema: test/v1\nof: {clique_type: instance_ovs}\ncases:\n  - name: no card, no port\n    environment: {distribution: Debian, version: zed, \
          mechanism_drivers: [OVS], type_drivers: [vxlan]}\n    objects: [{type: instance, id: i1, name: one}]\n    expect: {none: true}\n",
     );
-    let (code, text) = place.run(&["test", "--specs", "mine", "--no-coverage", "instance_ovs"]);
+    let (code, text) = sandbox.run(&["test", "--specs", "mine", "--no-coverage", "instance_ovs"]);
     assert!(code == 0 && text.contains("left out ") && text.contains("adds to what they test"), "{text}");
 }

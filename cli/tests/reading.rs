@@ -1,8 +1,8 @@
 //! What operators read: differences, dangling ends, pictures, searches, marks of what is stale; at every width, and whatever the
 //! names hold.
 
-#[path = "reading/place.rs"]
-mod place;
+#[path = "reading/sandbox.rs"]
+mod sandbox;
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -13,20 +13,20 @@ use calipso_model::{Map, Object, ObjectKey, Value};
 use calipso_store::{
     Commit, CommitInfo, Embedded, Expect, Member, Options, ScopeChanges, ScopeKey, ScopeRecord, Store as _,
 };
-use place::Place;
+use sandbox::Sandbox;
 use unicode_width::UnicodeWidthStr as _;
 
-fn two_revisions() -> Place {
-    let place = Place::new();
-    place.scan("demo/before", "cloud");
-    place.scan("demo/after", "cloud");
-    place
+fn two_revisions() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.scan("demo/before", "cloud");
+    sandbox.scan("demo/after", "cloud");
+    sandbox
 }
 
 #[test]
 fn a_difference_is_told_by_its_causes() {
-    let place = two_revisions();
-    let text = place.ends(1, &["diff", "cloud"], 80);
+    let sandbox = two_revisions();
+    let text = sandbox.ends(1, &["diff", "cloud"], 80);
     for wanted in [
         "~ network alpha-net1 was renamed to alpha-net1-renamed\n",
         "+ instance alpha-vm5 appeared on compute-2, in alpha-net2\n",
@@ -38,49 +38,49 @@ fn a_difference_is_told_by_its_causes() {
     assert!(!text.contains("\n~ vedge") && !text.contains("\n~ port") && !text.contains("\n- vconnector"), "{text}");
     assert!(text.lines().all(|line| line.width() <= 80), "{text}");
     // Elements that came and went, and the id or the host where names repeat.
-    let all = place.ends(1, &["diff", "cloud", "--all"], 80);
+    let all = sandbox.ends(1, &["diff", "cloud", "--all"], 80);
     assert!(all.contains("bridges[br-int].ports: + qvo1d6b0db8-42\n"), "{all}");
     assert!(all.contains("~ host_pnic eth1 (compute-2|eth1-"), "{all}");
     assert!(all.lines().count() > 100, "{all}");
-    let json = place.ends(1, &["diff", "cloud", "-o", "json"], 80);
+    let json = sandbox.ends(1, &["diff", "cloud", "-o", "json"], 80);
     let json = Value::from_json(&json).expect("this is JSON");
     let part =
         |name: &str| json.as_map().and_then(|map| map.get(name)).and_then(Value::as_list).map_or(0, <[Value]>::len);
     assert!(part("objects") > 30 && part("links") > 15 && part("cliques") == 4 && part("causes") >= 3, "{json}");
     // The same revision twice differs in nothing.
-    assert!(place.ends(0, &["diff", "cloud", "2", "2"], 80).contains("no difference"));
+    assert!(sandbox.ends(0, &["diff", "cloud", "2", "2"], 80).contains("no difference"));
 }
 
 #[test]
 fn a_healthy_cloud_has_no_unexpected_ends() {
-    let place = two_revisions();
-    let text = place.ends(0, &["explain", "dangling", "cloud"], 80);
+    let sandbox = two_revisions();
+    let text = sandbox.ends(0, &["explain", "dangling", "cloud"], 80);
     assert!(text.starts_with("nothing unexpected; 31 ends met nothing as usual"), "{text}");
-    let all = place.ends(0, &["explain", "dangling", "cloud", "--all"], 200);
+    let all = sandbox.ends(0, &["explain", "dangling", "cloud", "--all"], 200);
     assert!(
         all.contains("host_pnic eth0") && all.contains("is linked otherwise") && all.contains("like most of its kind"),
         "{all}"
     );
-    let one = place.ends(0, &["explain", "dangling", "cloud", "--all", "--host", "compute-1"], 200);
+    let one = sandbox.ends(0, &["explain", "dangling", "cloud", "--all", "--host", "compute-1"], 200);
     assert!(one.contains("compute-1") && !one.contains("compute-2"), "{one}");
-    let one = place.ends(0, &["explain", "dangling", "cloud", "compute-1-otep", "--all"], 200);
+    let one = sandbox.ends(0, &["explain", "dangling", "cloud", "compute-1-otep", "--all"], 200);
     assert!(one.contains("otep compute-1-otep") && !one.contains("host_pnic eth0"), "{one}");
     for misspelt in [&["explain", "dangling", "cloud"][..], &["get", "objects", "cloud"], &["get", "links", "cloud"]] {
-        let told = place.fails(2, &[misspelt, &["--host", "compute-l"]].concat());
+        let told = sandbox.fails(2, &[misspelt, &["--host", "compute-l"]].concat());
         assert!(told.contains("nothing in `cloud` is on a host `compute-l`"), "{told}");
     }
-    let told = place.fails(2, &["get", "objects", "cloud", "--limit", "0"]);
+    let told = sandbox.fails(2, &["get", "objects", "cloud", "--limit", "0"]);
     assert!(told.contains("at least 1"), "{told}");
-    let told = place.fails(2, &["explain", "dangling", "cloud", "--link-type", "vnic-vedg"]);
+    let told = sandbox.fails(2, &["explain", "dangling", "cloud", "--link-type", "vnic-vedg"]);
     assert!(told.contains("did you mean `vnic-vedge`"), "{told}");
-    let why = place.ends(0, &["explain", "clique", "cloud", "alpha-vm1"], 110);
+    let why = sandbox.ends(0, &["explain", "clique", "cloud", "alpha-vm1"], 110);
     assert!(why.contains("WHY NONE") && why.contains("no vconnector has"), "{why}");
     assert!(why.lines().all(|line| line.width() <= 110), "{why}");
 }
 
 #[test]
 fn eighty_columns_are_enough() {
-    let place = two_revisions();
+    let sandbox = two_revisions();
     let commands: &[&[&str]] = &[
         &["get", "objects", "cloud"],
         &["get", "links", "cloud"],
@@ -94,17 +94,17 @@ fn eighty_columns_are_enough() {
     ];
     for command in commands {
         for columns in [80, 140] {
-            let text = place.ends(0, command, columns);
+            let text = sandbox.ends(0, command, columns);
             let widest = text.lines().max_by_key(|line| line.width()).unwrap_or_default();
             assert!(widest.width() <= columns, "{command:?} at {columns}: {widest}");
         }
     }
     // Boxes, not a tree, though the names of two cards do not fit beside each other.
-    let text = place.ends(0, &["graph", "cloud", "alpha-vm3"], 80);
+    let text = sandbox.ends(0, &["graph", "cloud", "alpha-vm3"], 80);
     assert!(text.contains('╔') && text.contains("tap30697167-a9"), "{text}");
     // Where no terminal reads it, a line is a row.
     let text = String::from_utf8(
-        place.command(&["get", "links", "cloud"], 80).env_remove("COLUMNS").output().expect("it runs").stdout,
+        sandbox.command(&["get", "links", "cloud"], 80).env_remove("COLUMNS").output().expect("it runs").stdout,
     )
     .expect("output is UTF-8");
     assert!(text.lines().any(|line| line.starts_with("vnic-vconnector  ") && line.contains(" up ")), "{text}");
@@ -112,7 +112,7 @@ fn eighty_columns_are_enough() {
 
 #[test]
 fn search_finds_addresses_devices_and_domains() {
-    let place = two_revisions();
+    let sandbox = two_revisions();
     for (text, wanted) in [
         ("10.101.1.11", "vnic"),
         ("10.101.1.11", "port"),
@@ -121,27 +121,27 @@ fn search_finds_addresses_devices_and_domains() {
         ("instance-00000001", "instance"),
         ("10.30.0.21", "otep"),
     ] {
-        let found = place.ends(0, &["search", "cloud", text], 200);
+        let found = sandbox.ends(0, &["search", "cloud", text], 200);
         assert!(
             found.lines().any(|line| line.starts_with(&format!("{wanted} "))),
             "{text} finds no {wanted}:\n{found}"
         );
     }
-    let found = place.ends(0, &["search", "cloud", "10.30.0.21"], 200);
+    let found = sandbox.ends(0, &["search", "cloud", "10.30.0.21"], 200);
     assert!(found.contains("ip_address 10.30.0.21"), "it says by what: {found}");
-    assert!(place.fails(1, &["search", "cloud", "10.99.99.99"]).contains("nothing"));
+    assert!(sandbox.fails(1, &["search", "cloud", "10.99.99.99"]).contains("nothing"));
 }
 
 #[test]
 fn names_that_are_not_known_are_refused() {
-    let place = two_revisions();
+    let sandbox = two_revisions();
     for what in ["objects", "links", "cliques"] {
-        let told = place.fails(2, &["get", what, "cloud", "-t", "no_such_type"]);
+        let told = sandbox.fails(2, &["get", what, "cloud", "-t", "no_such_type"]);
         assert!(told.contains("no type is named `no_such_type`"), "{told}");
     }
-    assert!(place.fails(2, &["get", "objects", "cloud", "-t", "instanse"]).contains("did you mean `instance`"));
+    assert!(sandbox.fails(2, &["get", "objects", "cloud", "-t", "instanse"]).contains("did you mean `instance`"));
     // Known, and none of it here.
-    place.ok(&["get", "objects", "cloud", "-t", "host_ref"]);
+    sandbox.ok(&["get", "objects", "cloud", "-t", "host_ref"]);
 }
 
 #[test]
@@ -155,11 +155,11 @@ fn a_tree_of_some_types_is_a_tree() {
 /// Every way in which a name can steer a terminal or hide.
 const NASTY: &str = "a\u{1b}[2Jb\u{9b}31mc\u{9d}d\u{7f}e\u{202e}f\u{2066}g\u{200b}h\ni";
 
-fn with_nasty_names() -> Place {
-    let place = Place::new();
+fn with_nasty_names() -> Sandbox {
+    let sandbox = Sandbox::new();
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a run-time");
     runtime.block_on(async {
-        let store = Embedded::open(&place.store(), Options::default()).expect("the store opens");
+        let store = Embedded::open(&sandbox.store(), Options::default()).expect("the store opens");
         let environment = calipso_model::Environment {
             name: "cloud".into(),
             distribution: "Debian".into(),
@@ -242,12 +242,12 @@ fn with_nasty_names() -> Place {
         store.commit(&Commit::new(1, &lease, &delta, &info)).await.expect("it can be saved");
         store.release(&lease).await.expect("it can be given back");
     });
-    place
+    sandbox
 }
 
 #[test]
 fn nothing_steers_the_terminal() {
-    let place = with_nasty_names();
+    let sandbox = with_nasty_names();
     let commands: &[(i32, &[&str])] = &[
         (0, &["get", "objects", "cloud"]),
         (0, &["get", "objects", "cloud", "-o", "json"]),
@@ -277,7 +277,7 @@ fn nothing_steers_the_terminal() {
         (2, &["explain", NASTY]),
     ];
     for (code, command) in commands {
-        let output = place.run(command);
+        let output = sandbox.run(command);
         assert_eq!(output.status.code(), Some(*code), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
         for text in [&output.stdout, &output.stderr] {
             let text = String::from_utf8_lossy(text);
@@ -286,14 +286,14 @@ fn nothing_steers_the_terminal() {
         }
     }
     // JSON says the same as before.
-    let json = place.ok(&["get", "objects", "cloud", "instance/i1", "-o", "json"]);
+    let json = sandbox.ok(&["get", "objects", "cloud", "instance/i1", "-o", "json"]);
     let value = Value::from_json(&json).expect("this is JSON");
     assert_eq!(value.as_map().and_then(|map| map.text("name")).map(AsRef::as_ref), Some(NASTY));
 }
 
 #[test]
 fn what_is_stale_is_marked_wherever_it_is_shown() {
-    let place = with_nasty_names();
+    let sandbox = with_nasty_names();
     let marked: &[&[&str]] = &[
         &["get", "objects", "cloud", "-o", "tree"],
         &["get", "links", "cloud"],
@@ -303,25 +303,25 @@ fn what_is_stale_is_marked_wherever_it_is_shown() {
         &["explain", "object", "cloud", "vnic/v1"],
     ];
     for command in marked {
-        let text = place.ok(command);
+        let text = sandbox.ok(command);
         assert!(text.contains("[stale"), "{command:?}: {text}");
     }
     for command in [&["get", "objects", "cloud"][..], &["search", "cloud", "v1"]] {
-        let text = place.ok(command);
+        let text = sandbox.ok(command);
         assert!(text.contains("STALE SINCE") && text.contains("2026-01-01 00:00"), "{command:?}: {text}");
     }
-    let output = place.run(&["get", "objects", "cloud", "vnic/v1"]);
+    let output = sandbox.run(&["get", "objects", "cloud", "vnic/v1"]);
     assert!(String::from_utf8_lossy(&output.stderr).starts_with("stale: "), "one object says it beside its document");
     // The revision before is what was known then.
-    assert!(!place.ok(&["get", "objects", "cloud", "--revision", "1"]).contains("STALE"));
+    assert!(!sandbox.ok(&["get", "objects", "cloud", "--revision", "1"]).contains("STALE"));
     // The path ends, and it says why: what was made up here names no network, so that of the clique refuses it.
-    let text = place.ok(&["graph", "cloud", "instance/i1"]);
+    let text = sandbox.ok(&["graph", "cloud", "instance/i1"]);
     assert!(text.contains("the path ends: instance ") && text.contains("network refuses its links"), "{text}");
 }
 
 #[test]
 fn whoever_stops_reading_gets_no_panic() {
-    let place = two_revisions();
+    let sandbox = two_revisions();
     let commands: &[&[&str]] = &[
         &["completions", "bash"],
         &["diff", "cloud", "--all"],
@@ -329,8 +329,12 @@ fn whoever_stops_reading_gets_no_panic() {
         &["--help"],
     ];
     for command in commands {
-        let mut child =
-            place.command(command, 80).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program runs");
+        let mut child = sandbox
+            .command(command, 80)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program runs");
         let mut first = String::new();
         BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut first).expect("a line");
         let output = child.wait_with_output().expect("it ends");
@@ -339,23 +343,23 @@ fn whoever_stops_reading_gets_no_panic() {
     }
     // What is lost for another reason is said.
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
-    let output = place.command(&["get", "objects", "cloud"], 80).stdout(full).output().expect("the program runs");
+    let output = sandbox.command(&["get", "objects", "cloud"], 80).stdout(full).output().expect("the program runs");
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("cannot write the output"), "{output:?}");
 }
 
 #[test]
 fn a_scan_that_fails_tells_reasons() {
-    let place = Place::new();
+    let sandbox = Sandbox::new();
     // A recording that lacks what one host said.
-    let broken = place.dir.path().join("broken");
-    copy(&place::recording("demo/before"), &broken, &|path| !path.to_string_lossy().contains("compute-2"));
+    let broken = sandbox.dir.path().join("broken");
+    copy(&sandbox::recording("demo/before"), &broken, &|path| !path.to_string_lossy().contains("compute-2"));
     let output =
-        place.command(&["scan", "cloud", "--replay", &broken.to_string_lossy()], 80).output().expect("it runs");
+        sandbox.command(&["scan", "cloud", "--replay", &broken.to_string_lossy()], 80).output().expect("it runs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.contains("\nfailed: ") && text.contains("`--all` shows each of them"), "{text}");
     let few = text.lines().count();
-    let all = place
+    let all = sandbox
         .command(&["scan", "cloud", "--replay", &broken.to_string_lossy(), "--all"], 80)
         .output()
         .expect("it runs");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Map, Str};
+use crate::{Map, Str, Value};
 
 /// One cloud, cluster or network to scan.
 ///
@@ -10,7 +10,7 @@ use crate::{Map, Str};
 /// `platform` is not configured: it follows from the distribution's spec.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Environment {
-    /// Unique name.
+    /// Unique among all environments of a store.
     pub name: Str,
     /// Name of a distribution spec.
     pub distribution: Str,
@@ -18,7 +18,7 @@ pub struct Environment {
     pub version: Str,
     /// Mechanism drivers, in configured order.
     pub mechanism_drivers: Vec<Str>,
-    /// Type drivers.
+    /// How networks are carried (vlan, vxlan …), in configured order.
     pub type_drivers: Vec<Str>,
     /// Free switches that specs may ask for.
     pub flags: Vec<Str>,
@@ -26,6 +26,24 @@ pub struct Environment {
     pub connections: BTreeMap<Str, ConnectionConfig>,
     /// What no spec reads: description, owner, whether to listen, …
     pub settings: Map,
+}
+
+impl Environment {
+    /// What specs select by, as a map: name, distribution, version, drivers and flags.
+    #[must_use]
+    pub fn selectable(&self) -> Map {
+        let list = |items: &[Str]| Value::list(items.iter().cloned().map(Value::Str).collect());
+        [
+            ("name", Value::Str(self.name.clone())),
+            ("distribution", Value::Str(self.distribution.clone())),
+            ("version", Value::Str(self.version.clone())),
+            ("mechanism_drivers", list(&self.mechanism_drivers)),
+            ("type_drivers", list(&self.type_drivers)),
+            ("flags", list(&self.flags)),
+        ]
+        .into_iter()
+        .collect()
+    }
 }
 
 /// How one role is reached: a connection spec and its fields.

@@ -1,5 +1,8 @@
 //! The nouns of the system: values, objects, links, cliques, environments, deltas; documents packed as bytes. No I/O.
 
+// A contract of other crates: every public item says what its name does not.
+#![warn(missing_docs)]
+
 pub mod value;
 
 pub mod chain;
@@ -20,5 +23,5 @@ pub use environment::{ConnectionConfig, Environment};
 pub use link::{Link, LinkState};
 pub use object::{Object, ObjectKey};
 pub use packed::{Packed, Vocabulary};
-pub use secret::{Place, Secret};
-pub use value::{Map, Str, Value};
+pub use secret::{Secret, SecretLocation};
+pub use value::{DistinctKeys, Map, Str, Value};

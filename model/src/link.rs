@@ -8,7 +8,7 @@ pub enum LinkState {
     /// Up, or nothing says otherwise.
     #[default]
     Up,
-    /// Down.
+    /// At least one end says that it is down.
     Down,
 }
 
@@ -32,7 +32,7 @@ pub struct Link {
     pub source: ObjectKey,
     /// Where it ends.
     pub target: ObjectKey,
-    /// Display name.
+    /// What people see; need not be unique.
     pub name: Str,
     /// Up or down.
     pub state: LinkState,

@@ -21,7 +21,7 @@ impl ObjectKey {
     }
 }
 
-/// `type/id`.
+/// Shown as `TYPE/ID`.
 impl fmt::Display for ObjectKey {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}/{}", self.object_type, self.id)
@@ -38,7 +38,7 @@ impl fmt::Display for ObjectKey {
 pub struct Object {
     /// Type and id.
     pub key: ObjectKey,
-    /// All fields.
+    /// Every field, the common ones included.
     pub doc: Map,
 }
 

@@ -30,7 +30,7 @@ impl fmt::Debug for Secret {
 
 /// Where a secret belongs: a field of a role of an environment. What is sealed for one place opens in no other.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct SecretLocation {
     /// Name of the environment.
     pub environment: Str,
     /// The role, as fetchers name it after `via`.
@@ -39,8 +39,8 @@ pub struct Place {
     pub field: Str,
 }
 
-impl Place {
-    /// The connection of a role, whose fields [`Place::field`] names.
+impl SecretLocation {
+    /// The connection of a role, whose fields [`SecretLocation::field`] names.
     #[must_use]
     pub fn role(environment: impl Into<Str>, role: impl Into<Str>) -> Self {
         Self { environment: environment.into(), role: role.into(), field: Str::default() }
@@ -53,7 +53,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SecretLocation {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "the field {} of the role {} of the environment {}", self.field, self.role, self.environment)
     }

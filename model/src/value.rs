@@ -1,12 +1,10 @@
 //! The one dynamic value of the system: what an answer holds, what an expression yields, what a document is made of.
 
+mod json;
+
 use std::{cmp::Ordering, fmt, sync::Arc};
 
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{MapAccess, SeqAccess, Visitor},
-    ser::{SerializeMap, SerializeSeq},
-};
+pub use json::DistinctKeys;
 
 /// Shared immutable text. Cloning is cheap.
 pub type Str = Arc<str>;
@@ -14,7 +12,7 @@ pub type Str = Arc<str>;
 /// A JSON-like value. Cloning is cheap at any size: lists and maps are shared.
 #[derive(Clone, Debug, Default)]
 pub enum Value {
-    /// Nothing.
+    /// JSON's null: there, and without content.
     #[default]
     Null,
     /// True or false.
@@ -23,9 +21,9 @@ pub enum Value {
     Int(i64),
     /// Any other number; never NaN when it came from JSON.
     Float(f64),
-    /// Text.
+    /// Unicode text of any length.
     Str(Str),
-    /// A list.
+    /// Values in order, shared between clones.
     List(Arc<Vec<Value>>),
     /// A map with text keys, in key order.
     Map(Map),
@@ -62,6 +60,18 @@ impl Map {
         Self(Arc::new(pairs))
     }
 
+    /// Makes a map from pairs in any order.
+    ///
+    /// # Errors
+    /// A key that is there twice.
+    pub fn from_distinct(mut pairs: Vec<(Str, Value)>) -> Result<Self, Str> {
+        pairs.sort_by(|a, b| a.0.cmp(&b.0));
+        match pairs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            Some(pair) => Err(pair[0].0.clone()),
+            None => Ok(Self(Arc::new(pairs))),
+        }
+    }
+
     /// The value of a key.
     #[must_use]
     #[inline]
@@ -95,7 +105,7 @@ impl Map {
         let entries = Arc::make_mut(&mut self.0);
         match entries.binary_search_by(|(known, _)| known.as_ref().cmp(key.as_ref())) {
             Ok(found) => entries[found].1 = value.into(),
-            Err(place) => entries.insert(place, (key, value.into())),
+            Err(index) => entries.insert(index, (key, value.into())),
         }
     }
 
@@ -174,13 +184,13 @@ impl<K: Into<Str>, V: Into<Value>> FromIterator<(K, V)> for Map {
 }
 
 impl Value {
-    /// Text.
+    /// Copies a text into a value.
     #[must_use]
     pub fn text(text: &str) -> Self {
         Self::Str(Arc::from(text))
     }
 
-    /// A list.
+    /// Wraps elements into a list.
     #[must_use]
     pub fn list(items: Vec<Value>) -> Self {
         Self::List(Arc::new(items))
@@ -326,7 +336,7 @@ impl PartialEq for Value {
     }
 }
 
-/// Compact JSON.
+/// Shown as compact JSON.
 impl fmt::Display for Value {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.to_json())
@@ -379,99 +389,6 @@ impl<T: Into<Value>> From<Option<T>> for Value {
     }
 }
 
-impl Serialize for Value {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Null => out.serialize_unit(),
-            Self::Bool(flag) => out.serialize_bool(*flag),
-            Self::Int(number) => out.serialize_i64(*number),
-            Self::Float(number) => out.serialize_f64(*number),
-            Self::Str(text) => out.serialize_str(text),
-            Self::List(items) => {
-                let mut list = out.serialize_seq(Some(items.len()))?;
-                for item in items.iter() {
-                    list.serialize_element(item)?;
-                }
-                list.end()
-            }
-            Self::Map(map) => map.serialize(out),
-        }
-    }
-}
-
-impl Serialize for Map {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let mut map = out.serialize_map(Some(self.len()))?;
-        for (key, value) in self {
-            map.serialize_entry(key.as_ref(), value)?;
-        }
-        map.end()
-    }
-}
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        struct AnyValue;
-        impl<'de> Visitor<'de> for AnyValue {
-            type Value = Value;
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("any JSON value")
-            }
-            fn visit_unit<E>(self) -> Result<Value, E> {
-                Ok(Value::Null)
-            }
-            fn visit_none<E>(self) -> Result<Value, E> {
-                Ok(Value::Null)
-            }
-            fn visit_some<D: Deserializer<'de>>(self, input: D) -> Result<Value, D::Error> {
-                input.deserialize_any(self)
-            }
-            fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
-                Ok(Value::Bool(flag))
-            }
-            fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-                Ok(Value::Int(number))
-            }
-            fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-                Ok(Value::from_u64(number))
-            }
-            fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-                Ok(Value::Float(number))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-                Ok(Value::text(text))
-            }
-            fn visit_string<E>(self, text: String) -> Result<Value, E> {
-                Ok(Value::Str(text.into()))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-                let mut list = Vec::with_capacity(items.size_hint().unwrap_or(0).min(1024));
-                while let Some(item) = items.next_element()? {
-                    list.push(item);
-                }
-                Ok(Value::list(list))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-                let mut pairs: Vec<(Str, Value)> = Vec::new();
-                while let Some((key, value)) = entries.next_entry::<String, Value>()? {
-                    pairs.push((key.into(), value));
-                }
-                Ok(Value::Map(Map::from_pairs(pairs)))
-            }
-        }
-        input.deserialize_any(AnyValue)
-    }
-}
-
-impl<'de> Deserialize<'de> for Map {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        match Value::deserialize(input)? {
-            Value::Map(map) => Ok(map),
-            other => Err(serde::de::Error::custom(format!("expected a map, found {}", other.kind()))),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -487,15 +404,15 @@ mod tests {
         let names: Vec<Str> = ["a", "b", "c", "d"].map(Str::from).to_vec();
         // Each name is there or not, and is set, removed, or not spoken of.
         for case in 0..(2 * 3_usize).pow(4) {
-            let of = |place: usize| case / 6_usize.pow(place as u32) % 6;
-            let there = |place: &usize| of(*place) % 2 == 1;
-            let pair = |place: usize| (names[place].clone(), Value::Int(place as i64));
+            let of = |index: usize| case / 6_usize.pow(index as u32) % 6;
+            let there = |index: &usize| of(*index) % 2 == 1;
+            let pair = |index: usize| (names[index].clone(), Value::Int(index as i64));
             let known = Map::from_pairs((0..4).filter(there).map(pair).collect());
             let new = Value::text("new");
-            let changes = (0..4).filter_map(|place| match of(place) / 2 {
+            let changes = (0..4).filter_map(|index| match of(index) / 2 {
                 0 => None,
-                1 => Some((&names[place], None)),
-                _ => Some((&names[place], Some(&new))),
+                1 => Some((&names[index], None)),
+                _ => Some((&names[index], Some(&new))),
             });
             let (mut merged, mut expected) = (known.clone(), known.clone());
             merged.merge(changes.clone());

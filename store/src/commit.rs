@@ -34,7 +34,7 @@ pub struct Commit<'c> {
     pub delta: &'c Delta,
     /// What changes among the scopes; saved also where there is no next revision.
     pub scopes: &'c ScopeChanges,
-    /// Documents beside the inventory; written also where there is no next revision.
+    /// Documents beside the inventory, written even where there is no next revision.
     pub rows: &'c [RowWrite],
     /// When and why.
     pub info: &'c CommitInfo,
@@ -56,12 +56,12 @@ impl<'c> Commit<'c> {
 pub struct RowWrite {
     /// Where it lies.
     pub collection: Collection,
-    /// Its id.
+    /// Id of the document.
     pub id: Str,
     /// What must be there; where something else is, nothing of the commit is written. A version is the one that its last
     /// writer was told, and must still be there.
     pub expect: Expect,
-    /// What it says from now on; nothing removes it.
+    /// The document from now on; nothing removes it.
     pub doc: Option<Map>,
 }
 

@@ -25,10 +25,10 @@ use crate::{
 /// Makes an empty store; stays alive until the case is over.
 pub type Make<'m> = &'m (dyn Fn() -> Pin<Box<dyn Future<Output = Arc<dyn Backend>> + Send>> + Send + Sync);
 
-/// Runs every case, each on a store of its own.
+/// Runs every case, each on its own store.
 ///
 /// # Panics
-/// When a case fails; the message tells which.
+/// When a case fails; the message names it.
 pub async fn run(make: Make<'_>) {
     environments::run(make).await;
     revisions::run(make).await;
@@ -43,7 +43,6 @@ pub(crate) const HOME: &str = "home";
 
 /// A store with one environment, and the right to write it.
 pub(crate) struct Case {
-    /// The store.
     pub(crate) store: Arc<dyn Backend>,
     /// The lease on [`HOME`].
     pub(crate) lease: Lease,
@@ -70,7 +69,7 @@ impl Case {
     }
 }
 
-/// Says that a commit was made so many minutes into a day.
+/// Information of a commit that was made this many minutes into a day.
 pub(crate) fn info(minute: u64) -> CommitInfo {
     CommitInfo {
         at: format!("2026-01-02T{:02}:{:02}:00Z", minute / 60, minute % 60).into(),

@@ -27,7 +27,6 @@ use rusqlite::Connection;
 
 use crate::{
     commit::{Commit, CommitInfo, RowWrite},
-    condition::{Checked, Condition, Watch},
     embedded::{
         commit::Work,
         read::View,
@@ -35,6 +34,7 @@ use crate::{
     },
     error::StoreError,
     form,
+    health::{HealthWatch, IntegrityReport, StoreHealth},
     query::{CliqueQuery, LinkQuery, Page, Paged, Query},
     records::{Collection, Record, RecordPage, RecordQuery, Records},
     scope::{ScopeKey, ScopeRecord},
@@ -61,7 +61,7 @@ pub struct Options {
     pub durability: Durability,
     /// How long to wait for another process that writes.
     pub busy_timeout: Duration,
-    /// At most so many readers at once.
+    /// Maximum number of readers at once.
     pub readers: usize,
     /// The file must not grow beyond this, if given; a commit that would is refused like one on a full disk.
     pub most_bytes: Option<u64>,
@@ -73,12 +73,12 @@ impl Default for Options {
     }
 }
 
-/// The store in one local file. Clones share it; the file is closed with the last of them.
+/// The store in one local file. Clones share it; dropping the last clone closes the file.
 #[derive(Clone, Debug)]
 pub struct Embedded {
     writer: Writer,
     readers: Readers,
-    watch: Watch,
+    watch: HealthWatch,
 }
 
 impl Embedded {
@@ -88,7 +88,7 @@ impl Embedded {
     /// [`StoreError::Unavailable`], [`StoreError::VersionTooNew`], [`StoreError::Corrupt`], [`StoreError::Busy`].
     pub fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
         let writer = schema::open_writer(path, &options)?;
-        let watch = Watch::default();
+        let watch = HealthWatch::default();
         let writer = Writer::start(writer, path, watch.clone())?;
         Ok(Self { writer, readers: Readers::new(path, &options, watch.clone()), watch })
     }
@@ -148,19 +148,19 @@ impl Store for Embedded {
         self.ask(name, environment::get).await
     }
 
-    async fn condition(&self) -> Condition {
-        let known = self.watch.condition();
-        if known == Condition::Full {
+    async fn health(&self) -> StoreHealth {
+        let known = self.watch.health();
+        if known == StoreHealth::Full {
             // Whether there is space again is found out by writing.
             if let Err(error) = self.writer.run(environment::touch).await {
                 tracing::debug!(%error, "The store still cannot be written.");
             }
-            return self.watch.condition();
+            return self.watch.health();
         }
         known
     }
 
-    async fn check(&self) -> Result<Checked, StoreError> {
+    async fn check(&self) -> Result<IntegrityReport, StoreError> {
         self.readers.run(check::everything).await
     }
 

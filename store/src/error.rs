@@ -1,9 +1,9 @@
-//! Why a store did not do what it was asked, told apart by what the caller does next.
+//! Errors of a store, distinguished by what the caller does next.
 
 use calipso_model::{Revision, Str};
 
 /// Anything that lies below a store: a driver, a file system, a parser.
-pub type Cause = Box<dyn std::error::Error + Send + Sync + 'static>;
+pub type BoxedError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
 /// Why a store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -11,23 +11,23 @@ pub enum StoreError {
     /// Somebody committed in between: read the current revision, derive again, commit again.
     #[error("environment `{environment}` is at revision {current}, not at {base}: another writer was faster")]
     Conflict {
-        /// The environment.
+        /// Name of the environment.
         environment: Str,
         /// The revision that the writer started from.
         base: Revision,
         /// The revision that is current.
         current: Revision,
     },
-    /// The lease belongs to somebody else by now, or was given back: stop writing.
+    /// The lease belongs to another writer by now, or was given back: stop writing.
     #[error("the lease on environment `{environment}` is lost: somebody else took it over or it was given back")]
     LeaseLost {
-        /// The environment.
+        /// Name of the environment.
         environment: Str,
     },
     /// Somebody else holds the lease: wait until it is given back or runs out.
     #[error("environment `{environment}` is being written by `{holder}`; try again when it is done")]
     LeaseHeld {
-        /// The environment.
+        /// Name of the environment.
         environment: Str,
         /// Who holds it.
         holder: Str,
@@ -58,12 +58,12 @@ pub enum StoreError {
         /// Its name or id.
         name: Str,
     },
-    /// Nothing more will happen to it: it cannot be cancelled any more.
+    /// It has ended already: it cannot be cancelled any more.
     #[error("{what} `{name}` is {status} already")]
     Finished {
-        /// `scan`, …
+        /// Kind of document, such as `scan`.
         what: &'static str,
-        /// Its id.
+        /// Id of the document.
         name: Str,
         /// Where it stands: `completed`, `failed`, …
         status: &'static str,
@@ -71,7 +71,7 @@ pub enum StoreError {
     /// The revision was never committed, or retention removed it: ask for another.
     #[error("environment `{environment}` has no revision {revision}; revisions {oldest} to {current} can be read")]
     NoRevision {
-        /// The environment.
+        /// Name of the environment.
         environment: Str,
         /// The revision that was asked for.
         revision: Revision,
@@ -93,7 +93,7 @@ pub enum StoreError {
         what: String,
         /// What found it.
         #[source]
-        source: Option<Cause>,
+        source: Option<BoxedError>,
     },
     /// A newer program wrote this store: use that program.
     #[error("the store has format {found}, and this program knows formats up to {known}; use a newer program")]
@@ -108,7 +108,7 @@ pub enum StoreError {
     FullDisk {
         /// What the system said.
         #[source]
-        source: Cause,
+        source: BoxedError,
     },
     /// Another process writes for longer than we wait: try again.
     #[error("the store is busy with another writer; try again")]
@@ -120,7 +120,7 @@ pub enum StoreError {
         place: String,
         /// What the system said.
         #[source]
-        source: Cause,
+        source: BoxedError,
     },
     /// Reading or writing failed below us.
     #[error("the store failed while it tried to {action}")]
@@ -129,12 +129,12 @@ pub enum StoreError {
         action: &'static str,
         /// What the system said.
         #[source]
-        source: Cause,
+        source: BoxedError,
     },
 }
 
 impl StoreError {
-    /// An [`StoreError::Invalid`].
+    /// Shorthand for [`StoreError::Invalid`].
     #[must_use]
     pub fn invalid(what: impl Into<String>) -> Self {
         Self::Invalid { what: what.into() }

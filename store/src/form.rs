@@ -1,4 +1,4 @@
-//! What all implementations agree on: what search compares, whose child a document is, what a path means, cursors.
+//! What all backends share: the texts that search compares, parents of documents, paths, cursors.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ const END: char = '\u{3}';
 /// Stands between the names of an object and the other values by which it is found.
 pub(crate) const BEYOND_NAMES: char = '\u{4}';
 
-/// So many values beside names are searched of one object, of at most so many bytes together.
+/// Maximum number of values of one object that search looks at beside its names, and of their bytes in all.
 const MOST_VALUES: (usize, usize) = (1_024, 32_768);
 
 /// What search compares: lower case, without the marks.
@@ -107,7 +107,7 @@ pub(crate) fn names(doc: &Map) -> Option<String> {
 
 /// What to look for among names that contain a text; or start with it, if it is of one or two characters. Nothing for no
 /// text.
-pub(crate) fn contained(text: &str) -> Option<String> {
+pub(crate) fn infix_pattern(text: &str) -> Option<String> {
     let folded = fold(text);
     match folded.chars().count() {
         0 => None,
@@ -120,13 +120,13 @@ pub(crate) fn contained(text: &str) -> Option<String> {
 /// Whether a search for a text finds an object: by its id, its names, or the values of the fields that search looks at.
 #[must_use]
 pub fn is_found(object: &Object, searched: &Searched, text: &str) -> bool {
-    let Some(needle) = contained(text) else { return false };
+    let Some(needle) = infix_pattern(text) else { return false };
     object.key.id.starts_with(text)
         || terms(&object.key.object_type, &object.doc, searched).is_some_and(|terms| terms.contains(&needle))
 }
 
 /// What to look for among names that are a text.
-pub(crate) fn whole(text: &str) -> String {
+pub(crate) fn exact_pattern(text: &str) -> String {
     format!("{START}{START}{}{END}", fold(text))
 }
 
@@ -159,17 +159,17 @@ pub(crate) fn at_path<'d>(doc: &'d Map, path: &str) -> Option<&'d Value> {
 }
 
 /// Makes a cursor of where a page ended.
-pub(crate) fn cursor(revision: Revision, place: &[&Str]) -> Cursor {
-    let place: Vec<&str> = place.iter().map(|part| &***part).collect();
-    Cursor::new(serde_json::to_string(&(revision, place)).expect("numbers and text are always JSON"))
+pub(crate) fn cursor(revision: Revision, parts: &[&Str]) -> Cursor {
+    let parts: Vec<&str> = parts.iter().map(|part| &***part).collect();
+    Cursor::new(serde_json::to_string(&(revision, parts)).expect("numbers and text are always JSON"))
 }
 
-/// What a cursor says, if it has so many parts.
-pub(crate) fn open_cursor(cursor: &Cursor, parts: usize) -> Result<(Revision, Vec<Str>), StoreError> {
+/// Reads a cursor with this number of parts.
+pub(crate) fn open_cursor(cursor: &Cursor, n_parts: usize) -> Result<(Revision, Vec<Str>), StoreError> {
     serde_json::from_str::<(Revision, Vec<String>)>(cursor.as_str())
         .ok()
-        .filter(|(_, place)| place.len() == parts)
-        .map(|(revision, place)| (revision, place.into_iter().map(Str::from).collect()))
+        .filter(|(_, parts)| parts.len() == n_parts)
+        .map(|(revision, parts)| (revision, parts.into_iter().map(Str::from).collect()))
         .ok_or_else(|| StoreError::invalid("the cursor is not one that an answer to this question gave"))
 }
 
@@ -180,8 +180,8 @@ pub(crate) fn millis(at: &str) -> Result<i64, StoreError> {
         .map_err(|error| StoreError::invalid(format!("`{at}` is not a time such as 2026-01-31T12:00:00Z: {error}")))
 }
 
-/// Refuses a delta that says two things about one key.
-pub(crate) fn twice(what: &str, key: &dyn std::fmt::Display) -> StoreError {
+/// Refuses a delta that has two entries for one key.
+pub(crate) fn named_twice(what: &str, key: &dyn std::fmt::Display) -> StoreError {
     StoreError::invalid(format!("the change names {what} {key} twice"))
 }
 
@@ -193,18 +193,18 @@ pub(crate) fn check(commit: &Commit<'_>) -> Result<(), StoreError> {
     let mut scopes = BTreeSet::new();
     for key in put.iter().map(|record| &record.key).chain(updated).chain(remove) {
         if !scopes.insert(key) {
-            return Err(twice("scope", key));
+            return Err(named_twice("scope", key));
         }
     }
     for update in update {
         let members: BTreeSet<_> = update.record.members.iter().map(|member| &member.key).collect();
         if let Some(key) = update.remove.iter().find(|key| members.contains(key)) {
-            return Err(twice(&format!("in scope {} member", update.record.key), key));
+            return Err(named_twice(&format!("in scope {} member", update.record.key), key));
         }
     }
     let mut rows = BTreeSet::new();
     match commit.rows.iter().find(|row| !rows.insert((row.collection, &row.id))) {
-        Some(row) => Err(twice(row.collection.name(), &format_args!("`{}`", row.id))),
+        Some(row) => Err(named_twice(row.collection.name(), &format_args!("`{}`", row.id))),
         None => Ok(()),
     }
 }
@@ -228,7 +228,6 @@ pub(crate) fn compare(row: &RowWrite, found: Option<u64>) -> Result<(), StoreErr
 
 /// A configuration as a document.
 pub(crate) fn environment_map(environment: &Environment) -> Map {
-    let list = |names: &[Str]| Value::list(names.iter().map(|name| Value::Str(name.clone())).collect());
     let connections: Map = environment
         .connections
         .iter()
@@ -240,18 +239,10 @@ pub(crate) fn environment_map(environment: &Environment) -> Map {
             (role.clone(), connection)
         })
         .collect();
-    [
-        ("name", Value::Str(environment.name.clone())),
-        ("distribution", Value::Str(environment.distribution.clone())),
-        ("version", Value::Str(environment.version.clone())),
-        ("mechanism_drivers", list(&environment.mechanism_drivers)),
-        ("type_drivers", list(&environment.type_drivers)),
-        ("flags", list(&environment.flags)),
-        ("connections", Value::Map(connections)),
-        ("settings", Value::Map(environment.settings.clone())),
-    ]
-    .into_iter()
-    .collect()
+    let mut map = environment.selectable();
+    map.insert("connections", Value::Map(connections));
+    map.insert("settings", Value::Map(environment.settings.clone()));
+    map
 }
 
 /// A configuration from its document.

@@ -1,10 +1,13 @@
 //! Where environments and their inventory are kept: one trait, its implementations, and the suite that they all pass.
 
+// A contract of other crates: every public item says what its name does not.
+#![warn(missing_docs)]
+
 pub mod commit;
-pub mod condition;
 pub mod error;
 #[cfg(any(feature = "embedded", feature = "mongo"))]
 mod form;
+pub mod health;
 pub mod query;
 pub mod records;
 pub mod scope;
@@ -19,11 +22,11 @@ pub mod embedded;
 pub mod mongo;
 
 pub use commit::{Commit, CommitInfo, RowWrite};
-pub use condition::{Checked, Condition};
 pub use error::StoreError;
 pub use form::is_found;
+pub use health::{IntegrityReport, StoreHealth};
 pub use query::{CliqueQuery, Cursor, LinkQuery, Page, Paged, Query};
-pub use records::{Backend, Collection, Record, RecordPage, RecordQuery, Records, Test};
+pub use records::{Backend, Collection, FieldTest, Record, RecordPage, RecordQuery, Records};
 pub use scope::{Member, ScopeChanges, ScopeKey, ScopeRecord, ScopeUpdate};
 pub use store::{
     Change, Counts, CountsByType, Diff, Expect, Keep, Lease, Pruned, ReportEntry, ReportId, RevisionInfo, Searched,

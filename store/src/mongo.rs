@@ -1,4 +1,4 @@
-//! The store in a MongoDB replica set, which any number of machines may use at once.
+//! The store in a MongoDB replica set, which any number of machines may use at the same time.
 //!
 //! Every version of an object, link or clique is one document with the revisions from and to which it counts. A commit
 //! writes new versions that nobody sees yet and then moves the environment to its next revision, see
@@ -7,6 +7,7 @@
 mod check;
 mod codec;
 mod commit;
+mod db;
 mod environment;
 mod fault;
 mod index;
@@ -19,56 +20,30 @@ mod report;
 mod round;
 mod store;
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    future::Future,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
-use calipso_model::{Revision, Secret, Str};
-use mongodb::{
-    Client, ClientSession, Collection, Database,
-    bson::{Document, RawDocumentBuf, Timestamp, doc},
-    options::{
-        Acknowledgment, ClientOptions, CollectionOptions, ReadConcern, ReadPreference, SelectionCriteria,
-        SessionOptions, WriteConcern,
-    },
-};
+use calipso_model::Secret;
 
-use crate::{
-    condition::Watch,
-    error::StoreError,
-    mongo::{
-        fault::{Doing, Reason},
-        number::Numbers,
-        read::search::Counts,
-        round::Rounds,
-    },
-};
-
-/// The oldest server that is understood: MongoDB 5.0, the first that reads from snapshots.
-const OLDEST_WIRE_VERSION: i64 = 13;
+use crate::{error::StoreError, mongo::db::Db};
 
 /// How to reach a MongoDB.
 #[derive(Clone, Debug)]
 pub struct MongoOptions {
-    /// The address, `mongodb://…` or `mongodb+srv://…`, with user and password where the server wants them.
+    /// The address, `mongodb://…` or `mongodb+srv://…`, with user and password if the server needs them.
     pub uri: Secret,
     /// Name of the database.
     pub database: String,
-    /// So long a primary is looked for before a call fails.
+    /// Maximum time to look for a primary before a call fails.
     pub selection_timeout: Duration,
-    /// So long one question or one batch of a commit may take.
+    /// Maximum time of one query or one batch of a commit.
     pub answer_timeout: Duration,
-    /// So long one batch of a commit is tried again while the replica set has no primary or writers are in each other's way.
+    /// Maximum time to retry one batch of a commit, while the replica set has no primary or writers conflict.
     pub patience: Duration,
-    /// So many batches of one commit are written at once.
+    /// Number of batches of one commit that are written at once.
     pub lanes: usize,
-    /// At most so many documents are in one batch.
+    /// Maximum number of documents in one batch.
     pub batch: usize,
-    /// Commits of at most so many documents are one transaction of the server.
+    /// Maximum number of documents of a commit that is one transaction of the server; larger ones pass gates.
     pub at_once: usize,
 }
 
@@ -103,7 +78,7 @@ impl fmt::Debug for Mongo {
 }
 
 impl Mongo {
-    /// Connects, makes the indexes that are missing, and removes what belongs to no environment any more.
+    /// Connects, makes missing indexes, and removes data of environments that no longer exist.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] with a sentence that says what to do: nobody answers, user or password are refused, the
@@ -126,211 +101,5 @@ impl Mongo {
     /// As everything else here.
     pub async fn sweep(&self, now_millis: i64) -> Result<u64, StoreError> {
         commit::sweep_all(&self.db, now_millis).await
-    }
-}
-
-/// The connections, and what goes with them.
-struct Db {
-    client: Client,
-    database: Database,
-    /// Hosts and database, without secrets.
-    place: String,
-    options: MongoOptions,
-    secrets: Vec<String>,
-    /// One commit of an environment at a time in this process; other processes are told by the lease.
-    turns: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
-    /// The session that each lease commits with, by its fencing number. The environment's document names it, so that whoever
-    /// takes over can end a transaction that a dead writer left open.
-    sessions: Mutex<BTreeMap<i64, ClientSession>>,
-    /// Look-ups that are asked together.
-    rounds: Rounds,
-    /// The versions that this process may give out.
-    numbers: Numbers,
-    /// The types of objects that environments have, and the current revision when that was so.
-    types: Mutex<BTreeMap<i64, (Revision, Arc<[Str]>)>>,
-    /// How many names hold some letters.
-    letters: Mutex<Counts>,
-    /// What answers told of the server.
-    watch: Watch,
-}
-
-impl Db {
-    async fn open(options: MongoOptions) -> Result<Self, StoreError> {
-        let refused =
-            |what: &str| StoreError::Unavailable { place: "MongoDB".to_owned(), source: Reason::new(what).into() };
-        // What the driver says of an address that it cannot read may hold parts of the password, so nobody hears it.
-        let mut client = ClientOptions::parse(options.uri.reveal()).await.map_err(|error| {
-            refused(if matches!(*error.kind, mongodb::error::ErrorKind::DnsResolve { .. }) {
-                "the name in the address cannot be looked up"
-            } else {
-                "the address cannot be read; it looks like mongodb://user:password@host:27017/?replicaSet=rs0, with special \
-                 characters of user and password percent-encoded"
-            })
-        })?;
-        let hosts = client.hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-        let place = format!("{hosts}/{}", options.database);
-        let mut secrets = vec![options.uri.reveal().to_owned()];
-        secrets.extend(client.credential.as_ref().and_then(|credential| credential.password.clone()));
-        client.app_name = Some("calipso".to_owned());
-        client.server_selection_timeout = Some(options.selection_timeout);
-        client.connect_timeout = Some(options.selection_timeout);
-        client.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
-        client.read_concern = Some(ReadConcern::majority());
-        client.write_concern =
-            Some(WriteConcern::builder().w(Acknowledgment::Majority).w_timeout(Duration::from_secs(30)).build());
-        let client = Client::with_options(client)
-            .map_err(|_| refused("the address holds options that contradict each other"))?;
-        let database = client.database(&options.database);
-        Ok(Self {
-            client,
-            database,
-            place,
-            options,
-            secrets,
-            turns: Mutex::default(),
-            sessions: Mutex::default(),
-            rounds: Rounds::default(),
-            numbers: Numbers::default(),
-            types: Mutex::default(),
-            letters: Mutex::default(),
-            watch: Watch::default(),
-        })
-    }
-
-    /// Refuses servers that cannot do what is needed.
-    async fn check(&self) -> Result<(), StoreError> {
-        let hello = self.client.database("admin").run_command(doc! { "hello": 1 }).await.doing(self, "connect")?;
-        let refused =
-            |what: &str| StoreError::Unavailable { place: self.place.clone(), source: Reason::new(what).into() };
-        if !hello.contains_key("setName") && !hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid") {
-            return Err(refused(
-                "the server stands alone, and revisions need a replica set; start it with `--replSet rs0` and run \
-                 `rs.initiate()` once in mongosh (one server is enough)",
-            ));
-        }
-        if hello.get_i32("maxWireVersion").is_ok_and(|version| i64::from(version) < OLDEST_WIRE_VERSION) {
-            return Err(refused("the server is too old; MongoDB 5.0 or newer is needed"));
-        }
-        Ok(())
-    }
-
-    /// A text of the driver that holds a secret is not repeated.
-    fn scrub(&self, said: &str) -> String {
-        if self.secrets.iter().any(|secret| !secret.is_empty() && said.contains(secret.as_str())) {
-            return "(what the driver said holds a secret)".to_owned();
-        }
-        said.to_owned()
-    }
-
-    /// A collection.
-    fn at(&self, collection: &str) -> Collection<RawDocumentBuf> {
-        self.database.collection(collection)
-    }
-
-    /// A collection for sessions of [`Self::snapshot`]. The driver does not say that a snapshot is meant where something else
-    /// is said already, as it is for all other reads.
-    fn seen(&self, collection: &str) -> Collection<RawDocumentBuf> {
-        let options = CollectionOptions::builder().read_concern(ReadConcern::snapshot()).build();
-        self.database.collection_with_options(collection, options)
-    }
-
-    /// A session whose reads all see the same moment: that of the first one if none is named.
-    async fn snapshot(&self, time: Option<Timestamp>) -> Result<ClientSession, StoreError> {
-        self.client
-            .start_session()
-            .with_options(SessionOptions::builder().snapshot(true).snapshot_time(time).build())
-            .await
-            .doing(self, "begin to read")
-    }
-
-    /// A session for transactions.
-    async fn session(&self) -> Result<ClientSession, StoreError> {
-        self.client
-            .start_session()
-            .with_options(SessionOptions::builder().causal_consistency(false).build())
-            .await
-            .doing(self, "begin to write")
-    }
-
-    /// Gives up when an answer takes too long.
-    async fn within<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-        match tokio::time::timeout(self.options.answer_timeout, call).await {
-            Ok(answer) => {
-                self.watch.note(&answer, false);
-                answer
-            }
-            Err(_) => Err(StoreError::Unavailable {
-                place: self.place.clone(),
-                source: Reason::new(format!(
-                    "no answer came within {} s; is the server overloaded, or does it hang?",
-                    self.options.answer_timeout.as_secs_f32()
-                ))
-                .into(),
-            }),
-        }
-    }
-
-    /// The right to commit to an environment, among the tasks of this process.
-    async fn turn(&self, environment: &str) -> tokio::sync::OwnedMutexGuard<()> {
-        let turn = {
-            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-            // Nobody waits for those that only stand here.
-            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-            Arc::clone(turns.entry(environment.to_owned()).or_default())
-        };
-        turn.lock_owned().await
-    }
-
-    /// The session that a lease commits with; a new one where it was made by another process.
-    async fn lend(&self, fence: i64) -> Result<ClientSession, StoreError> {
-        let known = self.sessions.lock().unwrap_or_else(PoisonError::into_inner).remove(&fence);
-        match known {
-            Some(session) => Ok(session),
-            None => self.session().await,
-        }
-    }
-
-    /// Keeps the session of a lease.
-    fn keep(&self, fence: i64, session: ClientSession) {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).insert(fence, session);
-    }
-
-    /// Forgets the session of a lease.
-    fn forget(&self, fence: i64) {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).remove(&fence);
-    }
-
-    /// Ends what is open in sessions of writers that have lost their right. Where the server does not allow this, it ends a
-    /// transaction itself after a minute.
-    async fn end_sessions(&self, sessions: Vec<Document>) {
-        if !sessions.is_empty() {
-            let ended = self.client.database("admin").run_command(doc! { "killSessions": sessions }).await;
-            if let Err(error) = ended {
-                let error = self.scrub(&error.kind.to_string());
-                tracing::debug!(error, "The sessions of an earlier writer could not be ended.");
-            }
-        }
-    }
-
-    /// The next number of a counter.
-    async fn next(&self, counter: &str) -> Result<i64, StoreError> {
-        let mut turn = 0;
-        loop {
-            let answer: Result<Option<Document>, _> = self
-                .database
-                .collection::<Document>(index::COUNTERS)
-                .find_one_and_update(doc! { "_id": counter }, doc! { "$inc": { "value": 1_i64 } })
-                .upsert(true)
-                .return_document(mongodb::options::ReturnDocument::After)
-                .await;
-            match answer {
-                // Two may have made the counter at the same time.
-                Err(error) if fault::is_duplicate(&error) && turn < 5 => turn += 1,
-                answer => {
-                    let found = answer.doing(self, "count")?;
-                    return found.and_then(|doc| doc.get_i64("value").ok()).ok_or_else(|| codec::damaged("value"));
-                }
-            }
-        }
     }
 }

@@ -13,7 +13,7 @@ impl Cursor {
         Self(text.into())
     }
 
-    /// Its text.
+    /// The text that clients send back.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -31,7 +31,7 @@ impl Cursor {
 pub struct Page {
     /// Where to go on.
     pub after: Option<Cursor>,
-    /// So many are passed over first. Pages by number instead of by cursor: no promise that they fit together.
+    /// Number of items to skip. For pages by number instead of by cursor, which may overlap or miss items after a commit.
     pub skip: usize,
     /// At most this many.
     pub limit: usize,
@@ -69,7 +69,7 @@ pub struct Query {
     pub types: Vec<Str>,
     /// With this id, of whatever type.
     pub id: Option<Str>,
-    /// Below this parent (its own children only).
+    /// Only direct children of this parent.
     pub parent: Option<ObjectKey>,
     /// Below a parent of this id, of whatever type.
     pub parent_id: Option<Str>,
@@ -96,9 +96,9 @@ pub struct LinkQuery {
     pub types: Vec<Str>,
     /// Starting or ending here.
     pub touching: Option<ObjectKey>,
-    /// Starting here.
+    /// Only links that start at this object.
     pub source: Option<ObjectKey>,
-    /// Ending here.
+    /// Only links that end at this object.
     pub target: Option<ObjectKey>,
     /// With this `host`.
     pub host: Option<Str>,

@@ -61,7 +61,7 @@ impl Collection {
         }
     }
 
-    /// The indexed fields: those that questions may name, and order by.
+    /// The indexed fields: only these can be queried or ordered by.
     #[must_use]
     pub fn fields(self) -> &'static [&'static str] {
         match self {
@@ -100,13 +100,13 @@ pub struct Record {
     /// Grows with each change, and is never used again: neither is that of a document that is removed and made again under
     /// its id.
     pub version: u64,
-    /// Everything else.
+    /// All fields but the id and the version.
     pub doc: Map,
 }
 
 /// What one field must be.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Test {
+pub enum FieldTest {
     /// This value; null also when the field is not there.
     Equals(Value),
     /// One of these values.
@@ -121,15 +121,15 @@ pub enum Test {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RecordQuery {
     /// Indexed fields and what they must be.
-    pub tests: Vec<(&'static str, Test)>,
+    pub tests: Vec<(&'static str, FieldTest)>,
     /// Ordered by this indexed field (documents without it first), then by id; by id alone where none is given.
     pub order_by: Option<&'static str>,
-    /// Greatest first.
+    /// Reverses the order: greatest values first.
     pub descending: bool,
 }
 
 impl RecordQuery {
-    /// All documents.
+    /// Finds all documents of a collection.
     #[must_use]
     pub fn all() -> Self {
         Self::default()
@@ -138,13 +138,13 @@ impl RecordQuery {
     /// Also: the field has this value.
     #[must_use]
     pub fn equals(mut self, field: &'static str, value: impl Into<Value>) -> Self {
-        self.tests.push((field, Test::Equals(value.into())));
+        self.tests.push((field, FieldTest::Equals(value.into())));
         self
     }
 
     /// Also: the field passes this test.
     #[must_use]
-    pub fn and(mut self, field: &'static str, test: Test) -> Self {
+    pub fn and(mut self, field: &'static str, test: FieldTest) -> Self {
         self.tests.push((field, test));
         self
     }
@@ -156,7 +156,7 @@ impl RecordQuery {
         self
     }
 
-    /// Greatest first.
+    /// Ordered by a field, greatest values first.
     #[must_use]
     pub fn newest_first(mut self, field: &'static str) -> Self {
         self.order_by = Some(field);
@@ -186,7 +186,7 @@ pub trait Records: Send + Sync {
     /// [`StoreError::Exists`] when there is one of that id.
     async fn insert(&self, collection: Collection, id: &str, doc: &Map) -> Result<Record, StoreError>;
 
-    /// One document.
+    /// The document of an id; nothing when there is none.
     async fn record(&self, collection: Collection, id: &str) -> Result<Option<Record>, StoreError>;
 
     /// Replaces a document if its version is still this one; its version grows.

@@ -1,4 +1,4 @@
-//! What a fetcher asked, when, and what it brought: kept beside the revisions, not in them.
+//! Scopes: what a fetcher asked, when, and what it found. Kept beside the revisions, not in them.
 
 use std::{cmp::Ordering, fmt};
 
@@ -46,11 +46,11 @@ impl fmt::Display for ScopeKey {
 /// One object that a scope asserts or adds to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Member {
-    /// The object.
+    /// Key of the object that is a member.
     pub key: ObjectKey,
     /// The attributes that the fetcher contributed.
     pub contribution: Map,
-    /// Whether the fetcher says that the object exists (or only adds to it).
+    /// Whether the fetcher asserts that the object exists; otherwise it only adds attributes.
     pub asserts: bool,
     /// Place among the contributions to one object: later ones win.
     pub order: u32,
@@ -64,7 +64,7 @@ pub struct Member {
 /// A store gives members back sorted by key, then order, then place; whatever order they came in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScopeRecord {
-    /// Which scope.
+    /// Identifies the scope within its environment.
     pub key: ScopeKey,
     /// Whether the last answer was complete.
     pub complete: bool,
@@ -72,7 +72,7 @@ pub struct ScopeRecord {
     pub scanned_at: Str,
     /// When it was asked last, RFC 3339.
     pub tried_at: Str,
-    /// Since when what is known may be out of date, RFC 3339.
+    /// Since when the data may be out of date, RFC 3339.
     pub stale_since: Option<Str>,
     /// Why the last answer was not complete.
     pub problem: Option<Str>,
@@ -89,7 +89,7 @@ pub struct ScopeRecord {
 pub struct ScopeUpdate {
     /// The new head, and the members of the keys that change.
     pub record: ScopeRecord,
-    /// Keys that have no member any more.
+    /// Keys that lose all their members.
     pub remove: Vec<ObjectKey>,
 }
 

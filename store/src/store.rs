@@ -7,8 +7,8 @@ use calipso_model::{Clique, Environment, Link, LinkRef, Object, ObjectKey, Revis
 
 use crate::{
     commit::{Commit, CommitInfo},
-    condition::{Checked, Condition},
     error::StoreError,
+    health::{IntegrityReport, StoreHealth},
     query::{CliqueQuery, LinkQuery, Page, Paged, Query},
     scope::{ScopeKey, ScopeRecord},
 };
@@ -20,7 +20,7 @@ use crate::{
 /// late it wakes up. A lease that ran out, but that nobody took over, is still good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
-    /// The environment.
+    /// Name of the environment.
     pub environment: Str,
     /// Who holds it, for messages.
     pub holder: Str,
@@ -42,25 +42,25 @@ pub enum Expect {
     Anything,
     /// Nothing of that name.
     Nothing,
-    /// This version.
+    /// The row must be there in this version.
     Version(u64),
 }
 
 /// How many objects, links and cliques.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Objects.
+    /// Number of objects.
     pub objects: u64,
-    /// Links.
+    /// Number of links.
     pub links: u64,
-    /// Cliques.
+    /// Number of cliques.
     pub cliques: u64,
 }
 
 /// One readable revision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RevisionInfo {
-    /// Its number.
+    /// Counts from 1 within the environment.
     pub revision: Revision,
     /// When it was committed, RFC 3339.
     pub at: Str,
@@ -81,10 +81,10 @@ pub struct Change<T> {
     pub after: Option<T>,
 }
 
-/// An object with all that is known of it.
+/// An object with its scopes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WholeObject {
-    /// Its key.
+    /// Type and id of the object.
     pub key: ObjectKey,
     /// Its whole document as JSON text, keys sorted.
     pub json: String,
@@ -95,11 +95,11 @@ pub struct WholeObject {
 /// A clique with all that it names, in its order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WholeClique {
-    /// The clique.
+    /// The clique itself, as keys.
     pub clique: Clique,
-    /// Its links; those that are not there are left out.
+    /// Its links; missing ones are left out.
     pub links: Vec<Link>,
-    /// Its objects; those that are not there are left out.
+    /// Its objects; missing ones are left out.
     pub objects: Vec<Object>,
 }
 
@@ -110,11 +110,11 @@ pub struct Diff {
     pub from: Revision,
     /// The second revision.
     pub to: Revision,
-    /// Objects.
+    /// Differing objects, by type and id.
     pub objects: Vec<Change<Object>>,
-    /// Links.
+    /// Differing links, by source, link type and target.
     pub links: Vec<Change<Link>>,
-    /// Cliques.
+    /// Differing cliques, by focal point.
     pub cliques: Vec<Change<Clique>>,
 }
 
@@ -129,7 +129,7 @@ impl Diff {
 /// Which revisions retention leaves readable. The current one always stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Keep {
-    /// The newest so many.
+    /// This number of the newest ones.
     Last(u64),
     /// Whatever was current at this time (RFC 3339) or later.
     Since(Str),
@@ -150,7 +150,7 @@ pub type ReportId = u64;
 /// A report without its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportEntry {
-    /// Its number.
+    /// Counts from 1 within the environment.
     pub id: ReportId,
     /// When it was made, RFC 3339.
     pub at: Str,
@@ -205,14 +205,14 @@ pub trait Store: Send + Sync {
     /// The configuration of an environment and its version.
     async fn versioned_environment(&self, name: &str) -> Result<(Environment, u64), StoreError>;
 
-    /// How the store is, as far as its last answers tell.
-    async fn condition(&self) -> Condition;
+    /// The health of the store as of its last answers.
+    async fn health(&self) -> StoreHealth;
 
-    /// Reads everything that is stored and tells all that cannot be what was written.
+    /// Reads everything that is stored and lists what is damaged.
     ///
     /// # Errors
     /// The store cannot be read at all.
-    async fn check(&self) -> Result<Checked, StoreError>;
+    async fn check(&self) -> Result<IntegrityReport, StoreError>;
 
     /// The number that an environment got when it was made. One that is removed and made again under its name has another.
     async fn made(&self, environment: &str) -> Result<u64, StoreError>;
@@ -277,7 +277,7 @@ pub trait Store: Send + Sync {
     /// All readable revisions, oldest first; the empty revision 0 is not listed.
     async fn revisions(&self, environment: &str) -> Result<Vec<RevisionInfo>, StoreError>;
 
-    /// The readable revisions after one, oldest first, at most so many.
+    /// The readable revisions after one, oldest first, up to a limit.
     async fn revisions_after(
         &self,
         environment: &str,
@@ -291,7 +291,7 @@ pub trait Store: Send + Sync {
     /// How much there is at a revision, per object type, link type, and clique type.
     async fn counts(&self, environment: &str, at: Option<Revision>) -> Result<CountsByType, StoreError>;
 
-    /// One object.
+    /// The object of a key; nothing when there is none at that revision.
     async fn object(
         &self,
         environment: &str,
@@ -301,7 +301,7 @@ pub trait Store: Send + Sync {
         Ok(self.objects_by_key(environment, at, std::slice::from_ref(key)).await?.pop())
     }
 
-    /// Several objects at one revision, in the order asked; those that are not there are left out.
+    /// Several objects at one revision, in the order asked; missing ones are left out.
     async fn objects_by_key(
         &self,
         environment: &str,
@@ -348,12 +348,12 @@ pub trait Store: Send + Sync {
         page: &Page,
     ) -> Result<Paged<Link>, StoreError>;
 
-    /// One link.
+    /// The link of a key; nothing when there is none at that revision.
     async fn link(&self, environment: &str, at: Option<Revision>, key: &LinkRef) -> Result<Option<Link>, StoreError> {
         Ok(self.links_by_key(environment, at, std::slice::from_ref(key)).await?.pop())
     }
 
-    /// Several links at one revision, in the order asked; those that are not there are left out.
+    /// Several links at one revision, in the order asked; missing ones are left out.
     async fn links_by_key(
         &self,
         environment: &str,
@@ -506,7 +506,7 @@ pub(crate) fn stale_since(scopes: &[ScopeRecord]) -> Option<Str> {
 /// How much there is at a revision.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CountsByType {
-    /// The revision.
+    /// The revision that was counted.
     pub revision: Revision,
     /// Object type to number.
     pub objects: Vec<(Str, u64)>,

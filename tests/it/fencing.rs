@@ -227,7 +227,12 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, ask: impl 
     }
 }
 
-async fn until(store: &dyn Backend, id: &str, what: &str, wanted: impl Fn(&ScanTask) -> bool) -> work::Task<ScanTask> {
+async fn until(
+    store: &dyn Backend,
+    id: &str,
+    what: &str,
+    wanted: impl Fn(&ScanTask) -> bool,
+) -> work::Versioned<ScanTask> {
     eventually(what, || async {
         let task = work::get::<ScanTask>(store, id).await.expect("the store answers").expect("the request is there");
         Some(task).filter(|task| wanted(&task.row))
@@ -282,7 +287,7 @@ async fn a_sleeper_is_followed_and_does_no_harm_when_it_wakes(address: &str) {
     first.end();
     let kept = store.record(Collection::Scans, &id).await.expect("it can be read").expect("it is there");
     assert_eq!(
-        (kept.version, work::Task::<ScanTask>::from_record(&kept).expect("it is one").row),
+        (kept.version, work::Versioned::<ScanTask>::from_record(&kept).expect("it is one").row),
         (done.version, done.row)
     );
     let revisions = store.revisions(SHOP).await.expect("they can be read").len();

@@ -7,7 +7,7 @@ use calipso_spec::{
     Specs,
     checked::{
         AttributeType, CliqueType, Connection, Distribution, Field, FieldType, LinkType, ListCondition, ObjectType,
-        Selector, TransportName, VersionCondition,
+        Selector, VersionCondition,
     },
     environment,
 };
@@ -207,18 +207,12 @@ fn fields(form: &BTreeMap<Str, Field>) -> Value {
 /// A connection: the form that is to be filled in.
 #[must_use]
 pub fn connection_type(spec: &Connection) -> Value {
-    let transport = match spec.transport {
-        TransportName::Http => "http",
-        TransportName::Sql => "sql",
-        TransportName::Ssh => "ssh",
-        TransportName::Amqp => "amqp",
-    };
     json!({
         "id": spec.head.name,
         "name": spec.head.name,
         "description": spec.head.description,
         "role": spec.role,
-        "transport": transport,
+        "transport": spec.transport.as_str(),
         "fields": fields(&environment::form(spec)),
         "require_any": spec.require_any,
         "aliases": {"sections": spec.aliases.sections, "fields": spec.aliases.fields},

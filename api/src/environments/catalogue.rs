@@ -16,12 +16,12 @@ const CHECKS: usize = 2;
 pub struct Catalogues {
     /// How many checks may run at once.
     pub checks: Arc<Semaphore>,
-    known: calipso_spec::Catalogues<Loaded>,
+    known: calipso_spec::CatalogueCache<Loaded>,
 }
 
 impl Default for Catalogues {
     fn default() -> Self {
-        Self { checks: Arc::new(Semaphore::new(CHECKS)), known: calipso_spec::Catalogues::default() }
+        Self { checks: Arc::new(Semaphore::new(CHECKS)), known: calipso_spec::CatalogueCache::default() }
     }
 }
 

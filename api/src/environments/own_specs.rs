@@ -10,7 +10,7 @@ use calipso_spec::{
 use calipso_store::{
     StoreError,
     work::{
-        row::{self, Task},
+        row::{self, Versioned},
         spec::{self, SpecRow},
         stamp,
     },
@@ -74,7 +74,7 @@ pub fn id(environment: &str, kind: &str, name: &str) -> String {
 #[derive(Debug)]
 pub struct Taken {
     /// The document.
-    pub task: Task<SpecRow>,
+    pub task: Versioned<SpecRow>,
     /// Warnings about it.
     pub warnings: Vec<FieldError>,
 }
@@ -87,7 +87,7 @@ pub async fn keep(
     service: &Service,
     caller: &Caller,
     draft: Draft,
-    former: Option<Task<SpecRow>>,
+    former: Option<Versioned<SpecRow>>,
 ) -> Result<Taken, Problem> {
     let folder = folder_of(&draft.kind)?;
     let (pointer, text) = text_of(&draft)?;
@@ -152,7 +152,7 @@ pub async fn keep(
 ///
 /// # Errors
 /// 409 when they do, 412 when it changed meanwhile.
-pub async fn forget(service: &Service, task: &Task<SpecRow>) -> Result<(), Problem> {
+pub async fn forget(service: &Service, task: &Versioned<SpecRow>) -> Result<(), Problem> {
     let own = spec::of(service.backend.as_ref(), &task.row.environment).await?;
     let rows: Vec<SpecRow> = own.into_iter().filter(|other| other.id != task.id).map(|other| other.row).collect();
     if !rows.is_empty() {
@@ -171,7 +171,7 @@ pub async fn forget(service: &Service, task: &Task<SpecRow>) -> Result<(), Probl
 ///
 /// # Errors
 /// 404.
-pub async fn get(service: &Service, environment: &str, kind: &str, name: &str) -> Result<Task<SpecRow>, Problem> {
+pub async fn get(service: &Service, environment: &str, kind: &str, name: &str) -> Result<Versioned<SpecRow>, Problem> {
     let found = row::get::<SpecRow>(service.backend.as_ref(), &id(environment, kind, name)).await?;
     found.ok_or_else(|| Problem::not_found(format!("{environment} has no {kind} `{name}` of its own")))
 }

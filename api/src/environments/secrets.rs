@@ -5,12 +5,12 @@ use std::{
     path::{Component, Path},
 };
 
-use calipso_model::{ConnectionConfig, Map, Place, Secret, Str, Value};
+use calipso_model::{ConnectionConfig, Map, Secret, SecretLocation, Str, Value};
 use calipso_spec::{
     Specs,
     checked::{Connection, Field, FieldType},
     environment::{
-        self, HIDDEN, Mistake, Secrets, Taken, below,
+        self, HIDDEN, Mistake, SecretText, Secrets, below,
         form::{is_absolute, is_led, is_reference, is_sealed, may_refer},
         parts, walk,
     },
@@ -22,16 +22,16 @@ use crate::environments::{Environments, References};
 struct Closed;
 
 impl Secrets for Closed {
-    fn take(&mut self, field: &Field, name: &str, _pointer: &str, text: &str) -> Result<Taken, String> {
+    fn take(&mut self, field: &Field, name: &str, _pointer: &str, text: &str) -> Result<SecretText, String> {
         if is_reference(text) || is_sealed(text) {
-            return Ok(Taken::Closed(Value::text(text)));
+            return Ok(SecretText::Closed(Value::text(text)));
         }
         let is_pem = text.trim_start().starts_with("-----BEGIN ");
         match field.field_type {
             _ if text.is_empty() => Err(format!("{name} is empty")),
             FieldType::PrivateKey if !is_pem => Err(format!("{name} needs a private key in PEM or OpenSSH form")),
             FieldType::Certificates if !is_pem => Err(format!("{name} needs certificates in PEM form")),
-            _ => Ok(Taken::Open(Value::text(text))),
+            _ => Ok(SecretText::Open(Value::text(text))),
         }
     }
 }
@@ -63,7 +63,7 @@ pub fn settle(
     let (mut settled, mut mistakes) = (BTreeMap::new(), Vec::new());
     for (role, config) in given {
         let Some(spec) = serving(role, config) else { continue };
-        let place = Place::role(environment.clone(), role.clone());
+        let place = SecretLocation::role(environment.clone(), role.clone());
         let led_by = moved.iter().copied().find(|moved| *moved != role);
         match settle_one(environments, &place, &spec, &config.fields, former.get(role), led_by) {
             Ok(fields) => {
@@ -82,7 +82,7 @@ pub fn settle(
 /// connection.
 fn settle_one(
     environments: &Environments,
-    place: &Place,
+    place: &SecretLocation,
     spec: &Connection,
     given: &Map,
     former: Option<&ConnectionConfig>,
@@ -216,7 +216,13 @@ fn is_same(spec: &Connection, one: &Map, other: &Map) -> bool {
 
 /// References and files that this server does not take, sealed texts, and secrets that are no text; in secrets only, or
 /// anywhere.
-fn refused(references: &References, place: &Place, spec: &Connection, given: &Map, secrets_only: bool) -> Vec<Mistake> {
+fn refused(
+    references: &References,
+    place: &SecretLocation,
+    spec: &Connection,
+    given: &Map,
+    secrets_only: bool,
+) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     walk(&environment::form(spec), given, &mut |pointer, field, value| {
         let (Some(field), Value::Str(text)) = (field, value) else { return None };
@@ -275,7 +281,12 @@ fn refuses_file(folder: Option<&Path>, path: &str) -> Option<String> {
 }
 
 /// The same fields, with every secret sealed that is not closed already.
-fn sealed(environments: &Environments, place: &Place, spec: &Connection, fields: &Map) -> Result<Map, Vec<Mistake>> {
+fn sealed(
+    environments: &Environments,
+    place: &SecretLocation,
+    spec: &Connection,
+    fields: &Map,
+) -> Result<Map, Vec<Mistake>> {
     let mut mistakes = Vec::new();
     let sealed = walk(&environment::form(spec), fields, &mut |pointer, field, value| {
         let text = match (field, value) {

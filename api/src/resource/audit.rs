@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
-use calipso_store::{Collection, RecordQuery, Test, work::Row as _, work::stamp};
+use calipso_store::{Collection, FieldTest, RecordQuery, work::Row as _, work::stamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -98,10 +98,10 @@ async fn list(State(service): State<Arc<Service>>, Params(which): Params<Which>)
         query = query.equals("user", folded(&user));
     }
     if let Some(since) = time("since", which.since.as_deref())? {
-        query = query.and("timestamp", Test::AtLeast(since));
+        query = query.and("timestamp", FieldTest::AtLeast(since));
     }
     if let Some(until) = time("until", which.until.as_deref())? {
-        query = query.and("timestamp", Test::Below(until));
+        query = query.and("timestamp", FieldTest::Below(until));
     }
     let limit = which.page_size.unwrap_or(service.limits.page_size).min(service.limits.page_size);
     let page = paging::after(which.cursor.as_deref(), limit)?;

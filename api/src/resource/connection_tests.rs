@@ -21,7 +21,7 @@ use calipso_store::{
     work::{
         TestStatus,
         conntest::{self, ConnectionTest},
-        row::{self, Task},
+        row::{self, Versioned},
     },
 };
 use serde::Deserialize;
@@ -227,7 +227,7 @@ fn narrowed(results: &Map, keep: &dyn Fn(&Str) -> bool) -> Value {
 }
 
 /// A test without what was sent with it.
-fn shown(task: &Task<ConnectionTest>, keep: &dyn Fn(&Str) -> bool) -> Value {
+fn shown(task: &Versioned<ConnectionTest>, keep: &dyn Fn(&Str) -> bool) -> Value {
     let test = &task.row;
     let mut shown = json!({
         "id": task.id,
@@ -282,7 +282,7 @@ async fn list(State(service): State<Arc<Service>>, Params(filter): Params<Filter
         query = query.equals("status", status.as_str());
     }
     let (tasks, _) = row::list::<ConnectionTest>(service.backend.as_ref(), &query, &Page::first(MOST_TESTS)).await?;
-    let fits = |task: &Task<ConnectionTest>| {
+    let fits = |task: &Versioned<ConnectionTest>| {
         let test = &task.row;
         let asked = |role: &Str| test.test_targets.is_empty() || test.test_targets.contains(role);
         let worked = !test.test_results.is_empty() && test.test_results.iter().all(|(_, ok)| *ok == Data::Bool(true));
@@ -294,7 +294,7 @@ async fn list(State(service): State<Arc<Service>>, Params(filter): Params<Filter
     Ok(Json(json!({"connection_tests": page})))
 }
 
-async fn found(service: &Service, id: &str) -> Result<Option<Task<ConnectionTest>>, Problem> {
+async fn found(service: &Service, id: &str) -> Result<Option<Versioned<ConnectionTest>>, Problem> {
     Ok(row::get::<ConnectionTest>(service.backend.as_ref(), id).await?)
 }
 

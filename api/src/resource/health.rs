@@ -10,7 +10,7 @@ use axum::{
 };
 use calipso_model::Environment;
 use calipso_store::{
-    Condition,
+    StoreHealth,
     work::{self, scan::EnvironmentState},
 };
 use serde::{Deserialize, Serialize};
@@ -105,11 +105,11 @@ async fn health(
         return Ok(Json(of(&service, &environment, now).await?).into_response());
     }
     let known = service.backend.environments().await;
-    let store = match (service.backend.condition().await, &known) {
-        (Condition::Damaged, _) => "damaged",
+    let store = match (service.backend.health().await, &known) {
+        (StoreHealth::Damaged, _) => "damaged",
         (_, Err(_)) => "away",
-        (Condition::Full, Ok(_)) => "full",
-        (Condition::Fine, Ok(_)) => "ok",
+        (StoreHealth::Full, Ok(_)) => "full",
+        (StoreHealth::Fine, Ok(_)) => "ok",
     };
     let mut environments = BTreeMap::new();
     if let Ok(known) = known {

@@ -11,7 +11,7 @@ use calipso_model::Str;
 use calipso_spec::Specs;
 use calipso_store::{
     Collection, RecordQuery,
-    work::{self, Level, Message, MessageFilter, row::Task},
+    work::{self, Level, Message, MessageFilter, row::Versioned},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -100,7 +100,7 @@ pub(super) struct Removed {
     pub(super) count: u64,
 }
 
-fn item(task: Task<Message>) -> MessageItem {
+fn item(task: Versioned<Message>) -> MessageItem {
     let text = |text: Option<Str>| text.map(|text| text.to_string());
     MessageItem {
         id: task.id.to_string(),

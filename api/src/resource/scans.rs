@@ -13,7 +13,7 @@ use axum::{
 use calipso_model::Str;
 use calipso_store::{
     RecordQuery,
-    work::{self, ScanStatus, ScanTask, row::Task, scan},
+    work::{self, ScanStatus, ScanTask, row::Versioned, scan},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -122,7 +122,7 @@ pub(super) struct Created {
     pub(super) id: String,
 }
 
-fn item(task: &Task<ScanTask>) -> ScanItem {
+fn item(task: &Versioned<ScanTask>) -> ScanItem {
     let text = |text: &Option<Str>| text.as_ref().map(ToString::to_string);
     ScanItem {
         id: task.id.to_string(),
@@ -219,14 +219,14 @@ struct ScanPath {
 }
 
 /// The scan of an id, if the caller may know of it.
-async fn known(service: &Service, id: &str, may: impl Fn(&str) -> bool) -> Result<Task<ScanTask>, Problem> {
+async fn known(service: &Service, id: &str, may: impl Fn(&str) -> bool) -> Result<Versioned<ScanTask>, Problem> {
     let found = work::get::<ScanTask>(&*service.backend, id).await?;
     found
         .filter(|task| may(&task.row.environment))
         .ok_or_else(|| Problem::not_found(format!("no scan that you may view has the id `{id}`")))
 }
 
-fn shown(headers: &HeaderMap, task: &Task<ScanTask>) -> Result<Response, Problem> {
+fn shown(headers: &HeaderMap, task: &Versioned<ScanTask>) -> Result<Response, Problem> {
     let doc = whole(&task.id, &task.row)?;
     Ok(answer::tagged(headers, &Tag::version(task.version), || Json(doc).into_response()))
 }

@@ -12,7 +12,7 @@ use axum::{
 };
 use calipso_store::{
     Collection, RecordQuery, StoreError,
-    work::{self, Schedule, row::Task, schedule},
+    work::{self, Schedule, row::Versioned, schedule},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -106,7 +106,7 @@ async fn scheduled_scans(
         .await
         .map_err(|error| paging::problem(error, &asked.page))?;
     let next = next.map(|cursor| paging::encode(None, &cursor));
-    let item = |task: &Task<Schedule>| ScheduleItem {
+    let item = |task: &Versioned<Schedule>| ScheduleItem {
         id: task.id.to_string(),
         environment: task.row.environment.to_string(),
         recurrence: task.row.recurrence.as_str(),
@@ -184,7 +184,7 @@ struct SchedulePath {
 }
 
 /// The schedule of an id, if the caller may know of it.
-async fn known(service: &Service, id: &str, may: impl Fn(&str) -> bool) -> Result<Task<Schedule>, Problem> {
+async fn known(service: &Service, id: &str, may: impl Fn(&str) -> bool) -> Result<Versioned<Schedule>, Problem> {
     let found = work::get::<Schedule>(&*service.backend, id).await?;
     found
         .filter(|task| may(&task.row.environment))
@@ -192,7 +192,7 @@ async fn known(service: &Service, id: &str, may: impl Fn(&str) -> bool) -> Resul
 }
 
 /// The schedule of an id, if the caller may change it.
-async fn editable(service: &Service, caller: &Caller, id: &str) -> Result<Task<Schedule>, Problem> {
+async fn editable(service: &Service, caller: &Caller, id: &str) -> Result<Versioned<Schedule>, Problem> {
     let task = known(service, id, |environment| caller.may_view(environment)).await?;
     if caller.may_edit(&task.row.environment) {
         return Ok(task);
@@ -200,7 +200,7 @@ async fn editable(service: &Service, caller: &Caller, id: &str) -> Result<Task<S
     Err(Problem::forbidden("you may view this environment, not change it"))
 }
 
-fn shown(headers: &HeaderMap, task: &Task<Schedule>) -> Result<Response, Problem> {
+fn shown(headers: &HeaderMap, task: &Versioned<Schedule>) -> Result<Response, Problem> {
     let mut doc = serde_json::to_value(&task.row).map_err(Problem::bug)?;
     doc["id"] = (*task.id).into();
     Ok(answer::tagged(headers, &Tag::version(task.version), || Json(doc).into_response()))

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use calipso_spec::{Layer, diag};
-use calipso_store::work::{row::Task, spec, spec::SpecRow};
+use calipso_store::work::{row::Versioned, spec, spec::SpecRow};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
@@ -103,7 +103,7 @@ fn content(text: Option<String>, spec: Option<Value>) -> Result<Content, Problem
     }
 }
 
-fn shown(task: &Task<SpecRow>) -> Value {
+fn shown(task: &Versioned<SpecRow>) -> Value {
     json!({
         "env_name": task.row.environment,
         "kind": task.row.kind,

@@ -1,9 +1,9 @@
 //! Connection tests: asked for here, answered by workers.
 
-use calipso_model::{Place, Value as Data};
+use calipso_model::{SecretLocation, Value as Data};
 use calipso_store::work::{
     ConnectionTest, TestStatus,
-    row::{self, Task},
+    row::{self, Versioned},
 };
 use serde_json::json;
 
@@ -27,14 +27,14 @@ async fn a_test_is_a_request_to_a_worker() {
     let answer = server.post("editor", "/connection_tests", &body).await;
     assert_eq!(answer.status, 201, "{}", answer.body);
     let second = answer.body["id"].as_str().unwrap().to_owned();
-    let mut task: Task<ConnectionTest> = row::get(backend, &second).await.unwrap().unwrap();
+    let mut task: Versioned<ConnectionTest> = row::get(backend, &second).await.unwrap().unwrap();
     assert_eq!(task.row.status, TestStatus::Request);
     assert_eq!(task.row.test_targets, ["database".into(), "hosts".into()]);
     let database = task.row.targets_configuration.as_ref().unwrap().get("database").unwrap().as_map().unwrap().clone();
     assert_eq!(database.text("spec").unwrap().as_ref(), "mysql");
     let sealed = database.get("fields").unwrap().as_map().unwrap().text("password").unwrap();
     let keys = server.service.environments.keys.as_ref().unwrap();
-    let opened = keys.open(&Place::role("cloud", "database").field("password"), sealed).unwrap();
+    let opened = keys.open(&SecretLocation::role("cloud", "database").field("password"), sealed).unwrap();
     assert_eq!(opened.reveal(), format!("{PLANTED}-9"));
 
     // As a worker answers.

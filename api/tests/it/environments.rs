@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 use calipso_api::Grant;
-use calipso_model::{Delta, Place};
+use calipso_model::{Delta, SecretLocation};
 use calipso_store::{
     Commit, CommitInfo, RecordQuery,
     work::{ScanTask, Schedule, row},
@@ -49,7 +49,7 @@ async fn what_was_made_is_shown_without_secrets() {
     let fields = &stored.connections["hosts"].fields;
     let nested =
         fields.get("hosts").and_then(|hosts| hosts.as_map()?.get("node-1")?.as_map()?.text("password")).unwrap();
-    let place = Place::role("cloud", "hosts");
+    let place = SecretLocation::role("cloud", "hosts");
     assert_eq!(keys.open(&place.field("hosts.node-1.password"), nested).unwrap().reveal(), format!("{PLANTED}-4"));
     assert!(keys.open(&place.field("password"), nested).is_err());
     for file in std::fs::read_dir(server.folder()).unwrap() {
@@ -146,7 +146,7 @@ async fn every_mistake_has_its_place() {
         ("/connections/hosts/known_hosts", json!("/etc/passwd"), "/connections/hosts/known_hosts", "must lie inside"),
         ("/connections/database/user", Value::Null, "/connections/database/user", "has to be given"),
         ("/connections/database/password", json!(""), "/connections/database/password", "is empty"),
-        ("/connections/database/password", json!(12345), "/connections/database/password", "it is text"),
+        ("/connections/database/password", json!(12345), "/connections/database/password", "it must be text"),
         ("/connections/database/password", json!("***"), "/connections/database/password", "no secret is kept"),
         ("/connections/database/password", json!("env:PATH"), "/connections/database/password", "must begin with"),
         (

@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::args::Out;
+use crate::args::OutputArgs;
 
-/// `spec`.
 #[derive(Debug, Subcommand)]
-pub enum Spec {
+pub enum SpecCommand {
     /// Write NAME.yaml and NAME.test.yaml into the folder of their kind; what is there is never overwritten.
     New {
         /// Kind of spec: distribution, connection, object_type, parser, fetcher, link_type or clique_type.
@@ -21,9 +20,8 @@ pub enum Spec {
     },
 }
 
-/// `try`.
 #[derive(Debug, Args)]
-pub struct Try {
+pub struct TryArgs {
     /// The fetcher.
     pub fetcher: String,
     /// The environment; with --replay it need not be named, and no store is needed.
@@ -36,5 +34,5 @@ pub struct Try {
     pub replay: Option<PathBuf>,
     /// How to print.
     #[command(flatten)]
-    pub out: Out,
+    pub out: OutputArgs,
 }

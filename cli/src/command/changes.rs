@@ -143,7 +143,7 @@ pub fn data(diff: &Diff, found: &Causes, sentence: &dyn Fn(&Cause) -> String) ->
         ("to", number(diff.to)),
         ("causes", Value::list(found.list.iter().map(|cause| cause_data(diff, cause, sentence)).collect())),
         ("without_cause", follows(diff, &found.rest)),
-        ("only_newer", Value::list(found.newer.iter().filter_map(|place| object_key(diff, *place)).collect())),
+        ("only_newer", Value::list(found.newer.iter().filter_map(|index| object_key(diff, *index)).collect())),
         ("objects", sides(&diff.objects, |object| Value::Map(object.doc.clone()))),
         ("links", sides(&diff.links, show::link_data)),
         ("cliques", sides(&diff.cliques, show::clique_data)),
@@ -161,8 +161,8 @@ fn sides<T>(changes: &[Change<T>], data: impl Fn(&T) -> Value) -> Value {
     )
 }
 
-fn object_key(diff: &Diff, place: usize) -> Option<Value> {
-    let change = diff.objects.get(place)?;
+fn object_key(diff: &Diff, index: usize) -> Option<Value> {
+    let change = diff.objects.get(index)?;
     change.after.as_ref().or(change.before.as_ref()).map(|object| show::key_data(&object.key))
 }
 
@@ -193,17 +193,17 @@ fn cause_data(diff: &Diff, cause: &Cause, sentence: &dyn Fn(&Cause) -> String) -
 
 /// What follows, by its key.
 fn follows(diff: &Diff, consequences: &Consequences) -> Value {
-    let links = consequences.links.iter().filter_map(|place| {
-        let change = diff.links.get(*place)?;
+    let links = consequences.links.iter().filter_map(|index| {
+        let change = diff.links.get(*index)?;
         let link = change.after.as_ref().or(change.before.as_ref())?;
         Some(show::link_key_data(link))
     });
-    let cliques = consequences.cliques.iter().filter_map(|place| {
-        let change = diff.cliques.get(*place)?;
+    let cliques = consequences.cliques.iter().filter_map(|index| {
+        let change = diff.cliques.get(*index)?;
         change.after.as_ref().or(change.before.as_ref()).map(|clique| show::key_data(&clique.focal_point))
     });
     let parts: BTreeMap<&str, Vec<Value>> = BTreeMap::from([
-        ("objects", consequences.objects.iter().filter_map(|place| object_key(diff, *place)).collect()),
+        ("objects", consequences.objects.iter().filter_map(|index| object_key(diff, *index)).collect()),
         ("links", links.collect()),
         ("cliques", cliques.collect()),
     ]);

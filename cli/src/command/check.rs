@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use calipso_spec::{Diagnostic, Layer, Loaded, Severity, diag, load};
 
 use crate::{
-    args::{self, Report},
+    args::{self, DiagnosticsFormat},
     embedded,
     failure::{Exit, Failure},
     session::{Session, read_layer},
@@ -19,7 +19,7 @@ struct Asked {
     roots: Vec<PathBuf>,
     /// Files of which the findings are wanted, as they are shown; none: all findings.
     files: Vec<String>,
-    /// Whether a whole folder is asked for, too.
+    /// Whether a whole folder was asked for.
     has_folder: bool,
 }
 
@@ -27,7 +27,7 @@ struct Asked {
 ///
 /// # Errors
 /// There are errors (or warnings, with `--strict`).
-pub fn check(session: &Session, args: &args::Check) -> Result<(), Failure> {
+pub fn check(session: &Session, args: &args::CheckArgs) -> Result<(), Failure> {
     let asked = Asked::of(&args.paths, session.settings.list("specs"))?;
     if args.alone && asked.roots.is_empty() {
         return Err(
@@ -41,17 +41,17 @@ pub fn check(session: &Session, args: &args::Check) -> Result<(), Failure> {
     };
     let found: Vec<Diagnostic> = loaded.diagnostics.iter().filter(wanted).cloned().collect();
     let text = match args.format {
-        Report::Text => diag::text(&found, &loaded.files, session.colour),
-        Report::Json => diag::json(&found, &loaded.files),
-        Report::Sarif => diag::sarif(&found, &loaded.files),
-        Report::Github => diag::github(&found, &loaded.files),
+        DiagnosticsFormat::Text => diag::text(&found, &loaded.files, session.colour),
+        DiagnosticsFormat::Json => diag::json(&found, &loaded.files),
+        DiagnosticsFormat::Sarif => diag::sarif(&found, &loaded.files),
+        DiagnosticsFormat::Github => diag::github(&found, &loaded.files),
     };
     print!("{text}");
     let (n_errors, n_warnings) = (count(&found, Severity::Error), count(&found, Severity::Warning));
-    if args.format == Report::Text {
+    if args.format == DiagnosticsFormat::Text {
         let errors = show::count(n_errors, "error", "errors");
         let warnings = show::count(n_warnings, "warning", "warnings");
-        println!("{}: {errors}, {warnings}", catalogue.says(&asked, &loaded));
+        println!("{}: {errors}, {warnings}", catalogue.summary(&asked, &loaded));
         let elsewhere = count(&loaded.diagnostics, Severity::Error) - n_errors;
         if elsewhere > 0 {
             let errors = show::count(elsewhere, "error", "errors");
@@ -138,7 +138,7 @@ fn layer_around(file: &Path, specs: &[String]) -> Result<(PathBuf, String), Fail
     let around = folders().find(|folder| is_kind(folder)).and_then(Path::parent).or_else(|| folders().next());
     let Some(around) = around else { return Err(Failure::usage(format!("`{}` lies in no folder", file.display()))) };
     let below = whole.strip_prefix(around).unwrap_or(&whole).to_string_lossy().into_owned();
-    // As the user wrote it, where that says enough.
+    // As the user wrote it, if that is unambiguous.
     let depth = below.matches('/').count() + 1;
     let written =
         file.ancestors().nth(depth).map(|root| if root.as_os_str().is_empty() { Path::new(".") } else { root });
@@ -169,7 +169,7 @@ impl Catalogue {
         // The folder that the built-in specs come from stands for them; over themselves, each would replace itself.
         let source = if alone { None } else { layers.iter().position(|layer| is_source_of(layer, &built_in)) };
         let first = match source {
-            Some(place) => Some(layers.remove(place)),
+            Some(index) => Some(layers.remove(index)),
             None if alone => None,
             None => Some(built_in),
         };
@@ -192,7 +192,7 @@ impl Catalogue {
             .count()
     }
 
-    fn says(&self, asked: &Asked, loaded: &Loaded) -> String {
+    fn summary(&self, asked: &Asked, loaded: &Loaded) -> String {
         let over = if self.is_over { " over the built-in ones" } else { "" };
         if asked.has_folder || asked.files.is_empty() {
             format!("{} checked{over}", show::count(self.n_own(asked, loaded), "spec", "specs"))

@@ -3,11 +3,11 @@
 use calipso_model::{Map, Value};
 
 use crate::{
-    args::{Out, Shape},
+    args::{OutputArgs, OutputFormat},
     failure::Failure,
     output::fitted,
     session::Session,
-    settings::Kind,
+    settings::SettingKind,
     show,
 };
 
@@ -15,10 +15,10 @@ use crate::{
 ///
 /// # Errors
 /// None; the settings were resolved before.
-pub fn show(session: &Session, out: Out) -> Result<(), Failure> {
+pub fn show(session: &Session, out: OutputArgs) -> Result<(), Failure> {
     let rows = session.settings.all().map(|(setting, texts, origin)| (setting, texts, origin.to_string()));
     match out.output {
-        Shape::Table | Shape::Tree => {
+        OutputFormat::Table | OutputFormat::Tree => {
             let rows: Vec<Vec<String>> = rows
                 .map(|(setting, texts, origin)| {
                     vec![setting.key.to_owned(), without_password(&texts.join(", ")), origin, setting.variable()]
@@ -31,7 +31,7 @@ pub fn show(session: &Session, out: Out) -> Result<(), Failure> {
                 .map(|(setting, texts, origin)| {
                     let texts: Vec<Value> = texts.iter().map(|text| Value::text(&without_password(text))).collect();
                     let value = match setting.kind {
-                        Kind::List => Value::list(texts),
+                        SettingKind::List => Value::list(texts),
                         _ => texts.into_iter().next().unwrap_or_default(),
                     };
                     let entry: Map = [("value", value), ("from", Value::from(origin))].into_iter().collect();
@@ -44,7 +44,7 @@ pub fn show(session: &Session, out: Out) -> Result<(), Failure> {
     Ok(())
 }
 
-/// An address without the password that somebody may have written into it.
+/// An address without a password that a user may have written into it.
 fn without_password(text: &str) -> String {
     match text.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?))) {
         Some((scheme, (login, place))) => match login.split_once(':') {

@@ -8,11 +8,11 @@ use calipso_store::{CliqueQuery, Expect, Page};
 use calipso_transport::Recording;
 
 use crate::{
-    args::{self, Demo, Shape},
+    args::{self, DemoArgs, OutputFormat},
     command::{
         diff,
         look::graph_text,
-        scan::{Wanted, environment_of, perform, summary},
+        scan::{ScanOptions, environment_of, perform, summary},
     },
     embedded,
     failure::{Exit, Failure},
@@ -25,7 +25,7 @@ use crate::{
 ///
 /// # Errors
 /// A bug of ours, or a place that cannot be written.
-pub async fn run(session: &Session, args: &Demo) -> Result<(), Failure> {
+pub async fn run(session: &Session, args: &DemoArgs) -> Result<(), Failure> {
     let folder = tempfile::tempdir()
         .map_err(|error| Failure::new(Exit::Bug, format!("cannot make a temporary folder: {error}")))?;
     embedded::write_demo(folder.path())
@@ -46,7 +46,8 @@ pub async fn run(session: &Session, args: &Demo) -> Result<(), Failure> {
         let environment = environment_of(&found, "demo")
             .ok_or_else(|| Failure::new(Exit::Bug, "the demo's recording tells of no environment"))?;
         store.put_environment(&environment, Expect::Anything).await.map_err(store_failure)?;
-        let wanted = Wanted { mode: ScanMode::Full, clear: false, record: None, no_secrets: false, replay: Some(&dir) };
+        let wanted =
+            ScanOptions { mode: ScanMode::Full, clear: false, record: None, no_secrets: false, replay: Some(&dir) };
         let report = perform(&session, &specs, store.clone(), &environment, &wanted).await?.report;
         title(text);
         print!("{}", summary(&report, session.table_width, false));
@@ -71,18 +72,18 @@ pub async fn run(session: &Session, args: &Demo) -> Result<(), Failure> {
     else {
         return Err(Failure::new(Exit::Bug, "the demo has no clique"));
     };
-    let graph = args::Graph {
+    let graph = args::GraphArgs {
         environment: "demo".to_owned(),
         object: clique.focal_point.to_string(),
         around: None,
         revision: Some(1),
-        format: args::Picture::Text,
+        format: args::PictureFormat::Text,
     };
     print!("{}", graph_text(&session, store.as_ref(), &graph).await?);
 
     title("What changed between the two revisions");
     let difference = store.diff("demo", 1, 2).await.map_err(store_failure)?;
-    let text = diff::text(&session, store.as_ref(), "demo", &difference, false, Shape::Table).await?;
+    let text = diff::text(&session, store.as_ref(), "demo", &difference, false, OutputFormat::Table).await?;
     print!("{}", marked(&text, session.colour));
 
     title("Look around");

@@ -7,35 +7,35 @@ use calipso_model::{Object, ObjectKey, Revision, Str, Value};
 use calipso_store::{Diff, Page, Query, Store};
 
 use crate::{
-    args::{self, Shape},
+    args::{self, OutputFormat},
     command::changes,
     failure::{Exit, Failure},
     output::{json, marked, printable, yaml},
     session::{Session, store_failure},
 };
 
-/// So many causes of one kind are listed; who wants more asks for all.
+/// Maximum number of causes of one kind that are listed without `--all`.
 const LISTED: usize = 10;
 
-/// So many attributes of one cause are listed.
+/// Maximum number of attributes of one cause that are listed.
 const ATTRIBUTES: usize = 6;
 
 /// `diff`.
 ///
 /// # Errors
 /// Unknown environment or revision; [`Exit::Findings`] when the revisions differ.
-pub async fn run(session: &Session, args: &args::Diff) -> Result<(), Failure> {
+pub async fn run(session: &Session, args: &args::DiffArgs) -> Result<(), Failure> {
     let store = session.store().await?;
     let current = store.current(&args.environment).await.map_err(store_failure)?;
     let to = args.to.unwrap_or(current);
     let from = args.from.unwrap_or_else(|| to.saturating_sub(1));
     let diff = store.diff(&args.environment, from, to).await.map_err(store_failure)?;
     let text = text(session, store.as_ref(), &args.environment, &diff, args.all, args.out.output).await?;
-    print!("{}", marked(&text, session.colour && args.out.output == Shape::Table));
+    print!("{}", marked(&text, session.colour && args.out.output == OutputFormat::Table));
     if diff.is_empty() { Ok(()) } else { Err(Failure::quiet(Exit::Findings)) }
 }
 
-/// The difference between two revisions, as it is printed.
+/// The difference between two revisions, ready to be printed.
 ///
 /// # Errors
 /// Of the store.
@@ -45,7 +45,7 @@ pub async fn text(
     environment: &str,
     diff: &Diff,
     all: bool,
-    shape: Shape,
+    shape: OutputFormat,
 ) -> Result<String, Failure> {
     let difference =
         Difference { objects: sides(&diff.objects), links: sides(&diff.links), cliques: sides(&diff.cliques) };
@@ -54,12 +54,12 @@ pub async fn text(
     let found = causes(&difference, &known);
     let names = Names::new(store, environment, diff, &difference, &found).await?;
     match shape {
-        Shape::Json | Shape::Yaml => {
+        OutputFormat::Json | OutputFormat::Yaml => {
             let data = changes::data(diff, &found, &|cause| names.sentence(cause));
-            Ok(if shape == Shape::Json { json(&data) } else { yaml(&data) })
+            Ok(if shape == OutputFormat::Json { json(&data) } else { yaml(&data) })
         }
-        Shape::Table | Shape::Tree if all => Ok(changes::everything(diff, &|object| names.title(object))),
-        Shape::Table | Shape::Tree => Ok(folded(session.table_width, environment, diff, &found, &names)),
+        OutputFormat::Table | OutputFormat::Tree if all => Ok(changes::everything(diff, &|object| names.title(object))),
+        OutputFormat::Table | OutputFormat::Tree => Ok(folded(session.table_width, environment, diff, &found, &names)),
     }
 }
 

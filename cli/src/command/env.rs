@@ -2,19 +2,19 @@
 
 use std::{io::Write as _, sync::Arc};
 
-use calipso_model::{Place, Str};
+use calipso_model::{SecretLocation, Str};
 use calipso_pipeline::{connection::filled_in, test_connections};
 use calipso_spec::environment::to_value;
 use calipso_store::Expect;
 use calipso_transport::{Live, Once, Scrubber};
 
 use crate::{
-    args::{self, Env},
-    command::scan::planned,
+    args::{self, EnvCommand},
+    command::scan::plan_of,
     environment::{from_args, may_be_made},
     failure::{Exit, Failure},
     output::{fitted, printable},
-    secrets::References,
+    secrets::SecretReferences,
     session::{Session, environment, store_failure},
     show,
 };
@@ -23,10 +23,10 @@ use crate::{
 ///
 /// # Errors
 /// What is wrong with the environment, or its connections.
-pub async fn run(session: &Session, what: &Env) -> Result<(), Failure> {
+pub async fn run(session: &Session, what: &EnvCommand) -> Result<(), Failure> {
     match what {
-        Env::Add(args) => add(session, args).await,
-        Env::List(out) => {
+        EnvCommand::Add(args) => add(session, args).await,
+        EnvCommand::List(out) => {
             let specs = session.load()?.specs;
             let store = session.store().await?;
             let environments = store.environments().await.map_err(store_failure)?;
@@ -57,15 +57,15 @@ pub async fn run(session: &Session, what: &Env) -> Result<(), Failure> {
             );
             Ok(())
         }
-        Env::Show { environment: name, out } => {
+        EnvCommand::Show { environment: name, out } => {
             let specs = session.load()?.specs;
             let store = session.store().await?;
             let found = environment(store.as_ref(), name).await?;
             print!("{}", show::value(out.output, &to_value(&found, &specs)));
             Ok(())
         }
-        Env::Test { environment: name, role } => test(session, name, role.as_deref()).await,
-        Env::Remove { environment: name, yes } => {
+        EnvCommand::Test { environment: name, role } => test(session, name, role.as_deref()).await,
+        EnvCommand::Remove { environment: name, yes } => {
             let store = session.store().await?;
             environment(store.as_ref(), name).await?;
             if !yes {
@@ -89,17 +89,17 @@ pub async fn run(session: &Session, what: &Env) -> Result<(), Failure> {
     }
 }
 
-async fn add(session: &Session, args: &args::EnvAdd) -> Result<(), Failure> {
+async fn add(session: &Session, args: &args::EnvAddArgs) -> Result<(), Failure> {
     let loaded = session.specs()?;
     let specs = Arc::new(loaded.specs);
     let found = from_args(args, &specs)?;
-    let plan = planned(&specs, &found)?;
+    let plan = plan_of(&specs, &found)?;
     let mut problems = Vec::new();
     for (role, connection) in &plan.connections {
         let scrubber = Scrubber::new();
-        let place = Place::role(found.name.clone(), role.clone());
-        let secrets = References::new(&session.settings);
-        if let Err(wrong) = filled_in(&connection.spec, &connection.config, &place, &secrets, &scrubber) {
+        let location = SecretLocation::role(found.name.clone(), role.clone());
+        let secrets = SecretReferences::new(&session.settings);
+        if let Err(wrong) = filled_in(&connection.spec, &connection.config, &location, &secrets, &scrubber) {
             problems.extend(wrong.into_iter().map(|problem| {
                 // The sentence may begin with the field itself.
                 let sentence =
@@ -127,7 +127,7 @@ async fn test(session: &Session, name: &str, role: Option<&str>) -> Result<(), F
     let store = session.store().await?;
     let found = environment(store.as_ref(), name).await?;
     let loaded = session.specs_of(store.as_ref(), name).await?;
-    let plan = planned(&Arc::new(loaded.specs), &found)?;
+    let plan = plan_of(&Arc::new(loaded.specs), &found)?;
     if let Some(role) = role
         && !plan.connections.contains_key(role)
     {
@@ -142,7 +142,7 @@ async fn test(session: &Session, name: &str, role: Option<&str>) -> Result<(), F
         &plan,
         roles.as_deref(),
         door,
-        &References::new(&session.settings),
+        &SecretReferences::new(&session.settings),
         Arc::new(Scrubber::new()),
         jiff::Timestamp::now(),
     )

@@ -10,7 +10,7 @@ use calipso_model::{LinkRef, Object, ObjectKey, Revision, Str, Value};
 use calipso_store::{Backend, Store};
 
 use crate::{
-    args::ExplainWhat,
+    args::ExplainCommand,
     command::{changes, found, scan::explain_plan},
     failure::{Exit, Failure},
     output::{fitted, printable},
@@ -22,10 +22,10 @@ use crate::{
 ///
 /// # Errors
 /// Unknown environment, object or link.
-pub async fn run(session: &Session, what: &ExplainWhat) -> Result<(), Failure> {
+pub async fn run(session: &Session, what: &ExplainCommand) -> Result<(), Failure> {
     match what {
-        ExplainWhat::Plan { environment } => explain_plan(session, environment).await,
-        ExplainWhat::Object { environment, object } => {
+        ExplainCommand::Plan { environment } => explain_plan(session, environment).await,
+        ExplainCommand::Object { environment, object } => {
             let store = session.store().await?;
             let found = find_object(store.as_ref(), environment, None, object).await?;
             let scopes = store.scopes_of(environment, &found.key).await.map_err(store_failure)?;
@@ -53,7 +53,7 @@ pub async fn run(session: &Session, what: &ExplainWhat) -> Result<(), Failure> {
             }
             Ok(())
         }
-        ExplainWhat::Link { environment: name, link_type, source, target } => {
+        ExplainCommand::Link { environment: name, link_type, source, target } => {
             let store = session.store().await?;
             let source = find_object(store.as_ref(), name, None, source).await?;
             let target = find_object(store.as_ref(), name, None, target).await?;
@@ -79,7 +79,7 @@ pub async fn run(session: &Session, what: &ExplainWhat) -> Result<(), Failure> {
             }
             Ok(())
         }
-        ExplainWhat::Clique { environment: name, object } => {
+        ExplainCommand::Clique { environment: name, object } => {
             let store = session.store().await?;
             let focal = find_object(store.as_ref(), name, None, object).await?;
             let graph = graph(session, store.as_ref(), name, None).await?;
@@ -122,7 +122,7 @@ pub async fn run(session: &Session, what: &ExplainWhat) -> Result<(), Failure> {
             print!("{}", fitted(&["STEP", "FROM", "TAKEN", "REFUSED", "WHY NONE"], &rows, session.table_width));
             Ok(())
         }
-        ExplainWhat::Dangling { environment: name, object, link_type, host, all } => {
+        ExplainCommand::Dangling { environment: name, object, link_type, host, all } => {
             let store = session.store().await?;
             let store = store.as_ref();
             let object = match object {
@@ -137,19 +137,19 @@ pub async fn run(session: &Session, what: &ExplainWhat) -> Result<(), Failure> {
                 return Err(found::unknown("link type", wanted, graph.rules().link_types().map(AsRef::as_ref)));
             }
             let asked = Dangling { link_type: link_type.as_deref().map(Str::from), object, ..Dangling::default() };
-            let wanted = Wanted { host: host.as_deref(), all: *all };
+            let wanted = ScanOptions { host: host.as_deref(), all: *all };
             dangling(session, store, name, &graph, &asked, &wanted).await
         }
     }
 }
 
 /// Which ends are shown.
-struct Wanted<'a> {
+struct ScanOptions<'a> {
     host: Option<&'a str>,
     all: bool,
 }
 
-/// So many ends are shown with `--all`.
+/// Maximum number of ends that `--all` shows.
 const MOST_ENDS: usize = 10_000;
 
 /// `explain dangling`: what is unexpected, and how much else is as usual.
@@ -159,7 +159,7 @@ async fn dangling(
     name: &str,
     graph: &Graph,
     asked: &Dangling,
-    wanted: &Wanted<'_>,
+    wanted: &ScanOptions<'_>,
 ) -> Result<(), Failure> {
     let ends = graph.dangling(asked);
     let several = graph.cardinality();
@@ -300,7 +300,7 @@ pub async fn dead_ends(
     Ok(lines.into_iter().map(line).collect())
 }
 
-/// The graph of an environment as it is stored, derived anew.
+/// The stored graph of an environment, derived again.
 async fn graph(session: &Session, store: &dyn Backend, name: &str, at: Option<Revision>) -> Result<Graph, Failure> {
     let loaded = session.specs_of(store, name).await?;
     let found = environment(store, name).await?;

@@ -18,7 +18,7 @@ use crate::{
 ///
 /// # Errors
 /// A file cannot be read, written or formatted; with `--check`, one is not formatted.
-pub fn run(session: &Session, args: &args::Fmt) -> Result<(), Failure> {
+pub fn run(session: &Session, args: &args::FmtArgs) -> Result<(), Failure> {
     let mut paths = args.paths.clone();
     if paths.is_empty() {
         paths.extend(session.settings.list("specs").iter().map(PathBuf::from));
@@ -93,10 +93,10 @@ fn gather(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes a file anew in one step: what is cut short leaves the old text. Rights stay as they are.
+/// Replaces a file in one step: an interruption leaves the old text. Its permissions stay.
 fn replace(file: &Path, text: &str) -> Result<(), Failure> {
     let write = || -> std::io::Result<()> {
-        // A link stays one: what it leads to is written.
+        // A symbolic link stays one: its target is written.
         let file = file.canonicalize()?;
         let folder = file.parent().unwrap_or(Path::new("."));
         let mut new = tempfile::NamedTempFile::new_in(folder)?;

@@ -1,10 +1,10 @@
-//! Lists of objects, and what is said when nothing fits a name.
+//! Lists of objects, and the message when nothing fits a name.
 
 use calipso_model::{Object, Revision, Value};
 use calipso_store::{Page, Query, Store};
 
 use crate::{
-    args::Shape,
+    args::OutputFormat,
     failure::Failure,
     session::store_failure,
     show::{self, StaleSince},
@@ -30,13 +30,13 @@ pub async fn known_host(
     Ok(())
 }
 
-/// A value of an attribute that is longer says too little of why an object was found.
+/// Maximum length of a value that is shown as the reason why an object was found.
 const TELLING: usize = 60;
 
 /// Objects as a list: with the time since when one may be out of date where there is any, and with the value by which it was
 /// found, when a text was looked for.
 #[must_use]
-pub fn list(shape: Shape, width: usize, found: &[Object], stale: &StaleSince, text: Option<&str>) -> String {
+pub fn list(shape: OutputFormat, width: usize, found: &[Object], stale: &StaleSince, text: Option<&str>) -> String {
     let mut header = vec!["TYPE", "NAME", "HOST", "ID"];
     if text.is_some() {
         header.push("FOUND BY");

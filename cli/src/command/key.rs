@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use calipso_model::{Map, Place, Value};
+use calipso_model::{Map, SecretLocation, Value};
 use calipso_store::{Backend, Expect, StoreError};
 use calipso_vault::{Keys, key_of};
 
 use crate::{
-    args::{Key, Shape},
+    args::{KeyCommand, OutputFormat},
     failure::{Exit, Failure},
     output::table,
-    secrets::References,
+    secrets::SecretReferences,
     session::{Session, store_failure},
     show,
 };
@@ -19,11 +19,11 @@ use crate::{
 ///
 /// # Errors
 /// The keys or the store cannot be used.
-pub async fn run(session: &Session, what: &Key) -> Result<(), Failure> {
+pub async fn run(session: &Session, what: &KeyCommand) -> Result<(), Failure> {
     let backend = session.store().await?;
-    let keys = References::new(&session.settings).keys(false)?;
+    let keys = SecretReferences::new(&session.settings).keys(false)?;
     match what {
-        Key::Rotate => {
+        KeyCommand::Rotate => {
             let id = keys.rotate().map_err(|error| Failure::usage(error.to_string()))?;
             let n_sealed = seal_again(backend.as_ref(), &keys).await?;
             println!("key {id} seals from now on; {n_sealed} secrets were sealed again with it");
@@ -31,7 +31,7 @@ pub async fn run(session: &Session, what: &Key) -> Result<(), Failure> {
             println!("keep the old keys: old backups of the store still need them");
             Ok(())
         }
-        Key::List(out) => {
+        KeyCommand::List(out) => {
             let counts = counts(backend.as_ref()).await?;
             let newest = keys.sealing_id();
             let mut ids = keys.ids();
@@ -47,7 +47,7 @@ pub async fn run(session: &Session, what: &Key) -> Result<(), Failure> {
             };
             let sealed = |id: &String| counts.get(id).copied().unwrap_or(0);
             match out.output {
-                Shape::Table | Shape::Tree => {
+                OutputFormat::Table | OutputFormat::Tree => {
                     let rows: Vec<Vec<String>> =
                         ids.iter().map(|id| vec![id.clone(), state(id).to_owned(), sealed(id).to_string()]).collect();
                     print!("{}", table(&["KEY", "STATE", "SECRETS"], &rows));
@@ -78,8 +78,8 @@ async fn seal_again(backend: &dyn Backend, keys: &Keys) -> Result<u64, Failure> 
             let (mut known, version) = backend.versioned_environment(&environment.name).await.map_err(store_failure)?;
             let mut changed = 0;
             for (role, connection) in &mut known.connections {
-                let place = Place::role(known.name.clone(), role.clone());
-                connection.fields = again(&connection.fields, &place, "", keys, &mut changed)?;
+                let location = SecretLocation::role(known.name.clone(), role.clone());
+                connection.fields = seal_fields_again(&connection.fields, &location, "", keys, &mut changed)?;
             }
             if changed == 0 {
                 break;
@@ -99,15 +99,21 @@ async fn seal_again(backend: &dyn Backend, keys: &Keys) -> Result<u64, Failure> 
 }
 
 /// The fields below a prefix (`NAME.` for each map that they stand in), sealed again.
-fn again(fields: &Map, place: &Place, prefix: &str, keys: &Keys, changed: &mut u64) -> Result<Map, Failure> {
+fn seal_fields_again(
+    fields: &Map,
+    location: &SecretLocation,
+    prefix: &str,
+    keys: &Keys,
+    changed: &mut u64,
+) -> Result<Map, Failure> {
     let mut sealed = Vec::new();
     for (name, value) in fields {
         let path = format!("{prefix}{name}");
         let value = match value {
-            Value::Map(inner) => Value::Map(again(inner, place, &format!("{path}."), keys, changed)?),
+            Value::Map(inner) => Value::Map(seal_fields_again(inner, location, &format!("{path}."), keys, changed)?),
             Value::Str(text) if key_of(text).is_some() => {
                 let fresh = keys
-                    .seal_again(&place.field(path.as_str()), text)
+                    .seal_again(&location.field(path.as_str()), text)
                     .map_err(|error| Failure::new(Exit::Findings, format!("{path}: {error}")))?;
                 match fresh {
                     Some(fresh) => {

@@ -8,7 +8,7 @@ use calipso_spec::Specs;
 use calipso_store::{Backend, CliqueQuery, CountsByType, LinkQuery, Page, Paged, Query, Store};
 
 use crate::{
-    args::{self, Picture as PictureFormat, Shape},
+    args::{self, OutputFormat, PictureFormat},
     command::{changes, explain, found},
     failure::{Exit, Failure},
     output::{json, printable},
@@ -45,14 +45,14 @@ fn more(there_is_more: bool, limit: usize) {
 ///
 /// # Errors
 /// Unknown environment, object or revision.
-pub async fn get(session: &Session, what: &args::Get) -> Result<(), Failure> {
+pub async fn get(session: &Session, what: &args::GetCommand) -> Result<(), Failure> {
     let store = session.store().await?;
     let store = store.as_ref();
     match what {
-        args::Get::Objects(args) => objects(session, store, args).await,
-        args::Get::Links(args) => links(session, store, args).await,
-        args::Get::Cliques(args) => cliques(session, store, args).await,
-        args::Get::Revisions { environment, out } => {
+        args::GetCommand::Objects(args) => objects(session, store, args).await,
+        args::GetCommand::Links(args) => links(session, store, args).await,
+        args::GetCommand::Cliques(args) => cliques(session, store, args).await,
+        args::GetCommand::Revisions { environment, out } => {
             let revisions = store.revisions(environment).await.map_err(store_failure)?;
             let header = ["REVISION", "AT", "OBJECTS", "LINKS", "CLIQUES", "NOTE"];
             print!(
@@ -102,7 +102,7 @@ pub async fn get(session: &Session, what: &args::Get) -> Result<(), Failure> {
             );
             Ok(())
         }
-        args::Get::Reports { environment, limit, out } => {
+        args::GetCommand::Reports { environment, limit, out } => {
             let entries = store.reports(environment).await.map_err(store_failure)?;
             let mut bodies = Vec::new();
             for entry in entries.into_iter().take(*limit) {
@@ -175,7 +175,7 @@ fn object_types(specs: &Specs, counts: &CountsByType) -> BTreeSet<Str> {
     specs.object_types.keys().cloned().chain(folders).chain(counted(&counts.objects)).collect()
 }
 
-async fn objects(session: &Session, store: &dyn Store, args: &args::GetObjects) -> Result<(), Failure> {
+async fn objects(session: &Session, store: &dyn Store, args: &args::GetObjectsArgs) -> Result<(), Failure> {
     let environment = args.environment.as_str();
     known_types(session, store, environment, args.revision, &args.types, object_types).await?;
     if let Some(text) = &args.object {
@@ -207,11 +207,11 @@ async fn objects(session: &Session, store: &dyn Store, args: &args::GetObjects) 
         equals,
         ..Query::default()
     };
-    let limit = if args.out.output == Shape::Tree { usize::MAX } else { args.limit };
+    let limit = if args.out.output == OutputFormat::Tree { usize::MAX } else { args.limit };
     let (mut found, rest) = pages!(limit, page => store.objects(environment, args.revision, &query, &page));
     more(rest, limit);
     let stale = stale(store, environment, args.revision).await?;
-    if args.out.output == Shape::Tree {
+    if args.out.output == OutputFormat::Tree {
         with_ancestors(store, environment, args.revision, &mut found).await?;
         print!("{}", show::tree(&found, &stale));
         return Ok(());
@@ -224,8 +224,8 @@ async fn objects(session: &Session, store: &dyn Store, args: &args::GetObjects) 
 }
 
 /// Nothing fits: data say so by an empty list, and people read why.
-async fn nothing(store: &dyn Store, environment: &str, shape: Shape, what: &str) -> Result<(), Failure> {
-    if matches!(shape, Shape::Json | Shape::Yaml) {
+async fn nothing(store: &dyn Store, environment: &str, shape: OutputFormat, what: &str) -> Result<(), Failure> {
+    if matches!(shape, OutputFormat::Json | OutputFormat::Yaml) {
         print!("{}", show::value(shape, &Value::list(Vec::new())));
     }
     if store.current(environment).await.map_err(store_failure)? == 0 {
@@ -270,7 +270,7 @@ async fn names(
     Ok(found.into_iter().map(|object| (object.key.clone(), object.name().to_owned())).collect())
 }
 
-async fn links(session: &Session, store: &dyn Store, args: &args::GetLinks) -> Result<(), Failure> {
+async fn links(session: &Session, store: &dyn Store, args: &args::GetLinksArgs) -> Result<(), Failure> {
     let environment = args.environment.as_str();
     let link_types = |specs: &Specs, counts: &CountsByType| -> BTreeSet<Str> {
         specs.link_types.keys().cloned().chain(counted(&counts.links)).collect()
@@ -289,14 +289,14 @@ async fn links(session: &Session, store: &dyn Store, args: &args::GetLinks) -> R
     };
     let (found, rest) = pages!(args.limit, page => store.links(environment, args.revision, &query, &page));
     more(rest, args.limit);
-    let table = matches!(args.out.output, Shape::Table | Shape::Tree);
+    let table = matches!(args.out.output, OutputFormat::Table | OutputFormat::Tree);
     let ends = found.iter().filter(|_| table).flat_map(|link| [&link.source, &link.target]).collect();
     let names = names(store, environment, args.revision, ends).await?;
     let stale = if table { stale(store, environment, args.revision).await? } else { StaleSince::new() };
     if found.is_empty() {
         return nothing(store, environment, args.out.output, "link").await;
     }
-    // A card is called `eth1` on every host: then its id says which.
+    // Many hosts have a card `eth1`: then the id tells them apart.
     let mut called: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for (key, name) in &names {
         *called.entry((&*key.object_type, name.as_str())).or_default() += 1;
@@ -333,7 +333,7 @@ async fn links(session: &Session, store: &dyn Store, args: &args::GetLinks) -> R
     Ok(())
 }
 
-async fn cliques(session: &Session, store: &dyn Backend, args: &args::GetCliques) -> Result<(), Failure> {
+async fn cliques(session: &Session, store: &dyn Backend, args: &args::GetCliquesArgs) -> Result<(), Failure> {
     let environment = args.environment.as_str();
     let focal_types = |specs: &Specs, counts: &CountsByType| {
         // Of any type an object might be in the middle once.
@@ -355,7 +355,7 @@ async fn cliques(session: &Session, store: &dyn Backend, args: &args::GetCliques
     if found.is_empty() {
         return nothing(store, environment, args.out.output, "clique").await;
     }
-    let table = matches!(args.out.output, Shape::Table | Shape::Tree);
+    let table = matches!(args.out.output, OutputFormat::Table | OutputFormat::Tree);
     let focal = found.iter().filter(|_| table).map(|clique| &clique.focal_point).collect();
     let names = names(store, environment, args.revision, focal).await?;
     let stale = if table { stale(store, environment, args.revision).await? } else { StaleSince::new() };
@@ -411,7 +411,7 @@ async fn clique_of(
 ///
 /// # Errors
 /// Unknown environment, object or revision; an object without a clique.
-pub async fn graph(session: &Session, args: &args::Graph) -> Result<(), Failure> {
+pub async fn graph(session: &Session, args: &args::GraphArgs) -> Result<(), Failure> {
     let store = session.store().await?;
     let text = graph_text(session, store.as_ref(), args).await?;
     print!("{text}");
@@ -422,7 +422,7 @@ pub async fn graph(session: &Session, args: &args::Graph) -> Result<(), Failure>
 ///
 /// # Errors
 /// As [`graph`].
-pub async fn graph_text(session: &Session, store: &dyn Backend, args: &args::Graph) -> Result<String, Failure> {
+pub async fn graph_text(session: &Session, store: &dyn Backend, args: &args::GraphArgs) -> Result<String, Failure> {
     let environment = args.environment.as_str();
     // Everything is read at one revision, also when a scan ends meanwhile.
     let at = match args.revision {
@@ -534,13 +534,13 @@ async fn make(
     let objects = store.objects_by_key(environment, at, &keys).await.map_err(store_failure)?;
     let names: BTreeMap<&ObjectKey, &str> = objects.iter().map(|object| (&object.key, object.name())).collect();
     let stale = stale(store, environment, at).await?;
-    let place = |key: &ObjectKey| keys.iter().position(|known| known == key).unwrap_or(0);
+    let position = |key: &ObjectKey| keys.iter().position(|known| known == key).unwrap_or(0);
     Ok(Picture {
         lines: links
             .iter()
             .map(|link| Line {
-                from: place(&link.source),
-                to: place(&link.target),
+                from: position(&link.source),
+                to: position(&link.target),
                 link_type: link.link_type.to_string(),
                 label: printable(&link.name),
                 state: link.state,
@@ -562,7 +562,7 @@ async fn make(
 ///
 /// # Errors
 /// Unknown environment.
-pub async fn search(session: &Session, args: &args::Search) -> Result<(), Failure> {
+pub async fn search(session: &Session, args: &args::SearchArgs) -> Result<(), Failure> {
     let store = session.store().await?;
     let mut found = store.search(&args.environment, None, &args.text, args.limit).await.map_err(store_failure)?;
     if found.is_empty() {
@@ -571,7 +571,7 @@ pub async fn search(session: &Session, args: &args::Search) -> Result<(), Failur
             format!("nothing in `{}` is found by `{}`", args.environment, args.text),
         ));
     }
-    if args.out.output == Shape::Table {
+    if args.out.output == OutputFormat::Table {
         found.sort_by(|a, b| (&a.key.object_type, a.name(), &a.key).cmp(&(&b.key.object_type, b.name(), &b.key)));
     }
     let stale = stale(store.as_ref(), &args.environment, None).await?;

@@ -31,8 +31,8 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
 /// The kind, the name or the folder cannot be used, or something is there already.
 pub fn new(session: &Session, kind: &str, name: &str, dir: Option<&Path>) -> Result<(), Failure> {
     let kinds: Vec<&str> = KINDS.iter().map(|(_, kind)| *kind).collect();
-    let example = EXAMPLES.iter().find(|(known, ..)| *known == kind);
-    let folder = KINDS.iter().find(|(_, known)| *known == kind).map(|(folder, _)| *folder);
+    let example = EXAMPLES.iter().find(|(existing_file, ..)| *existing_file == kind);
+    let folder = KINDS.iter().find(|(_, existing_file)| *existing_file == kind).map(|(folder, _)| *folder);
     let (Some((_, spec, test)), Some(folder)) = (example, folder) else {
         return Err(
             Failure::usage(format!("there is no kind `{kind}`")).help(format!("kinds are {}", kinds.join(", ")))
@@ -48,7 +48,7 @@ pub fn new(session: &Session, kind: &str, name: &str, dir: Option<&Path>) -> Res
         }
     };
     let loaded = loaded_with(session, &layer)?;
-    if let Some(file) = known(&loaded, kind, name) {
+    if let Some(file) = existing_file(&loaded, kind, name) {
         return Err(Failure::usage(format!("there is a {kind} `{name}` already, in {file}")).help(
             "choose another name; or write a spec of this name with `extends: true` (it adds) or `overrides: true` (it replaces)",
         ));
@@ -65,9 +65,9 @@ pub fn new(session: &Session, kind: &str, name: &str, dir: Option<&Path>) -> Res
             .replace("NAME", name)
     };
     let (spec, test) = (filled(spec), filled(test));
-    let place = layer.join(folder);
-    fs::create_dir_all(&place).map_err(|error| cannot_write(&place, &error))?;
-    let (spec_file, test_file) = (place.join(format!("{name}.yaml")), place.join(format!("{name}.test.yaml")));
+    let index = layer.join(folder);
+    fs::create_dir_all(&index).map_err(|error| cannot_write(&index, &error))?;
+    let (spec_file, test_file) = (index.join(format!("{name}.yaml")), index.join(format!("{name}.test.yaml")));
     for file in [&spec_file, &test_file] {
         if fs::symlink_metadata(file).is_ok() {
             return Err(there_already(file));
@@ -116,7 +116,7 @@ fn may_be_named(name: &str) -> Result<(), Failure> {
 }
 
 /// The file of a spec that is there already, in whatever layer.
-fn known(loaded: &Loaded, kind: &str, name: &str) -> Option<String> {
+fn existing_file(loaded: &Loaded, kind: &str, name: &str) -> Option<String> {
     let specs = &loaded.specs;
     let at = match kind {
         "distribution" => specs.distributions.get(name).map(|spec| &spec.head.at),
@@ -141,14 +141,15 @@ struct Ends {
 /// The two types that a link type is named by, which both have to be there.
 fn ends(loaded: &Loaded, name: &str) -> Result<Ends, Failure> {
     let types = &loaded.specs.object_types;
-    let cuts = name.match_indices('-').map(|(place, _)| (&name[..place], &name[place + 1..]));
+    let cuts = name.match_indices('-').map(|(index, _)| (&name[..index], &name[index + 1..]));
     let Some((from, to)) = cuts.into_iter().find(|(from, to)| types.contains_key(*from) && types.contains_key(*to))
     else {
         return Err(Failure::usage(format!("`{name}` is not FROM-TO with two object types that are there")).help(
             "write for example `instance-host`; a type of your own comes first: `calipso spec new object_type NAME`",
         ));
     };
-    let has_host = |name: &str| types.get(name).is_some_and(|known| known.attributes.contains_key("host"));
+    let has_host =
+        |name: &str| types.get(name).is_some_and(|existing_file| existing_file.attributes.contains_key("host"));
     // Names repeat on other hosts.
     let key = if has_host(from) && has_host(to) { "END.host, END.name" } else { "END.name" };
     Ok(Ends { from: from.to_owned(), to: to.to_owned(), key })
@@ -158,7 +159,7 @@ fn ends(loaded: &Loaded, name: &str) -> Result<Ends, Failure> {
 fn with_modeline(layer: &Path, kind: &str, text: String) -> String {
     let file = format!("{kind}.schema.json");
     let places = [("schemas", "../schemas"), ("../schemas", "../../schemas")];
-    match places.iter().find(|(place, _)| layer.join(place).join(&file).is_file()) {
+    match places.iter().find(|(index, _)| layer.join(index).join(&file).is_file()) {
         Some((_, way)) => format!("# yaml-language-server: $schema={way}/{file}\n{text}"),
         None => text,
     }

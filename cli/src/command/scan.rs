@@ -19,12 +19,12 @@ use calipso_transport::{Door, Live, Meta, Once, Recorder, Recording, Replay, Scr
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
-    args::{self, Shape},
+    args::{self, OutputFormat},
     command::changes,
     environment::may_be_made,
     failure::{Exit, Failure},
     output::{fitted, printable},
-    secrets::References,
+    secrets::SecretReferences,
     session::{Session, environment, find_object, store_failure},
     show,
 };
@@ -33,7 +33,7 @@ use crate::{
 ///
 /// # Errors
 /// The scan could not be made, or parts of it failed.
-pub async fn run(session: &Session, args: &args::Scan) -> Result<(), Failure> {
+pub async fn run(session: &Session, args: &args::ScanArgs) -> Result<(), Failure> {
     let store = session.store().await?;
     let specs = Arc::new(session.specs_of(store.as_ref(), &args.environment).await?.specs);
     let found = match (&args.replay, store.environment(&args.environment).await) {
@@ -62,7 +62,7 @@ pub async fn run(session: &Session, args: &args::Scan) -> Result<(), Failure> {
     } else {
         ScanMode::Full
     };
-    let wanted = Wanted {
+    let wanted = ScanOptions {
         mode,
         clear: args.clear,
         record: args.record.as_deref(),
@@ -79,11 +79,11 @@ pub async fn run(session: &Session, args: &args::Scan) -> Result<(), Failure> {
     print!(
         "{}",
         match args.output {
-            Shape::Table | Shape::Tree => summary(&report, session.table_width, args.all),
+            OutputFormat::Table | OutputFormat::Tree => summary(&report, session.table_width, args.all),
             shape => show::value(shape, &report.to_value()),
         }
     );
-    // The scan is committed, whatever became of its recording: its report comes first.
+    // The scan is committed even if its recording failed: its report comes first.
     recorded?;
     verdict(&report)
 }
@@ -97,7 +97,7 @@ pub struct Scanned {
 }
 
 /// A scan to be made.
-pub struct Wanted<'a> {
+pub struct ScanOptions<'a> {
     /// What is scanned.
     pub mode: ScanMode,
     /// Forget what was known.
@@ -114,7 +114,7 @@ pub struct Wanted<'a> {
 ///
 /// # Errors
 /// The specs have no plan for it.
-pub fn planned(specs: &Arc<Specs>, environment: &Environment) -> Result<Arc<Plan>, Failure> {
+pub fn plan_of(specs: &Arc<Specs>, environment: &Environment) -> Result<Arc<Plan>, Failure> {
     plan(specs, environment).map(Arc::new).map_err(|error| {
         let correct = format!("correct the environment: `calipso env add {} …`", environment.name);
         let help = match &error {
@@ -139,9 +139,9 @@ pub async fn perform(
     specs: &Arc<Specs>,
     store: Arc<dyn Backend>,
     environment: &Environment,
-    wanted: &Wanted<'_>,
+    wanted: &ScanOptions<'_>,
 ) -> Result<Scanned, Failure> {
-    let plan = planned(specs, environment)?;
+    let plan = plan_of(specs, environment)?;
     let scrubber = Arc::new(Scrubber::new());
     let now = jiff::Timestamp::now();
     let mut recorder = None;
@@ -162,7 +162,7 @@ pub async fn perform(
         }
         (None, None) => Arc::new(Once::new(Arc::clone(&live))),
     };
-    let references = References::new(&session.settings);
+    let references = SecretReferences::new(&session.settings);
     let secrets: &dyn SecretSource = if wanted.replay.is_some() { &NoSecrets } else { &references };
     if recorder.is_some() {
         // So that a replay can try the connections too. What does not work is not a failure of the scan, which says it itself.
@@ -241,7 +241,7 @@ pub fn recording(dir: &Path) -> Result<Recording, Failure> {
     }))
 }
 
-/// The environment that a recording tells of, under another name.
+/// The recorded environment under another name.
 fn recorded_environment(dir: &Path, name: &str) -> Result<Environment, Failure> {
     environment_of(&recording(dir)?, name).ok_or_else(|| {
         Failure::usage(format!("the recording in `{}` does not say of which environment it is", dir.display()))
@@ -249,7 +249,7 @@ fn recorded_environment(dir: &Path, name: &str) -> Result<Environment, Failure> 
     })
 }
 
-/// The environment that a recording tells of, under a name.
+/// The recorded environment under a given name.
 #[must_use]
 pub fn environment_of(recording: &Recording, name: &str) -> Option<Environment> {
     let about = recording.meta();
@@ -364,7 +364,7 @@ pub fn summary(report: &ScanReport, width: usize, all: bool) -> String {
         text.push('\n');
         changes::line(&mut text, width, "warning: ", &printable(warning));
     }
-    text.push_str(&failures::told(report, width, all));
+    text.push_str(&failures::failures_text(report, width, all));
     text
 }
 
@@ -427,7 +427,7 @@ pub async fn explain_plan(session: &Session, name: &str) -> Result<(), Failure> 
     let store = session.store().await?;
     let found = environment(store.as_ref(), name).await?;
     let loaded = session.specs_of(store.as_ref(), name).await?;
-    let plan = planned(&Arc::new(loaded.specs), &found)?;
+    let plan = plan_of(&Arc::new(loaded.specs), &found)?;
     println!("{} is a {} {} ({} stages)", found.name, found.distribution, found.version, plan.n_stages);
     for warning in &plan.warnings {
         let mut text = String::new();

@@ -25,7 +25,7 @@ use crate::{
     directory::directory,
     failure::{Exit, Failure},
     metrics::{self, Readers},
-    secrets::References,
+    secrets::SecretReferences,
     session::Session,
     settings::Settings,
 };
@@ -45,7 +45,7 @@ pub async fn run(session: &Session) -> Result<(), Failure> {
     let loaded = session.specs()?;
     let layers = session.layers()?;
     let backend = session.store().await?;
-    let references = Arc::new(References::new(settings));
+    let references = Arc::new(SecretReferences::new(settings));
     // Made at the first start, before anybody needs them.
     references.keys(true)?;
     let stop = CancellationToken::new();
@@ -105,10 +105,10 @@ fn on_own_threads(worker: Worker, stop: CancellationToken) -> tokio::sync::onesh
             }
         };
         runtime.block_on(worker.run(stop));
-        // Whoever waits may be gone already.
+        // The receiver may be gone already.
         let _ = ended.send(());
     };
-    // Where no thread can be made, the channel closes, and that is told.
+    // If no thread can be made, the channel closes, which is reported.
     if let Err(error) = std::thread::Builder::new().name("calipso-work".to_owned()).spawn(run) {
         tracing::error!(%error, "The worker cannot be started.");
     }
@@ -158,7 +158,7 @@ async fn access(
     if let Some(directory) = directory(settings)? {
         accounts = accounts.with_directory(directory);
     }
-    let first = accounts.first_administrator(jiff::Timestamp::now()).await.map_err(told)?;
+    let first = accounts.first_administrator(jiff::Timestamp::now()).await.map_err(problem_failure)?;
     if let Some((name, password)) = first {
         eprintln!("first start: the administrator is `{name}`, with the password {}", password.reveal());
         eprintln!("it is shown this once; `calipso user password {name}` sets another");
@@ -213,7 +213,7 @@ fn trusted_proxies(settings: &Settings) -> Result<Vec<IpAddr>, Failure> {
 
 /// A problem of the interface as a failure of a command.
 #[must_use]
-pub fn told(problem: Problem) -> Failure {
+pub fn problem_failure(problem: Problem) -> Failure {
     let cause = problem.cause().map(|cause| format!(": {cause}")).unwrap_or_default();
     let exit = if problem.status() >= 500 { Exit::Store } else { Exit::Usage };
     Failure::new(exit, format!("{}{cause}", problem.detail()))
@@ -250,7 +250,7 @@ fn impatient<A>(mut server: Server<SocketAddr, A>, head_time: Duration) -> Serve
     server.first_request_timeout(head_time).accept_error_handler(accept_failed())
 }
 
-/// Serves until told to stop, then lets open requests end.
+/// Serves until it is asked to stop, then lets open requests end.
 async fn interface(
     settings: &Settings,
     address: SocketAddr,

@@ -47,7 +47,7 @@ pub fn explain_code(code: &str, width: usize) -> Result<(), Failure> {
 ///
 /// # Errors
 /// Unknown kind, or the folder cannot be written.
-pub fn schema(session: &Session, args: &args::Schema) -> Result<(), Failure> {
+pub fn schema(session: &Session, args: &args::SchemaArgs) -> Result<(), Failure> {
     let schemas = calipso_spec::schema::schemas();
     let kinds: Vec<&str> = schemas.iter().map(|(kind, _)| *kind).collect();
     match (&args.kind, &args.out) {
@@ -87,7 +87,7 @@ fn way_to(schemas: &Path, layers: &[String]) -> (String, String) {
     let holds_kinds = |folder: &Path| calipso_spec::load::KINDS.iter().any(|(kind, _)| folder.join(kind).is_dir());
     let (shown, layer) = match layers.first() {
         Some(layer) => (layer.clone(), whole(Path::new(layer))),
-        // Inside of a layer, or beside one.
+        // Within a layer or next to one.
         None if holds_kinds(around) => (around.to_string_lossy().into_owned(), around.to_path_buf()),
         None => ("a folder of specs beside it, FOLDER".to_owned(), around.join("FOLDER")),
     };
@@ -104,7 +104,7 @@ fn way_to(schemas: &Path, layers: &[String]) -> (String, String) {
 ///
 /// # Errors
 /// A page differs (with `--check`), or cannot be written.
-pub fn reference(args: &args::Reference) -> Result<(), Failure> {
+pub fn reference(args: &args::ReferenceArgs) -> Result<(), Failure> {
     let mut wrong = Vec::new();
     for (name, text) in calipso_spec::reference::pages() {
         let file = args.dir.join(name);

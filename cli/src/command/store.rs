@@ -1,7 +1,7 @@
 //! `store`: looks after the store itself.
 
 use crate::{
-    args::Store,
+    args::StoreCommand,
     failure::{Exit, Failure},
     output::printable,
     session::{Session, store_failure},
@@ -11,8 +11,8 @@ use crate::{
 ///
 /// # Errors
 /// The store cannot be read, or is damaged.
-pub async fn run(session: &Session, what: &Store) -> Result<(), Failure> {
-    let Store::Check = what;
+pub async fn run(session: &Session, what: &StoreCommand) -> Result<(), Failure> {
+    let StoreCommand::Check = what;
     let checked = session.store().await?.check().await.map_err(store_failure)?;
     let count = |n: u64, one: &str, many: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {many}") };
     let read = count(checked.n_read, "document", "documents");

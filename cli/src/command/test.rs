@@ -13,7 +13,7 @@ use calipso_pipeline::{TestReport, run_spec_tests};
 use calipso_spec::{Loaded, SpecTest, diag};
 
 use crate::{
-    args::{self, Shape, TestFormat},
+    args::{self, OutputFormat, TestFormat},
     failure::{Exit, Failure},
     session::Session,
     show,
@@ -25,20 +25,20 @@ pub use recorded::from_recording;
 ///
 /// # Errors
 /// A test failed, or something is not reached by any.
-pub fn test(session: &Session, args: &args::Test) -> Result<(), Failure> {
+pub fn test(session: &Session, args: &args::TestArgs) -> Result<(), Failure> {
     if args.watch {
-        return watch::watch(session, || once(session, args));
+        return watch::watch(session, || run_once(session, args));
     }
-    once(session, args)
+    run_once(session, args)
 }
 
-fn once(session: &Session, args: &args::Test) -> Result<(), Failure> {
+fn run_once(session: &Session, args: &args::TestArgs) -> Result<(), Failure> {
     if args.update {
         return update::update(session, args.filter.as_deref());
     }
     let loaded = session.load()?;
     if loaded.has_errors() {
-        return Err(broken(session, args, &loaded));
+        return Err(print_broken(session, args, &loaded));
     }
     let mut loaded = loaded;
     if args.mutate {
@@ -50,8 +50,8 @@ fn once(session: &Session, args: &args::Test) -> Result<(), Failure> {
     }
     let mut report = run(&loaded, args.filter.as_deref())?;
     let outgrown = extended::take_outgrown(&loaded.extended, &mut report);
-    let left_out = extended::told(&loaded.left_out, &outgrown, args.filter.as_deref());
-    // Coverage says something of the whole only.
+    let left_out = extended::left_out_sentences(&loaded.left_out, &outgrown, args.filter.as_deref());
+    // Coverage is only meaningful for all tests together.
     let is_whole = !args.no_coverage && args.filter.is_none();
     let unreached = if is_whole { &report.unreached[..] } else { &[][..] };
     if let Some(file) = &args.junit {
@@ -59,7 +59,7 @@ fn once(session: &Session, args: &args::Test) -> Result<(), Failure> {
     }
     match (args.format, args.shape()) {
         (TestFormat::Github, _) => print!("{}", print::github(&report, unreached)),
-        (TestFormat::Text, Shape::Table | Shape::Tree) => {
+        (TestFormat::Text, OutputFormat::Table | OutputFormat::Tree) => {
             print!("{}", print::text(&report, unreached, &left_out));
             print!("{}", extended::advice(&loaded.extended, &report));
         }
@@ -72,16 +72,16 @@ fn once(session: &Session, args: &args::Test) -> Result<(), Failure> {
 }
 
 fn run(loaded: &Loaded, filter: Option<&str>) -> Result<TestReport, Failure> {
-    let tests = chosen(&loaded.tests, filter);
+    let tests = select(&loaded.tests, filter);
     run_spec_tests(&loaded.specs, &loaded.parsers, &tests, Some(Path::new("")), None)
         .map_err(|problem| Failure::new(Exit::Bug, problem))
 }
 
-/// Specs with errors: said in the form that was asked for, as nothing could be run.
-fn broken(session: &Session, args: &args::Test, loaded: &Loaded) -> Failure {
+/// Prints the errors of specs in the requested form, as no test could be run.
+fn print_broken(session: &Session, args: &args::TestArgs, loaded: &Loaded) -> Failure {
     match (args.format, args.shape()) {
         (TestFormat::Github, _) => print!("{}", diag::github(&loaded.diagnostics, &loaded.files)),
-        (TestFormat::Text, Shape::Table | Shape::Tree) => {
+        (TestFormat::Text, OutputFormat::Table | OutputFormat::Tree) => {
             eprint!("{}", diag::text(&loaded.diagnostics, &loaded.files, session.colour));
         }
         (TestFormat::Text, shape) => {
@@ -94,8 +94,8 @@ fn broken(session: &Session, args: &args::Test, loaded: &Loaded) -> Failure {
     Failure::new(Exit::Findings, "the specs have errors").help("mend what is shown; `calipso check` shows it again")
 }
 
-/// The tests that are meant: all, those of a file (of a test or of its spec), or those whose file or case says it.
-fn chosen(tests: &[SpecTest], filter: Option<&str>) -> Vec<SpecTest> {
+/// The selected tests: all, those of a file (a test or its spec), or those whose file or case contains the filter.
+fn select(tests: &[SpecTest], filter: Option<&str>) -> Vec<SpecTest> {
     let Some(filter) = filter else { return tests.to_vec() };
     let file = filter.trim_start_matches("./");
     let of_spec = file.strip_suffix(".yaml").filter(|stem| !stem.ends_with(".test"));

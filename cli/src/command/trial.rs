@@ -11,11 +11,11 @@ use calipso_store::{Backend, Expect, Store};
 use calipso_transport::{Door, Live, Once, Replay, Scrubber};
 
 use crate::{
-    args::{Shape, Try},
-    command::scan::{Wanted, environment_of, perform, planned, recording},
+    args::{OutputFormat, TryArgs},
+    command::scan::{ScanOptions, environment_of, perform, plan_of, recording},
     failure::{Exit, Failure},
     output::printable,
-    secrets::References,
+    secrets::SecretReferences,
     session::{Session, environment, store_failure},
     show,
 };
@@ -24,13 +24,13 @@ use crate::{
 ///
 /// # Errors
 /// The fetcher cannot be run, or something failed.
-pub async fn run(session: &Session, args: &Try) -> Result<(), Failure> {
+pub async fn run(session: &Session, args: &TryArgs) -> Result<(), Failure> {
     let (trial, name) = match (&args.environment, &args.replay) {
         (Some(name), _) => {
             let store = session.store().await?;
             (tried(session, args, &store, name).await?, name.clone())
         }
-        (None, Some(dir)) => recorded(session, args, dir).await?,
+        (None, Some(dir)) => try_recorded(session, args, dir).await?,
         (None, None) => {
             return Err(Failure::usage("say who answers").help(
                 "name an environment whose connections are asked, or a recording: `calipso try FETCHER --replay DIR`",
@@ -38,7 +38,7 @@ pub async fn run(session: &Session, args: &Try) -> Result<(), Failure> {
         }
     };
     match args.out.output {
-        Shape::Table | Shape::Tree => print!("{}", text(&trial, &args.fetcher, &name, session.width)),
+        OutputFormat::Table | OutputFormat::Tree => print!("{}", text(&trial, &args.fetcher, &name, session.width)),
         shape => print!("{}", show::value(shape, &data(&trial, &args.fetcher, &name))),
     }
     if trial.complete && trial.failures.is_empty() {
@@ -47,8 +47,8 @@ pub async fn run(session: &Session, args: &Try) -> Result<(), Failure> {
     Err(Failure::new(Exit::Findings, "the run is not complete: in a scan, what was known before would stay"))
 }
 
-/// Tries in the environment that a recording tells of: what is known there is found by a scan that nobody keeps.
-async fn recorded(session: &Session, args: &Try, dir: &Path) -> Result<(Trial, String), Failure> {
+/// Tries against a recording: the objects known there are found by a scan into a temporary store.
+async fn try_recorded(session: &Session, args: &TryArgs, dir: &Path) -> Result<(Trial, String), Failure> {
     let folder = tempfile::tempdir()
         .map_err(|error| Failure::new(Exit::Bug, format!("cannot make a temporary folder: {error}")))?;
     let session = session.with_store(folder.path().join("store.db"));
@@ -63,22 +63,23 @@ async fn recorded(session: &Session, args: &Try, dir: &Path) -> Result<(Trial, S
     }
     let store = session.store().await?;
     store.put_environment(&about, Expect::Anything).await.map_err(store_failure)?;
-    let wanted = Wanted { mode: ScanMode::Inventory, clear: false, record: None, no_secrets: false, replay: Some(dir) };
+    let wanted =
+        ScanOptions { mode: ScanMode::Inventory, clear: false, record: None, no_secrets: false, replay: Some(dir) };
     perform(&session, &specs, store.clone(), &about, &wanted).await?;
     let name = about.name.to_string();
     Ok((tried(&session, args, &store, &name).await?, name))
 }
 
-async fn tried(session: &Session, args: &Try, store: &Arc<dyn Backend>, name: &str) -> Result<Trial, Failure> {
+async fn tried(session: &Session, args: &TryArgs, store: &Arc<dyn Backend>, name: &str) -> Result<Trial, Failure> {
     let specs = Arc::new(session.specs_of(store.as_ref(), name).await?.specs);
     let found = environment(store.as_ref(), name).await?;
-    let plan = planned(&specs, &found)?;
+    let plan = plan_of(&specs, &found)?;
     let live = Arc::new(Live::new());
     let door: Arc<dyn Door> = match &args.replay {
         Some(dir) => Arc::new(Once::new(Replay::new(recording(dir)?))),
         None => Arc::new(Once::new(Arc::clone(&live))),
     };
-    let references = References::new(&session.settings);
+    let references = SecretReferences::new(&session.settings);
     let secrets: &dyn SecretSource = if args.replay.is_some() { &NoSecrets } else { &references };
     let request = TrialRequest {
         plan: &plan,
@@ -145,7 +146,6 @@ const COMMON: &[&str] = &[
     "display_context",
 ];
 
-/// For people.
 fn text(trial: &Trial, fetcher: &str, environment: &str, width: usize) -> String {
     let width = width.clamp(60, 160);
     let mut text = format!("{fetcher} under {} of {environment} ({})\n", trial.parent, trial.at);

@@ -13,11 +13,11 @@ use calipso_model::{Map, Secret, Str, Value};
 use calipso_store::Page;
 
 use crate::{
-    args::{Out, Shape, User},
-    command::serve::{account_settings, told},
+    args::{OutputArgs, OutputFormat, UserCommand},
+    command::serve::{account_settings, problem_failure},
     failure::Failure,
     output::{printable, table},
-    secrets::referenced,
+    reference,
     session::{Session, store_failure},
     show,
 };
@@ -26,32 +26,32 @@ use crate::{
 ///
 /// # Errors
 /// The store cannot be used, there is no such user, or the password will not do.
-pub async fn run(session: &Session, what: &User) -> Result<(), Failure> {
+pub async fn run(session: &Session, what: &UserCommand) -> Result<(), Failure> {
     let backend = session.store().await?;
     let accounts = Accounts::new(backend, account_settings(&session.settings)?);
     let now = jiff::Timestamp::now();
     match what {
-        User::List(out) => list(&accounts, *out).await,
-        User::Add { name, administrator, grants, password } => {
+        UserCommand::List(out) => list(&accounts, *out).await,
+        UserCommand::Add { name, administrator, grants, password } => {
             let mut account = Account::new(name, Source::Local, now);
             account.administrator = *administrator;
             account.grants = read_grants(grants)?;
-            let (password, made) = chosen(password.as_deref())?;
-            accounts.add_user(account, Some(password.clone())).await.map_err(told)?;
+            let (password, made) = password_of(password.as_deref())?;
+            accounts.add_user(account, Some(password.clone())).await.map_err(problem_failure)?;
             println!("added {name}");
             say(&password, made);
             Ok(())
         }
-        User::Password { name, password } => {
-            let (password, made) = chosen(password.as_deref())?;
-            accounts.set_password(name, password.clone(), now).await.map_err(told)?;
-            accounts.revoke_all(name).await.map_err(told)?;
+        UserCommand::Password { name, password } => {
+            let (password, made) = password_of(password.as_deref())?;
+            accounts.set_password(name, password.clone(), now).await.map_err(problem_failure)?;
+            accounts.revoke_all(name).await.map_err(problem_failure)?;
             println!("the password of {name} is set; its tokens have ended");
             say(&password, made);
             Ok(())
         }
-        User::Remove { name } => {
-            accounts.remove_user(name, None).await.map_err(told)?;
+        UserCommand::Remove { name } => {
+            accounts.remove_user(name, None).await.map_err(problem_failure)?;
             println!("removed {name}");
             Ok(())
         }
@@ -59,10 +59,10 @@ pub async fn run(session: &Session, what: &User) -> Result<(), Failure> {
 }
 
 /// The password that was given, or a random one; and whether it was made here.
-fn chosen(reference: Option<&str>) -> Result<(Secret, bool), Failure> {
+fn password_of(reference: Option<&str>) -> Result<(Secret, bool), Failure> {
     match reference {
-        Some(reference) => referenced(reference).map(|password| (password, false)).map_err(Failure::usage),
-        None => random_password().map(|password| (password, true)).map_err(told),
+        Some(text) => reference::resolve(text).map(|password| (password, false)).map_err(Failure::usage),
+        None => random_password().map(|password| (password, true)).map_err(problem_failure),
     }
 }
 
@@ -88,11 +88,11 @@ fn read_grants(texts: &[String]) -> Result<BTreeMap<Str, Grant>, Failure> {
     texts.iter().map(read).collect()
 }
 
-async fn list(accounts: &Accounts, out: Out) -> Result<(), Failure> {
+async fn list(accounts: &Accounts, out: OutputArgs) -> Result<(), Failure> {
     let mut users: Vec<Account> = Vec::new();
     let mut page = Page::first(1_000);
     loop {
-        let found = accounts.users(&page).await.map_err(told)?;
+        let found = accounts.users(&page).await.map_err(problem_failure)?;
         for record in &found.items {
             users.push(calipso_store::work::Row::from_record(record).map_err(store_failure)?);
         }
@@ -109,7 +109,7 @@ async fn list(accounts: &Accounts, out: Out) -> Result<(), Failure> {
     };
     let source = |user: &Account| if user.source == Source::Local { "local" } else { "directory" };
     match out.output {
-        Shape::Table | Shape::Tree => {
+        OutputFormat::Table | OutputFormat::Tree => {
             let rows: Vec<Vec<String>> = users
                 .iter()
                 .map(|user| {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 
-use crate::settings::{Kind, SETTINGS, Setting};
+use crate::settings::{SETTINGS, Setting, SettingKind};
 
-/// What was said by flags, by key of the setting.
+/// The values given by flags, by key of the setting.
 #[derive(Clone, Debug, Default)]
 pub struct SettingFlags(pub BTreeMap<&'static str, Vec<String>>);
 
@@ -45,14 +45,14 @@ impl Args for SettingFlags {
                 setting.variable()
             ));
             command = command.arg(match setting.kind {
-                Kind::Switch => {
+                SettingKind::Switch => {
                     arg.num_args(0..=1).require_equals(true).default_missing_value("true").value_name("BOOL")
                 }
-                Kind::List => arg.action(ArgAction::Append).value_name("TEXT"),
-                Kind::Number => arg.value_name("N"),
-                Kind::Path => arg.value_name("PATH"),
-                Kind::Reference => arg.value_name("env:NAME|file:PATH"),
-                Kind::Text => arg.value_name("TEXT"),
+                SettingKind::List => arg.action(ArgAction::Append).value_name("TEXT"),
+                SettingKind::Number => arg.value_name("N"),
+                SettingKind::Path => arg.value_name("PATH"),
+                SettingKind::Reference => arg.value_name("env:NAME|file:PATH"),
+                SettingKind::Text => arg.value_name("TEXT"),
             });
         }
         command

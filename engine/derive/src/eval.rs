@@ -4,7 +4,7 @@ mod values;
 
 use std::cell::{Cell, OnceCell};
 
-use calipso_expr::{Bound, EvalError, Frame, Fuel, KeyPart, Record, Scope, Slot, Tree};
+use calipso_expr::{Bound, EvalError, Frame, Fuel, KeyPart, AttributeRow, Scope, Slot, Tree};
 use calipso_model::{LinkState, Map, Str, Value};
 use calipso_spec::checked::Take;
 
@@ -186,7 +186,7 @@ impl<'a> Evaluator<'a> {
         if !nodes.is_live(object) {
             return problems;
         }
-        let mut records = [Record::none(); 2];
+        let mut records = [AttributeRow::none(); 2];
         records[side] = nodes.record(object);
         let own_frame = end.whole.then(|| self.frame(&rule.frame, end, object));
         let scope = Scope::new(own_frame.as_ref().unwrap_or(&rule.frame), &records);

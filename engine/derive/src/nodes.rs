@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use calipso_expr::{Record, Records};
+use calipso_expr::{AttributeRow, AttributeRows};
 use calipso_model::{Map, ObjectKey, Str, Value};
 use hashbrown::HashTable;
 
@@ -76,7 +76,7 @@ pub(crate) struct Nodes {
 #[derive(Debug)]
 struct Columns(Vec<Column>);
 
-impl Records for Columns {
+impl AttributeRows for Columns {
     #[inline]
     fn attribute(&self, object: u32, number: usize) -> Option<&Value> {
         self.0.get(number)?.get(object)
@@ -127,8 +127,8 @@ impl Nodes {
     }
 
     /// The numbered attributes of an object.
-    pub(crate) fn record(&self, object: u32) -> Record<'_> {
-        Record::new(&self.columns, object)
+    pub(crate) fn record(&self, object: u32) -> AttributeRow<'_> {
+        AttributeRow::new(&self.columns, object)
     }
 
     /// The document of an object with its derived attributes as they are now, where a rule reads whole objects of this type.

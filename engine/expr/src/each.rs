@@ -5,12 +5,11 @@ use std::sync::Arc;
 use calipso_model::{Map, Value};
 
 use crate::{
-    error::{EvalError, ExprError, ExprErrorKind, Fault},
+    error::{EvalError, EvalErrorKind, ExprError, ExprErrorKind, OpError},
     expr::{Expr, Use},
     fuel::Fuel,
     layout::{BindNames, Frame, Slot},
     scope::{Bound, Columns, Scope},
-    table::Trouble,
 };
 
 /// One `NAME in EXPRESSION`.
@@ -29,7 +28,7 @@ pub struct Generator {
 /// Generators, each of which sees the names of those before.
 #[derive(Clone, Debug)]
 pub struct Each {
-    /// In order.
+    /// Outermost first: later ones see the names of earlier ones.
     pub generators: Vec<Generator>,
 }
 
@@ -59,7 +58,7 @@ impl Generator {
         match over {
             Value::Map(map) => Ok(Source::Map(map)),
             Value::List(items) => Ok(Source::List(items)),
-            _ => Err(self.wrong(&over)),
+            _ => Err(self.not_iterable(&over)),
         }
     }
 
@@ -70,17 +69,17 @@ impl Generator {
             Value::Map(map) => fuel.list(map.len()),
             _ => Ok(()),
         };
-        if let Err(Trouble::Limit(message)) = paid {
-            return Err(EvalError { fault: Fault::Limit, ..self.over.fault(message) });
+        if let Err(OpError::Limit(message)) = paid {
+            return Err(EvalError { kind: EvalErrorKind::Limit, ..self.over.fault(message) });
         }
         match (over, self.key) {
             (Value::List(_), None) | (Value::Map(_), Some(_)) => Ok(()),
-            _ => Err(self.wrong(over)),
+            _ => Err(self.not_iterable(over)),
         }
     }
 
     #[cold]
-    fn wrong(&self, over: &Value) -> EvalError {
+    fn not_iterable(&self, over: &Value) -> EvalError {
         match over {
             Value::Map(_) => self.over.fault("this is a map; write `key, value in …`"),
             Value::List(_) => self.over.fault("this is a list; write `element in …`"),
@@ -144,8 +143,8 @@ impl Each {
                 match names.bind(name) {
                     Ok(slot) => slots.push(slot),
                     Err(mistake) => {
-                        let place = start + word(left, name).unwrap_or(0);
-                        errors.push(ExprError { start: place, end: place + name.len(), ..mistake });
+                        let at = start + word(left, name).unwrap_or(0);
+                        errors.push(ExprError { start: at, end: at + name.len(), ..mistake });
                     }
                 }
             }
@@ -232,7 +231,7 @@ fn run_in(
                 run_in(rest, scope.with(&bound), fuel, f)?;
             }
         }
-        (other, _) => return Err(generator.wrong(other)),
+        (other, _) => return Err(generator.not_iterable(other)),
     }
     Ok(())
 }
@@ -306,7 +305,7 @@ fn identifier(name: &str) -> bool {
 fn pieces(source: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     let (mut start, mut depth, mut quote, mut escaped) = (0, 0usize, None::<char>, false);
-    for (place, character) in source.char_indices() {
+    for (at, character) in source.char_indices() {
         if escaped {
             escaped = false;
             continue;
@@ -319,8 +318,8 @@ fn pieces(source: &str) -> Vec<(usize, &str)> {
             (None, '(' | '[' | '{') => depth += 1,
             (None, ')' | ']' | '}') => depth = depth.saturating_sub(1),
             (None, ';') if depth == 0 => {
-                found.push((start, source.get(start..place).unwrap_or_default()));
-                start = place + 1;
+                found.push((start, source.get(start..at).unwrap_or_default()));
+                start = at + 1;
             }
             _ => {}
         }

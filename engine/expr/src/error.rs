@@ -5,7 +5,7 @@ use calipso_model::Str;
 /// A mistake in the text of an expression or template.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExprError {
-    /// Which one.
+    /// The sort of mistake, for the code of a diagnostic.
     pub kind: ExprErrorKind,
     /// First byte in the text.
     pub start: usize,
@@ -19,7 +19,7 @@ pub struct ExprError {
     pub unknown_name: Option<Str>,
 }
 
-/// The mistakes.
+/// The sorts of mistakes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExprErrorKind {
     /// Does not parse.
@@ -73,7 +73,7 @@ impl ExprError {
     }
 }
 
-/// A fault of an evaluation: something undefined, a wrong type, too much work.
+/// A failed evaluation: something undefined, a wrong type, too much work.
 ///
 /// # Shape
 /// The range is one of bytes in the text of the expression, which is `source`.
@@ -89,12 +89,12 @@ pub struct EvalError {
     /// The text of the expression; nothing where no single expression is at fault.
     pub source_text: Option<Str>,
     /// What sort of fault it is.
-    pub fault: Fault,
+    pub kind: EvalErrorKind,
 }
 
 /// The sorts of faults, by who has to act.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Fault {
+pub enum EvalErrorKind {
     /// The spec: something is of the wrong type.
     #[default]
     Definite,
@@ -110,32 +110,50 @@ impl EvalError {
     /// A fault that is not tied to a place in an expression.
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), start: 0, end: 0, source_text: None, fault: Fault::Definite }
+        Self { message: message.into(), start: 0, end: 0, source_text: None, kind: EvalErrorKind::Definite }
     }
 
     /// The fault of touching the result of a step that failed.
     #[must_use]
     pub fn failed() -> Self {
-        Self { fault: Fault::Failed, ..Self::new("this depends on a step that failed") }
+        Self { kind: EvalErrorKind::Failed, ..Self::new("this depends on a step that failed") }
     }
 
     /// Whether the evaluation touched the result of a step that failed.
     #[must_use]
     pub fn is_failed(&self) -> bool {
-        self.fault == Fault::Failed
+        self.kind == EvalErrorKind::Failed
     }
 
     /// Whether the whole expression is undefined: then the message has named it.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         let source = self.source_text.as_deref().unwrap_or_default();
-        self.fault == Fault::Undefined && source.get(self.start..self.end) == Some(source.trim())
+        self.kind == EvalErrorKind::Undefined && source.get(self.start..self.end) == Some(source.trim())
     }
 
     /// Whether the evaluation ran into a limit of work or size.
     #[must_use]
     pub fn is_limit(&self) -> bool {
-        self.fault == Fault::Limit
+        self.kind == EvalErrorKind::Limit
+    }
+}
+
+/// Why an operator or a filter has no result. It does not know where it stands in the expression; [`EvalError`] does.
+#[derive(Debug)]
+pub(crate) enum OpError {
+    /// It depends on a step that failed.
+    Failed,
+    /// Too much work, or too long a list.
+    Limit(&'static str),
+    /// Undefined, or of the wrong type.
+    Message(String),
+}
+
+impl OpError {
+    #[cold]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self::Message(message.into())
     }
 }
 

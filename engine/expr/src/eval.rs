@@ -7,13 +7,13 @@ use std::borrow::Cow;
 use calipso_model::{Map, Str, Value};
 
 use crate::{
-    error::{EvalError, Fault},
+    error::{EvalError, EvalErrorKind, OpError},
     failed,
     fuel::Fuel,
-    ops::{compare, hides, item, join_text, math, part_of_text, slice, truth},
+    ops::{Comparison, compare, hides, item, join_text, math, part_of_text, slice, truth},
     scope::Scope,
-    syntax::{Args, Bounds, Comparison, Kind, Node},
-    table::{self, Trouble},
+    syntax::{Args, Bounds, Kind, Node},
+    table,
 };
 
 /// What a node yields: a value, or the news that a path broke off.
@@ -38,14 +38,13 @@ fn is_no_holder(value: &Value) -> bool {
 }
 
 impl Out<'_> {
-    fn made(value: impl Into<Value>) -> Self {
+    fn owned(value: impl Into<Value>) -> Self {
         Out::Is(Cow::Owned(value.into()))
     }
 }
 
 type Boxed = Box<EvalError>;
 
-/// One evaluation.
 pub(crate) struct Run<'a, 'f> {
     pub scope: Scope<'a>,
     pub fuel: &'f mut Fuel,
@@ -54,13 +53,13 @@ pub(crate) struct Run<'a, 'f> {
 
 impl<'a> Run<'a, '_> {
     #[cold]
-    fn trouble(&self, node: &Node, trouble: Trouble) -> Boxed {
-        let (message, fault) = match trouble {
-            Trouble::Says(message) => (message, Fault::Definite),
-            Trouble::Limit(message) => (message.to_owned(), Fault::Limit),
-            Trouble::Failed => return Box::new(self.placed(node, EvalError::failed())),
+    fn located(&self, node: &Node, error: OpError) -> Boxed {
+        let (message, kind) = match error {
+            OpError::Message(message) => (message, EvalErrorKind::Definite),
+            OpError::Limit(message) => (message.to_owned(), EvalErrorKind::Limit),
+            OpError::Failed => return Box::new(self.placed(node, EvalError::failed())),
         };
-        Box::new(EvalError { fault, ..self.placed(node, EvalError::new(message)) })
+        Box::new(EvalError { kind, ..self.placed(node, EvalError::new(message)) })
     }
 
     fn placed(&self, node: &Node, error: EvalError) -> EvalError {
@@ -73,7 +72,7 @@ impl<'a> Run<'a, '_> {
     }
 
     #[cold]
-    pub(crate) fn missing(&self, node: &Node, reason: Reason) -> Boxed {
+    pub(crate) fn undefined(&self, node: &Node, reason: Reason) -> Boxed {
         let path = self.source.get(node.start as usize..node.end as usize).unwrap_or_default();
         let why = match reason {
             Reason::Absent => String::new(),
@@ -82,12 +81,12 @@ impl<'a> Run<'a, '_> {
             Reason::IndexUndefined => ": its index is undefined".to_owned(),
         };
         let error = EvalError::new(format!("`{path}` is undefined{why}"));
-        Box::new(EvalError { fault: Fault::Undefined, ..self.placed(node, error) })
+        Box::new(EvalError { kind: EvalErrorKind::Undefined, ..self.placed(node, error) })
     }
 
     #[inline(always)]
-    fn seen(&self, node: &'a Node, value: Cow<'a, Value>) -> Result<Out<'a>, Boxed> {
-        if failed::is_marker(&value) { Err(self.trouble(node, Trouble::Failed)) } else { Ok(Out::Is(value)) }
+    fn known_value(&self, node: &'a Node, value: Cow<'a, Value>) -> Result<Out<'a>, Boxed> {
+        if failed::is_marker(&value) { Err(self.located(node, OpError::Failed)) } else { Ok(Out::Is(value)) }
     }
 
     /// Evaluates a node; what is undefined is a fault.
@@ -98,7 +97,7 @@ impl<'a> Run<'a, '_> {
         }
         match self.open(node)? {
             Out::Is(value) => Ok(value),
-            Out::Missing(at, reason) => Err(self.missing(at, reason)),
+            Out::Missing(at, reason) => Err(self.undefined(at, reason)),
         }
     }
 
@@ -111,32 +110,32 @@ impl<'a> Run<'a, '_> {
         match &node.kind {
             Kind::Const(value) => Ok(Out::Is(Cow::Borrowed(value))),
             Kind::Slot(slot) => match self.scope.get(*slot) {
-                Some(value) => self.seen(node, Cow::Borrowed(value)),
+                Some(value) => self.known_value(node, Cow::Borrowed(value)),
                 None => Ok(Out::Missing(node, Reason::Absent)),
             },
             Kind::Field(_, _, column) => {
                 // It stands for two nodes.
                 self.pay(node)?;
                 match self.scope.field(*column) {
-                    Some(value) => self.seen(node, Cow::Borrowed(value)),
+                    Some(value) => self.known_value(node, Cow::Borrowed(value)),
                     None => Ok(Out::Missing(node, Reason::Absent)),
                 }
             }
             Kind::Attr(inner, name) => match self.open(inner)? {
                 Out::Is(Cow::Borrowed(Value::Map(map))) => match map.get(name) {
-                    Some(value) => self.seen(node, Cow::Borrowed(value)),
-                    None if failed::hides(map, name) => Err(self.trouble(node, Trouble::Failed)),
+                    Some(value) => self.known_value(node, Cow::Borrowed(value)),
+                    None if failed::hides(map, name) => Err(self.located(node, OpError::Failed)),
                     None => Ok(Out::Missing(node, Reason::Absent)),
                 },
                 Out::Is(holder) => match holder.as_ref() {
                     Value::Map(map) => match map.get(name) {
-                        Some(value) => self.seen(node, Cow::Owned(value.clone())),
-                        None if failed::hides(map, name) => Err(self.trouble(node, Trouble::Failed)),
+                        Some(value) => self.known_value(node, Cow::Owned(value.clone())),
+                        None if failed::hides(map, name) => Err(self.located(node, OpError::Failed)),
                         None => Ok(Out::Missing(node, Reason::Absent)),
                     },
                     Value::Null => Ok(Out::Missing(node, Reason::HolderIsNull)),
                     // Data of another shape than the spec reads must not pass as "there is none".
-                    other if is_no_holder(other) => Err(self.missing(node, Reason::HolderIs(other.kind()))),
+                    other if is_no_holder(other) => Err(self.undefined(node, Reason::HolderIs(other.kind()))),
                     other => Ok(Out::Missing(node, Reason::HolderIs(other.kind()))),
                 },
                 missing @ Out::Missing(..) => Ok(missing),
@@ -146,7 +145,7 @@ impl<'a> Run<'a, '_> {
             Kind::Default(inner, other) => match self.open(inner)? {
                 Out::Missing(..) => match other {
                     Some(other) => self.open(other),
-                    None => Ok(Out::made(Value::Null)),
+                    None => Ok(Out::owned(Value::Null)),
                 },
                 there @ Out::Is(_) => Ok(there),
             },
@@ -156,11 +155,11 @@ impl<'a> Run<'a, '_> {
                 } else {
                     match other {
                         Some(other) => self.open(other),
-                        None => Ok(Out::made(Value::Null)),
+                        None => Ok(Out::owned(Value::Null)),
                     }
                 }
             }
-            Kind::Not(inner) => Ok(Out::made(!self.holds(inner)?)),
+            Kind::Not(inner) => Ok(Out::owned(!self.holds(inner)?)),
             Kind::And(left, right) => {
                 let left = self.value(left)?;
                 Ok(Out::Is(if truth(&left) { self.value(right)? } else { left }))
@@ -169,10 +168,10 @@ impl<'a> Run<'a, '_> {
                 let left = self.value(left)?;
                 Ok(Out::Is(if truth(&left) { left } else { self.value(right)? }))
             }
-            Kind::Compare(first, ops) => self.compare(node, first, ops).map(Out::made),
-            Kind::Test(entry, inner, arg) => self.test(node, entry, inner, arg.as_deref()).map(Out::made),
+            Kind::Compare(first, ops) => self.compare(node, first, ops).map(Out::owned),
+            Kind::Test(entry, inner, arg) => self.test(node, entry, inner, arg.as_deref()).map(Out::owned),
             Kind::Filter(entry, inner, args) => self.filter(node, entry, inner, args),
-            _ => self.make(node).map(Out::made),
+            _ => self.make(node).map(Out::owned),
         }
     }
 
@@ -185,17 +184,17 @@ impl<'a> Run<'a, '_> {
             return Ok(Out::Missing(node, Reason::IndexUndefined));
         };
         if matches!(*index, Value::Str(_)) && is_no_holder(&holder) {
-            return Err(self.missing(node, Reason::HolderIs(holder.kind())));
+            return Err(self.undefined(node, Reason::HolderIs(holder.kind())));
         }
         if hides(&holder, &index) {
-            return Err(self.trouble(node, Trouble::Failed));
+            return Err(self.located(node, OpError::Failed));
         }
         let found = match holder {
             Cow::Borrowed(holder) => item(holder, &index),
             Cow::Owned(holder) => item(&holder, &index).map(|found| Cow::Owned(found.into_owned())),
         };
         match found {
-            Some(value) => self.seen(node, value),
+            Some(value) => self.known_value(node, value),
             None => Ok(Out::Missing(node, Reason::Absent)),
         }
     }
@@ -213,14 +212,14 @@ impl<'a> Run<'a, '_> {
                     Value::Int(number) => Some(*number),
                     other => {
                         let message = format!("a slice wants whole numbers, not {}", other.kind());
-                        return Err(self.trouble(part, Trouble::Says(message)));
+                        return Err(self.located(part, OpError::Message(message)));
                     }
                 };
             }
         }
         match slice(&holder, bounds, self.fuel) {
-            Ok(value) => Ok(Out::made(value)),
-            Err(trouble) => Err(self.trouble(node, trouble)),
+            Ok(value) => Ok(Out::owned(value)),
+            Err(trouble) => Err(self.located(node, trouble)),
         }
     }
 
@@ -253,7 +252,7 @@ impl<'a> Run<'a, '_> {
 
     #[inline]
     fn pay(&mut self, node: &'a Node) -> Result<(), Boxed> {
-        self.fuel.burn(1).map_err(|trouble| self.trouble(node, trouble))
+        self.fuel.burn(1).map_err(|trouble| self.located(node, trouble))
     }
 
     /// What a constant or a path of attributes leads to; nothing: see [`Run::open`], which also says why.
@@ -294,7 +293,7 @@ impl<'a> Run<'a, '_> {
             && let Some(text) = self.text_slice(first)
         {
             if let Err(trouble) = self.fuel.burn(words.len() as u64) {
-                return Err(self.trouble(node, trouble));
+                return Err(self.located(node, trouble));
             }
             let found = words.iter().any(|word| word.as_str() == Some(text));
             return Ok(found == (*op == Comparison::In));
@@ -305,7 +304,7 @@ impl<'a> Run<'a, '_> {
             match compare(*op, &left, &right, self.fuel) {
                 Ok(true) => left = right,
                 Ok(false) => return Ok(false),
-                Err(trouble) => return Err(self.trouble(node, trouble)),
+                Err(trouble) => return Err(self.located(node, trouble)),
             }
         }
         Ok(true)
@@ -321,7 +320,7 @@ impl<'a> Run<'a, '_> {
         let input = match self.open(inner)? {
             Out::Is(value) => Some(value),
             Out::Missing(..) if entry.open => None,
-            Out::Missing(at, reason) => return Err(self.missing(at, reason)),
+            Out::Missing(at, reason) => return Err(self.undefined(at, reason)),
         };
         let arg = match arg {
             Some(arg) => Some(self.value(arg)?),
@@ -329,7 +328,7 @@ impl<'a> Run<'a, '_> {
         };
         match (entry.run)(input.as_deref(), arg.as_deref(), self.fuel) {
             Ok(holds) => Ok(holds),
-            Err(trouble) => Err(self.trouble(node, trouble)),
+            Err(trouble) => Err(self.located(node, trouble)),
         }
     }
 
@@ -346,7 +345,7 @@ impl<'a> Run<'a, '_> {
             positional.push(match self.open(arg)? {
                 Out::Is(value) => value.into_owned(),
                 Out::Missing(..) if entry.open_arg && number == 0 => Value::Null,
-                Out::Missing(at, reason) => return Err(self.missing(at, reason)),
+                Out::Missing(at, reason) => return Err(self.undefined(at, reason)),
             });
         }
         let mut named = Vec::with_capacity(args.named.len());
@@ -355,11 +354,11 @@ impl<'a> Run<'a, '_> {
         }
         let given = table::Given { positional: &positional, named: &named, pattern: args.pattern.as_deref() };
         match (entry.run)(&input, &given, self.fuel) {
-            Ok(value) => self.seen(node, Cow::Owned(value)),
-            Err(Trouble::Says(message)) => {
-                Err(self.trouble(node, Trouble::Says(format!("`{}`: {message}", entry.name))))
+            Ok(value) => self.known_value(node, Cow::Owned(value)),
+            Err(OpError::Message(message)) => {
+                Err(self.located(node, OpError::Message(format!("`{}`: {message}", entry.name))))
             }
-            Err(trouble) => Err(self.trouble(node, trouble)),
+            Err(trouble) => Err(self.located(node, trouble)),
         }
     }
 
@@ -370,13 +369,13 @@ impl<'a> Run<'a, '_> {
                 Value::Int(number) => number
                     .checked_neg()
                     .map(Value::Int)
-                    .ok_or_else(|| self.trouble(node, Trouble::says("the number is too large"))),
+                    .ok_or_else(|| self.located(node, OpError::new("the number is too large"))),
                 Value::Float(number) => Ok(Value::Float(-number)),
-                other => Err(self.trouble(node, Trouble::says(format!("{} cannot be negated", other.kind())))),
+                other => Err(self.located(node, OpError::new(format!("{} cannot be negated", other.kind())))),
             },
             Kind::Math(op, left, right) => {
                 let (left, right) = (self.value(left)?, self.value(right)?);
-                math(*op, &left, &right, self.fuel).map_err(|trouble| self.trouble(node, trouble))
+                math(*op, &left, &right, self.fuel).map_err(|trouble| self.located(node, trouble))
             }
             Kind::Concat(parts) => {
                 let mut text = String::new();
@@ -386,7 +385,7 @@ impl<'a> Run<'a, '_> {
                         continue;
                     }
                     let value = self.value(part)?;
-                    join_text(&mut text, &value, self.fuel).map_err(|trouble| self.trouble(part, trouble))?;
+                    join_text(&mut text, &value, self.fuel).map_err(|trouble| self.located(part, trouble))?;
                 }
                 Ok(Value::from(text))
             }
@@ -399,7 +398,7 @@ impl<'a> Run<'a, '_> {
                     });
                 }
                 let given: Vec<&Value> = given.iter().map(AsRef::as_ref).collect();
-                (entry.run)(&given, self.fuel).map_err(|trouble| self.trouble(node, trouble))
+                (entry.run)(&given, self.fuel).map_err(|trouble| self.located(node, trouble))
             }
             Kind::List(items) => {
                 let mut list = Vec::with_capacity(items.len());
@@ -414,8 +413,8 @@ impl<'a> Run<'a, '_> {
                     let name = match self.value(key)?.as_ref() {
                         Value::Str(text) => text.clone(),
                         other => {
-                            let message = format!("the key of a map is text, not {}", other.kind());
-                            return Err(self.trouble(key, Trouble::Says(message)));
+                            let message = format!("the key of a map must be text, not {}", other.kind());
+                            return Err(self.located(key, OpError::Message(message)));
                         }
                     };
                     pairs.push((name, self.value(item)?.into_owned()));

@@ -10,10 +10,10 @@ use crate::{
     failed::{self, Ends},
     fuel::Fuel,
     layout::{Frame, Names, Slot},
-    ops::{text_of, truth},
+    ops::{Math, text_of, truth},
     scope::{Columns, Scope},
     signature,
-    syntax::{self, Kind, Math, Node},
+    syntax::{self, Kind, Node},
 };
 
 /// A parsed expression. Cloning is cheap.
@@ -45,7 +45,7 @@ pub struct Use {
 /// A part of a key.
 #[derive(Clone, Copy, Debug)]
 pub enum KeyPart<'a> {
-    /// Any value.
+    /// A value as a whole.
     Value(&'a Value),
     /// A piece of a text.
     Text(&'a str),
@@ -84,7 +84,7 @@ impl Expr {
         self.0.offset
     }
 
-    /// The text.
+    /// The text that was parsed.
     #[must_use]
     pub fn source(&self) -> &str {
         &self.0.source

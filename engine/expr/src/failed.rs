@@ -37,12 +37,12 @@ pub fn holds_marker(value: &Value) -> bool {
     }
 }
 
-/// How the keys begin and end that a map may have besides those that are known. Both empty: any key.
+/// Prefix and suffix of the keys that a map may have besides the known ones. Both empty: any key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Ends {
-    /// How they begin.
+    /// The common prefix of the keys.
     pub begin: String,
-    /// How they end.
+    /// The common suffix of the keys.
     pub end: String,
 }
 

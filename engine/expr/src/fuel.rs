@@ -2,10 +2,7 @@
 
 use calipso_model::Value;
 
-use crate::{
-    error::{EvalError, Fault},
-    table::Trouble,
-};
+use crate::error::{EvalError, EvalErrorKind, OpError};
 
 /// Longest list that an evaluation may make.
 pub const MAX_LIST: usize = 1_000_000;
@@ -22,7 +19,7 @@ pub struct Fuel {
 }
 
 impl Fuel {
-    /// So many units.
+    /// Fuel of this many units.
     #[must_use]
     pub fn new(units: u64) -> Self {
         Self { left: units, made: 0 }
@@ -40,19 +37,19 @@ impl Fuel {
         self.made
     }
 
-    /// Pays for something that an expression leads to.
+    /// Pays for work that an expression causes elsewhere.
     ///
     /// # Errors
-    /// There is not so much left.
+    /// Not enough fuel is left.
     pub fn pay(&mut self, units: u64) -> Result<(), EvalError> {
         self.burn(units).map_err(|_| EvalError {
-            fault: Fault::Limit,
+            kind: EvalErrorKind::Limit,
             ..EvalError::new("the evaluation takes too long: it is out of fuel")
         })
     }
 
     #[inline]
-    pub(crate) fn burn(&mut self, units: u64) -> Result<(), Trouble> {
+    pub(crate) fn burn(&mut self, units: u64) -> Result<(), OpError> {
         match self.left.checked_sub(units) {
             Some(left) => {
                 self.left = left;
@@ -60,14 +57,14 @@ impl Fuel {
             }
             None => {
                 self.left = 0;
-                Err(Trouble::Limit("the evaluation takes too long: it is out of fuel"))
+                Err(OpError::Limit("the evaluation takes too long: it is out of fuel"))
             }
         }
     }
 
     /// Pays for a text that is about to be made.
     #[inline]
-    pub(crate) fn text(&mut self, bytes: usize) -> Result<(), Trouble> {
+    pub(crate) fn text(&mut self, bytes: usize) -> Result<(), OpError> {
         if bytes < 16 {
             return Ok(());
         }
@@ -76,15 +73,15 @@ impl Fuel {
     }
 
     /// Pays for a list that is about to be made.
-    pub(crate) fn list(&mut self, n_elements: usize) -> Result<(), Trouble> {
+    pub(crate) fn list(&mut self, n_elements: usize) -> Result<(), OpError> {
         if n_elements > MAX_LIST {
-            return Err(Trouble::Limit("the list would have more than 1,000,000 elements"));
+            return Err(OpError::Limit("the list would have more than 1,000,000 elements"));
         }
         self.burn(n_elements as u64)
     }
 
     /// Pays for walking all of a value, shared parts as often as they are reached.
-    pub(crate) fn walk(&mut self, value: &Value) -> Result<(), Trouble> {
+    pub(crate) fn walk(&mut self, value: &Value) -> Result<(), OpError> {
         self.burn(1)?;
         match value {
             Value::Str(text) => self.text(text.len()),

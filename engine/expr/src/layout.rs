@@ -92,15 +92,22 @@ impl Frame {
         if slot >= self.slots.len() {
             self.slots.resize(slot + 1, None);
         }
-        if let Some(place) = self.slots.get_mut(slot) {
-            *place = Some(value.into());
+        if let Some(entry) = self.slots.get_mut(slot) {
+            *entry = Some(value.into());
+        }
+    }
+
+    /// Binds a name where the layout has it: what no expression reads needs no value.
+    pub fn bind(&mut self, layout: &Layout, name: &str, value: impl Into<Value>) {
+        if let Some(slot) = layout.find(name) {
+            self.set(slot, value);
         }
     }
 
     /// Unbinds a name.
     pub fn clear(&mut self, slot: Slot) {
-        if let Some(place) = self.slots.get_mut(slot) {
-            *place = None;
+        if let Some(entry) = self.slots.get_mut(slot) {
+            *entry = None;
         }
     }
 
@@ -119,7 +126,7 @@ pub trait Names {
     fn known(&self) -> Vec<Str>;
 }
 
-/// A place where names can be bound, too.
+/// A scope in which names can also be bound.
 pub trait BindNames: Names {
     /// Binds a name from here on.
     ///

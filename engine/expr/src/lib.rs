@@ -44,6 +44,9 @@
 //! it knows what a condition proves about the operands behind it. Ranges of [`ExprError`] are bytes of the text that was
 //! parsed; ranges of [`EvalError`] and [`Use`] are bytes of the expression, which begins at [`Expr::offset`].
 
+// A contract of other crates: every public item says what its name does not.
+#![warn(missing_docs)]
+
 mod each;
 mod error;
 mod eval;
@@ -63,12 +66,12 @@ mod url;
 mod words;
 
 pub use each::{Each, Generator};
-pub use error::{EvalError, ExprError, ExprErrorKind, Fault, misspelt, nearest};
+pub use error::{EvalError, EvalErrorKind, ExprError, ExprErrorKind, misspelt, nearest};
 pub use expr::{Expr, KeyPart, Use};
 pub use fuel::{Fuel, MAX_LIST};
 pub use layout::{BindNames, Frame, Layout, Names, Slot};
 pub use ops::truth;
-pub use scope::{Bound, Column, Columns, Record, Records, Scope};
+pub use scope::{AttributeRow, AttributeRows, Bound, Column, Columns, Scope};
 pub use sql::SqlText;
 pub use table::{filters, functions, tests};
 pub use template::{Part, Tree};

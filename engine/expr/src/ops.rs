@@ -8,12 +8,32 @@ use std::{
 
 use calipso_model::{Str, Value};
 
-use crate::{
-    failed,
-    fuel::Fuel,
-    syntax::{Comparison, Math},
-    table::Trouble,
-};
+use crate::{error::OpError, failed, fuel::Fuel};
+
+/// An operator between two numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Math {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    FloorDiv,
+    Rem,
+    Pow,
+}
+
+/// An operator that compares two values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Comparison {
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+    In,
+    NotIn,
+}
 
 /// Whether a value counts as true: everything but null, false, 0, empty text, list or map.
 #[must_use]
@@ -29,7 +49,7 @@ pub fn truth(value: &Value) -> bool {
     }
 }
 
-fn place(index: i64, len: usize) -> Option<usize> {
+fn position(index: i64, len: usize) -> Option<usize> {
     if index < 0 { len.checked_sub(usize::try_from(index.unsigned_abs()).ok()?) } else { usize::try_from(index).ok() }
 }
 
@@ -38,7 +58,7 @@ pub(crate) fn item<'v>(holder: &'v Value, index: &Value) -> Option<Cow<'v, Value
     match (holder, index) {
         (Value::Map(map), Value::Str(name)) => map.get(name).map(Cow::Borrowed),
         (Value::Map(map), Value::Int(number)) => map.get(&number.to_string()).map(Cow::Borrowed),
-        (Value::List(items), Value::Int(number)) => items.get(place(*number, items.len())?).map(Cow::Borrowed),
+        (Value::List(items), Value::Int(number)) => items.get(position(*number, items.len())?).map(Cow::Borrowed),
         (Value::Str(text), Value::Int(number)) => {
             let found = if *number < 0 {
                 text.chars().rev().nth(usize::try_from(number.unsigned_abs()).ok()?.checked_sub(1)?)
@@ -66,7 +86,7 @@ pub(crate) fn hides(holder: &Value, index: &Value) -> bool {
 /// First place and the place behind the last of a slice.
 fn range(start: Option<i64>, stop: Option<i64>, len: usize) -> (usize, usize) {
     let clamp = |bound: i64| {
-        if bound < 0 { place(bound, len).unwrap_or(0) } else { place(bound, len).unwrap_or(len).min(len) }
+        if bound < 0 { position(bound, len).unwrap_or(0) } else { position(bound, len).unwrap_or(len).min(len) }
     };
     let start = start.map_or(0, clamp);
     (start, stop.map_or(len, clamp).max(start))
@@ -78,14 +98,14 @@ pub(crate) fn part_of_text(text: &str, start: Option<i64>, stop: Option<i64>) ->
     text.get(start..stop).unwrap_or_default()
 }
 
-pub(crate) fn slice(holder: &Value, bounds: [Option<i64>; 3], fuel: &mut Fuel) -> Result<Value, Trouble> {
+pub(crate) fn slice(holder: &Value, bounds: [Option<i64>; 3], fuel: &mut Fuel) -> Result<Value, OpError> {
     let [start, stop, step] = bounds;
     let step = match step {
         None => 1,
         Some(step) => usize::try_from(step)
             .ok()
             .filter(|step| *step > 0)
-            .ok_or_else(|| Trouble::says("the step of a slice is a positive number"))?,
+            .ok_or_else(|| OpError::new("the step of a slice is a positive number"))?,
     };
     let range = |len: usize| range(start, stop, len);
     match holder {
@@ -105,12 +125,12 @@ pub(crate) fn slice(holder: &Value, bounds: [Option<i64>; 3], fuel: &mut Fuel) -
             Ok(Value::list(items.iter().skip(start).take(stop - start).step_by(step).cloned().collect()))
         }
         Value::Null => Ok(Value::Null),
-        other => Err(Trouble::says(format!("{} cannot be sliced", other.kind()))),
+        other => Err(OpError::new(format!("{} cannot be sliced", other.kind()))),
     }
 }
 
 /// Appends the text form of a scalar: text as it is, numbers and bools as in JSON.
-pub(crate) fn join_text(text: &mut String, value: &Value, fuel: &mut Fuel) -> Result<(), Trouble> {
+pub(crate) fn join_text(text: &mut String, value: &Value, fuel: &mut Fuel) -> Result<(), OpError> {
     match value {
         Value::Str(part) => {
             fuel.text(part.len())?;
@@ -124,9 +144,9 @@ pub(crate) fn join_text(text: &mut String, value: &Value, fuel: &mut Fuel) -> Re
         }
         Value::Bool(flag) => text.push_str(if *flag { "true" } else { "false" }),
         Value::Null => {
-            return Err(Trouble::says("null cannot be joined into text; use `| default('')`, or ask `is none`"));
+            return Err(OpError::new("null cannot be joined into text; use `| default('')`, or ask `is none`"));
         }
-        other => return Err(Trouble::says(format!("{} cannot be joined into text", other.kind()))),
+        other => return Err(OpError::new(format!("{} cannot be joined into text", other.kind()))),
     }
     Ok(())
 }
@@ -141,11 +161,11 @@ pub(crate) fn text_of(value: &Value) -> Option<Str> {
     Some(text.into())
 }
 
-pub(crate) fn math(op: Math, left: &Value, right: &Value, fuel: &mut Fuel) -> Result<Value, Trouble> {
+pub(crate) fn math(op: Math, left: &Value, right: &Value, fuel: &mut Fuel) -> Result<Value, OpError> {
     match (left, right) {
         (Value::Int(a), Value::Int(b)) => {
             if *b == 0 && matches!(op, Math::Div | Math::FloorDiv | Math::Rem) {
-                return Err(Trouble::says("division by zero"));
+                return Err(OpError::new("division by zero"));
             }
             let whole = match op {
                 Math::Add => a.checked_add(*b),
@@ -156,7 +176,7 @@ pub(crate) fn math(op: Math, left: &Value, right: &Value, fuel: &mut Fuel) -> Re
                 Math::Rem => floor_div(*a, *b).map(|(_, rest)| rest),
                 Math::Pow => u32::try_from(*b).ok().and_then(|power| a.checked_pow(power)),
             };
-            whole.map(Value::Int).ok_or_else(|| Trouble::says("the number is too large"))
+            whole.map(Value::Int).ok_or_else(|| OpError::new("the number is too large"))
         }
         (Value::List(a), Value::List(b)) if op == Math::Add => {
             fuel.list(a.len() + b.len())?;
@@ -164,7 +184,7 @@ pub(crate) fn math(op: Math, left: &Value, right: &Value, fuel: &mut Fuel) -> Re
         }
         _ => {
             let (Some(a), Some(b)) = (real(left), real(right)) else {
-                return Err(Trouble::says(format!(
+                return Err(OpError::new(format!(
                     "arithmetic needs numbers, not {} and {}",
                     left.kind(),
                     right.kind()
@@ -182,7 +202,7 @@ pub(crate) fn math(op: Math, left: &Value, right: &Value, fuel: &mut Fuel) -> Re
             if result.is_finite() {
                 Ok(Value::Float(result))
             } else {
-                Err(Trouble::says("the result is no finite number"))
+                Err(OpError::new("the result is no finite number"))
             }
         }
     }
@@ -202,7 +222,7 @@ fn real(value: &Value) -> Option<f64> {
     }
 }
 
-pub(crate) fn compare(op: Comparison, left: &Value, right: &Value, fuel: &mut Fuel) -> Result<bool, Trouble> {
+pub(crate) fn compare(op: Comparison, left: &Value, right: &Value, fuel: &mut Fuel) -> Result<bool, OpError> {
     let order = || match (left, right) {
         (Value::Int(a), Value::Int(b)) => Some(a.cmp(b)),
         (Value::Str(a), Value::Str(b)) => Some(a.cmp(b)),
@@ -212,7 +232,7 @@ pub(crate) fn compare(op: Comparison, left: &Value, right: &Value, fuel: &mut Fu
     };
     let part_of = |value: &Value| matches!(value, Value::List(_) | Value::Map(_)) && failed::holds_marker(value);
     if matches!(op, Comparison::Eq | Comparison::Ne) && (part_of(left) || part_of(right)) {
-        return Err(Trouble::Failed);
+        return Err(OpError::Failed);
     }
     Ok(match op {
         Comparison::Eq => left == right,
@@ -226,7 +246,7 @@ pub(crate) fn compare(op: Comparison, left: &Value, right: &Value, fuel: &mut Fu
     })
 }
 
-pub(crate) fn contains(needle: &Value, holder: &Value, fuel: &mut Fuel) -> Result<bool, Trouble> {
+pub(crate) fn contains(needle: &Value, holder: &Value, fuel: &mut Fuel) -> Result<bool, OpError> {
     match holder {
         Value::List(items) => {
             fuel.burn(items.len() as u64)?;
@@ -238,11 +258,11 @@ pub(crate) fn contains(needle: &Value, holder: &Value, fuel: &mut Fuel) -> Resul
                     return Ok(true);
                 }
             }
-            if unknown { Err(Trouble::Failed) } else { Ok(false) }
+            if unknown { Err(OpError::Failed) } else { Ok(false) }
         }
         Value::Map(map) => match needle.as_str() {
             Some(key) if map.contains_key(key) => Ok(true),
-            Some(key) if failed::hides(map, key) => Err(Trouble::Failed),
+            Some(key) if failed::hides(map, key) => Err(OpError::Failed),
             _ => Ok(false),
         },
         Value::Str(text) => match needle {
@@ -250,24 +270,24 @@ pub(crate) fn contains(needle: &Value, holder: &Value, fuel: &mut Fuel) -> Resul
                 fuel.text(text.len())?;
                 Ok(text.contains(part.as_ref()))
             }
-            other => Err(Trouble::says(format!("`in` a text looks for text, not {}", other.kind()))),
+            other => Err(OpError::new(format!("`in` a text looks for text, not {}", other.kind()))),
         },
         Value::Null => {
-            Err(Trouble::says("`in` needs a list, map or text, not null; use `| default([])` or `| as_list`"))
+            Err(OpError::new("`in` needs a list, map or text, not null; use `| default([])` or `| as_list`"))
         }
-        other => Err(Trouble::says(format!("`in` needs a list, map or text, not {}", other.kind()))),
+        other => Err(OpError::new(format!("`in` needs a list, map or text, not {}", other.kind()))),
     }
 }
 
 /// Follows a dotted path; nothing where it breaks off.
-pub(crate) fn path<'v>(value: &'v Value, path: &str) -> Result<Option<&'v Value>, Trouble> {
+pub(crate) fn path<'v>(value: &'v Value, path: &str) -> Result<Option<&'v Value>, OpError> {
     let mut here = value;
     for part in path.split('.') {
         if failed::is_marker(here) {
-            return Err(Trouble::Failed);
+            return Err(OpError::Failed);
         }
         let next = match here {
-            Value::Map(map) if !map.contains_key(part) && failed::hides(map, part) => return Err(Trouble::Failed),
+            Value::Map(map) if !map.contains_key(part) && failed::hides(map, part) => return Err(OpError::Failed),
             Value::Map(map) => map.get(part),
             Value::List(items) => part.parse::<usize>().ok().and_then(|number| items.get(number)),
             _ => None,
@@ -277,5 +297,5 @@ pub(crate) fn path<'v>(value: &'v Value, path: &str) -> Result<Option<&'v Value>
             None => return Ok(None),
         }
     }
-    if failed::is_marker(here) { Err(Trouble::Failed) } else { Ok(Some(here)) }
+    if failed::is_marker(here) { Err(OpError::Failed) } else { Ok(Some(here)) }
 }

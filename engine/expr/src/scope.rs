@@ -7,23 +7,23 @@ use calipso_model::{Str, Value};
 use crate::layout::{Frame, Slot};
 
 /// The attributes of some objects, which have numbers.
-pub trait Records: Sync {
+pub trait AttributeRows: Sync {
     /// An attribute of an object; nothing where it has no such attribute.
     fn attribute(&self, object: u32, number: usize) -> Option<&Value>;
 }
 
 /// The attributes of one object by their numbers.
 #[derive(Clone, Copy)]
-pub struct Record<'a> {
-    records: &'a dyn Records,
+pub struct AttributeRow<'a> {
+    records: &'a dyn AttributeRows,
     object: u32,
 }
 
-impl<'a> Record<'a> {
+impl<'a> AttributeRow<'a> {
     /// One of some objects.
     #[must_use]
     #[inline]
-    pub fn new(records: &'a dyn Records, object: u32) -> Self {
+    pub fn new(records: &'a dyn AttributeRows, object: u32) -> Self {
         Self { records, object }
     }
 
@@ -31,7 +31,7 @@ impl<'a> Record<'a> {
     #[must_use]
     #[inline]
     pub fn none() -> Self {
-        Self { records: &NoRecords, object: 0 }
+        Self { records: &NoAttributes, object: 0 }
     }
 
     /// An attribute.
@@ -42,15 +42,15 @@ impl<'a> Record<'a> {
     }
 }
 
-impl fmt::Debug for Record<'_> {
+impl fmt::Debug for AttributeRow<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Record").field("object", &self.object).finish_non_exhaustive()
+        out.debug_struct("AttributeRow").field("object", &self.object).finish_non_exhaustive()
     }
 }
 
-struct NoRecords;
+struct NoAttributes;
 
-impl Records for NoRecords {
+impl AttributeRows for NoAttributes {
     fn attribute(&self, _: u32, _: usize) -> Option<&Value> {
         None
     }
@@ -66,11 +66,11 @@ pub type Columns<'a> = &'a mut dyn FnMut(Slot, &Str) -> Option<Column>;
 #[derive(Clone, Copy, Debug)]
 pub struct Scope<'a> {
     frame: &'a Frame,
-    records: &'a [Record<'a>],
+    records: &'a [AttributeRow<'a>],
     bound: Option<&'a Bound<'a>>,
 }
 
-/// Names that mean something besides those of the frame.
+/// Names that are bound in addition to those of the frame.
 #[derive(Debug)]
 pub struct Bound<'a> {
     slots: &'a [Slot],
@@ -91,7 +91,7 @@ impl<'a> Scope<'a> {
     /// The names of a frame, and records.
     #[must_use]
     #[inline]
-    pub fn new(frame: &'a Frame, records: &'a [Record<'a>]) -> Self {
+    pub fn new(frame: &'a Frame, records: &'a [AttributeRow<'a>]) -> Self {
         Self { frame, records, bound: None }
     }
 
@@ -108,8 +108,8 @@ impl<'a> Scope<'a> {
     pub fn get(self, slot: Slot) -> Option<&'a Value> {
         let mut next = self.bound;
         while let Some(bound) = next {
-            if let Some(place) = bound.slots.iter().position(|known| *known == slot) {
-                return bound.values.get(place);
+            if let Some(index) = bound.slots.iter().position(|known| *known == slot) {
+                return bound.values.get(index);
             }
             next = bound.before;
         }

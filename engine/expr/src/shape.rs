@@ -1,4 +1,4 @@
-//! What can be known of a value before anything runs.
+//! What is known of a value before anything is evaluated.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -8,22 +8,22 @@ mod infer;
 mod proof;
 
 pub use infer::{infer, infer_each, infer_knowing, infer_parts, infer_tree};
-pub use proof::{Known, proven};
+pub use proof::{DefinedPath, proven};
 
-/// The shape of a value, as far as it is known.
+/// The known facts about a value's type and content.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Shape {
     /// Nothing is known.
     Any,
-    /// Null.
+    /// Only ever null.
     Null,
     /// true or false.
     Bool,
     /// A whole number.
     Int,
-    /// Any number.
+    /// A whole or floating-point number.
     Num,
-    /// Text.
+    /// Text of any content.
     Text,
     /// One of these texts.
     Words(Arc<[Str]>),
@@ -33,7 +33,7 @@ pub enum Shape {
     List(Box<Shape>),
     /// A map with known keys; whether each is optional; whether there may be others.
     Map {
-        /// Known keys.
+        /// Key to shape, and whether the key is optional.
         known: BTreeMap<Str, (Shape, bool)>,
         /// Whether there may be others.
         open: bool,
@@ -43,7 +43,7 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// A list.
+    /// A list of elements of one shape.
     #[must_use]
     pub fn list(of: Shape) -> Self {
         Self::List(Box::new(of))
@@ -54,7 +54,7 @@ impl Shape {
         Self::Map { known: known.into_iter().map(|(key, shape)| (key.into(), (shape, false))).collect(), open: false }
     }
 
-    /// Without what is known of single values.
+    /// The same shape without knowledge about single values.
     #[must_use]
     pub fn plain(self) -> Self {
         match self {
@@ -145,7 +145,7 @@ pub struct ShapeIssue {
     pub start: usize,
     /// Byte after the last.
     pub end: usize,
-    /// What.
+    /// The sort of issue.
     pub kind: ShapeIssueKind,
     /// In words: lower case, no full stop.
     pub message: String,

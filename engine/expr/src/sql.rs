@@ -16,7 +16,7 @@ use crate::{
 };
 use scan::{InList, Scanner};
 
-/// One SELECT.
+/// A query: one SELECT with named parts.
 #[derive(Clone, Debug)]
 pub struct SqlText(Vec<Piece>);
 
@@ -91,8 +91,8 @@ impl SqlText {
         }
         let (lists, mistakes) = scanner.finish(source.len());
         errors.extend(mistakes);
-        for (place, list) in lists {
-            if let Some(Piece::Param(_, known)) = pieces.get_mut(place) {
+        for (index, list) in lists {
+            if let Some(Piece::Param(_, known)) = pieces.get_mut(index) {
                 *known = list;
             }
         }
@@ -146,7 +146,7 @@ impl SqlText {
         Ok((statement, params))
     }
 
-    /// The text as it is written, for people.
+    /// The text for people, with expressions in their braces.
     #[must_use]
     pub fn shown(&self) -> String {
         let piece = |piece: &Piece| match piece {

@@ -15,6 +15,7 @@ use regex::Regex;
 use crate::{
     error::{ExprError, ExprErrorKind, nearest},
     layout::{Names, Slot},
+    ops::{Comparison, Math},
     scope::{Column, Columns},
     table::{Filter, Function, Test},
 };
@@ -110,29 +111,6 @@ pub(crate) struct Args {
     pub pattern: Option<Arc<Regex>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Math {
-    Add,
-    Sub,
-    Mul,
-    Div,
-    FloorDiv,
-    Rem,
-    Pow,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Comparison {
-    Eq,
-    Ne,
-    Lt,
-    Le,
-    Gt,
-    Ge,
-    In,
-    NotIn,
-}
-
 /// Deepest nesting of an expression.
 const MAX_DEPTH: usize = 64;
 
@@ -147,9 +125,9 @@ pub(crate) fn parse(source: &str, names: &dyn Names) -> Result<Node, Vec<ExprErr
         let error = ExprError::new(ExprErrorKind::NotAllowed, 0, source.len(), message);
         return Err(vec![error.help("derive a part of it as an attribute of its own")]);
     }
-    if let Some(place) = too_many_signs(source) {
+    if let Some(offset) = too_many_signs(source) {
         let message = "this expression is nested too deeply";
-        return Err(vec![ExprError::new(ExprErrorKind::NotAllowed, place, place + 1, message)]);
+        return Err(vec![ExprError::new(ExprErrorKind::NotAllowed, offset, offset + 1, message)]);
     }
     // Braces have a message of their own.
     if let Some(error) = stray::find(source).filter(|_| !source.contains("{{")) {
@@ -165,7 +143,7 @@ pub(crate) fn parse(source: &str, names: &dyn Names) -> Result<Node, Vec<ExprErr
 fn too_many_signs(source: &str) -> Option<usize> {
     let (mut signs, mut quote) = (0, None);
     let mut rest = source.char_indices();
-    while let Some((place, char)) = rest.next() {
+    while let Some((offset, char)) = rest.next() {
         match (quote, char) {
             (Some(_), '\\') => drop(rest.next()),
             (Some(open), close) if open == close => quote = None,
@@ -175,7 +153,7 @@ fn too_many_signs(source: &str) -> Option<usize> {
                 signs = 0;
             }
             (None, '-') => signs += 1,
-            (None, 'n') if source[place..].starts_with("not") => {
+            (None, 'n') if source[offset..].starts_with("not") => {
                 signs += 1;
                 rest.nth(1);
             }
@@ -183,7 +161,7 @@ fn too_many_signs(source: &str) -> Option<usize> {
             (None, _) => signs = 0,
         }
         if signs > MAX_DEPTH {
-            return Some(place);
+            return Some(offset);
         }
     }
     None
@@ -204,7 +182,7 @@ fn unparsed(source: &str, error: &minijinja::Error) -> ExprError {
     }
     let range = error.range().unwrap_or(0..source.len());
     let boundary =
-        |place: usize| (0..=place.min(source.len())).rev().find(|at| source.is_char_boundary(*at)).unwrap_or(0);
+        |offset: usize| (0..=offset.min(source.len())).rev().find(|at| source.is_char_boundary(*at)).unwrap_or(0);
     let message = error.detail().map_or_else(|| "this is no expression".to_owned(), ToOwned::to_owned);
     let found = ExprError::new(ExprErrorKind::Syntax, boundary(range.start), boundary(range.end), message);
     let assigns = {
@@ -230,7 +208,7 @@ fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
 }
 
 /// What other languages call something that is here.
-fn usual(name: &str) -> Option<String> {
+fn equivalent(name: &str) -> Option<String> {
     let here = match name {
         "len" | "count" | "size" => "length",
         "str" | "to_string" | "tostring" | "to_text" => "string",
@@ -301,12 +279,12 @@ impl Reader<'_> {
         &mut self,
         what: &str,
         name: &str,
-        place: (usize, usize),
+        offset: (usize, usize),
         known: impl IntoIterator<Item = &'static str>,
     ) -> Kind {
-        let help = usual(name).or_else(|| did_you_mean(name, known));
+        let help = equivalent(name).or_else(|| did_you_mean(name, known));
         let help = help.unwrap_or_else(|| format!("docs/reference/expressions.md lists every {what}"));
-        self.error(ExprErrorKind::UnknownFilter, place, format!("no {what} is named `{name}`")).help = Some(help);
+        self.error(ExprErrorKind::UnknownFilter, offset, format!("no {what} is named `{name}`")).help = Some(help);
         Kind::Const(Value::Null)
     }
 

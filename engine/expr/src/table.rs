@@ -14,12 +14,12 @@ mod values;
 use calipso_model::{Str, Value};
 use regex::Regex;
 
-use crate::{failed, fuel::Fuel};
+use crate::{error::OpError, failed, fuel::Fuel};
 
 /// A filter: `value | name(arguments)`.
 #[derive(Debug)]
 pub struct Filter {
-    /// Name.
+    /// How it is called in expressions.
     pub name: &'static str,
     /// How it is written, for the reference.
     pub usage: &'static str,
@@ -31,7 +31,7 @@ pub struct Filter {
     pub yields: Yields,
     /// Fewest and most positional arguments.
     pub args: (usize, usize),
-    /// Named arguments.
+    /// Names of arguments that are given as `name=value`.
     pub named: &'static [&'static str],
     /// Whether the first argument is the name of a filter.
     pub takes_filter: bool,
@@ -39,15 +39,15 @@ pub struct Filter {
     pub test_at: Option<usize>,
     /// Whether the first argument may be undefined (it counts as null).
     pub open_arg: bool,
-    pub(crate) run: fn(&Value, &Given<'_>, &mut Fuel) -> Result<Value, Trouble>,
+    pub(crate) run: fn(&Value, &Given<'_>, &mut Fuel) -> Result<Value, OpError>,
 }
 
 /// What stands on the left of a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Takes {
-    /// Anything.
+    /// A value of any kind.
     Any,
-    /// Text.
+    /// Text only; null is a fault.
     Text,
     /// Text; null stays null.
     TextOrNull,
@@ -55,9 +55,9 @@ pub enum Takes {
     List,
     /// A list of maps.
     Maps,
-    /// A map.
+    /// A map only; null is a fault.
     Map,
-    /// A number.
+    /// A whole or floating-point number.
     Number,
     /// Text, a number or a bool; null stays null.
     Scalar,
@@ -92,21 +92,21 @@ impl Takes {
 /// What a filter yields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Yields {
-    /// Anything.
+    /// A value of any kind.
     Any,
-    /// Text.
+    /// Text, never null.
     Text,
     /// A whole number.
     Int,
-    /// A number.
+    /// A whole or floating-point number.
     Number,
-    /// A bool.
+    /// True or false.
     Bool,
-    /// A list.
+    /// A list of any elements.
     List,
     /// A list of text.
     Texts,
-    /// A map.
+    /// A map of any values.
     Map,
     /// The type that it takes.
     Same,
@@ -147,12 +147,12 @@ impl Yields {
 }
 
 /// The code of a test: its value, where it is there, and its argument.
-pub(crate) type Asks = fn(Option<&Value>, Option<&Value>, &mut Fuel) -> Result<bool, Trouble>;
+pub(crate) type Asks = fn(Option<&Value>, Option<&Value>, &mut Fuel) -> Result<bool, OpError>;
 
 /// A test: `value is name`, `value is name(argument)`.
 #[derive(Debug)]
 pub struct Test {
-    /// Name.
+    /// How it is called in expressions.
     pub name: &'static str,
     /// Other names of it.
     pub aliases: &'static [&'static str],
@@ -168,7 +168,7 @@ pub struct Test {
 /// A function: `name(arguments)`. Its arguments may be undefined; they count as null.
 #[derive(Debug)]
 pub struct Function {
-    /// Name.
+    /// How it is called in expressions.
     pub name: &'static str,
     /// How it is written, for the reference.
     pub usage: &'static str,
@@ -178,7 +178,7 @@ pub struct Function {
     pub yields: Yields,
     /// Number of arguments.
     pub args: usize,
-    pub(crate) run: fn(&[&Value], &mut Fuel) -> Result<Value, Trouble>,
+    pub(crate) run: fn(&[&Value], &mut Fuel) -> Result<Value, OpError>,
 }
 
 /// Arguments of a filter.
@@ -194,57 +194,39 @@ impl Given<'_> {
     }
 
     /// A named argument that is text.
-    pub fn named_text(&self, name: &str) -> Result<Option<&str>, Trouble> {
+    pub fn named_text(&self, name: &str) -> Result<Option<&str>, OpError> {
         match self.named(name) {
             None => Ok(None),
             Some(Value::Str(text)) => Ok(Some(text)),
-            Some(other) => Err(Trouble::says(format!("`{name}` is text, not {}", other.kind()))),
+            Some(other) => Err(OpError::new(format!("`{name}` must be text, not {}", other.kind()))),
         }
     }
 
     /// A named argument that is true or false.
-    pub fn flag(&self, name: &str, otherwise: bool) -> Result<bool, Trouble> {
+    pub fn flag(&self, name: &str, otherwise: bool) -> Result<bool, OpError> {
         match self.named(name) {
             None => Ok(otherwise),
             Some(Value::Bool(flag)) => Ok(*flag),
-            Some(other) => Err(Trouble::says(format!("`{name}` is true or false, not {}", other.kind()))),
+            Some(other) => Err(OpError::new(format!("`{name}` must be true or false, not {}", other.kind()))),
         }
     }
 
-    pub fn at(&self, place: usize) -> Option<&Value> {
-        self.positional.get(place)
+    pub fn at(&self, index: usize) -> Option<&Value> {
+        self.positional.get(index)
     }
 
-    pub fn text(&self, place: usize, what: &str) -> Result<&str, Trouble> {
-        match self.at(place) {
+    pub fn text(&self, index: usize, what: &str) -> Result<&str, OpError> {
+        match self.at(index) {
             Some(Value::Str(text)) => Ok(text),
-            Some(other) => Err(Trouble::says(format!("{what} is text, not {}", other.kind()))),
-            None => Err(Trouble::says(format!("{what} is missing"))),
+            Some(other) => Err(OpError::new(format!("{what} must be text, not {}", other.kind()))),
+            None => Err(OpError::new(format!("{what} is missing"))),
         }
-    }
-}
-
-/// Why there is no result.
-#[derive(Debug)]
-pub(crate) enum Trouble {
-    /// It would depend on a step that failed.
-    Failed,
-    /// Too much work.
-    Limit(&'static str),
-    /// Undefined or wrong.
-    Says(String),
-}
-
-impl Trouble {
-    #[cold]
-    pub fn says(message: impl Into<String>) -> Self {
-        Self::Says(message.into())
     }
 }
 
 /// An element that is about to be looked at.
-pub(crate) fn look(value: &Value) -> Result<&Value, Trouble> {
-    if failed::is_marker(value) { Err(Trouble::Failed) } else { Ok(value) }
+pub(crate) fn look(value: &Value) -> Result<&Value, OpError> {
+    if failed::is_marker(value) { Err(OpError::Failed) } else { Ok(value) }
 }
 
 /// The filter of that name.

@@ -5,14 +5,13 @@ use std::{borrow::Cow, sync::Arc};
 use calipso_model::{Map, Str, Value};
 
 use crate::{
-    error::{EvalError, ExprError, ExprErrorKind, Fault},
+    error::{EvalError, EvalErrorKind, ExprError, ExprErrorKind, OpError},
     expr::{Expr, Use},
     failed,
     fuel::Fuel,
     layout::{Frame, Names},
     ops::join_text,
     scope::{Columns, Scope},
-    table::Trouble,
 };
 
 /// A part of a text.
@@ -38,19 +37,19 @@ pub(crate) fn placed_parts(text: &str, names: &dyn Names) -> Result<Vec<(usize, 
     let mut errors = Vec::new();
     let literal = |found: &mut Vec<(usize, Part)>, errors: &mut Vec<ExprError>, from: usize, to: usize| {
         let Some(piece) = text.get(from..to).filter(|piece| !piece.is_empty()) else { return };
-        for (place, _) in piece.match_indices("{%") {
-            let place = from + place;
+        for (index, _) in piece.match_indices("{%") {
+            let index = from + index;
             errors.push(ExprError::new(
                 ExprErrorKind::NotAllowed,
-                place,
-                place + 2,
+                index,
+                index + 2,
                 "the language has no `{% %}` blocks",
             ));
         }
         found.push((from, Part::Literal(Arc::from(piece))));
     };
     let mut rest = 0;
-    while let Some(open) = text.get(rest..).and_then(|tail| tail.find("{{")).map(|place| rest + place) {
+    while let Some(open) = text.get(rest..).and_then(|tail| tail.find("{{")).map(|index| rest + index) {
         literal(&mut found, &mut errors, rest, open);
         let Some(close) = closing(text, open + 2) else {
             errors.push(
@@ -80,19 +79,19 @@ pub(crate) fn placed_parts(text: &str, names: &dyn Names) -> Result<Vec<(usize, 
 /// The `}}` that closes an expression: outside of quotes and of the expression's own braces.
 fn closing(text: &str, from: usize) -> Option<usize> {
     let bytes = text.as_bytes();
-    let (mut place, mut depth, mut quote) = (from, 0usize, None::<u8>);
-    while let Some(byte) = bytes.get(place) {
+    let (mut index, mut depth, mut quote) = (from, 0usize, None::<u8>);
+    while let Some(byte) = bytes.get(index) {
         match (quote, byte) {
-            (Some(_), b'\\') => place += 1,
+            (Some(_), b'\\') => index += 1,
             (Some(open), byte) if open == *byte => quote = None,
             (Some(_), _) => {}
             (None, b'\'' | b'"') => quote = Some(*byte),
             (None, b'{') => depth += 1,
             (None, b'}') if depth > 0 => depth -= 1,
-            (None, b'}') if bytes.get(place + 1) == Some(&b'}') => return Some(place),
+            (None, b'}') if bytes.get(index + 1) == Some(&b'}') => return Some(index),
             _ => {}
         }
-        place += 1;
+        index += 1;
     }
     None
 }
@@ -100,13 +99,13 @@ fn closing(text: &str, from: usize) -> Option<usize> {
 /// A YAML tree whose texts may hold expressions.
 #[derive(Clone, Debug)]
 pub enum Tree {
-    /// Holds none.
+    /// A value without any expression in it.
     Const(Value),
     /// Exactly one `{{ … }}`: keeps the type of its value.
     Expr(Expr),
     /// Parts joined as text.
     Text(Vec<Part>),
-    /// A list.
+    /// A list with at least one expression in it.
     List(Vec<Tree>),
     /// A map in file order.
     Map(Vec<(Str, Tree)>),
@@ -280,9 +279,9 @@ pub(crate) fn text(parts: &[Part], scope: Scope<'_>, fuel: &mut Fuel) -> Result<
             Part::Expr(expr, _) => {
                 let value = expr.value(scope, fuel)?;
                 join_text(&mut text, &value, fuel).map_err(|trouble| match trouble {
-                    Trouble::Says(message) => expr.fault(message),
-                    Trouble::Limit(message) => EvalError { fault: Fault::Limit, ..expr.fault(message) },
-                    Trouble::Failed => EvalError::failed(),
+                    OpError::Message(message) => expr.fault(message),
+                    OpError::Limit(message) => EvalError { kind: EvalErrorKind::Limit, ..expr.fault(message) },
+                    OpError::Failed => EvalError::failed(),
                 })?;
             }
         }

@@ -31,8 +31,8 @@ impl Words {
                 Part::Expr(expr, at) => word.get_or_insert_default().push(Part::Expr(expr, at)),
                 Part::Literal(literal) => {
                     let mut characters = literal.char_indices().peekable();
-                    while let Some((place, character)) = characters.next() {
-                        let here = offset + place;
+                    while let Some((index, character)) = characters.next() {
+                        let here = offset + index;
                         match (quote, character) {
                             (Some((open, _)), character) if open == character => quote = None,
                             (Some(('"', _)), '\\') if characters.peek().is_some_and(|(_, next)| "\"\\$`".contains(*next)) => {
@@ -75,11 +75,11 @@ impl Words {
             }
         }
         words.extend(word.take());
-        if let Some((open, place)) = quote {
+        if let Some((open, index)) = quote {
             errors.push(ExprError::new(
                 ExprErrorKind::NotWords,
-                place,
-                place + 1,
+                index,
+                index + 1,
                 format!("the quote `{open}` is not closed"),
             ));
         }

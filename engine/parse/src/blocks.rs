@@ -9,13 +9,41 @@ use calipso_model::{Map, Str, Value};
 use regex::Regex;
 
 use crate::{
-    BlockSpec, BlocksSpec, Conversion, Field, ParseError, ParseSpecErrorKind, Shape,
+    Conversion, LineOptions, ParseError, ParseSpecErrorKind, ParsedField, ParsedShape,
     key_values::{PairPattern, Pairs, typed_fields},
     pattern::{Faults, Pattern, check_types, compile_optional},
     text::{Line, LineReader},
 };
 
-/// Compiled `blocks`.
+/// `blocks`: a list of maps, one per match of `start`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BlocksSpec {
+    pub options: LineOptions,
+    /// The outermost block.
+    pub block: BlockSpec,
+}
+
+/// One kind of block; blocks nest.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BlockSpec {
+    /// The first line; its groups become keys.
+    pub start: String,
+    /// The line before which the block ends.
+    pub end: Option<String>,
+    /// Groups become keys; of several lines that have a group, the first counts.
+    pub fields: Option<String>,
+    /// By key: a list of the groups of every line that matches.
+    pub lists: BTreeMap<Str, String>,
+    /// Groups `key` and `value`, merged into the block; keys of `start` and `fields` win.
+    pub pairs: Option<String>,
+    /// The key under which all lines behind the first are kept as they are.
+    pub lines: Option<Str>,
+    /// By key: blocks inside this one.
+    pub blocks: BTreeMap<Str, BlockSpec>,
+    /// By group of `start`, `fields` or `lists`, or key of `pairs`.
+    pub types: BTreeMap<Str, Conversion>,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Blocks {
     reader: LineReader,
@@ -50,7 +78,7 @@ impl Blocks {
         Ok(Value::list(reading.found))
     }
 
-    pub(crate) fn shape(&self) -> Shape {
+    pub(crate) fn shape(&self) -> ParsedShape {
         self.block.shape()
     }
 }
@@ -103,25 +131,27 @@ impl Block {
         }
     }
 
-    fn shape(&self) -> Shape {
-        let list = |shape: Shape| Field { shape: Shape::List(Box::new(shape)), optional: false };
+    fn shape(&self) -> ParsedShape {
+        let list = |shape: ParsedShape| ParsedField { shape: ParsedShape::List(Box::new(shape)), optional: false };
         let mut known = self.start.fields();
         for (name, field) in self.fields.iter().flat_map(Pattern::fields) {
-            known.entry(name).or_insert(Field { optional: true, ..field });
+            known.entry(name).or_insert(ParsedField { optional: true, ..field });
         }
         known.extend(self.lists.iter().map(|(name, pattern)| (name.clone(), list(pattern.shape()))));
-        known.extend(self.lines.iter().map(|name| (name.clone(), list(Shape::Text))));
+        known.extend(self.lines.iter().map(|name| (name.clone(), list(ParsedShape::Text))));
         known.extend(
-            self.children.iter().map(|(name, child)| (name.clone(), Field { shape: child.shape(), optional: false })),
+            self.children
+                .iter()
+                .map(|(name, child)| (name.clone(), ParsedField { shape: child.shape(), optional: false })),
         );
         let mut others = None;
         if self.pairs.is_some() {
-            others = Some(Box::new(Shape::Text));
+            others = Some(Box::new(ParsedShape::Text));
             for (name, field) in typed_fields(&self.types, |shape| shape) {
                 known.entry(name).or_insert(field);
             }
         }
-        Shape::List(Box::new(Shape::Map { known, others }))
+        ParsedShape::List(Box::new(ParsedShape::Map { known, others }))
     }
 }
 
@@ -134,12 +164,12 @@ struct Open<'p> {
     lines: Vec<Value>,
     children: Vec<Vec<Value>>,
     /// Which child of the block around it this is.
-    place: usize,
+    index: usize,
     has_child: bool,
 }
 
 impl<'p> Open<'p> {
-    fn new(block: &'p Block, place: usize, start: Vec<(Str, Value)>) -> Self {
+    fn new(block: &'p Block, index: usize, start: Vec<(Str, Value)>) -> Self {
         Self {
             block,
             fields: start,
@@ -147,7 +177,7 @@ impl<'p> Open<'p> {
             pairs: Pairs::default(),
             lines: Vec::new(),
             children: vec![Vec::new(); block.children.len()],
-            place,
+            index,
             has_child: false,
         }
     }
@@ -201,7 +231,7 @@ impl<'p> Reading<'p> {
         for level in 0..self.open.len() {
             let Some(open) = self.open.get(level) else { break };
             if open.block.start.is_match(text) {
-                restart = Some((open.block, open.place));
+                restart = Some((open.block, open.index));
             } else if !open.block.end.as_ref().is_some_and(|end| end.is_match(text)) {
                 continue;
             }
@@ -216,14 +246,14 @@ impl<'p> Reading<'p> {
                 open.lines.push(Value::text(text));
             }
         }
-        if let Some((block, place)) = restart {
-            self.open(block, place, line)?;
+        if let Some((block, index)) = restart {
+            self.open(block, index, line)?;
             return Ok(());
         }
         let Some(innermost) = self.open.last() else { return Ok(()) };
         let block = innermost.block;
-        for (place, (_, child)) in block.children.iter().enumerate() {
-            if self.open(child, place, line)? {
+        for (index, (_, child)) in block.children.iter().enumerate() {
+            if self.open(child, index, line)? {
                 return Ok(());
             }
         }
@@ -234,24 +264,24 @@ impl<'p> Reading<'p> {
     }
 
     /// Opens a block if the line starts it.
-    fn open(&mut self, block: &'p Block, place: usize, line: &Line<'_>) -> Result<bool, ParseError> {
+    fn open(&mut self, block: &'p Block, index: usize, line: &Line<'_>) -> Result<bool, ParseError> {
         let Some(start) = block.start.read(&line.text, Some(line.number))? else { return Ok(false) };
         if let Some(around) = self.open.last_mut() {
             around.has_child = true;
         }
-        self.open.push(Open::new(block, place, start));
+        self.open.push(Open::new(block, index, start));
         Ok(true)
     }
 
     fn close_down_to(&mut self, level: usize) -> Result<(), ParseError> {
         while self.open.len() > level {
             let Some(closed) = self.open.pop() else { break };
-            let place = closed.place;
+            let index = closed.index;
             let value = closed.finish()?;
             match self.open.last_mut() {
                 None => self.found.push(value),
                 Some(around) => {
-                    if let Some(list) = around.children.get_mut(place) {
+                    if let Some(list) = around.children.get_mut(index) {
                         list.push(value);
                     }
                 }

@@ -1,8 +1,23 @@
-//! From the text of a group, column or key to what `types` says.
+//! Converts the text of a group, column or key as `types` says.
 
 use calipso_model::{Str, Value};
 
-use crate::{Conversion, ParseError, Shape};
+use crate::{ParseError, ParsedShape};
+
+/// What the text of a group becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Conversion {
+    /// A whole number of 64 bits, decimal.
+    Integer,
+    /// A number; whole ones stay whole.
+    Number,
+    /// `true yes on 1`, `false no off 0`, in any case.
+    Bool,
+    /// A list, split at commas; blanks around an element and empty elements are dropped.
+    CommaList,
+    /// A list, split at white space.
+    Words,
+}
 
 /// Converts one text. Without a conversion it stays text.
 pub(crate) fn convert(
@@ -14,7 +29,7 @@ pub(crate) fn convert(
     let wrong = |what: &str| {
         let expected = format!("{what} as `{name}`");
         Err(line
-            .map_or_else(|| ParseError::whole(expected.clone(), text), |line| ParseError::at(line, &*expected, text)))
+            .map_or_else(|| ParseError::of_text(expected.clone(), text), |line| ParseError::at(line, &*expected, text)))
     };
     Ok(match conversion {
         None => Value::text(text),
@@ -51,11 +66,11 @@ fn number(text: &str) -> Option<Value> {
 }
 
 /// The shape of what a conversion yields.
-pub(crate) fn converted_shape(conversion: Conversion) -> Shape {
+pub(crate) fn converted_shape(conversion: Conversion) -> ParsedShape {
     match conversion {
-        Conversion::Integer => Shape::Int,
-        Conversion::Number => Shape::Number,
-        Conversion::Bool => Shape::Bool,
-        Conversion::CommaList | Conversion::Words => Shape::List(Box::new(Shape::Text)),
+        Conversion::Integer => ParsedShape::Int,
+        Conversion::Number => ParsedShape::Number,
+        Conversion::Bool => ParsedShape::Bool,
+        Conversion::CommaList | Conversion::Words => ParsedShape::List(Box::new(ParsedShape::Text)),
     }
 }

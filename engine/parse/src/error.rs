@@ -33,7 +33,7 @@ impl ParseError {
         Self::at(line, expected, &part)
     }
 
-    pub(crate) fn whole(expected: impl Into<String>, text: &str) -> Self {
+    pub(crate) fn of_text(expected: impl Into<String>, text: &str) -> Self {
         let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
         Self { line: None, expected: expected.into(), found: shortened(first) }
     }
@@ -71,7 +71,6 @@ fn shortened(line: &str) -> String {
 pub struct ParseSpecError {
     /// The keys that lead to it, the parser's own first: `["blocks", "lists", "addr_info"]`.
     pub key_path: Vec<String>,
-    /// Which fault.
     pub kind: ParseSpecErrorKind,
     /// One sentence without full stop.
     pub message: String,

@@ -1,13 +1,46 @@
 //! The parser `json`: strict JSON, tagged arrays, rows with columns.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
-use calipso_model::{Map, Str, Value};
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use calipso_model::{DistinctKeys, Map, Str, Value};
 
-use crate::{JsonSpec, MustBe, ParseError, ParseSpecErrorKind, Shape, Tagged, pattern::Faults};
+use crate::{ParseError, ParseSpecErrorKind, ParsedShape, pattern::Faults};
 
-/// Compiled `json`.
+/// `json`: a value, or a list of maps.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JsonSpec {
+    /// Path (`a.b`) to the list of rows.
+    pub rows: Option<Str>,
+    /// Path to the list of column names, when rows are lists.
+    pub columns: Option<Str>,
+    /// Two-element arrays that begin with this name, and what they become.
+    pub tagged: BTreeMap<Str, Tagged>,
+    /// `must_be`: another shape makes the input wrong.
+    pub must_be: MustBe,
+}
+
+/// What a JSON text has to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MustBe {
+    #[default]
+    Anything,
+    Map,
+    List,
+    /// A list whose elements are maps.
+    ListOfMaps,
+}
+
+/// What a tagged array becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tagged {
+    /// Its second element, a list.
+    List,
+    /// Its second element, a list of pairs, as a map.
+    Map,
+    /// Its second element, a scalar, as text.
+    Text,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Json {
     rows: Option<Rows>,
@@ -38,9 +71,9 @@ impl Json {
 
     pub(crate) fn parse(&self, text: &str) -> Result<Value, ParseError> {
         if text.trim().is_empty() {
-            return Err(ParseError::whole("JSON", text));
+            return Err(ParseError::of_text("JSON", text));
         }
-        let Strict(mut value) = serde_json::from_str(text).map_err(|error| syntax(text, &error))?;
+        let DistinctKeys(mut value) = serde_json::from_str(text).map_err(|error| syntax(text, &error))?;
         if !self.tagged.is_empty() {
             value = self.untag(value, text)?;
         }
@@ -54,7 +87,7 @@ impl Json {
             (MustBe::ListOfMaps, _) => (false, "a JSON list of maps"),
         };
         if !fits {
-            return Err(ParseError::whole(wanted, text));
+            return Err(ParseError::of_text(wanted, text));
         }
         match &self.rows {
             None => Ok(value),
@@ -67,15 +100,16 @@ impl Json {
         self.rows.is_some() || !self.tagged.is_empty()
     }
 
-    pub(crate) fn shape(&self) -> Shape {
+    pub(crate) fn shape(&self) -> ParsedShape {
         match &self.rows {
-            None if self.must_be == MustBe::ListOfMaps => {
-                Shape::List(Box::new(Shape::Map { known: BTreeMap::new(), others: Some(Box::new(Shape::Any)) }))
-            }
-            None => Shape::Any,
+            None if self.must_be == MustBe::ListOfMaps => ParsedShape::List(Box::new(ParsedShape::Map {
+                known: BTreeMap::new(),
+                others: Some(Box::new(ParsedShape::Any)),
+            })),
+            None => ParsedShape::Any,
             Some(_) => {
-                let row = Shape::Map { known: BTreeMap::new(), others: Some(Box::new(Shape::Any)) };
-                Shape::List(Box::new(row))
+                let row = ParsedShape::Map { known: BTreeMap::new(), others: Some(Box::new(ParsedShape::Any)) };
+                ParsedShape::List(Box::new(row))
             }
         }
     }
@@ -87,7 +121,7 @@ impl Json {
                 if let [Value::Str(tag), inner] = items.as_slice()
                     && let Some(tagged) = self.tagged.get(tag)
                 {
-                    let wrong = |what: &str| ParseError::whole(format!("{what} behind the tag `{tag}`"), text);
+                    let wrong = |what: &str| ParseError::of_text(format!("{what} behind the tag `{tag}`"), text);
                     return match (tagged, inner) {
                         (Tagged::List, Value::List(_)) => self.untag_items(inner, text),
                         (Tagged::List, _) => Err(wrong("a list")),
@@ -123,19 +157,19 @@ impl Json {
                 _ => None,
             };
             let (Some(key), Some([_, value])) = (key, pair.as_list()) else {
-                return Err(ParseError::whole(format!("pairs of a scalar and a value behind the tag `{tag}`"), text));
+                return Err(ParseError::of_text(format!("pairs of a scalar and a value behind the tag `{tag}`"), text));
             };
             found.push((key, self.untag(value.clone(), text)?));
         }
-        distinct(found).map(Value::Map).map_err(|key| {
-            ParseError::whole(format!("each key once behind the tag `{tag}`, `{key}` is repeated"), text)
+        Map::from_distinct(found).map(Value::Map).map_err(|key| {
+            ParseError::of_text(format!("each key once behind the tag `{tag}`, `{key}` is repeated"), text)
         })
     }
 }
 
 impl Rows {
     fn read(&self, value: &Value, text: &str) -> Result<Value, ParseError> {
-        let wrong = |what: String| ParseError::whole(what, text);
+        let wrong = |what: String| ParseError::of_text(what, text);
         let rows = list_at(value, &self.rows).ok_or_else(|| wrong(format!("a list under `{}`", self.rows)))?;
         let Some(path) = &self.columns else {
             if rows.iter().all(|row| row.as_map().is_some()) {
@@ -147,7 +181,7 @@ impl Rows {
         let columns = list_at(value, path).ok_or_else(names)?;
         let columns: Vec<Str> =
             columns.iter().map(|name| name.as_str().map(Str::from)).collect::<Option<_>>().ok_or_else(names)?;
-        distinct(columns.iter().map(|name| (name.clone(), Value::Null)).collect()).map_err(|_| names())?;
+        Map::from_distinct(columns.iter().map(|name| (name.clone(), Value::Null)).collect()).map_err(|_| names())?;
         let row = |row: &Value| match row.as_list() {
             Some(cells) if cells.len() == columns.len() => {
                 Ok(Value::Map(columns.iter().cloned().zip(cells.iter().cloned()).collect()))
@@ -170,73 +204,10 @@ fn scalar_text(value: &Value) -> Option<Str> {
     }
 }
 
-/// A map of pairs with different keys, or a key that is there twice.
-pub(crate) fn distinct(mut pairs: Vec<(Str, Value)>) -> Result<Map, Str> {
-    pairs.sort_by(|a, b| a.0.cmp(&b.0));
-    for pair in pairs.windows(2) {
-        if let [(first, _), (second, _)] = pair
-            && first == second
-        {
-            return Err(first.clone());
-        }
-    }
-    Ok(Map::from_pairs(pairs))
-}
-
 /// The error of the JSON reader as ours.
 fn syntax(text: &str, error: &serde_json::Error) -> ParseError {
     let message = error.to_string();
     let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(what, _)| what);
     let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
     ParseError::around(error.line().max(1), error.column(), format!("JSON ({message})"), line)
-}
-
-/// A value whose maps had no repeated keys in the text.
-struct Strict(Value);
-
-impl<'de> Deserialize<'de> for Strict {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        input.deserialize_any(StrictVisitor).map(Self)
-    }
-}
-
-struct StrictVisitor;
-
-impl<'de> Visitor<'de> for StrictVisitor {
-    type Value = Value;
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("any JSON value")
-    }
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
-        Ok(Value::Bool(flag))
-    }
-    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(Value::Int(number))
-    }
-    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-        Ok(Value::from_u64(number))
-    }
-    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-        Ok(Value::Float(number))
-    }
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::text(text))
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(Strict(item)) = items.next_element()? {
-            list.push(item);
-        }
-        Ok(Value::list(list))
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let mut pairs: Vec<(Str, Value)> = Vec::new();
-        while let Some((key, Strict(value))) = entries.next_entry::<String, Strict>()? {
-            pairs.push((key.into(), value));
-        }
-        distinct(pairs).map(Value::Map).map_err(|key| A::Error::custom(format_args!("the key `{key}` is repeated")))
-    }
 }

@@ -5,13 +5,26 @@ use std::collections::BTreeMap;
 use calipso_model::{Map, Str, Value};
 
 use crate::{
-    Conversion, Field, KeyValuesSpec, ParseError, ParseSpecErrorKind, Shape,
+    Conversion, LineOptions, ParseError, ParseSpecErrorKind, ParsedField, ParsedShape,
     convert::{convert, converted_shape},
     pattern::{Faults, compile_regex},
     text::{Line, LineReader},
 };
 
-/// Compiled `key_values`.
+/// `key_values`: one map.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KeyValuesSpec {
+    pub options: LineOptions,
+    /// Groups `key` and `value`.
+    pub pair: String,
+    /// Group `value`: a line without a key that adds to the value before.
+    pub more: Option<String>,
+    /// `repeat: list`: a key that comes again makes a list; without it, such input is wrong.
+    pub repeat_makes_list: bool,
+    /// By key of the result.
+    pub types: BTreeMap<Str, Conversion>,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct KeyValues {
     reader: LineReader,
@@ -39,23 +52,33 @@ impl KeyValues {
             }
         }
         if pairs.entries.is_empty() {
-            return Err(ParseError::whole("keys with values", text));
+            return Err(ParseError::of_text("keys with values", text));
         }
         Ok(Value::Map(Map::from_pairs(pairs.into_values(&self.types)?)))
     }
 
-    pub(crate) fn shape(&self) -> Shape {
+    pub(crate) fn shape(&self) -> ParsedShape {
         let may_be_list = self.more.is_some() || self.repeat_makes_list;
-        let maybe_list = |shape: Shape| {
-            if may_be_list { Shape::OneOf(vec![shape.clone(), Shape::List(Box::new(shape))]) } else { shape }
+        let maybe_list = |shape: ParsedShape| {
+            if may_be_list {
+                ParsedShape::OneOf(vec![shape.clone(), ParsedShape::List(Box::new(shape))])
+            } else {
+                shape
+            }
         };
-        Shape::Map { known: typed_fields(&self.types, maybe_list), others: Some(Box::new(maybe_list(Shape::Text))) }
+        ParsedShape::Map {
+            known: typed_fields(&self.types, maybe_list),
+            others: Some(Box::new(maybe_list(ParsedShape::Text))),
+        }
     }
 }
 
 /// Keys that `types` names: known, though any of them may be absent.
-pub(crate) fn typed_fields(types: &BTreeMap<Str, Conversion>, wrap: impl Fn(Shape) -> Shape) -> BTreeMap<Str, Field> {
-    let field = |conversion: &Conversion| Field { shape: wrap(converted_shape(*conversion)), optional: true };
+pub(crate) fn typed_fields(
+    types: &BTreeMap<Str, Conversion>,
+    wrap: impl Fn(ParsedShape) -> ParsedShape,
+) -> BTreeMap<Str, ParsedField> {
+    let field = |conversion: &Conversion| ParsedField { shape: wrap(converted_shape(*conversion)), optional: true };
     types.iter().map(|(name, conversion)| (name.clone(), field(conversion))).collect()
 }
 

@@ -13,16 +13,18 @@ pub mod memory;
 mod parser;
 mod pattern;
 mod shape;
-mod spec;
 mod table;
 mod text;
 mod xml;
 mod yaml;
 
+pub use blocks::{BlockSpec, BlocksSpec};
+pub use convert::Conversion;
 pub use error::{ParseError, ParseSpecError, ParseSpecErrorKind};
-pub use parser::Parser;
-pub use shape::{Field, Shape};
-pub use spec::{
-    BlockSpec, BlocksSpec, Conversion, JsonSpec, KeyValuesSpec, LastColumn, LineOptions, LinesSpec, MustBe, ParserSpec,
-    RegexSpec, TableSpec, Tagged,
-};
+pub use json::{JsonSpec, MustBe, Tagged};
+pub use key_values::KeyValuesSpec;
+pub use lines::{LinesSpec, RegexSpec};
+pub use parser::{Parser, ParserSpec};
+pub use shape::{ParsedField, ParsedShape};
+pub use table::{LastColumn, TableSpec};
+pub use text::LineOptions;

@@ -1,14 +1,34 @@
 //! The parsers `lines` and `regex`.
 
-use calipso_model::{Map, Value};
+use std::collections::BTreeMap;
+
+use calipso_model::{Map, Str, Value};
 
 use crate::{
-    LinesSpec, ParseError, ParseSpecErrorKind, RegexSpec, Shape,
+    Conversion, LineOptions, ParseError, ParseSpecErrorKind, ParsedShape,
     pattern::{Faults, Pattern, check_types},
     text::LineReader,
 };
 
-/// Compiled `lines`.
+/// `lines`: a list of text; blank lines are dropped.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LinesSpec {
+    pub options: LineOptions,
+}
+
+/// `regex`: named groups of the whole text, or of each line.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RegexSpec {
+    pub options: LineOptions,
+    /// Key `match`. Over the whole text `^` and `$` match at line breaks; `\A` and `\z` mean the whole text.
+    pub pattern: String,
+    /// Whether each line is matched by itself.
+    pub each_line: bool,
+    /// `others: refused`: with `each_line`, a line that does not match makes the input wrong instead of being dropped.
+    pub others_refused: bool,
+    pub types: BTreeMap<Str, Conversion>,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Lines {
     reader: LineReader,
@@ -25,12 +45,11 @@ impl Lines {
         filled.map(|line| Value::text(&line.text)).collect::<Vec<_>>().into()
     }
 
-    pub(crate) fn shape() -> Shape {
-        Shape::List(Box::new(Shape::Text))
+    pub(crate) fn shape() -> ParsedShape {
+        ParsedShape::List(Box::new(ParsedShape::Text))
     }
 }
 
-/// Compiled `regex`.
 #[derive(Clone, Debug)]
 pub(crate) struct Matches {
     reader: LineReader,
@@ -66,7 +85,7 @@ impl Matches {
         }
         let expected = "text that matches the regular expression";
         if text.trim().is_empty() {
-            return Err(ParseError::whole(expected, text));
+            return Err(ParseError::of_text(expected, text));
         }
         let pairs = if self.reader.is_plain() {
             self.pattern.read(text, None)?
@@ -75,12 +94,12 @@ impl Matches {
             let lines: Vec<&str> = lines.iter().map(|line| &*line.text).collect();
             self.pattern.read(&lines.join("\n"), None)?
         };
-        let pairs = pairs.ok_or_else(|| ParseError::whole(expected, text))?;
+        let pairs = pairs.ok_or_else(|| ParseError::of_text(expected, text))?;
         Ok(Value::Map(Map::from_pairs(pairs)))
     }
 
-    pub(crate) fn shape(&self) -> Shape {
+    pub(crate) fn shape(&self) -> ParsedShape {
         let map = self.pattern.shape();
-        if self.each_line { Shape::List(Box::new(map)) } else { map }
+        if self.each_line { ParsedShape::List(Box::new(map)) } else { map }
     }
 }

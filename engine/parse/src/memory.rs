@@ -1,6 +1,6 @@
-//! How much memory the value of a text may take, told from the text alone before anything is made of it.
+//! Estimates the memory of a parsed value from the text alone, before it is parsed.
 //!
-//! A text of a few megabytes can hold millions of values: `[[],[],…]` takes thirty times its size. Whoever limits the size of
+//! A text of a few megabytes can hold millions of values: `[[],[],…]` takes thirty times its size. A caller that limits the size of
 //! an answer limits what becomes of it by this, too.
 
 use calipso_model::Value;
@@ -9,7 +9,7 @@ use calipso_model::Value;
 const ELEMENT: u64 = 2 * size_of::<Value>() as u64;
 /// An entry of a map, its key's own text left out.
 const ENTRY: u64 = 2 * (size_of::<Value>() as u64 + 16);
-/// What a list, a map or a text takes besides what it holds.
+/// Memory of a list, a map or a text itself, without its content, in bytes.
 const ALLOCATED: u64 = 48;
 const TEXT: u64 = 24;
 
@@ -20,21 +20,21 @@ pub fn of_json(text: &str) -> u64 {
     let mut in_map: Vec<bool> = Vec::with_capacity(128);
     let mut total = ELEMENT;
     let bytes = text.as_bytes();
-    let mut place = 0;
-    while let Some(byte) = bytes.get(place) {
-        place += 1;
+    let mut offset = 0;
+    while let Some(byte) = bytes.get(offset) {
+        offset += 1;
         match byte {
             b'"' => {
-                let start = place;
-                while let Some(byte) = bytes.get(place) {
-                    place += 1;
+                let start = offset;
+                while let Some(byte) = bytes.get(offset) {
+                    offset += 1;
                     match byte {
-                        b'\\' => place += 1,
+                        b'\\' => offset += 1,
                         b'"' => break,
                         _ => {}
                     }
                 }
-                total += TEXT + (place - start) as u64;
+                total += TEXT + (offset - start) as u64;
             }
             b'[' | b'{' => {
                 if in_map.len() >= 128 {
@@ -43,7 +43,7 @@ pub fn of_json(text: &str) -> u64 {
                 in_map.push(*byte == b'{');
                 total += ALLOCATED;
                 // The first element; vectors begin with room for four.
-                let empty = bytes.get(place).is_some_and(|next| matches!(next, b']' | b'}'));
+                let empty = bytes.get(offset).is_some_and(|next| matches!(next, b']' | b'}'));
                 total += match (empty, byte) {
                     (true, _) => 0,
                     (false, b'[') => 2 * ELEMENT,

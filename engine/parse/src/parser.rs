@@ -1,20 +1,50 @@
-//! The compiled parser: one variant per parser spec.
+//! The table of parsers: one variant each as authors write them, and one compiled.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use calipso_model::Value;
 
 use crate::{
-    ParseError, ParseSpecError, ParserSpec, Shape,
-    blocks::Blocks,
-    json::Json,
-    key_values::KeyValues,
-    lines::{Lines, Matches},
+    ParseError, ParseSpecError, ParsedShape,
+    blocks::{Blocks, BlocksSpec},
+    json::{Json, JsonSpec},
+    key_values::{KeyValues, KeyValuesSpec},
+    lines::{Lines, LinesSpec, Matches, RegexSpec},
     memory,
     pattern::Faults,
-    table::Table,
+    table::{Table, TableSpec},
     xml, yaml,
 };
+
+/// One parser with its keys. `named` and `call` are resolved before; they never come here.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ParserSpec {
+    Lines(LinesSpec),
+    Regex(RegexSpec),
+    Table(TableSpec),
+    KeyValues(KeyValuesSpec),
+    Blocks(BlocksSpec),
+    Json(JsonSpec),
+    Yaml,
+    Xml,
+}
+
+impl ParserSpec {
+    /// The parser's key under `parse`.
+    #[must_use]
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Lines(_) => "lines",
+            Self::Regex(_) => "regex",
+            Self::Table(_) => "table",
+            Self::KeyValues(_) => "key_values",
+            Self::Blocks(_) => "blocks",
+            Self::Json(_) => "json",
+            Self::Yaml => "yaml",
+            Self::Xml => "xml",
+        }
+    }
+}
 
 /// A compiled parser. Cloning is cheap.
 #[derive(Clone, Debug)]
@@ -92,7 +122,7 @@ impl Parser {
 
     /// What [`Parser::parse`] can yield.
     #[must_use]
-    pub fn shape(&self) -> Shape {
+    pub fn shape(&self) -> ParsedShape {
         match &*self.0 {
             Compiled::Lines(_) => Lines::shape(),
             Compiled::Regex(matches) => matches.shape(),
@@ -100,18 +130,18 @@ impl Parser {
             Compiled::KeyValues(pairs) => pairs.shape(),
             Compiled::Blocks(blocks) => blocks.shape(),
             Compiled::Json(json) => json.shape(),
-            Compiled::Yaml => Shape::Any,
-            Compiled::Xml => Shape::Map { known: BTreeMap::new(), others: Some(Box::new(Shape::Any)) },
+            Compiled::Yaml => ParsedShape::Any,
+            Compiled::Xml => ParsedShape::Map { known: BTreeMap::new(), others: Some(Box::new(ParsedShape::Any)) },
         }
     }
 }
 
 /// How many named parts a shape has in all; one line never fills more.
-fn n_fields(shape: &Shape) -> usize {
+fn n_fields(shape: &ParsedShape) -> usize {
     match shape {
-        Shape::List(inner) => n_fields(inner),
-        Shape::OneOf(shapes) => shapes.iter().map(n_fields).max().unwrap_or_default(),
-        Shape::Map { known, .. } => known.values().map(|field| 1 + n_fields(&field.shape)).sum::<usize>().max(1),
-        Shape::Any | Shape::Text | Shape::Int | Shape::Number | Shape::Bool => 1,
+        ParsedShape::List(inner) => n_fields(inner),
+        ParsedShape::OneOf(shapes) => shapes.iter().map(n_fields).max().unwrap_or_default(),
+        ParsedShape::Map { known, .. } => known.values().map(|field| 1 + n_fields(&field.shape)).sum::<usize>().max(1),
+        ParsedShape::Any | ParsedShape::Text | ParsedShape::Int | ParsedShape::Number | ParsedShape::Bool => 1,
     }
 }

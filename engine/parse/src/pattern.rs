@@ -7,7 +7,7 @@ use regex::{Regex, RegexBuilder};
 use regex_syntax::hir::{Hir, HirKind};
 
 use crate::{
-    Conversion, Field, ParseError, ParseSpecError, ParseSpecErrorKind, Shape,
+    Conversion, ParseError, ParseSpecError, ParseSpecErrorKind, ParsedField, ParsedShape,
     convert::{convert, converted_shape},
 };
 
@@ -161,23 +161,23 @@ impl Pattern {
     }
 
     /// What [`Pattern::read`] yields, by group.
-    pub(crate) fn fields(&self) -> BTreeMap<Str, Field> {
+    pub(crate) fn fields(&self) -> BTreeMap<Str, ParsedField> {
         self.groups
             .iter()
             .map(|group| {
-                let shape = group.convert.map_or(Shape::Text, converted_shape);
-                (group.name.clone(), Field { shape, optional: group.optional })
+                let shape = group.convert.map_or(ParsedShape::Text, converted_shape);
+                (group.name.clone(), ParsedField { shape, optional: group.optional })
             })
             .collect()
     }
 
     /// The same, as a map.
-    pub(crate) fn shape(&self) -> Shape {
-        Shape::Map { known: self.fields(), others: None }
+    pub(crate) fn shape(&self) -> ParsedShape {
+        ParsedShape::Map { known: self.fields(), others: None }
     }
 }
 
-/// Reports the names of `types` that are none of the known ones.
+/// Reports names in `types` that are not known.
 pub(crate) fn check_types<'a>(
     types: &BTreeMap<Str, Conversion>,
     known: impl Iterator<Item = &'a Str>,

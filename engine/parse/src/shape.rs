@@ -6,35 +6,30 @@ use calipso_model::Str;
 
 /// The shape of a result.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Shape {
-    /// Anything.
+pub enum ParsedShape {
     Any,
-    /// Text.
     Text,
     /// A whole number.
     Int,
-    /// A number.
     Number,
     /// True or false.
     Bool,
-    /// A list.
-    List(Box<Shape>),
+    List(Box<ParsedShape>),
     /// One of these.
-    OneOf(Vec<Shape>),
-    /// A map.
+    OneOf(Vec<ParsedShape>),
     Map {
         /// Keys known before any input is read.
-        known: BTreeMap<Str, Field>,
+        known: BTreeMap<Str, ParsedField>,
         /// What other keys hold; absent: there are no others.
-        others: Option<Box<Shape>>,
+        others: Option<Box<ParsedShape>>,
     },
 }
 
 /// A known key of a map.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Field {
+pub struct ParsedField {
     /// What it holds.
-    pub shape: Shape,
+    pub shape: ParsedShape,
     /// Whether it can be absent.
     pub optional: bool,
 }

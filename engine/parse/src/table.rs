@@ -6,13 +6,35 @@ use calipso_model::{Map, Str, Value};
 use regex::Regex;
 
 use crate::{
-    Conversion, Field, LastColumn, ParseError, ParseSpecErrorKind, Shape, TableSpec,
+    Conversion, LineOptions, ParseError, ParseSpecErrorKind, ParsedField, ParsedShape,
     convert::{convert, converted_shape},
     pattern::{Faults, check_types, compile_optional},
     text::{Line, LineReader},
 };
 
-/// Compiled `table`.
+/// `table`: columns of words.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TableSpec {
+    pub options: LineOptions,
+    /// The first line that matches holds the column names; rows follow it.
+    pub header: Option<String>,
+    /// Column names, when no header line gives them.
+    pub columns: Option<Vec<Str>>,
+    /// What the last column takes.
+    pub last: LastColumn,
+    pub types: BTreeMap<Str, Conversion>,
+}
+
+/// What the last column of a table takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LastColumn {
+    /// One word; words behind it are dropped.
+    #[default]
+    Word,
+    /// Everything up to the end of the line.
+    RestOfLine,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
     reader: LineReader,
@@ -65,7 +87,7 @@ impl Table {
                 }
                 let line = rows
                     .find(|line| header.is_match(&line.text))
-                    .ok_or_else(|| ParseError::whole("a table with its header line", text))?;
+                    .ok_or_else(|| ParseError::of_text("a table with its header line", text))?;
                 found = header_names(line)?;
                 &found
             }
@@ -94,20 +116,21 @@ impl Table {
         Ok(Value::Map(Map::from_pairs(pairs)))
     }
 
-    pub(crate) fn shape(&self) -> Shape {
-        let typed = |name: &Str| self.types.get(name).copied().map_or(Shape::Text, converted_shape);
+    pub(crate) fn shape(&self) -> ParsedShape {
+        let typed = |name: &Str| self.types.get(name).copied().map_or(ParsedShape::Text, converted_shape);
         let row = match &self.names {
             Names::Columns(columns) => {
                 let fields = columns.iter().enumerate();
-                let known = fields.map(|(i, name)| (name.clone(), Field { shape: typed(name), optional: i > 0 }));
-                Shape::Map { known: known.collect(), others: None }
+                let known = fields.map(|(i, name)| (name.clone(), ParsedField { shape: typed(name), optional: i > 0 }));
+                ParsedShape::Map { known: known.collect(), others: None }
             }
             Names::Header(_) => {
-                let known = self.types.keys().map(|name| (name.clone(), Field { shape: typed(name), optional: true }));
-                Shape::Map { known: known.collect(), others: Some(Box::new(Shape::Text)) }
+                let known =
+                    self.types.keys().map(|name| (name.clone(), ParsedField { shape: typed(name), optional: true }));
+                ParsedShape::Map { known: known.collect(), others: Some(Box::new(ParsedShape::Text)) }
             }
         };
-        Shape::List(Box::new(row))
+        ParsedShape::List(Box::new(row))
     }
 }
 

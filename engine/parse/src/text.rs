@@ -4,10 +4,26 @@ use std::borrow::Cow;
 
 use regex::Regex;
 
-use crate::{
-    LineOptions,
-    pattern::{Faults, compile_optional},
-};
+use crate::pattern::{Faults, compile_optional};
+
+/// What all parsers that read lines share. Every key is a regular expression tried on one line.
+///
+/// # Shape
+/// The order is: cut (`after`, `before`), join (`continues`), then drop (`keep`, `skip`). Line breaks, also `\r\n`, are
+/// no part of a line.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LineOptions {
+    /// Reading begins behind the first line that matches; without such a line there is nothing to read.
+    pub after: Option<String>,
+    /// Reading ends before the first line that matches.
+    pub before: Option<String>,
+    /// Only lines that match count.
+    pub keep: Option<String>,
+    /// Lines that match do not count.
+    pub skip: Option<String>,
+    /// A line that matches is joined to the one before with one space.
+    pub continues: Option<String>,
+}
 
 /// A line and where it stood.
 #[derive(Clone, Debug)]

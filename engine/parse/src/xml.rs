@@ -7,7 +7,7 @@ use quick_xml::{
     events::{BytesStart, Event},
 };
 
-use crate::{ParseError, json::distinct};
+use crate::ParseError;
 
 /// How deep elements may nest.
 const MAX_DEPTH: usize = 128;
@@ -15,7 +15,7 @@ const MAX_DEPTH: usize = 128;
 /// Reads one document as `{root: element}`.
 pub(crate) fn parse(text: &str) -> Result<Value, ParseError> {
     if text.trim().is_empty() {
-        return Err(ParseError::whole("XML", text));
+        return Err(ParseError::of_text("XML", text));
     }
     let mut reader = Reader::from_str(text);
     reader.config_mut().expand_empty_elements = true;
@@ -35,7 +35,7 @@ pub(crate) fn parse(text: &str) -> Result<Value, ParseError> {
     match (document.open.last(), document.root) {
         (None, Some((name, value))) => Ok(Value::Map([(name, value)].into_iter().collect())),
         (Some(open), _) => Err(at(text, reader.buffer_position(), format!("the end of `{}`", open.name))),
-        (None, None) => Err(ParseError::whole("XML", text)),
+        (None, None) => Err(ParseError::of_text("XML", text)),
     }
 }
 
@@ -142,7 +142,7 @@ impl Open {
             let value = if all.len() == 1 { all.pop().unwrap_or_default() } else { Value::list(all) };
             pairs.push((name, value));
         }
-        let map: Result<Map, Str> = distinct(pairs);
+        let map: Result<Map, Str> = Map::from_distinct(pairs);
         map.map(Value::Map).map_err(|key| format!("each attribute once, `{key}` is repeated"))
     }
 }

@@ -3,7 +3,7 @@
 use calipso_model::{Map, Str, Value};
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
-use crate::{ParseError, json::distinct};
+use crate::ParseError;
 
 /// How deep lists and maps may nest.
 const MAX_DEPTH: usize = 128;
@@ -15,11 +15,11 @@ pub(crate) fn parse(text: &str) -> Result<Value, ParseError> {
         match event {
             Ok((event, span)) => document.take(event, span.start.line())?,
             Err(error) => {
-                return Err(document.wrong(error.marker().line(), format!("YAML ({})", error.info())));
+                return Err(document.error(error.marker().line(), format!("YAML ({})", error.info())));
             }
         }
     }
-    document.root.ok_or_else(|| ParseError::whole("YAML", text))
+    document.root.ok_or_else(|| ParseError::of_text("YAML", text))
 }
 
 /// A collection whose end was not met yet.
@@ -38,9 +38,9 @@ impl Document<'_> {
     fn take(&mut self, event: Event<'_>, line: usize) -> Result<(), ParseError> {
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
-            Event::DocumentStart(_) if self.root.is_some() => Err(self.wrong(line, "one YAML document")),
+            Event::DocumentStart(_) if self.root.is_some() => Err(self.error(line, "one YAML document")),
             Event::DocumentStart(_) => Ok(()),
-            Event::Alias(_) => Err(self.wrong(line, "YAML without aliases")),
+            Event::Alias(_) => Err(self.error(line, "YAML without aliases")),
             Event::Scalar(_, _, anchor, ref tag) if anchor != 0 || tag.is_some() => Err(self.anchored(line)),
             Event::SequenceStart(anchor, ref tag) | Event::MappingStart(anchor, ref tag)
                 if anchor != 0 || tag.is_some() =>
@@ -56,17 +56,17 @@ impl Document<'_> {
                     let map = self.distinct(pairs, line)?;
                     self.add(Value::Map(map), line)
                 }
-                None => Err(self.wrong(line, "YAML")),
+                None => Err(self.error(line, "YAML")),
             },
         }
     }
 
     fn begin(&mut self, collection: Open, line: usize) -> Result<(), ParseError> {
         if self.key_is_next() {
-            return Err(self.wrong(line, "keys that are text"));
+            return Err(self.error(line, "keys that are text"));
         }
         if self.open.len() >= MAX_DEPTH {
-            return Err(self.wrong(line, format!("YAML that nests at most {MAX_DEPTH} deep")));
+            return Err(self.error(line, format!("YAML that nests at most {MAX_DEPTH} deep")));
         }
         self.open.push(collection);
         Ok(())
@@ -74,7 +74,7 @@ impl Document<'_> {
 
     fn scalar(&mut self, text: &str, style: ScalarStyle, line: usize) -> Result<(), ParseError> {
         let value = if style == ScalarStyle::Plain { plain(text) } else { Some(Value::text(text)) };
-        let Some(value) = value else { return Err(self.wrong(line, "a number that JSON has")) };
+        let Some(value) = value else { return Err(self.error(line, "a number that JSON has")) };
         if !self.key_is_next() {
             return self.add(value, line);
         }
@@ -83,7 +83,7 @@ impl Document<'_> {
                 *key = Some(text);
                 Ok(())
             }
-            _ => Err(self.wrong(line, "keys that are text")),
+            _ => Err(self.error(line, "keys that are text")),
         }
     }
 
@@ -98,21 +98,22 @@ impl Document<'_> {
             Some(Open::List(items)) => items.push(value),
             Some(Open::Map { pairs, key, .. }) => match key.take() {
                 Some(key) => pairs.push((key, value)),
-                None => return Err(self.wrong(line, "keys that are text")),
+                None => return Err(self.error(line, "keys that are text")),
             },
         }
         Ok(())
     }
 
     fn distinct(&self, pairs: Vec<(Str, Value)>, line: usize) -> Result<Map, ParseError> {
-        distinct(pairs).map_err(|key| self.wrong(line, format!("each key once, `{key}` is repeated in the map here")))
+        Map::from_distinct(pairs)
+            .map_err(|key| self.error(line, format!("each key once, `{key}` is repeated in the map here")))
     }
 
     fn anchored(&self, line: usize) -> ParseError {
-        self.wrong(line, "YAML without anchors and tags")
+        self.error(line, "YAML without anchors and tags")
     }
 
-    fn wrong(&self, line: usize, expected: impl Into<String>) -> ParseError {
+    fn error(&self, line: usize, expected: impl Into<String>) -> ParseError {
         let found = self.text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
         ParseError::at(line.max(1), expected, found)
     }

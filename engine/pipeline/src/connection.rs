@@ -22,8 +22,8 @@ use std::{
 };
 
 use calipso_expr::{EvalError, Frame};
-use calipso_model::{Map, Place, Secret, Str, Value};
-use calipso_spec::checked::{Connection, Limits};
+use calipso_model::{Map, Secret, SecretLocation, Str, Value};
+use calipso_spec::checked::{Connection, ConnectionLimits};
 use calipso_transport::{Budget, Door, ErrorKind, Means, Route, Scrubber, Stage};
 use futures::future::{BoxFuture, FutureExt};
 
@@ -52,7 +52,7 @@ pub trait SecretSource: Send + Sync {
     ///
     /// # Errors
     /// What is missing, as a sentence without any secret.
-    fn resolve(&self, reference: &str, place: &Place) -> Result<Secret, String>;
+    fn resolve(&self, reference: &str, place: &SecretLocation) -> Result<Secret, String>;
 
     /// The file of trusted host keys where a connection names none.
     fn known_hosts(&self) -> PathBuf;
@@ -63,7 +63,7 @@ pub trait SecretSource: Send + Sync {
 pub struct NoSecrets;
 
 impl SecretSource for NoSecrets {
-    fn resolve(&self, _reference: &str, _place: &Place) -> Result<Secret, String> {
+    fn resolve(&self, _reference: &str, _place: &SecretLocation) -> Result<Secret, String> {
         Ok(Secret::new("not-needed"))
     }
 
@@ -104,7 +104,7 @@ pub(crate) struct Access {
 
 impl Access {
     pub(crate) fn new(role: Str, spec: Arc<Connection>, config: Result<Map, Vec<ConfigProblem>>) -> Self {
-        let Limits { concurrent, per_second, channels_per_host, .. } = spec.limits;
+        let ConnectionLimits { concurrent, per_second, channels_per_host, .. } = spec.limits;
         let budget = Arc::new(Budget::new(concurrent.max(1), per_second, channels_per_host.max(1)));
         Self { role, spec, config, budget, sessions: Mutex::default() }
     }
@@ -146,12 +146,8 @@ impl Access {
         let layout = &self.spec.layout;
         let mut frame = Frame::new(layout.len());
         values.set(layout, &mut frame);
-        if let Some(slot) = layout.find("config") {
-            frame.set(slot, Value::Map(self.config()?.clone()));
-        }
-        if let Some(slot) = layout.find("target") {
-            frame.set(slot, target);
-        }
+        frame.bind(layout, "config", Value::Map(self.config()?.clone()));
+        frame.bind(layout, "target", target);
         Ok(frame)
     }
 }
@@ -189,7 +185,7 @@ impl Sessions {
     pub(crate) fn for_plan(plan: &Plan, secrets: &dyn SecretSource, asker: Asker) -> Self {
         let Asker { door, scrubber, stage, now, waits } = asker;
         let access = |(role, planned): (&Str, &crate::plan::PlannedConnection)| {
-            let place = Place::role(plan.environment.name.clone(), role.clone());
+            let place = SecretLocation::role(plan.environment.name.clone(), role.clone());
             let config = filled_in(&planned.spec, &planned.config, &place, secrets, &scrubber);
             Access::new(role.clone(), Arc::clone(&planned.spec), config)
         };

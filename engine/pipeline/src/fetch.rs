@@ -102,9 +102,7 @@ pub(crate) async fn fetch(asking: &Asking<'_>) -> Fetched {
         ("settings", Value::Map(asking.settings.clone())),
     ];
     for (name, value) in names {
-        if let Some(slot) = layout.find(name) {
-            frame.set(slot, value);
-        }
+        frame.bind(layout, name, value);
     }
     let cover = |branch: &str| {
         if let Some(coverage) = asking.coverage {

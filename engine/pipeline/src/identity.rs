@@ -99,9 +99,7 @@ impl Identities {
     pub(crate) fn frame(&self, object_type: &ObjectType, attributes: &Map) -> Frame {
         let mut frame = Frame::new(object_type.layout.len());
         self.values.set(&object_type.layout, &mut frame);
-        if let Some(slot) = object_type.layout.find("self") {
-            frame.set(slot, Value::Map(attributes.clone()));
-        }
+        frame.bind(&object_type.layout, "self", Value::Map(attributes.clone()));
         frame
     }
 

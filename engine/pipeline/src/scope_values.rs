@@ -16,9 +16,7 @@ impl ScopeValues {
     /// Binds both names.
     pub(crate) fn set(&self, layout: &Layout, frame: &mut Frame) {
         for (name, value) in [("env", &self.0.env), ("dist", &self.0.dist)] {
-            if let Some(slot) = layout.find(name) {
-                frame.set(slot, value.clone());
-            }
+            frame.bind(layout, name, value.clone());
         }
     }
 }

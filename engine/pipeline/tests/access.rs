@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use calipso_model::{ConnectionConfig, Environment, Map, Place, Secret, Value};
+use calipso_model::{ConnectionConfig, Environment, Map, Secret, SecretLocation, Value};
 use calipso_pipeline::{SecretSource, TestLine, plan, test_connections};
 use calipso_spec::{Layer, Severity, load, read_layer};
 use calipso_transport::{Live, Meta, Once, Recorder, Scrubber};
@@ -17,7 +17,7 @@ const PASSWORD: &str = "hidden:pass wörd";
 struct Secrets;
 
 impl SecretSource for Secrets {
-    fn resolve(&self, _reference: &str, _place: &Place) -> Result<Secret, String> {
+    fn resolve(&self, _reference: &str, _place: &SecretLocation) -> Result<Secret, String> {
         Ok(Secret::new(PASSWORD))
     }
 

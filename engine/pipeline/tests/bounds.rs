@@ -3,7 +3,7 @@
 
 use std::{path::Path, path::PathBuf, sync::Arc, time::Instant};
 
-use calipso_model::{ConnectionConfig, Environment, Map, Place, Secret, Value};
+use calipso_model::{ConnectionConfig, Environment, Map, Secret, SecretLocation, Value};
 use calipso_pipeline::{Quiet, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan, scan};
 use calipso_spec::{Layer, Severity, load, read_layer};
 use calipso_store::{Backend, Durability, Embedded, Expect, Options};
@@ -12,7 +12,7 @@ use calipso_transport::{Once, Recording, Replay, Scrubber};
 struct Secrets;
 
 impl SecretSource for Secrets {
-    fn resolve(&self, _reference: &str, _place: &Place) -> Result<Secret, String> {
+    fn resolve(&self, _reference: &str, _place: &SecretLocation) -> Result<Secret, String> {
         Ok(Secret::new("hidden"))
     }
 

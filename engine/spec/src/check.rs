@@ -29,7 +29,6 @@ mod fetchers;
 mod groups;
 mod links;
 mod names;
-pub(crate) mod paths;
 mod shapes;
 mod steps;
 mod test_files;
@@ -63,18 +62,18 @@ pub(crate) struct Catalogue<'c> {
 
 /// A place in a file.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct Span {
     pub file: Arc<str>,
     pub range: Range<usize>,
 }
 
-impl Place {
+impl Span {
     pub fn label(&self, text: impl Into<String>) -> Label {
         Label { file: Arc::clone(&self.file), range: self.range.clone(), text: text.into() }
     }
 
     /// A mistake here.
-    pub fn says(&self, code: &'static str, message: impl Into<String>, label: impl Into<String>) -> Diagnostic {
+    pub fn report(&self, code: &'static str, message: impl Into<String>, label: impl Into<String>) -> Diagnostic {
         Diagnostic::new(code, self.label(label), message)
     }
 }
@@ -88,26 +87,26 @@ pub(crate) struct Spot<'c> {
 
 impl<'c> Spot<'c> {
     /// The map itself: its first key.
-    pub fn here(&self) -> Place {
+    pub fn here(&self) -> Span {
         let range = self.node.entries().first().map_or(self.node.range.clone(), |(key, _)| key.range.clone());
-        Place { file: Arc::clone(self.file), range }
+        Span { file: Arc::clone(self.file), range }
     }
 
     /// What stands under a key; where there is none, the map itself.
-    pub fn value(&self, key: &str) -> Place {
+    pub fn value(&self, key: &str) -> Span {
         self.node.get(key).map_or_else(|| self.here(), |node| self.at(node))
     }
 
     /// A key's own place.
-    pub fn key(&self, key: &str) -> Place {
+    pub fn key(&self, key: &str) -> Span {
         self.node
             .entry(key)
-            .map_or_else(|| self.here(), |(key, _)| Place { file: Arc::clone(self.file), range: key.range.clone() })
+            .map_or_else(|| self.here(), |(key, _)| Span { file: Arc::clone(self.file), range: key.range.clone() })
     }
 
     /// A place inside.
-    pub fn at(&self, node: &Node) -> Place {
-        Place { file: Arc::clone(self.file), range: node.range.clone() }
+    pub fn at(&self, node: &Node) -> Span {
+        Span { file: Arc::clone(self.file), range: node.range.clone() }
     }
 
     /// The map under a key.
@@ -122,7 +121,7 @@ impl<'c> Spot<'c> {
     }
 
     /// The element of a list of texts, or the list.
-    pub fn element(&self, key: &str, text: &str) -> Place {
+    pub fn element(&self, key: &str, text: &str) -> Span {
         self.node
             .get(key)
             .and_then(|list| list.items().iter().find(|item| item.as_text() == Some(text)))
@@ -165,19 +164,19 @@ impl<'c> Catalogue<'c> {
         groups::check(self, &mut found);
         test_files::check(self, &mut found);
         found.retain(|diagnostic| !self.follows(diagnostic));
-        self.once(found)
+        self.without_consequences(found)
     }
 
     /// Leaves out what follows from another finding: a selector that holds nowhere because a value in it is declared
     /// nowhere, and a type that was reported as unknown in the same file already.
-    fn once(&self, mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    fn without_consequences(&self, mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
         crate::diag::sort(&mut found);
         let unknown: BTreeSet<(Arc<str>, usize)> = found
             .iter()
             .filter(|known| known.code == "environment/unknown-value")
             .map(|known| (Arc::clone(&known.primary.file), known.primary.range.start))
             .collect();
-        // What is wrong for a better reason is not also said to be misspelt.
+        // A name with another error is not also reported as misspelt.
         let places: BTreeSet<(Arc<str>, usize)> = found
             .iter()
             .filter(|known| known.code != "expr/misspelt-attribute")
@@ -188,7 +187,7 @@ impl<'c> Catalogue<'c> {
         found.retain(|diagnostic| {
             let here = &diagnostic.primary;
             match diagnostic.code {
-                // What seems to be used by nobody may be meant by what is wrong.
+                // Something that seems unused may be what a broken spec refers to.
                 "spec/unreached" | "distribution/rule-unused" | "type/never-emitted" => {
                     !wrong && self.read.broken.is_empty()
                 }
@@ -229,8 +228,8 @@ impl<'c> Catalogue<'c> {
 
     /// Whether the file of some spec of a kind could not be read at all.
     fn lacks(&self, kind: &str) -> bool {
-        let place = KINDS.iter().position(|(_, known)| *known == kind);
-        self.read.unread.iter().any(|(unread, _)| Some(*unread) == place)
+        let kind_idx = KINDS.iter().position(|(_, known)| *known == kind);
+        self.read.unread.iter().any(|(unread, _)| Some(*unread) == kind_idx)
     }
 
     /// Whether an error was found in a file before the checks.
@@ -249,7 +248,7 @@ impl<'c> Catalogue<'c> {
     }
 
     /// What environments can say, by key of a selector; nothing where a distribution could not be read.
-    pub fn said(&self) -> &BTreeMap<&'static str, Arc<[Str]>> {
+    pub fn environment_values(&self) -> &BTreeMap<&'static str, Arc<[Str]>> {
         self.said.get_or_init(|| {
             let broken = self.specs.distributions.keys().any(|name| self.is_broken_spec("distribution", name));
             if broken || self.lacks("distribution") {
@@ -267,17 +266,17 @@ impl<'c> Catalogue<'c> {
 
     /// Whether a spec of that name was written, even if it could not be read.
     pub fn declared(&self, kind: &str, name: &str) -> bool {
-        let place = KINDS.iter().position(|(_, known)| *known == kind);
-        place.is_some_and(|place| {
-            let key = (place, Str::from(name));
+        let kind_idx = KINDS.iter().position(|(_, known)| *known == kind);
+        kind_idx.is_some_and(|kind_idx| {
+            let key = (kind_idx, Str::from(name));
             self.read.files.contains_key(&key) || self.read.unread.contains(&key)
         })
     }
 
     /// The file of a spec.
     pub fn spot(&self, kind: &str, name: &str) -> Option<Spot<'c>> {
-        let place = KINDS.iter().position(|(_, known)| *known == kind)?;
-        let parsed = self.read.files.get(&(place, Str::from(name)))?;
+        let kind_idx = KINDS.iter().position(|(_, known)| *known == kind)?;
+        let parsed = self.read.files.get(&(kind_idx, Str::from(name)))?;
         Some(Spot { file: &parsed.shown, node: &parsed.node })
     }
 
@@ -288,7 +287,7 @@ impl<'c> Catalogue<'c> {
     }
 
     /// An element of a list of texts of a spec, in whichever of its files it stands.
-    pub fn element(&self, kind: &'static str, name: &'c str, key: &str, text: &str) -> Option<Place> {
+    pub fn element(&self, kind: &'static str, name: &'c str, key: &str, text: &str) -> Option<Span> {
         let holds = |spot: &Spot<'_>| {
             spot.node.get(key).is_some_and(|list| list.items().iter().any(|item| item.as_text() == Some(text)))
         };
@@ -309,12 +308,12 @@ impl<'c> Catalogue<'c> {
     }
 
     /// The place of a key of a checked item; of the item, or its line, where there is none.
-    pub fn place(&self, at: &At, key: &str) -> Place {
+    pub fn span(&self, at: &At, key: &str) -> Span {
         match self.at(at) {
             Some(spot) => spot.value(key),
             None => {
                 let start = self.offset(at).unwrap_or(0);
-                Place { file: Arc::from(at.file.as_ref()), range: start..start + 1 }
+                Span { file: Arc::from(at.file.as_ref()), range: start..start + 1 }
             }
         }
     }
@@ -330,17 +329,17 @@ impl<'c> Catalogue<'c> {
     }
 
     /// Where bytes of an expression stand.
-    pub fn expr(&self, expr: &Expr, start: usize, end: usize) -> Option<Place> {
+    pub fn expr(&self, expr: &Expr, start: usize, end: usize) -> Option<Span> {
         let site = self.sites.get(&(expr.source().as_ptr() as usize))?;
         let text = self.texts.get(&site.file)?;
         let inner = expr.source().get(start..end.max(start)).unwrap_or_default();
-        let place = site.inside.map(|inside| inside + start);
-        let range = whole_characters(text, in_scalar(text, &site.whole, place, inner));
-        Some(Place { file: Arc::clone(&site.file), range })
+        let span = site.inside.map(|inside| inside + start);
+        let range = whole_characters(text, in_scalar(text, &site.whole, span, inner));
+        Some(Span { file: Arc::clone(&site.file), range })
     }
 }
 
-/// Names that are compared with misspelt ones in one check; whoever misspells thousands of names is told about the first.
+/// Names that are compared with misspelt ones in one check; of thousands of misspelt names only the first get advice.
 const MOST_COMPARISONS: usize = 200_000;
 
 /// Calls with every step of a list, inner ones behind the one around them.

@@ -14,13 +14,13 @@ use calipso_parse::Parser;
 pub struct At {
     /// Path of the file as given, relative to its layer's directory (`fetchers/x.yaml`).
     pub file: Str,
-    /// 1-based line.
+    /// Line, counted from 1.
     pub line: u32,
     /// 1-based column in characters.
     pub column: u32,
 }
 
-/// `file:line:column`.
+/// Shown as `file:line:column`.
 impl std::fmt::Display for At {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "{}:{}:{}", self.file, self.line, self.column)
@@ -32,11 +32,11 @@ impl std::fmt::Display for At {
 pub struct Head {
     /// Name, equal to the file name.
     pub name: Str,
-    /// One sentence.
+    /// One sentence for people.
     pub description: Str,
     /// Where the knowledge comes from.
     pub source: Str,
-    /// The file.
+    /// Where the spec begins.
     pub at: At,
 }
 
@@ -86,19 +86,19 @@ pub struct VersionCondition {
 /// `environment:` of fetchers, rules, link types, clique types, command rules. Absent keys hold always.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Selector {
-    /// Environment name.
+    /// On the name of the environment.
     pub name: Option<ListCondition>,
     /// Platform of the distribution.
     pub platform: Option<ListCondition>,
-    /// Distribution.
+    /// On the name of its distribution.
     pub distribution: Option<ListCondition>,
     /// Version of the one distribution.
     pub version: Option<VersionCondition>,
-    /// Mechanism drivers.
+    /// On its mechanism drivers.
     pub mechanism_drivers: Option<ListCondition>,
-    /// Type drivers.
+    /// On its type drivers.
     pub type_drivers: Option<ListCondition>,
-    /// Flags.
+    /// On its free flags.
     pub flags: Option<ListCondition>,
 }
 
@@ -107,13 +107,13 @@ pub struct Selector {
 /// A platform distribution.
 #[derive(Clone, Debug)]
 pub struct Distribution {
-    /// Head.
+    /// Name, description, source, place.
     pub head: Head,
-    /// Platform name.
+    /// The platform that it is a packaging of.
     pub platform: Str,
     /// Versions, oldest first.
     pub versions: Vec<Str>,
-    /// Supported combinations.
+    /// Combinations of version and drivers that specs support.
     pub variances: Vec<Variance>,
     /// What specs read as `dist.values`; later entries win.
     pub values: Vec<(Option<VersionCondition>, Map)>,
@@ -141,9 +141,9 @@ pub struct Variance {
 /// Rewrites commands of a host. Layout: `env`, `dist`, `command` (list of words), `answer`.
 #[derive(Clone, Debug)]
 pub struct CommandRule {
-    /// Where.
+    /// Where the rule stands.
     pub at: At,
-    /// Name.
+    /// For messages; unique among the rules of the distribution.
     pub name: Str,
     /// For which versions of the distribution.
     pub versions: Option<VersionCondition>,
@@ -169,13 +169,13 @@ pub struct CommandRun {
 /// A spec that takes another's place for some versions.
 #[derive(Clone, Debug)]
 pub struct Replace {
-    /// Where.
+    /// Where the replacement stands.
     pub at: At,
     /// `fetcher`, `link_type` or `clique_type`.
     pub kind: Str,
-    /// Replaced spec.
+    /// Name of the spec that is replaced.
     pub name: Str,
-    /// Its replacement.
+    /// Name of the spec that takes its place.
     pub with: Str,
     /// For which versions.
     pub versions: Option<VersionCondition>,
@@ -186,9 +186,9 @@ pub struct Replace {
 /// What carries a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransportName {
-    /// HTTP(S).
+    /// HTTP or HTTPS requests.
     Http,
-    /// MySQL protocol.
+    /// Queries in the protocol of MySQL and MariaDB.
     Sql,
     /// Commands over SSH.
     Ssh,
@@ -196,15 +196,37 @@ pub enum TransportName {
     Amqp,
 }
 
+impl TransportName {
+    /// As authors write them, in the order of the reference.
+    pub const WORDS: &'static [&'static str] = &["http", "sql", "ssh", "amqp"];
+
+    /// The transport of a word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Http, Self::Sql, Self::Ssh, Self::Amqp].into_iter().find(|known| known.as_str() == word)
+    }
+
+    /// The word, as authors write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Sql => "sql",
+            Self::Ssh => "ssh",
+            Self::Amqp => "amqp",
+        }
+    }
+}
+
 /// A kind of access. Layout begins with: `env`, `dist`, `config`, `target`, `session`, `answer`, `items`, `list`,
 /// `page_number`, `own`, `command`, `result`, `row`, `given`, then results and generators of its step lists.
 #[derive(Clone, Debug)]
 pub struct Connection {
-    /// Head.
+    /// Name, description, source, place.
     pub head: Head,
     /// What fetchers say after `via`.
     pub role: Str,
-    /// Transport.
+    /// What carries its requests.
     pub transport: TransportName,
     /// The form an operator fills in.
     pub fields: BTreeMap<Str, Field>,
@@ -230,7 +252,7 @@ pub struct Connection {
     pub send_headers: Vec<(Str, Tree)>,
     /// http: an HTTP Basic login with each request.
     pub send_basic: Option<Basic>,
-    /// Paging rules.
+    /// How answers in several pages are read on; the first that applies counts.
     pub pages: Vec<PageRule>,
     /// ssh: the host's overrides, bound as `own`.
     pub own: Option<Expr>,
@@ -242,8 +264,8 @@ pub struct Connection {
     pub wrap: Vec<Wrap>,
     /// sql: the only identifiers in queries.
     pub identifiers: Vec<(Str, Tree)>,
-    /// Budget.
-    pub limits: Limits,
+    /// Bounds on concurrency, time and size.
+    pub limits: ConnectionLimits,
     /// Each named step is a line of the report.
     pub test: Vec<Step>,
     /// Names to slots.
@@ -285,9 +307,9 @@ impl Aliases {
 /// Type of a connection field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldType {
-    /// Any text.
+    /// Text of any content.
     Text,
-    /// Absolute URL.
+    /// An absolute URL of http or https.
     Url,
     /// Host name or address.
     Host,
@@ -295,13 +317,13 @@ pub enum FieldType {
     Port,
     /// Path of a file on the machine that scans.
     Path,
-    /// Whole number.
+    /// A whole number, within 64 bits.
     Integer,
     /// true or false.
     Bool,
     /// PEM or OpenSSH private key.
     PrivateKey,
-    /// PEM certificates.
+    /// Certificates as PEM text.
     Certificates,
     /// Map of names to a sub-form.
     Map,
@@ -310,21 +332,21 @@ pub enum FieldType {
 /// One field of a connection.
 #[derive(Clone, Debug)]
 pub struct Field {
-    /// Type.
+    /// What values it takes.
     pub field_type: FieldType,
     /// Never shown, logged or recorded.
     pub secret: bool,
     /// May be absent.
     pub optional: bool,
-    /// Default.
+    /// Its value where none is given.
     pub default: Option<Value>,
-    /// Allowed values.
+    /// Allowed values; empty: any of its type.
     pub one_of: Vec<Value>,
     /// For maps: the form of each value.
     pub of: BTreeMap<Str, Field>,
     /// What it is.
     pub description: Str,
-    /// Example.
+    /// A value as an example, for documentation.
     pub example: Option<Value>,
 }
 
@@ -342,7 +364,7 @@ pub struct TargetField {
 pub struct SessionValue {
     /// Name below `session`.
     pub name: Str,
-    /// Its value.
+    /// Computes the value from the configuration.
     pub value: Tree,
     /// Never shown, logged or recorded.
     pub secret: bool,
@@ -351,9 +373,9 @@ pub struct SessionValue {
 /// How a list goes on.
 #[derive(Clone, Debug)]
 pub struct PageRule {
-    /// Where.
+    /// Where the rule stands.
     pub at: At,
-    /// Name.
+    /// For messages; unique among the rules of the connection.
     pub name: Str,
     /// Applies when (sees `target`, `config`, `session`).
     pub when: Option<Expr>,
@@ -366,16 +388,16 @@ pub struct PageRule {
 /// A gateway through which hosts are reached.
 #[derive(Clone, Debug)]
 pub struct Jump {
-    /// Used when.
+    /// Chosen where this holds; absent: always.
     pub when: Option<Expr>,
-    /// As `connect`.
+    /// Parameters of the gateway, as in `connect`.
     pub connect: Vec<(Str, Tree)>,
 }
 
 /// A command around each command.
 #[derive(Clone, Debug)]
 pub struct Wrap {
-    /// Used when.
+    /// Chosen where this holds; absent: always.
     pub when: Option<Expr>,
     /// The words; `{{ command }}` stands for those inside.
     pub command: Words,
@@ -383,7 +405,7 @@ pub struct Wrap {
 
 /// Budget of a connection.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Limits {
+pub struct ConnectionLimits {
     /// Requests at once over the whole connection.
     pub concurrent: usize,
     /// Requests per second; none: unlimited.
@@ -420,20 +442,20 @@ pub enum Take {
 pub struct Retry {
     /// How often more.
     pub times: u32,
-    /// Seconds between.
+    /// Pause before the next attempt, in seconds.
     pub delay_secs: f64,
     /// Until this holds for `result`.
     pub until: Option<Expr>,
 }
 
-/// One step.
+/// One step of a fetcher, a login or a connection test.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// Where.
+    /// Where the step stands.
     pub at: At,
     /// Label in reports.
     pub name: Option<Str>,
-    /// Only when.
+    /// Skipped where this does not hold; absent: never skipped.
     pub when: Option<Expr>,
     /// One run per element. `when` filters elements if it stands beside `each`.
     pub each: Option<Each>,
@@ -445,7 +467,7 @@ pub struct Step {
     pub bind: Option<Slot>,
     /// When a negative answer means "none".
     pub none_if: Option<Expr>,
-    /// Repeat.
+    /// How often a failed step is tried again; absent: never.
     pub retry: Option<Retry>,
     /// Overrides the connection's limit.
     pub timeout_secs: Option<u64>,
@@ -453,16 +475,16 @@ pub struct Step {
     pub verb: Verb,
 }
 
-/// The verbs.
+/// What a step does: exactly one verb each.
 #[derive(Clone, Debug)]
 pub enum Verb {
     /// A command on a host.
     Run(RunStep),
-    /// A request.
+    /// Sends a request of HTTP.
     Http(HttpStep),
-    /// A query.
+    /// Runs a query in a database.
     Sql(SqlStep),
-    /// Known objects.
+    /// Finds objects that are known already.
     Lookup(LookupStep),
     /// Objects fetched again, narrowed.
     Fetch(FetchStep),
@@ -476,20 +498,20 @@ pub enum Verb {
     Delete(Expr),
     /// Ends the run of the spec.
     Stop(StopStep),
-    /// A group.
+    /// Runs a group of steps.
     Do(Block),
     /// The first block that works.
     FirstOf(Vec<Block>),
 }
 
-/// `run`.
+/// `run`: a command on a host.
 #[derive(Clone, Debug)]
 pub struct RunStep {
-    /// The command.
+    /// The command, split into words.
     pub words: Words,
     /// The host object; none: the default of the spec (already filled in when there is one).
     pub at: Option<Expr>,
-    /// Role.
+    /// Role of the connection.
     pub via: Str,
     /// None: the text as it is.
     pub parse: Option<Arc<Parser>>,
@@ -497,22 +519,22 @@ pub struct RunStep {
     pub ok_exit: Vec<i32>,
 }
 
-/// `http`.
+/// `http`: one request.
 #[derive(Clone, Debug)]
 pub struct HttpStep {
-    /// Method.
+    /// The method, in capitals.
     pub method: Str,
     /// Path below the base.
     pub path: UrlPath,
-    /// Role.
+    /// Role of the connection.
     pub via: Str,
     /// Target fields, defaults of the spec merged in.
     pub target: Vec<(Str, Tree)>,
-    /// Query parameters.
+    /// Query parameters, in order.
     pub query: Vec<(Str, Tree)>,
-    /// Headers.
+    /// Headers of the request, in order.
     pub headers: Vec<(Str, Tree)>,
-    /// JSON body.
+    /// The body, sent as JSON.
     pub body: Option<Tree>,
     /// Form body, in place of the other.
     pub form: Vec<(Str, Tree)>,
@@ -522,7 +544,7 @@ pub struct HttpStep {
     pub paged: bool,
     /// Key of the list in each page (dotted path allowed).
     pub items: Option<Str>,
-    /// None: JSON.
+    /// How the body is parsed; absent: as JSON.
     pub parse: Option<Arc<Parser>>,
     /// Accepted statuses; empty: 2xx.
     pub accept_status: Vec<u16>,
@@ -535,25 +557,25 @@ pub struct HttpStep {
 /// An HTTP Basic login.
 #[derive(Clone, Debug)]
 pub struct Basic {
-    /// Account.
+    /// Name of the account.
     pub user: Tree,
-    /// Password.
+    /// Its password; never shown.
     pub password: Tree,
 }
 
-/// `sql`.
+/// `sql`: one query.
 #[derive(Clone, Debug)]
 pub struct SqlStep {
     /// The query; `{{ schema.NAME }}` are identifiers, every other value a parameter.
     pub text: SqlText,
-    /// Role.
+    /// Role of the connection.
     pub via: Str,
 }
 
 /// A condition of `where`.
 #[derive(Clone, Debug)]
 pub enum Condition {
-    /// Equal.
+    /// The attribute equals this value.
     Is(Tree),
     /// The list attribute has this element.
     Has(Tree),
@@ -561,32 +583,32 @@ pub enum Condition {
     AnyOf(Tree),
 }
 
-/// `lookup`.
+/// `lookup`: objects that are known already.
 #[derive(Clone, Debug)]
 pub struct LookupStep {
-    /// Object type.
+    /// Type of the objects that are looked for.
     pub object_type: Str,
-    /// Attribute conditions.
+    /// Attribute to condition; all must hold.
     pub filter: Vec<(Str, Condition)>,
     /// What happens when there is none.
     pub missing: Option<StopStep>,
 }
 
-/// `fetch`.
+/// `fetch`: runs the fetchers of a type.
 #[derive(Clone, Debug)]
 pub struct FetchStep {
-    /// Object type.
+    /// Type of the objects that are fetched.
     pub object_type: Str,
     /// The parent object.
     pub inside: Expr,
-    /// Narrowing.
+    /// Attribute to value, by which fetchers narrow what they ask for.
     pub filter: Vec<(Str, Tree)>,
 }
 
-/// `emit`.
+/// `emit`: asserts an object.
 #[derive(Clone, Debug)]
 pub struct EmitStep {
-    /// Object type.
+    /// Type of the object.
     pub object_type: Str,
     /// Document to start from.
     pub copy: Option<Expr>,
@@ -596,10 +618,10 @@ pub struct EmitStep {
     pub set: Vec<(Str, Tree)>,
 }
 
-/// `patch`.
+/// `patch`: changes attributes of a known object.
 #[derive(Clone, Debug)]
 pub struct PatchStep {
-    /// The object.
+    /// Yields the object to change.
     pub object: Expr,
     /// As in `emit`.
     pub copy: Option<Expr>,
@@ -607,7 +629,7 @@ pub struct PatchStep {
     pub without: Vec<Str>,
     /// As in `emit`.
     pub set: Vec<(Str, Tree)>,
-    /// Attributes removed.
+    /// Names of attributes that are removed.
     pub unset: Vec<Str>,
     /// Elements added to lists.
     pub put: Vec<(Str, Tree)>,
@@ -615,12 +637,12 @@ pub struct PatchStep {
     pub remove: Vec<(Str, Tree)>,
 }
 
-/// `stop`.
+/// `stop`: ends the run early.
 #[derive(Clone, Debug)]
 pub struct StopStep {
     /// `complete`, `incomplete`, `ok`, `drop`, `retry`, `failed`.
     pub outcome: Str,
-    /// Why.
+    /// The reason, for reports.
     pub because: Option<Tree>,
 }
 
@@ -629,9 +651,9 @@ pub struct StopStep {
 pub struct Block {
     /// Name of an alternative.
     pub name: Option<Str>,
-    /// Only when.
+    /// Skipped where this does not hold; absent: never skipped.
     pub when: Option<Expr>,
-    /// Steps.
+    /// Run in order.
     pub steps: Vec<Step>,
     /// What the block yields.
     pub value: Option<Tree>,
@@ -642,42 +664,42 @@ pub struct Block {
 /// Type of an attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttributeType {
-    /// Text.
+    /// Text of any content.
     Text,
-    /// Whole number.
+    /// A whole number, within 64 bits.
     Integer,
-    /// Number.
+    /// A whole or floating-point number.
     Number,
     /// true or false.
     Bool,
-    /// IP address.
+    /// An address of IPv4 or IPv6.
     Ip,
-    /// MAC address.
+    /// A MAC address: six pairs of hexadecimal digits with colons.
     Mac,
-    /// RFC 3339.
+    /// A time of RFC 3339.
     Timestamp,
-    /// List.
+    /// A list of any values.
     List,
-    /// Map.
+    /// A map of any values.
     Map,
-    /// Any.
+    /// A value of any type.
     Any,
 }
 
 /// A declared attribute.
 #[derive(Clone, Debug)]
 pub struct Attribute {
-    /// Where.
+    /// Where the attribute is declared.
     pub at: At,
-    /// Type.
+    /// What values it takes.
     pub attribute_type: AttributeType,
     /// Type of the elements of a list.
     pub of: Option<AttributeType>,
-    /// Unit.
+    /// Unit of its numbers, such as `bytes`.
     pub unit: Option<Str>,
-    /// Allowed values.
+    /// Allowed values; empty: any of its type.
     pub one_of: Vec<Str>,
-    /// Whether other values than those are taken, too.
+    /// Whether values outside `one_of` are taken.
     pub other_values: bool,
     /// Object type whose ids it holds.
     pub refers_to: Option<Str>,
@@ -692,9 +714,9 @@ pub struct Attribute {
 /// An object type. Layout: `env`, `dist`, `self`, `parent`, `other`, then generators.
 #[derive(Clone, Debug)]
 pub struct ObjectType {
-    /// Head.
+    /// Name, description, source, place.
     pub head: Head,
-    /// Declared attributes.
+    /// Declared attributes by name.
     pub attributes: BTreeMap<Str, Attribute>,
     /// Whether undeclared attributes may be emitted.
     pub other_attributes: bool,
@@ -713,15 +735,15 @@ pub struct ObjectType {
 /// One way in which objects of a type get identity, name and place.
 #[derive(Clone, Debug)]
 pub struct Form {
-    /// Where.
+    /// Where the form stands.
     pub at: At,
-    /// Name.
+    /// For messages; unique among the forms of the type.
     pub name: Str,
     /// Holds when (sees `self`, `env`).
     pub when: Option<Expr>,
-    /// Id.
+    /// The id, unique within the type.
     pub id: Tree,
-    /// Name.
+    /// What people see as `name`.
     pub display_name: Tree,
     /// Own `object_name`, when a form says so.
     pub object_name: Option<Tree>,
@@ -740,7 +762,7 @@ pub struct Folder {
     pub folder_type: Str,
     /// Id; sees `parent` (the real parent, not the folder around).
     pub id: Tree,
-    /// Display text.
+    /// What people see as its name.
     pub text: Str,
     /// There even when empty.
     pub always: bool,
@@ -749,9 +771,9 @@ pub struct Folder {
 /// Keys of one end of a join: for each generated element one key, when it holds.
 #[derive(Clone, Debug, Default)]
 pub struct JoinEnd {
-    /// Generators.
+    /// Generators over the end's own object.
     pub each: Option<Each>,
-    /// Filter.
+    /// Skips an end where this does not hold.
     pub when: Option<Expr>,
     /// A list of key parts. None only where a rule is computed from self alone.
     pub key: Option<Expr>,
@@ -760,9 +782,9 @@ pub struct JoinEnd {
 /// One rule of a derived attribute.
 #[derive(Clone, Debug)]
 pub struct DeriveRule {
-    /// Where.
+    /// Where the rule stands.
     pub at: At,
-    /// The attribute.
+    /// Name of the attribute that it derives.
     pub attribute: Str,
     /// The other object type; none: computed from `self` alone.
     pub from: Option<Str>,
@@ -806,7 +828,7 @@ pub struct LinkType {
     pub from_one: bool,
     /// At most one link per `to` object.
     pub to_one: bool,
-    /// Rules.
+    /// Rules, each of which makes links.
     pub rules: Vec<LinkRule>,
     /// Names to slots.
     pub layout: Arc<Layout>,
@@ -815,9 +837,9 @@ pub struct LinkType {
 /// One join of a link type.
 #[derive(Clone, Debug)]
 pub struct LinkRule {
-    /// Where.
+    /// Where the rule stands.
     pub at: At,
-    /// Name.
+    /// For messages and for the provenance of links.
     pub name: Str,
     /// For which environments.
     pub environment: Selector,
@@ -833,16 +855,16 @@ pub struct LinkRule {
     pub state: Option<Tree>,
     /// Host; none: that of `from`, else of `to`.
     pub host: Option<Tree>,
-    /// Switch.
+    /// Name of the switch that the link belongs to.
     pub switch: Option<Tree>,
-    /// Attributes.
+    /// Further attributes of the link, in order.
     pub attributes: Vec<(Str, Tree)>,
 }
 
 /// A clique type.
 #[derive(Clone, Debug)]
 pub struct CliqueType {
-    /// Head.
+    /// Name, description, source, place.
     pub head: Head,
     /// Object type in the middle.
     pub focal_point: Str,
@@ -852,14 +874,14 @@ pub struct CliqueType {
     pub path: Vec<PathStep>,
     /// Attributes whose values on links must agree with the focal point.
     pub constraints: Vec<Str>,
-    /// Whether implicit links are walked, too.
+    /// Whether implicit links are also walked.
     pub implicit_links: bool,
 }
 
 /// One entry of a clique path.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PathStep {
-    /// As written.
+    /// The name as the path says it, which may be the reverse of a declared one.
     pub written: Str,
     /// Name of the declared link type.
     pub link_type: Str,
@@ -871,10 +893,10 @@ pub struct PathStep {
 
 /// A setting of a fetcher.
 #[derive(Clone, Debug)]
-pub struct Setting {
+pub struct FetcherSetting {
     /// `text`, `integer`, `bool` …
     pub setting_type: AttributeType,
-    /// Default.
+    /// The value where a distribution sets none.
     pub default: Value,
     /// What it does.
     pub description: Str,
@@ -884,7 +906,7 @@ pub struct Setting {
 /// results and generators.
 #[derive(Clone, Debug)]
 pub struct Fetcher {
-    /// Head.
+    /// Name, description, source, place.
     pub head: Head,
     /// For which environments.
     pub environment: Selector,
@@ -898,9 +920,9 @@ pub struct Fetcher {
     pub when: Option<Expr>,
     /// Attributes by which it can ask for part of a type.
     pub narrow_by: BTreeMap<Str, Vec<Str>>,
-    /// Settings.
-    pub settings: BTreeMap<Str, Setting>,
-    /// Steps.
+    /// Settings of the fetcher by name.
+    pub settings: BTreeMap<Str, FetcherSetting>,
+    /// Run in order under each parent.
     pub steps: Vec<Step>,
     /// Types whose objects it looks up.
     pub reads: Vec<Str>,

@@ -107,7 +107,7 @@ impl Cx<'_> {
 
     /// Where a range begins, for run-time messages.
     pub fn at(&self, range: &Range<usize>) -> At {
-        let (line, column) = self.lines.place(self.text, range.start);
+        let (line, column) = self.lines.line_column(self.text, range.start);
         At { file: Str::from(self.file.as_ref()), line, column }
     }
 
@@ -116,7 +116,7 @@ impl Cx<'_> {
         let diagnostic = self.report(
             "spec/wrong-type",
             &node.range,
-            format!("`{key}` is {wanted}, not {}", node.says()),
+            format!("`{key}` must be {wanted}, not {}", node.kind_name()),
             format!("expected {wanted}"),
         );
         diagnostic.help = advice;
@@ -157,9 +157,9 @@ impl Cx<'_> {
 
 /// Where a part of a scalar's text stands: at `place`, if every byte of the text stands in the file as it is; where the
 /// scalar is folded or escaped, at the one place where the part occurs in it; or else the whole scalar.
-pub(crate) fn in_scalar(text: &str, whole: &Range<usize>, place: Option<usize>, part: &str) -> Range<usize> {
-    if let Some(place) = place {
-        return place..place + part.len().max(1);
+pub(crate) fn in_scalar(text: &str, whole: &Range<usize>, offset: Option<usize>, part: &str) -> Range<usize> {
+    if let Some(offset) = offset {
+        return offset..offset + part.len().max(1);
     }
     let written = text.get(whole.clone()).unwrap_or_default();
     let mut found = written.match_indices(part).filter(|(at, _)| !part.is_empty() && stands_alone(written, *at, part));
@@ -229,7 +229,7 @@ impl<'n> Fields<'n> {
                 cx.report(
                     "spec/wrong-type",
                     &node.range,
-                    format!("{what} is a map, not {}", node.says()),
+                    format!("{what} must be a map, not {}", node.kind_name()),
                     "expected a map",
                 );
                 None
@@ -260,12 +260,12 @@ impl<'n> Fields<'n> {
     pub fn need(&mut self, cx: &mut Cx<'_>, name: &'static str) -> Option<&'n Node> {
         let found = self.take(name);
         if found.is_none() {
-            let place = self.entries.first().map_or(self.range.clone(), |(key, _)| key.range.clone());
+            let range = self.entries.first().map_or(self.range.clone(), |(key, _)| key.range.clone());
             let what = &self.what;
             help(
                 cx.report(
                     "spec/missing-key",
-                    &place,
+                    &range,
                     format!("{what} lacks the key `{name}`"),
                     format!("`{name}` belongs here"),
                 ),
@@ -275,7 +275,7 @@ impl<'n> Fields<'n> {
         found
     }
 
-    /// Reports the keys that nobody took.
+    /// Reports the keys that were not taken.
     pub fn finish(self, cx: &mut Cx<'_>) {
         #[cfg(debug_assertions)]
         if let Some(block) = crate::keys::block(&self.what) {
@@ -295,7 +295,7 @@ impl<'n> Fields<'n> {
                 cx.report("spec/unknown-key", &key.range, "", "");
                 continue;
             }
-            // `timeout` is far from `timeout_secs` by its letters, and near by what is meant.
+            // `timeout` differs from `timeout_secs` in many letters, but means the same.
             let begins = |known: &&str| known.strip_prefix(key.name.as_ref()).is_some_and(|rest| rest.starts_with('_'));
             let near =
                 nearest(&key.name, self.known.iter().copied()).or_else(|| self.known.iter().copied().find(begins));
@@ -464,7 +464,7 @@ pub(crate) fn text(cx: &mut Cx<'_>, node: &Node, key: &str) -> Option<Str> {
                 cx.report(
                     "spec/wrong-type",
                     &node.range,
-                    format!("`{key}` is text, not {}", node.says()),
+                    format!("`{key}` must be text, not {}", node.kind_name()),
                     "expected text",
                 ),
                 format!("quote it: \"{written}\""),

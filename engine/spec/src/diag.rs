@@ -34,18 +34,18 @@ impl Severity {
     }
 }
 
-/// A place in a file, and what is to be said of it.
+/// A range in a file, with a sentence about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Label {
     /// Path of the file, as it was given.
     pub file: Arc<str>,
-    /// Bytes.
+    /// Range of bytes in the file's text.
     pub range: Range<usize>,
     /// Why here; may be empty.
     pub text: String,
 }
 
-/// One mistake.
+/// One mistake, with all that its author needs to mend it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Diagnostic {
     /// Stable code, `area/what-is-wrong`.
@@ -54,7 +54,7 @@ pub struct Diagnostic {
     pub severity: Severity,
     /// What is wrong: lower case, no full stop.
     pub message: String,
-    /// Where.
+    /// The smallest range that is wrong.
     pub primary: Label,
     /// The other side of a conflict.
     pub others: Vec<Label>,
@@ -101,8 +101,8 @@ pub fn line_column(text: &str, offset: usize) -> (u32, u32) {
 #[must_use]
 pub fn whole_characters(text: &str, range: Range<usize>) -> Range<usize> {
     let back =
-        |place: usize| (0..=place.min(text.len())).rev().find(|place| text.is_char_boundary(*place)).unwrap_or(0);
-    let on = |place: usize| (place.min(text.len())..=text.len()).find(|place| text.is_char_boundary(*place));
+        |offset: usize| (0..=offset.min(text.len())).rev().find(|offset| text.is_char_boundary(*offset)).unwrap_or(0);
+    let on = |offset: usize| (offset.min(text.len())..=text.len()).find(|offset| text.is_char_boundary(*offset));
     let start = back(range.start);
     start..on(range.end.max(start)).unwrap_or(text.len())
 }

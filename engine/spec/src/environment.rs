@@ -9,7 +9,7 @@ pub mod section;
 pub mod show;
 pub mod support;
 
-pub use form::{Secrets, Taken, fill, form, is_hidden, is_reference, is_sealed, may_refer, walk};
+pub use form::{SecretText, Secrets, fill, form, is_hidden, is_reference, is_sealed, may_refer, walk};
 pub use read::{Written, choose_specs, from_value, unhidden};
 pub use show::{HIDDEN, to_value};
 pub use support::{Need, covering, needs, roles_of, unsupported};
@@ -26,7 +26,7 @@ pub struct Mistake {
 }
 
 impl Mistake {
-    /// Makes one.
+    /// Makes a mistake from a pointer and a sentence.
     #[must_use]
     pub fn new(path: impl Into<String>, sentence: impl Into<String>) -> Self {
         Self { path: path.into(), sentence: sentence.into(), help: None }

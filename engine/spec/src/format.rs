@@ -19,7 +19,7 @@ pub enum NotFormatted {
     /// It cannot be read.
     #[error("{line}:{column}: {sentence}")]
     NotYaml {
-        /// 1-based line.
+        /// Line, counted from 1.
         line: u32,
         /// 1-based column in characters.
         column: u32,
@@ -41,9 +41,9 @@ pub fn format(text: &str) -> Result<String, NotFormatted> {
     let before = read(text)?;
     let ordered = first_keys_first(text, &before);
     let pretty = pretty_yaml::format_text(&ordered, &options()).map_err(|_| NotFormatted::Changed)?;
-    let restored = restored(&ordered, &pretty).ok_or(NotFormatted::Changed)?;
-    let after = read(&restored).map_err(|_| NotFormatted::Changed)?;
-    if same(&before, &after, true) { Ok(restored) } else { Err(NotFormatted::Changed) }
+    let restore = restore(&ordered, &pretty).ok_or(NotFormatted::Changed)?;
+    let after = read(&restore).map_err(|_| NotFormatted::Changed)?;
+    if is_same_tree(&before, &after, true) { Ok(restore) } else { Err(NotFormatted::Changed) }
 }
 
 fn options() -> FormatOptions {
@@ -72,10 +72,10 @@ fn read(text: &str) -> Result<Node, NotFormatted> {
 /// Moves the first keys to the beginning, each with the comments above it. What stands above the first key of all stays.
 fn first_keys_first(text: &str, node: &Node) -> String {
     let entries = node.entries();
-    let place = |name: &str| FIRST.iter().position(|first| *first == name).unwrap_or(FIRST.len());
-    let places: Vec<usize> = entries.iter().map(|(key, _)| place(&key.name)).collect();
+    let rank = |name: &str| FIRST.iter().position(|first| *first == name).unwrap_or(FIRST.len());
+    let ranks: Vec<usize> = entries.iter().map(|(key, _)| rank(&key.name)).collect();
     let is_flow = text.get(node.range.start..).is_some_and(|rest| rest.starts_with('{'));
-    if is_flow || places.is_sorted() {
+    if is_flow || ranks.is_sorted() {
         return text.to_owned();
     }
     let line_start = |at: usize| text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);
@@ -95,7 +95,7 @@ fn first_keys_first(text: &str, node: &Node) -> String {
     }
     let end_of = |number: usize| starts.get(number + 1).copied().unwrap_or(text.len());
     let mut order: Vec<usize> = (0..entries.len()).collect();
-    order.sort_by_key(|number| places[*number]);
+    order.sort_by_key(|number| ranks[*number]);
     let mut out = text.get(..starts[0]).unwrap_or_default().to_owned();
     for number in order {
         if !out.is_empty() && !out.ends_with('\n') {
@@ -107,7 +107,7 @@ fn first_keys_first(text: &str, node: &Node) -> String {
 }
 
 /// What is kept as its author wrote it.
-enum Kept<'t> {
+enum Fragment<'t> {
     Scalar(&'t str),
     /// A comment behind something, with the spaces before it.
     Behind(&'t str),
@@ -116,8 +116,8 @@ enum Kept<'t> {
 }
 
 /// Puts quotes, and the spaces before comments, back to how they were.
-fn restored(before: &str, after: &str) -> Option<String> {
-    let (old, new) = (kept(before)?, kept(after)?);
+fn restore(before: &str, after: &str) -> Option<String> {
+    let (old, new) = (fragments(before)?, fragments(after)?);
     if old.len() != new.len() {
         return None;
     }
@@ -125,12 +125,12 @@ fn restored(before: &str, after: &str) -> Option<String> {
     let mut done = 0;
     for ((_, old), (range, new)) in old.iter().zip(&new) {
         let text = match (old, new) {
-            (Kept::Scalar(old), Kept::Scalar(new)) => {
+            (Fragment::Scalar(old), Fragment::Scalar(new)) => {
                 let is_quoted = |text: &str| text.starts_with(['\'', '"']);
                 if is_quoted(old) && is_quoted(new) && !old.contains('\n') { *old } else { *new }
             }
-            (Kept::Behind(old), Kept::Behind(_)) => *old,
-            (Kept::Alone | Kept::Behind(_), _) | (_, Kept::Alone | Kept::Behind(_)) => {
+            (Fragment::Behind(old), Fragment::Behind(_)) => *old,
+            (Fragment::Alone | Fragment::Behind(_), _) | (_, Fragment::Alone | Fragment::Behind(_)) => {
                 after.get(range.clone()).unwrap_or_default()
             }
         };
@@ -139,11 +139,11 @@ fn restored(before: &str, after: &str) -> Option<String> {
         done = range.end;
     }
     out.push_str(after.get(done..)?);
-    Some(tidied(&out))
+    Some(tidy(&out))
 }
 
 /// Without spaces at the ends of lines outside of texts, and with one line break at the end.
-fn tidied(text: &str) -> String {
+fn tidy(text: &str) -> String {
     let mut long = yaml::scalars(text).unwrap_or_default();
     long.retain(|scalar| text.get(scalar.range.clone()).is_some_and(|written| written.contains('\n')));
     let mut out = String::with_capacity(text.len());
@@ -162,50 +162,53 @@ fn tidied(text: &str) -> String {
 }
 
 /// Scalars and comments, in their order.
-fn kept(text: &str) -> Option<Vec<(Range<usize>, Kept<'_>)>> {
+fn fragments(text: &str) -> Option<Vec<(Range<usize>, Fragment<'_>)>> {
     let scalars = yaml::scalars(text)?;
-    let mut found: Vec<(Range<usize>, Kept<'_>)> = Vec::new();
+    let mut found: Vec<(Range<usize>, Fragment<'_>)> = Vec::new();
     let mut done = 0;
     for scalar in &scalars {
         comments(text, done..scalar.range.start, &mut found);
         done = done.max(scalar.range.end);
-        found.push((scalar.range.clone(), Kept::Scalar(text.get(scalar.range.clone())?)));
+        found.push((scalar.range.clone(), Fragment::Scalar(text.get(scalar.range.clone())?)));
     }
     comments(text, done..text.len(), &mut found);
     Some(found)
 }
 
 /// The comments in a part of the text that holds no scalar.
-fn comments<'t>(text: &'t str, part: Range<usize>, found: &mut Vec<(Range<usize>, Kept<'t>)>) {
+fn comments<'t>(text: &'t str, part: Range<usize>, found: &mut Vec<(Range<usize>, Fragment<'t>)>) {
     let mut start = part.start;
     for line in text.get(part).unwrap_or_default().split_inclusive('\n') {
-        if let Some(place) = line.find('#') {
-            let before = text.get(..start + place).unwrap_or_default();
+        if let Some(hash) = line.find('#') {
+            let before = text.get(..start + hash).unwrap_or_default();
             let spaces = before.len() - before.trim_end_matches([' ', '\t']).len();
             let is_alone = before.trim_end_matches([' ', '\t']).ends_with('\n') || before.trim().is_empty();
-            let range = start + place - spaces..start + place;
-            let kept = if is_alone { Kept::Alone } else { Kept::Behind(text.get(range.clone()).unwrap_or_default()) };
-            found.push((range, kept));
+            let range = start + hash - spaces..start + hash;
+            let fragments =
+                if is_alone { Fragment::Alone } else { Fragment::Behind(text.get(range.clone()).unwrap_or_default()) };
+            found.push((range, fragments));
         }
         start += line.len();
     }
 }
 
 /// Whether two trees are the same; the order of keys counts but at the top.
-fn same(a: &Node, b: &Node, is_top: bool) -> bool {
+fn is_same_tree(a: &Node, b: &Node, is_top: bool) -> bool {
     match (&a.kind, &b.kind) {
         (NodeKind::Map(a), NodeKind::Map(b)) => {
             a.len() == b.len()
                 && a.iter().zip(b).all(|((key, value), (other, beside))| {
                     if is_top {
-                        b.iter().any(|(other, beside)| key.name == other.name && same(value, beside, false))
+                        b.iter().any(|(other, beside)| key.name == other.name && is_same_tree(value, beside, false))
                     } else {
-                        key.name == other.name && same(value, beside, false)
+                        key.name == other.name && is_same_tree(value, beside, false)
                     }
                 })
         }
-        (NodeKind::List(a), NodeKind::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b, false)),
+        (NodeKind::List(a), NodeKind::List(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same_tree(a, b, false))
+        }
         (NodeKind::Text { text: a, .. }, NodeKind::Text { text: b, .. }) => a == b,
-        _ => a.says() == b.says() && a.value() == b.value(),
+        _ => a.kind_name() == b.kind_name() && a.value() == b.value(),
     }
 }

@@ -1,5 +1,5 @@
 //! The catalogue in force for an environment: the layers of the program, and the environment's own specs over them.
-//! Whoever asks (worker, interface, command line) asks here, so that all see the same.
+//! Worker, interface and command line all ask here, so that they see the same.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,13 +10,13 @@ use crate::{
     rows::{Misnamed, SpecText, layer_of},
 };
 
-/// At most so many catalogues are remembered.
+/// Maximum number of catalogues that are kept.
 const REMEMBERED: usize = 32;
 
-/// What the layer of an environment's own specs is called begins with this.
+/// Beginning of the name of a layer of an environment's own specs.
 const OWN: &str = "specs of ";
 
-/// What the layer of an environment's own specs is called in diagnostics, and in the places of rules.
+/// Name of the layer of an environment's own specs, in diagnostics and in the places of rules.
 #[must_use]
 pub fn own_layer(environment: &str) -> String {
     format!("{OWN}{environment}")
@@ -48,44 +48,44 @@ pub fn in_force(layers: &[Layer], environment: &str, own: &[SpecText]) -> Result
 /// Catalogues of environments with specs of their own, by what these say: versions and names of documents may repeat,
 /// their text is what counts. `T` is what is kept of a catalogue.
 #[derive(Debug)]
-pub struct Catalogues<T> {
-    known: Mutex<Vec<Known<T>>>,
+pub struct CatalogueCache<T> {
+    known: Mutex<Vec<Remembered<T>>>,
 }
 
 #[derive(Debug)]
-struct Known<T> {
+struct Remembered<T> {
     environment: Str,
     own: Vec<SpecText>,
     loaded: Arc<T>,
 }
 
-impl<T> Default for Catalogues<T> {
+impl<T> Default for CatalogueCache<T> {
     fn default() -> Self {
         Self { known: Mutex::default() }
     }
 }
 
-impl<T> Catalogues<T> {
+impl<T> CatalogueCache<T> {
     /// What is remembered for exactly these specs.
     #[must_use]
     pub fn find(&self, environment: &str, own: &[SpecText]) -> Option<Arc<T>> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = known.iter().position(|known| *known.environment == *environment && known.own == own)?;
+        let index = known.iter().position(|known| *known.environment == *environment && known.own == own)?;
         // What was asked for last is forgotten last.
-        let found = known.remove(place);
+        let found = known.remove(index);
         let loaded = Arc::clone(&found.loaded);
         known.push(found);
         Some(loaded)
     }
 
-    /// Remembers what was loaded for these specs; what an environment said before is forgotten.
+    /// Keeps the catalogue of these specs; an older one of the same environment is dropped.
     pub fn keep(&self, environment: &str, own: Vec<SpecText>, loaded: &Arc<T>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|known| *known.environment != *environment);
         if known.len() >= REMEMBERED {
             known.remove(0);
         }
-        known.push(Known { environment: environment.into(), own, loaded: Arc::clone(loaded) });
+        known.push(Remembered { environment: environment.into(), own, loaded: Arc::clone(loaded) });
     }
 }
 
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn what_counts_is_the_text() {
-        let catalogues = Catalogues::default();
+        let catalogues = CatalogueCache::default();
         let first = Arc::new(in_force(&[], "shop", &own("schema: object_type/v1\nname: room\n")).unwrap());
         catalogues.keep("shop", own("schema: object_type/v1\nname: room\n"), &first);
         assert!(catalogues.find("shop", &own("schema: object_type/v1\nname: room\n")).is_some());
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn not_everything_is_remembered_for_ever() {
-        let catalogues = Catalogues::default();
+        let catalogues = CatalogueCache::default();
         let loaded = Arc::new(Loaded::default());
         for number in 0..=REMEMBERED {
             catalogues.keep(&number.to_string(), own("x"), &loaded);

@@ -1,10 +1,12 @@
 //! Every key of every block of the language, said once: type, whether it is required, what it does. The JSON Schemas and the
 //! reference pages are made of it, and in debug builds the decoder refuses to take a key that is not listed here.
 
+use crate::checked::TransportName;
+
 /// What a key holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Holds {
-    /// Text, constant.
+    /// Constant text, without `{{ … }}`.
     Text,
     /// A bare expression.
     Expr,
@@ -14,13 +16,13 @@ pub enum Holds {
     Value,
     /// A map of values.
     Values,
-    /// Any constant.
+    /// Any YAML value, without `{{ … }}`.
     Constant,
     /// true or false.
     Bool,
     /// A whole number.
     Count,
-    /// A number.
+    /// A whole or floating-point number.
     Number,
     /// One of these words.
     Word(&'static [&'static str]),
@@ -28,7 +30,7 @@ pub enum Holds {
     Texts,
     /// A list of whole numbers.
     Counts,
-    /// A block.
+    /// A map with the keys of the block of this name.
     Block(&'static str),
     /// A list of blocks.
     Blocks(&'static str),
@@ -47,7 +49,7 @@ pub enum Holds {
 /// One key of a block.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
-    /// Name.
+    /// As authors write it.
     pub name: &'static str,
     /// What it holds.
     pub holds: Holds,
@@ -64,7 +66,7 @@ pub struct Key {
 pub struct BlockKeys {
     /// The block's name, as in messages.
     pub name: &'static str,
-    /// Its keys.
+    /// In the order of the reference.
     pub keys: &'static [Key],
 }
 
@@ -193,7 +195,7 @@ pub static BLOCKS: &[BlockKeys] = &[
             SOURCE,
             OVERRIDES,
             must("role", Text, "What fetchers say after `via`; an environment chooses one connection per role."),
-            must("transport", Word(&["http", "sql", "ssh", "amqp"]), "What carries it."),
+            must("transport", Word(TransportName::WORDS), "What carries it."),
             may("fields", Named("a field"), "The form that an operator fills in."),
             may("require_any", Texts, "One of these fields must be given."),
             may("aliases", Block("`aliases`"), "Names by which configurations of the original call it and its fields."),

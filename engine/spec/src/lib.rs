@@ -1,5 +1,8 @@
 //! From YAML text to checked specs and diagnostics. Pure: no network, clock or environment variable.
 
+// A contract of other crates: every public item says what its name does not.
+#![warn(missing_docs)]
+
 pub mod checked;
 pub mod diag;
 pub mod environment;
@@ -23,9 +26,9 @@ mod yaml;
 
 pub use checked::Specs;
 pub use diag::{Diagnostic, Severity};
-pub use in_force::{Catalogues, in_force, is_own, own_layer};
+pub use in_force::{CatalogueCache, in_force, is_own, own_layer};
 pub use load::{Layer, LeftOut, Loaded, Peek, load, peek, read_layer};
-pub use mutate::Change;
+pub use mutate::Mutation;
 pub use rows::{Misnamed, SpecText, layer_of};
 pub use select::EnvView;
 pub use spec_test::{SpecTest, TestCase, TestOf};

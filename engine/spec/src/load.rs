@@ -15,6 +15,7 @@ use crate::{
     checked::Specs,
     decode::Cx,
     diag::{self, Diagnostic, Files, Severity},
+    lower,
     spec_test::{self, SpecTest},
     yaml::{self, Node, NodeKind},
 };
@@ -57,7 +58,7 @@ pub struct Loaded {
 pub struct Extended {
     /// The test's file.
     pub test: Arc<str>,
-    /// The extension.
+    /// Path of the extension's file.
     pub by: Arc<str>,
     /// Whether the extension has tests of its own.
     pub has_own_tests: bool,
@@ -110,7 +111,7 @@ pub fn load(layers: &[Layer]) -> Loaded {
         .filter(|known| known.severity == Severity::Error)
         .map(|known| Arc::clone(&known.primary.file))
         .collect();
-    check::paths::settle(&mut loaded.specs);
+    lower::clique_type::resolve_paths(&mut loaded.specs);
     let read = check::Read {
         files: &gathered.chosen,
         extensions: &gathered.extensions,
@@ -136,10 +137,10 @@ fn name_of(node: &Node) -> Option<Str> {
     node.get("name").and_then(Node::as_text).map(Str::from)
 }
 
-/// What a text says of itself before anything of it is checked.
+/// The few properties of a text that are read before it is checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Peek {
-    /// Its `name`.
+    /// What it says under `name`.
     pub name: Option<Str>,
     /// Whether it has the key `environment`.
     pub selects: bool,
@@ -157,7 +158,7 @@ pub fn peek(text: &str) -> Peek {
     Peek {
         name: name_of(&node),
         selects: node.get("environment").is_some(),
-        extends: gather::says(&node, "extends"),
+        extends: gather::is_true(&node, "extends"),
         is_open: matches!(node.kind, NodeKind::Map(_)) && !is_flow,
     }
 }

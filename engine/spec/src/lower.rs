@@ -12,8 +12,6 @@ pub(crate) mod step;
 
 use std::ops::Range;
 
-use calipso_model::Str;
-
 use crate::{
     checked::{At, Head},
     decode::{Cx, Fields, help},
@@ -59,18 +57,18 @@ pub(crate) fn head(cx: &mut Cx<'_>, fields: &mut Fields<'_>) -> Option<Head> {
             format!("rename one of them: `name: {stem}`, or the file `{name}.yaml`"),
         );
     }
-    Some(Head { name, description: description.unwrap_or_default_text(), source: source.unwrap_or_default_text(), at })
+    Some(Head { name, description: description.unwrap_or_default(), source: source.unwrap_or_default(), at })
 }
 
 /// Reports a key by which what extends a spec contradicts it.
-pub(crate) fn same(cx: &mut Cx<'_>, node: &Node, key: &str, has: &str, at: &At) {
+pub(crate) fn report_changed(cx: &mut Cx<'_>, node: &Node, key: &str, has: &str, at: &At) {
     let range = node.get(key).map_or_else(|| node.range.clone(), |value| value.range.clone());
     let message = format!("an extension cannot change `{key}`, which is `{has}` in {at}");
     help(cx.report("spec/extends-conflict", &range, message, "says something else"), "leave the key out");
 }
 
 /// Reports something that what extends a spec declares again.
-pub(crate) fn again(cx: &mut Cx<'_>, range: &Range<usize>, what: &str, at: &At, advice: &str) {
+pub(crate) fn report_repeated(cx: &mut Cx<'_>, range: &Range<usize>, what: &str, at: &At, advice: &str) {
     let message = format!("{what} is declared at {at} already");
     help(cx.report("spec/extends-conflict", range, message, "declared again"), advice);
 }
@@ -81,15 +79,5 @@ pub(crate) fn whole_only(cx: &mut Cx<'_>, fields: &mut Fields<'_>, key: &'static
     if let Some(key) = fields.key(key) {
         let message = format!("an extension has no `{}` of its own", key.name);
         help(cx.report("spec/extends-conflict", &key.range, message, "of a whole spec only"), advice);
-    }
-}
-
-trait DefaultText {
-    fn unwrap_or_default_text(self) -> Str;
-}
-
-impl DefaultText for Option<Str> {
-    fn unwrap_or_default_text(self) -> Str {
-        self.unwrap_or_else(|| Str::from(""))
     }
 }

@@ -19,10 +19,10 @@ use crate::{
 
 /// One change of one spec.
 #[derive(Clone, Debug)]
-pub struct Change {
+pub struct Mutation {
     /// Kind of the spec.
     pub kind: &'static str,
-    /// Its name.
+    /// Name of the spec.
     pub spec: Str,
     /// Where it is made.
     pub at: At,
@@ -42,7 +42,7 @@ pub struct Change {
     text: Arc<str>,
 }
 
-impl Change {
+impl Mutation {
     /// What names the change in a list of exceptions: kind of change, place, and what becomes of what where one place can
     /// be changed in several ways.
     #[must_use]
@@ -66,15 +66,15 @@ impl Change {
     }
 }
 
-/// Every change of the specs that are in force, of all layers that `wanted` says yes to, in the order of files.
+/// Every mutation of the specs in force, of the layers that `wanted` accepts, in the order of files.
 ///
 /// # Shape
 /// A file that a later one replaces is not changed; one that cannot be read is left out.
 #[must_use]
-pub fn changes(layers: &[Layer], wanted: impl Fn(usize) -> bool) -> Vec<Change> {
+pub fn changes(layers: &[Layer], wanted: impl Fn(usize) -> bool) -> Vec<Mutation> {
     let mut files: Vec<(usize, usize, usize, Str, Node)> = Vec::new();
     for (number, layer) in layers.iter().enumerate() {
-        for (place, (path, text)) in layer.files.iter().enumerate() {
+        for (file_idx, (path, text)) in layer.files.iter().enumerate() {
             let folder = path.split('/').rev().nth(1);
             let Some(kind) = KINDS.iter().position(|(known, _)| Some(*known) == folder) else { continue };
             if !path.ends_with(".yaml") || path.ends_with(".test.yaml") {
@@ -86,15 +86,15 @@ pub fn changes(layers: &[Layer], wanted: impl Fn(usize) -> bool) -> Vec<Change> 
             if !extends {
                 files.retain(|(_, _, other_kind, other, _)| !(*other_kind == kind && *other == name));
             }
-            files.push((number, place, kind, name, node));
+            files.push((number, file_idx, kind, name, node));
         }
     }
     let platforms: BTreeSet<String> =
         files.iter().filter_map(|(.., node)| node.get("platform")?.as_text().map(str::to_owned)).collect();
     let mut found = Vec::new();
-    for (number, place, kind, name, node) in files {
+    for (number, file_idx, kind, name, node) in files {
         let Some(layer) = layers.get(number).filter(|_| wanted(number)) else { continue };
-        let Some((path, text)) = layer.files.get(place) else { continue };
+        let Some((path, text)) = layer.files.get(file_idx) else { continue };
         let Some((_, kind)) = KINDS.get(kind) else { continue };
         let file = format!("{}{path}", shown_folder(layer));
         let edits = walk::edits(kind, &node, text, &platforms);
@@ -106,7 +106,7 @@ pub fn changes(layers: &[Layer], wanted: impl Fn(usize) -> bool) -> Vec<Change> 
             }
             let mut written = String::new();
             write(&changed, &mut written);
-            found.push(Change {
+            found.push(Mutation {
                 kind,
                 spec: name.clone(),
                 at: At { file: file.clone().into(), line, column },
@@ -170,8 +170,8 @@ fn write(node: &Node, out: &mut String) {
         NodeKind::Text { text, .. } => quoted(text, out),
         NodeKind::List(items) => {
             out.push('[');
-            for (place, item) in items.iter().enumerate() {
-                if place > 0 {
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
                     out.push_str(", ");
                 }
                 write(item, out);
@@ -180,8 +180,8 @@ fn write(node: &Node, out: &mut String) {
         }
         NodeKind::Map(entries) => {
             out.push('{');
-            for (place, (key, value)) in entries.iter().enumerate() {
-                if place > 0 {
+            for (index, (key, value)) in entries.iter().enumerate() {
+                if index > 0 {
                     out.push_str(", ");
                 }
                 quoted(&key.name, out);

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{
     diag::CODES,
-    keys::{BLOCKS, Holds},
+    keys::{BLOCKS, Holds, Key, block},
 };
 
 /// File name and text of every page.
@@ -58,6 +58,46 @@ fn keys() -> String {
         }
     }
     page
+}
+
+/// Keys that every kind has; section 1 of the language describes them.
+const HEAD: &[&str] = &["schema", "name", "description", "source", "overrides", "extends"];
+
+/// Blocks that sections of their own describe.
+const ELSEWHERE: &[&str] = &["`environment`", "a version condition", "`parse`", "a derived attribute"];
+
+/// The keys of a kind with those of all blocks in it, for the document of the language: `send.headers`, `pages[].when`,
+/// `fields.NAME.type`. Steps, and what other sections describe, are named but not opened.
+#[must_use]
+pub fn keys_of_kind(block_name: &str) -> String {
+    let mut table = "| key | holds | meaning |\n|---|---|---|\n".to_owned();
+    if let Some(block) = block(block_name) {
+        rows(&mut table, "", block.keys.iter().filter(|key| key.name == "extends" && key.holds != Holds::Bool));
+        rows(&mut table, "", block.keys.iter().filter(|key| !HEAD.contains(&key.name)));
+    }
+    table
+}
+
+fn rows<'k>(table: &mut String, before: &str, keys: impl Iterator<Item = &'k Key>) {
+    for key in keys.filter(|key| !key.reserved) {
+        let path = format!("{before}{}", key.name);
+        let name = if key.required { format!("**`{path}`**") } else { format!("`{path}`") };
+        let (kind_of, inner) = match key.holds {
+            Holds::Block(inner) => ("map".to_owned(), Some((inner, "."))),
+            Holds::Blocks(inner) => ("list".to_owned(), Some((inner, "[]."))),
+            Holds::Named(inner) => ("map of names".to_owned(), Some((inner, ".NAME."))),
+            other => (holds(other), None),
+        };
+        let inner = inner.filter(|(inner, _)| !ELSEWHERE.contains(inner));
+        let kind_of = if inner.is_some() { kind_of } else { holds(key.holds) };
+        let _ = writeln!(table, "| {name} | {} | {} |", cell(&kind_of), cell(key.doc));
+        // A field may hold fields: once is enough.
+        if let Some((inner, between)) = inner.filter(|_| before.matches('.').count() < 2)
+            && let Some(block) = block(inner)
+        {
+            rows(table, &format!("{path}{between}"), block.keys.iter());
+        }
+    }
 }
 
 fn expressions() -> String {

@@ -13,7 +13,7 @@ pub struct SpecText {
     pub kind: Str,
     /// What its file would be called without `.yaml`; `NAME.test` is the test of `NAME`.
     pub name: Str,
-    /// The YAML.
+    /// The whole YAML text.
     pub text: Arc<str>,
 }
 

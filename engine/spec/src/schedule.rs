@@ -22,8 +22,8 @@ pub enum Because {
 
 /// Fetchers in stages, each after all that it needs.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Schedule {
-    /// Names; those of one stage run at once.
+pub struct StageOrder {
+    /// Names of fetchers per stage; those of one stage run at the same time.
     pub stages: Vec<Vec<Str>>,
     /// Fetcher to the ones before it, with the reason.
     pub after: BTreeMap<Str, BTreeMap<Str, Because>>,
@@ -86,7 +86,7 @@ pub fn after(fetchers: &[Arc<Fetcher>]) -> BTreeMap<Str, BTreeMap<Str, Because>>
 ///
 /// # Errors
 /// A circle among them.
-pub fn schedule(fetchers: &[Arc<Fetcher>]) -> Result<Schedule, Circle> {
+pub fn schedule(fetchers: &[Arc<Fetcher>]) -> Result<StageOrder, Circle> {
     let after = after(fetchers);
     let mut stages = Vec::new();
     let mut done: BTreeSet<Str> = BTreeSet::new();
@@ -102,7 +102,7 @@ pub fn schedule(fetchers: &[Arc<Fetcher>]) -> Result<Schedule, Circle> {
         done.extend(stage.iter().cloned());
         stages.push(stage);
     }
-    Ok(Schedule { stages, after })
+    Ok(StageOrder { stages, after })
 }
 
 fn circle(after: &BTreeMap<Str, BTreeMap<Str, Because>>, done: &BTreeSet<Str>) -> Circle {

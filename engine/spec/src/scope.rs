@@ -69,7 +69,7 @@ impl Scope {
         slot
     }
 
-    /// Runs with these names visible, too, and forgets afterwards whatever was bound or shown.
+    /// Makes these names visible during a call, and afterwards forgets all that was bound.
     pub fn within<T>(&mut self, names: &[&str], run: impl FnOnce(&mut Self) -> T) -> T {
         let mark = self.visible.len();
         self.show(names);
@@ -405,12 +405,8 @@ macro_rules! in_context {
     };
 }
 
-in_context!(
-    /// A command.
-    words, Words, "a command");
-in_context!(
-    /// A query.
-    sql, SqlText, "a query");
+in_context!(words, Words, "a command");
+in_context!(sql, SqlText, "a query");
 
 /// A path that stands `offset` bytes behind the beginning of a scalar.
 pub(crate) fn path(

@@ -1,4 +1,4 @@
-//! What a selector says of an environment, and what a distribution says for one.
+//! How a selector describes an environment, and a distribution supports one.
 
 use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
@@ -22,15 +22,18 @@ impl VersionCondition {
     /// Whether a version of a distribution fulfils it; an unknown version fulfils no range.
     #[must_use]
     pub fn holds(&self, version: &str, versions: &[Str]) -> bool {
-        let place = |wanted: &str| versions.iter().position(|known| known.as_ref() == wanted);
-        let here = place(version);
+        let position = |wanted: &str| versions.iter().position(|known| known.as_ref() == wanted);
+        let here = position(version);
         self.any_of.as_ref().is_none_or(|wanted| wanted.iter().any(|one| one.as_ref() == version))
             && self.none_of.as_ref().is_none_or(|wanted| !wanted.iter().any(|one| one.as_ref() == version))
             && self
                 .at_least
                 .as_ref()
-                .is_none_or(|first| matches!((here, place(first)), (Some(here), Some(first)) if here >= first))
-            && self.below.as_ref().is_none_or(|end| matches!((here, place(end)), (Some(here), Some(end)) if here < end))
+                .is_none_or(|first| matches!((here, position(first)), (Some(here), Some(first)) if here >= first))
+            && self
+                .below
+                .as_ref()
+                .is_none_or(|end| matches!((here, position(end)), (Some(here), Some(end)) if here < end))
     }
 
     /// How exactly it names versions: an exact list before a range, a later start before an earlier one.
@@ -123,7 +126,7 @@ impl Selector {
 pub struct EnvView {
     /// `env`: name, platform, distribution, version, mechanism_drivers, type_drivers, flags.
     pub env: Value,
-    /// `dist`: values.
+    /// `dist`: a map with `values` of the distribution.
     pub dist: Value,
 }
 
@@ -131,18 +134,8 @@ impl EnvView {
     /// Makes the values of `env` and `dist`.
     #[must_use]
     pub fn new(environment: &Environment, distribution: &Distribution) -> Self {
-        let list = |items: &[Str]| Value::list(items.iter().cloned().map(Value::Str).collect());
-        let env: Map = [
-            ("name", Value::Str(environment.name.clone())),
-            ("platform", Value::Str(distribution.platform.clone())),
-            ("distribution", Value::Str(environment.distribution.clone())),
-            ("version", Value::Str(environment.version.clone())),
-            ("mechanism_drivers", list(&environment.mechanism_drivers)),
-            ("type_drivers", list(&environment.type_drivers)),
-            ("flags", list(&environment.flags)),
-        ]
-        .into_iter()
-        .collect();
+        let mut env = environment.selectable();
+        env.insert("platform", distribution.platform.clone());
         let dist: Map = [("values", Value::Map(distribution.values_for(&environment.version)))].into_iter().collect();
         Self { env: Value::Map(env), dist: Value::Map(dist) }
     }
@@ -158,7 +151,7 @@ impl CommandRule {
 }
 
 impl Distribution {
-    /// One that supports everything and says nothing, for tests that name none.
+    /// A distribution that supports everything, for tests that name none.
     #[must_use]
     pub fn none(name: &str) -> Self {
         let head = crate::checked::Head {
@@ -317,8 +310,8 @@ pub fn glob(pattern: &str, word: &str) -> bool {
     let mut parts: Vec<&str> = parts.collect();
     let Some(last) = parts.pop() else { return rest.is_empty() };
     for part in parts {
-        let Some(place) = rest.find(part) else { return false };
-        rest = rest.get(place + part.len()..).unwrap_or_default();
+        let Some(start) = rest.find(part) else { return false };
+        rest = rest.get(start + part.len()..).unwrap_or_default();
     }
     rest.ends_with(last)
 }

@@ -20,7 +20,7 @@ pub use mend::{Edit, Mend, edited};
 /// Which spec is tested.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TestOf {
-    /// A fetcher.
+    /// Name of a fetcher.
     Fetcher(Str),
     /// A link type.
     LinkType(Str),
@@ -28,11 +28,11 @@ pub enum TestOf {
     CliqueType(Str),
     /// An object type.
     ObjectType(Str),
-    /// A distribution.
+    /// Name of a distribution.
     Distribution(Str),
-    /// A connection.
+    /// Name of a connection.
     Connection(Str),
-    /// A parser.
+    /// Name of a parser.
     Parser(Str),
 }
 
@@ -57,9 +57,9 @@ impl TestOf {
 pub struct SpecTest {
     /// What it tests.
     pub of: TestOf,
-    /// The file.
+    /// Where the file begins.
     pub at: At,
-    /// Its cases.
+    /// Cases in the order of the file.
     pub cases: Vec<TestCase>,
     /// Changes of the spec that its tests need not notice.
     pub unnoticed: Vec<Unnoticed>,
@@ -72,24 +72,24 @@ pub struct Unnoticed {
     pub at: At,
     /// The change, as `test --mutate` names it.
     pub change: Str,
-    /// Why.
+    /// The author's reason.
     pub because: Str,
 }
 
-/// One case.
+/// One case: what is known, what is answered, what is expected.
 #[derive(Clone, Debug, Default)]
 pub struct TestCase {
-    /// Where.
+    /// Where the case begins.
     pub at: At,
     /// Name, unique in the file.
     pub name: Str,
     /// The environment; connections are empty.
     pub environment: Environment,
-    /// Settings over what the distribution says.
+    /// Settings that override those of the distribution.
     pub settings: Map,
     /// The parent's document; none: the environment itself.
     pub parent: Option<Map>,
-    /// Narrowing.
+    /// What the fetcher sees as `narrow`.
     pub narrow: Map,
     /// What is known.
     pub objects: Vec<Map>,
@@ -110,12 +110,12 @@ pub struct TestCase {
     /// What must come out, as written.
     pub expect: Map,
     /// The case in its file, for the places of what is in it; none: it was made elsewhere.
-    pub source: Option<Source>,
+    pub source: Option<CaseSource>,
 }
 
 /// A case as it stands in its file.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct CaseSource {
     node: Arc<Node>,
     text: Arc<str>,
 }
@@ -134,12 +134,12 @@ impl TestCase {
                     .or_else(|| node.entry(&format!("{part}_file")))
                     .map(|(key, value)| (key.range.start, value)),
                 NodeKind::List(items) => {
-                    part.parse::<usize>().ok().and_then(|place| items.get(place)).map(|item| (item.range.start, item))
+                    part.parse::<usize>().ok().and_then(|index| items.get(index)).map(|item| (item.range.start, item))
                 }
                 _ => None,
             };
-            let Some((place, value)) = inner else { break };
-            (start, node) = (Some(place), value);
+            let Some((offset, value)) = inner else { break };
+            (start, node) = (Some(offset), value);
         }
         let Some(start) = start else { return self.at.clone() };
         let (line, column) = crate::diag::line_column(&source.text, start);
@@ -228,7 +228,7 @@ fn case(cx: &mut Cx<'_>, node: &Node, texts: &Texts, of: Option<&TestOf>) -> Opt
     let mut fields = Fields::open(cx, node, "a case")?;
     let name = fields.need_text(cx, "name");
     let text = texts.get(&cx.file).map_or_else(|| Arc::from(cx.text), Arc::clone);
-    let source = Some(Source { node: Arc::new(node.clone()), text });
+    let source = Some(CaseSource { node: Arc::new(node.clone()), text });
     let mut case = TestCase { at: cx.at(&node.range), source, ..TestCase::default() };
     if let Some(mut inner) = fields.take("environment").and_then(|node| Fields::open(cx, node, "a case's environment"))
     {

@@ -8,11 +8,11 @@ use std::{collections::BTreeMap, ops::Range};
 use calipso_model::{Map, Str, Value};
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
-/// Largest file.
+/// Maximum size of a file, in bytes.
 pub(crate) const MAX_BYTES: usize = 1 << 20;
 const MAX_EVENTS: usize = 100_000;
 const MAX_DEPTH: usize = 64;
-/// Reading ends behind so many mistakes.
+/// Reading stops after this many mistakes.
 const MOST_ERRORS: usize = 50;
 
 /// A value with its place.
@@ -126,7 +126,7 @@ impl Node {
     }
 
     /// In the words of messages.
-    pub fn says(&self) -> &'static str {
+    pub fn kind_name(&self) -> &'static str {
         match self.kind {
             NodeKind::Null => "null",
             NodeKind::Bool(_) => "a bool",
@@ -170,13 +170,13 @@ pub(crate) fn read(text: &str) -> Result<Node, Vec<YamlError>> {
         }
         match event {
             Ok((event, span)) => {
-                let range = builder.place(span.start.index())..builder.place(span.end.index());
+                let range = builder.byte(span.start.index())..builder.byte(span.end.index());
                 if !builder.take(event, range) || builder.errors.len() >= MOST_ERRORS {
                     break;
                 }
             }
             Err(error) => {
-                let start = builder.place(error.marker().index()).min(text.len());
+                let start = builder.byte(error.marker().index()).min(text.len());
                 let end =
                     text.get(start..).and_then(|tail| tail.chars().next()).map_or(start, |c| start + c.len_utf8());
                 let found = suspect::find(text, start);
@@ -203,7 +203,7 @@ pub(crate) struct Scalar {
 /// All scalars of a text in their order; none where it cannot be read. One that is not written has no place.
 pub(crate) fn scalars(text: &str) -> Option<Vec<Scalar>> {
     let offsets = offsets(text);
-    let place = |character: usize| match &offsets {
+    let index = |character: usize| match &offsets {
         None => character.min(text.len()),
         Some(offsets) => offsets.get(character).copied().unwrap_or(text.len()),
     };
@@ -211,7 +211,7 @@ pub(crate) fn scalars(text: &str) -> Option<Vec<Scalar>> {
     for event in Parser::new_from_str(text) {
         let (event, span) = event.ok()?;
         if let Event::Scalar(_, style, ..) = event {
-            let range = place(span.start.index())..place(span.end.index());
+            let range = index(span.start.index())..index(span.end.index());
             let written = text.get(range.clone())?;
             let end = match style {
                 ScalarStyle::Literal | ScalarStyle::Folded => range.start + written.trim_end_matches('\n').len(),
@@ -229,13 +229,13 @@ pub(crate) fn scalars(text: &str) -> Option<Vec<Scalar>> {
 fn unquoted(line: &str) -> &str {
     let mut depth = 0usize;
     let mut last = '{';
-    for (place, character) in line.char_indices() {
+    for (index, character) in line.char_indices() {
         match character {
             '{' | '[' | '(' => depth += 1,
-            '}' | ']' | ')' if depth == 0 => return line.get(..place).unwrap_or(line).trim_end(),
+            '}' | ']' | ')' if depth == 0 => return line.get(..index).unwrap_or(line).trim_end(),
             '}' | ']' | ')' => depth -= 1,
-            ',' if depth == 0 => return line.get(..place).unwrap_or(line).trim_end(),
-            '#' if depth == 0 && last == ' ' => return line.get(..place).unwrap_or(line).trim_end(),
+            ',' if depth == 0 => return line.get(..index).unwrap_or(line).trim_end(),
+            '#' if depth == 0 && last == ' ' => return line.get(..index).unwrap_or(line).trim_end(),
             _ => {}
         }
         last = character;
@@ -272,7 +272,7 @@ struct Builder<'t> {
 
 impl Builder<'_> {
     /// Byte offset of a character number.
-    fn place(&self, character: usize) -> usize {
+    fn byte(&self, character: usize) -> usize {
         match &self.offsets {
             None => character.min(self.text.len()),
             Some(offsets) => offsets.get(character).copied().unwrap_or(self.text.len()),
@@ -421,7 +421,7 @@ impl Builder<'_> {
             Some(Open::List { items, .. }) => items.push(node),
             Some(Open::Map { entries, seen, key, .. }) => {
                 let Some(key) = key.take() else { return };
-                if let Some((first, _)) = seen.get(&key.name).and_then(|place| entries.get(*place)) {
+                if let Some((first, _)) = seen.get(&key.name).and_then(|index| entries.get(*index)) {
                     let line = self.text.get(..first.range.start).unwrap_or_default().matches('\n').count() + 1;
                     self.errors.push(
                         YamlError::new(

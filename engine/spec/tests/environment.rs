@@ -7,7 +7,7 @@ use calipso_parse::{Parser, ParserSpec};
 use calipso_spec::{
     Layer, Specs,
     environment::{
-        self, Mistake, Secrets, Taken, choose_specs, fill, from_value, needs, to_value, unhidden, unsupported,
+        self, Mistake, SecretText, Secrets, choose_specs, fill, from_value, needs, to_value, unhidden, unsupported,
     },
     load,
 };
@@ -94,8 +94,8 @@ impl Secrets for Open {
         _name: &str,
         _pointer: &str,
         text: &str,
-    ) -> Result<Taken, String> {
-        Ok(Taken::Open(Value::text(text)))
+    ) -> Result<SecretText, String> {
+        Ok(SecretText::Open(Value::text(text)))
     }
 }
 
@@ -147,7 +147,7 @@ fn the_list_form_is_read_with_its_own_places() {
     check("configuration: [{name: CLI, gate: 'http://h', password: s, pwd: s}]", &[same]);
     check(
         "configuration: [{name: hosts, gate: 'http://h', pwd: 7}]",
-        &["/configuration/0/pwd: password is a secret: it is text, not integer"],
+        &["/configuration/0/pwd: password is a secret: it must be text, not integer"],
     );
     check(
         "configuration: [{name: CLI, gate: 'http://h', pwd: s}, {name: ssh}]",
@@ -156,7 +156,7 @@ fn the_list_form_is_read_with_its_own_places() {
     check(
         "configuration: [3, {}]",
         &[
-            "/configuration/0: a section is a map, not integer",
+            "/configuration/0: a section must be a map, not integer",
             "/configuration/1/name: a section says with `name` what it reaches",
         ],
     );
@@ -194,9 +194,9 @@ fn every_mistake_of_a_form_is_told() {
             "/colour: an environment has no `colour`",
             "/flags/1: `a` stands twice",
             "/flags/2: `flags` is a list of texts, and this is integer",
-            "/listen: `listen` is true or false, not text",
+            "/listen: `listen` must be true or false, not text",
             "/version: `version` and `distribution_version` are the same; give one of them",
-            "/version: `version` is text, not integer",
+            "/version: `version` must be text, not integer",
         ],
     );
 }

@@ -1,6 +1,6 @@
 //! `docs/language.md` says what the program does: its tables and names are held against it.
 //!
-//! `BLESS=1 cargo test -p calipso-spec --test language` writes the table of codes anew.
+//! `BLESS=1 cargo test -p calipso-spec --test language` writes the tables of keys and of codes anew.
 
 use std::{collections::BTreeSet, fmt::Write as _, fs};
 
@@ -8,10 +8,46 @@ use calipso_spec::{
     Severity,
     diag::CODES,
     keys::{self, BLOCKS, KINDS, block},
+    reference,
 };
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/language.md");
 const CODES_BEGIN: &str = "<!-- codes: written by `BLESS=1 cargo test -p calipso-spec --test language` -->\n";
+const KEYS_BEGIN: &str = "<!-- keys of ";
+const KEYS_END: &str = "<!-- end of keys -->\n";
+
+/// The document with its tables of keys and of codes as the program has them.
+fn with_tables(document: &str) -> String {
+    let mut parts = document.split(KEYS_BEGIN);
+    let mut wanted = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (marker, rest) = part.split_once('\n').expect("a marker is a line");
+        let block = marker.split(':').next().unwrap_or_default();
+        let (_, after) = rest.split_once(KEYS_END).unwrap_or_else(|| panic!("the keys of {block} have an end"));
+        wanted.push_str(&format!("{KEYS_BEGIN}{marker}\n{}{KEYS_END}{after}", reference::keys_of_kind(block)));
+    }
+    let (before, _) = wanted.split_once(CODES_BEGIN).expect("the document has the table of codes");
+    let mut table = "| code | finds |\n|---|---|\n".to_owned();
+    for code in CODES.iter() {
+        let warning = if code.severity == Severity::Warning { " (w)" } else { "" };
+        let _ = writeln!(table, "| `{}`{warning} | {} |", code.code, code.title.replace('|', "\\|"));
+    }
+    format!("{before}{CODES_BEGIN}{table}")
+}
+
+#[test]
+fn the_tables_of_keys_and_codes_are_those_of_the_program() {
+    let document = document();
+    let wanted = with_tables(&document);
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(FILE, &wanted).expect("the document can be written");
+    } else {
+        assert!(document == wanted, "the tables of keys or codes differ: write them with BLESS=1");
+    }
+    for block in ["a distribution", "a connection", "an object type", "a fetcher", "a clique type"] {
+        assert!(document.contains(&format!("{KEYS_BEGIN}{block}:")), "section 6 has no table of {block}");
+    }
+}
 
 fn document() -> String {
     fs::read_to_string(FILE).expect("the document can be read")
@@ -62,17 +98,6 @@ fn the_parsers_are_those_that_there_are() {
     assert_eq!(column(&document(), "| parser | keys | result |"), known);
 }
 
-#[test]
-fn the_keys_of_a_connection_are_those_that_it_has() {
-    let written: BTreeSet<String> = column(&document(), "| key | type | meaning | default |")
-        .iter()
-        .map(|name| name.split('.').next().unwrap_or_default().to_owned())
-        .collect();
-    let head = ["schema", "name", "description", "source", "overrides"];
-    let block = block("a connection").expect("there are connections");
-    assert_eq!(written, set(block.keys.iter().map(|key| key.name).filter(|name| !head.contains(name))));
-}
-
 /// Every key of every kind is in the document, and so is every key of what stands in it; those of tests have their own.
 #[test]
 fn every_key_is_described() {
@@ -92,7 +117,7 @@ fn every_key_is_described() {
         .collect();
     let row: BTreeSet<&str> = document
         .lines()
-        .filter(|line| line.starts_with("| `"))
+        .filter(|line| line.starts_with("| `") || line.starts_with("| **`"))
         .flat_map(|line| line.split(|letter: char| !letter.is_alphanumeric() && letter != '_'))
         .collect();
     let missing: Vec<String> = BLOCKS
@@ -153,20 +178,9 @@ fn filters_tests_and_functions_are_there() {
 }
 
 #[test]
-fn every_code_that_is_named_exists_and_the_table_is_that_of_the_program() {
+fn every_code_that_is_named_exists() {
     let document = document();
     let (before, _) = document.split_once(CODES_BEGIN).expect("the document has the table of codes");
-    let mut table = "| code | finds |\n|---|---|\n".to_owned();
-    for code in CODES.iter() {
-        let warning = if code.severity == Severity::Warning { " (w)" } else { "" };
-        let _ = writeln!(table, "| `{}`{warning} | {} |", code.code, code.title.replace('|', "\\|"));
-    }
-    let wanted = format!("{before}{CODES_BEGIN}{table}");
-    if std::env::var_os("BLESS").is_some() {
-        fs::write(FILE, &wanted).expect("the document can be written");
-    } else {
-        assert!(document == wanted, "the table of codes differs: write it with BLESS=1");
-    }
     let areas: BTreeSet<&str> = CODES.iter().filter_map(|code| code.code.split('/').next()).collect();
     for text in quoted(before) {
         let is_code = text.split_once('/').is_some_and(|(area, name)| {

@@ -96,7 +96,7 @@ fn what_is_misspelt_is_found_at_its_line() {
         ("outcome: complete", "negativ: true", 16, "`expect` has no key `negativ`"),
         ("outcome: complete", "negative: true", 16, "a test of a fetcher expects no `negative`"),
         ("outcome: complete", "outcome: complet", 16, "`outcome` cannot be `complet`"),
-        ("outcome: complete", "failures: text", 16, "`failures` is a list"),
+        ("outcome: complete", "failures: text", 16, "`failures` must be a list"),
         ("error: timeout", "sterr: x", 12, "an answered request has no key `sterr`"),
         ("error: timeout", "error: timout", 12, "`error` cannot be `timout`"),
         ("      http:", "      https:", 9, "`answers` has no key `https`"),
@@ -157,7 +157,7 @@ fn a_search_is_a_map_of_lists_and_only_object_types_expect_one() {
     let of_type = "object_type: thing";
     assert_eq!(errors(&test(of_type, "{a: [a], b: []}")), Vec::new());
     for (kind, search, says) in [
-        (of_type, "[a]", "`search` is a map"),
+        (of_type, "[a]", "`search` must be a map"),
         (of_type, "{a: a}", "`search` is a list of ids"),
         ("fetcher: things", "{a: [a]}", "a test of a fetcher expects no `search`"),
     ] {

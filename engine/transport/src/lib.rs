@@ -1,5 +1,8 @@
 //! The way to the outside world: calls out, replies back; live, recorded or replayed.
 
+// A contract of other crates: every public item says what its name does not.
+#![warn(missing_docs)]
+
 pub mod door;
 
 pub mod budget;

@@ -22,11 +22,11 @@ const MOST_BYTES: u64 = 64 << 10;
 const OTHERS: u32 = 0o077;
 /// Who else may write.
 const OTHERS_WRITE: u32 = 0o022;
-/// In such a folder everybody may remove his own files only.
+/// The sticky bit: in such a folder users may remove only their own files.
 const STICKY: u32 = 0o1000;
 
-pub(crate) fn wrong(path: &Path, what: impl Into<String>) -> VaultError {
-    VaultError::Keys { place: path.display().to_string(), what: what.into() }
+pub(crate) fn keys_error(path: &Path, what: impl Into<String>) -> VaultError {
+    VaultError::Keys { location: path.display().to_string(), what: what.into() }
 }
 
 fn io(action: &'static str, path: &Path) -> impl Fn(std::io::Error) -> VaultError {
@@ -44,20 +44,20 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, VaultError> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io("read", path)(error)),
     };
-    // What is open is looked at, not what the path leads to by then.
+    // The open file is examined, not the path, which may lead elsewhere by now.
     let about = file.metadata().map_err(io("look at", path))?;
     if !about.is_file() {
-        return Err(wrong(path, "it is not a file"));
+        return Err(keys_error(path, "it is not a file"));
     }
     if about.mode() & OTHERS != 0 {
         let mode = about.mode() & 0o777;
-        return Err(wrong(path, format!("others may use it (mode {mode:o}); run `chmod 600` on it")));
+        return Err(keys_error(path, format!("others may use it (mode {mode:o}); run `chmod 600` on it")));
     }
     check_folder(path)?;
     let mut text = String::new();
     file.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(io("read", path))?;
     if text.len() as u64 > MOST_BYTES {
-        return Err(wrong(path, "it is too large to be a key file"));
+        return Err(keys_error(path, "it is too large to be a key file"));
     }
     Ok(Some(text))
 }
@@ -69,7 +69,7 @@ fn check_folder(path: &Path) -> Result<(), VaultError> {
     if about.mode() & OTHERS_WRITE != 0 && about.mode() & STICKY == 0 {
         let mode = about.mode() & 0o777;
         let what = format!("others may change its folder (mode {mode:o}); run `chmod go-w` on the folder");
-        return Err(wrong(path, what));
+        return Err(keys_error(path, what));
     }
     Ok(())
 }
@@ -88,12 +88,12 @@ pub(crate) fn create(path: &Path, text: &str) -> Result<(), VaultError> {
     sync(folder)
 }
 
-/// Adds a line to the file. Two processes that do so at once both succeed.
+/// Adds a line to the file. Of two processes that do so at the same time both succeed.
 pub(crate) fn append(path: &Path, line: &str) -> Result<(), VaultError> {
     let lock_path = beside(path, ".lock");
     let lock = private(&lock_path, false).map_err(io("open", &lock_path))?;
     lock.lock().map_err(io("lock", &lock_path))?;
-    let mut text = read(path)?.ok_or_else(|| wrong(path, "it is no longer there; restore it"))?;
+    let mut text = read(path)?.ok_or_else(|| keys_error(path, "it is no longer there; restore it"))?;
     if !text.ends_with('\n') {
         text.push('\n');
     }
@@ -118,7 +118,7 @@ fn private(path: &Path, is_new: bool) -> std::io::Result<File> {
     OpenOptions::new().write(true).create(true).create_new(is_new).truncate(false).mode(0o600).open(path)
 }
 
-/// A file beside the real one, removed when it is not needed any more.
+/// A temporary file next to the real one, removed at the end.
 struct Draft(PathBuf);
 
 impl Draft {
@@ -137,7 +137,7 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // After a rename there is nothing left; either way there is nobody to tell.
+        // After a rename there is nothing to remove; a failure cannot be reported.
         let _ = fs::remove_file(&self.0);
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use calipso_model::{Place, Secret};
+use calipso_model::{Secret, SecretLocation};
 use ring::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
     digest,
@@ -23,7 +23,7 @@ use crate::{
 /// Bytes of a key.
 const KEY_LEN: usize = 32;
 
-/// At most so many keys; each is kept for what was sealed with it.
+/// Maximum number of keys in a ring. Old keys stay as long as something is sealed with them.
 const MOST_KEYS: usize = 1_000;
 
 /// The keys of one installation.
@@ -58,7 +58,8 @@ impl Keys {
             None => {
                 file::create(path, &format!("{}{}\n", file::HEADING, new_key()?))?;
                 // Another process may have been faster; then its key counts.
-                file::read(path)?.ok_or_else(|| file::wrong(path, "it vanished while it was being made; try again"))?
+                file::read(path)?
+                    .ok_or_else(|| file::keys_error(path, "it vanished while it was being made; try again"))?
             }
         };
         let ring = ring_of(&text, &path.display().to_string())?;
@@ -70,7 +71,7 @@ impl Keys {
     /// # Errors
     /// As [`Keys::open_or_create`]; also when there is no file.
     pub fn open_file(path: &Path) -> Result<Self, VaultError> {
-        let text = file::read(path)?.ok_or_else(|| file::wrong(path, "there is no such file"))?;
+        let text = file::read(path)?.ok_or_else(|| file::keys_error(path, "there is no such file"))?;
         let ring = ring_of(&text, &path.display().to_string())?;
         Ok(Self { ring: RwLock::new(ring), path: Some(path.to_owned()) })
     }
@@ -108,7 +109,7 @@ impl Keys {
     ///
     /// # Errors
     /// The system has no random numbers.
-    pub fn seal(&self, place: &Place, secret: &Secret) -> Result<String, VaultError> {
+    pub fn seal(&self, location: &SecretLocation, secret: &Secret) -> Result<String, VaultError> {
         let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
         let key = ring.last().ok_or(VaultError::NoRandom)?;
         let mut nonce = [0_u8; NONCE_LEN];
@@ -117,7 +118,7 @@ impl Keys {
         key.key
             .seal_in_place_append_tag(
                 Nonce::assume_unique_for_key(nonce),
-                Aad::from(bound_to(place, &key.id)),
+                Aad::from(bound_to(location, &key.id)),
                 &mut bytes,
             )
             .map_err(|_| VaultError::NoRandom)?;
@@ -129,20 +130,20 @@ impl Keys {
     ///
     /// # Errors
     /// [`VaultError::Malformed`], [`VaultError::UnknownKey`], [`VaultError::Refused`].
-    pub fn open(&self, place: &Place, text: &str) -> Result<Secret, VaultError> {
-        let sealed = Sealed::parse(text).ok_or_else(|| VaultError::Malformed { place: place.clone() })?;
+    pub fn open(&self, location: &SecretLocation, text: &str) -> Result<Secret, VaultError> {
+        let sealed = Sealed::parse(text).ok_or_else(|| VaultError::Malformed { location: location.clone() })?;
         if !self.ids().iter().any(|id| id == sealed.key) {
             self.reload()?;
         }
         let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
         let key = ring.iter().find(|key| key.id == sealed.key).ok_or_else(|| VaultError::UnknownKey {
-            place: place.clone(),
+            location: location.clone(),
             key: sealed.key.to_owned(),
             known: ring.iter().map(|key| key.id.as_str()).collect::<Vec<_>>().join(", "),
         })?;
-        let refused = || VaultError::Refused { place: place.clone(), key: key.id.clone() };
+        let refused = || VaultError::Refused { location: location.clone(), key: key.id.clone() };
         let mut bytes = sealed.text;
-        let aad = Aad::from(bound_to(place, &key.id));
+        let aad = Aad::from(bound_to(location, &key.id));
         let opened = key
             .key
             .open_in_place(Nonce::assume_unique_for_key(sealed.nonce), aad, &mut bytes)
@@ -156,7 +157,7 @@ impl Keys {
     /// The keys do not come from a file; the file system refuses.
     pub fn rotate(&self) -> Result<String, VaultError> {
         let path = self.path.as_deref().ok_or_else(|| VaultError::Keys {
-            place: "the environment variable".to_owned(),
+            location: "the environment variable".to_owned(),
             what: "a process cannot change them; add a key at the end of the variable and start again".to_owned(),
         })?;
         file::append(path, &new_key()?)?;
@@ -168,17 +169,17 @@ impl Keys {
     ///
     /// # Errors
     /// As [`Keys::open`] and [`Keys::seal`].
-    pub fn seal_again(&self, place: &Place, text: &str) -> Result<Option<String>, VaultError> {
+    pub fn seal_again(&self, location: &SecretLocation, text: &str) -> Result<Option<String>, VaultError> {
         if crate::sealed::key_of(text).is_some_and(|key| key == self.sealing_id()) {
             return Ok(None);
         }
-        self.seal(place, &self.open(place, text)?).map(Some)
+        self.seal(location, &self.open(location, text)?).map(Some)
     }
 
     /// Reads the file again, if there is one.
     fn reload(&self) -> Result<(), VaultError> {
         let Some(path) = &self.path else { return Ok(()) };
-        let text = file::read(path)?.ok_or_else(|| file::wrong(path, "it is no longer there; restore it"))?;
+        let text = file::read(path)?.ok_or_else(|| file::keys_error(path, "it is no longer there; restore it"))?;
         let fresh = ring_of(&text, &path.display().to_string())?;
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
@@ -191,8 +192,8 @@ fn new_key() -> Result<String, VaultError> {
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-fn ring_of(text: &str, place: &str) -> Result<Vec<Key>, VaultError> {
-    let wrong = |what: String| VaultError::Keys { place: place.to_owned(), what };
+fn ring_of(text: &str, location: &str) -> Result<Vec<Key>, VaultError> {
+    let wrong = |what: String| VaultError::Keys { location: location.to_owned(), what };
     let mut ring: Vec<Key> = Vec::new();
     for (place_of_line, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or_default();

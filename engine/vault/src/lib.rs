@@ -9,7 +9,7 @@ pub mod sealed;
 mod error;
 mod file;
 
-pub use calipso_model::{Place, Secret};
+pub use calipso_model::{Secret, SecretLocation};
 
 pub use error::VaultError;
 pub use keys::Keys;

@@ -1,7 +1,7 @@
 //! The form of a sealed secret.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use calipso_model::Place;
+use calipso_model::SecretLocation;
 use ring::aead::NONCE_LEN;
 
 /// Before every sealed secret.
@@ -44,9 +44,9 @@ impl<'a> Sealed<'a> {
 }
 
 /// A place as bytes. Lengths come first, so that no two places have the same bytes.
-pub(crate) fn bound_to(place: &Place, key: &str) -> Vec<u8> {
+pub(crate) fn bound_to(location: &SecretLocation, key: &str) -> Vec<u8> {
     let mut bytes = PREFIX.as_bytes().to_vec();
-    for part in [key, &place.environment, &place.role, &place.field] {
+    for part in [key, &location.environment, &location.role, &location.field] {
         bytes.extend_from_slice(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
         bytes.extend_from_slice(part.as_bytes());
     }

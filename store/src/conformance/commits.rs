@@ -68,7 +68,7 @@ impl Case {
         self.store.record(MESSAGES, id).await.expect("reading works")
     }
 
-    /// What a document says, if it is there.
+    /// The text of a document, if it is there.
     async fn said(&self, id: &str) -> Option<i64> {
         self.row(id).await.and_then(|row| row.doc.get("n").and_then(Value::as_int))
     }
@@ -180,7 +180,7 @@ async fn all_or_nothing(make: Make<'_>) {
             }
         }
     }
-    // What was refused is in nobody's way.
+    // A refused commit blocks no later one.
     let rows: Vec<_> = good().collect();
     assert_eq!(case.try_all(&delta, &scopes, &rows).await.expect("the same without what was wrong"), 1);
     assert_eq!((case.said("b").await, case.said("new").await), (Some(9), Some(1)));
@@ -215,7 +215,7 @@ async fn refused_whole(make: Make<'_>) {
     assert_eq!(case.said("a").await, Some(1));
 }
 
-/// Whoever writes a row at the same time, as a part of a commit or alone: every version is written by exactly one.
+/// Of writers of one row at the same time, in a commit or alone, exactly one writes each version.
 async fn racing_rows(make: Make<'_>) {
     let case = Case::new(make).await;
     for round in 0..8_i64 {

@@ -236,7 +236,7 @@ async fn pages(make: Make<'_>) {
             assert_eq!(keys(&found), keys(&expected), "{what}, {limit} at a time");
         }
     }
-    // Pages fit together although somebody commits in between.
+    // Pages fit together although another writer commits in between.
     let first = store.objects(HOME, None, &Query::default(), &Page::first(50)).await.expect("reading works");
     let gone: Vec<_> = many.iter().map(|object| object.key.clone()).collect();
     case.commit(&Delta { removed_objects: gone, ..objects(&[object("b/zz", &[])]) }).await;
@@ -423,7 +423,7 @@ async fn cliques(make: Make<'_>) {
     assert_eq!(streamed, all);
 }
 
-/// Objects are found by other values than names, as soon as somebody says by which.
+/// Objects are found by values other than names as soon as the searched fields are declared.
 async fn searched(make: Make<'_>) {
     let case = Case::new(make).await;
     let store = &case.store;

@@ -8,7 +8,7 @@ use super::Make;
 use crate::{
     error::StoreError,
     query::{Cursor, Page},
-    records::{Backend, Collection, RecordQuery, Test},
+    records::{Backend, Collection, FieldTest, RecordQuery},
 };
 
 const MESSAGES: Collection = Collection::Messages;
@@ -114,19 +114,19 @@ async fn questions(make: Make<'_>) {
         ("equal to null, or not there", all().equals("level", Value::Null), &["4", "5"]),
         ("equal to truth", all().equals("origin_id", true), &["5"]),
         ("numbers are equal as numbers", all().equals("timestamp", 5.0), &["3"]),
-        ("any", all().and("level", Test::AnyOf(vec!["info".into(), "error".into(), "never".into()])), &["1", "3"]),
-        ("any with null", all().and("level", Test::AnyOf(vec!["info".into(), Value::Null])), &["1", "4", "5"]),
-        ("any of none", all().and("level", Test::AnyOf(Vec::new())), &[]),
-        ("texts from", all().and("timestamp", Test::AtLeast("2026-01-02T00:00:00.000Z".into())), &["2"]),
-        ("texts below", all().and("timestamp", Test::Below("2026-01-02T00:00:00.000Z".into())), &["1"]),
-        ("numbers from", all().and("timestamp", Test::AtLeast(5.into())), &["3", "4"]),
-        ("numbers below", all().and("timestamp", Test::Below(7.5.into())), &["3"]),
-        ("both", all().equals("level", "warning").and("timestamp", Test::AtLeast("2026".into())), &["2"]),
+        ("any", all().and("level", FieldTest::AnyOf(vec!["info".into(), "error".into(), "never".into()])), &["1", "3"]),
+        ("any with null", all().and("level", FieldTest::AnyOf(vec!["info".into(), Value::Null])), &["1", "4", "5"]),
+        ("any of none", all().and("level", FieldTest::AnyOf(Vec::new())), &[]),
+        ("texts from", all().and("timestamp", FieldTest::AtLeast("2026-01-02T00:00:00.000Z".into())), &["2"]),
+        ("texts below", all().and("timestamp", FieldTest::Below("2026-01-02T00:00:00.000Z".into())), &["1"]),
+        ("numbers from", all().and("timestamp", FieldTest::AtLeast(5.into())), &["3", "4"]),
+        ("numbers below", all().and("timestamp", FieldTest::Below(7.5.into())), &["3"]),
+        ("both", all().equals("level", "warning").and("timestamp", FieldTest::AtLeast("2026".into())), &["2"]),
         (
             "a range",
             all()
-                .and("timestamp", Test::AtLeast("2026-01-01".into()))
-                .and("timestamp", Test::Below("2026-01-02".into())),
+                .and("timestamp", FieldTest::AtLeast("2026-01-01".into()))
+                .and("timestamp", FieldTest::Below("2026-01-02".into())),
             &["1"],
         ),
         ("what looks like an operator", all().equals("level", "$ne' OR 1=1"), &[]),
@@ -223,7 +223,7 @@ async fn pages(make: Make<'_>) {
     }
 }
 
-/// Many change one document at once: each version is written by exactly one of them.
+/// Many writers change one document at once: exactly one of them writes each version.
 async fn races(make: Make<'_>) {
     let store: Arc<dyn Backend> = make().await;
     let mut version = store.insert(Collection::Scans, "race", &Map::new()).await.expect("inserting works").version;

@@ -41,7 +41,7 @@ async fn conflicts(make: Make<'_>) {
     let time = CommitInfo { at: "yesterday".into(), note: "".into() };
     let odd = case.store.commit(&Commit::new(1, &case.lease, &objects(&[object("a/3", &[])]), &time)).await;
     assert!(matches!(odd, Err(StoreError::Invalid { .. })), "a time must be one");
-    // Of writers at once exactly one wins.
+    // Of concurrent writers exactly one wins.
     let many: Vec<_> = (0..4)
         .map(|n| {
             let (store, lease) = (case.store.clone(), case.lease.clone());

@@ -5,15 +5,15 @@ use calipso_model::Value;
 use rusqlite::{Connection, types::ValueRef};
 
 use crate::{
-    condition::Checked,
     embedded::{codec::Body, fault::Doing, row},
     error::StoreError,
+    health::IntegrityReport,
 };
 
-/// So many faults of pages and indexes are told.
+/// Maximum number of faults of pages and indexes that are listed.
 const MOST_PAGES: i64 = 20;
 
-/// Where documents lie: what one is called, the table, what tells it from the others, and its text.
+/// Where documents lie: what one is called, the table, the columns that identify it, and its text.
 const DOCUMENTS: &[(&str, &str, &str, &str)] = &[
     ("environment", "environment", "name", "config"),
     ("document", "record", "collection || '/' || id", "doc"),
@@ -29,7 +29,7 @@ const DOCUMENTS: &[(&str, &str, &str, &str)] = &[
 /// Where cliques lie.
 const CLIQUES: &[(&str, &str)] = &[("clique", "clique"), ("former clique", "clique_past")];
 
-/// Numbers that must lead somewhere: what has them, and the question for those that do not.
+/// References between rows: what has them, and the query for those that lead nowhere.
 const NUMBERS: &[(&str, &str)] = &[
     ("objects", "SELECT count(*) FROM object o LEFT JOIN key k ON k.id = o.key WHERE k.id IS NULL OR k.env != o.env"),
     ("former objects", "SELECT count(*) FROM object_past o LEFT JOIN key k ON k.id = o.key WHERE k.id IS NULL"),
@@ -43,34 +43,34 @@ const NUMBERS: &[(&str, &str)] = &[
 ];
 
 /// Reads everything. What cannot be read is noted, and reading goes on behind it where it can.
-pub(super) fn everything(db: &Connection) -> Result<Checked, StoreError> {
-    let mut checked = Checked::default();
+pub(super) fn everything(db: &Connection) -> Result<IntegrityReport, StoreError> {
+    let mut checked = IntegrityReport::default();
     if let Err(error) = pages(db, &mut checked) {
-        checked.note(told("the pages", &error));
+        checked.note(describe("the pages", &error));
     }
     for (what, table, label, column) in DOCUMENTS {
         let ask = format!("SELECT {label}, {column} FROM {table}");
         if let Err(error) = texts(db, &mut checked, what, &ask) {
-            checked.note(told(&format!("the table of what is a {what}"), &error));
+            checked.note(describe(&format!("the table of what is a {what}"), &error));
         }
     }
     for (what, table) in CLIQUES {
         if let Err(error) = cliques(db, &mut checked, what, table) {
-            checked.note(told(&format!("the table of what is a {what}"), &error));
+            checked.note(describe(&format!("the table of what is a {what}"), &error));
         }
     }
     for (what, ask) in NUMBERS {
         match db.query_row(ask, [], |row| row.get::<_, i64>(0)).doing("look where numbers lead") {
             Ok(0) => {}
             Ok(n) => checked.note(format!("{n} {what} name something that is not there")),
-            Err(error) => checked.note(told(&format!("what {what} name"), &error)),
+            Err(error) => checked.note(describe(&format!("what {what} name"), &error)),
         }
     }
     Ok(checked)
 }
 
 /// A sentence about what was found, with what lies below it.
-fn told(what: &str, error: &StoreError) -> String {
+fn describe(what: &str, error: &StoreError) -> String {
     match error {
         StoreError::Corrupt { what: why, source: Some(source) } => format!("{what}: {why}: {source}"),
         StoreError::Corrupt { what: why, source: None } => format!("{what}: {why}"),
@@ -79,7 +79,7 @@ fn told(what: &str, error: &StoreError) -> String {
     }
 }
 
-fn pages(db: &Connection, checked: &mut Checked) -> Result<(), StoreError> {
+fn pages(db: &Connection, checked: &mut IntegrityReport) -> Result<(), StoreError> {
     let mut ask = db.prepare(&format!("PRAGMA integrity_check({MOST_PAGES})")).doing("check its own structure")?;
     let mut found = ask.query([]).doing("check its own structure")?;
     while let Some(row) = found.next().doing("check its own structure")? {
@@ -91,7 +91,7 @@ fn pages(db: &Connection, checked: &mut Checked) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn texts(db: &Connection, checked: &mut Checked, what: &str, ask: &str) -> Result<(), StoreError> {
+fn texts(db: &Connection, checked: &mut IntegrityReport, what: &str, ask: &str) -> Result<(), StoreError> {
     let mut ask = db.prepare(ask).doing("read documents")?;
     let mut found = ask.query([]).doing("read documents")?;
     while let Some(row) = found.next().doing("read documents")? {
@@ -103,7 +103,7 @@ fn texts(db: &Connection, checked: &mut Checked, what: &str, ask: &str) -> Resul
             _ => Some(StoreError::corrupt("it is no text")),
         };
         if let Some(fault) = fault {
-            checked.note(told(&format!("{what} {}", label(row.get_ref(0).doing("read a document")?)), &fault));
+            checked.note(describe(&format!("{what} {}", label(row.get_ref(0).doing("read a document")?)), &fault));
         }
     }
     Ok(())
@@ -117,7 +117,7 @@ fn document(bytes: &[u8]) -> Result<(), StoreError> {
         .map_err(|error| StoreError::Corrupt { what: "it is not readable".to_owned(), source: Some(error.into()) })
 }
 
-fn cliques(db: &Connection, checked: &mut Checked, what: &str, table: &str) -> Result<(), StoreError> {
+fn cliques(db: &Connection, checked: &mut IntegrityReport, what: &str, table: &str) -> Result<(), StoreError> {
     let mut ask = db.prepare(&format!("SELECT key, body FROM {table}")).doing("read cliques")?;
     let mut found = ask.query([]).doing("read cliques")?;
     while let Some(row) = found.next().doing("read cliques")? {
@@ -127,13 +127,13 @@ fn cliques(db: &Connection, checked: &mut Checked, what: &str, table: &str) -> R
             _ => Err(StoreError::corrupt("it is no clique")),
         };
         if let Err(fault) = read {
-            checked.note(told(&format!("{what} {}", label(row.get_ref(0).doing("read a clique")?)), &fault));
+            checked.note(describe(&format!("{what} {}", label(row.get_ref(0).doing("read a clique")?)), &fault));
         }
     }
     Ok(())
 }
 
-/// What tells a row from the others, as it can be printed.
+/// One value of a key of a row, as it can be printed.
 fn label(value: ValueRef<'_>) -> String {
     match value {
         ValueRef::Integer(number) => number.to_string(),

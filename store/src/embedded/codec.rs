@@ -39,7 +39,6 @@ impl Body {
         Ok(Self { constraints: row::map_text(&clique.constraints), nodes, links })
     }
 
-    /// The bytes.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(16 + self.constraints.len() + 3 * self.nodes.len() + 8 * self.links.len());
         push(&mut out, LAYOUT);

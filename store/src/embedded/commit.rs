@@ -24,7 +24,7 @@ use crate::{
     store::{Counts, Lease, Searched},
 };
 
-/// Everything that a commit needs, owned, for it runs on another thread.
+/// Everything that a commit needs; owned, because it runs on another thread.
 pub(super) struct Work {
     environment: String,
     base: Revision,
@@ -76,20 +76,19 @@ pub(super) fn search_by(db: &mut Connection, lease: &Lease, searched: &Searched)
 pub(super) struct Tally {
     /// New and changed.
     pub(super) written: Counts,
-    /// Gone.
     pub(super) removed: Counts,
 }
 
 /// The place where a commit writes.
 #[derive(Clone, Copy)]
-pub(super) struct Place<'c> {
+pub(super) struct CommitContext<'c> {
     /// The connection, within its transaction.
     pub(super) db: &'c Connection,
     /// Number of the environment.
     pub(super) env: i64,
     /// The revision being made.
     pub(super) revision: i64,
-    /// By what objects are found beside names.
+    /// Fields that search looks at beside names.
     pub(super) searched: &'c Searched,
 }
 
@@ -100,23 +99,23 @@ pub(super) fn commit(db: &mut Connection, work: &Work) -> Result<Revision, Store
     let state = environment::state(&change, &work.environment)?;
     environment::guard(&state, &work.environment, work.base, &work.lease)?;
     let revision = work.base + 1;
-    let place = Place { db: &change, env: state.id, revision: to_db(revision), searched: &state.searched };
+    let context = CommitContext { db: &change, env: state.id, revision: to_db(revision), searched: &state.searched };
     let mut tally = Tally::default();
     // First, for what is not as expected is found before all else is written.
     for row in &work.rows {
         record::write(&change, row)?;
     }
     if work.clear {
-        tally.removed.objects = object::clear(place)?;
-        tally.removed.links = link::clear(place)?;
-        tally.removed.cliques = clique::clear(place)?;
-        scope::clear(place)?;
+        tally.removed.objects = object::clear(context)?;
+        tally.removed.links = link::clear(context)?;
+        tally.removed.cliques = clique::clear(context)?;
+        scope::clear(context)?;
     } else {
         let mut numbers = Numbers::new(&change, state.id, work.delta.objects.len())?;
-        object::write(place, &mut numbers, &work.delta, &mut tally)?;
-        link::write(place, &mut numbers, &work.delta, &mut tally)?;
-        clique::write(place, &mut numbers, &work.delta, &mut tally)?;
-        scope::write(place, &mut numbers, &work.scopes)?;
+        object::write(context, &mut numbers, &work.delta, &mut tally)?;
+        link::write(context, &mut numbers, &work.delta, &mut tally)?;
+        clique::write(context, &mut numbers, &work.delta, &mut tally)?;
+        scope::write(context, &mut numbers, &work.scopes)?;
     }
     if tally.written == Counts::default() && tally.removed == Counts::default() {
         change.commit().doing("commit")?;
@@ -126,8 +125,8 @@ pub(super) fn commit(db: &mut Connection, work: &Work) -> Result<Revision, Store
         .execute(
             "INSERT INTO revision VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             params![
-                place.env,
-                place.revision,
+                context.env,
+                context.revision,
                 &*work.info.at,
                 at_millis,
                 &*work.info.note,
@@ -143,7 +142,7 @@ pub(super) fn commit(db: &mut Connection, work: &Work) -> Result<Revision, Store
     let moved = change
         .execute(
             "UPDATE environment SET current = ?2 WHERE id = ?1 AND current = ?3 AND fence = ?4",
-            params![place.env, place.revision, to_db(work.base), to_db(work.lease.fence)],
+            params![context.env, context.revision, to_db(work.base), to_db(work.lease.fence)],
         )
         .doing("move to the next revision")?;
     if moved != 1 {

@@ -18,7 +18,7 @@ use crate::{
 /// What the file knows of an environment, its configuration aside.
 #[derive(Clone, Debug)]
 pub(super) struct State {
-    /// Its number.
+    /// Number of the environment's row.
     pub(super) id: i64,
     /// The current revision.
     pub(super) current: Revision,
@@ -27,7 +27,7 @@ pub(super) struct State {
     fence: i64,
     holder: Option<String>,
     until_millis: i64,
-    /// By what objects are found beside names.
+    /// Fields that search looks at beside names.
     pub(super) searched: Searched,
 }
 
@@ -44,7 +44,7 @@ pub(super) fn next_version(change: &Transaction<'_>) -> Result<i64, StoreError> 
         .doing("number a version")
 }
 
-/// Writes something that nobody reads: fails as every other change would.
+/// A test write that no reader sees: it fails wherever another write would fail.
 pub(super) fn touch(db: &mut Connection) -> Result<(), StoreError> {
     let change = begin(db)?;
     next_version(&change)?;
@@ -159,7 +159,7 @@ pub(super) fn list(db: &Connection) -> Result<Vec<Environment>, StoreError> {
     configs.iter().map(|config| row::environment_from(config)).collect()
 }
 
-/// Removes an environment and all that is its own.
+/// Removes an environment with all its data.
 pub(super) fn remove(db: &mut Connection, name: &str, now_millis: i64) -> Result<(), StoreError> {
     let change = begin(db)?;
     let state = state(&change, name)?;

@@ -1,4 +1,4 @@
-//! What the database says, told as a store error.
+//! Errors of the database as store errors.
 
 use std::{error::Error, io};
 

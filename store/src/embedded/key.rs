@@ -22,7 +22,7 @@ pub(super) struct Numbers<'c> {
 
 #[expect(clippy::disallowed_types, reason = "a look-up of a million keys; nothing iterates it")]
 impl<'c> Numbers<'c> {
-    /// Starts a write that will meet about so many keys.
+    /// Starts a write that will meet about this many keys.
     pub(super) fn new(db: &'c Connection, env: i64, expected: usize) -> Result<Self, StoreError> {
         let fresh = db
             .query_row("SELECT NOT EXISTS(SELECT 1 FROM key WHERE env = ?1)", [env], |row| row.get(0))
@@ -137,7 +137,7 @@ impl<'c> Names<'c> {
         self.keys.insert(id, key);
     }
 
-    /// A name that many share, kept once.
+    /// A shared name, stored once.
     pub(super) fn shared(&mut self, name: &str) -> Str {
         if let Some((known, ())) = self.types.get_key_value(name) {
             return known.clone();

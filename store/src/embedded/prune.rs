@@ -94,7 +94,7 @@ fn in_cliques(
     Ok(())
 }
 
-/// Forgets those keys that nothing uses any more.
+/// Removes those keys that no row uses any more.
 fn forget_keys(db: &Connection, env: i64, loose: &BTreeSet<i64>) -> Result<(), StoreError> {
     let mut used = db
         .prepare(

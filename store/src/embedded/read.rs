@@ -30,7 +30,6 @@ pub(super) struct View<'c> {
     pub(super) db: &'c Connection,
     /// Number of the environment.
     pub(super) env: i64,
-    /// The revision.
     pub(super) revision: i64,
     /// Whether nothing is newer.
     pub(super) current: bool,
@@ -76,7 +75,7 @@ impl<'c> View<'c> {
     }
 }
 
-/// All keys of some types after (or from) a key, in order, at most so many: type by type if types are named.
+/// Keys of some types after (or from) a key, in order, up to a limit: type by type if types are named.
 pub(super) fn keys_after(
     view: View<'_>,
     types: &[Str],
@@ -154,7 +153,7 @@ pub(super) fn keys_of_id(view: View<'_>, id: &str) -> Result<Vec<(i64, ObjectKey
         .doing("look up an id")
 }
 
-/// The readable revisions after one, oldest first, at most so many.
+/// The readable revisions after one, oldest first, up to a limit.
 pub(super) fn revisions(
     db: &Connection,
     name: &str,

@@ -13,7 +13,7 @@ use crate::{
     error::StoreError,
     form,
     query::{Cursor, Page},
-    records::{Collection, Record, RecordPage, RecordQuery, Test},
+    records::{Collection, FieldTest, Record, RecordPage, RecordQuery},
 };
 
 /// How a field of a document is named in a statement; the same text stands in the indexes.
@@ -33,7 +33,7 @@ fn sql(value: &Value) -> Result<Sql, StoreError> {
     })
 }
 
-/// The conditions of a question, and what is bound to them.
+/// The conditions of a query, and the values that are bound to them.
 fn conditions(collection: Collection, query: &RecordQuery) -> Result<(String, Vec<Sql>), StoreError> {
     let known = |field: &'static str| {
         if collection.fields().contains(&field) {
@@ -45,28 +45,28 @@ fn conditions(collection: Collection, query: &RecordQuery) -> Result<(String, Ve
     if let Some(field) = query.order_by {
         known(field)?;
     }
-    // The name stands in the statement, not among what is bound, so that the indexes of the collection fit.
+    // The name stands in the statement and is not bound, so that the planner can use the indexes of the collection.
     let mut text = format!("collection = '{}'", collection.name());
     let mut bound = Vec::new();
     for (field, test) in &query.tests {
         let column = known(field)?;
         match test {
-            Test::Equals(Value::Null) => text.push_str(&format!(" AND {column} IS NULL")),
-            Test::Equals(value) => {
+            FieldTest::Equals(Value::Null) => text.push_str(&format!(" AND {column} IS NULL")),
+            FieldTest::Equals(value) => {
                 text.push_str(&format!(" AND {column} = ?"));
                 bound.push(sql(value)?);
             }
-            Test::AnyOf(values) => {
-                let places = vec!["?"; values.len()].join(", ");
+            FieldTest::AnyOf(values) => {
+                let marks = vec!["?"; values.len()].join(", ");
                 // Nothing is equal to null in SQL.
                 let null = if values.contains(&Value::Null) { format!(" OR {column} IS NULL") } else { String::new() };
-                text.push_str(&format!(" AND ({column} IN ({places}){null})"));
+                text.push_str(&format!(" AND ({column} IN ({marks}){null})"));
                 for value in values {
                     bound.push(sql(value)?);
                 }
             }
-            Test::AtLeast(value) | Test::Below(value) => {
-                let sign = if matches!(test, Test::AtLeast(_)) { ">=" } else { "<" };
+            FieldTest::AtLeast(value) | FieldTest::Below(value) => {
+                let sign = if matches!(test, FieldTest::AtLeast(_)) { ">=" } else { "<" };
                 let kind = if matches!(value, Value::Str(_)) { "= 'text'" } else { "IN ('integer', 'real')" };
                 text.push_str(&format!(" AND {column} {sign} ? AND typeof({column}) {kind}"));
                 bound.push(sql(value)?);
@@ -76,7 +76,7 @@ fn conditions(collection: Collection, query: &RecordQuery) -> Result<(String, Ve
     Ok((text, bound))
 }
 
-/// Writes a document, as a change of its own.
+/// Writes a document in a transaction of its own.
 pub(super) fn put(db: &mut Connection, row: RowWrite) -> Result<Record, StoreError> {
     let change = begin(db)?;
     let version = write(&change, &row)?;
@@ -110,7 +110,6 @@ pub(super) fn write(change: &Transaction<'_>, row: &RowWrite) -> Result<u64, Sto
     Ok(from_db(version))
 }
 
-/// One document.
 pub(super) fn get(db: &Connection, collection: Collection, id: &str) -> Result<Option<Record>, StoreError> {
     let found: Option<(i64, String)> = db
         .prepare_cached("SELECT version, doc FROM record WHERE collection = ?1 AND id = ?2")

@@ -13,7 +13,7 @@ use crate::{
     store::{ReportEntry, ReportId},
 };
 
-/// Keeps a report, and so many in all.
+/// Keeps a report, and removes the oldest ones beyond the limit.
 pub(super) fn put(
     db: &mut Connection,
     name: &str,
@@ -62,7 +62,6 @@ pub(super) fn list(db: &Connection, name: &str) -> Result<Vec<ReportEntry>, Stor
     .doing("list reports")
 }
 
-/// One report.
 pub(super) fn get(db: &Connection, name: &str, id: ReportId) -> Result<Value, StoreError> {
     let state = environment::state(db, name)?;
     let body: Option<String> = db

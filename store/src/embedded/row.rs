@@ -24,26 +24,26 @@ pub(super) fn sealed_text(map: &Map) -> String {
     seal(map_text(map))
 }
 
-/// JSON, and behind it its checksum in blanks: still JSON to everybody, and what changed in the file is noticed.
+/// JSON followed by its checksum, written in blanks: still JSON for every reader, and damage to the file is noticed.
 pub(super) fn seal(mut text: String) -> String {
     let sum = crc32fast::hash(text.as_bytes());
-    text.extend((0..SEAL).map(|place| BLANKS[(sum >> (2 * place)) as usize & 3]));
+    text.extend((0..SEAL).map(|index| BLANKS[(sum >> (2 * index)) as usize & 3]));
     text
 }
 
 /// The text without its checksum, if it has one; documents that were written before there were any have none.
 fn unsealed(text: &str) -> (&str, Option<u32>) {
-    let Some(place) = text.len().checked_sub(SEAL) else { return (text, None) };
-    let (Some(json), Some(seal)) = (text.get(..place), text.get(place..)) else { return (text, None) };
+    let Some(index) = text.len().checked_sub(SEAL) else { return (text, None) };
+    let (Some(json), Some(seal)) = (text.get(..index), text.get(index..)) else { return (text, None) };
     let digits: Option<Vec<u32>> =
-        seal.chars().map(|blank| BLANKS.iter().position(|known| *known == blank).map(|place| place as u32)).collect();
+        seal.chars().map(|blank| BLANKS.iter().position(|known| *known == blank).map(|index| index as u32)).collect();
     match digits {
         Some(digits) => (json, Some(digits.iter().rev().fold(0, |sum, digit| (sum << 2) | digit))),
         None => (text, None),
     }
 }
 
-/// Whether two texts are of the same document, whatever program wrote them.
+/// Whether two texts hold the same document, whichever version of the program wrote them.
 pub(super) fn is_same(one: &str, other: &str) -> bool {
     one == other || unsealed(one).0 == unsealed(other).0
 }
@@ -151,14 +151,14 @@ mod tests {
         assert_eq!(serde_json::from_str::<Map>(&text).unwrap(), doc, "it is JSON to everybody");
         assert_eq!(map_from(&map_text(&doc)).unwrap(), doc, "older texts have no checksum");
         assert!(is_same(&text, &map_text(&doc)) && !is_same(&text, &sealed_text(&Map::new())));
-        for place in 0..text.len() {
+        for index in 0..text.len() {
             for bit in 0..8 {
                 let mut bytes = text.clone().into_bytes();
-                bytes[place] ^= 1 << bit;
+                bytes[index] ^= 1 << bit;
                 // What is no UTF-8 does not even come here.
                 let Ok(changed) = String::from_utf8(bytes) else { continue };
-                assert!(map_from(&changed).is_err(), "byte {place}, bit {bit}: {changed:?}");
-                assert!(some_from(&changed, &["n".into()]).is_err(), "byte {place}, bit {bit}: {changed:?}");
+                assert!(map_from(&changed).is_err(), "byte {index}, bit {bit}: {changed:?}");
+                assert!(some_from(&changed, &["n".into()]).is_err(), "byte {index}, bit {bit}: {changed:?}");
             }
         }
     }

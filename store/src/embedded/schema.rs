@@ -156,7 +156,7 @@ fn record_indexes() -> String {
 /// Opens the connection that writes; makes the file and its tables where they are missing.
 pub(super) fn open_writer(path: &Path, options: &Options) -> Result<Connection, StoreError> {
     let unavailable =
-        |source: crate::error::Cause| StoreError::Unavailable { place: path.display().to_string(), source };
+        |source: crate::error::BoxedError| StoreError::Unavailable { place: path.display().to_string(), source };
     make_private(path).map_err(|error| unavailable(error.into()))?;
     let mut db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .map_err(|error| unavailable(error.into()))?;

@@ -9,9 +9,9 @@ use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
-    condition::Watch,
     embedded::{Options, fault::Doing, schema},
     error::StoreError,
+    health::HealthWatch,
 };
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
@@ -26,12 +26,12 @@ const LOG_BYTES_AT_MOST: u64 = 256 << 20;
 #[derive(Clone, Debug)]
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
-    watch: Watch,
+    watch: HealthWatch,
 }
 
 impl Writer {
     /// Starts the thread with its connection.
-    pub(super) fn start(mut db: Connection, path: &Path, watch: Watch) -> Result<Self, StoreError> {
+    pub(super) fn start(mut db: Connection, path: &Path, watch: HealthWatch) -> Result<Self, StoreError> {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let mut log = path.as_os_str().to_owned();
         log.push("-wal");
@@ -43,7 +43,7 @@ impl Writer {
         Ok(Self { jobs, watch })
     }
 
-    /// Runs a job on the thread and waits for its answer. The job runs to its end even if nobody waits any more.
+    /// Runs a job on the thread and waits for its answer. The job runs to its end even if the caller has given up.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
@@ -53,7 +53,7 @@ impl Writer {
         let job: Job = Box::new(move |db| {
             let done = job(db);
             watch.note(&done, true);
-            // Nobody waits any more when this fails; the work is done all the same.
+            // This fails when the caller has given up; the work is done all the same.
             drop(answer.send(done));
         });
         self.jobs.send(job).map_err(|_| stopped())?;
@@ -88,7 +88,7 @@ fn work(db: &mut Connection, inbox: &mpsc::Receiver<Job>, log: &Path) {
 /// Moves the log into the file when it has grown. A failure is no loss: the log stays, and the next turn tries again.
 fn tidy(db: &Connection, log: &Path, above_bytes: u64) {
     if std::fs::metadata(log).is_ok_and(|log| log.len() > above_bytes) {
-        // `PASSIVE` waits for nobody; the writer after it starts the log anew and cuts the file to `journal_size_limit`.
+        // `PASSIVE` does not wait; the next writer starts the log again and cuts the file to `journal_size_limit`.
         if let Err(error) = db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
             tracing::warn!(%error, "The log of the store could not be moved into its file yet.");
         }
@@ -101,18 +101,18 @@ pub(super) struct Readers {
     path: Arc<Path>,
     options: Arc<Options>,
     idle: Arc<Mutex<Vec<Connection>>>,
-    places: Arc<Semaphore>,
-    watch: Watch,
+    permits: Arc<Semaphore>,
+    watch: HealthWatch,
 }
 
 impl Readers {
     /// An empty pool.
-    pub(super) fn new(path: &Path, options: &Options, watch: Watch) -> Self {
+    pub(super) fn new(path: &Path, options: &Options, watch: HealthWatch) -> Self {
         Self {
             path: Arc::from(path),
             options: Arc::new(options.clone()),
             idle: Arc::default(),
-            places: Arc::new(Semaphore::new(options.readers.max(1))),
+            permits: Arc::new(Semaphore::new(options.readers.max(1))),
             watch,
         }
     }
@@ -123,13 +123,13 @@ impl Readers {
         job: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let ended = |error: tokio::task::JoinError| StoreError::Io { action: "read", source: error.into() };
-        let place = Arc::clone(&self.places)
+        let permit = Arc::clone(&self.permits)
             .acquire_owned()
             .await
             .map_err(|error| StoreError::Io { action: "read", source: error.into() })?;
         let pool = self.clone();
         tokio::task::spawn_blocking(move || {
-            let _place = place;
+            let _permit = permit;
             let idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let db = match idle {
                 Some(db) => db,

@@ -1,15 +1,15 @@
 //! Reads everything that is stored. The server itself keeps checksums of its files and of what it sends.
 
 use crate::{
-    condition::Checked,
     error::StoreError,
+    health::IntegrityReport,
     mongo::Mongo,
     query::{CliqueQuery, LinkQuery, Page, Query},
     records::{Collection, RecordQuery, Records},
     store::Store,
 };
 
-/// Documents that are read at once.
+/// Documents that are read together.
 const PIECE: usize = 500;
 
 /// Reads page after page until the last, or the first that cannot be read.
@@ -32,9 +32,8 @@ macro_rules! pages {
     }};
 }
 
-/// Reads everything.
-pub(super) async fn everything(store: &Mongo) -> Result<Checked, StoreError> {
-    let mut checked = Checked::default();
+pub(super) async fn everything(store: &Mongo) -> Result<IntegrityReport, StoreError> {
+    let mut checked = IntegrityReport::default();
     for environment in store.environments().await? {
         let name = &*environment.name;
         checked.n_read = checked.n_read.saturating_add(1);

@@ -11,7 +11,7 @@ const DEEPEST: usize = 80;
 /// No document may be larger, with room for what stands around it.
 pub(super) const MOST_BYTES: usize = 16_000_000;
 
-/// What follows the name of a field that is kept as JSON text, because BSON cannot hold it as it is.
+/// Suffix of the name of a field whose value is kept as JSON text, because BSON cannot hold it.
 const AS_TEXT: &str = "_json";
 
 /// A document being written.
@@ -35,7 +35,6 @@ impl Doc {
         self.bytes.push(0);
     }
 
-    /// Adds text.
     pub(super) fn text(mut self, key: &str, text: &str) -> Self {
         self.put_text(key, text);
         self
@@ -85,7 +84,6 @@ impl Doc {
         self
     }
 
-    /// Adds bytes.
     pub(super) fn binary(mut self, key: &str, bytes: &[u8]) -> Self {
         self.element(0x05, key);
         self.bytes.extend_from_slice(&i32::try_from(bytes.len()).unwrap_or(i32::MAX).to_le_bytes());
@@ -126,7 +124,7 @@ impl Doc {
         self
     }
 
-    /// Adds a value as it is, or its JSON text under another name where BSON cannot hold it.
+    /// Adds a value, or its JSON text under another name where BSON cannot hold it.
     pub(super) fn value(mut self, key: &str, value: &Value) -> Self {
         let start = self.bytes.len();
         if self.put(key, value, 0).is_err() {
@@ -136,7 +134,7 @@ impl Doc {
         self
     }
 
-    /// Adds a document as it is, or its JSON text under another name where BSON cannot hold it.
+    /// Adds a document, or its JSON text under another name where BSON cannot hold it.
     pub(super) fn map(mut self, key: &str, map: &Map) -> Self {
         let start = self.bytes.len();
         if self.put_map(key, map, 0).is_err() {
@@ -312,7 +310,7 @@ pub(super) fn binary<'d>(doc: &'d RawDocument, key: &str) -> Result<&'d [u8], St
     Ok(doc.get_binary(key).map_err(|_| damaged(key))?.bytes)
 }
 
-/// What tells whether two versions are equal.
+/// Digest by which two versions are compared.
 pub(super) fn digest(doc: &RawDocument) -> Result<[u8; 16], StoreError> {
     binary(doc, "digest")?.try_into().map_err(|_| damaged("digest"))
 }

@@ -1,8 +1,8 @@
-//! One commit: what differs is written in batches that nobody sees, and then the environment moves to its next revision.
+//! One commit: differences are written in batches that no reader sees, and then the environment moves to its next revision.
 //!
 //! A small commit is one transaction. A large one passes *gates*: before anything is written, the commit puts its own id
 //! into one document per lane, and every batch is a transaction that also writes the document of its lane, on condition
-//! that this id still stands there. Whoever commits after it puts another id there, and from then on no batch of the
+//! that this id still stands there. The next commit puts another id there, and from then on no batch of the
 //! earlier commit can come through, however late it is sent. What it left is found by its id and removed.
 
 pub(super) mod clique;
@@ -31,8 +31,8 @@ use crate::{
     error::StoreError,
     form,
     mongo::{
-        Db,
         commit::{gate::Gates, scope::update, transaction::Finish},
+        db::Db,
         environment::{self, to_db},
         fault::Doing,
         index::{CLIQUES, ENVIRONMENTS, INVENTORY, LINKS, MEMBERS, SCOPES},
@@ -40,10 +40,10 @@ use crate::{
     store::{Counts, Lease, Searched},
 };
 
-/// So many things of a delta are compared with what is stored in one go.
+/// Number of items of a delta that are compared with the stored ones in one query.
 const PIECE: usize = 1_000;
 
-/// At most so many bytes are in one batch.
+/// Maximum number of bytes in one batch.
 const BATCH_BYTES: usize = 6 << 20;
 
 /// Collections of versions, with the fields that say from and to which revision (or sequence) one counts.
@@ -57,7 +57,7 @@ pub(super) const VERSIONS: &[(&str, &str, &str)] = &[
 
 /// Where a commit writes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place<'w> {
+pub(super) struct CommitContext<'w> {
     /// Name of the environment.
     pub(super) environment: &'w str,
     /// Number of the environment.
@@ -70,11 +70,11 @@ pub(super) struct Place<'w> {
     pub(super) seq: i64,
     /// Its own id, which every version that it writes or ends carries.
     pub(super) commit: ObjectId,
-    /// By what objects are found beside names.
+    /// Fields that search looks at beside names.
     pub(super) searched: &'w Searched,
 }
 
-impl Place<'_> {
+impl CommitContext<'_> {
     /// Which versions are current where this commit starts.
     pub(super) fn current(&self) -> Document {
         doc! { "env": self.env, "rev_from": { "$lte": self.base }, "rev_to": { "$gt": self.base } }
@@ -91,7 +91,6 @@ impl Place<'_> {
 pub(super) struct Writes {
     /// The place of the collection in [`VERSIONS`].
     pub(super) kind: usize,
-    /// New versions.
     pub(super) inserts: Vec<RawDocumentBuf>,
     /// Versions that end.
     pub(super) ends: Vec<ObjectId>,
@@ -101,17 +100,13 @@ pub(super) struct Writes {
 
 /// Places of the collections in [`VERSIONS`].
 pub(super) const OBJECT: usize = 0;
-/// Of links.
 pub(super) const LINK: usize = 1;
-/// Of cliques.
 pub(super) const CLIQUE: usize = 2;
-/// Of scopes.
 pub(super) const SCOPE: usize = 3;
 /// Of their members.
 pub(super) const MEMBER: usize = 4;
 
 impl Writes {
-    /// Nothing yet.
     pub(super) fn new(kind: usize) -> Self {
         Self { kind, inserts: Vec::new(), ends: Vec::new(), tally: Tally::default() }
     }
@@ -128,7 +123,7 @@ impl Writes {
         self.inserts.iter().map(|doc| doc.as_bytes().len()).sum()
     }
 
-    /// Cuts it into pieces of at most so many documents; what is counted goes with the first.
+    /// Cuts it into pieces of at most `most` documents. The tally goes with the first piece.
     fn pieces(self, most: usize) -> Vec<Self> {
         if self.documents() <= most && self.bytes() <= BATCH_BYTES {
             return vec![self];
@@ -160,7 +155,6 @@ impl Writes {
 pub(super) struct Tally {
     /// New and changed.
     pub(super) written: Counts,
-    /// Gone.
     pub(super) removed: Counts,
 }
 
@@ -185,13 +179,13 @@ enum Part<'w> {
 }
 
 impl Part<'_> {
-    async fn prepare(self, db: &Db, place: Place<'_>) -> Result<Vec<Writes>, StoreError> {
+    async fn prepare(self, db: &Db, context: CommitContext<'_>) -> Result<Vec<Writes>, StoreError> {
         match self {
-            Self::Objects(items) => Ok(vec![object::prepare(db, place, items).await?]),
-            Self::Links(items) => Ok(vec![link::prepare(db, place, items).await?]),
-            Self::Cliques(items) => Ok(vec![clique::prepare(db, place, items).await?]),
-            Self::Scope(item) => scope::prepare(db, place, item).await,
-            Self::Updates(updates) => update::prepare(db, place, updates).await,
+            Self::Objects(items) => Ok(vec![object::prepare(db, context, items).await?]),
+            Self::Links(items) => Ok(vec![link::prepare(db, context, items).await?]),
+            Self::Cliques(items) => Ok(vec![clique::prepare(db, context, items).await?]),
+            Self::Scope(item) => scope::prepare(db, context, item).await,
+            Self::Updates(updates) => update::prepare(db, context, updates).await,
             Self::Ready(writes) => Ok(vec![writes]),
         }
     }
@@ -210,7 +204,7 @@ pub(super) async fn search_by(db: &Db, lease: &Lease, searched: &Searched) -> Re
     for object_type in types.into_iter().filter(|name| state.searched.get(*name) != searched.get(*name)) {
         object::find_by(db, &state, object_type, searched).await?;
     }
-    // Last, so that whoever comes after one who broke off begins again.
+    // Last, so that the next attempt begins again after one that broke off.
     let said = db
         .at(ENVIRONMENTS)
         .update_one(
@@ -235,7 +229,7 @@ pub(super) async fn commit(db: &Db, work: &Commit<'_>, clear: bool) -> Result<Re
     let _turn = db.turn(work.environment).await;
     let state = db.within(environment::state(db, work.environment)).await?;
     environment::guard(&state, work.environment, work.base, work.lease)?;
-    let place = Place {
+    let context = CommitContext {
         environment: work.environment,
         env: state.env,
         base: to_db(work.base),
@@ -244,13 +238,13 @@ pub(super) async fn commit(db: &Db, work: &Commit<'_>, clear: bool) -> Result<Re
         commit: ObjectId::new(),
         searched: &state.searched,
     };
-    let finish = Finish { work, place, at_millis };
+    let finish = Finish { work, context, at_millis };
     let scopes = work.scopes;
-    let updates = db.within(update::find(db, place, &scopes.update)).await?;
+    let updates = db.within(update::find(db, context, &scopes.update)).await?;
 
     let mut parts: Vec<Part<'_>> = Vec::new();
     if clear {
-        parts.extend(everything(db, place).await?.into_iter().map(Part::Ready));
+        parts.extend(everything(db, context).await?.into_iter().map(Part::Ready));
     }
     parts.extend(objects.chunks(PIECE).map(Part::Objects));
     parts.extend(links.chunks(PIECE).map(Part::Links));
@@ -265,7 +259,7 @@ pub(super) async fn commit(db: &Db, work: &Commit<'_>, clear: bool) -> Result<Re
     if !clear && size <= db.options.at_once && state.unfinished.is_empty() {
         let mut ready = Vec::new();
         for part in parts {
-            ready.extend(part.prepare(db, place).await?.into_iter().filter(|writes| !writes.is_empty()));
+            ready.extend(part.prepare(db, context).await?.into_iter().filter(|writes| !writes.is_empty()));
         }
         if ready.is_empty() && work.rows.is_empty() {
             return Ok(work.base);
@@ -276,12 +270,12 @@ pub(super) async fn commit(db: &Db, work: &Commit<'_>, clear: bool) -> Result<Re
             let mut tally = Tally::default();
             ready.iter().for_each(|writes| tally.add(writes.tally));
             let revision = finish.run(db, tally, &ready, None).await?;
-            return tidy(db, place, revision, clear || !scopes.is_empty()).await;
+            return tidy(db, context, revision, clear || !scopes.is_empty()).await;
         }
         parts = ready.into_iter().map(Part::Ready).collect();
     }
 
-    // The last step asks once more; here nothing is written yet.
+    // The last step checks again; nothing is written yet.
     db.within(row::check(db, work.rows)).await?;
     let gates: OnceCell<Gates> = OnceCell::new();
     let tally = Mutex::new(Tally::default());
@@ -291,15 +285,15 @@ pub(super) async fn commit(db: &Db, work: &Commit<'_>, clear: bool) -> Result<Re
         loop {
             let next = parts.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some(part) = next else { return Ok(()) };
-            for writes in db.within(part.prepare(db, place)).await? {
+            for writes in db.within(part.prepare(db, context)).await? {
                 if writes.is_empty() {
                     continue;
                 }
                 tally.lock().unwrap_or_else(PoisonError::into_inner).add(writes.tally);
                 // Nothing is begun until something differs.
-                let gates = gates.get_or_try_init(|| gate::open(db, work, place)).await?;
+                let gates = gates.get_or_try_init(|| gate::open(db, work, context)).await?;
                 for piece in writes.pieces(db.options.batch) {
-                    gates.write(db, work, place, lane, &piece).await?;
+                    gates.write(db, work, context, lane, &piece).await?;
                 }
             }
         }
@@ -309,19 +303,19 @@ pub(super) async fn commit(db: &Db, work: &Commit<'_>, clear: bool) -> Result<Re
         if work.rows.is_empty() {
             return Ok(work.base);
         }
-        // The last step alone, after what earlier commits left is swept.
-        gates.get_or_try_init(|| gate::open(db, work, place)).await?;
+        // Only the last step, after the leftovers of earlier commits are removed.
+        gates.get_or_try_init(|| gate::open(db, work, context)).await?;
     }
     let tally = *tally.lock().unwrap_or_else(PoisonError::into_inner);
-    let revision = finish.run(db, tally, &[], Some(place.commit)).await?;
-    tidy(db, place, revision, clear || !scopes.is_empty()).await
+    let revision = finish.run(db, tally, &[], Some(context.commit)).await?;
+    tidy(db, context, revision, clear || !scopes.is_empty()).await
 }
 
 /// The ends of everything that is current.
-async fn everything(db: &Db, place: Place<'_>) -> Result<Vec<Writes>, StoreError> {
+async fn everything(db: &Db, context: CommitContext<'_>) -> Result<Vec<Writes>, StoreError> {
     let mut all = Vec::new();
     for (kind, (collection, _, _)) in VERSIONS.iter().enumerate() {
-        let filter = if kind < SCOPE { place.current() } else { place.current_scopes() };
+        let filter = if kind < SCOPE { context.current() } else { context.current_scopes() };
         let mut found =
             db.at(collection).find(filter).projection(doc! { "_id": 1 }).await.doing(db, "look for all there is")?;
         let mut writes = Writes::new(kind);
@@ -340,11 +334,11 @@ async fn everything(db: &Db, place: Place<'_>) -> Result<Vec<Writes>, StoreError
     Ok(all)
 }
 
-/// Removes versions of scopes that nobody can ask for any more. A failure is no loss: the next commit tries again.
-async fn tidy(db: &Db, place: Place<'_>, revision: Revision, scopes: bool) -> Result<Revision, StoreError> {
+/// Removes versions of scopes that no reader can ask for any more. A failure does no harm: the next commit tries again.
+async fn tidy(db: &Db, context: CommitContext<'_>, revision: Revision, scopes: bool) -> Result<Revision, StoreError> {
     if scopes {
         for collection in [SCOPES, MEMBERS] {
-            let past = doc! { "env": place.env, "seq_to": { "$lte": place.seq + 1 } };
+            let past = doc! { "env": context.env, "seq_to": { "$lte": context.seq + 1 } };
             if let Err(error) = db.at(collection).delete_many(past).await.doing(db, "remove old scopes") {
                 tracing::warn!(%error, "Old versions of scopes could not be removed yet.");
             }

@@ -10,8 +10,9 @@ use crate::{
     error::StoreError,
     form,
     mongo::{
-        Db, codec,
+        codec,
         codec::Doc,
+        db::Db,
         fault::{Doing, is_duplicate},
         index::{ENVIRONMENTS, GATES, OWNED},
         number,
@@ -19,10 +20,10 @@ use crate::{
     store::{Expect, Lease, Searched},
 };
 
-/// So many gates an environment may have.
+/// Maximum number of gates of an environment.
 pub(super) const MOST_LANES: usize = 16;
 
-/// What is known of an environment, its configuration aside.
+/// The state of an environment without its configuration.
 #[derive(Clone, Debug)]
 pub(super) struct State {
     /// Its number; another one when its name is used again.
@@ -33,7 +34,7 @@ pub(super) struct State {
     pub(super) oldest: Revision,
     /// Grows with each commit, whether it makes a revision or only saves scopes.
     pub(super) seq: i64,
-    /// The fencing number of the lease; 0 when nobody holds one.
+    /// The fencing number of the lease; 0 while there is no holder.
     pub(super) fence: i64,
     /// Who holds it.
     pub(super) holder: Option<String>,
@@ -45,7 +46,7 @@ pub(super) struct State {
     pub(super) unfinished: Vec<ObjectId>,
     /// The last one that was finished.
     pub(super) last_commit: Option<ObjectId>,
-    /// By what objects are found beside names.
+    /// Fields that search looks at beside names.
     pub(super) searched: Searched,
 }
 
@@ -236,17 +237,17 @@ fn is_free(now_millis: i64) -> Document {
     doc! { "$or": [{ "holder": null }, { "until_millis": { "$lte": now_millis } }] }
 }
 
-fn held(state: State, name: &str, now_millis: i64) -> Option<StoreError> {
+fn lease_held(state: State, name: &str, now_millis: i64) -> Option<StoreError> {
     let holder = state.holder.filter(|_| state.until_millis > now_millis)?;
     Some(StoreError::LeaseHeld { environment: name.into(), holder: holder.into(), until_millis: state.until_millis })
 }
 
-/// Removes an environment and all that is its own.
+/// Removes an environment with all its data.
 pub(super) async fn remove(db: &Db, name: &str, now_millis: i64) -> Result<(), StoreError> {
     loop {
         let state = state(db, name).await?;
         let env = state.env;
-        if let Some(held) = held(state, name, now_millis) {
+        if let Some(held) = lease_held(state, name, now_millis) {
             return Err(held);
         }
         let mut filter = doc! { "_id": name, "env": env };
@@ -302,9 +303,9 @@ pub(super) async fn acquire(
 ) -> Result<Lease, StoreError> {
     loop {
         let state = state(db, name).await?;
-        // What a dead writer left open would keep everybody else from this document.
+        // An open transaction of a dead writer would block all others from this document.
         let dead = state.session.clone();
-        if let Some(held) = held(state, name, now_millis) {
+        if let Some(held) = lease_held(state, name, now_millis) {
             return Err(held);
         }
         db.end_sessions(dead.into_iter().collect()).await;

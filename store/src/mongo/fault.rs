@@ -1,15 +1,15 @@
-//! What the driver says, told as a store error without secrets.
+//! Errors of the driver as store errors, without secrets.
 
 use std::fmt;
 
 use mongodb::error::{CommandError, Error, ErrorKind, WriteFailure};
 
 use crate::{
-    error::{Cause, StoreError},
-    mongo::Db,
+    error::{BoxedError, StoreError},
+    mongo::db::Db,
 };
 
-/// A sentence of ours, and below it what the driver said, without secrets.
+/// Our own sentence with the driver's message below it, without secrets.
 #[derive(Debug)]
 pub(super) struct Reason {
     what: String,
@@ -17,12 +17,11 @@ pub(super) struct Reason {
 }
 
 impl Reason {
-    /// A sentence.
     pub(super) fn new(what: impl Into<String>) -> Self {
         Self { what: what.into(), below: None }
     }
 
-    /// What an error says, and what is below it.
+    /// The messages of an error and its sources.
     fn of(error: &(dyn std::error::Error + 'static)) -> Self {
         Self { what: error.to_string(), below: error.source().map(|below| Box::new(Self::of(below))) }
     }
@@ -45,9 +44,9 @@ impl std::error::Error for Reason {
     }
 }
 
-/// The same error once more, for another who made the same call.
-pub(super) fn again(error: &StoreError) -> StoreError {
-    let reason = |cause: &Cause| Cause::from(Reason::of(&**cause));
+/// A copy of an error for another caller of the same look-up.
+pub(super) fn repeat(error: &StoreError) -> StoreError {
+    let reason = |cause: &BoxedError| BoxedError::from(Reason::of(&**cause));
     match error {
         StoreError::NotFound { what, name } => StoreError::NotFound { what, name: name.clone() },
         StoreError::Invalid { what } => StoreError::Invalid { what: what.clone() },
@@ -100,7 +99,7 @@ pub(super) fn is_duplicate(error: &Error) -> bool {
 /// Somebody ended the session or the question.
 const INTERRUPTED: i32 = 11_601;
 
-/// Whether a server that is no primary, or none any more, was asked to write.
+/// Whether a write went to a server that is not, or no longer, the primary.
 fn is_no_primary(code: i32) -> bool {
     matches!(code, 91 | 189 | 10_058 | 10_107 | 11_600 | 11_602 | 13_435 | 13_436)
 }
@@ -113,11 +112,11 @@ pub(super) fn is_passing(error: &Error) -> bool {
             *error.kind,
             ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. } | ErrorKind::ServerSelection { .. }
         )
-        // Whoever takes over a lease interrupts what is open in the sessions of the writer before.
+        // The next holder of a lease interrupts open transactions in the sessions of the writer before.
         || code(error).is_some_and(|code| code == INTERRUPTED || is_no_primary(code) || is_moment(code))
 }
 
-/// Conflicts, snapshots that are not there yet, transactions that were ended by somebody else.
+/// Conflicts, snapshots that are not available yet, and transactions that another writer ended.
 fn is_moment(code: i32) -> bool {
     matches!(code, 24 | 50 | 112 | 225 | 239 | 246 | 251 | 262)
 }

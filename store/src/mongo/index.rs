@@ -12,7 +12,7 @@ use mongodb::{
 use crate::{
     error::StoreError,
     mongo::{
-        Db,
+        db::Db,
         fault::{Doing, Reason, code},
         number,
     },
@@ -27,7 +27,7 @@ pub(super) const LINKS: &str = "links";
 pub(super) const CLIQUES: &str = "cliques";
 /// Environments: configuration, lease, current revision.
 pub(super) const ENVIRONMENTS: &str = "environments_config";
-/// What was said of each revision.
+/// Information about each revision.
 pub(super) const REVISIONS: &str = "revisions";
 /// What fetchers asked.
 pub(super) const SCOPES: &str = "scopes";
@@ -46,7 +46,6 @@ pub(super) const OWNED: &[&str] = &[INVENTORY, LINKS, CLIQUES, REVISIONS, SCOPES
 /// The format of the collections.
 const FORMAT: i64 = 2;
 
-/// One index.
 struct Index {
     collection: &'static str,
     name: &'static str,
@@ -171,12 +170,12 @@ pub(super) async fn ensure(db: &Db) -> Result<(), StoreError> {
                 made => made.doing(db, "make a collection")?,
             }
         }
-        let missing = missing(db, collection, models).await?;
-        if missing.is_empty() {
+        let missing_indexes = missing_indexes(db, collection, models).await?;
+        if missing_indexes.is_empty() {
             continue;
         }
         // Making an index of many documents may take long, so nothing limits it.
-        match db.at(collection).create_indexes(missing).await {
+        match db.at(collection).create_indexes(missing_indexes).await {
             Err(error) if matches!(code(&error), Some(85 | 86)) => {
                 return Err(in_the_way(db, collection, &db.scrub(&error.kind.to_string())));
             }
@@ -187,7 +186,7 @@ pub(super) async fn ensure(db: &Db) -> Result<(), StoreError> {
 }
 
 /// The indexes that are not there yet.
-async fn missing(db: &Db, collection: &str, wanted: &[IndexModel]) -> Result<Vec<IndexModel>, StoreError> {
+async fn missing_indexes(db: &Db, collection: &str, wanted: &[IndexModel]) -> Result<Vec<IndexModel>, StoreError> {
     let found: Vec<IndexModel> = db
         .within(async {
             let list = db.at(collection).list_indexes().await.doing(db, "list indexes")?;
@@ -195,15 +194,15 @@ async fn missing(db: &Db, collection: &str, wanted: &[IndexModel]) -> Result<Vec
         })
         .await?;
     let name = |model: &IndexModel| model.options.as_ref().and_then(|options| options.name.clone()).unwrap_or_default();
-    let mut missing = Vec::new();
+    let mut missing_indexes = Vec::new();
     for model in wanted {
         match found.iter().find(|other| name(other) == name(model)) {
             Some(other) if shape(other) == shape(model) => {}
             Some(_) => return Err(in_the_way(db, collection, &format!("its index `{}` is another one", name(model)))),
-            None => missing.push(model.clone()),
+            None => missing_indexes.push(model.clone()),
         }
     }
-    Ok(missing)
+    Ok(missing_indexes)
 }
 
 fn in_the_way(db: &Db, collection: &str, what: &str) -> StoreError {
@@ -234,7 +233,7 @@ async fn format(db: &Db) -> Result<(), StoreError> {
     }
 }
 
-/// Where a field of a document beside the inventory lies.
+/// Path of a field of a document beside the inventory.
 pub(super) fn record_field(field: &str) -> String {
     format!("doc.{field}")
 }

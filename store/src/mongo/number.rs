@@ -11,7 +11,8 @@ use mongodb::{
 use crate::{
     error::StoreError,
     mongo::{
-        Db, codec,
+        codec,
+        db::Db,
         environment::to_db,
         fault::{Doing, is_duplicate},
         index::{COUNTERS, ENVIRONMENTS},
@@ -19,7 +20,7 @@ use crate::{
     records::Collection,
 };
 
-/// So many numbers a process takes at once; those it does not use are used by nobody.
+/// Number of versions that a process reserves at once; those that it does not use stay unused.
 const BLOCK: i64 = 100;
 
 /// The counter of versions.
@@ -57,7 +58,7 @@ pub(super) async fn above(db: &Db, version: u64) -> Result<i64, StoreError> {
     }
 }
 
-/// Writes something that nobody reads: fails as every other change would.
+/// A test write that no reader sees: it fails wherever another write would fail.
 pub(super) async fn touch(db: &Db) -> Result<(), StoreError> {
     raise(db, 0, 1).await.map(drop)
 }

@@ -9,7 +9,8 @@ use crate::{
     error::StoreError,
     form::millis,
     mongo::{
-        Db, codec,
+        codec,
+        db::Db,
         environment::{self, State, to_db, without_config},
         fault::Doing,
         index::{CLIQUES, ENVIRONMENTS, INVENTORY, LINKS, REVISIONS},

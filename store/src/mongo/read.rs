@@ -25,9 +25,10 @@ use crate::{
     error::StoreError,
     form::{cursor, open_cursor},
     mongo::{
-        Db, codec,
+        codec,
+        db::Db,
         environment::to_db,
-        fault::{Doing, again},
+        fault::{Doing, repeat},
         index::{INVENTORY, REVISIONS},
         round::{self, Moment},
     },
@@ -35,23 +36,21 @@ use crate::{
     store::{Counts, RevisionInfo},
 };
 
-/// So many documents come in one answer of the server.
+/// Number of documents in one answer of the server.
 const PIECE: u32 = 2_000;
 
-/// So many keys are looked for with one question.
+/// Maximum number of keys in one query.
 const KEYS: usize = 1_000;
 
-/// Of so many environments the types of objects are remembered.
+/// Maximum number of environments whose types of objects are kept.
 const REMEMBERED: usize = 100;
 
 /// An environment at one revision.
 pub(super) struct View<'d> {
-    /// The connections.
     pub(super) db: &'d Db,
     session: ClientSession,
     /// Number of the environment.
     pub(super) env: i64,
-    /// The revision.
     pub(super) revision: Revision,
     /// What is known of the environment.
     pub(super) moment: Arc<Moment>,
@@ -59,9 +58,7 @@ pub(super) struct View<'d> {
 
 /// Which documents of a collection, in which order.
 pub(super) struct Ask {
-    /// The collection.
     pub(super) collection: &'static str,
-    /// Which documents.
     pub(super) filter: Document,
     /// The index that finds them, where it is known.
     pub(super) hint: Option<&'static str>,
@@ -73,7 +70,7 @@ pub(super) struct Ask {
     pub(super) projection: Document,
 }
 
-/// What was found by key: each thing, or what is wrong with it. Others than those asked for may be among them.
+/// Things found by key, each with its own error. May hold more than was asked for.
 pub(super) struct Found<K, T>(BTreeMap<K, Result<T, StoreError>>);
 
 impl<K: Ord, T: Clone> Found<K, T> {
@@ -81,7 +78,7 @@ impl<K: Ord, T: Clone> Found<K, T> {
         Self(BTreeMap::new())
     }
 
-    /// Reads what lies in a document. Only one whose key cannot be read ends the search.
+    /// Reads the content of a document. Only an unreadable key ends the search.
     fn take(
         &mut self,
         doc: &RawDocument,
@@ -94,17 +91,17 @@ impl<K: Ord, T: Clone> Found<K, T> {
 
     /// One of them.
     pub(super) fn get(&self, key: &K) -> Option<Result<T, StoreError>> {
-        self.0.get(key).map(|found| found.as_ref().cloned().map_err(again))
+        self.0.get(key).map(|found| found.as_ref().cloned().map_err(repeat))
     }
 
-    /// Several in the order asked; those that are not there are left out.
+    /// Several in the order asked; missing ones are left out.
     pub(super) fn in_order(&self, keys: &[K]) -> Result<Vec<T>, StoreError> {
         keys.iter().filter_map(|key| self.get(key)).collect()
     }
 }
 
 impl<'d> View<'d> {
-    /// Looks at a revision of an environment as it was at a moment.
+    /// Reads a revision of an environment as it was at a moment.
     pub(super) async fn new(db: &'d Db, moment: &Arc<Moment>, revision: Revision) -> Result<Self, StoreError> {
         let session = db.snapshot(Some(moment.time)).await?;
         Ok(Self { db, session, env: moment.state.env, revision, moment: Arc::clone(moment) })
@@ -168,7 +165,7 @@ impl<'d> View<'d> {
     ) -> Result<(), StoreError> {
         let action = "find documents";
         let db = self.db;
-        let collection = db.seen(ask.collection);
+        let collection = db.at_snapshot(ask.collection);
         let mut find = collection.find(ask.filter.clone()).projection(ask.projection.clone());
         if !ask.order.is_empty() {
             find = find.sort(ask.order.iter().map(|field| ((*field).to_owned(), Bson::Int32(1))).collect::<Document>());
@@ -217,7 +214,7 @@ impl<'d> View<'d> {
             Some(after) => follow(ask, after),
             None => vec![ask],
         };
-        // Where nothing is left out here, the server passes over them itself.
+        // Nothing is left out here, so the server itself can skip them.
         let at_server = fits.is_none() && asks.len() == 1;
         let mut skip = if at_server { 0 } else { page.skip };
         for ask in &asks {
@@ -256,7 +253,7 @@ impl<'d> View<'d> {
         }
         let found = self
             .db
-            .seen(INVENTORY)
+            .at_snapshot(INVENTORY)
             .distinct("type", doc! { "env": env })
             .session(&mut self.session)
             .await
@@ -291,7 +288,7 @@ impl<'d> View<'d> {
             for (object_type, ids) in ids {
                 types.entry(ids).or_default().push(object_type);
             }
-            // Each branch names all its conditions, so that the index finds it.
+            // Each branch repeats all conditions, so that its index can be used.
             let branches = types.into_iter().map(|(ids, types)| {
                 let mut filter = ask.filter.clone();
                 filter.insert(object_type, one_of(&types));
@@ -313,7 +310,7 @@ impl<'d> View<'d> {
     ) -> Result<Vec<Document>, StoreError> {
         let mut found = self
             .db
-            .seen(collection)
+            .at_snapshot(collection)
             .aggregate(pipeline)
             .hint(Hint::Name(hint.to_owned()))
             .session(&mut self.session)
@@ -343,7 +340,7 @@ pub(super) fn any_of(mut branches: Vec<Document>) -> Document {
     }
 }
 
-/// The questions whose answers, one after the other, are what comes after a place in the order.
+/// Queries whose results, one after the other, follow a position in the order.
 fn follow(ask: Ask, after: &[Str]) -> Vec<Ask> {
     // One level of the order after the other, the innermost first: (a, b) > (x, y) is a = x and b > y, then a > x.
     let levels: Vec<Document> = (0..ask.order.len())
@@ -365,7 +362,7 @@ fn follow(ask: Ask, after: &[Str]) -> Vec<Ask> {
     }
     let after = doc! { "$or": levels };
     vec![with(match ask.filter.get_array("$or") {
-        // Each branch is found by an index of its own, so each gets the condition.
+        // Each branch has an index of its own, so each gets the condition.
         Ok(branches) => {
             let branches: Vec<Document> =
                 branches.iter().map(|branch| doc! { "$and": [branch.clone(), after.clone()] }).collect();

@@ -10,15 +10,15 @@ use mongodb::{
 use crate::{
     error::StoreError,
     mongo::{
-        Db,
         codec::{self, Doc},
+        db::Db,
         environment::{from_db, to_db},
         fault::{Doing, is_duplicate},
         index::record_field,
         number,
     },
     query::{Cursor, Page},
-    records::{Collection, Record, RecordPage, RecordQuery, Test},
+    records::{Collection, FieldTest, Record, RecordPage, RecordQuery},
 };
 
 /// A value as a question compares it.
@@ -33,7 +33,7 @@ fn compared(value: &Value) -> Result<Bson, StoreError> {
     })
 }
 
-fn known(collection: Collection, field: &'static str) -> Result<String, StoreError> {
+fn record_path(collection: Collection, field: &'static str) -> Result<String, StoreError> {
     if collection.fields().contains(&field) {
         Ok(record_field(field))
     } else {
@@ -44,19 +44,21 @@ fn known(collection: Collection, field: &'static str) -> Result<String, StoreErr
 /// Which documents a question finds.
 fn filter(collection: Collection, query: &RecordQuery) -> Result<Document, StoreError> {
     if let Some(field) = query.order_by {
-        known(collection, field)?;
+        record_path(collection, field)?;
     }
     let mut all = Vec::new();
     for (field, test) in &query.tests {
-        let path = known(collection, field)?;
+        let path = record_path(collection, field)?;
         let mut condition = match test {
-            Test::Equals(value) => doc! { "$eq": compared(value)? },
-            Test::AnyOf(values) => doc! { "$in": values.iter().map(compared).collect::<Result<Vec<_>, _>>()? },
-            Test::AtLeast(value @ (Value::Str(_) | Value::Int(_) | Value::Float(_))) => {
+            FieldTest::Equals(value) => doc! { "$eq": compared(value)? },
+            FieldTest::AnyOf(values) => doc! { "$in": values.iter().map(compared).collect::<Result<Vec<_>, _>>()? },
+            FieldTest::AtLeast(value @ (Value::Str(_) | Value::Int(_) | Value::Float(_))) => {
                 doc! { "$gte": compared(value)? }
             }
-            Test::Below(value @ (Value::Str(_) | Value::Int(_) | Value::Float(_))) => doc! { "$lt": compared(value)? },
-            Test::AtLeast(_) | Test::Below(_) => {
+            FieldTest::Below(value @ (Value::Str(_) | Value::Int(_) | Value::Float(_))) => {
+                doc! { "$lt": compared(value)? }
+            }
+            FieldTest::AtLeast(_) | FieldTest::Below(_) => {
                 return Err(StoreError::invalid("only texts and numbers are greater or less than others"));
             }
         };
@@ -102,7 +104,6 @@ pub(super) async fn insert(db: &Db, collection: Collection, id: &str, doc: &Map)
     }
 }
 
-/// One document.
 pub(super) async fn get(db: &Db, collection: Collection, id: &str) -> Result<Option<Record>, StoreError> {
     let found = db.at(collection.name()).find_one(doc! { "_id": id }).await.doing(db, "read a document")?;
     found.map(|found| record(&found)).transpose()

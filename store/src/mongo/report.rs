@@ -8,8 +8,8 @@ use mongodb::bson::doc;
 use crate::{
     error::StoreError,
     mongo::{
-        Db,
         codec::{self, Doc},
+        db::Db,
         environment::{self, to_db},
         fault::{Doing, is_duplicate},
         index::REPORTS,
@@ -18,7 +18,7 @@ use crate::{
     store::{ReportEntry, ReportId},
 };
 
-/// Keeps a report, and so many in all.
+/// Keeps a report, and removes the oldest ones beyond the limit.
 pub(super) async fn put(
     db: &Db,
     name: &str,
@@ -91,7 +91,6 @@ pub(super) async fn list(db: &Arc<Db>, name: &str) -> Result<Vec<ReportEntry>, S
     Ok(all)
 }
 
-/// One report.
 pub(super) async fn get(db: &Db, name: &str, id: ReportId) -> Result<Value, StoreError> {
     let env = environment::state(db, name).await?.env;
     let found = db

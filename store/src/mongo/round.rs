@@ -1,6 +1,6 @@
-//! Look-ups that many make at the same time, asked together.
+//! Look-ups of many callers at the same time, sent to the server together.
 //!
-//! Whoever comes while a round runs waits for the next one, which begins later and is shared with all who came meanwhile: each
+//! A caller that comes while a round runs waits for the next one, shared with all callers that came meanwhile: each
 //! answer is as fresh as if it had been asked for alone.
 
 use std::{
@@ -16,19 +16,20 @@ use tokio::sync::oneshot;
 use crate::{
     error::StoreError,
     mongo::{
-        Db, codec,
+        codec,
+        db::Db,
         environment::{State, without_config},
-        fault::{Doing, again},
+        fault::{Doing, repeat},
         index::ENVIRONMENTS,
         read::{View, clique, link, object, scope},
     },
     scope::ScopeRecord,
 };
 
-/// A round looks for keys of at most so many bytes, or for those of one wish.
+/// Maximum number of bytes of the keys of one round. A single request may have more; it then has a round alone.
 const MOST_BYTES: usize = 512 * 1024;
 
-/// A round that takes longer keeps nobody else waiting.
+/// A round that takes longer than this no longer blocks the next one.
 const SLOW: Duration = Duration::from_secs(1);
 
 /// An environment as it was at one moment.
@@ -40,14 +41,13 @@ pub(super) struct Moment {
     pub(super) time: Timestamp,
 }
 
-/// Where the answer goes. Nobody may be waiting for it any more.
+/// Where the answer goes. The caller may have given up.
 type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// Things that are looked for by key at one revision.
 pub(super) struct Wanted<K, T> {
     /// The revision; the current one if none is named.
     pub(super) at: Option<Revision>,
-    /// Their keys.
     pub(super) keys: K,
     /// Takes the revision that was read, and what was found.
     pub(super) reply: Reply<(Revision, T)>,
@@ -55,15 +55,13 @@ pub(super) struct Wanted<K, T> {
 
 /// An id, of one type or of any.
 pub(super) struct Named {
-    /// The id.
     pub(super) id: Str,
-    /// The type.
     pub(super) object_type: Option<Str>,
 }
 
 impl Named {
     /// The keys that may be meant, by type.
-    fn meant<'n>(&'n self, all: &'n [Str]) -> impl Iterator<Item = ObjectKey> {
+    fn candidates<'n>(&'n self, all: &'n [Str]) -> impl Iterator<Item = ObjectKey> {
         let types = self.object_type.as_slice();
         let types = if types.is_empty() { all } else { types };
         types.iter().map(|object_type| ObjectKey { object_type: object_type.clone(), id: self.id.clone() })
@@ -96,11 +94,11 @@ impl Wish {
 
     fn refuse(self, error: &StoreError) {
         match self {
-            Self::Moment(reply) => send(reply, Err(again(error))),
-            Self::Objects(wanted) => send(wanted.reply, Err(again(error))),
-            Self::Links(wanted) => send(wanted.reply, Err(again(error))),
-            Self::Clique(wanted) => send(wanted.reply, Err(again(error))),
-            Self::Sightings(wanted) => send(wanted.reply, Err(again(error))),
+            Self::Moment(reply) => send(reply, Err(repeat(error))),
+            Self::Objects(wanted) => send(wanted.reply, Err(repeat(error))),
+            Self::Links(wanted) => send(wanted.reply, Err(repeat(error))),
+            Self::Clique(wanted) => send(wanted.reply, Err(repeat(error))),
+            Self::Sightings(wanted) => send(wanted.reply, Err(repeat(error))),
         }
     }
 }
@@ -140,7 +138,7 @@ pub(super) async fn moment(db: &Arc<Db>, name: &str) -> Result<Arc<Moment>, Stor
     ask(db, name, Wish::Moment).await
 }
 
-/// Runs rounds of an environment while somebody waits. Not as a part of a call, which may be dropped while others wait for the
+/// Runs rounds of an environment while callers wait. A task of its own, because a call may be dropped while others wait for the
 /// same round.
 fn begin(db: Arc<Db>, name: Str) {
     tokio::spawn(Lane { db, name, ended: false }.work());
@@ -164,7 +162,7 @@ impl Lane {
             if tokio::time::timeout(SLOW, &mut round).await.is_err() {
                 self.ended = true;
                 begin(Arc::clone(&db), Arc::clone(&name));
-                // Whoever waits for this one has given up before.
+                // All callers that wait for this one have given up before.
                 let time = db.options.answer_timeout;
                 return drop(tokio::time::timeout(time, round).await);
             }
@@ -192,7 +190,7 @@ impl Lane {
     }
 }
 
-/// However it ends, others can begin; whoever still waits asks again.
+/// However a lane ends, another can begin; callers that still wait ask again.
 impl Drop for Lane {
     fn drop(&mut self) {
         if !self.ended {
@@ -234,12 +232,12 @@ async fn run(db: &Arc<Db>, name: &str, wishes: Vec<Wish>) {
         }
     }
     for (revision, batch) in batches {
-        let place = Place { db, moment: &moment, revision };
+        let point = ReadPoint { db, moment: &moment, revision };
         tokio::join!(
-            objects(place, batch.objects),
-            links(place, batch.links),
-            cliques(place, batch.cliques),
-            sightings(place, batch.sightings),
+            objects(point, batch.objects),
+            links(point, batch.links),
+            cliques(point, batch.cliques),
+            sightings(point, batch.sightings),
         );
     }
 }
@@ -248,7 +246,7 @@ async fn run(db: &Arc<Db>, name: &str, wishes: Vec<Wish>) {
 async fn look(db: &Db, name: &str) -> Result<Moment, StoreError> {
     let mut session = db.snapshot(None).await?;
     let found = db
-        .seen(ENVIRONMENTS)
+        .at_snapshot(ENVIRONMENTS)
         .find_one(doc! { "_id": name })
         .projection(without_config())
         .session(&mut session)
@@ -261,18 +259,18 @@ async fn look(db: &Db, name: &str) -> Result<Moment, StoreError> {
 
 /// The revision that a part of a round is read at.
 #[derive(Clone, Copy)]
-struct Place<'d> {
+struct ReadPoint<'d> {
     db: &'d Arc<Db>,
     moment: &'d Arc<Moment>,
     revision: Revision,
 }
 
-impl<'d> Place<'d> {
+impl<'d> ReadPoint<'d> {
     async fn view(self) -> Result<View<'d>, StoreError> {
         View::new(self.db, self.moment, self.revision).await
     }
 
-    /// Gives everybody their part of what was found, or the same error.
+    /// Gives each caller its part of the result, or the same error.
     fn hand_out<K, T, F>(
         self,
         found: Result<F, StoreError>,
@@ -282,70 +280,70 @@ impl<'d> Place<'d> {
         for Wanted { keys, reply, .. } in wanted {
             let answer = match &found {
                 Ok(found) => part(found, &keys).map(|part| (self.revision, part)),
-                Err(error) => Err(again(error)),
+                Err(error) => Err(repeat(error)),
             };
             send(reply, answer);
         }
     }
 }
 
-async fn objects(place: Place<'_>, wanted: Vec<Wanted<Vec<ObjectKey>, Vec<Object>>>) {
+async fn objects(point: ReadPoint<'_>, wanted: Vec<Wanted<Vec<ObjectKey>, Vec<Object>>>) {
     if wanted.is_empty() {
         return;
     }
     let found = async {
         let keys: BTreeSet<&ObjectKey> = wanted.iter().flat_map(|wanted| &wanted.keys).collect();
-        object::by_key(&mut place.view().await?, &keys).await
+        object::by_key(&mut point.view().await?, &keys).await
     };
     let found = found.await;
-    place.hand_out(found, wanted, |found, keys| found.in_order(keys));
+    point.hand_out(found, wanted, |found, keys| found.in_order(keys));
 }
 
-async fn links(place: Place<'_>, wanted: Vec<Wanted<Vec<LinkRef>, Vec<Link>>>) {
+async fn links(point: ReadPoint<'_>, wanted: Vec<Wanted<Vec<LinkRef>, Vec<Link>>>) {
     if wanted.is_empty() {
         return;
     }
     let found = async {
         let keys: BTreeSet<&LinkRef> = wanted.iter().flat_map(|wanted| &wanted.keys).collect();
-        link::by_key(&mut place.view().await?, &keys).await
+        link::by_key(&mut point.view().await?, &keys).await
     };
     let found = found.await;
-    place.hand_out(found, wanted, |found, keys| found.in_order(keys));
+    point.hand_out(found, wanted, |found, keys| found.in_order(keys));
 }
 
-async fn cliques(place: Place<'_>, wanted: Vec<Wanted<ObjectKey, Option<Clique>>>) {
+async fn cliques(point: ReadPoint<'_>, wanted: Vec<Wanted<ObjectKey, Option<Clique>>>) {
     if wanted.is_empty() {
         return;
     }
     let found = async {
         let keys: BTreeSet<&ObjectKey> = wanted.iter().map(|wanted| &wanted.keys).collect();
-        clique::by_key(&mut place.view().await?, &keys).await
+        clique::by_key(&mut point.view().await?, &keys).await
     };
     let found = found.await;
-    place.hand_out(found, wanted, |found, key| found.get(key).transpose());
+    point.hand_out(found, wanted, |found, key| found.get(key).transpose());
 }
 
 /// Objects by id, and the scopes that they are members of. Scopes are not versioned: those of the moment are read.
-async fn sightings(place: Place<'_>, wanted: Vec<Wanted<Named, Vec<Sighting>>>) {
+async fn sightings(point: ReadPoint<'_>, wanted: Vec<Wanted<Named, Vec<Sighting>>>) {
     if wanted.is_empty() {
         return;
     }
     let found = async {
-        let (mut view, mut beside) = tokio::try_join!(place.view(), place.view())?;
+        let (mut view, mut beside) = tokio::try_join!(point.view(), point.view())?;
         let is_open = wanted.iter().any(|wanted| wanted.keys.object_type.is_none());
         let types = if is_open { view.types().await? } else { Arc::default() };
-        let keys: BTreeSet<ObjectKey> = wanted.iter().flat_map(|wanted| wanted.keys.meant(&types)).collect();
+        let keys: BTreeSet<ObjectKey> = wanted.iter().flat_map(|wanted| wanted.keys.candidates(&types)).collect();
         let keys = keys.iter().collect();
         let (objects, scopes) =
             tokio::try_join!(object::by_key(&mut view, &keys), scope::by_object(&mut beside, &keys))?;
         Ok((types, objects, scopes))
     };
     let found = found.await;
-    place.hand_out(found, wanted, |(types, objects, scopes), named| {
+    point.hand_out(found, wanted, |(types, objects, scopes), named| {
         let sighting = |key: ObjectKey| {
             let object = objects.get(&key)?;
             Some(object.map(|object| (object, scopes.get(&key).cloned().unwrap_or_default())))
         };
-        named.meant(types).filter_map(sighting).collect()
+        named.candidates(types).filter_map(sighting).collect()
     });
 }

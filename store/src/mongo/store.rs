@@ -7,8 +7,8 @@ use calipso_model::{Clique, Delta, Environment, Link, LinkRef, Object, ObjectKey
 
 use crate::{
     commit::{Commit, CommitInfo},
-    condition::{Checked, Condition},
     error::StoreError,
+    health::{IntegrityReport, StoreHealth},
     mongo::{
         Mongo, check, commit, environment, number, prune,
         read::{self, View},
@@ -26,7 +26,7 @@ use crate::{
 /// So often a question is asked again that the server could not answer at that moment.
 const TURNS: u32 = 12;
 
-/// Who looks for more keys than this asks alone, and keeps nobody waiting.
+/// A look-up of more keys than this is not joined with others, so that it keeps no caller waiting.
 const SHARED: usize = 100;
 
 /// Asks, and asks again while the server is busy for a moment: a snapshot that is not there yet, two writers in each
@@ -94,16 +94,16 @@ impl Store for Mongo {
         ask!(self, environment::get(&self.db, name))
     }
 
-    async fn condition(&self) -> Condition {
-        if self.db.watch.condition() == Condition::Full {
+    async fn health(&self) -> StoreHealth {
+        if self.db.watch.health() == StoreHealth::Full {
             // Whether there is space again is found out by writing.
             let written = self.db.within(number::touch(&self.db)).await;
             self.db.watch.note(&written, true);
         }
-        self.db.watch.condition()
+        self.db.watch.health()
     }
 
-    async fn check(&self) -> Result<Checked, StoreError> {
+    async fn check(&self) -> Result<IntegrityReport, StoreError> {
         check::everything(self).await
     }
 

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::StoreError,
-    records::{Backend, Collection, RecordQuery, Records, Test},
+    records::{Backend, Collection, FieldTest, RecordQuery, Records},
     work::{
-        row::{self, Row, Task, earlier, later, stamp, unstamp},
+        row::{self, Row, Versioned, earlier, later, stamp, unstamp},
         scan::Beat,
     },
 };
@@ -23,12 +23,12 @@ pub enum TestStatus {
     Request,
     /// A worker has it.
     Running,
-    /// Done.
+    /// The test has run; its result is in the document.
     Response,
 }
 
 impl TestStatus {
-    /// Its name.
+    /// The word that documents hold.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -43,7 +43,7 @@ impl TestStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ConnectionTest {
-    /// Which environment.
+    /// Name of the environment.
     pub environment: Str,
     /// Where it stands.
     pub status: TestStatus,
@@ -58,9 +58,9 @@ pub struct ConnectionTest {
     pub lines: Map,
     /// Role to what went wrong; with the empty name what went wrong before any role was tried.
     pub errors: Map,
-    /// Who asked.
+    /// Name of the user who asked; empty where nobody logs in.
     pub submitted_by: Str,
-    /// When.
+    /// When it was asked for, RFC 3339.
     pub submit_timestamp: Str,
     /// When the answer was there.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,10 +94,10 @@ pub struct TestAnswer {
 
 /// How long an answer, or a request that nobody answers, is kept: it may hold sealed secrets.
 pub const KEPT: Duration = Duration::from_secs(24 * 3600);
-/// After so many workers that took a request and did not come back it is given up.
+/// Maximum number of workers that may take a request and not come back; then it is given up.
 const MOST_ATTEMPTS: u64 = 3;
 
-/// Asks for a test. What only workers write is set anew, whatever the request says of it.
+/// Requests a test. Fields that only workers write are reset, whatever the request has in them.
 ///
 /// # Errors
 /// [`StoreError::Invalid`] when it names no environment.
@@ -105,7 +105,7 @@ pub async fn submit(
     records: &dyn Records,
     test: ConnectionTest,
     now_millis: i64,
-) -> Result<Task<ConnectionTest>, StoreError> {
+) -> Result<Versioned<ConnectionTest>, StoreError> {
     if test.environment.is_empty() {
         return Err(StoreError::invalid("a connection test needs an environment"));
     }
@@ -130,9 +130,9 @@ pub async fn claim(
     worker: &str,
     now_millis: i64,
     ttl: Duration,
-) -> Result<Option<Task<ConnectionTest>>, StoreError> {
+) -> Result<Option<Versioned<ConnectionTest>>, StoreError> {
     let open = [TestStatus::Request, TestStatus::Running].map(|status| status.as_str().into());
-    let query = RecordQuery::all().and("status", Test::AnyOf(open.into())).ordered("submit_timestamp");
+    let query = RecordQuery::all().and("status", FieldTest::AnyOf(open.into())).ordered("submit_timestamp");
     for mut task in row::all::<ConnectionTest>(backend, &query).await? {
         if task.row.status == TestStatus::Running && task.row.lease_until_millis > now_millis {
             continue;
@@ -162,26 +162,26 @@ pub async fn claim(
 /// Those of the store.
 pub async fn beat(
     records: &dyn Records,
-    task: &mut Task<ConnectionTest>,
+    task: &mut Versioned<ConnectionTest>,
     now_millis: i64,
     ttl: Duration,
 ) -> Result<Beat, StoreError> {
     let mut next = task.clone();
     next.row.lease_until_millis = later(now_millis, ttl);
-    written(records, task, next).await
+    save_beat(records, task, next).await
 }
 
 /// Gives a request back, to be run by anybody.
 ///
 /// # Errors
 /// Those of the store.
-pub async fn hand_back(records: &dyn Records, task: &mut Task<ConnectionTest>) -> Result<Beat, StoreError> {
+pub async fn hand_back(records: &dyn Records, task: &mut Versioned<ConnectionTest>) -> Result<Beat, StoreError> {
     let mut next = task.clone();
     next.row.status = TestStatus::Request;
     next.row.holder = None;
     next.row.attempts = next.row.attempts.saturating_sub(1);
     next.row.lease_until_millis = 0;
-    written(records, task, next).await
+    save_beat(records, task, next).await
 }
 
 /// Writes the answer, and removes the configuration that was sent with the request. [`Beat::Lost`]: the request is not this
@@ -191,7 +191,7 @@ pub async fn hand_back(records: &dyn Records, task: &mut Task<ConnectionTest>) -
 /// Those of the store.
 pub async fn finish(
     records: &dyn Records,
-    task: &mut Task<ConnectionTest>,
+    task: &mut Versioned<ConnectionTest>,
     answer: TestAnswer,
     now_millis: i64,
 ) -> Result<Beat, StoreError> {
@@ -206,13 +206,13 @@ pub async fn finish(
     // Milliseconds of any test are far below what a float holds exactly.
     next.row.response_time = passed.map(|millis| millis as f64 / 1000.0);
     next.row.lease_until_millis = 0;
-    written(records, task, next).await
+    save_beat(records, task, next).await
 }
 
-async fn written(
+async fn save_beat(
     records: &dyn Records,
-    task: &mut Task<ConnectionTest>,
-    mut next: Task<ConnectionTest>,
+    task: &mut Versioned<ConnectionTest>,
+    mut next: Versioned<ConnectionTest>,
 ) -> Result<Beat, StoreError> {
     match next.save(records).await {
         Ok(()) => {
@@ -231,6 +231,6 @@ async fn written(
 /// Those of the store.
 pub async fn forget_old(records: &dyn Records, older_than: Duration, now_millis: i64) -> Result<u64, StoreError> {
     let oldest = stamp(earlier(now_millis, older_than));
-    let query = RecordQuery::all().and("submit_timestamp", Test::Below(oldest.into()));
+    let query = RecordQuery::all().and("submit_timestamp", FieldTest::Below(oldest.into()));
     records.remove_all(Collection::ConnectionTests, &query).await
 }

@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::StoreError,
     query::{Cursor, Page},
-    records::{Collection, RecordQuery, Records, Test},
-    work::row::{self, Row, Task, earlier, stamp},
+    records::{Collection, FieldTest, RecordQuery, Records},
+    work::row::{self, Row, Versioned, earlier, stamp},
 };
 
 /// How much a message matters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// For whoever looks for a mistake.
+    /// For finding the cause of a fault.
     Debug,
     /// For the record.
     #[default]
@@ -31,7 +31,7 @@ impl Level {
     /// All of them, least first.
     pub const ALL: &'static [Self] = &[Self::Debug, Self::Info, Self::Warning, Self::Error];
 
-    /// Its name.
+    /// The word that documents hold.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -42,7 +42,7 @@ impl Level {
         }
     }
 
-    /// The level that a name means, in whatever case: ours, those of syslog, and those of logging libraries.
+    /// The level of a name in any case: ours, those of syslog, and those of logging libraries.
     ///
     /// # Source
     /// RFC 5424 section 6.2.1 (severities and their usual short names).
@@ -58,7 +58,7 @@ impl Level {
     }
 }
 
-/// One message.
+/// One message to operators, such as a scan that failed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Message {
@@ -68,17 +68,17 @@ pub struct Message {
     pub source_system: Str,
     /// How much it matters.
     pub level: Level,
-    /// The sentence.
+    /// One sentence for people.
     pub message: Str,
-    /// When.
+    /// When it was written, RFC 3339.
     pub timestamp: Str,
     /// Id of the object that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub related_object: Option<Str>,
-    /// Its type.
+    /// Type of the object that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub related_object_type: Option<Str>,
-    /// The scan, test, … that said it.
+    /// The scan, test, … that wrote it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin_id: Option<Str>,
     /// `manual scan`, `scheduled scan`, `connection test`, …
@@ -101,7 +101,7 @@ impl Row for Message {
 pub struct MessageFilter {
     /// Of this environment; the empty name means messages of none.
     pub environment: Option<Str>,
-    /// That matter at least so much.
+    /// Only messages of at least this level.
     pub at_least: Option<Level>,
     /// Not before this time.
     pub from: Option<Str>,
@@ -136,19 +136,19 @@ impl MessageFilter {
         }
         if let Some(least) = self.at_least {
             let levels = Level::ALL.iter().filter(|level| **level >= least).map(|level| Value::text(level.as_str()));
-            query = query.and("level", Test::AnyOf(levels.collect()));
+            query = query.and("level", FieldTest::AnyOf(levels.collect()));
         }
         if let Some(from) = &self.from {
-            query = query.and("timestamp", Test::AtLeast(from.clone().into()));
+            query = query.and("timestamp", FieldTest::AtLeast(from.clone().into()));
         }
         if let Some(until) = &self.until {
-            query = query.and("timestamp", Test::Below(until.clone().into()));
+            query = query.and("timestamp", FieldTest::Below(until.clone().into()));
         }
         query
     }
 }
 
-/// Keeps a message; one without a time was said now. Returns its id.
+/// Stores a message; one without a time gets the current one. Returns its id.
 ///
 /// # Errors
 /// Those of the store.
@@ -170,7 +170,7 @@ pub async fn list(
     records: &dyn Records,
     filter: &MessageFilter,
     page: &Page,
-) -> Result<(Vec<Task<Message>>, Option<Cursor>), StoreError> {
+) -> Result<(Vec<Versioned<Message>>, Option<Cursor>), StoreError> {
     row::list(records, &filter.query(), page).await
 }
 
@@ -185,7 +185,7 @@ pub async fn forget_old(
     now_millis: i64,
 ) -> Result<u64, StoreError> {
     let oldest = stamp(earlier(now_millis, older_than));
-    let old = RecordQuery::all().and("timestamp", Test::Below(oldest.into()));
+    let old = RecordQuery::all().and("timestamp", FieldTest::Below(oldest.into()));
     let mut forgotten = records.remove_all(Collection::Messages, &old).await?;
     let count = records.count(Collection::Messages, &RecordQuery::all()).await?;
     if count > keep {
@@ -208,5 +208,5 @@ pub async fn forget_old(
     Ok(forgotten)
 }
 
-/// How many messages are read at once.
+/// Number of messages that are read at once.
 const PIECE: usize = 500;

@@ -11,7 +11,7 @@ use crate::{
     records::{Collection, Record, RecordQuery, Records},
 };
 
-/// A type whose values are documents of one collection. What serde writes of it is what is stored.
+/// A type whose values are documents of one collection, stored in their serde form.
 pub trait Row: Serialize + DeserializeOwned + Send + Sync {
     /// Where they are kept.
     const COLLECTION: Collection;
@@ -40,8 +40,8 @@ pub trait Row: Serialize + DeserializeOwned + Send + Sync {
 
 /// A document as it was read: with its id, and the version that a change of it must name.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Task<T> {
-    /// Its id.
+pub struct Versioned<T> {
+    /// Unique in its collection.
     pub id: Str,
     /// Its version when it was read or written last.
     pub version: u64,
@@ -49,7 +49,7 @@ pub struct Task<T> {
     pub row: T,
 }
 
-impl<T: Row> Task<T> {
+impl<T: Row> Versioned<T> {
     /// From a record.
     ///
     /// # Errors
@@ -73,17 +73,17 @@ impl<T: Row> Task<T> {
 ///
 /// # Errors
 /// [`StoreError::Exists`] when there is one of that id.
-pub async fn insert<T: Row>(records: &dyn Records, id: &str, row: T) -> Result<Task<T>, StoreError> {
+pub async fn insert<T: Row>(records: &dyn Records, id: &str, row: T) -> Result<Versioned<T>, StoreError> {
     let written = records.insert(T::COLLECTION, id, &row.to_doc()?).await?;
-    Ok(Task { id: written.id, version: written.version, row })
+    Ok(Versioned { id: written.id, version: written.version, row })
 }
 
 /// The document of an id.
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] when it is none of this type.
-pub async fn get<T: Row>(records: &dyn Records, id: &str) -> Result<Option<Task<T>>, StoreError> {
-    records.record(T::COLLECTION, id).await?.map(|record| Task::from_record(&record)).transpose()
+pub async fn get<T: Row>(records: &dyn Records, id: &str) -> Result<Option<Versioned<T>>, StoreError> {
+    records.record(T::COLLECTION, id).await?.map(|record| Versioned::from_record(&record)).transpose()
 }
 
 /// A page of the documents that a question finds, and where the next one starts.
@@ -94,20 +94,20 @@ pub async fn list<T: Row>(
     records: &dyn Records,
     query: &RecordQuery,
     page: &Page,
-) -> Result<(Vec<Task<T>>, Option<Cursor>), StoreError> {
+) -> Result<(Vec<Versioned<T>>, Option<Cursor>), StoreError> {
     let found = records.records(T::COLLECTION, query, page).await?;
-    let tasks = found.items.iter().map(Task::from_record).collect::<Result<_, _>>()?;
+    let tasks = found.items.iter().map(Versioned::from_record).collect::<Result<_, _>>()?;
     Ok((tasks, found.next))
 }
 
-/// How many documents are read at once where all of them are wanted.
+/// Page size when all documents are wanted.
 const PIECE: usize = 500;
 
-/// All documents that a question finds. Only for questions whose answers are few.
+/// All documents of a query. Only for queries with few results.
 ///
 /// # Errors
 /// As [`list`].
-pub async fn all<T: Row>(records: &dyn Records, query: &RecordQuery) -> Result<Vec<Task<T>>, StoreError> {
+pub async fn all<T: Row>(records: &dyn Records, query: &RecordQuery) -> Result<Vec<Versioned<T>>, StoreError> {
     let mut found = Vec::new();
     let mut page = Page::first(PIECE);
     loop {
@@ -161,12 +161,12 @@ pub fn unstamp(text: &str) -> Option<i64> {
     text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond)
 }
 
-/// So much later.
+/// A time plus a duration, in milliseconds since 1970 UTC.
 pub(crate) fn later(now_millis: i64, by: std::time::Duration) -> i64 {
     now_millis.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// So much earlier.
+/// A time minus a duration, in milliseconds since 1970 UTC.
 pub(crate) fn earlier(now_millis: i64, by: std::time::Duration) -> i64 {
     now_millis.saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX))
 }

@@ -18,7 +18,7 @@ use crate::{
     records::{Collection, Records},
     work::{
         message::Level,
-        row::{self, Row, Task, stamp},
+        row::{self, Row, Versioned, stamp},
     },
 };
 
@@ -33,11 +33,11 @@ pub enum ScanStatus {
     Running,
     /// Done, and every source answered.
     Completed,
-    /// Done; some steps failed, as the report says.
+    /// Ended; some steps failed, see the report.
     CompletedWithErrors,
     /// Could not be done.
     Failed,
-    /// Cancelled.
+    /// Cancelled before its end.
     Aborted,
 }
 
@@ -46,7 +46,7 @@ impl ScanStatus {
     pub const ALL: &'static [Self] =
         &[Self::Pending, Self::Running, Self::Completed, Self::CompletedWithErrors, Self::Failed, Self::Aborted];
 
-    /// Its name.
+    /// The word that documents hold.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -70,11 +70,11 @@ impl ScanStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScanOnly {
-    /// Objects.
+    /// Only objects are renewed.
     Inventory,
-    /// Links.
+    /// Only links are renewed.
     Links,
-    /// Cliques.
+    /// Only cliques are renewed.
     Cliques,
 }
 
@@ -86,11 +86,11 @@ pub struct Progress {
     pub phase: Str,
     /// The stage of fetching, from 1.
     pub stage: u64,
-    /// Of so many.
+    /// Total number of stages.
     pub stages: u64,
     /// Fetchers run so far.
     pub steps_done: u64,
-    /// Fetchers known to be run; grows while parents are found.
+    /// Number of fetchers known so far; grows while parents are found.
     pub steps_planned: u64,
     /// Objects found so far.
     pub objects: u64,
@@ -114,7 +114,7 @@ pub struct ScanTask {
     /// The only part to do; all where none is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub only: Option<ScanOnly>,
-    /// Begin as if nothing had been known.
+    /// Forget all that is known before the scan.
     pub clear: bool,
     /// Only this object and what is under it; its type.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -192,25 +192,25 @@ impl ScanTask {
         Level::from_name(&self.log_level).unwrap_or_default()
     }
 
-    /// Whether a worker has it at that time.
+    /// Whether a worker holds it at that time.
     #[must_use]
     pub fn is_held(&self, now_millis: i64) -> bool {
         self.status == ScanStatus::Running && self.lease_until_millis > now_millis
     }
 }
 
-/// Asks for a scan. What only workers write (status, holder, progress, …) is set anew, whatever the request says of it.
+/// Requests a scan. Fields that only workers write (status, holder, progress, …) are reset, whatever the request has in them.
 ///
 /// # Shape
 /// Neither the environment nor the object is looked up; a scan of what is not there fails with a sentence.
 /// # Errors
 /// [`StoreError::Invalid`] when it names no environment, one part of an object only, an object together with a part to do, or
 /// a level that is none.
-pub async fn submit(records: &dyn Records, task: ScanTask, now_millis: i64) -> Result<Task<ScanTask>, StoreError> {
+pub async fn submit(records: &dyn Records, task: ScanTask, now_millis: i64) -> Result<Versioned<ScanTask>, StoreError> {
     submit_as(records, &row::new_id(now_millis)?, task, now_millis).await
 }
 
-/// As [`submit`], with an id: whoever makes the id from what asks never asks twice.
+/// As [`submit`], with an id: an id made from the cause of the request makes it idempotent.
 ///
 /// # Errors
 /// As [`submit`], and [`StoreError::Exists`].
@@ -219,7 +219,7 @@ pub async fn submit_as(
     id: &str,
     task: ScanTask,
     now_millis: i64,
-) -> Result<Task<ScanTask>, StoreError> {
+) -> Result<Versioned<ScanTask>, StoreError> {
     if task.environment.is_empty() {
         return Err(StoreError::invalid("a scan needs an environment"));
     }
@@ -253,7 +253,7 @@ pub async fn submit_as(
 ///
 /// # Errors
 /// [`StoreError::Invalid`] when it names no environment or has not ended.
-pub async fn record(records: &dyn Records, scan: ScanTask, now_millis: i64) -> Result<Task<ScanTask>, StoreError> {
+pub async fn record(records: &dyn Records, scan: ScanTask, now_millis: i64) -> Result<Versioned<ScanTask>, StoreError> {
     if scan.environment.is_empty() || !scan.status.is_final() {
         return Err(StoreError::invalid("only a scan of an environment that has ended can be recorded"));
     }
@@ -267,7 +267,7 @@ pub async fn record(records: &dyn Records, scan: ScanTask, now_millis: i64) -> R
     row::insert(records, &row::new_id(now_millis)?, ended).await
 }
 
-/// Ends a request that waits at once, and asks the worker of one that runs to end it.
+/// Ends a waiting request at once; asks the worker of a running one to end it.
 ///
 /// # Errors
 /// [`StoreError::NotFound`]; [`StoreError::Finished`] when nothing more will happen to it anyway.

@@ -16,28 +16,28 @@ use crate::{
     records::{Collection, Records},
     work::{
         message::Level,
-        row::{self, Row, Task, stamp, unstamp},
+        row::{self, Row, Versioned, stamp, unstamp},
         scan::ScanOnly,
         schedule::plan::Plan,
     },
 };
 
-/// How often.
+/// How often a schedule is due.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Recurrence {
     /// At one time.
     #[default]
     Once,
-    /// Every hour.
+    /// Every hour, at the minute of the first time.
     Hourly,
     /// Every day at the same local time.
     Daily,
-    /// Every week.
+    /// Every week, on the weekday of the first time.
     Weekly,
     /// Every month; where a month is too short, on its last day.
     Monthly,
-    /// Every year.
+    /// Every year, on the date of the first time.
     Yearly,
     /// As the cron expression says.
     Cron,
@@ -48,7 +48,7 @@ impl Recurrence {
     pub const ALL: &'static [Self] =
         &[Self::Once, Self::Hourly, Self::Daily, Self::Weekly, Self::Monthly, Self::Yearly, Self::Cron];
 
-    /// Its name.
+    /// The word that documents hold.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -91,7 +91,7 @@ pub enum ScheduleStatus {
 pub struct Schedule {
     /// What is scanned.
     pub environment: Str,
-    /// How often.
+    /// How often it is due.
     pub recurrence: Recurrence,
     /// Five fields of cron; only with [`Recurrence::Cron`].
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -111,7 +111,7 @@ pub struct Schedule {
     /// The only part to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub only: Option<ScanOnly>,
-    /// Begin as if nothing had been known.
+    /// Forget all that is known before the scan.
     pub clear: bool,
     /// What messages the scans leave.
     pub log_level: Str,
@@ -133,7 +133,7 @@ impl Row for Schedule {
 /// What is wrong with one field of a schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldProblem {
-    /// The field.
+    /// Name of the field that is wrong.
     pub field: &'static str,
     /// What is wrong with it and what to do.
     pub sentence: String,
@@ -152,7 +152,7 @@ impl fmt::Display for FieldProblem {
 }
 
 impl Schedule {
-    /// The first planned time after another, in milliseconds since 1970 UTC; nothing when there is none any more.
+    /// The next planned time after another, in milliseconds since 1970 UTC; nothing when there is no further one.
     ///
     /// # Errors
     /// The fields that are wrong.
@@ -213,11 +213,15 @@ impl Schedule {
     }
 }
 
-/// Keeps a schedule. Its first time is now and its time zone UTC where none is named; what only workers write is set anew.
+/// Stores a schedule. The first time defaults to now, the time zone to UTC; fields that only workers write are reset.
 ///
 /// # Errors
 /// [`StoreError::Invalid`] with every field that is wrong ([`Schedule::validate`] tells them apart).
-pub async fn create(records: &dyn Records, schedule: Schedule, now_millis: i64) -> Result<Task<Schedule>, StoreError> {
+pub async fn create(
+    records: &dyn Records,
+    schedule: Schedule,
+    now_millis: i64,
+) -> Result<Versioned<Schedule>, StoreError> {
     schedule.validate(now_millis).map_err(|problems| invalid(&problems))?;
     let mut fresh = schedule.begun(now_millis);
     let planned = fresh.first_planned(now_millis).map_err(|problems| invalid(&problems))?;

@@ -6,25 +6,25 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::StoreError,
     records::{Collection, RecordQuery, Records},
-    work::row::{self, Row, Task},
+    work::row::{self, Row, Versioned},
 };
 
 /// One spec that counts for one environment only.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SpecRow {
-    /// The environment.
+    /// Name of the environment.
     pub environment: Str,
     /// `fetcher`, `link_type`, …
     pub kind: Str,
-    /// Its name.
+    /// Name of the spec, equal to `name` in its text.
     pub name: Str,
-    /// The YAML.
+    /// The whole YAML text.
     pub text: Str,
     /// Who wrote it last.
     #[serde(skip_serializing_if = "is_empty")]
     pub changed_by: Str,
-    /// When.
+    /// When it was changed last, RFC 3339.
     #[serde(skip_serializing_if = "is_empty")]
     pub timestamp: Str,
 }
@@ -37,7 +37,7 @@ impl Row for SpecRow {
 ///
 /// # Errors
 /// Those of the store.
-pub async fn of(records: &dyn Records, environment: &str) -> Result<Vec<Task<SpecRow>>, StoreError> {
+pub async fn of(records: &dyn Records, environment: &str) -> Result<Vec<Versioned<SpecRow>>, StoreError> {
     row::all(records, &RecordQuery::all().equals("environment", environment)).await
 }
 

@@ -4,8 +4,8 @@ use std::{path::Path, time::Duration};
 
 use calipso_model::{Delta, Environment, Map, Object, ObjectKey, Value};
 use calipso_store::{
-    Collection, Commit, CommitInfo, Condition, Embedded, Expect, Options, Page, Query, RecordQuery, Records, Store,
-    StoreError,
+    Collection, Commit, CommitInfo, Embedded, Expect, Options, Page, Query, RecordQuery, Records, Store, StoreError,
+    StoreHealth,
 };
 
 /// So many damaged copies are looked at.
@@ -55,7 +55,7 @@ async fn a_sound_store_is_found_sound() {
     let checked = store.check().await.unwrap();
     assert_eq!((checked.wrong, checked.n_left_out), (Vec::new(), 0));
     assert_eq!(checked.n_read, 501, "the environment, its objects, the users");
-    assert_eq!(store.condition().await, Condition::Fine);
+    assert_eq!(store.health().await, StoreHealth::Fine);
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn damaged_copies_are_noticed() {
         match read(&store).await {
             Err(StoreError::Corrupt { .. }) => {
                 noticed += 1;
-                assert_eq!(store.condition().await, Condition::Damaged, "copy {copy}, at byte {place}");
+                assert_eq!(store.health().await, StoreHealth::Damaged, "copy {copy}, at byte {place}");
                 assert_ne!(store.check().await.unwrap().wrong, Vec::<String>::new(), "copy {copy}, at byte {place}");
             }
             // Free room, an index that was not needed; or a key, which only its index tells.
@@ -116,13 +116,13 @@ async fn a_changed_letter_in_a_document_is_an_error_and_has_its_place() {
     file.execute("UPDATE record SET doc = CAST(x'7b226e616d65223a22ff227d' AS TEXT) WHERE id = 'user009'", []).unwrap();
     drop(file);
     let store = open(&path).unwrap();
-    assert_eq!(store.condition().await, Condition::Fine, "nobody has looked yet");
+    assert_eq!(store.health().await, StoreHealth::Fine, "nobody has looked yet");
     for user in ["user007", "user009"] {
         let found = store.record(Collection::Users, user).await;
         assert!(matches!(found, Err(StoreError::Corrupt { .. })), "{user}: {found:?}");
         assert!(!found.unwrap_err().to_string().contains("index"), "it is said in words");
     }
-    assert_eq!(store.condition().await, Condition::Damaged);
+    assert_eq!(store.health().await, StoreHealth::Damaged);
     assert!(store.record(Collection::Users, "user008").await.unwrap().is_some(), "its neighbours can be read");
     let checked = store.check().await.unwrap();
     let told = checked.wrong.join("\n");

@@ -2,8 +2,8 @@
 
 use calipso_model::{Clique, Delta, Environment, Link, LinkRef, LinkState, Object, ObjectKey, Str, Value};
 use calipso_store::{
-    CliqueQuery, Collection, Commit, CommitInfo, Expect, Keep, LinkQuery, Member, Mongo, Page, Query, RecordQuery,
-    Records, RowWrite, ScopeChanges, ScopeKey, ScopeRecord, ScopeUpdate, Store, Test,
+    CliqueQuery, Collection, Commit, CommitInfo, Expect, FieldTest, Keep, LinkQuery, Member, Mongo, Page, Query,
+    RecordQuery, Records, RowWrite, ScopeChanges, ScopeKey, ScopeRecord, ScopeUpdate, Store,
 };
 use calipso_testbed::mongod;
 use futures::TryStreamExt;
@@ -199,7 +199,7 @@ async fn every_question_is_answered_by_an_index() {
     let messages = async |query: RecordQuery| store.records(Collection::Messages, &query, &page).await;
     ask!("documents", 60, messages(RecordQuery::all()));
     ask!("newest documents", 60, messages(RecordQuery::all().newest_first("timestamp")));
-    ask!("documents since", 60, messages(RecordQuery::all().and("timestamp", Test::AtLeast(1_990.into()))));
+    ask!("documents since", 60, messages(RecordQuery::all().and("timestamp", FieldTest::AtLeast(1_990.into()))));
     ask!("count of documents", 5_000, store.count(Collection::Messages, &RecordQuery::all().equals("level", 1)));
     // Of a scope only what an update names is looked at, and what a commit of before left.
     let lease = store.acquire("e", "test", 60_000, std::time::Duration::from_secs(60)).await.expect("the server works");

@@ -242,7 +242,9 @@ proptest! {
             at = planned.next_after(at).unwrap().unwrap();
             let here: DateTime = local(at);
             off_clock += usize::from(here.time() != begun.time());
-            if matches!(recurrence, Recurrence::Monthly | Recurrence::Yearly) && here.time() == begun.time() {
+            // Samoa went across the date line: it had no 30 December in 2011.
+            let is_skipped_day = zone == "Pacific/Apia" && here.date() == jiff::civil::date(2011, 12, 31);
+            if matches!(recurrence, Recurrence::Monthly | Recurrence::Yearly) && here.time() == begun.time() && !is_skipped_day {
                 prop_assert!(here.day() == begun.day().min(here.days_in_month()), "{begun} became {here}");
             }
         }

@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 
 use crate::{Bench, NOW, TTL, full};
 
-async fn done(records: &dyn Records, task: &mut work::Task<ScanTask>, now: i64) -> Beat {
+async fn done(records: &dyn Records, task: &mut work::Versioned<ScanTask>, now: i64) -> Beat {
     finish(records, task, ScanStatus::Completed, None, Some(1), Some(2), None, now).await.unwrap()
 }
 

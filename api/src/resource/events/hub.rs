@@ -8,8 +8,8 @@ use std::{
 
 use calipso_model::{Revision, Str};
 use calipso_store::{
-    Collection, Page, RecordQuery, RevisionInfo, StoreError, Test,
-    work::{self, ScanStatus, ScanTask, row::Task},
+    Collection, FieldTest, Page, RecordQuery, RevisionInfo, StoreError,
+    work::{self, ScanStatus, ScanTask, row::Versioned},
 };
 use tokio::sync::broadcast;
 
@@ -30,7 +30,7 @@ pub(super) enum News {
     /// A revision was committed.
     Revision(Str, Arc<RevisionInfo>),
     /// A scan changed.
-    Scan(Arc<Task<ScanTask>>),
+    Scan(Arc<Versioned<ScanTask>>),
     /// An environment was removed.
     Gone(Str),
 }
@@ -213,13 +213,13 @@ async fn names(service: &Service, only: Option<&Str>) -> Result<Vec<Str>, StoreE
 }
 
 /// Scans that changed since they were looked at last: those that are open, those that were, and those that changed of late.
-async fn scans(service: &Service, known: &mut Known) -> Result<Vec<Task<ScanTask>>, StoreError> {
+async fn scans(service: &Service, known: &mut Known) -> Result<Vec<Versioned<ScanTask>>, StoreError> {
     let records = &*service.backend;
     let open = [ScanStatus::Pending, ScanStatus::Running].map(|status| status.as_str().into());
     let mut found =
-        work::all::<ScanTask>(records, &RecordQuery::all().and("status", Test::AnyOf(open.to_vec()))).await?;
+        work::all::<ScanTask>(records, &RecordQuery::all().and("status", FieldTest::AnyOf(open.to_vec()))).await?;
     let since = known.newest_millis.saturating_sub(CLOCKS.as_millis() as i64);
-    let late = RecordQuery::all().and("updated_millis", Test::AtLeast(since.into()));
+    let late = RecordQuery::all().and("updated_millis", FieldTest::AtLeast(since.into()));
     found.extend(work::all::<ScanTask>(records, &late).await?);
     let missing: Vec<Str> = known
         .scans
@@ -254,11 +254,11 @@ pub(super) async fn scans_since(
     service: &Service,
     environment: &Str,
     millis: i64,
-) -> Result<Vec<Task<ScanTask>>, StoreError> {
+) -> Result<Vec<Versioned<ScanTask>>, StoreError> {
     let since = millis.saturating_sub(CLOCKS.as_millis() as i64);
     let query = RecordQuery::all()
         .equals("environment", environment.clone())
-        .and("updated_millis", Test::AtLeast(since.into()))
+        .and("updated_millis", FieldTest::AtLeast(since.into()))
         .ordered("updated_millis");
     debug_assert!(Collection::Scans.fields().contains(&"updated_millis"), "the store finds scans by it");
     let mut found = Vec::new();

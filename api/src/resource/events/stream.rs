@@ -9,7 +9,7 @@ use axum::{http::request::Parts, response::sse};
 use calipso_model::{Revision, Str};
 use calipso_store::{
     RevisionInfo, StoreError,
-    work::{ScanTask, row::Task},
+    work::{ScanTask, row::Versioned},
 };
 use futures::Stream;
 use serde_json::{Value, json};
@@ -196,7 +196,7 @@ impl Listener {
         self.push("revision", revision_data(name, info.revision, info));
     }
 
-    fn scan(&mut self, task: &Task<ScanTask>) {
+    fn scan(&mut self, task: &Versioned<ScanTask>) {
         if self.scans.get(&task.id).is_some_and(|sent| task.version <= *sent) {
             return;
         }
@@ -248,7 +248,7 @@ fn revision_data(name: &str, revision: Revision, info: &RevisionInfo) -> Value {
     })
 }
 
-fn scan_data(task: &Task<ScanTask>) -> Value {
+fn scan_data(task: &Versioned<ScanTask>) -> Value {
     let scan = &task.row;
     json!({
         "environment": &*scan.environment,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use calipso_model::{Map, Str, Value};
 use calipso_store::{
-    Collection, RecordQuery, StoreError, Test,
-    work::{self, ScanOnly, ScanStatus, ScanTask, row::Task},
+    Collection, FieldTest, RecordQuery, StoreError,
+    work::{self, ScanOnly, ScanStatus, ScanTask, row::Versioned},
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -146,10 +146,11 @@ fn rejected(pointer: &str, sentence: &str) -> Problem {
 }
 
 /// Scans of the same that wait or run.
-async fn same(service: &Service, task: &ScanTask) -> Result<Vec<Task<ScanTask>>, Problem> {
+async fn same(service: &Service, task: &ScanTask) -> Result<Vec<Versioned<ScanTask>>, Problem> {
     let open = [ScanStatus::Pending, ScanStatus::Running].map(|status| status.as_str().into());
-    let query =
-        RecordQuery::all().equals("environment", task.environment.clone()).and("status", Test::AnyOf(open.to_vec()));
+    let query = RecordQuery::all()
+        .equals("environment", task.environment.clone())
+        .and("status", FieldTest::AnyOf(open.to_vec()));
     let mut found = work::all::<ScanTask>(&*service.backend, &query).await?;
     found.retain(|other| {
         other.row.only == task.only
@@ -161,7 +162,7 @@ async fn same(service: &Service, task: &ScanTask) -> Result<Vec<Task<ScanTask>>,
     Ok(found)
 }
 
-fn conflict(other: &Task<ScanTask>) -> Problem {
+fn conflict(other: &Versioned<ScanTask>) -> Problem {
     let status = other.row.status.as_str();
     let error = FieldError::body("/env_name", format!("the same scan is {status}")).id(&*other.id);
     Problem::conflict(format!("the same scan is {status}: `{}`", other.id)).with_errors(vec![error])

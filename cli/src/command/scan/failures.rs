@@ -6,11 +6,11 @@ use calipso_pipeline::{FailureReport, ScanReport};
 
 use crate::{command::changes::line, output::printable, show};
 
-/// So many lines of one kind are shown; who wants more asks for all.
+/// Maximum number of lines of one kind that are shown without `--all`.
 const LISTED: usize = 10;
 
 /// What failed, what is out of date, what is not in its place, which rules met a fault.
-pub fn told(report: &ScanReport, width: usize, all: bool) -> String {
+pub fn failures_text(report: &ScanReport, width: usize, all: bool) -> String {
     let mut text = String::new();
     if !report.failures.is_empty() {
         let causes = causes(&report.failures);
@@ -85,12 +85,11 @@ fn single(text: &mut String, width: usize, failure: &FailureReport) {
     line(text, width, "    → ", failure.kind.act());
 }
 
-/// Failures that have one reason: somebody must do one thing about them.
+/// Failures with the same reason: one action mends all of them.
 struct Cause<'r> {
     first: &'r FailureReport,
     hosts: BTreeSet<&'r str>,
     fetchers: BTreeSet<&'r str>,
-    /// Different sentences.
     sentences: BTreeSet<String>,
     steps: usize,
 }
@@ -114,7 +113,7 @@ impl Cause<'_> {
     }
 }
 
-/// Some names, and how many more there are.
+/// Some names, and the number of those left out.
 fn some(names: &[&str]) -> String {
     const NAMED: usize = 5;
     let mut text = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
@@ -124,7 +123,7 @@ fn some(names: &[&str]) -> String {
     text
 }
 
-/// Failures by their reason. Where nobody answered, who was asked tells; else what was said, whoever said it.
+/// Failures grouped by reason: by the host that did not answer, else by the text of the answer.
 fn causes(failures: &[FailureReport]) -> Vec<Cause<'_>> {
     let mut by_sentence: BTreeMap<(&str, String), Cause<'_>> = BTreeMap::new();
     for failure in failures {
@@ -169,7 +168,7 @@ mod tests {
     use calipso_pipeline::{FailureReport, ScanReport, answer::FailureKind};
     use calipso_transport::ErrorKind;
 
-    use super::told;
+    use super::failures_text;
 
     fn failure(fetcher: &str, kind: FailureKind, host: Option<&str>, sentence: &str) -> FailureReport {
         FailureReport {
@@ -198,7 +197,7 @@ mod tests {
                 ));
             }
         }
-        let text = told(&report, 80, false);
+        let text = failures_text(&report, 80, false);
         assert!(text.starts_with("\nfailed: 18 steps, for 1 reason\n"), "{text}");
         assert!(text.contains("  h1, h2: not recorded, 18 steps of 3 fetchers\n"), "{text}");
     }
@@ -215,14 +214,14 @@ mod tests {
             }
         }
         report.failures.push(failure("odd", FailureKind::Parse, Some("h1"), "line 3 is no pair"));
-        let text = told(&report, 80, false);
+        let text = failures_text(&report, 80, false);
         assert!(text.starts_with("\nfailed: 30 steps, for 3 reasons\n"), "{text}");
         assert!(text.contains("  h1, h3: denied, 18 steps of 3 fetchers\n"), "{text}");
         assert!(text.contains("  h2: unreachable, 9 steps of 3 fetchers\n"), "{text}");
         assert!(text.contains("    … and 2 more ways to say it\n"), "{text}");
         assert!(text.contains("at fetchers/odd.yaml:9:3\n"), "{text}");
         assert!(text.lines().count() < 20 && text.lines().all(|line| line.chars().count() <= 80), "{text}");
-        assert!(told(&report, 80, true).matches(" at fetchers/").count() >= 10, "all of them when asked for");
-        assert_eq!(told(&ScanReport::default(), 80, false), "");
+        assert!(failures_text(&report, 80, true).matches(" at fetchers/").count() >= 10, "all of them when asked for");
+        assert_eq!(failures_text(&ScanReport::default(), 80, false), "");
     }
 }

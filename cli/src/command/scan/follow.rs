@@ -10,8 +10,8 @@ use calipso_store::{
 };
 
 use crate::{
-    args::Shape,
-    command::scan::Wanted,
+    args::OutputFormat,
+    command::scan::ScanOptions,
     failure::{Exit, Failure},
     output::printable,
     session::{Session, store_failure},
@@ -32,7 +32,7 @@ pub async fn worker_of(store: &dyn Backend, environment: &str) -> Result<Option<
     Ok(held.and_then(|task| task.row.holder))
 }
 
-/// Asks for a scan, waits until it has ended, and shows what came of it.
+/// Requests a scan, waits for its end, and shows its report.
 ///
 /// # Errors
 /// The scan failed, was cancelled, or parts of it failed.
@@ -40,9 +40,9 @@ pub async fn ask(
     session: &Session,
     store: &dyn Backend,
     environment: &Str,
-    wanted: &Wanted<'_>,
+    wanted: &ScanOptions<'_>,
     worker: &str,
-    shape: Shape,
+    shape: OutputFormat,
 ) -> Result<(), Failure> {
     let request = asked(environment, &wanted.mode, wanted.clear, "calipso scan");
     let task = work::scan::submit(store, request, now()).await.map_err(store_failure)?;
@@ -67,7 +67,7 @@ pub async fn ask(
         tokio::time::sleep(LOOK).await;
     };
     if let Some(report) = ended.report_id
-        && !matches!(shape, Shape::Table | Shape::Tree)
+        && !matches!(shape, OutputFormat::Table | OutputFormat::Tree)
     {
         let report = store.report(environment, report).await.map_err(store_failure)?;
         print!("{}", show::value(shape, &report));

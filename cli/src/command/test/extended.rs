@@ -10,7 +10,7 @@ use calipso_spec::{
 
 use crate::show;
 
-/// So many files are said one by one.
+/// Maximum number of files that are named one by one.
 const MOST_SAID: usize = 5;
 
 /// Cases that fail because a later layer adds to what they test.
@@ -45,7 +45,7 @@ pub(super) fn leave_out(tests: &mut [SpecTest], outgrown: &[Outgrown]) {
 }
 
 /// What is left out, in sentences: of many files only how many there are.
-pub(super) fn told(left_out: &[LeftOut], outgrown: &[Outgrown], filter: Option<&str>) -> Vec<String> {
+pub(super) fn left_out_sentences(left_out: &[LeftOut], outgrown: &[Outgrown], filter: Option<&str>) -> Vec<String> {
     let wanted: Vec<&LeftOut> =
         left_out.iter().filter(|left| filter.is_none_or(|filter| left.test.contains(filter))).collect();
     let mut said: Vec<String> = Vec::new();

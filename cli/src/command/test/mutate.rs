@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use calipso_model::{Map, Value};
 use calipso_pipeline::spec_test::mutate::{Fate, MutationReport, Sample, run_mutations};
-use calipso_spec::{Change, Loaded};
+use calipso_spec::{Loaded, Mutation};
 
 use crate::{
     args,
@@ -15,10 +15,10 @@ use crate::{
 };
 
 /// # Errors
-/// Too few changes are noticed, or an exception does not apply any more.
-pub(super) fn mutate(session: &Session, args: &args::Test, loaded: &Loaded) -> Result<(), Failure> {
+/// Too few mutations are noticed, or an exception is out of date.
+pub(super) fn mutate(session: &Session, args: &args::TestArgs, loaded: &Loaded) -> Result<(), Failure> {
     let layers = session.layers()?;
-    // The built-in specs are changed only where nobody brings specs of their own.
+    // The built-in specs are mutated only if no specs of the user are loaded.
     let is_changed = |layer: usize| layers.len() == 1 || layer > 0;
     let mut changes = calipso_spec::mutate::changes(&layers, is_changed);
     if let Some(filter) = args.filter.as_deref() {
@@ -33,7 +33,7 @@ pub(super) fn mutate(session: &Session, args: &args::Test, loaded: &Loaded) -> R
     })?;
     let (noticed, counted) = report.score();
     match args.shape() {
-        args::Shape::Table | args::Shape::Tree => print!("{}", text(&report)),
+        args::OutputFormat::Table | args::OutputFormat::Tree => print!("{}", text(&report)),
         shape => print!("{}", show::value(shape, &data(&report, args.seed))),
     }
     if counted == 0 {
@@ -55,12 +55,12 @@ pub(super) fn mutate(session: &Session, args: &args::Test, loaded: &Loaded) -> R
     Ok(())
 }
 
-fn unnoticed(report: &MutationReport) -> impl Iterator<Item = &Change> {
+fn unnoticed(report: &MutationReport) -> impl Iterator<Item = &Mutation> {
     report.tried.iter().filter(|(_, fate)| *fate == Fate::Unnoticed).map(|(change, _)| change)
 }
 
 /// Those that need not be noticed and that the sample left out.
-fn beside(report: &MutationReport) -> impl Iterator<Item = &Change> {
+fn beside(report: &MutationReport) -> impl Iterator<Item = &Mutation> {
     report.beside.iter().filter(|(_, fate)| *fate == Fate::Unnoticed).map(|(change, _)| change)
 }
 
@@ -122,7 +122,7 @@ fn kinds(report: &MutationReport) -> Vec<(String, (usize, usize))> {
 fn data(report: &MutationReport, seed: u64) -> Value {
     let number = |number: usize| Value::Int(i64::try_from(number).unwrap_or(i64::MAX));
     let (noticed, counted) = report.score();
-    let change = |change: &Change| {
+    let change = |change: &Mutation| {
         let mut map: Map = [
             ("kind", Value::text(change.kind)),
             ("spec", Value::Str(change.spec.clone())),

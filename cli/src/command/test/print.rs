@@ -9,7 +9,7 @@ use calipso_pipeline::{
 };
 use calipso_spec::{Diagnostic, Severity};
 
-use crate::{args::Shape, show};
+use crate::{args::OutputFormat, show};
 
 fn failed(report: &TestReport) -> impl Iterator<Item = &CaseResult> {
     report.cases.iter().filter(|case| case.failed())
@@ -20,7 +20,6 @@ pub(super) fn idle(report: &TestReport) -> impl Iterator<Item = &Problem> {
     report.cases.iter().filter(|case| !case.failed()).flat_map(|case| &case.problems)
 }
 
-/// For people.
 pub(super) fn text(report: &TestReport, unreached: &[Unreached], left_out: &[String]) -> String {
     let mut text = String::new();
     for case in failed(report) {
@@ -55,8 +54,7 @@ fn number(number: usize) -> Value {
     Value::Int(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
-/// As data.
-pub(super) fn data(report: &TestReport, unreached: &[Unreached], left_out: &[String], shape: Shape) -> String {
+pub(super) fn data(report: &TestReport, unreached: &[Unreached], left_out: &[String], shape: OutputFormat) -> String {
     let problem = |problem: &Problem| Value::text(&format!("{}: {}", problem.at, problem.text));
     let case = |case: &CaseResult| {
         map([
@@ -88,7 +86,7 @@ pub(super) fn data(report: &TestReport, unreached: &[Unreached], left_out: &[Str
 }
 
 /// The mistakes of the specs, where there were any and nothing was run.
-pub(super) fn errors(diagnostics: &str, shape: Shape) -> String {
+pub(super) fn errors(diagnostics: &str, shape: OutputFormat) -> String {
     let list = Value::from_json(diagnostics).unwrap_or_default();
     let whole = map([
         ("passed", number(0)),

@@ -13,7 +13,7 @@ use calipso_transport::{Entry, EntryKey, Reply};
 
 use crate::{
     args,
-    command::scan::{Wanted, environment_of, perform, recording},
+    command::scan::{ScanOptions, environment_of, perform, recording},
     failure::{Exit, Failure},
     output,
     session::{Session, store_failure},
@@ -23,7 +23,7 @@ use crate::{
 ///
 /// # Errors
 /// The recording cannot be replayed, or has no such parent.
-pub async fn from_recording(session: &Session, args: &args::Test) -> Result<(), Failure> {
+pub async fn from_recording(session: &Session, args: &args::TestArgs) -> Result<(), Failure> {
     let (Some(dir), Some(name)) = (args.from_recording.as_deref(), args.of.as_deref()) else { return Ok(()) };
     let loaded = session.specs()?;
     let Some(fetcher) = loaded.specs.fetchers.get(name).cloned() else {
@@ -42,7 +42,7 @@ pub async fn from_recording(session: &Session, args: &args::Test) -> Result<(), 
     let case = TestCase {
         environment: environment.clone(),
         parent: parent.map(document),
-        objects: known(&fetcher, parent, &objects),
+        objects: lookup_objects(&fetcher, parent, &objects),
         answers_dir: Some(dir.to_string_lossy().into()),
         ..TestCase::default()
     };
@@ -54,7 +54,7 @@ pub async fn from_recording(session: &Session, args: &args::Test) -> Result<(), 
     let observed = observed
         .map_err(|_| Failure::new(Exit::Bug, "running the fetcher broke off"))?
         .map_err(|problem| Failure::new(Exit::Findings, problem))?;
-    print!("{}", written(&fetcher, &case, &observed));
+    print!("{}", test_text(&fetcher, &case, &observed));
     Ok(())
 }
 
@@ -70,7 +70,7 @@ async fn replayed(
     let session = session.with_store(folder.path().join("store.db"));
     let store: Arc<dyn Backend> = session.store().await?;
     store.put_environment(environment, Expect::Anything).await.map_err(store_failure)?;
-    let wanted = Wanted { mode: ScanMode::Full, clear: false, record: None, replay: Some(dir), no_secrets: false };
+    let wanted = ScanOptions { mode: ScanMode::Full, clear: false, record: None, replay: Some(dir), no_secrets: false };
     let specs = Arc::new(loaded.specs.clone());
     perform(&session, &specs, Arc::clone(&store), environment, &wanted).await?;
     let mut objects = Vec::new();
@@ -98,9 +98,12 @@ fn parent<'o>(fetcher: &Fetcher, wanted: Option<&str>, objects: &'o [Object]) ->
         }
     };
     found.map(|object| Some(*object)).ok_or_else(|| {
-        let known: Vec<String> = of_type.iter().take(10).map(|object| object.key.to_string()).collect();
+        let lookup_objects: Vec<String> = of_type.iter().take(10).map(|object| object.key.to_string()).collect();
         let failure = Failure::usage(format!("the recording has no such {}", fetcher.under));
-        failure.help(format!("it has {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") }))
+        failure.help(format!(
+            "it has {}",
+            if lookup_objects.is_empty() { "none".to_owned() } else { lookup_objects.join(", ") }
+        ))
     })
 }
 
@@ -110,7 +113,7 @@ fn document(object: &Object) -> Map {
 }
 
 /// What the fetcher may look up; of what belongs to hosts only that of the parent's.
-fn known(fetcher: &Fetcher, parent: Option<&Object>, objects: &[Object]) -> Vec<Map> {
+fn lookup_objects(fetcher: &Fetcher, parent: Option<&Object>, objects: &[Object]) -> Vec<Map> {
     let host = parent.and_then(|parent| parent.doc.text("host"));
     objects
         .iter()
@@ -128,11 +131,11 @@ fn map<const N: usize>(pairs: [(&str, Value); N]) -> Value {
 }
 
 /// The test as text, its keys in the order in which one reads them.
-fn written(fetcher: &Fetcher, case: &TestCase, observed: &Observed) -> String {
+fn test_text(fetcher: &Fetcher, case: &TestCase, observed: &Observed) -> String {
     let environment = &case.environment;
     let texts = |texts: &[Str]| Value::list(texts.iter().cloned().map(Value::Str).collect());
-    let mut written = Map::new();
-    written.insert(
+    let mut test_text = Map::new();
+    test_text.insert(
         "environment",
         map([
             ("name", Value::text("test")),
@@ -143,10 +146,10 @@ fn written(fetcher: &Fetcher, case: &TestCase, observed: &Observed) -> String {
         ]),
     );
     if let Some(parent) = &case.parent {
-        written.insert("parent", Value::Map(parent.clone()));
+        test_text.insert("parent", Value::Map(parent.clone()));
     }
     if !case.objects.is_empty() {
-        written.insert("objects", Value::list(case.objects.iter().cloned().map(Value::Map).collect()));
+        test_text.insert("objects", Value::list(case.objects.iter().cloned().map(Value::Map).collect()));
     }
     let mut answers = Map::new();
     for list in ["commands", "http", "sql"] {
@@ -160,7 +163,7 @@ fn written(fetcher: &Fetcher, case: &TestCase, observed: &Observed) -> String {
             answers.insert(list, Value::list(of_list));
         }
     }
-    written.insert("answers", Value::Map(answers));
+    test_text.insert("answers", Value::Map(answers));
     let folder = |object: &&Object| observed.folder_types.contains(&object.key.object_type);
     let objects = observed.objects.iter().filter(|object| !folder(object));
     let mut expect = Map::new();
@@ -168,11 +171,11 @@ fn written(fetcher: &Fetcher, case: &TestCase, observed: &Observed) -> String {
     if !observed.complete {
         expect.insert("outcome", "incomplete");
     }
-    written.insert("expect", Value::Map(expect));
+    test_text.insert("expect", Value::Map(expect));
     let of = output::yaml_flow(&Value::Str(fetcher.head.name.clone()));
     let mut text = format!("schema: test/v1\nof: {{fetcher: {of}}}\ncases:\n  - name: as it was recorded\n");
     for key in ["environment", "parent", "objects", "answers", "expect"] {
-        if let Some(value) = written.get(key) {
+        if let Some(value) = test_text.get(key) {
             text.push_str(&output::yaml_entry(key, value, 4));
         }
     }
@@ -196,10 +199,10 @@ fn answer(entry: &Entry) -> Option<(&'static str, Map)> {
                 for (name, value) in query {
                     let value = match parameters.get(name) {
                         None => Value::text(value),
-                        Some(Value::List(known)) => {
-                            Value::list(known.iter().cloned().chain([Value::text(value)]).collect())
+                        Some(Value::List(lookup_objects)) => {
+                            Value::list(lookup_objects.iter().cloned().chain([Value::text(value)]).collect())
                         }
-                        Some(known) => Value::list(vec![known.clone(), Value::text(value)]),
+                        Some(lookup_objects) => Value::list(vec![lookup_objects.clone(), Value::text(value)]),
                     };
                     parameters.insert(name.as_str(), value);
                 }

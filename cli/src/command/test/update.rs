@@ -16,7 +16,7 @@ use crate::{
     show,
 };
 
-/// Rounds until nothing is left to mend; each mends what can be mended at once.
+/// Maximum number of rounds; each makes all edits that do not touch each other.
 const MOST_ROUNDS: usize = 1_000;
 
 /// Runs the tests and mends them, again and again: an edit is thought of for the text as it is, and what two of them
@@ -35,7 +35,7 @@ pub(super) fn update(session: &Session, filter: Option<&str>) -> Result<(), Fail
         let report = super::run(&loaded, filter)?;
         let edits = edits(&report);
         if edits.is_empty() {
-            return said(&report, &rewritten);
+            return print_result(&report, &rewritten);
         }
         for (file, edits) in edits {
             let path = Path::new(file.as_ref());
@@ -47,7 +47,7 @@ pub(super) fn update(session: &Session, filter: Option<&str>) -> Result<(), Fail
             }
             let new = edited(text, &edits);
             if new == text {
-                return said(&report, &rewritten);
+                return print_result(&report, &rewritten);
             }
             write(path, &new)?;
             *rewritten.entry(file.to_string()).or_default() += 1;
@@ -67,7 +67,7 @@ fn edits(report: &TestReport) -> BTreeMap<&Str, Vec<Edit>> {
 }
 
 /// What was done, and what only the author can mend.
-fn said(report: &TestReport, rewritten: &BTreeMap<String, usize>) -> Result<(), Failure> {
+fn print_result(report: &TestReport, rewritten: &BTreeMap<String, usize>) -> Result<(), Failure> {
     for file in rewritten.keys() {
         println!("{file}: rewritten");
     }

@@ -153,9 +153,7 @@ impl Compiler<'_> {
     fn frame(&self, layout: &Layout) -> Frame {
         let mut frame = Frame::new(layout.len());
         for (name, value) in [("env", &self.here.env), ("dist", &self.here.dist)] {
-            if let Some(slot) = layout.find(name) {
-                frame.set(slot, value.clone());
-            }
+            frame.bind(layout, name, value.clone());
         }
         frame
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use calipso_model::{Str, Value};
 
 use super::{
-    Known, Shape, ShapeIssue, ShapeIssueKind, of,
+    DefinedPath, Shape, ShapeIssue, ShapeIssueKind, of,
     proof::{path_of, prove},
 };
 use crate::{
@@ -13,7 +13,8 @@ use crate::{
     error::{misspelt, nearest},
     expr::Expr,
     layout::Slot,
-    syntax::{Args, Comparison, Kind, Math, Node},
+    ops::{Comparison, Math},
+    syntax::{Args, Kind, Node},
     table::{self, Filter, Takes, Yields},
     template::{Part, Tree},
 };
@@ -21,13 +22,13 @@ use crate::{
 /// Most words that a help lists.
 const MAX_LISTED: usize = 20;
 
-/// The shape of an expression's value, and what is wrong with it. `at` says the shape of each root name.
+/// The shape of an expression's value, and the issues found. `at` gives the shape of each root name.
 pub fn infer(expr: &Expr, at: &dyn Fn(Slot) -> Shape) -> (Shape, Vec<ShapeIssue>) {
     infer_knowing(expr, at, &[])
 }
 
 /// As [`infer`], where these paths are known to be defined (see [`proven`](super::proven)).
-pub fn infer_knowing(expr: &Expr, at: &dyn Fn(Slot) -> Shape, known: &[Known]) -> (Shape, Vec<ShapeIssue>) {
+pub fn infer_knowing(expr: &Expr, at: &dyn Fn(Slot) -> Shape, known: &[DefinedPath]) -> (Shape, Vec<ShapeIssue>) {
     let mut judge = Judge { at, known: known.to_vec(), issues: Vec::new() };
     let shape = judge.node(expr.root(), false);
     (shape, judge.issues)
@@ -46,7 +47,7 @@ pub fn infer_parts(expr: &Expr, at: &dyn Fn(Slot) -> Shape) -> Vec<Shape> {
 pub fn infer_each(
     generator: &Generator,
     at: &dyn Fn(Slot) -> Shape,
-    known: &[Known],
+    known: &[DefinedPath],
 ) -> (Option<Shape>, Shape, Vec<ShapeIssue>) {
     let (over, issues) = infer_knowing(&generator.over, at, known);
     let mut issues = shifted(issues, generator.over.offset());
@@ -81,7 +82,7 @@ pub fn infer_each(
 ///
 /// # Shape
 /// A key of a written map whose value may come to null is optional: null leaves it out.
-pub fn infer_tree(tree: &Tree, at: &dyn Fn(Slot) -> Shape, known: &[Known]) -> (Shape, Vec<ShapeIssue>) {
+pub fn infer_tree(tree: &Tree, at: &dyn Fn(Slot) -> Shape, known: &[DefinedPath]) -> (Shape, Vec<ShapeIssue>) {
     let mut issues = Vec::new();
     let shape = match tree {
         Tree::Const(value) => of(value),
@@ -134,7 +135,7 @@ fn shifted(issues: Vec<ShapeIssue>, offset: usize) -> Vec<ShapeIssue> {
     issues.into_iter().map(shift).collect()
 }
 
-/// Whether an expression says by its form that it may come to null.
+/// Whether an expression can be null, judging by its form.
 fn may_be_null(node: &Node) -> bool {
     match &node.kind {
         Kind::Const(value) => value.is_null(),
@@ -151,7 +152,7 @@ fn may_be_null(node: &Node) -> bool {
 
 struct Judge<'a> {
     at: &'a dyn Fn(Slot) -> Shape,
-    known: Vec<Known>,
+    known: Vec<DefinedPath>,
     issues: Vec<ShapeIssue>,
 }
 
@@ -338,7 +339,7 @@ impl Judge<'_> {
         }
     }
 
-    /// Reports the constants of a node that are none of the words.
+    /// Reports constants of a node that are not among the words.
     fn excluded(&mut self, words: &Shape, node: &Node) {
         let words = match words {
             Shape::Words(words) => words,
@@ -364,10 +365,10 @@ impl Judge<'_> {
                 .collect(),
             _ => Vec::new(),
         };
-        for (place, text) in found {
+        for (index, text) in found {
             let near = nearest(&text, words.iter().map(AsRef::as_ref)).map(|near| format!("did you mean `{near}`?"));
             let listed = || (words.len() <= MAX_LISTED).then(|| format!("it can be {}", words.join(", ")));
-            self.issue(place, ShapeIssueKind::NeverEqual, format!("this is never `{text}`"), near.or_else(listed));
+            self.issue(index, ShapeIssueKind::NeverEqual, format!("this is never `{text}`"), near.or_else(listed));
         }
     }
 

@@ -11,18 +11,18 @@ use crate::{
 };
 
 /// A path that is known to be defined: a root name and keys. Its beginnings are then defined, too.
-pub type Known = (Slot, Vec<Str>);
+pub type DefinedPath = (Slot, Vec<Str>);
 
 /// The paths that are defined where this condition holds (`outcome` true) or does not hold.
 #[must_use]
-pub fn proven(condition: &Expr, outcome: bool) -> Vec<Known> {
+pub fn proven(condition: &Expr, outcome: bool) -> Vec<DefinedPath> {
     let mut known = Vec::new();
     prove(condition.root(), outcome, &mut known);
     known
 }
 
 /// The constant path that a node is.
-pub(super) fn path_of(node: &Node) -> Option<Known> {
+pub(super) fn path_of(node: &Node) -> Option<DefinedPath> {
     match &node.kind {
         Kind::Slot(slot) => Some((*slot, Vec::new())),
         Kind::Field(slot, name, _) => Some((*slot, vec![name.clone()])),
@@ -35,7 +35,7 @@ pub(super) fn path_of(node: &Node) -> Option<Known> {
     }
 }
 
-pub(super) fn prove(node: &Node, outcome: bool, known: &mut Vec<Known>) {
+pub(super) fn prove(node: &Node, outcome: bool, known: &mut Vec<DefinedPath>) {
     match &node.kind {
         Kind::Slot(_) | Kind::Attr(..) | Kind::Field(..) => known.extend(path_of(node)),
         Kind::Not(inner) => prove(inner, !outcome, known),
@@ -87,7 +87,7 @@ pub(super) fn prove(node: &Node, outcome: bool, known: &mut Vec<Known>) {
 }
 
 /// A constant, or the constant of `path | default(constant)` with its path.
-fn or_constant(node: &Node) -> Option<(Option<Known>, Value)> {
+fn or_constant(node: &Node) -> Option<(Option<DefinedPath>, Value)> {
     match &node.kind {
         Kind::Const(value) => Some((None, value.clone())),
         Kind::List(items) if items.is_empty() => Some((None, Value::list(Vec::new()))),

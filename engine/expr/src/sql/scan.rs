@@ -5,7 +5,6 @@ use crate::error::{ExprError, ExprErrorKind};
 /// Whether a value stands where a list may be one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InList {
-    /// Nowhere.
     No,
     /// The only thing between the brackets of `IN ( )`.
     Alone,
@@ -50,8 +49,8 @@ impl Scanner {
     /// A piece of the text itself.
     pub fn literal(&mut self, literal: &str, offset: usize) {
         let mut characters = literal.char_indices().peekable();
-        while let Some((place, character)) = characters.next() {
-            let (here, len) = (offset + place, character.len_utf8());
+        while let Some((index, character)) = characters.next() {
+            let (here, len) = (offset + index, character.len_utf8());
             let next = characters.peek().map(|(_, next)| *next);
             if let Some((open, start)) = self.quote {
                 match character {
@@ -76,7 +75,7 @@ impl Scanner {
                 (':', Some('=')) => self.refuse(here, here + 2, "a query sets no variables"),
                 (blank, _) if blank.is_whitespace() => {}
                 (part, _) if in_word(part) => {
-                    if place == 0 && self.tokens.last().is_some_and(|(token, ..)| glues(token)) {
+                    if index == 0 && self.tokens.last().is_some_and(|(token, ..)| glues(token)) {
                         self.refuse(here, here + len, "a value is a word of its own");
                     }
                     match self.tokens.last_mut() {
@@ -99,8 +98,8 @@ impl Scanner {
     }
 
     /// `{{ schema.NAME }}`.
-    pub fn identifier(&mut self, place: (usize, usize, usize)) {
-        self.between(Token::Identifier, place, "an identifier stands inside quotes");
+    pub fn identifier(&mut self, index: (usize, usize, usize)) {
+        self.between(Token::Identifier, index, "an identifier stands inside quotes");
     }
 
     fn between(&mut self, token: Token, (braces, start, end): (usize, usize, usize), quoted: &str) {
@@ -122,7 +121,7 @@ impl Scanner {
             self.refuse(start, start + 1, &format!("the quote `{quote}` is not closed"));
         }
         let tokens = std::mem::take(&mut self.tokens);
-        let word = |place: Option<usize>| match place.and_then(|place| tokens.get(place)) {
+        let word = |index: Option<usize>| match index.and_then(|index| tokens.get(index)) {
             Some((Token::Word(word), ..)) => word.as_str(),
             _ => "",
         };
@@ -149,25 +148,25 @@ impl Scanner {
         }
         let mut brackets: Vec<(bool, usize)> = Vec::new();
         let mut lists = Vec::new();
-        let sign = |place: Option<usize>| match place.and_then(|place| tokens.get(place)) {
+        let sign = |index: Option<usize>| match index.and_then(|index| tokens.get(index)) {
             Some((Token::Sign(sign), ..)) => *sign,
             _ => ' ',
         };
-        for (place, (token, start, end)) in tokens.iter().enumerate() {
+        for (index, (token, start, end)) in tokens.iter().enumerate() {
             match token {
-                Token::Sign('(') => brackets.push((word(place.checked_sub(1)) == "IN", *start)),
+                Token::Sign('(') => brackets.push((word(index.checked_sub(1)) == "IN", *start)),
                 Token::Sign(')') if brackets.pop().is_none() => {
                     self.refuse(*start, *end, "there is no `(` for this");
                 }
-                Token::Word(text) => match (text.as_str(), word(Some(place + 1))) {
+                Token::Word(text) => match (text.as_str(), word(Some(index + 1))) {
                     ("INTO", _) => self.refuse(*start, *end, "a query only reads"),
                     ("FOR", "UPDATE" | "SHARE") | ("LOCK", "IN") => self.refuse(*start, *end, "a query locks nothing"),
                     _ => {}
                 },
                 Token::Value(_)
-                    if ["FROM", "JOIN"].contains(&word(place.checked_sub(1)))
-                        || sign(place.checked_sub(1)) == '.'
-                        || sign(Some(place + 1)) == '.' =>
+                    if ["FROM", "JOIN"].contains(&word(index.checked_sub(1)))
+                        || sign(index.checked_sub(1)) == '.'
+                        || sign(Some(index + 1)) == '.' =>
                 {
                     self.errors.push(
                         ExprError::new(ExprErrorKind::NotASelect, *start, *end, "a value cannot name a table or column")
@@ -175,7 +174,7 @@ impl Scanner {
                     );
                 }
                 Token::Value(piece) if brackets.last().is_some_and(|(is_in, _)| *is_in) => {
-                    match (sign(place.checked_sub(1)), sign(Some(place + 1))) {
+                    match (sign(index.checked_sub(1)), sign(Some(index + 1))) {
                         ('(', ')') => lists.push((*piece, InList::Alone)),
                         ('(' | ',', ')' | ',') => lists.push((*piece, InList::BesideOthers)),
                         _ => {}

@@ -33,8 +33,8 @@ impl Reader<'_> {
         args
     }
 
-    fn wrong(&mut self, place: (usize, usize), message: impl Into<String>) {
-        self.error(ExprErrorKind::WrongArguments, place, message);
+    fn wrong_arguments(&mut self, range: (usize, usize), message: impl Into<String>) {
+        self.error(ExprErrorKind::WrongArguments, range, message);
     }
 
     pub(super) fn filter(&mut self, filter: &ast::Filter<'_>, span: Span) -> Kind {
@@ -44,9 +44,9 @@ impl Reader<'_> {
         };
         let inner = self.boxed(inner);
         let mut args = self.args(&filter.args, span);
-        let place = name_span(span, filter.name);
+        let range = name_span(span, filter.name);
         let Some(entry) = table::filter(filter.name) else {
-            return self.unknown("filter", filter.name, place, filters::ALL.iter().map(|entry| entry.name));
+            return self.unknown("filter", filter.name, range, filters::ALL.iter().map(|entry| entry.name));
         };
         self.count(entry.name, args.positional.len(), entry.args, whole_span(span));
         for (given, _) in &args.named {
@@ -71,20 +71,20 @@ impl Reader<'_> {
     }
 
     /// `map('filter', arguments)` or `map(attribute='a')`.
-    fn inner_filter(&mut self, entry: &Filter, args: &mut Args, place: (usize, usize)) {
+    fn inner_filter(&mut self, entry: &Filter, args: &mut Args, range: (usize, usize)) {
         let by_attribute = args.named.iter().any(|(name, _)| name.as_ref() == "attribute");
         let Some(first) = args.positional.first() else {
             if !by_attribute {
-                self.wrong(place, format!("`{}` needs the name of a filter, or `attribute=`", entry.name));
+                self.wrong_arguments(range, format!("`{}` needs the name of a filter, or `attribute=`", entry.name));
             }
             return;
         };
         let at = (first.start as usize, first.end as usize);
         if by_attribute {
-            return self.wrong(at, format!("`{}` takes a filter or `attribute=`, not both", entry.name));
+            return self.wrong_arguments(at, format!("`{}` takes a filter or `attribute=`, not both", entry.name));
         }
         let Kind::Const(Value::Str(name)) = &first.kind else {
-            return self.wrong(at, "the name of a filter is written out as a text");
+            return self.wrong_arguments(at, "the name of a filter is written out as a text");
         };
         let name = name.clone();
         match table::filter(&name) {
@@ -94,7 +94,7 @@ impl Reader<'_> {
             Some(inner) => {
                 self.count(inner.name, args.positional.len() - 1, inner.args, at);
                 if inner.takes_filter || inner.test_at.is_some() {
-                    self.wrong(at, format!("`{name}` cannot be used by name"));
+                    self.wrong_arguments(at, format!("`{name}` cannot be used by name"));
                 } else if inner.name == "regex_get" {
                     self.pattern(args, 1);
                 }
@@ -103,11 +103,12 @@ impl Reader<'_> {
     }
 
     /// `select('test', argument)` and its like.
-    fn inner_test(&mut self, entry: &Filter, args: &Args, at: usize, place: (usize, usize)) {
+    fn inner_test(&mut self, entry: &Filter, args: &Args, at: usize, range: (usize, usize)) {
         let Some(name) = args.positional.get(at) else { return };
         let here = (name.start as usize, name.end as usize);
         let Kind::Const(Value::Str(name)) = &name.kind else {
-            return self.wrong(here, format!("`{}` needs the name of a test, written out as a text", entry.name));
+            return self
+                .wrong_arguments(here, format!("`{}` needs the name of a test, written out as a text", entry.name));
         };
         match table::test(name) {
             None => {
@@ -115,45 +116,45 @@ impl Reader<'_> {
             }
             Some(test) => {
                 let n_args = args.positional.len().saturating_sub(at + 1);
-                self.count(test.name, n_args, (test.args, test.args), place);
+                self.count(test.name, n_args, (test.args, test.args), range);
             }
         }
     }
 
     fn pattern(&mut self, args: &mut Args, at: usize) {
         let Some(Node { kind: Kind::Const(Value::Str(pattern)), start, end }) = args.positional.get(at) else { return };
-        let place = (*start as usize, *end as usize);
+        let range = (*start as usize, *end as usize);
         match Regex::new(pattern) {
             Err(error) => {
                 let why = error.to_string();
                 let last = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                self.wrong(place, format!("`{pattern}` is no regular expression: {last}"));
+                self.wrong_arguments(range, format!("`{pattern}` is no regular expression: {last}"));
             }
             Ok(regex) => {
                 if let Some(Node { kind: Kind::Const(Value::Str(group)), start, end }) = args.positional.get(at + 1)
                     && !regex.capture_names().flatten().any(|name| name == group.as_ref())
                 {
-                    let place = (*start as usize, *end as usize);
+                    let range = (*start as usize, *end as usize);
                     let message = format!("the regular expression has no group `{group}`");
                     let help = did_you_mean(group, regex.capture_names().flatten());
-                    self.error(ExprErrorKind::WrongArguments, place, message).help = help;
+                    self.error(ExprErrorKind::WrongArguments, range, message).help = help;
                 }
                 if let Some(Node { kind: Kind::Const(Value::Int(group)), start, end }) = args.positional.get(at + 1)
                     && usize::try_from(*group).map_or(true, |group| group >= regex.captures_len())
                 {
-                    let place = (*start as usize, *end as usize);
+                    let range = (*start as usize, *end as usize);
                     let message = match regex.captures_len() - 1 {
                         0 => "the regular expression has no groups".to_owned(),
                         n_groups => format!("the regular expression has {n_groups} groups, and no group {group}"),
                     };
-                    self.error(ExprErrorKind::WrongArguments, place, message);
+                    self.error(ExprErrorKind::WrongArguments, range, message);
                 }
                 args.pattern = Some(Arc::new(regex));
             }
         }
     }
 
-    fn count(&mut self, name: &str, n_args: usize, (least, most): (usize, usize), place: (usize, usize)) {
+    fn count(&mut self, name: &str, n_args: usize, (least, most): (usize, usize), range: (usize, usize)) {
         if n_args < least || n_args > most {
             let wanted = match (least, most) {
                 (0, 0) => "no arguments".to_owned(),
@@ -161,7 +162,7 @@ impl Reader<'_> {
                 (least, most) if least == most => format!("{least} arguments"),
                 (least, most) => format!("{least} to {most} arguments"),
             };
-            self.wrong(place, format!("`{name}` takes {wanted}, not {n_args}"));
+            self.wrong_arguments(range, format!("`{name}` takes {wanted}, not {n_args}"));
         }
     }
 
@@ -189,8 +190,8 @@ impl Reader<'_> {
         };
         let args = self.args(&call.args, span);
         let Some(entry) = table::function(var.id) else {
-            let place = whole_span(var.span());
-            return self.unknown("function", var.id, place, functions::ALL.iter().map(|entry| entry.name));
+            let range = whole_span(var.span());
+            return self.unknown("function", var.id, range, functions::ALL.iter().map(|entry| entry.name));
         };
         self.only_positional(entry.name, &args, span);
         self.count(entry.name, args.positional.len(), (entry.args, entry.args), whole_span(span));
@@ -199,7 +200,7 @@ impl Reader<'_> {
 
     fn only_positional(&mut self, name: &str, args: &Args, span: Span) {
         if let Some((given, _)) = args.named.first() {
-            self.wrong(whole_span(span), format!("`{name}` has no argument `{given}`"));
+            self.wrong_arguments(whole_span(span), format!("`{name}` has no argument `{given}`"));
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::error::{ExprError, ExprErrorKind};
 pub(super) fn find(source: &str) -> Option<ExprError> {
     let mut quote = None;
     let mut rest = source.char_indices().peekable();
-    while let Some((place, sign)) = rest.next() {
+    while let Some((offset, sign)) = rest.next() {
         if let Some(open) = quote {
             match sign {
                 '\\' => drop(rest.next()),
@@ -19,26 +19,26 @@ pub(super) fn find(source: &str) -> Option<ExprError> {
         let twice = next == Some(sign);
         match sign {
             '\'' | '"' => quote = Some(sign),
-            '|' if twice => return Some(stray(source, place, 2, "write `or`")),
-            '&' => return Some(stray(source, place, if twice { 2 } else { 1 }, "write `and`")),
-            '!' if next != Some('=') => return Some(stray(source, place, 1, "write `not`")),
-            '?' => return Some(stray(source, place, 1, "write `A if CONDITION else B`")),
+            '|' if twice => return Some(stray(source, offset, 2, "write `or`")),
+            '&' => return Some(stray(source, offset, if twice { 2 } else { 1 }, "write `and`")),
+            '!' if next != Some('=') => return Some(stray(source, offset, 1, "write `not`")),
+            '?' => return Some(stray(source, offset, 1, "write `A if CONDITION else B`")),
             '“' | '”' | '„' | '‘' | '’' | '`' | '´' => {
-                return Some(stray(source, place, sign.len_utf8(), "quote texts with ' or \""));
+                return Some(stray(source, offset, sign.len_utf8(), "quote texts with ' or \""));
             }
             _ if sign.is_alphanumeric() || sign.is_whitespace() => {}
             '_' | '.' | ',' | '(' | ')' | '[' | ']' | '{' | '}' | '|' | '~' | '+' | '-' | '*' | '/' | '%' | '<'
             | '>' | '=' | '!' | ':' => {}
-            _ => return Some(stray(source, place, sign.len_utf8(), "quote it if it is text")),
+            _ => return Some(stray(source, offset, sign.len_utf8(), "quote it if it is text")),
         }
     }
     None
 }
 
-fn stray(source: &str, place: usize, length: usize, advice: &str) -> ExprError {
-    let sign = source.get(place..place + length).unwrap_or_default();
+fn stray(source: &str, offset: usize, length: usize, advice: &str) -> ExprError {
+    let sign = source.get(offset..offset + length).unwrap_or_default();
     let message = format!("expressions have no `{sign}`");
-    ExprError::new(ExprErrorKind::Syntax, place, place + length, message).help(advice)
+    ExprError::new(ExprErrorKind::Syntax, offset, offset + length, message).help(advice)
 }
 
 #[cfg(test)]
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn a_sign_of_another_language_is_told() {
-        for (source, place, advice) in [
+        for (source, offset, advice) in [
             ("a == 'x' && b", 9, "write `and`"),
             ("a || b", 2, "write `or`"),
             ("!a", 0, "write `not`"),
@@ -57,7 +57,7 @@ mod tests {
             ("a; b", 1, "quote it if it is text"),
         ] {
             let error = find(source).unwrap_or_else(|| panic!("{source} is wrong"));
-            assert_eq!((error.start, error.help.as_deref()), (place, Some(advice)), "{source}");
+            assert_eq!((error.start, error.help.as_deref()), (offset, Some(advice)), "{source}");
         }
         for source in ["a != 'x && ? y'", r#"a | f("it\"s $ §", b=1)"#, "{'k': [1, -2.5e3][0]} ~ größe", "a <= b % 2"]
         {

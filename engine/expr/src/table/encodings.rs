@@ -7,10 +7,10 @@ use base64::{
 };
 use calipso_model::{Map, Str, Value};
 
-use super::{Given, Trouble};
-use crate::{fuel::Fuel, ops::text_of};
+use super::Given;
+use crate::{error::OpError, fuel::Fuel, ops::text_of};
 
-type Answer = Result<Value, Trouble>;
+type Answer = Result<Value, OpError>;
 
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
@@ -21,13 +21,13 @@ const FOR_URLS: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, LENIENT);
 /// Most characters that `pad` and `hex` fill up to.
 const MAX_WIDTH: i64 = 1_000;
 
-fn a_text<'v>(value: &'v Value, fuel: &mut Fuel) -> Result<&'v str, Trouble> {
+fn a_text<'v>(value: &'v Value, fuel: &mut Fuel) -> Result<&'v str, OpError> {
     match value {
         Value::Str(text) => {
             fuel.text(text.len().saturating_mul(2))?;
             Ok(text)
         }
-        other => Err(Trouble::says(format!("takes text, not {}", other.kind()))),
+        other => Err(OpError::new(format!("takes text, not {}", other.kind()))),
     }
 }
 
@@ -39,17 +39,17 @@ pub(super) fn base64_decode(value: &Value, _: &Given<'_>, fuel: &mut Fuel) -> An
     let digits: String = a_text(value, fuel)?.split_ascii_whitespace().collect();
     let engine = if digits.contains(['-', '_']) { FOR_URLS } else { ORDINARY };
     // What is decoded may be a secret: messages never show it.
-    let bytes = engine.decode(digits).map_err(|_| Trouble::says("the text is no base64"))?;
-    String::from_utf8(bytes).map(Value::from).map_err(|_| Trouble::says("what the base64 holds is no UTF-8 text"))
+    let bytes = engine.decode(digits).map_err(|_| OpError::new("the text is no base64"))?;
+    String::from_utf8(bytes).map(Value::from).map_err(|_| OpError::new("what the base64 holds is no UTF-8 text"))
 }
 
-fn width(given: &Given<'_>) -> Result<usize, Trouble> {
+fn width(given: &Given<'_>) -> Result<usize, OpError> {
     match given.at(0) {
         None => Ok(0),
         Some(Value::Int(width)) if (0..=MAX_WIDTH).contains(width) => {
-            usize::try_from(*width).map_err(|_| Trouble::says("the width is negative"))
+            usize::try_from(*width).map_err(|_| OpError::new("the width is negative"))
         }
-        Some(_) => Err(Trouble::says(format!("the width is a whole number from 0 to {MAX_WIDTH}"))),
+        Some(_) => Err(OpError::new(format!("the width is a whole number from 0 to {MAX_WIDTH}"))),
     }
 }
 
@@ -60,7 +60,7 @@ pub(super) fn hex(value: &Value, given: &Given<'_>, _: &mut Fuel) -> Answer {
             let sign = if *number < 0 { "-" } else { "" };
             Ok(Value::from(format!("{sign}{:0width$x}", number.unsigned_abs())))
         }
-        other => Err(Trouble::says(format!("takes a whole number, not {}; use `| int` before", other.kind()))),
+        other => Err(OpError::new(format!("takes a whole number, not {}; use `| int` before", other.kind()))),
     }
 }
 
@@ -78,9 +78,9 @@ pub(super) fn hex_decode(value: &Value, _: &Given<'_>, fuel: &mut Fuel) -> Answe
         .map(|character| character.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
         .collect();
     let digits = digits.filter(|digits| digits.len() % 2 == 0);
-    let digits = digits.ok_or_else(|| Trouble::says("the text is no pairs of hexadecimal digits"))?;
+    let digits = digits.ok_or_else(|| OpError::new("the text is no pairs of hexadecimal digits"))?;
     let bytes = digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect();
-    String::from_utf8(bytes).map(Value::from).map_err(|_| Trouble::says("what the digits hold is no UTF-8 text"))
+    String::from_utf8(bytes).map(Value::from).map_err(|_| OpError::new("what the digits hold is no UTF-8 text"))
 }
 
 pub(super) fn pad(value: &Value, given: &Given<'_>, fuel: &mut Fuel) -> Answer {
@@ -90,15 +90,15 @@ pub(super) fn pad(value: &Value, given: &Given<'_>, fuel: &mut Fuel) -> Answer {
             let mut characters = text.chars();
             match (characters.next(), characters.next()) {
                 (Some(fill), None) => fill,
-                _ => return Err(Trouble::says("what is filled with is one character")),
+                _ => return Err(OpError::new("what is filled with is one character")),
             }
         }
-        Some(other) => return Err(Trouble::says(format!("what is filled with is text, not {}", other.kind()))),
+        Some(other) => return Err(OpError::new(format!("what is filled with must be text, not {}", other.kind()))),
     };
     if value.is_null() {
         return Ok(Value::Null);
     }
-    let text: Str = text_of(value).ok_or_else(|| Trouble::says(format!("takes a scalar, not {}", value.kind())))?;
+    let text: Str = text_of(value).ok_or_else(|| OpError::new(format!("takes a scalar, not {}", value.kind())))?;
     fuel.text(text.len())?;
     let missing = width(given)?.saturating_sub(text.chars().count());
     let negative = fill == '0' && matches!(value, Value::Int(_) | Value::Float(_)) && text.starts_with('-');
@@ -108,10 +108,10 @@ pub(super) fn pad(value: &Value, given: &Given<'_>, fuel: &mut Fuel) -> Answer {
 }
 
 /// The number that digits of a base mean; nothing where they are none.
-pub(super) fn whole_number(text: &str, base: Option<&Value>) -> Result<Option<i64>, Trouble> {
+pub(super) fn whole_number(text: &str, base: Option<&Value>) -> Result<Option<i64>, OpError> {
     let base = match base {
         Some(Value::Int(base)) if *base == 0 || (2..=36).contains(base) => u32::try_from(*base).unwrap_or_default(),
-        _ => return Err(Trouble::says("`base` is 0 or a whole number from 2 to 36")),
+        _ => return Err(OpError::new("`base` is 0 or a whole number from 2 to 36")),
     };
     let text = text.trim();
     let (sign, digits) = match text.strip_prefix('-') {

@@ -1,10 +1,10 @@
 //! The table of filters.
 
-use super::{Filter, Given, Takes, Trouble, Yields, encodings, lists, network, texts, time, values};
-use crate::fuel::Fuel;
+use super::{Filter, Given, Takes, Yields, encodings, lists, network, texts, time, values};
+use crate::{error::OpError, fuel::Fuel};
 use calipso_model::Value;
 
-type Run = fn(&Value, &Given<'_>, &mut Fuel) -> Result<Value, Trouble>;
+type Run = fn(&Value, &Given<'_>, &mut Fuel) -> Result<Value, OpError>;
 
 const fn entry(
     (name, usage): (&'static str, &'static str),

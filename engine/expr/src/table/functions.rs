@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use calipso_model::Value;
 
-use super::{Function, Trouble, Yields};
-use crate::{failed, fuel::Fuel, table::lists::Ordered};
+use super::{Function, Yields};
+use crate::{error::OpError, failed, fuel::Fuel, table::lists::Ordered};
 
 /// Every function, in the order of the reference.
 pub static ALL: &[Function] = &[Function {
@@ -18,13 +18,13 @@ pub static ALL: &[Function] = &[Function {
         [Value::Null, Value::Null | Value::List(_)] | [Value::List(_), Value::Null] => Ok(Value::Bool(false)),
         [Value::List(a), Value::List(b)] => overlap(a, b, fuel).map(Value::Bool),
         [Value::List(_) | Value::Null, other] | [other, _] => {
-            Err(Trouble::says(format!("`overlap` takes two lists, not {}", other.kind())))
+            Err(OpError::new(format!("`overlap` takes two lists, not {}", other.kind())))
         }
-        _ => Err(Trouble::says("`overlap` takes two lists")),
+        _ => Err(OpError::new("`overlap` takes two lists")),
     },
 }];
 
-fn overlap(a: &[Value], b: &[Value], fuel: &mut Fuel) -> Result<bool, Trouble> {
+fn overlap(a: &[Value], b: &[Value], fuel: &mut Fuel) -> Result<bool, OpError> {
     fuel.burn((a.len() + b.len()) as u64)?;
     let found = if a.len().min(b.len()) <= 8 {
         a.iter().any(|item| !failed::is_marker(item) && b.contains(item))
@@ -32,5 +32,5 @@ fn overlap(a: &[Value], b: &[Value], fuel: &mut Fuel) -> Result<bool, Trouble> {
         let known: BTreeSet<Ordered<'_>> = a.iter().filter(|item| !failed::is_marker(item)).map(Ordered).collect();
         b.iter().any(|item| known.contains(&Ordered(item)))
     };
-    if !found && a.iter().chain(b).any(failed::is_marker) { Err(Trouble::Failed) } else { Ok(found) }
+    if !found && a.iter().chain(b).any(failed::is_marker) { Err(OpError::Failed) } else { Ok(found) }
 }

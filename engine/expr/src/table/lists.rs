@@ -4,14 +4,15 @@ use std::{borrow::Cow, cmp::Ordering, collections::BTreeSet};
 
 use calipso_model::{Map, Value};
 
-use super::{Given, Trouble, filter, look, test};
+use super::{Given, filter, look, test};
 use crate::{
+    error::OpError,
     failed,
     fuel::Fuel,
     ops::{join_text, path, truth},
 };
 
-type Answer = Result<Value, Trouble>;
+type Answer = Result<Value, OpError>;
 
 /// A value in the total order of values: by kind, then by content.
 pub(crate) struct Ordered<'v>(pub &'v Value);
@@ -34,7 +35,7 @@ impl Ord for Ordered<'_> {
 }
 
 /// The elements of a list, the keys of a map, the characters of a text; paid for.
-fn elements<'v>(value: &'v Value, fuel: &mut Fuel) -> Result<Cow<'v, [Value]>, Trouble> {
+fn elements<'v>(value: &'v Value, fuel: &mut Fuel) -> Result<Cow<'v, [Value]>, OpError> {
     match value {
         Value::List(items) => {
             fuel.list(items.len())?;
@@ -48,23 +49,23 @@ fn elements<'v>(value: &'v Value, fuel: &mut Fuel) -> Result<Cow<'v, [Value]>, T
             fuel.list(text.chars().count())?;
             Ok(Cow::Owned(text.chars().map(|one| Value::text(one.encode_utf8(&mut [0; 4]))).collect()))
         }
-        Value::Null => Err(Trouble::says("takes a list, not null; use `| default([])` or `| as_list`")),
-        other => Err(Trouble::says(format!("takes a list, not {}", other.kind()))),
+        Value::Null => Err(OpError::new("takes a list, not null; use `| default([])` or `| as_list`")),
+        other => Err(OpError::new(format!("takes a list, not {}", other.kind()))),
     }
 }
 
 /// Whether a filter may treat each element by itself; one that is not known then stays what it is, and costs no other.
 fn part_known(found: Answer) -> Answer {
     match found {
-        Err(Trouble::Failed) => Ok(failed::marker()),
+        Err(OpError::Failed) => Ok(failed::marker()),
         other => other,
     }
 }
 
 /// Elements that will be looked at: a failed one is a failure.
-fn looked<'v>(value: &'v Value, fuel: &mut Fuel) -> Result<Cow<'v, [Value]>, Trouble> {
+fn looked<'v>(value: &'v Value, fuel: &mut Fuel) -> Result<Cow<'v, [Value]>, OpError> {
     let items = elements(value, fuel)?;
-    if items.iter().any(failed::is_marker) { Err(Trouble::Failed) } else { Ok(items) }
+    if items.iter().any(failed::is_marker) { Err(OpError::Failed) } else { Ok(items) }
 }
 
 pub(super) fn as_list(value: &Value, _: &Given<'_>, _: &mut Fuel) -> Answer {
@@ -99,14 +100,14 @@ pub(super) fn last(value: &Value, _: &Given<'_>, fuel: &mut Fuel) -> Answer {
 pub(super) fn length(value: &Value, _: &Given<'_>, _: &mut Fuel) -> Answer {
     let n_elements = match value {
         // One that is not known may stand for none or for many.
-        Value::List(items) if items.iter().any(failed::is_marker) => return Err(Trouble::Failed),
-        Value::Map(map) if failed::note(map).is_some() => return Err(Trouble::Failed),
+        Value::List(items) if items.iter().any(failed::is_marker) => return Err(OpError::Failed),
+        Value::Map(map) if failed::note(map).is_some() => return Err(OpError::Failed),
         Value::List(items) => items.len(),
         Value::Map(map) => map.len(),
         Value::Str(text) => text.chars().count(),
-        other => return Err(Trouble::says(format!("{} has no length", other.kind()))),
+        other => return Err(OpError::new(format!("{} has no length", other.kind()))),
     };
-    i64::try_from(n_elements).map(Value::Int).map_err(|_| Trouble::says("the length is too large"))
+    i64::try_from(n_elements).map(Value::Int).map_err(|_| OpError::new("the length is too large"))
 }
 
 pub(super) fn map(value: &Value, given: &Given<'_>, fuel: &mut Fuel) -> Answer {
@@ -116,14 +117,14 @@ pub(super) fn map(value: &Value, given: &Given<'_>, fuel: &mut Fuel) -> Answer {
         let other = given.named("default");
         let of = |item: &Value| match path(item, attribute)?.or(other) {
             Some(found) => Ok(found.clone()),
-            None => Err(Trouble::says(format!("an element has no `{attribute}`; give `default=` if that may be"))),
+            None => Err(OpError::new(format!("an element has no `{attribute}`; give `default=` if that may be"))),
         };
         for item in items.iter() {
             mapped.push(part_known(of(item))?);
         }
         return Ok(Value::list(mapped));
     }
-    let entry = filter(given.text(0, "the filter")?).ok_or_else(|| Trouble::says("there is no such filter"))?;
+    let entry = filter(given.text(0, "the filter")?).ok_or_else(|| OpError::new("there is no such filter"))?;
     let rest = Given { positional: given.positional.get(1..).unwrap_or_default(), named: &[], pattern: given.pattern };
     for item in items.iter() {
         mapped.push(part_known(look(item).and_then(|item| (entry.run)(item, &rest, fuel)))?);
@@ -131,9 +132,9 @@ pub(super) fn map(value: &Value, given: &Given<'_>, fuel: &mut Fuel) -> Answer {
     Ok(Value::list(mapped))
 }
 
-fn passes(value: Option<&Value>, given: &Given<'_>, at: usize, fuel: &mut Fuel) -> Result<bool, Trouble> {
+fn passes(value: Option<&Value>, given: &Given<'_>, at: usize, fuel: &mut Fuel) -> Result<bool, OpError> {
     let Some(_) = given.at(at) else { return Ok(value.is_some_and(truth)) };
-    let entry = test(given.text(at, "the test")?).ok_or_else(|| Trouble::says("there is no such test"))?;
+    let entry = test(given.text(at, "the test")?).ok_or_else(|| OpError::new("there is no such test"))?;
     if value.is_none() && !entry.open {
         return Ok(false);
     }
@@ -147,16 +148,16 @@ fn choose(value: &Value, given: &Given<'_>, fuel: &mut Fuel, wanted: bool) -> An
     for item in elements(value, fuel)?.iter() {
         let holds =
             if opaque { Ok(item.is_null()) } else { look(item).and_then(|item| passes(Some(item), given, 0, fuel)) };
-        chosen.extend(kept(holds, wanted, item)?);
+        chosen.extend(keep_if(holds, wanted, item)?);
     }
     Ok(Value::list(chosen))
 }
 
 /// The element where it is chosen; the mark where that is not known.
-fn kept(holds: Result<bool, Trouble>, wanted: bool, item: &Value) -> Result<Option<Value>, Trouble> {
+fn keep_if(holds: Result<bool, OpError>, wanted: bool, item: &Value) -> Result<Option<Value>, OpError> {
     match holds {
         Ok(holds) => Ok((holds == wanted).then(|| item.clone())),
-        Err(Trouble::Failed) => Ok(Some(failed::marker())),
+        Err(OpError::Failed) => Ok(Some(failed::marker())),
         Err(other) => Err(other),
     }
 }
@@ -174,7 +175,7 @@ fn choose_attribute(value: &Value, given: &Given<'_>, fuel: &mut Fuel, wanted: b
     let mut chosen = Vec::new();
     for item in elements(value, fuel)?.iter() {
         let holds = path(item, attribute).and_then(|found| passes(found, given, 1, fuel));
-        chosen.extend(kept(holds, wanted, item)?);
+        chosen.extend(keep_if(holds, wanted, item)?);
     }
     Ok(Value::list(chosen))
 }
@@ -219,13 +220,13 @@ pub(super) fn reverse(value: &Value, _: &Given<'_>, fuel: &mut Fuel) -> Answer {
 pub(super) fn distinct(value: &Value, _: &Given<'_>, fuel: &mut Fuel) -> Answer {
     let items = elements(value, fuel)?;
     let mut seen = BTreeSet::new();
-    let mut kept = Vec::new();
+    let mut keep_if = Vec::new();
     for item in items.iter() {
         if failed::holds_marker(item) || seen.insert(Ordered(item)) {
-            kept.push(item.clone());
+            keep_if.push(item.clone());
         }
     }
-    Ok(Value::list(kept))
+    Ok(Value::list(keep_if))
 }
 
 pub(super) fn flatten(value: &Value, _: &Given<'_>, fuel: &mut Fuel) -> Answer {
@@ -259,7 +260,7 @@ pub(super) fn merged(value: &Value, _: &Given<'_>, fuel: &mut Fuel) -> Answer {
                 pairs.extend(map.iter().cloned());
             }
             Value::Null => {}
-            other => return Err(Trouble::says(format!("merges maps, not {}", other.kind()))),
+            other => return Err(OpError::new(format!("merges maps, not {}", other.kind()))),
         }
     }
     let mut map = Map::from_pairs(pairs);
@@ -278,11 +279,11 @@ pub(super) fn max(value: &Value, _: &Given<'_>, fuel: &mut Fuel) -> Answer {
 }
 
 /// The element, or its attribute.
-fn part<'v>(item: &'v Value, attribute: Option<&str>) -> Result<&'v Value, Trouble> {
+fn part<'v>(item: &'v Value, attribute: Option<&str>) -> Result<&'v Value, OpError> {
     match attribute {
         None => Ok(item),
         Some(attribute) => {
-            path(item, attribute)?.ok_or_else(|| Trouble::says(format!("an element has no `{attribute}`")))
+            path(item, attribute)?.ok_or_else(|| OpError::new(format!("an element has no `{attribute}`")))
         }
     }
 }
@@ -293,14 +294,14 @@ pub(super) fn sum(value: &Value, given: &Given<'_>, fuel: &mut Fuel) -> Answer {
     for item in looked(value, fuel)?.iter() {
         match part(item, attribute)? {
             Value::Int(number) => {
-                whole = whole.checked_add(*number).ok_or_else(|| Trouble::says("the sum is too large"))?;
+                whole = whole.checked_add(*number).ok_or_else(|| OpError::new("the sum is too large"))?;
                 real += *number as f64;
             }
             Value::Float(number) => {
                 exact = false;
                 real += number;
             }
-            other => return Err(Trouble::says(format!("adds numbers, not {}", other.kind()))),
+            other => return Err(OpError::new(format!("adds numbers, not {}", other.kind()))),
         }
     }
     Ok(if exact { Value::Int(whole) } else { Value::Float(real) })

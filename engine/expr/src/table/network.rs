@@ -4,20 +4,20 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use calipso_model::Value;
 
-use super::{Given, Trouble};
-use crate::fuel::Fuel;
+use super::Given;
+use crate::{error::OpError, fuel::Fuel};
 
 /// Address and prefix length of `a.b.c.d/n`, or of a map with `local` and `prefixlen`.
-fn address(value: &Value) -> Result<(IpAddr, u8), Trouble> {
+fn address(value: &Value) -> Result<(IpAddr, u8), OpError> {
     let (text, length) = match value {
         Value::Str(text) => {
             let (address, length) = text
                 .split_once('/')
-                .ok_or_else(|| Trouble::says(format!("`{text}` is no address with a prefix length")))?;
+                .ok_or_else(|| OpError::new(format!("`{text}` is no address with a prefix length")))?;
             (address.to_owned(), length.parse::<u8>().ok())
         }
         Value::Map(map) => {
-            let address = map.text("local").ok_or_else(|| Trouble::says("the map has no text `local`"))?.to_string();
+            let address = map.text("local").ok_or_else(|| OpError::new("the map has no text `local`"))?.to_string();
             let length = match map.get("prefixlen") {
                 Some(Value::Int(length)) => u8::try_from(*length).ok(),
                 Some(Value::Str(length)) => length.parse().ok(),
@@ -25,13 +25,13 @@ fn address(value: &Value) -> Result<(IpAddr, u8), Trouble> {
             };
             (address, length)
         }
-        other => return Err(Trouble::says(format!("an address is text or a map, not {}", other.kind()))),
+        other => return Err(OpError::new(format!("an address is text or a map, not {}", other.kind()))),
     };
-    let address: IpAddr = text.parse().map_err(|_| Trouble::says(format!("`{text}` is no IP address")))?;
+    let address: IpAddr = text.parse().map_err(|_| OpError::new(format!("`{text}` is no IP address")))?;
     let most = if address.is_ipv4() { 32 } else { 128 };
     let length = length
         .filter(|length| *length <= most)
-        .ok_or_else(|| Trouble::says("the prefix length is no number in range"))?;
+        .ok_or_else(|| OpError::new("the prefix length is no number in range"))?;
     Ok((address, length))
 }
 
@@ -48,12 +48,12 @@ fn network(address: IpAddr, length: u8) -> IpAddr {
     }
 }
 
-pub(super) fn cidr_of(value: &Value, _: &Given<'_>, _: &mut Fuel) -> Result<Value, Trouble> {
+pub(super) fn cidr_of(value: &Value, _: &Given<'_>, _: &mut Fuel) -> Result<Value, OpError> {
     let (address, length) = address(value)?;
     Ok(Value::from(format!("{}/{length}", network(address, length))))
 }
 
-pub(super) fn netmask(value: &Value, _: &Given<'_>, _: &mut Fuel) -> Result<Value, Trouble> {
+pub(super) fn netmask(value: &Value, _: &Given<'_>, _: &mut Fuel) -> Result<Value, OpError> {
     let length = match value {
         Value::Int(length) => u8::try_from(*length).ok().filter(|length| *length <= 32),
         Value::Str(text) if !text.contains('/') => text.parse::<u8>().ok().filter(|length| *length <= 32),
@@ -62,30 +62,30 @@ pub(super) fn netmask(value: &Value, _: &Given<'_>, _: &mut Fuel) -> Result<Valu
             (IpAddr::V6(_), _) => None,
         },
     };
-    let length = length.ok_or_else(|| Trouble::says("a netmask is made of an IPv4 prefix length"))?;
+    let length = length.ok_or_else(|| OpError::new("a netmask is made of an IPv4 prefix length"))?;
     Ok(Value::from(Ipv4Addr::from(u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0)).to_string()))
 }
 
-pub(super) fn ip_in(value: &Value, given: &Given<'_>, _: &mut Fuel) -> Result<Value, Trouble> {
-    let text = value.as_str().ok_or_else(|| Trouble::says(format!("an address is text, not {}", value.kind())))?;
-    let inside: IpAddr = text.parse().map_err(|_| Trouble::says(format!("`{text}` is no IP address")))?;
+pub(super) fn ip_in(value: &Value, given: &Given<'_>, _: &mut Fuel) -> Result<Value, OpError> {
+    let text = value.as_str().ok_or_else(|| OpError::new(format!("an address must be text, not {}", value.kind())))?;
+    let inside: IpAddr = text.parse().map_err(|_| OpError::new(format!("`{text}` is no IP address")))?;
     let (around, length) = address(&Value::text(given.text(0, "the network")?))?;
     Ok(Value::Bool(inside.is_ipv4() == around.is_ipv4() && network(inside, length) == network(around, length)))
 }
 
-pub(super) fn with_host(value: &Value, given: &Given<'_>, _: &mut Fuel) -> Result<Value, Trouble> {
-    let url = value.as_str().ok_or_else(|| Trouble::says(format!("a URL is text, not {}", value.kind())))?;
+pub(super) fn with_host(value: &Value, given: &Given<'_>, _: &mut Fuel) -> Result<Value, OpError> {
+    let url = value.as_str().ok_or_else(|| OpError::new(format!("a URL must be text, not {}", value.kind())))?;
     let host = match given.at(0) {
         None | Some(Value::Null) => return Ok(value.clone()),
         Some(Value::Str(host)) => host.clone(),
-        Some(other) => return Err(Trouble::says(format!("a host is text, not {}", other.kind()))),
+        Some(other) => return Err(OpError::new(format!("a host must be text, not {}", other.kind()))),
     };
     let valid = !host.is_empty()
         && host.chars().all(|character| character.is_ascii_alphanumeric() || ".-_:[]".contains(character));
     if !valid {
-        return Err(Trouble::says(format!("`{host}` is no host")));
+        return Err(OpError::new(format!("`{host}` is no host")));
     }
-    let (scheme, rest) = url.split_once("://").ok_or_else(|| Trouble::says(format!("`{url}` is no absolute URL")))?;
+    let (scheme, rest) = url.split_once("://").ok_or_else(|| OpError::new(format!("`{url}` is no absolute URL")))?;
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(end);
     let after_user = authority.rsplit_once('@').map_or(authority, |(_, host)| host);

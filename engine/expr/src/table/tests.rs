@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use calipso_model::{Str, Value};
 
-use super::{Asks, Test, Trouble, lists::Ordered};
+use super::{Asks, Test, lists::Ordered};
 use crate::{
+    error::OpError,
     failed,
     fuel::Fuel,
-    ops::{compare, contains},
-    syntax::Comparison,
+    ops::{Comparison, compare, contains},
 };
 
 const fn is(name: &'static str, does: &'static str, run: Asks) -> Test {
@@ -62,7 +62,7 @@ pub static ALL: &[Test] = &[
     is("even", "is an even number", |v, _, _| Ok(v.and_then(Value::as_int).is_some_and(|n| n.rem_euclid(2) == 0))),
 ];
 
-fn ordered(op: Comparison, value: Option<&Value>, arg: Option<&Value>, fuel: &mut Fuel) -> Result<bool, Trouble> {
+fn ordered(op: Comparison, value: Option<&Value>, arg: Option<&Value>, fuel: &mut Fuel) -> Result<bool, OpError> {
     match (value, arg) {
         (Some(value), Some(other)) => compare(op, value, other, fuel),
         _ => Ok(false),
@@ -76,25 +76,25 @@ fn texts(value: Option<&Value>, arg: Option<&Value>, holds: fn(&str, &str) -> bo
     }
 }
 
-fn subset_of(value: Option<&Value>, arg: Option<&Value>, fuel: &mut Fuel) -> Result<bool, Trouble> {
+fn subset_of(value: Option<&Value>, arg: Option<&Value>, fuel: &mut Fuel) -> Result<bool, OpError> {
     match (value, arg) {
         (Some(Value::Map(small)), Some(Value::Map(large))) => {
             fuel.burn(small.len() as u64)?;
             let unknown = |(key, _): &(Str, Value)| !large.contains_key(key) && failed::hides(large, key);
             if failed::note(small).is_some() || small.iter().any(unknown) {
-                return Err(Trouble::Failed);
+                return Err(OpError::Failed);
             }
             Ok(small.iter().all(|(key, value)| large.get(key) == Some(value)))
         }
         (Some(Value::List(small)), Some(Value::List(large))) => {
             fuel.burn((small.len() + large.len()) as u64)?;
             if small.iter().chain(large.iter()).any(failed::is_marker) {
-                return Err(Trouble::Failed);
+                return Err(OpError::Failed);
             }
             let known: BTreeSet<Ordered<'_>> = large.iter().map(Ordered).collect();
             Ok(small.iter().all(|item| known.contains(&Ordered(item))))
         }
-        (Some(value), Some(other)) => Err(Trouble::says(format!(
+        (Some(value), Some(other)) => Err(OpError::new(format!(
             "`subset_of` compares two maps or two lists, not {} and {}",
             value.kind(),
             other.kind()

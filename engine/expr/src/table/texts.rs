@@ -8,18 +8,21 @@ use std::{
 use calipso_model::{Map, Str, Value};
 use regex::Regex;
 
-use super::{Given, Trouble};
-use crate::fuel::{Fuel, MAX_LIST};
+use super::Given;
+use crate::{
+    error::OpError,
+    fuel::{Fuel, MAX_LIST},
+};
 
-type Answer = Result<Value, Trouble>;
+type Answer = Result<Value, OpError>;
 
-fn a_text<'v>(value: &'v Value, fuel: &mut Fuel) -> Result<&'v str, Trouble> {
+fn a_text<'v>(value: &'v Value, fuel: &mut Fuel) -> Result<&'v str, OpError> {
     match value {
         Value::Str(text) => {
             fuel.text(text.len())?;
             Ok(text)
         }
-        other => Err(Trouble::says(format!("takes text, not {}", other.kind()))),
+        other => Err(OpError::new(format!("takes text, not {}", other.kind()))),
     }
 }
 
@@ -39,7 +42,7 @@ pub(super) fn replace(value: &Value, given: &Given<'_>, fuel: &mut Fuel) -> Answ
     let text = a_text(value, fuel)?;
     let (from, to) = (given.text(0, "what is replaced")?, given.text(1, "the replacement")?);
     if from.is_empty() {
-        return Err(Trouble::says("what is replaced is not empty"));
+        return Err(OpError::new("what is replaced is not empty"));
     }
     fuel.text(text.matches(from).count().saturating_mul(to.len()))?;
     Ok(Value::from(text.replace(from, to)))
@@ -49,10 +52,8 @@ pub(super) fn split(value: &Value, given: &Given<'_>, fuel: &mut Fuel) -> Answer
     let text = a_text(value, fuel)?;
     let cuts = match given.at(1) {
         None => usize::MAX,
-        Some(Value::Int(cuts)) => {
-            usize::try_from(*cuts).map_err(|_| Trouble::says("the number of cuts is positive"))?
-        }
-        Some(other) => return Err(Trouble::says(format!("the number of cuts is a number, not {}", other.kind()))),
+        Some(Value::Int(cuts)) => usize::try_from(*cuts).map_err(|_| OpError::new("the number of cuts is positive"))?,
+        Some(other) => return Err(OpError::new(format!("the number of cuts must be a number, not {}", other.kind()))),
     };
     match given.at(0) {
         None | Some(Value::Null) => {
@@ -62,7 +63,7 @@ pub(super) fn split(value: &Value, given: &Given<'_>, fuel: &mut Fuel) -> Answer
         Some(_) => {
             let separator = given.text(0, "the separator")?;
             if separator.is_empty() {
-                return Err(Trouble::says("the separator is not empty"));
+                return Err(OpError::new("the separator is not empty"));
             }
             let n_parts = cuts.saturating_add(1);
             fuel.list(text.splitn(n_parts, separator).count())?;
@@ -105,7 +106,7 @@ pub(super) fn regex_get(value: &Value, given: &Given<'_>, fuel: &mut Fuel) -> An
         None => found.get(0),
         Some(Value::Int(group)) => usize::try_from(*group).ok().and_then(|group| found.get(group)),
         Some(Value::Str(group)) => found.name(group),
-        Some(other) => return Err(Trouble::says(format!("a group is a name or a number, not {}", other.kind()))),
+        Some(other) => return Err(OpError::new(format!("a group is a name or a number, not {}", other.kind()))),
     };
     Ok(part.map_or(Value::Null, |part| Value::text(part.as_str())))
 }
@@ -114,12 +115,12 @@ pub(super) fn regex_get(value: &Value, given: &Given<'_>, fuel: &mut Fuel) -> An
 const MAX_KEPT: usize = 1000;
 
 /// A pattern that was not written as a constant; those of a spec are compiled when it is parsed.
-fn computed(pattern: &str) -> Result<Arc<Regex>, Trouble> {
+fn computed(pattern: &str) -> Result<Arc<Regex>, OpError> {
     static KEPT: LazyLock<Mutex<BTreeMap<String, Arc<Regex>>>> = LazyLock::new(Mutex::default);
     if let Some(known) = KEPT.lock().unwrap_or_else(PoisonError::into_inner).get(pattern) {
         return Ok(Arc::clone(known));
     }
-    let regex = Regex::new(pattern).map_err(|_| Trouble::says(format!("`{pattern}` is no regular expression")))?;
+    let regex = Regex::new(pattern).map_err(|_| OpError::new(format!("`{pattern}` is no regular expression")))?;
     let regex = Arc::new(regex);
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     if kept.len() >= MAX_KEPT {
@@ -133,7 +134,7 @@ pub(super) fn key_values(value: &Value, given: &Given<'_>, fuel: &mut Fuel) -> A
     let text = a_text(value, fuel)?;
     let (separator, equals) = (given.text(0, "the separator")?, given.text(1, "the sign between key and value")?);
     if separator.is_empty() || equals.is_empty() {
-        return Err(Trouble::says("the separators are not empty"));
+        return Err(OpError::new("the separators are not empty"));
     }
     let mut pairs: Vec<(Str, Value)> = Vec::new();
     let mut rest = text;
@@ -145,7 +146,7 @@ pub(super) fn key_values(value: &Value, given: &Given<'_>, fuel: &mut Fuel) -> A
         }
         fuel.burn(1)?;
         if pairs.len() >= MAX_LIST {
-            return Err(Trouble::Limit("the map would have more than 1,000,000 keys"));
+            return Err(OpError::Limit("the map would have more than 1,000,000 keys"));
         }
         let (key, value) = cut(part, equals, equals).unwrap_or((part, ""));
         pairs.push((Str::from(unquoted(key)), Value::text(unquoted(value))));
@@ -156,18 +157,18 @@ pub(super) fn key_values(value: &Value, given: &Given<'_>, fuel: &mut Fuel) -> A
 /// What is before and behind the first separator outside of quotes. A quote opens at the begin of a key or value only,
 /// and one that is never closed is an ordinary character.
 fn cut<'t>(text: &'t str, separator: &str, equals: &str) -> Option<(&'t str, &'t str)> {
-    let (mut place, mut fresh) = (0, true);
-    while let Some(rest) = text.get(place..).filter(|rest| !rest.is_empty()) {
+    let (mut offset, mut fresh) = (0, true);
+    while let Some(rest) = text.get(offset..).filter(|rest| !rest.is_empty()) {
         if let Some(after) = rest.strip_prefix(separator) {
-            return Some((text.get(..place)?, after));
+            return Some((text.get(..offset)?, after));
         }
         if rest.starts_with(equals) {
-            (place, fresh) = (place + equals.len(), true);
+            (offset, fresh) = (offset + equals.len(), true);
             continue;
         }
         let first = rest.chars().next()?;
         let closed = (fresh && matches!(first, '"' | '\'')).then(|| rest.get(1..)?.find(first)).flatten();
-        place += closed.map_or(first.len_utf8(), |close| close + 2);
+        offset += closed.map_or(first.len_utf8(), |close| close + 2);
         fresh &= first.is_whitespace();
     }
     None

@@ -2,11 +2,11 @@
 
 use calipso_model::Value;
 
-use super::{Given, Trouble};
-use crate::fuel::Fuel;
+use super::Given;
+use crate::{error::OpError, fuel::Fuel};
 
 /// Seconds since 1970 of an RFC 3339 text, `YYYY-MM-DD HH:MM:SS` (UTC), or of a number.
-pub(super) fn timestamp(value: &Value, _: &Given<'_>, _: &mut Fuel) -> Result<Value, Trouble> {
+pub(super) fn timestamp(value: &Value, _: &Given<'_>, _: &mut Fuel) -> Result<Value, OpError> {
     seconds(value).map(
         |seconds| {
             if seconds.fract() == 0.0 { Value::Int(seconds as i64) } else { Value::Float(seconds) }
@@ -14,22 +14,22 @@ pub(super) fn timestamp(value: &Value, _: &Given<'_>, _: &mut Fuel) -> Result<Va
     )
 }
 
-pub(super) fn plus_secs(value: &Value, given: &Given<'_>, _: &mut Fuel) -> Result<Value, Trouble> {
+pub(super) fn plus_secs(value: &Value, given: &Given<'_>, _: &mut Fuel) -> Result<Value, OpError> {
     let more = match given.at(0) {
         Some(Value::Int(more)) => *more as f64,
         Some(Value::Float(more)) => *more,
-        _ => return Err(Trouble::says("the seconds are a number")),
+        _ => return Err(OpError::new("the seconds are a number")),
     };
     let sum = seconds(value)? + more;
     Ok(if sum.fract() == 0.0 { Value::Int(sum as i64) } else { Value::Float(sum) })
 }
 
-fn seconds(value: &Value) -> Result<f64, Trouble> {
+fn seconds(value: &Value) -> Result<f64, OpError> {
     match value {
         Value::Int(seconds) => Ok(*seconds as f64),
         Value::Float(seconds) => Ok(*seconds),
-        Value::Str(text) => parse_time(text).ok_or_else(|| Trouble::says(format!("`{text}` is no time"))),
-        other => Err(Trouble::says(format!("a time is text or a number, not {}", other.kind()))),
+        Value::Str(text) => parse_time(text).ok_or_else(|| OpError::new(format!("`{text}` is no time"))),
+        other => Err(OpError::new(format!("a time is text or a number, not {}", other.kind()))),
     }
 }
 
@@ -49,7 +49,7 @@ fn parse_time(text: &str) -> Option<f64> {
     };
     let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
     let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
-    let separators: String = [4, 7, 10, 13, 16].iter().filter_map(|place| text.get(*place..place + 1)).collect();
+    let separators: String = [4, 7, 10, 13, 16].iter().filter_map(|start| text.get(*start..start + 1)).collect();
     if !["--T::", "--t::", "-- ::"].contains(&separators.as_str()) {
         return None;
     }

@@ -2,22 +2,23 @@
 
 use calipso_model::{Map, Str, Value};
 
-use super::{Given, Trouble};
+use super::Given;
 use crate::{
+    error::OpError,
     failed,
     fuel::Fuel,
     ops::{hides, text_of, truth},
 };
 
-type Answer = Result<Value, Trouble>;
+type Answer = Result<Value, OpError>;
 
-fn a_map(value: &Value) -> Result<&Map, Trouble> {
-    value.as_map().ok_or_else(|| Trouble::says(format!("takes a map, not {}", value.kind())))
+fn a_map(value: &Value) -> Result<&Map, OpError> {
+    value.as_map().ok_or_else(|| OpError::new(format!("takes a map, not {}", value.kind())))
 }
 
 fn keep(value: &Value, given: &Given<'_>, fuel: &mut Fuel, wanted: bool) -> Answer {
     let map = a_map(value)?;
-    let keys = given.at(0).and_then(Value::as_list).ok_or_else(|| Trouble::says("takes a list of keys"))?;
+    let keys = given.at(0).and_then(Value::as_list).ok_or_else(|| OpError::new("takes a list of keys"))?;
     fuel.burn((map.len() as u64).saturating_mul(1 + keys.len() as u64))?;
     let named = |key: &Str| keys.iter().any(|wanted| wanted.as_str() == Some(key.as_ref()));
     let kept = |(key, _): &&(Str, Value)| failed::is_text(key) || named(key) == wanted;
@@ -34,11 +35,11 @@ pub(super) fn without(value: &Value, given: &Given<'_>, fuel: &mut Fuel) -> Answ
 
 pub(super) fn lookup_in(value: &Value, given: &Given<'_>, _: &mut Fuel) -> Answer {
     match (given.at(0), value) {
-        (Some(holder), key) if hides(holder, key) => Err(Trouble::Failed),
+        (Some(holder), key) if hides(holder, key) => Err(OpError::Failed),
         (Some(Value::Map(map)), Value::Str(key)) => Ok(map.get(key).cloned().unwrap_or_default()),
         (Some(Value::Map(map)), Value::Int(key)) => Ok(map.get(&key.to_string()).cloned().unwrap_or_default()),
         (Some(Value::Map(_)), _) => Ok(Value::Null),
-        (other, _) => Err(Trouble::says(format!("looks up in a map, not {}", other.map_or("nothing", Value::kind)))),
+        (other, _) => Err(OpError::new(format!("looks up in a map, not {}", other.map_or("nothing", Value::kind)))),
     }
 }
 
@@ -68,14 +69,14 @@ pub(super) fn string(value: &Value, given: &Given<'_>, fuel: &mut Fuel) -> Answe
     match value {
         Value::Null | Value::Str(_) => Ok(value.clone()),
         Value::List(_) | Value::Map(_) => tojson(value, given, fuel),
-        scalar => text_of(scalar).map(Value::Str).ok_or_else(|| Trouble::says("it has no text form")),
+        scalar => text_of(scalar).map(Value::Str).ok_or_else(|| OpError::new("it has no text form")),
     }
 }
 
 pub(super) fn tojson(value: &Value, _: &Given<'_>, fuel: &mut Fuel) -> Answer {
     fuel.walk(value)?;
     if failed::holds_marker(value) {
-        return Err(Trouble::Failed);
+        return Err(OpError::Failed);
     }
     Ok(Value::from(value.to_json()))
 }
@@ -85,9 +86,9 @@ pub(super) fn from_json(value: &Value, _: &Given<'_>, fuel: &mut Fuel) -> Answer
         Value::Null => Ok(Value::Null),
         Value::Str(text) => {
             fuel.burn(text.len() as u64 / 4)?;
-            Value::from_json(text).map_err(|error| Trouble::says(format!("this is no JSON: {error}")))
+            Value::from_json(text).map_err(|error| OpError::new(format!("this is no JSON: {error}")))
         }
-        other => Err(Trouble::says(format!("JSON is text, not {}", other.kind()))),
+        other => Err(OpError::new(format!("JSON must be text, not {}", other.kind()))),
     }
 }
 
@@ -102,23 +103,23 @@ pub(super) fn int(value: &Value, given: &Given<'_>, _: &mut Fuel) -> Answer {
             match (super::encodings::whole_number(text, given.named("base"))?, given.at(0)) {
                 (Some(number), _) => Ok(Value::Int(number)),
                 (None, Some(other)) => Ok(other.clone()),
-                (None, None) => Err(Trouble::says(format!("`{text}` is no whole number of this base"))),
+                (None, None) => Err(OpError::new(format!("`{text}` is no whole number of this base"))),
             }
         }
         Value::Null | Value::Int(_) => Ok(value.clone()),
         Value::Bool(flag) => Ok(Value::Int(i64::from(*flag))),
-        Value::Float(number) => real(*number).ok_or_else(|| Trouble::says("the number is too large")),
+        Value::Float(number) => real(*number).ok_or_else(|| OpError::new("the number is too large")),
         Value::Str(text) => {
             let trimmed = text.trim();
             match trimmed.parse::<i64>().ok().map(Value::Int).or_else(|| real(trimmed.parse().ok()?)) {
                 Some(number) => Ok(number),
                 None => match given.at(0) {
                     Some(other) => Ok(other.clone()),
-                    None => Err(Trouble::says(format!("`{text}` is no whole number"))),
+                    None => Err(OpError::new(format!("`{text}` is no whole number"))),
                 },
             }
         }
-        other => Err(Trouble::says(format!("takes text or a number, not {}", other.kind()))),
+        other => Err(OpError::new(format!("takes text or a number, not {}", other.kind()))),
     }
 }
 
@@ -131,10 +132,10 @@ pub(super) fn float(value: &Value, given: &Given<'_>, _: &mut Fuel) -> Answer {
             Some(number) => Ok(Value::Float(number)),
             None => match given.at(0) {
                 Some(other) => Ok(other.clone()),
-                None => Err(Trouble::says(format!("`{text}` is no number"))),
+                None => Err(OpError::new(format!("`{text}` is no number"))),
             },
         },
-        other => Err(Trouble::says(format!("takes text or a number, not {}", other.kind()))),
+        other => Err(OpError::new(format!("takes text or a number, not {}", other.kind()))),
     }
 }
 
@@ -150,10 +151,10 @@ pub(super) fn boolean(value: &Value, _: &Given<'_>, _: &mut Fuel) -> Answer {
 pub(super) fn abs(value: &Value, _: &Given<'_>, _: &mut Fuel) -> Answer {
     match value {
         Value::Int(number) => {
-            number.checked_abs().map(Value::Int).ok_or_else(|| Trouble::says("the number is too large"))
+            number.checked_abs().map(Value::Int).ok_or_else(|| OpError::new("the number is too large"))
         }
         Value::Float(number) => Ok(Value::Float(number.abs())),
-        other => Err(Trouble::says(format!("takes a number, not {}", other.kind()))),
+        other => Err(OpError::new(format!("takes a number, not {}", other.kind()))),
     }
 }
 
@@ -166,8 +167,8 @@ pub(super) fn round(value: &Value, given: &Given<'_>, fuel: &mut Fuel) -> Answer
             let rounded = (number * scale).round() / scale;
             Ok(Value::Float(if rounded.is_finite() { rounded } else { *number }))
         }
-        (Value::Float(_), Some(_)) => Err(Trouble::says("decimals are a whole number from 0 to 15")),
-        (other, _) => Err(Trouble::says(format!("takes a number, not {}", other.kind()))),
+        (Value::Float(_), Some(_)) => Err(OpError::new("decimals are a whole number from 0 to 15")),
+        (other, _) => Err(OpError::new(format!("takes a number, not {}", other.kind()))),
     }
 }
 
@@ -178,7 +179,7 @@ pub(super) fn snake_keys(value: &Value, _: &Given<'_>, fuel: &mut Fuel) -> Answe
 fn snake_value(value: &Value, fuel: &mut Fuel, depth: usize) -> Answer {
     fuel.burn(1)?;
     if depth > 128 {
-        return Err(Trouble::Limit("the value is nested too deeply"));
+        return Err(OpError::Limit("the value is nested too deeply"));
     }
     Ok(match value {
         Value::Map(map) => {
@@ -203,14 +204,14 @@ fn snake_value(value: &Value, fuel: &mut Fuel, depth: usize) -> Answer {
 /// `fooBar` as `foo_bar`, `HTTPPort` as `http_port`.
 fn snake(key: &str) -> Str {
     let characters: Vec<char> = key.chars().collect();
-    let at = |place: Option<usize>| place.and_then(|place| characters.get(place)).copied();
+    let at = |index: Option<usize>| index.and_then(|index| characters.get(index)).copied();
     let mut out = String::with_capacity(key.len() + 4);
-    for (place, character) in characters.iter().enumerate() {
+    for (index, character) in characters.iter().enumerate() {
         if character.is_uppercase() {
-            let before = at(place.checked_sub(1));
+            let before = at(index.checked_sub(1));
             let after_small = before.is_some_and(|before| before.is_lowercase() || before.is_numeric());
             let before_small =
-                before.is_some_and(char::is_uppercase) && at(Some(place + 1)).is_some_and(char::is_lowercase);
+                before.is_some_and(char::is_uppercase) && at(Some(index + 1)).is_some_and(char::is_lowercase);
             if after_small || before_small {
                 out.push('_');
             }

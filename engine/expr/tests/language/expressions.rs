@@ -53,7 +53,7 @@ fn operators() {
             ("(a, t)", "[5,\"tap12\"]"),
             ("{'p': a, t: 1}", r#"{"p":5,"tap12":1}"#),
             ("{'p': {'q': m.x}}", r#"{"p":{"q":{"y":"deep"}}}"#),
-            ("{a: 1}", "! the key of a map is text, not integer"),
+            ("{a: 1}", "! the key of a map must be text, not integer"),
             ("{'p': 1, 'p': 2}", r#"{"p":2}"#),
             ("{}", "{}"),
         ],

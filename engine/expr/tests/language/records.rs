@@ -1,6 +1,6 @@
 //! Expressions that are bound to records say what they say of whole documents, and signatures tell them apart.
 
-use calipso_expr::{Bound, Each, Expr, Frame, Fuel, KeyPart, Layout, Record, Records, Scope, Slot, Tree};
+use calipso_expr::{Bound, Each, Expr, Frame, Fuel, KeyPart, Layout, AttributeRow, AttributeRows, Scope, Slot, Tree};
 use calipso_model::{Str, Value};
 
 use crate::common::Binding;
@@ -21,7 +21,7 @@ fn number(slot: Slot, name: &Str) -> Option<(usize, usize)> {
 /// One object.
 struct Only(Vec<Option<Value>>);
 
-impl Records for Only {
+impl AttributeRows for Only {
     fn attribute(&self, _: u32, number: usize) -> Option<&Value> {
         self.0.get(number)?.as_ref()
     }
@@ -81,7 +81,7 @@ fn a_record_says_what_the_document_says() {
     let mut without = frame.clone();
     without.clear(0);
     let record = record();
-    let records = [Record::none(), Record::new(&record, 0)];
+    let records = [AttributeRow::none(), AttributeRow::new(&record, 0)];
     let scope = Scope::new(&without, &records);
     for source in SOURCES {
         let expr = Expr::parse(source, &layout).expect(source);
@@ -116,7 +116,7 @@ fn generators_bind_by_reference() {
     let expr = Expr::parse("[name[3:], key, value]", &names.0).expect("it parses");
     let frame = Frame::new(names.0.len());
     let record = record();
-    let records = [Record::none(), Record::new(&record, 0)];
+    let records = [AttributeRow::none(), AttributeRow::new(&record, 0)];
     let mut found = Vec::new();
     let run = each.bind(&mut number).run_in(Scope::new(&frame, &records), &mut Fuel::default(), &mut |scope, fuel| {
         found.push(expr.value(scope, fuel)?.to_json());

@@ -1,6 +1,6 @@
 //! Faults of specs, and the shapes they promise.
 
-use calipso_parse::{ParseSpecErrorKind as Kind, Shape};
+use calipso_parse::{ParseSpecErrorKind as Kind, ParsedShape};
 
 use crate::support::{compile, parser};
 
@@ -54,16 +54,16 @@ fn a_bad_expression_is_explained() {
 }
 
 /// `?` marks keys that can be absent, `*` keys that are not known beforehand.
-fn render(shape: &Shape) -> String {
+fn render(shape: &ParsedShape) -> String {
     match shape {
-        Shape::Any => "any".into(),
-        Shape::Text => "text".into(),
-        Shape::Int => "int".into(),
-        Shape::Number => "number".into(),
-        Shape::Bool => "bool".into(),
-        Shape::List(item) => format!("[{}]", render(item)),
-        Shape::OneOf(shapes) => shapes.iter().map(render).collect::<Vec<_>>().join("|"),
-        Shape::Map { known, others } => {
+        ParsedShape::Any => "any".into(),
+        ParsedShape::Text => "text".into(),
+        ParsedShape::Int => "int".into(),
+        ParsedShape::Number => "number".into(),
+        ParsedShape::Bool => "bool".into(),
+        ParsedShape::List(item) => format!("[{}]", render(item)),
+        ParsedShape::OneOf(shapes) => shapes.iter().map(render).collect::<Vec<_>>().join("|"),
+        ParsedShape::Map { known, others } => {
             let known = known.iter().map(|(name, field)| {
                 format!("{name}{}: {}", if field.optional { "?" } else { "" }, render(&field.shape))
             });

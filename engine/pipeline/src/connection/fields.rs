@@ -1,9 +1,9 @@
 //! The form of a connection with its secrets: references are resolved, and the scrubber learns the secrets.
 
-use calipso_model::{ConnectionConfig, Map, Place, Value};
+use calipso_model::{ConnectionConfig, Map, SecretLocation, Value};
 use calipso_spec::{
     checked::{Connection, Field},
-    environment::{self, Secrets, Taken, is_reference, is_sealed},
+    environment::{self, SecretText, Secrets, is_reference, is_sealed},
 };
 use calipso_transport::Scrubber;
 
@@ -25,7 +25,7 @@ pub struct ConfigProblem {
 pub fn filled_in(
     spec: &Connection,
     config: &ConnectionConfig,
-    role: &Place,
+    role: &SecretLocation,
     secrets: &dyn SecretSource,
     scrubber: &Scrubber,
 ) -> Result<Map, Vec<ConfigProblem>> {
@@ -41,24 +41,24 @@ pub fn filled_in(
 }
 
 struct Fetched<'a> {
-    role: &'a Place,
+    role: &'a SecretLocation,
     secrets: &'a dyn SecretSource,
     scrubber: &'a Scrubber,
 }
 
 impl Secrets for Fetched<'_> {
-    fn take(&mut self, field: &Field, name: &str, pointer: &str, text: &str) -> Result<Taken, String> {
+    fn take(&mut self, field: &Field, name: &str, pointer: &str, text: &str) -> Result<SecretText, String> {
         if is_reference(text) || is_sealed(text) {
             let place = self.role.field(environment::parts(pointer).join("."));
             let secret = self.secrets.resolve(text, &place).map_err(|sentence| format!("{name}: {sentence}"))?;
             if field.secret {
                 self.scrubber.register(secret.reveal());
             }
-            return Ok(Taken::Open(Value::text(secret.reveal())));
+            return Ok(SecretText::Open(Value::text(secret.reveal())));
         }
         if field.secret {
             return Err(format!("{name} is a secret: give a reference to it, env:NAME or file:PATH, or seal it"));
         }
-        Ok(Taken::Open(Value::text(text)))
+        Ok(SecretText::Open(Value::text(text)))
     }
 }

@@ -106,9 +106,7 @@ impl Sessions {
             }
             values.insert(value.name.clone(), found);
         }
-        if let Some(slot) = spec.layout.find("session") {
-            frame.set(slot, Value::Map(values));
-        }
+        frame.bind(&spec.layout, "session", Value::Map(values));
         let expires_at = match &spec.expires_at {
             Some(expires_at) => timestamp(&expires_at.eval(&frame, &mut Fuel::default()).map_err(fault)?),
             None => None,

@@ -273,9 +273,7 @@ impl Sessions {
             ("page_number", Value::Int(i64::try_from(n_pages).unwrap_or(i64::MAX))),
         ];
         for (name, value) in names {
-            if let Some(slot) = access.spec.layout.find(name) {
-                frame.set(slot, value);
-            }
+            frame.bind(&access.spec.layout, name, value);
         }
         frame
     }

@@ -32,9 +32,7 @@ pub(crate) fn rewrite<'a>(
     let Some(rule) = rule else { return Ok(vec![Rewritten { words: words.to_vec(), none_if: None }]) };
     let mut frame = calipso_expr::Frame::new(rule.layout.len());
     values.set(&rule.layout, &mut frame);
-    if let Some(slot) = rule.layout.find("command") {
-        frame.set(slot, Value::list(words.iter().map(|word| Value::text(word)).collect()));
-    }
+    frame.bind(&rule.layout, "command", Value::list(words.iter().map(|word| Value::text(word)).collect()));
     let runs = rule.run.iter().map(|run| {
         let words = run.command.eval(&frame, &mut Fuel::default())?;
         Ok(Rewritten { words, none_if: run.none_if.as_ref().map(|none_if| (none_if, &*rule.layout)) })

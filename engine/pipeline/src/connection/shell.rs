@@ -107,9 +107,7 @@ fn wrap(
         if !wrap.when.as_ref().map_or(Ok(true), |when| when.holds(frame, &mut Fuel::default()))? {
             continue;
         }
-        if let Some(slot) = access.spec.layout.find("command") {
-            frame.set(slot, Value::list(words.iter().map(|word| Value::text(word)).collect()));
-        }
+        frame.bind(&access.spec.layout, "command", Value::list(words.iter().map(|word| Value::text(word)).collect()));
         let outer = wrap.command.eval(frame, &mut Fuel::default())?;
         wrapper = outer.first().cloned().map(|program| Wrapper { program, inside: std::mem::take(&mut words) });
         words = outer;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use calipso_expr::{Frame, Fuel, Layout, Tree, UrlPath, Words};
-use calipso_model::{ConnectionConfig, Map, Place, Secret, Str, Value};
+use calipso_model::{ConnectionConfig, Map, Secret, SecretLocation, Str, Value};
 use calipso_spec::{
     checked::{Connection, Field, FieldType, HttpStep, RunStep},
     spec_test::TestCase,
@@ -23,7 +23,7 @@ use crate::{
 struct Plain;
 
 impl SecretSource for Plain {
-    fn resolve(&self, reference: &str, _place: &Place) -> Result<Secret, String> {
+    fn resolve(&self, reference: &str, _place: &SecretLocation) -> Result<Secret, String> {
         Ok(Secret::new(reference.strip_prefix("env:").unwrap_or(reference)))
     }
 
@@ -41,7 +41,7 @@ pub(super) async fn connection(
     let spec = bench.specs.connections.get(name).ok_or_else(|| format!("there is no connection {name}"))?;
     let config = ConnectionConfig { spec: name.clone(), fields: referring(&spec.fields, &case.config) };
     let mut observed = Observed { complete: true, ..Observed::default() };
-    let config = match filled_in(spec, &config, &Place::default(), &Plain, &Scrubber::new()) {
+    let config = match filled_in(spec, &config, &SecretLocation::default(), &Plain, &Scrubber::new()) {
         Ok(config) => config,
         Err(problems) => {
             let sentences: Vec<String> = problems.into_iter().map(|problem| problem.sentence).collect();

@@ -12,7 +12,7 @@ use std::{
 
 use calipso_model::{Environment, Str};
 use calipso_spec::{
-    Change, Layer, Loaded, SpecTest,
+    Layer, Loaded, Mutation, SpecTest,
     checked::At,
     spec_test::{TestCase, TestOf, Unnoticed},
 };
@@ -57,10 +57,10 @@ pub struct Stale {
 #[derive(Clone, Debug, Default)]
 pub struct MutationReport {
     /// Those of the sample that were tried, in the order of files.
-    pub tried: Vec<(Change, Fate)>,
+    pub tried: Vec<(Mutation, Fate)>,
     /// Those that a test lists as unnoticed and that the sample left out: tried as well, and counted nowhere, since they
     /// would weigh more in a small sample than among all changes.
-    pub beside: Vec<(Change, Fate)>,
+    pub beside: Vec<(Mutation, Fate)>,
     /// Why the tests need not notice a change, by its kind of spec, spec and name.
     pub reasons: BTreeMap<(&'static str, Str, String), Str>,
     /// Entries that do not apply any more.
@@ -74,7 +74,7 @@ pub struct MutationReport {
 impl MutationReport {
     /// Why a change need not be noticed, if its test says so.
     #[must_use]
-    pub fn reason(&self, change: &Change) -> Option<&Str> {
+    pub fn reason(&self, change: &Mutation) -> Option<&Str> {
         self.reasons.get(&(change.kind, change.spec.clone(), change.name()))
     }
 
@@ -97,7 +97,7 @@ pub fn run_mutations(
     layers: &[Layer],
     loaded: &Loaded,
     root: Option<&Path>,
-    all: Vec<Change>,
+    all: Vec<Mutation>,
     sample: &Sample,
 ) -> Result<MutationReport, String> {
     let touching = touching(loaded, root)?;
@@ -166,7 +166,7 @@ fn fate(
     runtime: &tokio::runtime::Runtime,
     layers: &[Layer],
     root: Option<&Path>,
-    change: &Change,
+    change: &Mutation,
     touching: &Touching,
 ) -> Fate {
     let loaded = calipso_spec::load(&change.applied(layers));
@@ -252,7 +252,7 @@ fn spec_files(loaded: &Loaded) -> BTreeMap<Str, (&'static str, Str)> {
 type Listed<'a> = BTreeMap<(&'static str, Str, String), &'a Unnoticed>;
 
 /// What the tests list as unnoticed; entries that name no change are stale.
-fn listed<'a>(loaded: &'a Loaded, all: &[Change], report: &mut MutationReport) -> Listed<'a> {
+fn listed<'a>(loaded: &'a Loaded, all: &[Mutation], report: &mut MutationReport) -> Listed<'a> {
     let known: BTreeSet<(&str, &Str, String)> =
         all.iter().map(|change| (change.kind, &change.spec, change.name())).collect();
     let changed: BTreeSet<(&str, &Str)> = all.iter().map(|change| (change.kind, &change.spec)).collect();
@@ -283,8 +283,8 @@ fn listed<'a>(loaded: &'a Loaded, all: &[Change], report: &mut MutationReport) -
 }
 
 /// So many of the changes as the sample says, and how many these are; behind them all others that are listed.
-fn choose(all: Vec<Change>, sample: &Sample, listed: &Listed<'_>) -> (Vec<Change>, usize) {
-    let mut rated: Vec<([u8; 32], Change)> = all
+fn choose(all: Vec<Mutation>, sample: &Sample, listed: &Listed<'_>) -> (Vec<Mutation>, usize) {
+    let mut rated: Vec<([u8; 32], Mutation)> = all
         .into_iter()
         .map(|change| {
             let text = format!("{}\n{}\n{}\n{}", sample.seed, change.kind, change.spec, change.name());
@@ -293,7 +293,7 @@ fn choose(all: Vec<Change>, sample: &Sample, listed: &Listed<'_>) -> (Vec<Change
         .collect();
     rated.sort_by_key(|(rate, _)| *rate);
     let n_sampled = sample.count.map_or(rated.len(), |count| count.min(rated.len()));
-    let is_listed = |change: &Change| listed.contains_key(&(change.kind, change.spec.clone(), change.name()));
+    let is_listed = |change: &Mutation| listed.contains_key(&(change.kind, change.spec.clone(), change.name()));
     let chosen = rated.into_iter().enumerate().filter(|(number, (_, change))| *number < n_sampled || is_listed(change));
     (chosen.map(|(_, (_, change))| change).collect(), n_sampled)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use calipso_model::{ConnectionConfig, Environment, Map, Str, Value, chain};
 use calipso_store::{
     StoreError,
-    work::{Beat, ConnectionTest, Level, Task, TestAnswer, conntest},
+    work::{Beat, ConnectionTest, Level, TestAnswer, Versioned, conntest},
 };
 use calipso_transport::{Door, Once, Scrubber};
 use tokio::task::JoinSet;
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Runs a request that was just taken.
-pub(super) async fn run(shared: Arc<Shared>, mut task: Task<ConnectionTest>, hurry: CancellationToken) {
+pub(super) async fn run(shared: Arc<Shared>, mut task: Versioned<ConnectionTest>, hurry: CancellationToken) {
     let scrubber = Arc::new(Scrubber::new());
     let answer = tokio::select! {
         biased;
@@ -43,7 +43,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut task: Task<ConnectionTest>, hur
 /// Keeps an answer and says so.
 async fn told(
     shared: &Shared,
-    task: &mut Task<ConnectionTest>,
+    task: &mut Versioned<ConnectionTest>,
     answer: TestAnswer,
     scrubber: &Scrubber,
 ) -> Result<Beat, StoreError> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use calipso_store::work::{
-    Beat, ScanTask, Task,
+    Beat, ScanTask, Versioned,
     scan::{self},
 };
 use tokio::task::JoinHandle;
@@ -28,7 +28,7 @@ pub(super) enum Why {
 
 /// A request that is kept.
 pub(super) struct Hold {
-    beating: JoinHandle<(Task<ScanTask>, Why)>,
+    beating: JoinHandle<(Versioned<ScanTask>, Why)>,
     done: CancellationToken,
 }
 
@@ -36,7 +36,7 @@ impl Hold {
     /// Begins; `cancel` is cancelled when the scan has to end.
     pub(super) fn begin(
         shared: Arc<Shared>,
-        task: Task<ScanTask>,
+        task: Versioned<ScanTask>,
         board: Arc<Board>,
         cancel: CancellationToken,
         hurry: CancellationToken,
@@ -47,7 +47,7 @@ impl Hold {
     }
 
     /// Ends; the request as it was written last, and whether the scan had to end. Nothing when keeping it met a fault of ours.
-    pub(super) async fn end(self) -> Option<(Task<ScanTask>, Why)> {
+    pub(super) async fn end(self) -> Option<(Versioned<ScanTask>, Why)> {
         self.done.cancel();
         self.beating.await.ok()
     }
@@ -55,12 +55,12 @@ impl Hold {
 
 async fn beats(
     shared: Arc<Shared>,
-    mut task: Task<ScanTask>,
+    mut task: Versioned<ScanTask>,
     board: Arc<Board>,
     cancel: CancellationToken,
     hurry: CancellationToken,
     done: CancellationToken,
-) -> (Task<ScanTask>, Why) {
+) -> (Versioned<ScanTask>, Why) {
     let limit = shared.settings.scan_timeout;
     let too_long = async move {
         match limit {

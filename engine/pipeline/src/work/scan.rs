@@ -6,7 +6,7 @@ use calipso_model::{Map, ObjectKey, Str, Value, chain};
 use calipso_store::{
     StoreError,
     work::{
-        Beat, Level, ScanOnly, ScanStatus, ScanTask, Task,
+        Beat, Level, ScanOnly, ScanStatus, ScanTask, Versioned,
         scan::{finish, hand_back},
         stamp,
     },
@@ -46,7 +46,7 @@ enum Failed {
 }
 
 /// Runs a request that was just taken.
-pub(super) async fn run(shared: Arc<Shared>, task: Task<ScanTask>, hurry: CancellationToken) {
+pub(super) async fn run(shared: Arc<Shared>, task: Versioned<ScanTask>, hurry: CancellationToken) {
     let (board, cancel) = (Arc::new(Board::default()), CancellationToken::new());
     let scrubber = Arc::new(Scrubber::new());
     let wanted = task.row.clone();
@@ -141,7 +141,7 @@ fn about(wanted: &ScanTask) -> String {
 async fn conclude(
     shared: &Shared,
     voice: &Voice<'_>,
-    mut task: Task<ScanTask>,
+    mut task: Versioned<ScanTask>,
     why: Why,
     outcome: Result<ScanReport, Failed>,
 ) -> Result<(), StoreError> {
@@ -210,7 +210,12 @@ async fn conclude(
 }
 
 /// Gives a request back to whoever takes it next.
-async fn given_back(shared: &Shared, task: &mut Task<ScanTask>, not_before: i64, why: &str) -> Result<(), StoreError> {
+async fn given_back(
+    shared: &Shared,
+    task: &mut Versioned<ScanTask>,
+    not_before: i64,
+    why: &str,
+) -> Result<(), StoreError> {
     tracing::info!(scan = %task.id, why, "A scan is handed back.");
     let told = hand_back(shared.store(), task, not_before, why, shared.now()).await?;
     if told == Beat::Go && task.row.status == ScanStatus::Aborted {
@@ -223,7 +228,7 @@ async fn given_back(shared: &Shared, task: &mut Task<ScanTask>, not_before: i64,
 async fn keep(
     shared: &Shared,
     voice: &Voice<'_>,
-    mut task: Task<ScanTask>,
+    mut task: Versioned<ScanTask>,
     why: Why,
     report: &ScanReport,
 ) -> Result<(), StoreError> {

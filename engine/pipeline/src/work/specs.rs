@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use calipso_model::Str;
 use calipso_spec::{
-    Catalogues, Diagnostic, Layer, Loaded, Misnamed, Severity, SpecText, Specs,
+    CatalogueCache, Diagnostic, Layer, Loaded, Misnamed, Severity, SpecText, Specs,
     diag::{self, Files},
     in_force,
 };
@@ -91,14 +91,14 @@ pub async fn own_specs(store: &dyn Backend, environment: &str) -> Result<Vec<Spe
 /// What was loaded is kept until the documents of the environment say something else.
 pub struct LayeredSpecs {
     layers: Arc<Vec<Layer>>,
-    known: Catalogues<Specs>,
+    known: CatalogueCache<Specs>,
 }
 
 impl LayeredSpecs {
     /// Over these layers, later ones over earlier ones.
     #[must_use]
     pub fn new(layers: Vec<Layer>) -> Self {
-        Self { layers: Arc::new(layers), known: Catalogues::default() }
+        Self { layers: Arc::new(layers), known: CatalogueCache::default() }
     }
 }
 

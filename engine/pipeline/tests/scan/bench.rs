@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use calipso_model::{ConnectionConfig, Environment, Map, Object, ObjectKey, Place, Secret, Str, Value};
+use calipso_model::{ConnectionConfig, Environment, Map, Object, ObjectKey, Secret, SecretLocation, Str, Value};
 use calipso_pipeline::{
     Plan, Quiet, Residents, ScanError, ScanMode, ScanReport, ScanRequest, SecretSource, plan, scan,
 };
@@ -15,7 +15,7 @@ use calipso_transport::{Door, Once, Recording, Replay, RequestKey, Scrubber};
 pub struct Secrets;
 
 impl SecretSource for Secrets {
-    fn resolve(&self, _reference: &str, _place: &Place) -> Result<Secret, String> {
+    fn resolve(&self, _reference: &str, _place: &SecretLocation) -> Result<Secret, String> {
         Ok(Secret::new("hidden"))
     }
 

@@ -72,7 +72,7 @@ impl Facts {
             for emit in by_type.get(name).into_iter().flatten().filter_map(|number| emits.get(*number)) {
                 emitted = true;
                 facts.open |= emit.open;
-                // Thousands of attributes are not told apart: each reading would look at all of them.
+                // With thousands of attributes this is skipped: each read would compare with all of them.
                 if facts.fetched.len() > MOST_ENTRIES {
                     facts.open = true;
                     continue;
@@ -98,7 +98,7 @@ impl Facts {
     }
 
     /// An object with its derived attributes.
-    pub fn whole(&self, object_type: &str) -> Shape {
+    pub fn with_derived(&self, object_type: &str) -> Shape {
         let Some(facts) = self.types.get(object_type) else { return Shape::Any };
         let mut known: BTreeMap<Str, (Shape, bool)> =
             COMMON.iter().map(|name| (Str::from(*name), (Shape::Any, false))).collect();
@@ -110,7 +110,7 @@ impl Facts {
 
     /// An object while fetchers run: what is derived is not known yet.
     pub fn while_fetching(&self, object_type: &str) -> Shape {
-        let mut shape = self.whole(object_type);
+        let mut shape = self.with_derived(object_type);
         if let (Shape::Map { known, .. }, Some(facts)) = (&mut shape, self.types.get(object_type)) {
             for name in facts.derived.keys().filter(|name| !facts.fetched.contains_key(*name)) {
                 known.insert(name.clone(), (Shape::Late, false));
@@ -127,7 +127,7 @@ impl Facts {
     }
 
     /// The attribute of which an unknown one is probably a misspelling, where objects may have others.
-    pub fn misspelt(&self, object_type: &str, attribute: &str) -> Option<String> {
+    pub fn likely_meant(&self, object_type: &str, attribute: &str) -> Option<String> {
         let facts = self.types.get(object_type)?;
         let known =
             || facts.fetched.keys().chain(facts.derived.keys()).map(AsRef::as_ref).chain(COMMON.iter().copied());
@@ -146,7 +146,7 @@ impl Facts {
     }
 
     /// All attributes known of a type.
-    pub fn known(&self, object_type: &str) -> Vec<Str> {
+    pub fn names(&self, object_type: &str) -> Vec<Str> {
         self.types
             .get(object_type)
             .map(|facts| facts.fetched.keys().chain(facts.derived.keys()).cloned().collect())

@@ -38,9 +38,9 @@ pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, world: &World<'_>,
                         link.rules.iter().flat_map(|rule| rule.attributes.iter().map(|(name, _)| name.clone()))
                     })
                     .collect();
-                let place = catalogue.element("clique_type", &clique.head.name, "constraints", constraint);
-                let Some(place) = place else { continue };
-                let mut diagnostic = place.says(
+                let span = catalogue.element("clique_type", &clique.head.name, "constraints", constraint);
+                let Some(span) = span else { continue };
+                let mut diagnostic = span.report(
                     "clique/constraint-never-carried",
                     format!("no link of the path carries `{constraint}`, so it constrains nothing"),
                     "on no link",
@@ -50,10 +50,10 @@ pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, world: &World<'_>,
                 });
                 found.push(diagnostic);
             } else if !facts.has(&clique.focal_point, constraint) {
-                let known = facts.known(&clique.focal_point);
-                let place = catalogue.element("clique_type", &clique.head.name, "constraints", constraint);
-                let Some(place) = place else { continue };
-                let mut diagnostic = place.says(
+                let known = facts.names(&clique.focal_point);
+                let span = catalogue.element("clique_type", &clique.head.name, "constraints", constraint);
+                let Some(span) = span else { continue };
+                let mut diagnostic = span.report(
                     "clique/constraint-unknown",
                     format!("objects of the type `{}` have no attribute `{constraint}`", clique.focal_point),
                     "neither emitted nor derived",
@@ -70,15 +70,15 @@ fn path(catalogue: &Catalogue<'_>, clique: &CliqueType, world: &World<'_>, names
     let links = &catalogue.specs.link_types;
     let here: Vec<_> = world.supported.iter().filter(|one| one.fulfils(&clique.environment)).collect();
     let mut reached: BTreeSet<&str> = BTreeSet::from([clique.focal_point.as_ref()]);
-    // Where the beginning is not known, nothing is said of the way.
+    // An unknown prefix says nothing about the rest of the path.
     let mut lost = !links_known(catalogue, clique);
     for step in &clique.path {
-        let Some(place) = catalogue.element("clique_type", &clique.head.name, "path", &step.written) else { return };
+        let Some(span) = catalogue.element("clique_type", &clique.head.name, "path", &step.written) else { return };
         let Some(link) = links.get(&step.link_type) else {
             // A link type whose file could not be read is declared all the same.
             let turned = step.written.split_once('-').map(|(from, to)| format!("{to}-{from}")).unwrap_or_default();
             if !catalogue.declared("link_type", &step.written) && !catalogue.declared("link_type", &turned) {
-                let mut diagnostic = place.says(
+                let mut diagnostic = span.report(
                     "clique/unknown-link-type",
                     format!("no link type is named `{}`, in either direction", step.written),
                     "not declared under link_types/",
@@ -93,13 +93,12 @@ fn path(catalogue: &Catalogue<'_>, clique: &CliqueType, world: &World<'_>, names
         if !reached.contains(from.as_ref()) && !lost {
             let listed: Vec<String> = reached.iter().map(|name| format!("`{name}`")).collect();
             found.push(
-                place
-                    .says(
-                        "clique/unreachable-step",
-                        format!("the path has not reached `{from}` before this"),
-                        "starts where the path has not been",
-                    )
-                    .help(format!("reached so far: {}", listed.join(", "))),
+                span.report(
+                    "clique/unreachable-step",
+                    format!("the path has not reached `{from}` before this"),
+                    "starts where the path has not been",
+                )
+                .help(format!("reached so far: {}", listed.join(", "))),
             );
         }
         reached.insert(to);
@@ -108,13 +107,12 @@ fn path(catalogue: &Catalogue<'_>, clique: &CliqueType, world: &World<'_>, names
             .any(|one| one.fulfils(&link.environment) && link.rules.iter().any(|rule| one.fulfils(&rule.environment)));
         if !linked && !here.is_empty() {
             found.push(
-                place
-                    .says(
-                        "clique/never-linked",
-                        format!("no rule of `{}` applies where this clique type does", link.head.name),
-                        "leads nowhere",
-                    )
-                    .help("leave the entry out, or widen the selector of a rule"),
+                span.report(
+                    "clique/never-linked",
+                    format!("no rule of `{}` applies where this clique type does", link.head.name),
+                    "leads nowhere",
+                )
+                .help("leave the entry out, or widen the selector of a rule"),
             );
         }
     }
@@ -172,12 +170,12 @@ fn ambiguous(catalogue: &Catalogue<'_>, world: &World<'_>, found: &mut Vec<Diagn
             {
                 let mut diagnostic = here
                     .value("name")
-                    .says(
+                    .report(
                         "clique/ambiguous",
                         format!("`{}` and `{}` are equally specific", first.head.name, second.head.name),
                         "this one",
                     )
-                    .help(format!("both apply to {}; make one selector more specific", one.says()));
+                    .help(format!("both apply to {}; make one selector more specific", one.describe()));
                 diagnostic.others.push(there.value("name").label("or this one"));
                 found.push(diagnostic);
             }

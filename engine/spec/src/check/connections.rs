@@ -37,7 +37,7 @@ pub(super) fn check(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
                         here.symmetric_difference(&there).map(|name| format!("`{name}`")).collect();
                     let mut diagnostic = spot
                         .value("role")
-                        .says(
+                        .report(
                             "connection/roles-differ",
                             format!(
                                 "`{}` and `{}` have one role, but differ in the target fields {}",
@@ -83,10 +83,10 @@ fn secrets(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<D
             if !leaks {
                 continue;
             }
-            if let Some(place) = catalogue.expr(expr, used.start, used.end) {
+            if let Some(span) = catalogue.expr(expr, used.start, used.end) {
                 found.push(
-                    place
-                        .says(
+                    span
+                        .report(
                             "connection/secret-leaks",
                             "a secret is used where it would be shown or recorded",
                             "a secret",
@@ -108,8 +108,8 @@ fn aliases(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<D
     let (fields, values) = (inside.inside("fields"), inside.inside("values"));
     let targets = aliases.fields.iter().filter_map(|(alias, field)| Some((fields?.value(alias), field)));
     let computed = aliases.values.iter().filter_map(|(field, _)| Some((values?.key(field), field)));
-    for (place, field) in targets.chain(computed).filter(|(_, field)| !connection.fields.contains_key(*field)) {
-        let mut diagnostic = place.says(
+    for (span, field) in targets.chain(computed).filter(|(_, field)| !connection.fields.contains_key(*field)) {
+        let mut diagnostic = span.report(
             "connection/unknown-field",
             format!("the connection has no field `{field}`"),
             "not declared under `fields`",
@@ -122,7 +122,7 @@ fn aliases(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<D
             found.push(
                 fields
                     .key(alias)
-                    .says("connection/alias-taken", format!("`{alias}` is a field itself"), "means two fields")
+                    .report("connection/alias-taken", format!("`{alias}` is a field itself"), "means two fields")
                     .help("leave the alias out, or give the field another name"),
             );
         }
@@ -136,7 +136,7 @@ fn aliases(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<D
             found.push(
                 inside
                     .element("sections", alias)
-                    .says(
+                    .report(
                         "connection/alias-taken",
                         format!("`{alias}` means the connection `{}`, too", other.head.name),
                         "means two connections",
@@ -155,11 +155,10 @@ fn aliases(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<D
     for (field, tree) in aliases.values.iter().filter(|(field, _)| !is_secret(connection, field)) {
         for expr in tree.exprs() {
             let leak = expr.uses().into_iter().find(|used| used.path.first().is_some_and(|key| secret.contains(key)));
-            let place = leak.and_then(|used| catalogue.expr(expr, used.start, used.end));
-            if let Some(place) = place {
+            let span = leak.and_then(|used| catalogue.expr(expr, used.start, used.end));
+            if let Some(span) = span {
                 found.push(
-                    place
-                        .says("connection/secret-leaks", format!("a secret becomes part of `{field}`"), "a secret")
+                    span.report("connection/secret-leaks", format!("a secret becomes part of `{field}`"), "a secret")
                         .help(format!(
                             "`{field}` is shown; only fields that are `secret: true` may be made of secrets"
                         )),
@@ -179,8 +178,8 @@ fn session(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<D
     for expr in exprs::session_places(connection) {
         for used in expr.uses().into_iter().filter(|used| used.slot == slot) {
             let Some(name) = used.path.first().filter(|name| !known.contains(name)) else { continue };
-            if let Some(place) = catalogue.expr(expr, used.start, used.end) {
-                let mut diagnostic = place.says(
+            if let Some(span) = catalogue.expr(expr, used.start, used.end) {
+                let mut diagnostic = span.report(
                     "connection/unset-session",
                     format!("no login sets `session.{name}`"),
                     "not listed under `session`",
@@ -193,7 +192,7 @@ fn session(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<D
     }
 }
 
-/// What each transport can be told about where to go.
+/// The parameters of `connect` for each transport.
 fn connect_keys(transport: TransportName) -> &'static [&'static str] {
     match transport {
         TransportName::Http => &["ca", "verify_tls", "certificates", "private_key"],
@@ -212,7 +211,7 @@ fn connect(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<D
     }
     for (key, _) in connection.connect.iter().filter(|(key, _)| !known.contains(key)) {
         let mut diagnostic =
-            inside.key(key).says("spec/unknown-key", format!("`connect` has no key `{key}`"), "unknown key");
+            inside.key(key).report("spec/unknown-key", format!("`connect` has no key `{key}`"), "unknown key");
         let listed: Vec<String> = known.iter().map(|key| format!("`{key}`")).collect();
         diagnostic.help = catalogue.mean(key, &known).or_else(|| Some(format!("known keys are {}", listed.join(", "))));
         found.push(diagnostic);
@@ -221,7 +220,7 @@ fn connect(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<D
         found.push(
             inside
                 .here()
-                .says("spec/missing-key", "`connect` lacks the key `address`", "`address` belongs here")
+                .report("spec/missing-key", "`connect` lacks the key `address`", "`address` belongs here")
                 .help("add `address: …`"),
         );
     }
@@ -231,7 +230,7 @@ fn connect(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<D
 fn required(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<Diagnostic>) {
     let Some(spot) = catalogue.spot("connection", &connection.head.name) else { return };
     for name in connection.require_any.iter().filter(|name| !connection.fields.contains_key(*name)) {
-        let mut diagnostic = spot.element("require_any", name).says(
+        let mut diagnostic = spot.element("require_any", name).report(
             "connection/unknown-field",
             format!("the connection has no field `{name}`"),
             "not under `fields`",
@@ -251,8 +250,12 @@ fn typed(form: &BTreeMap<Str, Field>, fields: Spot<'_>, found: &mut Vec<Diagnost
             } else {
                 let key = spot.key("of");
                 found.push(
-                    key.says("type/meaningless-key", format!("`of` has no meaning for `{name}`"), "only a map has it")
-                        .help("leave it out, or let the field be a map"),
+                    key.report(
+                        "type/meaningless-key",
+                        format!("`of` has no meaning for `{name}`"),
+                        "only a map has it",
+                    )
+                    .help("leave it out, or let the field be a map"),
                 );
             }
         }
@@ -262,9 +265,9 @@ fn typed(form: &BTreeMap<Str, Field>, fields: Spot<'_>, found: &mut Vec<Diagnost
             if let Some(wanted) = misfit(field.field_type, &node.value()) {
                 found.push(
                     spot.at(node)
-                        .says(
+                        .report(
                             "spec/wrong-type",
-                            format!("`{key}` of `{name}` is {wanted}, not {}", shown(node)),
+                            format!("`{key}` of `{name}` is {wanted}, not {}", describe_value(node)),
                             format!("expected {wanted}"),
                         )
                         .help(quoted(node, &wanted)),
@@ -274,7 +277,7 @@ fn typed(form: &BTreeMap<Str, Field>, fields: Spot<'_>, found: &mut Vec<Diagnost
         if let (Some(default), true) = (spot.node.get("default"), field.secret) {
             found.push(
                 spot.at(default)
-                    .says("connection/secret-leaks", format!("the default of the secret `{name}` is no secret"), "")
+                    .report("connection/secret-leaks", format!("the default of the secret `{name}` is no secret"), "")
                     .help("leave the default out: whoever runs the scan gives the secret"),
             );
         }
@@ -282,11 +285,11 @@ fn typed(form: &BTreeMap<Str, Field>, fields: Spot<'_>, found: &mut Vec<Diagnost
 }
 
 /// A value in the words of messages.
-fn shown(node: &crate::yaml::Node) -> String {
+fn describe_value(node: &crate::yaml::Node) -> String {
     match node.value() {
         Value::Str(text) => format!("the text `{text}`"),
         Value::Int(number) => number.to_string(),
-        _ => node.says().to_owned(),
+        _ => node.kind_name().to_owned(),
     }
 }
 
@@ -339,7 +342,7 @@ fn defaults(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<
         let Some(default) = default.filter(|default| !one_of.is_empty() && !one_of.contains(default)) else { continue };
         let Some(field) = spot.inside(key).and_then(|inside| inside.inside(name)) else { continue };
         let words: Vec<Str> = one_of.iter().filter_map(|one| one.as_str().map(Str::from)).collect();
-        let mut diagnostic = field.value("default").says(
+        let mut diagnostic = field.value("default").report(
             "spec/wrong-type",
             format!("the default of `{name}` is none of its values"),
             "not among `one_of`",
@@ -353,10 +356,10 @@ fn pages(catalogue: &Catalogue<'_>, connection: &Connection, found: &mut Vec<Dia
     let Some(wide) = connection.pages.iter().position(|page| page.when.is_none()) else { return };
     if let (Some(page), Some(before)) = (connection.pages.get(wide + 1), connection.pages.get(wide)) {
         let mut diagnostic = catalogue
-            .place(&page.at, "name")
-            .says("parse/overlapping-pages", format!("the page rule `{}` can never apply", page.name), "never asked")
+            .span(&page.at, "name")
+            .report("parse/overlapping-pages", format!("the page rule `{}` can never apply", page.name), "never asked")
             .help("put the rule without `when` last");
-        diagnostic.others.push(catalogue.place(&before.at, "name").label("applies always"));
+        diagnostic.others.push(catalogue.span(&before.at, "name").label("applies always"));
         found.push(diagnostic);
     }
 }

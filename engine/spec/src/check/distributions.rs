@@ -77,7 +77,7 @@ fn unknown(
     for part in ["any_of", "all_of", "none_of"] {
         for item in condition.node.get(part).map(crate::yaml::Node::items).unwrap_or_default() {
             let Some(text) = item.as_text().filter(|text| !names.contains(*text)) else { continue };
-            let mut diagnostic = condition.at(item).says(
+            let mut diagnostic = condition.at(item).report(
                 "environment/unknown-value",
                 format!("no distribution declares the {} `{text}`", key.trim_end_matches('s').replace('_', " ")),
                 "declared nowhere",
@@ -105,7 +105,7 @@ fn known_versions(
         else {
             continue;
         };
-        let mut diagnostic = condition.at(item).says(
+        let mut diagnostic = condition.at(item).report(
             "environment/unknown-value",
             format!("the distribution `{}` has no version `{text}`", distribution.head.name),
             "not under `versions`",
@@ -151,7 +151,7 @@ fn hidden(catalogue: &Catalogue<'_>, distribution: &Distribution, found: &mut Ve
             .chain(globs.iter().rev().take(MOST_COMPARED))
             .collect::<BTreeSet<_>>()
             .into_iter()
-            .filter_map(|place| distribution.commands.get(*place))
+            .filter_map(|index| distribution.commands.get(*index))
             .collect();
         before.retain(|earlier| {
             (earlier.environment == Default::default() || earlier.environment == rule.environment)
@@ -170,14 +170,14 @@ fn hidden(catalogue: &Catalogue<'_>, distribution: &Distribution, found: &mut Ve
         }
         if let Some(before) = before {
             let mut diagnostic = catalogue
-                .place(&rule.at, "match_any")
-                .says(
+                .span(&rule.at, "match_any")
+                .report(
                     "distribution/rule-hidden",
                     format!("the command rule `{}` never applies", rule.name),
                     "all of these match an earlier rule",
                 )
                 .help("put the narrower rule first");
-            diagnostic.others.push(catalogue.place(&before.at, "match_any").label("the earlier rule"));
+            diagnostic.others.push(catalogue.span(&before.at, "match_any").label("the earlier rule"));
             found.push(diagnostic);
         }
     }
@@ -189,7 +189,7 @@ fn settings(catalogue: &Catalogue<'_>, distribution: &Distribution, found: &mut 
         for (fetcher, node) in entry.node.entries().iter().filter(|(key, _)| key.name.as_ref() != "versions") {
             let Some(known) = catalogue.specs.fetchers.get(&fetcher.name) else {
                 if !catalogue.declared("fetcher", &fetcher.name) {
-                    let mut diagnostic = entry.key(&fetcher.name).says(
+                    let mut diagnostic = entry.key(&fetcher.name).report(
                         "distribution/unknown-setting",
                         format!("there is no fetcher `{}`", fetcher.name),
                         "not declared under fetchers/",
@@ -203,7 +203,7 @@ fn settings(catalogue: &Catalogue<'_>, distribution: &Distribution, found: &mut 
             for (name, value) in node.entries() {
                 match known.settings.get(&name.name) {
                     None => {
-                        let mut diagnostic = inner.key(&name.name).says(
+                        let mut diagnostic = inner.key(&name.name).report(
                             "distribution/unknown-setting",
                             format!("the fetcher `{}` has no setting `{}`", fetcher.name, name.name),
                             "not under its `settings`",
@@ -214,9 +214,9 @@ fn settings(catalogue: &Catalogue<'_>, distribution: &Distribution, found: &mut 
                     Some(setting) if !fits(setting.setting_type, value) => found.push(
                         inner
                             .at(value)
-                            .says(
+                            .report(
                                 "distribution/unknown-setting",
-                                format!("the setting `{}` has another type than {}", name.name, value.says()),
+                                format!("the setting `{}` has another type than {}", name.name, value.kind_name()),
                                 "of another type",
                             )
                             .help(format!("fetchers/{}.yaml declares its type", fetcher.name)),
@@ -231,12 +231,12 @@ fn settings(catalogue: &Catalogue<'_>, distribution: &Distribution, found: &mut 
 pub(super) fn fits(setting: AttributeType, value: &crate::yaml::Node) -> bool {
     match setting {
         AttributeType::Any => true,
-        AttributeType::Integer => value.says() == "a whole number",
-        AttributeType::Number => ["a whole number", "a number"].contains(&value.says()),
-        AttributeType::Bool => value.says() == "a bool",
-        AttributeType::List => value.says() == "a list",
-        AttributeType::Map => value.says() == "a map",
-        _ => value.says() == "text",
+        AttributeType::Integer => value.kind_name() == "a whole number",
+        AttributeType::Number => ["a whole number", "a number"].contains(&value.kind_name()),
+        AttributeType::Bool => value.kind_name() == "a bool",
+        AttributeType::List => value.kind_name() == "a list",
+        AttributeType::Map => value.kind_name() == "a map",
+        _ => value.kind_name() == "text",
     }
 }
 
@@ -252,7 +252,7 @@ fn replacements(catalogue: &Catalogue<'_>, distribution: &Distribution, found: &
                 "link_type" => specs.link_types.keys().cloned().collect(),
                 _ => specs.clique_types.keys().cloned().collect(),
             };
-            let mut diagnostic = catalogue.place(&replace.at, key).says(
+            let mut diagnostic = catalogue.span(&replace.at, key).report(
                 "distribution/unknown-replacement",
                 format!("there is no {} named `{name}`", replace.kind),
                 "not declared",
@@ -278,7 +278,7 @@ fn commands(fetcher: &Fetcher) -> Vec<Vec<Option<String>>> {
 
 /// Whether a pattern may match a command of which some words are not known.
 fn may_match(pattern: &[Str], command: &[Option<String>]) -> bool {
-    pattern.iter().enumerate().all(|(place, wanted)| match command.get(place) {
+    pattern.iter().enumerate().all(|(index, wanted)| match command.get(index) {
         Some(Some(word)) => select::glob(wanted, word),
         Some(None) => true,
         None => false,
@@ -315,8 +315,8 @@ fn unused(catalogue: &Catalogue<'_>, distribution: &Distribution, world: &World<
         } else {
             found.push(
                 catalogue
-                    .place(&rule.at, "match_any")
-                    .says(
+                    .span(&rule.at, "match_any")
+                    .report(
                         "distribution/rule-unused",
                         format!("no fetcher runs a command for the rule `{}`", rule.name),
                         "matches nothing that is run",
@@ -330,7 +330,7 @@ fn unused(catalogue: &Catalogue<'_>, distribution: &Distribution, world: &World<
 /// The patterns of a rule that match one of the commands, by their places.
 fn needed(rule: &CommandRule, commands: &BTreeSet<Vec<Option<String>>>) -> Vec<usize> {
     let matches = |pattern: &[Str]| commands.iter().any(|command| may_match(pattern, command));
-    rule.match_any.iter().enumerate().filter(|(_, pattern)| matches(pattern)).map(|(place, _)| place).collect()
+    rule.match_any.iter().enumerate().filter(|(_, pattern)| matches(pattern)).map(|(index, _)| index).collect()
 }
 
 /// Patterns of a rule that is needed, but not for them.
@@ -342,11 +342,11 @@ fn dead_patterns(
 ) {
     let Some(spot) = catalogue.at(&rule.at) else { return };
     let nodes = spot.node.get("match_any").map(crate::yaml::Node::items).unwrap_or_default();
-    for (place, node) in nodes.iter().enumerate().filter(|(place, _)| used.is_none_or(|used| !used.contains(place))) {
-        let Some(pattern) = rule.match_any.get(place) else { continue };
+    for (index, node) in nodes.iter().enumerate().filter(|(index, _)| used.is_none_or(|used| !used.contains(index))) {
+        let Some(pattern) = rule.match_any.get(index) else { continue };
         found.push(
             spot.at(node)
-                .says(
+                .report(
                     "distribution/rule-unused",
                     format!("no fetcher runs a command for the pattern `{}`", pattern.join(" ")),
                     "matches nothing that is run",
@@ -381,12 +381,12 @@ fn values(catalogue: &Catalogue<'_>, world: &World<'_>, found: &mut Vec<Diagnost
         if distribution.values_for(&environment.version).contains_key(name) {
             return;
         }
-        let Some(place) = catalogue.expr(expr, start, end) else { return };
-        if !told.insert((place.file.clone(), place.range.start)) {
+        let Some(span) = catalogue.expr(expr, start, end) else { return };
+        if !told.insert((span.file.clone(), span.range.start)) {
             return;
         }
         let known: BTreeSet<Str> = distribution.values.iter().flat_map(|(_, set)| set.keys().cloned()).collect();
-        let mut diagnostic = place.says(
+        let mut diagnostic = span.report(
             "distribution/value-not-set",
             format!("`dist.values.{name}` is not set for {} {}", environment.distribution, environment.version),
             "read here",

@@ -52,7 +52,7 @@ fn emitted(catalogue: &Catalogue<'_>, fetcher: &Fetcher, steps: &[&Step], found:
         let Verb::Emit(emit) = &step.verb else { continue };
         emitted.insert(&emit.object_type);
         if !listed.contains(&emit.object_type) && catalogue.spot("object_type", &emit.object_type).is_some() {
-            let mut diagnostic = catalogue.place(&step.at, "emit").says(
+            let mut diagnostic = catalogue.span(&step.at, "emit").report(
                 "fetcher/undeclared-emit",
                 format!("`{}` is emitted, but not listed", emit.object_type),
                 "neither under `emits` nor under `extends`",
@@ -73,14 +73,14 @@ fn emitted(catalogue: &Catalogue<'_>, fetcher: &Fetcher, steps: &[&Step], found:
             false => ("extends", format!("`{name}` is listed under `emits` as well")),
         };
         let help = "who emits a type says which of its objects there are; who extends it only adds to them";
-        found.push(spot.element(key, name).says("fetcher/undeclared-emit", message, "once is enough").help(help));
+        found.push(spot.element(key, name).report("fetcher/undeclared-emit", message, "once is enough").help(help));
     }
     for (key, types) in [("emits", &fetcher.emits), ("extends", &fetcher.extends)] {
         for name in types.iter().filter(|name| !emitted.contains(name)) {
             if catalogue.spot("object_type", name).is_some() {
                 found.push(
                     spot.element(key, name)
-                        .says(
+                        .report(
                             "fetcher/undeclared-emit",
                             format!("`{name}` is listed, but never emitted"),
                             "no step emits it",
@@ -105,7 +105,7 @@ fn lookups(catalogue: &Catalogue<'_>, facts: &Facts, steps: &[&Step], found: &mu
                 found.push(
                     inside
                         .key(key)
-                        .says(
+                        .report(
                             "fetcher/reads-derived",
                             format!("`{key}` is derived, and not known while fetching"),
                             "derived after fetching",
@@ -115,17 +115,17 @@ fn lookups(catalogue: &Catalogue<'_>, facts: &Facts, steps: &[&Step], found: &mu
                 continue;
             }
             if facts.has(object_type, key) {
-                if let Some(near) = facts.misspelt(object_type, key) {
-                    found.push(misspelt(inside.key(key), object_type, key, near));
+                if let Some(near) = facts.likely_meant(object_type, key) {
+                    found.push(misspelt_attribute(inside.key(key), object_type, key, near));
                 }
                 continue;
             }
-            let mut diagnostic = inside.key(key).says(
+            let mut diagnostic = inside.key(key).report(
                 "lookup/unknown-attribute",
                 format!("objects of the type `{object_type}` have no attribute `{key}`"),
                 "neither emitted nor derived",
             );
-            diagnostic.help = catalogue.mean(key, &facts.known(object_type));
+            diagnostic.help = catalogue.mean(key, &facts.names(object_type));
             found.push(diagnostic);
         }
     }
@@ -145,21 +145,24 @@ fn defaults(catalogue: &Catalogue<'_>, fetcher: &Fetcher, found: &mut Vec<Diagno
         };
         found.push(
             spot.at(node)
-                .says("spec/wrong-type", format!("the default of `{name}` has another type, {}", node.says()), "")
+                .report(
+                    "spec/wrong-type",
+                    format!("the default of `{name}` has another type, {}", node.kind_name()),
+                    "",
+                )
                 .help("write a value of the type of the setting, or correct `type`"),
         );
     }
 }
 
 /// An attribute that objects may have, but that nothing is known to give them.
-pub(super) fn misspelt(place: super::Place, object_type: &str, attribute: &str, near: String) -> Diagnostic {
-    place
-        .says(
-            "expr/misspelt-attribute",
-            format!("nothing is known to give objects of the type `{object_type}` a `{attribute}`"),
-            "neither declared nor emitted nor derived",
-        )
-        .help(near)
+pub(super) fn misspelt_attribute(span: super::Span, object_type: &str, attribute: &str, near: String) -> Diagnostic {
+    span.report(
+        "expr/misspelt-attribute",
+        format!("nothing is known to give objects of the type `{object_type}` a `{attribute}`"),
+        "neither declared nor emitted nor derived",
+    )
+    .help(near)
 }
 
 fn narrowings(catalogue: &Catalogue<'_>, facts: &Facts, fetcher: &Fetcher, found: &mut Vec<Diagnostic>) {
@@ -169,17 +172,22 @@ fn narrowings(catalogue: &Catalogue<'_>, facts: &Facts, fetcher: &Fetcher, found
     for (object_type, attributes) in &fetcher.narrow_by {
         for attribute in attributes {
             if facts.has(object_type, attribute) {
-                if let Some(near) = facts.misspelt(object_type, attribute) {
-                    found.push(misspelt(inside.element(object_type, attribute), object_type, attribute, near));
+                if let Some(near) = facts.likely_meant(object_type, attribute) {
+                    found.push(misspelt_attribute(
+                        inside.element(object_type, attribute),
+                        object_type,
+                        attribute,
+                        near,
+                    ));
                 }
                 continue;
             }
-            let mut diagnostic = inside.element(object_type, attribute).says(
+            let mut diagnostic = inside.element(object_type, attribute).report(
                 "lookup/unknown-attribute",
                 format!("objects of the type `{object_type}` have no attribute `{attribute}`"),
                 "neither emitted nor derived",
             );
-            diagnostic.help = catalogue.mean(attribute, &facts.known(object_type));
+            diagnostic.help = catalogue.mean(attribute, &facts.names(object_type));
             found.push(diagnostic);
         }
     }
@@ -216,7 +224,7 @@ fn circle(
             let step = steps
                 .into_iter()
                 .find(|step| matches!(&step.verb, Verb::Lookup(lookup) if lookup.object_type == *name));
-            step.map(|step| catalogue.place(&step.at, "lookup"))
+            step.map(|step| catalogue.span(&step.at, "lookup"))
         }
         (Some(schedule::Because::Attribute(name)), Some(fetcher)) => read_of_parent(catalogue, fetcher, name),
         _ => None,
@@ -224,13 +232,13 @@ fn circle(
     found.push(
         waits_at
             .unwrap_or_else(|| spot.value("name"))
-            .says("fetcher/circle", "fetchers wait for each other", label)
+            .report("fetcher/circle", "fetchers wait for each other", label)
             .help(format!("the circle is {}; derive what one of them needs of the other", shown.join(" → "))),
     );
 }
 
 /// Where a fetcher first reads an attribute of its parent.
-fn read_of_parent(catalogue: &Catalogue<'_>, fetcher: &Fetcher, attribute: &Str) -> Option<super::Place> {
+fn read_of_parent(catalogue: &Catalogue<'_>, fetcher: &Fetcher, attribute: &Str) -> Option<super::Span> {
     let slot = fetcher.layout.find("parent")?;
     let mut all: Vec<&Expr> = fetcher.when.iter().collect();
     fetcher.steps.iter().for_each(|step| exprs::of_step(step, &mut all));
@@ -300,7 +308,7 @@ fn together(
             {
                 let mut diagnostic = here
                     .element("emits", object_type)
-                    .says(
+                    .report(
                         "fetcher/two-owners",
                         format!(
                             "`{}` and `{}` both emit `{object_type}` under `{}`",
@@ -317,16 +325,16 @@ fn together(
     for extender in fetchers {
         for object_type in &extender.extends {
             for emitter in emitters.get(object_type).into_iter().flatten() {
-                // One that looks up what it adds to runs after the others, and knows what they said.
+                // An extender that looks up its objects runs after the others, and knows their attributes.
                 if emitter.head.name != extender.head.name && !extender.reads.contains(object_type) {
-                    twice(catalogue, written, emitter, extender, object_type, told, found);
+                    two_writers(catalogue, written, emitter, extender, object_type, told, found);
                 }
             }
         }
     }
 }
 
-fn twice(
+fn two_writers(
     catalogue: &Catalogue<'_>,
     written: &Written<'_>,
     emitter: &Fetcher,
@@ -362,18 +370,17 @@ fn twice(
         if identity.contains(key) || united || !told.insert((extender.head.name.clone(), key.clone())) {
             continue;
         }
-        let place = catalogue
+        let span = catalogue
             .at(&emit.at)
             .and_then(|spot| spot.inside("set"))
-            .map_or_else(|| catalogue.place(&emit.at, "emit"), |set| set.key(key));
+            .map_or_else(|| catalogue.span(&emit.at, "emit"), |set| set.key(key));
         found.push(
-            place
-                .says(
-                    "fetcher/attribute-twice",
-                    format!("`{key}` of `{object_type}` is written by `{}` as well", emitter.head.name),
-                    "the later fetcher wins",
-                )
-                .help("leave it out of one of them, or declare the attribute with `merge: union`"),
+            span.report(
+                "fetcher/attribute-twice",
+                format!("`{key}` of `{object_type}` is written by `{}` as well", emitter.head.name),
+                "the later fetcher wins",
+            )
+            .help("leave it out of one of them, or declare the attribute with `merge: union`"),
         );
     }
 }
@@ -402,7 +409,7 @@ fn reach(catalogue: &Catalogue<'_>, chosen: &[&Vec<Arc<Fetcher>>], found: &mut V
         }
         found.push(
             spot.value("under")
-                .says(
+                .report(
                     "fetcher/never-under",
                     format!("nothing emits `{}` where this fetcher applies, so it never runs", fetcher.under),
                     "never there",

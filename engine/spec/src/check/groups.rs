@@ -22,7 +22,7 @@ pub(super) fn check(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
             continue;
         }
         let words = read(fetcher);
-        unread(spot, &parsers, &words, found);
+        report_unread(spot, &parsers, &words, found);
     }
 }
 
@@ -65,7 +65,7 @@ fn read(fetcher: &Fetcher) -> BTreeSet<Str> {
         .collect()
 }
 
-fn unread(spot: Spot<'_>, parsers: &[&Node], words: &BTreeSet<Str>, found: &mut Vec<Diagnostic>) {
+fn report_unread(spot: Spot<'_>, parsers: &[&Node], words: &BTreeSet<Str>, found: &mut Vec<Diagnostic>) {
     let mut named = Vec::new();
     parsers.iter().for_each(|node| groups(node, &mut named));
     for (node, name) in named.iter().filter(|(_, name)| !words.contains(*name) && !["key", "value"].contains(name)) {
@@ -73,7 +73,7 @@ fn unread(spot: Spot<'_>, parsers: &[&Node], words: &BTreeSet<Str>, found: &mut 
         if let Some(near) = near {
             found.push(
                 spot.at(node)
-                    .says("parse/unused-group", format!("nothing reads the group `{name}`"), "read by nobody")
+                    .report("parse/unused-group", format!("nothing reads the group `{name}`"), "read by nobody")
                     .help(format!("did you mean `{near}`?")),
             );
         }

@@ -21,7 +21,7 @@ pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, world: &World<'_>,
         {
             let mut diagnostic = spot
                 .value("name")
-                .says("link/both-directions", format!("`{turned}` is the same link the other way"), "declared here")
+                .report("link/both-directions", format!("`{turned}` is the same link the other way"), "declared here")
                 .help("keep one of them; a clique path may name it either way");
             diagnostic.others.push(other.value("name").label("and here"));
             found.push(diagnostic);
@@ -31,11 +31,11 @@ pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, world: &World<'_>,
         }
         for rule in &link_type.rules {
             if !applies(&[&link_type.environment, &rule.environment]) && applies(&[&link_type.environment]) {
-                found.push(never(catalogue.place(&rule.at, "environment")));
+                found.push(never(catalogue.span(&rule.at, "environment")));
             }
             let at = |slot| match link_type.layout.name(slot).map(AsRef::as_ref) {
-                Some("from") => facts.whole(&link_type.from),
-                Some("to") => facts.whole(&link_type.to),
+                Some("from") => facts.with_derived(&link_type.from),
+                Some("to") => facts.with_derived(&link_type.to),
                 _ => Shape::Any,
             };
             keys(catalogue, &rule.from, &rule.to, &at, found);
@@ -44,8 +44,8 @@ pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, world: &World<'_>,
     for object_type in specs.object_types.values() {
         for rule in object_type.derive.iter().filter(|rule| rule.from.is_some()) {
             let at = |slot| match object_type.layout.name(slot).map(AsRef::as_ref) {
-                Some("self") => facts.whole(&object_type.head.name),
-                Some("other") => rule.from.as_ref().map_or(Shape::Any, |from| facts.whole(from)),
+                Some("self") => facts.with_derived(&object_type.head.name),
+                Some("other") => rule.from.as_ref().map_or(Shape::Any, |from| facts.with_derived(from)),
                 _ => Shape::Any,
             };
             keys(catalogue, &rule.own, &rule.other, &at, found);
@@ -67,15 +67,14 @@ pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, world: &World<'_>,
         for rule in &distribution.commands {
             let here = supported.iter().filter(|one| one.distribution.head.name == distribution.head.name);
             if !supported.is_empty() && !here.clone().any(|one| one.fulfils(&rule.environment)) && here.count() > 0 {
-                found.push(never(catalogue.place(&rule.at, "environment")));
+                found.push(never(catalogue.span(&rule.at, "environment")));
             }
         }
     }
 }
 
-fn never(place: super::Place) -> Diagnostic {
-    place
-        .says("link/never-applies", "no supported environment fulfils this selector", "asks for what no variance has")
+fn never(span: super::Span) -> Diagnostic {
+    span.report("link/never-applies", "no supported environment fulfils this selector", "asks for what no variance has")
         .help("the distributions list under `variances` what is supported")
 }
 
@@ -101,7 +100,7 @@ fn keys(
         && x != y
     {
         let mut diagnostic = here
-            .says("link/key-sizes-differ", format!("a key of {} never meets one of {}", parts(x), parts(y)), parts(y))
+            .report("link/key-sizes-differ", format!("a key of {} never meets one of {}", parts(x), parts(y)), parts(y))
             .help("parts are compared one by one: write as many on either side");
         diagnostic.others.push(there.label(parts(x)));
         found.push(diagnostic);
@@ -111,7 +110,7 @@ fn keys(
     let pairs: Vec<_> = shape::infer_parts(a, at).into_iter().zip(shape::infer_parts(b, at)).collect();
     let differs = pairs.iter().position(|(x, y)| !x.may_equal(y)).filter(|_| pairs.len() > 1);
     if let Some((number, (x, y))) = differs.and_then(|number| Some((number, pairs.get(number)?))) {
-        let mut diagnostic = here.says(
+        let mut diagnostic = here.report(
             "link/key-types-differ",
             format!("part {} of a key is {} here, which never equals {}", number + 1, y.kind(), x.kind()),
             "never met",
@@ -127,7 +126,7 @@ fn keys(
             other => other.kind(),
         };
         let mut diagnostic = here
-            .says(
+            .report(
                 "link/key-types-differ",
                 format!("a key of {} never equals a key of {}", of(&x), of(&y)),
                 format!("parts are {}", of(&y)),

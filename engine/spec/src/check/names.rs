@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use calipso_model::Str;
 
-use super::{Catalogue, Place, walk};
+use super::{Catalogue, Span, walk};
 use crate::{
     checked::{Step, TransportName, Verb},
     diag::Diagnostic,
@@ -22,8 +22,8 @@ pub(super) fn check(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
             }
         }
         for name in fetcher.narrow_by.keys() {
-            let place = || spot.inside("narrow_by").map_or_else(|| spot.here(), |inside| inside.key(name));
-            known_type(catalogue, name, place, found);
+            let span = || spot.inside("narrow_by").map_or_else(|| spot.here(), |inside| inside.key(name));
+            known_type(catalogue, name, span, found);
         }
         let mut steps = Vec::new();
         walk(&fetcher.steps, &mut steps);
@@ -34,7 +34,7 @@ pub(super) fn check(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
     for object_type in specs.object_types.values() {
         for rule in &object_type.derive {
             if let Some(from) = &rule.from {
-                known_type(catalogue, from, || catalogue.place(&rule.at, "from"), found);
+                known_type(catalogue, from, || catalogue.span(&rule.at, "from"), found);
             }
         }
     }
@@ -73,7 +73,7 @@ fn unused_roles(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
         {
             found.push(
                 spot.value("role")
-                    .says("spec/unreached", format!("no step uses the role `{}`", connection.role), "used by nobody")
+                    .report("spec/unreached", format!("no step uses the role `{}`", connection.role), "used by nobody")
                     .help("name it with `via`, or remove the connection"),
             );
         }
@@ -89,7 +89,7 @@ fn unused_types(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
         {
             found.push(
                 spot.value("name")
-                    .says(
+                    .report(
                         "spec/unreached",
                         format!("no fetcher emits objects of the type `{name}`"),
                         "emitted by nobody",
@@ -107,20 +107,20 @@ fn in_step(catalogue: &Catalogue<'_>, step: &Step, found: &mut Vec<Diagnostic>) 
         Verb::Emit(emit) => ("emit", &emit.object_type),
         _ => return,
     };
-    known_type(catalogue, name, || catalogue.place(&step.at, key), found);
+    known_type(catalogue, name, || catalogue.span(&step.at, key), found);
 }
 
 /// Reports a name that is no object type. A type whose file could not be read is known all the same.
 pub(super) fn known_type(
     catalogue: &Catalogue<'_>,
     name: &Str,
-    place: impl FnOnce() -> Place,
+    span: impl FnOnce() -> Span,
     found: &mut Vec<Diagnostic>,
 ) {
     if name.as_ref() == "environment" || catalogue.declared("object_type", name) {
         return;
     }
-    let mut diagnostic = place().says(
+    let mut diagnostic = span().report(
         "fetcher/unknown-type",
         format!("no object type is named `{name}`"),
         "not declared under object_types/",
@@ -137,10 +137,10 @@ fn tests(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
                 .read
                 .files
                 .keys()
-                .filter(|(place, _)| KINDS.get(*place).is_some_and(|(_, known)| *known == kind))
+                .filter(|(kind_idx, _)| KINDS.get(*kind_idx).is_some_and(|(_, known)| *known == kind))
                 .map(|(_, name)| name.clone())
                 .collect();
-            let mut diagnostic = catalogue.place(&test.at, "of").says(
+            let mut diagnostic = catalogue.span(&test.at, "of").report(
                 "test/unknown-spec",
                 format!("there is no {kind} named `{name}`"),
                 "tests nothing",
@@ -160,7 +160,7 @@ fn unused_parsers(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
         if let Some(spot) = catalogue.spot("parser", name) {
             found.push(
                 spot.value("name")
-                    .says("spec/unreached", format!("no step uses the parser `{name}`"), "named nowhere")
+                    .report("spec/unreached", format!("no step uses the parser `{name}`"), "named nowhere")
                     .help(format!("name it: `parse: {{named: {name}}}`, or remove it")),
             );
         }

@@ -1,6 +1,6 @@
 //! What values can be: attributes that are never there, types that clash, optional things read without a default.
 
-mod places;
+mod outside;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -47,7 +47,7 @@ pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, found: &mut Vec<Di
         walk.steps(&fetcher.steps);
         found.append(&mut walk.found);
     }
-    places::check(catalogue, facts, found);
+    outside::check(catalogue, facts, found);
 }
 
 /// Every emit of every fetcher, as far as it is known without knowing the types.
@@ -76,7 +76,7 @@ fn fetcher_roots(walk: &mut Walk<'_>, fetcher: &Fetcher, parent: Shape) {
 /// `env`, `dist`, `answer`.
 fn common_roots(walk: &mut Walk<'_>, layout: &Layout) {
     // What an environment can say is what the distributions declare.
-    let said = walk.said();
+    let said = walk.environment_values();
     let word = |key: &str| said.get(key).map_or(Shape::Text, |words| Shape::Words(words.clone()));
     walk.set(
         layout,
@@ -100,7 +100,7 @@ fn answer() -> Shape {
     answer_without(&[])
 }
 
-/// What is known of the answer to one verb.
+/// What is known of the value that one verb yields.
 fn answer_to(verb: &Verb) -> Shape {
     answer_without(match verb {
         Verb::Run(_) => &["status", "headers"],
@@ -144,16 +144,16 @@ fn fields(form: &BTreeMap<Str, Field>) -> Shape {
 }
 
 /// What a parser yields.
-fn parsed(shape: parse::Shape) -> Shape {
+fn parsed(shape: parse::ParsedShape) -> Shape {
     match shape {
-        parse::Shape::Any => Shape::Any,
-        parse::Shape::Text => Shape::Text,
-        parse::Shape::Int => Shape::Int,
-        parse::Shape::Number => Shape::Num,
-        parse::Shape::Bool => Shape::Bool,
-        parse::Shape::List(of) => Shape::list(parsed(*of)),
-        parse::Shape::OneOf(shapes) => shapes.into_iter().map(parsed).reduce(Shape::or).unwrap_or(Shape::Any),
-        parse::Shape::Map { known, others } => match others {
+        parse::ParsedShape::Any => Shape::Any,
+        parse::ParsedShape::Text => Shape::Text,
+        parse::ParsedShape::Int => Shape::Int,
+        parse::ParsedShape::Number => Shape::Num,
+        parse::ParsedShape::Bool => Shape::Bool,
+        parse::ParsedShape::List(of) => Shape::list(parsed(*of)),
+        parse::ParsedShape::OneOf(shapes) => shapes.into_iter().map(parsed).reduce(Shape::or).unwrap_or(Shape::Any),
+        parse::ParsedShape::Map { known, others } => match others {
             Some(others) if known.is_empty() => Shape::Dict(Box::new(parsed(*others))),
             others => Shape::Map {
                 known: known.into_iter().map(|(name, field)| (name, (parsed(field.shape), field.optional))).collect(),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use calipso_expr::Tree;
 use calipso_model::{Str, Value};
 
-use super::{Catalogue, Place, Spot, exprs, walk};
+use super::{Catalogue, Span, Spot, exprs, walk};
 use crate::{
     checked::{Block, Connection, Fetcher, HttpStep, SqlStep, Step, Take, TransportName, Verb},
     diag::Diagnostic,
@@ -45,8 +45,8 @@ pub(super) fn check(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
                 _ => ("", connection.transport),
             };
             let whole = || catalogue.spot("connection", &connection.head.name).map(|spot| spot.here());
-            let Some(place) = catalogue.at(&step.at).map(|spot| spot.key(verb)).or_else(whole) else { continue };
-            if !carried(verb, wanted, &connection.role, &[connection], || place, found) {
+            let Some(span) = catalogue.at(&step.at).map(|spot| spot.key(verb)).or_else(whole) else { continue };
+            if !carried(verb, wanted, &connection.role, &[connection], || span, found) {
                 continue;
             }
             match &step.verb {
@@ -77,8 +77,8 @@ fn unused(catalogue: &Catalogue<'_>, fetcher: &Fetcher, steps: &[&Step], found: 
             let name = fetcher.layout.name(slot).cloned().unwrap_or_else(|| Str::from(""));
             found.push(
                 catalogue
-                    .place(&step.at, key)
-                    .says("step/unused-result", format!("nothing reads `{name}`"), "bound here")
+                    .span(&step.at, key)
+                    .report("step/unused-result", format!("nothing reads `{name}`"), "bound here")
                     .help("read it in a later step, or leave it out"),
             );
         }
@@ -107,7 +107,7 @@ fn alternatives(catalogue: &Catalogue<'_>, step: &Step, found: &mut Vec<Diagnost
     if let (Some(after), Some(before)) = (spots.get(sure + 1), spots.get(sure)) {
         let mut diagnostic = after
             .here()
-            .says("first_of/never-reached", "this alternative is never tried", "behind one that always works")
+            .report("first_of/never-reached", "this alternative is never tried", "behind one that always works")
             .help("put the one that always works last");
         diagnostic.others.push(before.here().label("this one cannot come out negative"));
         found.push(diagnostic);
@@ -131,8 +131,8 @@ fn too_wide(catalogue: &Catalogue<'_>, steps: &[&Step], found: &mut Vec<Diagnost
         if emitted {
             found.push(
                 catalogue
-                    .place(&step.at, "none_if")
-                    .says(
+                    .span(&step.at, "none_if")
+                    .report(
                         "none_if/too-wide",
                         "every negative answer counts as none, and the result decides what is emitted",
                         "a misspelt command would remove objects",
@@ -147,7 +147,7 @@ fn too_wide(catalogue: &Catalogue<'_>, steps: &[&Step], found: &mut Vec<Diagnost
 fn of_role<'c>(
     catalogue: &Catalogue<'c>,
     role: &Str,
-    place: impl FnOnce() -> Place,
+    span: impl FnOnce() -> Span,
     found: &mut Vec<Diagnostic>,
 ) -> Vec<&'c Connection> {
     let connections: Vec<&Connection> =
@@ -162,7 +162,7 @@ fn of_role<'c>(
             .collect();
         if !roles.contains(role) {
             let mut diagnostic =
-                place().says("via/unknown-role", format!("no connection has the role `{role}`"), "not declared");
+                span().report("via/unknown-role", format!("no connection has the role `{role}`"), "not declared");
             diagnostic.help =
                 catalogue.mean(role, &roles).or_else(|| Some(format!("declare a connection with `role: {role}`")));
             found.push(diagnostic);
@@ -177,18 +177,18 @@ fn carried(
     transport: TransportName,
     role: &str,
     connections: &[&Connection],
-    place: impl FnOnce() -> Place,
+    span: impl FnOnce() -> Span,
     found: &mut Vec<Diagnostic>,
 ) -> bool {
     let Some(other) = connections.iter().find(|connection| connection.transport != transport) else { return true };
     found.push(
-        place()
-            .says(
+        span()
+            .report(
                 "via/other-transport",
                 format!(
                     "`{verb}` asks over {}; the role `{role}` is reached over {}",
-                    says(transport),
-                    says(other.transport)
+                    transport.as_str(),
+                    other.transport.as_str()
                 ),
                 "cannot carry this",
             )
@@ -200,15 +200,6 @@ fn carried(
             }),
     );
     false
-}
-
-fn says(transport: TransportName) -> &'static str {
-    match transport {
-        TransportName::Http => "http",
-        TransportName::Sql => "sql",
-        TransportName::Ssh => "ssh",
-        TransportName::Amqp => "amqp",
-    }
 }
 
 fn asks(catalogue: &Catalogue<'_>, step: &Step, spec: Spot<'_>, found: &mut Vec<Diagnostic>) {
@@ -244,9 +235,10 @@ fn asks(catalogue: &Catalogue<'_>, step: &Step, spec: Spot<'_>, found: &mut Vec<
                         roles.join("` or `via: ")
                     ),
                 };
-                let place = catalogue.at(&step.at).map_or_else(|| spec.here(), |spot| spot.key("http"));
+                let span = catalogue.at(&step.at).map_or_else(|| spec.here(), |spot| spot.key("http"));
                 found.push(
-                    place.says("via/unknown-role", "nothing says whom this request asks", "without `via`").help(advice),
+                    span.report("via/unknown-role", "nothing says whom this request asks", "without `via`")
+                        .help(advice),
                 );
                 return;
             }
@@ -284,7 +276,7 @@ fn target(
         let Some(spot) = own.or_else(|| spec.and_then(|spec| spec.inside("target"))) else { continue };
         match first.target.get(key) {
             None => {
-                let mut diagnostic = spot.key(key).says(
+                let mut diagnostic = spot.key(key).report(
                     "http/unknown-target",
                     format!("the role `{}` has no target `{key}`", first.role),
                     format!("not under `target` of the connection `{}`", first.head.name),
@@ -299,7 +291,7 @@ fn target(
                 {
                     let words: Vec<Str> = field.one_of.iter().filter_map(|one| one.as_str().map(Str::from)).collect();
                     let shown = value.as_str().map_or_else(|| value.to_json(), str::to_owned);
-                    let mut diagnostic = spot.value(key).says(
+                    let mut diagnostic = spot.value(key).report(
                         "http/unknown-target",
                         format!("`{shown}` is no `{key}` of the role `{}`", first.role),
                         "not among `one_of`",
@@ -344,8 +336,8 @@ fn items(
         if !applies {
             found.push(
                 catalogue
-                    .place(&step.at, "items")
-                    .says(
+                    .span(&step.at, "items")
+                    .report(
                         "http/items-without-pages",
                         format!("no page rule of the connection `{}` applies to this list", connection.head.name),
                         "only the first page would be read",
@@ -374,13 +366,13 @@ fn identifiers(
             continue;
         }
         let Some(spot) = catalogue.at(&step.at) else { continue };
-        let mut place = spot.value("sql");
+        let mut span = spot.value("sql");
         if let Some(node) = spot.node.get("sql")
             && let NodeKind::Text { inside: Some(inside), .. } = node.kind
         {
-            place.range = inside + start..inside + end;
+            span.range = inside + start..inside + end;
         }
-        let mut diagnostic = place.says(
+        let mut diagnostic = span.report(
             "sql/unknown-identifier",
             format!("no connection of the role `{}` has the identifier `{name}`", sql.via),
             "not declared under `identifiers`",

@@ -1,10 +1,10 @@
-//! Tests beside specs: that they name what there is.
+//! Checks tests beside specs: every name in them must exist.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use calipso_model::{Map, Str, Value};
 
-use super::{Catalogue, Place, attributes::COMMON};
+use super::{Catalogue, Span, attributes::COMMON};
 use crate::{
     diag::Diagnostic,
     spec_test::{TestCase, TestOf},
@@ -73,7 +73,7 @@ struct Case<'c, 'a> {
 
 impl Case<'_, '_> {
     /// The place of what stands there, as long as it is.
-    fn place(&self, path: &[&str], text: &str) -> Place {
+    fn span(&self, path: &[&str], text: &str) -> Span {
         let at = self.case.place(path);
         let start = self.catalogue.offset(&at).unwrap_or(0);
         let line = self.catalogue.texts.get(at.file.as_ref()).and_then(|whole| whole.get(start..)).unwrap_or_default();
@@ -82,11 +82,11 @@ impl Case<'_, '_> {
             Some(from) if !text.is_empty() => (from, text.len()),
             _ => (0, 1),
         };
-        Place { file: at.file.as_ref().into(), range: start + from..start + from + length }
+        Span { file: at.file.as_ref().into(), range: start + from..start + from + length }
     }
 
     fn unknown(&self, path: &[&str], name: &str, message: String) -> Diagnostic {
-        self.place(path, name).says("test/unknown-name", message, "there is none")
+        self.span(path, name).report("test/unknown-name", message, "there is none")
     }
 }
 
@@ -94,7 +94,7 @@ fn environment(at: &Case<'_, '_>, names: &Names, found: &mut Vec<Diagnostic>) {
     let environment = &at.case.environment;
     let specs = at.catalogue.specs;
     let unknown = |path: &[&str], name: &Str, message: String| {
-        at.place(path, name).says("environment/unknown-value", message, "declared nowhere")
+        at.span(path, name).report("environment/unknown-value", message, "declared nowhere")
     };
     if !environment.distribution.is_empty() && !at.catalogue.declared("distribution", &environment.distribution) {
         let message = format!("there is no distribution `{}`", environment.distribution);

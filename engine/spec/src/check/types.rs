@@ -15,7 +15,7 @@ use crate::{
 };
 
 pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, found: &mut Vec<Diagnostic>) {
-    let mut folders: BTreeMap<(Str, String), (Str, super::Place)> = BTreeMap::new();
+    let mut folders: BTreeMap<(Str, String), (Str, super::Span)> = BTreeMap::new();
     for object_type in catalogue.specs.object_types.values() {
         last_form(catalogue, object_type, found);
         identity(catalogue, facts, object_type, found);
@@ -35,16 +35,19 @@ pub(super) fn check(catalogue: &Catalogue<'_>, facts: &Facts, found: &mut Vec<Di
 
 fn last_form(catalogue: &Catalogue<'_>, object_type: &ObjectType, found: &mut Vec<Diagnostic>) {
     let Some(spot) = catalogue.spot("object_type", &object_type.head.name) else { return };
-    let (place, label) = match object_type.forms.last() {
+    let (span, label) = match object_type.forms.last() {
         None if spot.node.get("forms").is_none_or(|forms| !forms.items().is_empty()) => return,
         None => (spot.value("forms"), "no form"),
-        Some(form) if form.when.is_some() => (catalogue.place(&form.at, "when"), "an object may fulfil none of them"),
+        Some(form) if form.when.is_some() => (catalogue.span(&form.at, "when"), "an object may fulfil none of them"),
         Some(_) => return,
     };
     found.push(
-        place
-            .says("type/no-form", format!("not every object of the type `{}` has a form", object_type.head.name), label)
-            .help("give the last form no `when`"),
+        span.report(
+            "type/no-form",
+            format!("not every object of the type `{}` has a form", object_type.head.name),
+            label,
+        )
+        .help("give the last form no `when`"),
     );
 }
 
@@ -72,15 +75,14 @@ fn identity(catalogue: &Catalogue<'_>, facts: &Facts, object_type: &ObjectType, 
             if !known.derived.contains_key(&name) || known.fetched.contains_key(&name) {
                 continue;
             }
-            if let Some(place) = catalogue.expr(expr, start, end) {
+            if let Some(span) = catalogue.expr(expr, start, end) {
                 found.push(
-                    place
-                        .says(
-                            "type/identity-reads-derived",
-                            format!("identity and parent cannot depend on the derived attribute `{name}`"),
-                            "derived after objects have an identity",
-                        )
-                        .help("use what fetchers emit"),
+                    span.report(
+                        "type/identity-reads-derived",
+                        format!("identity and parent cannot depend on the derived attribute `{name}`"),
+                        "derived after objects have an identity",
+                    )
+                    .help("use what fetchers emit"),
                 );
             }
         }
@@ -93,10 +95,10 @@ fn folders_of_parents(catalogue: &Catalogue<'_>, object_type: &ObjectType, found
     let exprs = object_type.forms.iter().flat_map(|form| &form.folders).flat_map(|folder| folder.id.exprs());
     for expr in exprs {
         for used in expr.uses().into_iter().filter(|used| used.slot == slot) {
-            if let Some(place) = catalogue.expr(expr, used.start, used.end) {
+            if let Some(span) = catalogue.expr(expr, used.start, used.end) {
                 found.push(
-                    place
-                        .says("expr/unknown-name", "nothing is named `self` in a folder", "not known here")
+                    span
+                        .report("expr/unknown-name", "nothing is named `self` in a folder", "not known here")
                         .help("a folder is one for all objects under a parent: make its id of `parent`, as in `{{ parent.id }}-…`"),
                 );
             }
@@ -106,8 +108,8 @@ fn folders_of_parents(catalogue: &Catalogue<'_>, object_type: &ObjectType, found
 
 fn parents(catalogue: &Catalogue<'_>, object_type: &ObjectType, found: &mut Vec<Diagnostic>) {
     let known = |name: &Str| name.as_ref() == "environment" || catalogue.declared("object_type", name);
-    let report = |place: super::Place, name: &Str, found: &mut Vec<Diagnostic>| {
-        let mut diagnostic = place.says(
+    let report = |span: super::Span, name: &Str, found: &mut Vec<Diagnostic>| {
+        let mut diagnostic = span.report(
             "type/unknown-parent",
             format!("no object type is named `{name}`"),
             "not declared under object_types/",
@@ -116,15 +118,15 @@ fn parents(catalogue: &Catalogue<'_>, object_type: &ObjectType, found: &mut Vec<
         found.push(diagnostic);
     };
     for form in object_type.forms.iter().filter(|form| !known(&form.parent_type)) {
-        let place = catalogue
+        let span = catalogue
             .at(&form.at)
             .and_then(|spot| spot.inside("parent"))
-            .map_or_else(|| catalogue.place(&form.at, "parent"), |inside| inside.value("type"));
-        report(place, &form.parent_type, found);
+            .map_or_else(|| catalogue.span(&form.at, "parent"), |inside| inside.value("type"));
+        report(span, &form.parent_type, found);
     }
     for attribute in object_type.attributes.values() {
         if let Some(name) = attribute.refers_to.as_ref().filter(|name| !known(name)) {
-            report(catalogue.place(&attribute.at, "refers_to"), name, found);
+            report(catalogue.span(&attribute.at, "refers_to"), name, found);
         }
     }
 }
@@ -135,12 +137,12 @@ fn searched(catalogue: &Catalogue<'_>, object_type: &ObjectType, found: &mut Vec
     let derived: BTreeSet<&Str> = object_type.derive.iter().map(|rule| &rule.attribute).collect();
     let known =
         |name: &str| object_type.attributes.contains_key(name) || derived.iter().any(|known| known.as_ref() == name);
-    for (path, place) in object_type.search.iter().zip(spot.each("search")) {
+    for (path, span) in object_type.search.iter().zip(spot.each("search")) {
         let name = path.split('.').next().unwrap_or(path);
         if known(path) || known(name) {
             continue;
         }
-        let mut diagnostic = place.here().says(
+        let mut diagnostic = span.here().report(
             "expr/unknown-attribute",
             format!("`{}` has no attribute `{name}` to be found by", object_type.head.name),
             "neither declared nor derived",
@@ -153,29 +155,29 @@ fn searched(catalogue: &Catalogue<'_>, object_type: &ObjectType, found: &mut Vec
 fn folder_types(
     catalogue: &Catalogue<'_>,
     object_type: &ObjectType,
-    folders: &mut BTreeMap<(Str, String), (Str, super::Place)>,
+    folders: &mut BTreeMap<(Str, String), (Str, super::Span)>,
     found: &mut Vec<Diagnostic>,
 ) {
     for form in &object_type.forms {
         let Some(spot) = catalogue.at(&form.at) else { continue };
-        for (folder, place) in form.folders.iter().zip(spot.each("folders")) {
-            let Some(pattern) = place.node.get("id").and_then(|node| node.as_text()) else { continue };
+        for (folder, span) in form.folders.iter().zip(spot.each("folders")) {
+            let Some(pattern) = span.node.get("id").and_then(|node| node.as_text()) else { continue };
             if catalogue.declared("object_type", &folder.folder_type) {
                 let message = format!("`{}` is an object type", folder.folder_type);
-                let told = place.value("type").says("type/folder-clash", message, "and cannot be a folder, too");
+                let told = span.value("type").report("type/folder-clash", message, "and cannot be a folder, too");
                 found.push(told.help("give the type of the folder a name of its own"));
             }
             if !pattern.contains("{{") && form.parent_type.as_ref() != "environment" {
                 let message = format!("all folders `{}` have one id", folder.folder_type);
-                let told = place.value("id").says("type/folder-clash", message, "the same under every parent");
+                let told = span.value("id").report("type/folder-clash", message, "the same under every parent");
                 found.push(told.help(format!("begin it with the parent's: `{{{{ parent.id }}}}-{pattern}`")));
             }
             let key = (form.parent_type.clone(), pattern.to_owned());
             match folders.get(&key) {
                 Some((other, first)) if *other != folder.folder_type => {
-                    let mut diagnostic = place
+                    let mut diagnostic = span
                         .value("type")
-                        .says(
+                        .report(
                             "type/folder-clash",
                             format!("one folder is both `{other}` and `{}`", folder.folder_type),
                             "another type for the same id",
@@ -186,7 +188,7 @@ fn folder_types(
                 }
                 Some(_) => {}
                 None => {
-                    folders.insert(key, (folder.folder_type.clone(), place.value("type")));
+                    folders.insert(key, (folder.folder_type.clone(), span.value("type")));
                 }
             }
         }
@@ -198,18 +200,18 @@ fn overwritten(catalogue: &Catalogue<'_>, facts: &Facts, object_type: &ObjectTyp
         let emit = facts.emits_of(&object_type.head.name).find(|emit| emit.keys.contains(&rule.attribute));
         if let Some(emit) = emit {
             let mut diagnostic = catalogue
-                .place(&rule.at, "attribute")
-                .says(
+                .span(&rule.at, "attribute")
+                .report(
                     "derive/overwrites-fetched",
                     format!("`{}` is derived here, and emitted by the fetcher `{}`", rule.attribute, emit.fetcher),
                     "derived",
                 )
                 .help("give one of them another name");
-            let place = catalogue
+            let span = catalogue
                 .at(&emit.at)
                 .and_then(|spot| spot.inside("set"))
-                .map_or_else(|| catalogue.place(&emit.at, "emit"), |set| set.key(&rule.attribute));
-            diagnostic.others.push(place.label("emitted"));
+                .map_or_else(|| catalogue.span(&emit.at, "emit"), |set| set.key(&rule.attribute));
+            diagnostic.others.push(span.label("emitted"));
             found.push(diagnostic);
         }
     }
@@ -226,19 +228,18 @@ fn never_emitted(catalogue: &Catalogue<'_>, facts: &Facts, object_type: &ObjectT
         let written = emits.iter().any(|emit| emit.keys.contains(attribute))
             || object_type.derive.iter().any(|rule| rule.attribute == *attribute);
         if !written {
-            let place = catalogue
+            let span = catalogue
                 .spots("object_type", name)
                 .filter_map(|spot| spot.inside("attributes"))
                 .find(|inside| inside.node.get(attribute).is_some())
-                .map_or_else(|| catalogue.place(&declared.at, "type"), |inside| inside.key(attribute));
+                .map_or_else(|| catalogue.span(&declared.at, "type"), |inside| inside.key(attribute));
             found.push(
-                place
-                    .says(
-                        "type/never-emitted",
-                        format!("nothing writes the attribute `{attribute}` of `{name}`"),
-                        "never there",
-                    )
-                    .help("emit or derive it, or leave it out"),
+                span.report(
+                    "type/never-emitted",
+                    format!("nothing writes the attribute `{attribute}` of `{name}`"),
+                    "never there",
+                )
+                .help("emit or derive it, or leave it out"),
             );
         }
     }
@@ -268,18 +269,17 @@ fn parent_circle(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
     {
         let others: Vec<String> =
             types.keys().filter(|known| !anchored.contains(known)).map(|known| format!("`{known}`")).collect();
-        let place = catalogue
+        let span = catalogue
             .at(&form.at)
             .and_then(|spot| spot.inside("parent"))
-            .map_or_else(|| catalogue.place(&form.at, "parent"), |inside| inside.value("type"));
+            .map_or_else(|| catalogue.span(&form.at, "parent"), |inside| inside.value("type"));
         found.push(
-            place
-                .says(
-                    "type/parent-circle",
-                    format!("no form of `{name}` leads to the environment"),
-                    "goes round in a circle",
-                )
-                .help(format!("the types in the circle are {}", others.join(", "))),
+            span.report(
+                "type/parent-circle",
+                format!("no form of `{name}` leads to the environment"),
+                "goes round in a circle",
+            )
+            .help(format!("the types in the circle are {}", others.join(", "))),
         );
     }
 }
@@ -361,8 +361,8 @@ fn derive_circle(catalogue: &Catalogue<'_>, found: &mut Vec<Diagnostic>) {
     if let Some(at) = path.first().and_then(|node| places.get(node)) {
         found.push(
             catalogue
-                .place(at, "attribute")
-                .says("derive/circle", "derived attributes wait for each other", "in the circle")
+                .span(at, "attribute")
+                .report("derive/circle", "derived attributes wait for each other", "in the circle")
                 .help(format!("the circle is {}", shown.join(" → "))),
         );
     }
@@ -424,8 +424,8 @@ fn emitted_identity(catalogue: &Catalogue<'_>, facts: &Facts, emit: &Emit, found
         missing.iter().collect::<BTreeSet<_>>().into_iter().map(|name| format!("`{name}`")).collect();
     found.push(
         catalogue
-            .place(&emit.at, "emit")
-            .says(
+            .span(&emit.at, "emit")
+            .report(
                 "type/identity-not-emitted",
                 format!("this never sets {}, which the identity of `{}` needs", listed.join(", "), emit.object_type),
                 "would have no identity",

@@ -13,7 +13,7 @@ use crate::{
     select,
 };
 
-/// Names of environments, and flags, that are told apart.
+/// Names of environments and flags that must be distinguished.
 const MOST_ASKED: usize = 20;
 
 /// A supported environment without name and flags.
@@ -35,8 +35,8 @@ impl Supported<'_> {
             && self.fulfils(&rule.environment)
     }
 
-    /// For messages.
-    pub fn says(&self) -> String {
+    /// One line for messages.
+    pub fn describe(&self) -> String {
         let environment = &self.environment;
         format!(
             "{} {} ({}; {})",
@@ -96,7 +96,7 @@ impl<'c> World<'c> {
                 .filter(|replace| replace.kind.as_ref() == "fetcher")
                 .map(|replace| {
                     let with = one.distribution.replacement("fetcher", &replace.name, &one.environment.version);
-                    // A stand-in that replaces nothing here is left out of the plan, which makes a difference, too.
+                    // A replacement that applies to no environment here is left out of the plan, which is a difference.
                     (&replace.with, with.unwrap_or(&replace.name))
                 })
                 .collect();
@@ -113,7 +113,7 @@ impl<'c> World<'c> {
         Self { supported, alike }
     }
 
-    /// Whether all of these selectors hold in some supported environment; true where nothing is said of any.
+    /// Whether all of these selectors hold in some supported environment; true if none restricts anything.
     pub fn applies(&self, selectors: &[&Selector]) -> bool {
         self.supported.is_empty()
             || self.supported.iter().any(|one| selectors.iter().all(|selector| one.fulfils(selector)))

@@ -1,4 +1,4 @@
-//! Lists of mistakes have an end: so many of a file, so many of all, and how many more there are.
+//! Bounds of lists of mistakes: a maximum per file and in all, and the number of those left out.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -16,12 +16,12 @@ pub(crate) fn more(last: &Label, n_more: usize) -> Diagnostic {
         .help("mend what is listed, and check again")
 }
 
-/// `59,900`.
+/// Writes a number with separators: `59,900`.
 fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -14,11 +14,11 @@ use super::Severity;
 /// What a code means.
 #[derive(Clone, Copy, Debug)]
 pub struct Code {
-    /// `area/what-is-wrong`.
+    /// The stable name, `area/what-is-wrong`.
     pub code: &'static str,
     /// Error or warning.
     pub severity: Severity,
-    /// One line.
+    /// One line for lists.
     pub title: &'static str,
     /// What it means, and what to do.
     pub explanation: &'static str,

@@ -1,6 +1,6 @@
 //! Lines and columns of a text, found without reading it from its beginning each time.
 
-/// Bytes after which characters are counted anew.
+/// Distance in bytes between known counts of characters.
 const STEP: usize = 256;
 
 /// Where the lines of a text begin.
@@ -15,12 +15,12 @@ impl Lines {
     /// Reads a text once.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(place, _)| place + 1)).collect();
+        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(offset, _)| offset + 1)).collect();
         let mut characters = Vec::new();
         if !text.is_ascii() {
             let mut n_characters = 0;
-            for (place, byte) in text.bytes().enumerate() {
-                if place % STEP == 0 {
+            for (offset, byte) in text.bytes().enumerate() {
+                if offset % STEP == 0 {
                     characters.push(n_characters);
                 }
                 // A byte that only continues a character begins with the bits 10.
@@ -42,7 +42,7 @@ impl Lines {
 
     /// 1-based line and column (in characters) of a byte.
     #[must_use]
-    pub fn place(&self, text: &str, offset: usize) -> (u32, u32) {
+    pub fn line_column(&self, text: &str, offset: usize) -> (u32, u32) {
         let offset = offset.min(text.len());
         let line = self.starts.partition_point(|start| *start <= offset);
         let start = self.starts.get(line.saturating_sub(1)).copied().unwrap_or_default();
@@ -63,9 +63,9 @@ impl Lines {
         // The block before the one that begins behind the wanted character holds it.
         let block = self.characters.partition_point(|known| *known <= wanted).saturating_sub(1);
         let from = (block * STEP).max(start);
-        let from = (from..=text.len()).find(|place| text.is_char_boundary(*place))?;
+        let from = (from..=text.len()).find(|offset| text.is_char_boundary(*offset))?;
         let rest = wanted - self.before(text, from).min(wanted);
-        let found = text.get(from..end)?.char_indices().nth(rest).map(|(place, _)| from + place);
+        let found = text.get(from..end)?.char_indices().nth(rest).map(|(offset, _)| from + offset);
         Some(found.unwrap_or(end))
     }
 }
@@ -81,7 +81,7 @@ mod tests {
         for text in ["", "a\nb\n", "Größe\n日本 x\n", long.as_str(), &format!("{long}\n{long}y\nz")] {
             let lines = Lines::new(text);
             for (offset, _) in text.char_indices() {
-                let (line, column) = lines.place(text, offset);
+                let (line, column) = lines.line_column(text, offset);
                 assert_eq!((line, column), line_column(text, offset), "{offset} of {text}");
                 assert_eq!(lines.offset(text, line, column), Some(offset), "{line}:{column} of {text}");
             }

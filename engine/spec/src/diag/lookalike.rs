@@ -1,4 +1,4 @@
-//! Characters that cannot be told from others by eye: a mistake at one of them names its code point.
+//! Look-alike characters: a mistake at one of them names its code point.
 
 use super::{Diagnostic, Files};
 
@@ -95,7 +95,7 @@ fn taken_for(character: char) -> Option<Option<char>> {
 }
 
 /// What there is to say of the first such character of a text, and the text as it was meant.
-fn named(text: &str) -> Option<String> {
+fn explain(text: &str) -> Option<String> {
     // A word of another script is no misspelling; one among Latin letters is.
     let first = text.chars().find(|character| taken_for(*character).is_some())?;
     let code = format!("U+{:04X}", u32::from(first));
@@ -120,13 +120,14 @@ pub(crate) fn name_lookalikes(diagnostics: &mut [Diagnostic], files: &Files) {
         let Some(part) = text.get(range.clone()).filter(|part| part.len() <= 200 && !part.contains('\n')) else {
             continue;
         };
-        let says = named(part).or_else(|| {
+        let says = explain(part).or_else(|| {
             // The reader of YAML stops behind what it stumbled over.
             (diagnostic.code == "yaml/syntax").then(|| {
-                let start = text.get(..range.start).and_then(|before| before.rfind('\n')).map_or(0, |place| place + 1);
+                let start =
+                    text.get(..range.start).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
                 let line = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
                 line.chars().find(|character| taken_for(*character).is_some()).and_then(|character| {
-                    named(&character.to_string()).or_else(|| {
+                    explain(&character.to_string()).or_else(|| {
                         Some(format!(
                             "the line holds U+{:04X}, which cannot be seen or looks like another",
                             u32::from(character)
@@ -143,15 +144,15 @@ pub(crate) fn name_lookalikes(diagnostics: &mut [Diagnostic], files: &Files) {
 
 #[cfg(test)]
 mod tests {
-    use super::named;
+    use super::explain;
 
     #[test]
     fn the_code_point_is_named() {
-        let says = named("rеgion").expect("a Cyrillic letter is found");
+        let says = explain("rеgion").expect("a Cyrillic letter is found");
         assert!(says.contains("U+0435") && says.contains("`region`"), "{says}");
-        let says = named("reg\u{200b}ion").expect("a zero-width space is found");
+        let says = explain("reg\u{200b}ion").expect("a zero-width space is found");
         assert!(says.contains("U+200B") && says.contains("`region`"), "{says}");
-        assert_eq!(named("region"), None);
-        assert_eq!(named("größe"), None);
+        assert_eq!(explain("region"), None);
+        assert_eq!(explain("größe"), None);
     }
 }

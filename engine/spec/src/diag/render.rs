@@ -53,23 +53,23 @@ pub fn text(diagnostics: &[Diagnostic], files: &Files, colour: bool) -> String {
 }
 
 /// The lines of every file in which something was found.
-struct Places<'f>(BTreeMap<&'f str, (&'f str, Lines)>);
+struct FilesByName<'f>(BTreeMap<&'f str, (&'f str, Lines)>);
 
-impl<'f> Places<'f> {
+impl<'f> FilesByName<'f> {
     fn new(diagnostics: &'f [Diagnostic], files: &'f Files) -> Self {
-        let mut places = BTreeMap::new();
+        let mut by_file = BTreeMap::new();
         for label in diagnostics.iter().flat_map(|found| std::iter::once(&found.primary).chain(&found.others)) {
-            places.entry(label.file.as_ref()).or_insert_with(|| {
+            by_file.entry(label.file.as_ref()).or_insert_with(|| {
                 let text = files.get(&label.file).map_or("", AsRef::as_ref);
                 (text, Lines::new(text))
             });
         }
-        Self(places)
+        Self(by_file)
     }
 }
 
-fn place(label: &super::Label, places: &Places<'_>) -> Value {
-    let at = |offset| places.0.get(label.file.as_ref()).map_or((1, 1), |(text, lines)| lines.place(text, offset));
+fn position(label: &super::Label, files: &FilesByName<'_>) -> Value {
+    let at = |offset| files.0.get(label.file.as_ref()).map_or((1, 1), |(text, lines)| lines.line_column(text, offset));
     let (line, column) = at(label.range.start);
     let (end_line, end_column) = at(label.range.end);
     json!({
@@ -81,16 +81,16 @@ fn place(label: &super::Label, places: &Places<'_>) -> Value {
 /// One JSON document: `{"diagnostics": [...], "errors": n, "warnings": n}`.
 #[must_use]
 pub fn json(diagnostics: &[Diagnostic], files: &Files) -> String {
-    let places = Places::new(diagnostics, files);
+    let files = FilesByName::new(diagnostics, files);
     let list: Vec<Value> = diagnostics
         .iter()
         .map(|diagnostic| {
-            let mut entry = place(&diagnostic.primary, &places);
+            let mut entry = position(&diagnostic.primary, &files);
             entry["code"] = json!(diagnostic.code);
             entry["severity"] = json!(diagnostic.severity.as_str());
             entry["message"] = json!(diagnostic.message);
             entry["help"] = json!(diagnostic.help);
-            entry["others"] = diagnostic.others.iter().map(|label| place(label, &places)).collect();
+            entry["others"] = diagnostic.others.iter().map(|label| position(label, &files)).collect();
             entry
         })
         .collect();
@@ -103,12 +103,12 @@ pub fn json(diagnostics: &[Diagnostic], files: &Files) -> String {
     text
 }
 
-/// SARIF 2.1.0.
+/// All diagnostics as one document of SARIF 2.1.0.
 #[must_use]
 pub fn sarif(diagnostics: &[Diagnostic], files: &Files) -> String {
-    let places = Places::new(diagnostics, files);
+    let files = FilesByName::new(diagnostics, files);
     let region = |label: &super::Label| {
-        let at = place(label, &places);
+        let at = position(label, &files);
         json!({"physicalLocation": {
             "artifactLocation": {"uri": label.file.as_ref()},
             "region": {"startLine": at["line"], "startColumn": at["column"], "endLine": at["end_line"], "endColumn": at["end_column"]},
@@ -148,10 +148,10 @@ pub fn sarif(diagnostics: &[Diagnostic], files: &Files) -> String {
 pub fn github(diagnostics: &[Diagnostic], files: &Files) -> String {
     let data = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
     let property = |text: &str| data(text).replace(':', "%3A").replace(',', "%2C");
-    let places = Places::new(diagnostics, files);
+    let files = FilesByName::new(diagnostics, files);
     let mut out = String::new();
     for diagnostic in diagnostics {
-        let at = place(&diagnostic.primary, &places);
+        let at = position(&diagnostic.primary, &files);
         let mut message = diagnostic.message.clone();
         if let Some(help) = &diagnostic.help {
             message.push('\n');

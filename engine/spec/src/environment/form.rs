@@ -80,9 +80,9 @@ pub fn is_hidden(field: Option<&Field>, value: &Value) -> bool {
     }
 }
 
-/// What became of a text that may be a secret.
+/// The result of looking at a text that may be a secret.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Taken {
+pub enum SecretText {
     /// The secret itself, to be looked at like any value.
     Open(Value),
     /// Something that stands for it.
@@ -95,7 +95,7 @@ pub trait Secrets {
     ///
     /// # Errors
     /// What is wrong, in one sentence that does not repeat the text.
-    fn take(&mut self, field: &Field, name: &str, pointer: &str, text: &str) -> Result<Taken, String>;
+    fn take(&mut self, field: &Field, name: &str, pointer: &str, text: &str) -> Result<SecretText, String>;
 }
 
 /// Fills in a form: defaults set, values typed. Pointers of mistakes begin at the connection.
@@ -106,7 +106,7 @@ pub fn fill(spec: &Connection, given: &Map, secrets: &mut dyn Secrets) -> Result
     let fields = form(spec);
     let mut filling = Filling { secrets, mistakes: Vec::new() };
     let filled = filling.map("", &fields, given);
-    // What was given and is wrong is told already.
+    // A given value that is wrong has been reported already.
     let there = |name: &Str| filled.contains_key(name) || given.get(name).is_some_and(|value| !value.is_null());
     if !spec.require_any.is_empty() && !spec.require_any.iter().any(there) {
         let names = spec.require_any.join(", ");
@@ -203,11 +203,11 @@ impl Filling<'_> {
         }
         let value = match value {
             other if field.secret && other.as_str().is_none() => {
-                return Err(format!("{name} is a secret: it is text, not {}", other.kind()));
+                return Err(format!("{name} is a secret: it must be text, not {}", other.kind()));
             }
             Value::Str(text) if may_refer(field) => match self.secrets.take(field, name, at, text)? {
-                Taken::Closed(value) => return Ok(value),
-                Taken::Open(value) => value,
+                SecretText::Closed(value) => return Ok(value),
+                SecretText::Open(value) => value,
             },
             _ => value.clone(),
         };
@@ -221,7 +221,7 @@ impl Filling<'_> {
                 // A URL may hold a password where none belongs.
                 let shown = !field.secret && !value.as_str().is_some_and(|text| text.contains('@') || text.len() > 100);
                 let found = if shown { plain(&value) } else { value.kind().to_owned() };
-                Err(format!("{name} needs {}, found {found}", says(field.field_type)))
+                Err(format!("{name} needs {}, found {found}", expectation(field.field_type)))
             }
         }
     }
@@ -251,7 +251,7 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_json(), str::to_owned)
 }
 
-fn says(field_type: FieldType) -> &'static str {
+fn expectation(field_type: FieldType) -> &'static str {
     match field_type {
         FieldType::Text => "text",
         FieldType::Url => "an absolute http or https URL without query or credentials",

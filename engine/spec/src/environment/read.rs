@@ -13,7 +13,7 @@ use crate::{
 /// Every key, in the order in which messages list them.
 const KEYS: &[&str] = &["name", "distribution", "version", "mechanism_drivers", "type_drivers", "flags", "connections"];
 
-/// Who may do what with an environment, as whoever wrote it down wishes.
+/// Who may do what with an environment, as its configuration says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Auth {
     /// Users who may view it.
@@ -22,7 +22,7 @@ pub struct Auth {
     pub edit: Vec<Str>,
 }
 
-/// An environment as somebody wrote it down, and where its parts stand there.
+/// An environment as it was written, and where its parts are in that text.
 #[derive(Clone, Debug, Default)]
 pub struct Written {
     /// The environment. Connections of a list that several specs could serve have no spec yet.
@@ -33,13 +33,13 @@ pub struct Written {
     pub given: Vec<Str>,
     /// Roles whose connections could not be read.
     pub unread: Vec<Str>,
-    pub(super) places: BTreeMap<Str, Place>,
+    pub(super) written: BTreeMap<Str, WrittenConnection>,
     version_key: &'static str,
 }
 
 /// Where a connection stands, and what its fields are called there.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Place {
+pub(super) struct WrittenConnection {
     pub pointer: String,
     pub names: BTreeMap<Str, Str>,
 }
@@ -56,11 +56,11 @@ impl Written {
         }
         let parts = parts(pointer);
         let [key, role, rest @ ..] = parts.as_slice() else { return pointer.to_owned() };
-        match self.places.get(role.as_str()) {
-            Some(place) if key == "connections" => {
-                let mut found = place.pointer.clone();
+        match self.written.get(role.as_str()) {
+            Some(connection) if key == "connections" => {
+                let mut found = connection.pointer.clone();
                 for (depth, part) in rest.iter().enumerate() {
-                    let written = (depth == 0).then(|| place.names.get(part.as_str())).flatten();
+                    let written = (depth == 0).then(|| connection.names.get(part.as_str())).flatten();
                     found = below(&found, written.map_or(part.as_str(), AsRef::as_ref));
                 }
                 found
@@ -99,7 +99,7 @@ struct Reader<'s> {
 }
 
 impl Reader<'_> {
-    fn wrong(&mut self, path: impl Into<String>, sentence: impl Into<String>) {
+    fn mistake(&mut self, path: impl Into<String>, sentence: impl Into<String>) {
         self.mistakes.push(Mistake::new(path, sentence));
     }
 
@@ -112,7 +112,7 @@ impl Reader<'_> {
             "distribution" => self.written.environment.distribution = self.text(key, value),
             "version" | "distribution_version" => {
                 if !self.written.version_key.is_empty() {
-                    self.wrong(below("", key), "`version` and `distribution_version` are the same; give one of them");
+                    self.mistake(below("", key), "`version` and `distribution_version` are the same; give one of them");
                 }
                 self.written.version_key = if key == "version" { "version" } else { "distribution_version" };
                 self.written.environment.version = self.text(key, value);
@@ -134,10 +134,10 @@ impl Reader<'_> {
                 }
             }
             "auth" => self.auth(value),
-            // What the original wants to be told although it follows from something else, or knows best itself.
+            // Keys of the original that follow from others, or that only it needs.
             "type" => {
                 if self.text(key, value).as_ref() != "environment" {
-                    self.wrong("/type", "the type of an environment is `environment`");
+                    self.mistake("/type", "the type of an environment is `environment`");
                 }
             }
             "environment_type" => {
@@ -157,12 +157,12 @@ impl Reader<'_> {
             "operational" => {
                 let text = self.text(key, value);
                 if !["stopped", "running", "error"].contains(&text.as_ref()) {
-                    self.wrong("/operational", "`operational` is one of stopped, running, error");
+                    self.mistake("/operational", "`operational` is one of stopped, running, error");
                 }
             }
             "last_scanned" => {
                 if !value.is_null() && value.as_str().is_none_or(|text| !is_time(text)) {
-                    self.wrong("/last_scanned", "`last_scanned` is a time as RFC 3339 writes it");
+                    self.mistake("/last_scanned", "`last_scanned` is a time as RFC 3339 writes it");
                 }
             }
             other => {
@@ -177,7 +177,7 @@ impl Reader<'_> {
         if let Value::Str(text) = value {
             return text.clone();
         }
-        self.wrong(below("", key), format!("`{key}` is text, not {}", value.kind()));
+        self.mistake(below("", key), format!("`{key}` must be text, not {}", value.kind()));
         Str::from("")
     }
 
@@ -186,7 +186,7 @@ impl Reader<'_> {
             Value::Bool(truth) => Some(*truth),
             Value::Null => None,
             other => {
-                self.wrong(below("", key), format!("`{key}` is true or false, not {}", other.kind()));
+                self.mistake(below("", key), format!("`{key}` must be true or false, not {}", other.kind()));
                 None
             }
         }
@@ -203,17 +203,17 @@ impl Reader<'_> {
             Value::Str(text) => return vec![text.clone()],
             Value::List(items) => items,
             other => {
-                self.wrong(at, format!("`{key}` is a list of texts, not {}", other.kind()));
+                self.mistake(at, format!("`{key}` is a list of texts, not {}", other.kind()));
                 return Vec::new();
             }
         };
         let mut found: Vec<Str> = Vec::new();
-        for (place, item) in items.iter().enumerate() {
-            let at = below(at, &place.to_string());
+        for (index, item) in items.iter().enumerate() {
+            let at = below(at, &index.to_string());
             match item {
-                Value::Str(text) if found.contains(text) => self.wrong(at, format!("`{text}` stands twice")),
+                Value::Str(text) if found.contains(text) => self.mistake(at, format!("`{text}` stands twice")),
                 Value::Str(text) => found.push(text.clone()),
-                other => self.wrong(at, format!("`{key}` is a list of texts, and this is {}", other.kind())),
+                other => self.mistake(at, format!("`{key}` is a list of texts, and this is {}", other.kind())),
             }
         }
         found
@@ -221,7 +221,7 @@ impl Reader<'_> {
 
     fn auth(&mut self, value: &Value) {
         let Some(map) = value.as_map() else {
-            return self.wrong("/auth", format!("`auth` is a map, not {}", value.kind()));
+            return self.mistake("/auth", format!("`auth` must be a map, not {}", value.kind()));
         };
         let mut auth = Auth::default();
         for (key, value) in map {
@@ -229,7 +229,7 @@ impl Reader<'_> {
             match key.as_ref() {
                 "view-env" => auth.view = self.texts_at(&at, key, value),
                 "edit-env" => auth.edit = self.texts_at(&at, key, value),
-                other => self.wrong(at, format!("`auth` has no `{other}`; there are view-env, edit-env")),
+                other => self.mistake(at, format!("`auth` has no `{other}`; there are view-env, edit-env")),
             }
         }
         self.written.auth = Some(auth);
@@ -238,12 +238,12 @@ impl Reader<'_> {
     /// `ROLE: {spec: NAME, FIELD: VALUE …}`.
     fn connections(&mut self, value: &Value) {
         let Some(map) = value.as_map() else {
-            return self.wrong("/connections", "`connections` is a map from role to fields");
+            return self.mistake("/connections", "`connections` is a map from role to fields");
         };
         for (role, fields) in map {
             let pointer = below("/connections", role);
             let Some(fields) = fields.as_map() else {
-                self.wrong(pointer, format!("`connections.{role}` is a map of fields"));
+                self.mistake(pointer, format!("`connections.{role}` is a map of fields"));
                 self.written.unread.push(role.clone());
                 continue;
             };
@@ -253,42 +253,42 @@ impl Reader<'_> {
                 Some(Value::Str(name)) => name,
                 Some(_) => {
                     let sentence = format!("`connections.{role}.spec` is the name of a connection");
-                    self.wrong(below(&pointer, "spec"), sentence);
+                    self.mistake(below(&pointer, "spec"), sentence);
                     self.written.unread.push(role.clone());
                     continue;
                 }
             };
-            self.add(role, ConnectionConfig { spec, fields }, Place { pointer, names: BTreeMap::new() });
+            self.add(role, ConnectionConfig { spec, fields }, WrittenConnection { pointer, names: BTreeMap::new() });
         }
     }
 
     /// `- {name: SECTION, FIELD: VALUE …}`, as the original writes it.
     fn sections(&mut self, value: &Value) {
         let Some(items) = value.as_list() else {
-            return self.wrong("/configuration", format!("`configuration` is a list, not {}", value.kind()));
+            return self.mistake("/configuration", format!("`configuration` must be a list, not {}", value.kind()));
         };
-        for (place, item) in items.iter().enumerate() {
-            let pointer = format!("/configuration/{place}");
+        for (index, item) in items.iter().enumerate() {
+            let pointer = format!("/configuration/{index}");
             match section::read(item, &pointer, self.specs) {
                 Err((role, mut mistakes)) => {
                     self.mistakes.append(&mut mistakes);
                     self.written.unread.extend(role);
                 }
                 Ok(found) => {
-                    let place = Place { pointer, names: found.names };
-                    self.add(&found.role, found.config, place);
+                    let connection = WrittenConnection { pointer, names: found.names };
+                    self.add(&found.role, found.config, connection);
                 }
             }
         }
     }
 
-    fn add(&mut self, role: &Str, config: ConnectionConfig, place: Place) {
-        if let Some(other) = self.written.places.get(role) {
+    fn add(&mut self, role: &Str, config: ConnectionConfig, connection: WrittenConnection) {
+        if let Some(other) = self.written.written.get(role) {
             let sentence = format!("the role {role} has a connection already, at {}", other.pointer);
-            return self.wrong(place.pointer, sentence);
+            return self.mistake(connection.pointer, sentence);
         }
         self.written.environment.connections.insert(role.clone(), config);
-        self.written.places.insert(role.clone(), place);
+        self.written.written.insert(role.clone(), connection);
     }
 }
 
@@ -299,7 +299,7 @@ fn is_time(text: &str) -> bool {
     let signs = [(4, "-"), (7, "-"), (13, ":"), (16, ":")];
     digits(0..4)
         && [5..7, 8..10, 11..13, 14..16, 17..19].into_iter().all(digits)
-        && signs.iter().all(|(place, sign)| text.get(*place..*place + 1) == Some(*sign))
+        && signs.iter().all(|(index, sign)| text.get(*index..*index + 1) == Some(*sign))
         && text.get(10..11).is_some_and(|sign| ["T", "t", " "].contains(&sign))
         && text.get(19..).is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit() || "Zz.+-:".contains(c)))
 }

@@ -17,7 +17,7 @@ pub(super) struct Section {
 }
 
 /// The connections that a section's name means: a spec of that name, specs of that role, or specs with that alias.
-fn named<'s>(specs: &'s Specs, name: &str) -> Vec<&'s Connection> {
+fn connections_named<'s>(specs: &'s Specs, name: &str) -> Vec<&'s Connection> {
     if let Some(spec) = specs.connections.get(name) {
         return vec![spec];
     }
@@ -29,7 +29,7 @@ fn named<'s>(specs: &'s Specs, name: &str) -> Vec<&'s Connection> {
     specs.connections.values().map(AsRef::as_ref).filter(called).collect()
 }
 
-fn known(specs: &Specs) -> Vec<&str> {
+fn known_sections(specs: &Specs) -> Vec<&str> {
     let mut names: Vec<&str> = specs
         .connections
         .values()
@@ -44,22 +44,26 @@ fn known(specs: &Specs) -> Vec<&str> {
 /// Reads one section.
 ///
 /// # Errors
-/// Everything that is wrong with it, and the role that is meant, where that is known.
+/// Everything that is wrong with it, and the intended role if it is known.
 pub(super) fn read(value: &Value, pointer: &str, specs: &Specs) -> Result<Section, (Option<Str>, Vec<Mistake>)> {
     let one = |mistake: Mistake| Err((None, vec![mistake]));
     let Some(given) = value.as_map() else {
-        return one(Mistake::new(pointer, format!("a section is a map, not {}", value.kind())));
+        return one(Mistake::new(pointer, format!("a section must be a map, not {}", value.kind())));
     };
     let at = below(pointer, "name");
     let name = match given.get("name") {
         Some(Value::Str(name)) => name,
-        Some(other) => return one(Mistake::new(at, format!("`name` is text, not {}", other.kind()))),
+        Some(other) => return one(Mistake::new(at, format!("`name` must be text, not {}", other.kind()))),
         None => return one(Mistake::new(at, "a section says with `name` what it reaches")),
     };
-    let candidates = named(specs, name);
+    let candidates = connections_named(specs, name);
     let chosen = given.get("spec").and_then(Value::as_str);
     let spec = match candidates.as_slice() {
-        [] => return one(Mistake::new(at, format!("no connection is called `{name}`")).among(name, known(specs))),
+        [] => {
+            return one(
+                Mistake::new(at, format!("no connection is called `{name}`")).among(name, known_sections(specs))
+            );
+        }
         [only] => *only,
         several => match several.iter().find(|spec| Some(spec.head.name.as_ref()) == chosen) {
             Some(spec) => *spec,
@@ -127,9 +131,7 @@ fn fields(spec: &Connection, given: &Map, pointer: &str) -> Result<Section, Vec<
             continue;
         }
         let mut frame = Frame::new(spec.layout.len());
-        if let Some(slot) = spec.layout.find("given") {
-            frame.set(slot, Value::Map(given.clone()));
-        }
+        frame.bind(&spec.layout, "given", Value::Map(given.clone()));
         match tree.eval(&frame, &mut Fuel::default()) {
             Ok(value) => fields.insert(field.clone(), value),
             Err(_) => {

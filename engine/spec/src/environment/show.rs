@@ -1,6 +1,6 @@
 //! Environments as they are shown and recorded.
 
-use calipso_model::{Environment, Map, Str, Value};
+use calipso_model::{Environment, Map, Value};
 
 use super::form::{form, is_hidden, walk};
 use crate::checked::Specs;
@@ -11,18 +11,8 @@ pub const HIDDEN: &str = "***";
 /// The data form, as it is stored in recordings and shown: secret fields as `***` unless they are references.
 #[must_use]
 pub fn to_value(environment: &Environment, specs: &Specs) -> Value {
-    let list = |items: &[Str]| Value::list(items.iter().cloned().map(Value::Str).collect());
-    let mut shown: Map = [
-        ("name", Value::Str(environment.name.clone())),
-        ("distribution", Value::Str(environment.distribution.clone())),
-        ("version", Value::Str(environment.version.clone())),
-        ("mechanism_drivers", list(&environment.mechanism_drivers)),
-        ("type_drivers", list(&environment.type_drivers)),
-        ("flags", list(&environment.flags)),
-        ("connections", Value::Map(connections(environment, specs))),
-    ]
-    .into_iter()
-    .collect();
+    let mut shown = environment.selectable();
+    shown.insert("connections", Value::Map(connections(environment, specs)));
     for (key, value) in &environment.settings {
         if !shown.contains_key(key) {
             shown.insert(key.clone(), value.clone());
@@ -31,7 +21,7 @@ pub fn to_value(environment: &Environment, specs: &Specs) -> Value {
     Value::Map(shown)
 }
 
-/// `ROLE: {spec: NAME, FIELD: VALUE …}` without secrets. Unknown fields are hidden, too: nobody says that they are none.
+/// `ROLE: {spec: NAME, FIELD: VALUE …}` without secrets. Unknown fields are hidden, as they might be secret.
 #[must_use]
 pub fn connections(environment: &Environment, specs: &Specs) -> Map {
     environment

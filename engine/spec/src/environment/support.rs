@@ -1,4 +1,4 @@
-//! Whether anybody vouches for an environment, and what a scan of it needs.
+//! Whether specs support an environment, and what a scan of it needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,9 +59,9 @@ pub fn unsupported(specs: &Specs, environment: &Environment, features: &[(&str, 
             let help = format!("there are {}", known.iter().copied().collect::<Vec<_>>().join(", "));
             mistakes.push(Mistake::new(format!("/{key}"), sentence).help(help));
         }
-        for (place, driver) in given.iter().enumerate().filter(|(_, driver)| !known.contains(driver.as_ref())) {
+        for (index, driver) in given.iter().enumerate().filter(|(_, driver)| !known.contains(driver.as_ref())) {
             let sentence = format!("{} {} has no `{driver}`", environment.distribution, environment.version);
-            let at = below(&format!("/{key}"), &place.to_string());
+            let at = below(&format!("/{key}"), &index.to_string());
             mistakes.push(Mistake::new(at, sentence).among(driver, known.iter().copied()));
         }
     }

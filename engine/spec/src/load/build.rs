@@ -81,7 +81,7 @@ pub(super) fn lower_all(loaded: &mut Loaded, gathered: &Gathered) -> Vec<Site> {
     sites
 }
 
-/// Adds what a later layer says to the spec of its name.
+/// Adds an extension of a later layer to the spec of its name.
 fn extend(cx: &mut Cx<'_>, loaded: &mut Loaded, gathered: &Gathered, parsed: &Parsed) {
     let (node, name, specs) = (&parsed.node, &parsed.name, &mut loaded.specs);
     macro_rules! extended {
@@ -103,7 +103,7 @@ fn extend(cx: &mut Cx<'_>, loaded: &mut Loaded, gathered: &Gathered, parsed: &Pa
         "link_type" => extended!(link_types, link_type),
         _ => extended!(clique_types, clique_type),
     };
-    let is_written = |(place, written): &(usize, Str)| KINDS[*place].1 == parsed.kind && written == name;
+    let is_written = |(kind_idx, written): &(usize, Str)| KINDS[*kind_idx].1 == parsed.kind && written == name;
     // A spec that could not be read is there all the same.
     if found || gathered.chosen.keys().chain(&gathered.unread).any(is_written) {
         return;
@@ -119,11 +119,11 @@ fn extend(cx: &mut Cx<'_>, loaded: &mut Loaded, gathered: &Gathered, parsed: &Pa
 
 /// Parser specs; those that name another are resolved, circles reported.
 fn parsers(chosen: &BTreeMap<(usize, Str), Parsed>, diagnostics: &mut Vec<Diagnostic>) -> Named {
-    enum Known<'p> {
+    enum Entry<'p> {
         Ready(Arc<Parser>),
         Alias(Str, std::ops::Range<usize>, &'p Parsed),
     }
-    let mut known: BTreeMap<Str, Known<'_>> = BTreeMap::new();
+    let mut known: BTreeMap<Str, Entry<'_>> = BTreeMap::new();
     for parsed in chosen.values().filter(|parsed| parsed.kind == "parser") {
         let mut cx = Cx::new(&parsed.shown, &parsed.text);
         if let Some(mut fields) = Fields::open(&mut cx, &parsed.node, "a parser") {
@@ -131,12 +131,12 @@ fn parsers(chosen: &BTreeMap<(usize, Str), Parsed>, diagnostics: &mut Vec<Diagno
             if let Some(node) = fields.need(&mut cx, "parse") {
                 match lower::parser::choose(&mut cx, node) {
                     Some(lower::parser::Chosen::Named(name, range)) => {
-                        known.insert(parsed.name.clone(), Known::Alias(name, range, parsed));
+                        known.insert(parsed.name.clone(), Entry::Alias(name, range, parsed));
                     }
                     Some(lower::parser::Chosen::Spec(spec)) => {
                         if let Some(parser) = lower::parser::compile(&mut cx, node, &spec) {
                             lower::parser::named_groups(&mut cx, node, &parser);
-                            known.insert(parsed.name.clone(), Known::Ready(parser));
+                            known.insert(parsed.name.clone(), Entry::Ready(parser));
                         }
                     }
                     None => {}
@@ -151,11 +151,11 @@ fn parsers(chosen: &BTreeMap<(usize, Str), Parsed>, diagnostics: &mut Vec<Diagno
         let (mut here, mut seen) = (entry, vec![name.clone()]);
         loop {
             match here {
-                Known::Ready(parser) => {
+                Entry::Ready(parser) => {
                     named.insert(name.clone(), Arc::clone(parser));
                     break;
                 }
-                Known::Alias(target, range, parsed) => {
+                Entry::Alias(target, range, parsed) => {
                     let mut cx = Cx::new(&parsed.shown, &parsed.text);
                     if seen.contains(target) {
                         // The circle is reported once, at the first of its parsers.

@@ -48,7 +48,7 @@ pub(crate) struct Gathered {
 
 /// A spec that took another's place.
 struct Replaced {
-    place: usize,
+    kind_idx: usize,
     name: Str,
     layer: usize,
     by: Label,
@@ -58,7 +58,7 @@ struct Replaced {
     extensions: Vec<Arc<str>>,
 }
 
-/// Reads all files; reports those that nobody reads.
+/// Reads all files; reports those that are not read as specs or tests.
 pub(crate) fn gather(layers: &[Layer], loaded: &mut Loaded) -> Gathered {
     let mut gathered = Gathered::default();
     let mut replaced = Vec::new();
@@ -74,21 +74,21 @@ pub(crate) fn gather(layers: &[Layer], loaded: &mut Loaded) -> Gathered {
         }
         let mut here: BTreeMap<(usize, Str), Arc<str>> = BTreeMap::new();
         for (path, text) in &layer.files {
-            let (place, is_test) = match unread::role(path) {
-                Role::Spec(place) => (place, false),
-                Role::Test(place) => (place, true),
+            let (kind_idx, is_test) = match unread::role(path) {
+                Role::Spec(kind_idx) => (kind_idx, false),
+                Role::Test(kind_idx) => (kind_idx, true),
                 Role::Other => continue,
             };
             let shown: Arc<str> = Arc::from(format!("{prefix}{path}"));
             loaded.files.insert(Arc::clone(&shown), Arc::clone(text));
             let stem = stem_of(path);
-            let Some(node) = read(loaded, &shown, text, if is_test { "test" } else { KINDS[place].1 }) else {
-                gathered.unread.insert((place, stem));
+            let Some(node) = read(loaded, &shown, text, if is_test { "test" } else { KINDS[kind_idx].1 }) else {
+                gathered.unread.insert((kind_idx, stem));
                 continue;
             };
             let name = name_of(&node).unwrap_or_else(|| stem.clone());
             let parsed = Parsed {
-                kind: KINDS[place].1,
+                kind: KINDS[kind_idx].1,
                 name,
                 layer: number,
                 shown: Arc::clone(&shown),
@@ -96,13 +96,13 @@ pub(crate) fn gather(layers: &[Layer], loaded: &mut Loaded) -> Gathered {
                 node,
             };
             if is_test {
-                gathered.tests.insert((place, format!("{number:04} {path}").into()), parsed);
+                gathered.tests.insert((kind_idx, format!("{number:04} {path}").into()), parsed);
                 continue;
             }
             loaded.n_specs += 1;
-            let key = (place, parsed.name.clone());
+            let key = (kind_idx, parsed.name.clone());
             if let Some(first) = here.get(&key) {
-                loaded.diagnostics.push(twice(&parsed, first));
+                loaded.diagnostics.push(duplicate_error(&parsed, first));
                 continue;
             }
             here.insert(key.clone(), shown);
@@ -131,8 +131,8 @@ pub(crate) fn gather(layers: &[Layer], loaded: &mut Loaded) -> Gathered {
 impl Gathered {
     /// A spec of a layer: the first of its name, one that adds to it, or one that takes its place.
     fn take(&mut self, key: (usize, Str), parsed: Parsed, loaded: &mut Loaded, replaced: &mut Vec<Replaced>) {
-        let is_meant = says(&parsed.node, "overrides");
-        let extends = EXTENDABLE.contains(&parsed.kind) && says(&parsed.node, "extends");
+        let is_meant = is_true(&parsed.node, "overrides");
+        let extends = EXTENDABLE.contains(&parsed.kind) && is_true(&parsed.node, "extends");
         let mut cx = Cx::new(&parsed.shown, &parsed.text);
         if is_meant && extends {
             help(
@@ -172,14 +172,14 @@ impl Gathered {
             }
             !is_of_it
         });
-        let (place, name) = key;
-        replaced.push(Replaced { place, name, layer, by, is_meant, earlier: earlier.shown, extensions: dropped });
+        let (kind_idx, name) = key;
+        replaced.push(Replaced { kind_idx, name, layer, by, is_meant, earlier: earlier.shown, extensions: dropped });
     }
 
     /// Says that a spec is out of use, and what becomes of its tests: they test what took its place, unless that has
     /// tests of its own.
     fn say_replaced(&mut self, one: Replaced, loaded: &mut Loaded) {
-        let kind = KINDS[one.place].1;
+        let kind = KINDS[one.kind_idx].1;
         let is_of_it = |test: &Parsed| tested(&test.node) == Some((kind, one.name.as_ref()));
         let has_own = self.tests.values().any(|test| is_of_it(test) && test.layer >= one.layer);
         let mut n_earlier = 0;
@@ -233,7 +233,7 @@ fn read(loaded: &mut Loaded, shown: &Arc<str>, text: &str, kind: &str) -> Option
     }
 }
 
-fn twice(parsed: &Parsed, first: &str) -> Diagnostic {
+fn duplicate_error(parsed: &Parsed, first: &str) -> Diagnostic {
     let range = name_range(&parsed.node);
     let label = Label { file: Arc::clone(&parsed.shown), range, text: "declared again".to_owned() };
     let message = format!("two specs are named `{}` and are both a {}", parsed.name, parsed.kind);
@@ -253,7 +253,7 @@ fn tested(node: &Node) -> Option<(&str, &str)> {
 }
 
 /// Whether a key at the top is `true`.
-pub(super) fn says(node: &Node, key: &str) -> bool {
+pub(super) fn is_true(node: &Node, key: &str) -> bool {
     matches!(node.get(key).map(|node| &node.kind), Some(NodeKind::Bool(true)))
 }
 

@@ -1,4 +1,4 @@
-//! Files of a layer that nobody reads: a spec in the wrong place must not count as fine.
+//! Files of a layer that are not read: a spec in the wrong folder must not pass unnoticed.
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
@@ -23,10 +23,10 @@ pub(super) enum Role {
 
 /// Specs and tests lie in a folder that is named after their kind, and end with `.yaml`.
 pub(super) fn role(path: &str) -> Role {
-    let place = path.rsplit('/').nth(1).and_then(|parent| KINDS.iter().position(|(folder, _)| *folder == parent));
-    match place {
-        Some(place) if path.ends_with(".test.yaml") => Role::Test(place),
-        Some(place) if path.ends_with(".yaml") => Role::Spec(place),
+    let kind_idx = path.rsplit('/').nth(1).and_then(|parent| KINDS.iter().position(|(folder, _)| *folder == parent));
+    match kind_idx {
+        Some(kind_idx) if path.ends_with(".test.yaml") => Role::Test(kind_idx),
+        Some(kind_idx) if path.ends_with(".yaml") => Role::Spec(kind_idx),
         _ => Role::Other,
     }
 }
@@ -55,8 +55,8 @@ pub(super) fn report(
     });
     for (path, text) in others {
         let shown: Arc<str> = Arc::from(format!("{prefix}{path}"));
-        let (code, message, help) = match said(path, text) {
-            Some(said) => said,
+        let (code, message, help) = match reason_unread(path, text) {
+            Some(reason_unread) => reason_unread,
             None => continue,
         };
         // The text of what is not YAML is not shown.
@@ -79,7 +79,7 @@ fn is_yaml(path: &str) -> bool {
     path.ends_with(".yaml") || path.ends_with(".yml")
 }
 
-/// The line that says what the file is, or the first.
+/// The line with the schema, or the first line.
 fn first_line(text: &str) -> Range<usize> {
     let mut start = 0;
     for line in text.split_inclusive('\n') {
@@ -91,14 +91,14 @@ fn first_line(text: &str) -> Range<usize> {
     0..text.lines().next().unwrap_or_default().len()
 }
 
-/// The kind that a text says it is.
+/// The kind in the text's `schema`.
 fn schema_of(text: &str) -> Option<&str> {
     let line = text.lines().find_map(|line| line.strip_prefix("schema:"))?;
     line.split('#').next()?.trim().trim_matches(['"', '\'']).split('/').next()
 }
 
-/// What is to be said of a file that nobody reads.
-fn said(path: &str, text: &str) -> Option<(&'static str, String, String)> {
+/// Code, message and advice for a file that is not read.
+fn reason_unread(path: &str, text: &str) -> Option<(&'static str, String, String)> {
     let folders: Vec<&str> = path.split('/').rev().skip(1).collect();
     let file = path.rsplit('/').next().unwrap_or_default();
     let schema = schema_of(text).filter(|_| is_yaml(path));

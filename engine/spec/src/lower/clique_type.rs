@@ -1,11 +1,13 @@
-//! Clique types. Which way a path entry is walked is settled when all link types are known.
+//! Clique types. Which way a path entry is walked is resolved when all link types are known.
+
+use std::{collections::BTreeMap, sync::Arc};
 
 use calipso_model::Str;
 
 use crate::{
-    checked::{CliqueType, PathStep},
+    checked::{CliqueType, PathStep, Specs},
     decode::{Cx, Fields, names},
-    lower::{again, head, same, selector::selector, whole_only},
+    lower::{head, report_changed, report_repeated, selector::selector, whole_only},
     yaml::Node,
 };
 
@@ -43,21 +45,40 @@ pub(crate) fn extension(cx: &mut Cx<'_>, node: &Node, base: &CliqueType) -> Opti
     fields.bool(cx, "extends");
     let mut merged = base.clone();
     if fields.text(cx, "focal_point").is_some_and(|given| given != base.focal_point) {
-        same(cx, node, "focal_point", &base.focal_point, &base.head.at);
+        report_changed(cx, node, "focal_point", &base.focal_point, &base.head.at);
     }
     whole_only(cx, &mut fields, "environment", "the environments are those of the clique type that is extended");
     if fields.bool(cx, "implicit_links").is_some_and(|given| given != base.implicit_links) {
-        same(cx, node, "implicit_links", &base.implicit_links.to_string(), &base.head.at);
+        report_changed(cx, node, "implicit_links", &base.implicit_links.to_string(), &base.head.at);
     }
     merged.path.extend(fields.texts(cx, "path").unwrap_or_default().into_iter().map(|(written, _)| entry(written)));
     for (constraint, range) in fields.texts(cx, "constraints").unwrap_or_default() {
         if merged.constraints.contains(&constraint) {
             let what = format!("the constraint `{constraint}`");
-            again(cx, &range, &what, &base.head.at, "leave it out: it holds for the whole path");
+            report_repeated(cx, &range, &what, &base.head.at, "leave it out: it holds for the whole path");
         } else {
             merged.constraints.push(constraint);
         }
     }
     fields.finish(cx);
     Some(merged)
+}
+
+/// Finds the declared link type of each path entry, and whether the entry walks it backwards. Needs all link types.
+pub(crate) fn resolve_paths(specs: &mut Specs) {
+    let reversed: BTreeMap<String, Str> =
+        specs.link_types.values().map(|link| (format!("{}-{}", link.to, link.from), link.head.name.clone())).collect();
+    for clique in specs.clique_types.values_mut() {
+        let mut resolved = (**clique).clone();
+        for step in &mut resolved.path {
+            if specs.link_types.contains_key(&step.written) {
+                continue;
+            }
+            if let Some(name) = reversed.get(step.written.as_ref()) {
+                step.link_type = name.clone();
+                step.backwards = true;
+            }
+        }
+        *clique = Arc::new(resolved);
+    }
 }

@@ -6,13 +6,14 @@ use calipso_model::Str;
 
 use crate::{
     checked::{
-        Aliases, Connection, Field, FieldType, Jump, Limits, PageRule, SessionValue, TargetField, TransportName, Wrap,
+        Aliases, Connection, ConnectionLimits, Field, FieldType, Jump, PageRule, SessionValue, TargetField,
+        TransportName, Wrap,
     },
     decode::{Cx, Fields, MOST_ENTRIES, help, list, map, names, not_endless, scalar, text},
     lower::{
         head,
         parser::Named,
-        step::{self, Place, steps},
+        step::{self, StepListKind, steps},
     },
     scope::{Scope, constant, expr, tree, trees, words},
     yaml::Node,
@@ -40,13 +41,8 @@ pub(crate) fn connection(cx: &mut Cx<'_>, node: &Node, parsers: &Named) -> Optio
     let head = head(cx, &mut fields);
     let role = fields.need_text(cx, "role");
     fields.need(cx, "transport");
-    let transport = match fields.word(cx, "transport", &["http", "sql", "ssh", "amqp"]).as_deref() {
-        Some("http") => Some(TransportName::Http),
-        Some("sql") => Some(TransportName::Sql),
-        Some("ssh") => Some(TransportName::Ssh),
-        Some("amqp") => Some(TransportName::Amqp),
-        _ => None,
-    };
+    let transport = fields.word(cx, "transport", TransportName::WORDS);
+    let transport = transport.as_deref().and_then(TransportName::from_word);
     let form = fields.take("fields").map(|node| form(cx, node)).unwrap_or_default();
     let require_any = names(fields.texts(cx, "require_any"));
     let mut scope = Scope::new(ROOTS);
@@ -61,14 +57,15 @@ pub(crate) fn connection(cx: &mut Cx<'_>, node: &Node, parsers: &Named) -> Optio
         .iter()
         .filter_map(|(key, node)| Some((key.name.clone(), target_field(cx, node, &scope)?)))
         .collect();
-    let setting = |place| step::Setting { place, parsers, at: None, via: role.clone(), target: None };
+    let context = |kind| step::StepContext { kind, parsers, at: None, via: role.clone(), target: None };
     scope.show(&["target"]);
     let (login_node, refresh_node, session_node) =
         (fields.take("login"), fields.take("refresh"), fields.take("session"));
     let (expires_node, again_node) = (fields.take("expires_at"), fields.take("login_again_if"));
     // What a refresh binds again keeps the slot that the login gave it.
     let (login, refresh, session, expires_at) = scope.within(&[], |scope| {
-        let login = login_node.map(|node| steps(cx, node, "login", scope, &setting(Place::Login))).unwrap_or_default();
+        let login =
+            login_node.map(|node| steps(cx, node, "login", scope, &context(StepListKind::Login))).unwrap_or_default();
         let session = session_node
             .and_then(|node| map(cx, node, "session"))
             .unwrap_or_default()
@@ -85,12 +82,12 @@ pub(crate) fn connection(cx: &mut Cx<'_>, node: &Node, parsers: &Named) -> Optio
         (login, refresh_node, session, expires_at)
     });
     let refresh = scope.within(&["session"], |scope| {
-        refresh.map(|node| steps(cx, node, "refresh", scope, &setting(Place::Login))).unwrap_or_default()
+        refresh.map(|node| steps(cx, node, "refresh", scope, &context(StepListKind::Login))).unwrap_or_default()
     });
     let login_again_if = scope
         .within(&["answer", "session"], |scope| again_node.and_then(|node| expr(cx, node, "login_again_if", scope)));
     scope.show(&["session"]);
-    // What a `login` of a database binds is read by `identifiers`, too.
+    // Results that a `login` of a database binds are also read by `identifiers`.
     let base = fields.take("base").and_then(|node| expr(cx, node, "base", &scope));
     let (send_headers, send_basic) = match fields.take("send").and_then(|node| Fields::open(cx, node, "`send`")) {
         Some(mut inner) => {
@@ -146,13 +143,13 @@ pub(crate) fn connection(cx: &mut Cx<'_>, node: &Node, parsers: &Named) -> Optio
         transports(cx, &mut fields, transport);
     }
     let test = match fields.take("test") {
-        Some(node) => steps(cx, node, "test", &mut scope, &setting(Place::Test)),
+        Some(node) => steps(cx, node, "test", &mut scope, &context(StepListKind::Test)),
         // A broker has nothing that a step could ask: its test is the connection itself.
         None if transport == Some(TransportName::Amqp) => Vec::new(),
         None => {
-            let place = fields.entries().first().map_or(fields.range().clone(), |(key, _)| key.range.clone());
+            let range = fields.entries().first().map_or(fields.range().clone(), |(key, _)| key.range.clone());
             help(
-                cx.report("connection/no-test", &place, "the connection has no test steps", "`test` belongs here"),
+                cx.report("connection/no-test", &range, "the connection has no test steps", "`test` belongs here"),
                 "add `test:` with named steps; `env test` shows a line for each",
             );
             Vec::new()
@@ -200,22 +197,12 @@ const OF_TRANSPORT: &[(&str, &[TransportName])] = &[
     ("connect", &[TransportName::Sql, TransportName::Ssh, TransportName::Amqp]),
 ];
 
-/// As an author writes it.
-fn written(transport: TransportName) -> &'static str {
-    match transport {
-        TransportName::Http => "http",
-        TransportName::Sql => "sql",
-        TransportName::Ssh => "ssh",
-        TransportName::Amqp => "amqp",
-    }
-}
-
 /// What a connection needs, and what means nothing over its transport.
 fn transports(cx: &mut Cx<'_>, fields: &mut Fields<'_>, transport: TransportName) {
     for (key, of) in OF_TRANSPORT.iter().filter(|(_, of)| !of.contains(&transport)) {
-        if let Some(place) = fields.key(key).map(|key| key.range.clone()) {
-            let listed: Vec<&str> = of.iter().map(|one| written(*one)).collect();
-            let here = written(transport);
+        if let Some(range) = fields.key(key).map(|key| key.range.clone()) {
+            let listed: Vec<&str> = of.iter().map(|one| one.as_str()).collect();
+            let here = transport.as_str();
             let advice = if *key == "connect" {
                 "say in `base` where requests go".to_owned()
             } else {
@@ -224,7 +211,7 @@ fn transports(cx: &mut Cx<'_>, fields: &mut Fields<'_>, transport: TransportName
             help(
                 cx.report(
                     "connection/other-transport",
-                    &place,
+                    &range,
                     format!("`{key}` has no meaning over {here}"),
                     format!("only over {}", listed.join(", ")),
                 ),
@@ -341,8 +328,8 @@ fn page(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope) -> Option<PageRule> {
     Some(PageRule { at, name: name?, when, query, next: next? })
 }
 
-fn limits(cx: &mut Cx<'_>, node: Option<&Node>, transport: Option<TransportName>) -> Limits {
-    let mut limits = Limits {
+fn limits(cx: &mut Cx<'_>, node: Option<&Node>, transport: Option<TransportName>) -> ConnectionLimits {
+    let mut limits = ConnectionLimits {
         concurrent: if transport == Some(TransportName::Ssh) { 64 } else { 8 },
         per_second: None,
         channels_per_host: 6,

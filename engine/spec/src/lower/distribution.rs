@@ -8,7 +8,7 @@ use crate::{
     checked::{CommandRule, CommandRun, Distribution, Replace, Variance},
     decode::{Cx, Fields, list, map, names},
     lower::{
-        head, same,
+        head, report_changed,
         selector::{selector, version},
     },
     scope::{Scope, constant, expr, words},
@@ -27,7 +27,7 @@ pub(crate) fn distribution(cx: &mut Cx<'_>, node: &Node) -> Option<Distribution>
 pub(crate) fn extension(cx: &mut Cx<'_>, node: &Node, base: &Distribution) -> Option<Distribution> {
     let more = read(cx, node, true)?;
     if !more.platform.is_empty() && more.platform != base.platform {
-        same(cx, node, "platform", &base.platform, &base.head.at);
+        report_changed(cx, node, "platform", &base.platform, &base.head.at);
     }
     let mut merged = base.clone();
     merged.versions.extend(more.versions.into_iter().filter(|version| !base.versions.contains(version)));

@@ -5,13 +5,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use calipso_model::Str;
 
 use crate::{
-    checked::{AttributeType, Block, Fetcher, Setting, Step, Verb},
+    checked::{AttributeType, Block, Fetcher, FetcherSetting, Step, Verb},
     decode::{Cx, Fields, MOST_ENTRIES, map, names, not_endless, text, texts},
     lower::{
         head,
         parser::Named,
         selector::selector,
-        step::{self, Place, steps},
+        step::{self, StepListKind, steps},
     },
     scope::{Scope, constant, expr},
     yaml::Node,
@@ -48,8 +48,8 @@ pub(crate) fn fetcher(cx: &mut Cx<'_>, node: &Node, parsers: &Named) -> Option<F
         .take(MOST_ENTRIES)
         .filter_map(|(key, node)| Some((key.name.clone(), setting(cx, node)?)))
         .collect::<BTreeMap<_, _>>();
-    let defaults = step::Setting {
-        place: Place::Fetcher,
+    let defaults = step::StepContext {
+        kind: StepListKind::Fetcher,
         parsers,
         at: fields.take("at"),
         via: fields.text(cx, "via"),
@@ -77,14 +77,14 @@ pub(crate) fn fetcher(cx: &mut Cx<'_>, node: &Node, parsers: &Named) -> Option<F
     })
 }
 
-fn setting(cx: &mut Cx<'_>, node: &Node) -> Option<Setting> {
+fn setting(cx: &mut Cx<'_>, node: &Node) -> Option<FetcherSetting> {
     let mut fields = Fields::open(cx, node, "a setting")?;
     let type_node = fields.need(cx, "type");
     let setting_type = type_node.and_then(|node| attribute_type(cx, node));
     let default = fields.need(cx, "default").map(|node| constant(cx, node));
     let description = fields.text(cx, "description").unwrap_or_else(|| Str::from(""));
     fields.finish(cx);
-    Some(Setting { setting_type: setting_type?, default: default?, description })
+    Some(FetcherSetting { setting_type: setting_type?, default: default?, description })
 }
 
 /// The type of an attribute.

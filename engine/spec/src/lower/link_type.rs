@@ -6,9 +6,9 @@ use crate::{
     checked::{LinkRule, LinkType, TakeRules},
     decode::{Cx, Fields, help, list},
     lower::{
-        again, head,
+        head,
         object_type::{end, other_end},
-        same,
+        report_changed, report_repeated,
         selector::selector,
         whole_only,
     },
@@ -60,7 +60,7 @@ fn take(cx: &mut Cx<'_>, fields: &mut Fields<'_>) -> Option<TakeRules> {
     Some(if word.as_ref() == "first_rule" { TakeRules::First } else { TakeRules::All })
 }
 
-/// Whether there is at most one link per source, and per target; as far as it is said.
+/// Whether there is at most one link per source, and per target, if stated.
 fn cardinality(cx: &mut Cx<'_>, fields: &mut Fields<'_>) -> [Option<bool>; 2] {
     let inner = fields.take("cardinality").and_then(|node| Fields::open(cx, node, "`cardinality`"));
     let Some(mut inner) = inner else { return [None, None] };
@@ -77,19 +77,19 @@ pub(crate) fn extension(cx: &mut Cx<'_>, node: &Node, base: &LinkType) -> Option
     let at = &base.head.at;
     for (key, has) in [("from", &base.from), ("to", &base.to)] {
         if fields.text(cx, key).is_some_and(|given| given != *has) {
-            same(cx, node, key, has, at);
+            report_changed(cx, node, key, has, at);
         }
     }
     whole_only(cx, &mut fields, "environment", "give each of the new rules its own `environment`");
     if take(cx, &mut fields).is_some_and(|given| given != base.take) {
         let has = if base.take == TakeRules::First { "first_rule" } else { "all_rules" };
-        same(cx, node, "take", has, at);
+        report_changed(cx, node, "take", has, at);
     }
     let given = cardinality(cx, &mut fields);
     if given.iter().zip([base.from_one, base.to_one]).any(|(given, has)| given.is_some_and(|given| given != has)) {
         let word = |one: bool| if one { "one" } else { "many" };
         let has = format!("{{from: {}, to: {}}}", word(base.from_one), word(base.to_one));
-        same(cx, node, "cardinality", &has, at);
+        report_changed(cx, node, "cardinality", &has, at);
     }
     let mut scope = Scope::over(&base.layout, ROOTS.len());
     scope.show(&["env", "dist"]);
@@ -98,7 +98,7 @@ pub(crate) fn extension(cx: &mut Cx<'_>, node: &Node, base: &LinkType) -> Option
         let Some(rule) = rule(cx, node, &mut scope) else { continue };
         if let Some(first) = merged.rules.iter().find(|known| known.name == rule.name) {
             let range = node.get("name").map_or_else(|| node.range.clone(), |name| name.range.clone());
-            again(cx, &range, &format!("the rule `{}`", rule.name), &first.at, "give it another name");
+            report_repeated(cx, &range, &format!("the rule `{}`", rule.name), &first.at, "give it another name");
         }
         merged.rules.push(rule);
     }

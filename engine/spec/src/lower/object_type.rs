@@ -7,7 +7,7 @@ use calipso_model::Str;
 use crate::{
     checked::{Attribute, AttributeType, DeriveRule, Folder, Form, JoinEnd, ObjectType, Take},
     decode::{Cx, Fields, MOST_ENTRIES, help, list, map, names, not_endless},
-    lower::{again, fetcher::attribute_type, head, same, step::take_word},
+    lower::{fetcher::attribute_type, head, report_changed, report_repeated, step::take_word},
     scope::{Scope, each, expr, tree},
     yaml::{Key, Node},
 };
@@ -19,7 +19,7 @@ pub(crate) fn object_type(cx: &mut Cx<'_>, node: &Node) -> Option<ObjectType> {
     let head = head(cx, &mut fields);
     fields.bool(cx, "extends");
     let attributes = attributes(cx, &mut fields).into_iter().map(|(key, found)| (key.name.clone(), found)).collect();
-    let other_attributes = others(cx, &mut fields).unwrap_or(true);
+    let other_attributes = allows_other_attributes(cx, &mut fields).unwrap_or(true);
     let search = names(fields.texts(cx, "search"));
     let mut scope = Scope::new(ROOTS);
     scope.show(&["env", "dist", "self"]);
@@ -54,8 +54,8 @@ fn attributes<'n>(cx: &mut Cx<'_>, fields: &mut Fields<'n>) -> Vec<(&'n Key, Att
     nodes.filter_map(|(key, node)| Some((key, attribute(cx, node)?))).collect()
 }
 
-/// Whether other attributes are allowed, if it is said.
-fn others(cx: &mut Cx<'_>, fields: &mut Fields<'_>) -> Option<bool> {
+/// Whether other attributes are allowed, if stated.
+fn allows_other_attributes(cx: &mut Cx<'_>, fields: &mut Fields<'_>) -> Option<bool> {
     fields.word(cx, "other_attributes", &["allowed", "rejected"]).map(|word| word.as_ref() == "allowed")
 }
 
@@ -82,9 +82,9 @@ pub(crate) fn extension(cx: &mut Cx<'_>, node: &Node, base: &ObjectType) -> Opti
             Some(has) => more_values(cx, key, has, more),
         }
     }
-    if others(cx, &mut fields).is_some_and(|given| given != base.other_attributes) {
+    if allows_other_attributes(cx, &mut fields).is_some_and(|given| given != base.other_attributes) {
         let has = if base.other_attributes { "allowed" } else { "rejected" };
-        same(cx, node, "other_attributes", has, &base.head.at);
+        report_changed(cx, node, "other_attributes", has, &base.head.at);
     }
     for more in names(fields.texts(cx, "search")) {
         if !merged.search.contains(&more) {
@@ -96,7 +96,7 @@ pub(crate) fn extension(cx: &mut Cx<'_>, node: &Node, base: &ObjectType) -> Opti
     if let Some(given) = fields.take("newest_by").and_then(|node| expr(cx, node, "newest_by", &scope)) {
         match &base.newest_by {
             Some(has) if has.source() != given.source() => {
-                same(cx, node, "newest_by", has.source(), &base.head.at);
+                report_changed(cx, node, "newest_by", has.source(), &base.head.at);
             }
             _ => merged.newest_by = Some(given),
         }
@@ -106,7 +106,7 @@ pub(crate) fn extension(cx: &mut Cx<'_>, node: &Node, base: &ObjectType) -> Opti
         let Some(form) = form(cx, node, &mut scope) else { continue };
         let range = node.get("form").map_or_else(|| node.range.clone(), |name| name.range.clone());
         if let Some(first) = base.forms.iter().find(|known| known.name == form.name) {
-            again(cx, &range, &format!("the form `{}`", form.name), &first.at, "give it another name");
+            report_repeated(cx, &range, &format!("the form `{}`", form.name), &first.at, "give it another name");
         } else if form.when.is_none() {
             let message = format!("this form hides the forms of {}", base.head.at.file);
             let diagnostic = cx.report("spec/extends-conflict", &range, message, "asked first, and always holds");
@@ -133,7 +133,7 @@ fn more_values(cx: &mut Cx<'_>, key: &Key, has: &mut Attribute, more: Attribute)
         || more.merge_union && !has.merge_union;
     if differs || has.one_of.is_empty() || !more.one_of.iter().any(is_new) {
         let advice = "an extension may give it further values of `one_of`, and nothing else; or give it another name";
-        again(cx, &key.range, &format!("the attribute `{}`", key.name), &has.at, advice);
+        report_repeated(cx, &key.range, &format!("the attribute `{}`", key.name), &has.at, advice);
         return;
     }
     let new: Vec<Str> = more.one_of.into_iter().filter(is_new).collect();
@@ -165,7 +165,7 @@ fn attribute(cx: &mut Cx<'_>, node: &Node) -> Option<Attribute> {
     Some(attribute)
 }
 
-/// Keys that have no meaning beside the type of an attribute.
+/// Keys that have no meaning for this type of attribute.
 fn meaningless(cx: &mut Cx<'_>, node: &Node, kind: AttributeType) {
     use AttributeType::{Any, Integer, List, Map, Number, Text};
     let rules: [(&str, &[AttributeType], &str); 6] = [

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc};
 use calipso_model::Str;
 use calipso_parse::{
     BlockSpec, BlocksSpec, Conversion, JsonSpec, KeyValuesSpec, LastColumn, LineOptions, LinesSpec, MustBe,
-    ParseSpecErrorKind, Parser, ParserSpec, RegexSpec, Shape, TableSpec, Tagged,
+    ParseSpecErrorKind, ParsedShape, Parser, ParserSpec, RegexSpec, TableSpec, Tagged,
 };
 
 use crate::{
@@ -42,9 +42,9 @@ pub(crate) fn parse(cx: &mut Cx<'_>, node: &Node, known: &Named, only_asks: bool
 
 /// A regular expression that names nothing finds nothing.
 pub(crate) fn named_groups(cx: &mut Cx<'_>, node: &Node, parser: &Parser) {
-    let nothing = |shape: &Shape| matches!(shape, Shape::Map { known, others: None } if known.is_empty());
+    let nothing = |shape: &ParsedShape| matches!(shape, ParsedShape::Map { known, others: None } if known.is_empty());
     let empty = match parser.shape() {
-        Shape::List(of) => nothing(&of),
+        ParsedShape::List(of) => nothing(&of),
         shape => nothing(&shape),
     };
     if let Some(pattern) = node.get("regex").and_then(|inner| inner.get("match")).filter(|_| empty) {
@@ -257,18 +257,17 @@ pub(crate) fn compile(cx: &mut Cx<'_>, node: &Node, spec: &ParserSpec) -> Option
         Ok(parser) => Some(Arc::new(parser)),
         Err(mistakes) => {
             for mistake in mistakes {
-                let mut place = node;
+                let mut at = node;
                 for part in &mistake.key_path {
-                    let Some(inner) = place.get(part) else { break };
-                    place = inner;
+                    let Some(inner) = at.get(part) else { break };
+                    at = inner;
                 }
-                if mistake.kind == ParseSpecErrorKind::BadRegex
-                    && place.as_text().is_some_and(|text| text.contains("{{"))
+                if mistake.kind == ParseSpecErrorKind::BadRegex && at.as_text().is_some_and(|text| text.contains("{{"))
                 {
                     help(
                         cx.report(
                             "expr/template-in-constant",
-                            &place.range,
+                            &at.range,
                             "a regular expression is a constant and takes no template",
                             "braces in a constant",
                         ),
@@ -281,7 +280,7 @@ pub(crate) fn compile(cx: &mut Cx<'_>, node: &Node, spec: &ParserSpec) -> Option
                     ParseSpecErrorKind::UnknownGroup => "parse/unknown-group",
                     ParseSpecErrorKind::BadKeys => "spec/missing-key",
                 };
-                cx.report(code, &place.range, mistake.message, "");
+                cx.report(code, &at.range, mistake.message, "");
             }
             None
         }

@@ -8,12 +8,12 @@ use crate::{
     yaml::{Node, NodeKind},
 };
 
-/// `environment:`.
+/// Reads `environment:`, the selector of a spec.
 pub(crate) fn selector(cx: &mut Cx<'_>, node: Option<&Node>) -> Selector {
     let mut selector = Selector::default();
     let Some(node) = node else { return selector };
     let Some(mut fields) = Fields::open(cx, node, "`environment`") else { return selector };
-    for (key, place) in [
+    for (key, target) in [
         ("name", &mut selector.name),
         ("platform", &mut selector.platform),
         ("distribution", &mut selector.distribution),
@@ -22,7 +22,7 @@ pub(crate) fn selector(cx: &mut Cx<'_>, node: Option<&Node>) -> Selector {
         ("flags", &mut selector.flags),
     ] {
         if let Some(node) = fields.take(key) {
-            *place = list(cx, node, key);
+            *target = list(cx, node, key);
         }
     }
     if let Some(node) = fields.take("version") {
@@ -56,7 +56,7 @@ fn is_condition(cx: &mut Cx<'_>, node: &Node, what: &str) -> bool {
         NodeKind::List(_) => format!("{{any_of: {written}}}"),
         _ => format!("{{any_of: [{written}]}}"),
     };
-    let message = format!("{what} is a map, not {}", node.says());
+    let message = format!("{what} must be a map, not {}", node.kind_name());
     help(
         cx.report("spec/wrong-type", &node.range, message, "expected a map"),
         format!("write `{meant}`; `none_of` and others are in the reference"),

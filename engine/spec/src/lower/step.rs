@@ -22,13 +22,13 @@ pub(crate) const VERBS: &[&str] =
 
 /// Where a step list stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum StepListKind {
     Fetcher,
     Login,
     Test,
 }
 
-impl Place {
+impl StepListKind {
     fn allows(self, verb: &str) -> bool {
         match self {
             Self::Fetcher => !["patch", "delete", "fetch"].contains(&verb),
@@ -47,7 +47,7 @@ impl Place {
         }
     }
 
-    fn says(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Fetcher => "a fetcher",
             Self::Login => "a login",
@@ -57,19 +57,23 @@ impl Place {
 }
 
 /// What the steps of one spec have in common.
-pub(crate) struct Setting<'a> {
-    pub place: Place,
+pub(crate) struct StepContext<'a> {
+    pub kind: StepListKind,
     pub parsers: &'a Named,
-    /// Default `at`.
     pub at: Option<&'a Node>,
     /// Default `via` of each transport's verb.
     pub via: Option<Str>,
-    /// Default `target`.
     pub target: Option<&'a Node>,
 }
 
 /// A list of steps; names that it binds stay visible in the scope.
-pub(crate) fn steps(cx: &mut Cx<'_>, node: &Node, key: &str, scope: &mut Scope, setting: &Setting<'_>) -> Vec<Step> {
+pub(crate) fn steps(
+    cx: &mut Cx<'_>,
+    node: &Node,
+    key: &str,
+    scope: &mut Scope,
+    context: &StepContext<'_>,
+) -> Vec<Step> {
     let Some(nodes) = list(cx, node, key) else { return Vec::new() };
     scope.remember_later(node);
     // An alternative that does nothing yields a constant.
@@ -87,7 +91,7 @@ pub(crate) fn steps(cx: &mut Cx<'_>, node: &Node, key: &str, scope: &mut Scope, 
             help(diagnostic, "remove it, or give the `stop` a `when`");
             ended = None;
         }
-        if let Some(step) = step(cx, node, scope, setting) {
+        if let Some(step) = step(cx, node, scope, context) {
             if matches!(step.verb, Verb::Stop(_)) && node.get("when").is_none() && node.get("each").is_none() {
                 ended = Some(first_key(node));
             }
@@ -102,7 +106,7 @@ fn first_key(node: &Node) -> Range<usize> {
     node.entries().first().map_or(node.range.clone(), |(key, _)| key.range.clone())
 }
 
-fn step(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope, setting: &Setting<'_>) -> Option<Step> {
+fn step(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope, context: &StepContext<'_>) -> Option<Step> {
     let mut fields = Fields::open(cx, node, "a step")?;
     let verbs: Vec<&str> = VERBS.iter().copied().filter(|verb| fields.key(verb).is_some()).collect();
     let verb = match verbs.as_slice() {
@@ -112,14 +116,14 @@ fn step(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope, setting: &Setting<'_>) 
                 .entries()
                 .iter()
                 .find_map(|(key, _)| calipso_expr::nearest(&key.name, VERBS.iter().copied()).map(|near| (key, near)));
-            let place = near.map_or(node.range.clone(), |(key, _)| key.range.clone());
-            let place = place.start
-                ..place.end.min(
-                    place.start
+            let kind = near.map_or(node.range.clone(), |(key, _)| key.range.clone());
+            let kind = kind.start
+                ..kind.end.min(
+                    kind.start
                         + cx.text
-                            .get(place.start..place.end)
+                            .get(kind.start..kind.end)
                             .and_then(|text| text.find('\n'))
-                            .unwrap_or(place.end - place.start),
+                            .unwrap_or(kind.end - kind.start),
                 );
             let advice = match near {
                 Some((_, near)) => format!("did you mean `{near}`?"),
@@ -128,7 +132,7 @@ fn step(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope, setting: &Setting<'_>) 
                     crate::keys::verbs().map(|verb| format!("`{verb}`")).collect::<Vec<_>>().join(", ")
                 ),
             };
-            help(cx.report("step/no-verb", &place, "this step has no verb", "what does it do?"), advice);
+            help(cx.report("step/no-verb", &kind, "this step has no verb", "what does it do?"), advice);
             return None;
         }
         several => {
@@ -146,10 +150,10 @@ fn step(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope, setting: &Setting<'_>) 
             return None;
         }
     };
-    if !setting.place.allows(verb) {
-        let place = fields.key(verb).map_or(node.range.clone(), |key| key.range.clone());
-        let says = setting.place.says();
-        let diagnostic = cx.report("step/not-allowed-here", &place, format!("`{verb}` has no place in {says}"), "");
+    if !context.kind.allows(verb) {
+        let range = fields.key(verb).map_or(node.range.clone(), |key| key.range.clone());
+        let owner = context.kind.name();
+        let diagnostic = cx.report("step/not-allowed-here", &range, format!("`{verb}` has no place in {owner}"), "");
         if ["patch", "delete", "fetch"].contains(&verb) {
             help(diagnostic, "only workflows change or fetch known objects; a fetcher emits what it finds");
         }
@@ -179,7 +183,7 @@ fn step(cx: &mut Cx<'_>, node: &Node, scope: &mut Scope, setting: &Setting<'_>) 
         scope.within(&["result"], |scope| {
             parts.retry = retry_node.and_then(|node| retry(cx, node, scope));
         });
-        parts.verb = verb::verb(cx, verb, &mut fields, scope, setting, node);
+        parts.verb = verb::verb(cx, verb, &mut fields, scope, context, node);
     });
     let take = take(cx, take_node.as_ref(), key_node.is_some(), verb, each_node.is_some());
     let bind = match (verb, as_node) {

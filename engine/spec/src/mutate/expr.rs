@@ -22,48 +22,48 @@ enum Kind {
 
 fn tokens(expr: &str) -> Vec<Token<'_>> {
     let bytes = expr.as_bytes();
-    let (mut found, mut place, mut depth) = (Vec::new(), 0, 0_u32);
+    let (mut found, mut offset, mut depth) = (Vec::new(), 0, 0_u32);
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80;
-    while let Some(byte) = bytes.get(place).copied() {
-        let start = place;
+    while let Some(byte) = bytes.get(offset).copied() {
+        let start = offset;
         let kind = match byte {
             b'\'' | b'"' => {
-                place += 1;
-                while bytes.get(place).is_some_and(|next| *next != byte) {
-                    place += if bytes.get(place) == Some(&b'\\') { 2 } else { 1 };
+                offset += 1;
+                while bytes.get(offset).is_some_and(|next| *next != byte) {
+                    offset += if bytes.get(offset) == Some(&b'\\') { 2 } else { 1 };
                 }
-                place += 1;
+                offset += 1;
                 Kind::Text
             }
             b'0'..=b'9' => {
-                while bytes.get(place).is_some_and(|next| next.is_ascii_digit() || *next == b'.') {
-                    place += 1;
+                while bytes.get(offset).is_some_and(|next| next.is_ascii_digit() || *next == b'.') {
+                    offset += 1;
                 }
                 Kind::Number
             }
             byte if is_word(byte) => {
-                while bytes.get(place).is_some_and(|next| is_word(*next)) {
-                    place += 1;
+                while bytes.get(offset).is_some_and(|next| is_word(*next)) {
+                    offset += 1;
                 }
                 Kind::Word
             }
             byte if byte.is_ascii_whitespace() => {
-                place += 1;
+                offset += 1;
                 continue;
             }
-            b'=' | b'!' | b'<' | b'>' if bytes.get(place + 1) == Some(&b'=') => {
-                place += 2;
+            b'=' | b'!' | b'<' | b'>' if bytes.get(offset + 1) == Some(&b'=') => {
+                offset += 2;
                 Kind::Sign
             }
             _ => {
-                place += 1;
+                offset += 1;
                 Kind::Sign
             }
         };
         if matches!(byte, b')' | b']' | b'}') {
             depth = depth.saturating_sub(1);
         }
-        let Some(text) = expr.get(start..place.min(expr.len())) else { break };
+        let Some(text) = expr.get(start..offset.min(expr.len())) else { break };
         found.push(Token { start, text, depth, kind });
         if matches!(byte, b'(' | b'[' | b'{') {
             depth += 1;
@@ -228,19 +228,19 @@ pub(super) fn key_parts(key: &str) -> Vec<String> {
 /// The changes of a template: of every expression in it, and of the text around them.
 pub(super) fn changed_template(template: &str, around: bool) -> Vec<Changed> {
     let mut found = Vec::new();
-    let mut place = 0;
-    while let Some((start, end)) = expression(template, place) {
+    let mut offset = 0;
+    while let Some((start, end)) = expression(template, offset) {
         let inner = template.get(start..end).unwrap_or_default();
         for (what, before, after, whole) in changed(inner, false) {
             found.push((what, before, after, with(template, start, end, &whole)));
         }
         if around {
-            text_around(template, place, template.get(place..start - 2).unwrap_or_default(), &mut found);
+            text_around(template, offset, template.get(offset..start - 2).unwrap_or_default(), &mut found);
         }
-        place = end + 2;
+        offset = end + 2;
     }
-    if place > 0 && around {
-        text_around(template, place, template.get(place..).unwrap_or_default(), &mut found);
+    if offset > 0 && around {
+        text_around(template, offset, template.get(offset..).unwrap_or_default(), &mut found);
     }
     found
 }

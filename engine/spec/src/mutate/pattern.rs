@@ -7,29 +7,29 @@ pub(super) fn changed(pattern: &str) -> Vec<(&'static str, String, String, Strin
     let mut in_class = false;
     let mut groups: Vec<usize> = Vec::new();
     let mut bars: Vec<(usize, usize, usize)> = Vec::new();
-    let mut place = 0;
-    while let Some(byte) = bytes.get(place) {
+    let mut offset = 0;
+    while let Some(byte) = bytes.get(offset) {
         match byte {
-            b'\\' => place += 1,
+            b'\\' => offset += 1,
             b'[' if !in_class => in_class = true,
             b']' if in_class => in_class = false,
             _ if in_class => {}
-            b'(' => groups.push(place),
+            b'(' => groups.push(offset),
             b')' => {
                 let start = groups.pop().unwrap_or(0);
-                alternatives(pattern, start + 1, place, &mut bars);
+                alternatives(pattern, start + 1, offset, &mut bars);
             }
-            b'+' if place > 0 => {
-                let what = repeated(pattern, place);
+            b'+' if offset > 0 => {
+                let what = repeated(pattern, offset);
                 // White space in any number, and the rest of a line, are seldom meant one by one.
                 if !what.is_empty() && !["\\s", " ", "."].contains(&what) {
-                    let shorter = format!("{}{}", &pattern[..place], &pattern[place + 1..]);
+                    let shorter = format!("{}{}", &pattern[..offset], &pattern[offset + 1..]);
                     found.push(("shorten a repetition", format!("{what}+"), what.to_owned(), shorter));
                 }
             }
             _ => {}
         }
-        place += 1;
+        offset += 1;
     }
     alternatives(pattern, 0, pattern.len(), &mut bars);
     for (start, end, keep_from) in bars {
@@ -45,8 +45,8 @@ pub(super) fn changed(pattern: &str) -> Vec<(&'static str, String, String, Strin
 }
 
 /// What the `+` at a place repeats: an escape, a class, a letter; nothing where it is a group.
-fn repeated(pattern: &str, place: usize) -> &str {
-    let before = &pattern[..place];
+fn repeated(pattern: &str, offset: usize) -> &str {
+    let before = &pattern[..offset];
     if before.ends_with(']') && !before.ends_with("\\]") {
         return before.rfind('[').map_or("", |start| &before[start..]);
     }
@@ -61,18 +61,18 @@ fn repeated(pattern: &str, place: usize) -> &str {
 /// The alternatives between two places, as ranges that can be cut, with the bar beside them.
 fn alternatives(pattern: &str, start: usize, end: usize, found: &mut Vec<(usize, usize, usize)>) {
     let bytes = pattern.as_bytes();
-    let (mut depth, mut in_class, mut cuts, mut place) = (0_u32, false, vec![], start);
-    while place < end {
-        match bytes.get(place) {
-            Some(b'\\') => place += 1,
+    let (mut depth, mut in_class, mut cuts, mut offset) = (0_u32, false, vec![], start);
+    while offset < end {
+        match bytes.get(offset) {
+            Some(b'\\') => offset += 1,
             Some(b'[') if !in_class => in_class = true,
             Some(b']') if in_class => in_class = false,
             Some(b'(') if !in_class => depth += 1,
             Some(b')') if !in_class => depth = depth.saturating_sub(1),
-            Some(b'|') if !in_class && depth == 0 => cuts.push(place),
+            Some(b'|') if !in_class && depth == 0 => cuts.push(offset),
             _ => {}
         }
-        place += 1;
+        offset += 1;
     }
     if cuts.is_empty() {
         return;
@@ -82,7 +82,7 @@ fn alternatives(pattern: &str, start: usize, end: usize, found: &mut Vec<(usize,
     let head = if inner.starts_with("?:") {
         2
     } else if inner.starts_with("?<") || inner.starts_with("?P<") {
-        inner.find('>').map_or(0, |place| place + 1)
+        inner.find('>').map_or(0, |offset| offset + 1)
     } else {
         0
     };

@@ -6,7 +6,7 @@ use calipso_model::Str;
 
 use crate::{Layer, Severity};
 
-use super::{Change, changes};
+use super::{Mutation, changes};
 
 const LINK: &str = "schema: link_type/v1
 name: card-port
@@ -34,7 +34,7 @@ fn layers() -> Vec<Layer> {
     vec![Layer { name: "mine".into(), files: vec![object_type("card"), object_type("port"), link] }]
 }
 
-fn of_link(all: &[Change]) -> Vec<&Change> {
+fn of_link(all: &[Mutation]) -> Vec<&Mutation> {
     all.iter().filter(|change| change.kind == "link_type").collect()
 }
 

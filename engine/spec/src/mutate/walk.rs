@@ -137,7 +137,7 @@ const MAY_BE_EMPTY: &[&str] = &["folders", "commands", "derive", "values", "page
 
 /// The changes of a file; `platforms` are those of all distributions.
 pub(super) fn edits(kind: &str, root: &Node, text: &str, platforms: &BTreeSet<String>) -> Vec<Edit> {
-    let mut walk = Walk { text, platforms, found: Vec::new(), place: Vec::new(), path: Vec::new() };
+    let mut walk = Walk { text, platforms, found: Vec::new(), position: Vec::new(), path: Vec::new() };
     if let Some((_, name)) = KINDS.iter().find(|(known, _)| *known == kind) {
         walk.block(name, root);
     }
@@ -162,7 +162,7 @@ struct Walk<'t> {
     text: &'t str,
     platforms: &'t BTreeSet<String>,
     found: Vec<Edit>,
-    place: Vec<usize>,
+    position: Vec<usize>,
     path: Vec<String>,
 }
 
@@ -190,11 +190,11 @@ impl Walk<'_> {
     }
 
     fn inside(&mut self, number: usize, name: &str, go: impl FnOnce(&mut Self)) {
-        self.place.push(number);
+        self.position.push(number);
         self.path.push(name.to_owned());
         go(self);
         self.path.pop();
-        self.place.pop();
+        self.position.pop();
     }
 
     fn element(&mut self, number: usize, label: &str, go: impl FnOnce(&mut Self)) {
@@ -225,7 +225,7 @@ impl Walk<'_> {
             }
             Holds::Word(words) => {
                 let given = node.as_text().unwrap_or_default();
-                for word in others(given, words) {
+                for word in alternatives(given, words) {
                     self.replace(format!("change {key}"), node, text(word));
                 }
             }
@@ -241,7 +241,7 @@ impl Walk<'_> {
             }
             Holds::Counts => {
                 for (number, item) in node.items().iter().enumerate() {
-                    let label = written(item);
+                    let label = one_line_value(item);
                     self.element(number, &label, |walk| {
                         if node.items().len() > 1 {
                             walk.drop_it(format!("drop an entry of {key}"), item, "");
@@ -282,7 +282,7 @@ impl Walk<'_> {
         for (number, item) in items.iter().enumerate() {
             let label = label(item, number, items);
             self.element(number, &label, |walk| {
-                // A step whose result is read cannot be left out; `check` says so.
+                // A step whose result is used cannot be left out; `check` would refuse it.
                 if items.len() > 1 || MAY_BE_EMPTY.contains(&key) {
                     walk.drop_it(format!("drop an entry of {key}"), item, "");
                 }
@@ -305,34 +305,36 @@ impl Walk<'_> {
                 end.entries().iter().enumerate().find(|(_, (key, _))| key.name.as_ref() == "key")?;
             Some(([number, inner], key, expr::key_parts(key.as_text()?)))
         };
-        let (Some((one_place, one_key, ones)), Some((other_place, _, others))) = (end(one), end(other)) else { return };
-        if ones.len() != others.len() || ones.len() < 2 {
+        let (Some((one_place, one_key, ones)), Some((other_place, _, alternatives))) = (end(one), end(other)) else {
+            return;
+        };
+        if ones.len() != alternatives.len() || ones.len() < 2 {
             return;
         }
         for number in 0..ones.len() {
             // What is the same words at both ends always meets.
-            if ones[number] == others[number] && expr::is_literal(&ones[number]) {
+            if ones[number] == alternatives[number] && expr::is_literal(&ones[number]) {
                 continue;
             }
             let without = |parts: &[String]| {
                 let kept: Vec<&str> = parts
                     .iter()
                     .enumerate()
-                    .filter(|(place, _)| *place != number)
+                    .filter(|(index, _)| *index != number)
                     .map(|(_, part)| part.as_str())
                     .collect();
                 format!("[{}]", kept.join(", "))
             };
-            let place = |inner: [usize; 2]| self.place.iter().copied().chain(inner).collect::<Vec<_>>();
+            let position = |inner: [usize; 2]| self.position.iter().copied().chain(inner).collect::<Vec<_>>();
             self.found.push(Edit {
                 what: "drop a part of both keys".to_owned(),
                 path: self.shown_path(),
-                before: format!("[{}], [{}]", ones.join(", "), others.join(", ")),
-                after: format!("{}, {}", without(&ones), without(&others)),
+                before: format!("[{}], [{}]", ones.join(", "), alternatives.join(", ")),
+                after: format!("{}, {}", without(&ones), without(&alternatives)),
                 start: one_key.range.start,
                 parts: vec![
-                    (place(one_place), Some(text(&without(&ones)))),
-                    (place(other_place), Some(text(&without(&others)))),
+                    (position(one_place), Some(text(&without(&ones)))),
+                    (position(other_place), Some(text(&without(&alternatives)))),
                 ],
             });
         }
@@ -420,13 +422,13 @@ impl Walk<'_> {
     }
 
     fn drop_it(&mut self, what: String, node: &Node, key: &str) {
-        let before = if key.is_empty() { written(node) } else { format!("{key}: {}", written(node)) };
+        let before = if key.is_empty() { one_line_value(node) } else { format!("{key}: {}", one_line_value(node)) };
         self.push(what, before, String::new(), node, None);
     }
 
     fn replace(&mut self, what: String, node: &Node, by: NodeKind) {
-        let after = written(&Node { range: 0..0, kind: by.clone() });
-        self.push(what, written(node), after, node, Some(by));
+        let after = one_line_value(&Node { range: 0..0, kind: by.clone() });
+        self.push(what, one_line_value(node), after, node, Some(by));
     }
 
     fn part(&mut self, what: &str, node: &Node, before: String, after: String, whole: String) {
@@ -442,7 +444,7 @@ impl Walk<'_> {
             before: one_line(&before),
             after: one_line(&after),
             start,
-            parts: vec![(self.place.clone(), by)],
+            parts: vec![(self.position.clone(), by)],
         });
     }
 
@@ -451,7 +453,7 @@ impl Walk<'_> {
         let whole = self.text.get(node.range.clone()).unwrap_or_default();
         let mut found = whole.match_indices(before);
         match (found.next(), found.next()) {
-            (Some((place, _)), None) => node.range.start + place,
+            (Some((offset, _)), None) => node.range.start + offset,
             _ => node.range.start,
         }
     }
@@ -468,7 +470,7 @@ impl Walk<'_> {
     }
 }
 
-/// Whether a key says what would be the case without it.
+/// Whether the value of a key is its default.
 fn is_usual(block: &str, key: &str, node: &Node) -> bool {
     let says = |word: &str| node.as_text() == Some(word);
     match key {
@@ -494,7 +496,7 @@ fn is_for_all(environment: &Node, platforms: &BTreeSet<String>) -> bool {
 }
 
 /// The words that are tried in place of one: of those for several values the ones that differ in what most lists show.
-fn others(given: &str, words: &'static [&'static str]) -> Vec<&'static str> {
+fn alternatives(given: &str, words: &'static [&'static str]) -> Vec<&'static str> {
     let chosen: &[&str] = match given {
         "first" => &["last", "all"],
         "last" | "one" => &["first"],
@@ -552,7 +554,7 @@ fn text(text: &str) -> NodeKind {
 }
 
 /// A value on one line.
-fn written(node: &Node) -> String {
+fn one_line_value(node: &Node) -> String {
     match &node.kind {
         NodeKind::Text { text, .. } => one_line(text),
         _ => one_line(&node.value().to_json()),

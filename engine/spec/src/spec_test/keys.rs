@@ -60,7 +60,7 @@ pub(super) fn check(cx: &mut Cx<'_>, node: &Node, of: Option<&TestOf>) {
         in_answers(cx, answers);
     }
     for request in node.get("requests").map(Node::items).unwrap_or_default() {
-        named(
+        report_unknown_keys(
             cx,
             request,
             "a test's request",
@@ -128,7 +128,7 @@ fn in_expect(cx: &mut Cx<'_>, node: &Node, kind: Option<&str>) {
         "outcome",
         "failures",
     ];
-    named(cx, node, "`expect`", KEYS);
+    report_unknown_keys(cx, node, "`expect`", KEYS);
     if let Some(kind) = kind {
         for (key, _) in node.entries().iter().filter(|(key, _)| KEYS.contains(&key.name.as_ref())) {
             fits(cx, EXPECT, kind, key, "expects");
@@ -143,21 +143,21 @@ fn in_expect(cx: &mut Cx<'_>, node: &Node, kind: Option<&str>) {
         for item in each(cx, node, key) {
             const KEYS: &[&str] =
                 &["type", "source", "target", "name", "state", "rule", "implicit", "host", "switch", "attributes"];
-            named(cx, item, "an expected link", KEYS);
+            report_unknown_keys(cx, item, "an expected link", KEYS);
         }
     }
     for item in each(cx, node, "cliques") {
         const KEYS: &[&str] =
             &["type", "focal_point", "nodes", "nodes_include", "nodes_exclude", "links", "constraints"];
-        named(cx, item, "an expected clique", KEYS);
+        report_unknown_keys(cx, item, "an expected clique", KEYS);
         need(cx, item, "cliques", "focal_point");
     }
     for item in each(cx, node, "lines") {
-        named(cx, item, "an expected line", &["name", "ok", "says"]);
+        report_unknown_keys(cx, item, "an expected line", &["name", "ok", "says"]);
         need(cx, item, "lines", "name");
     }
     for item in each(cx, node, "sent") {
-        named(cx, item, "what was sent", SENT);
+        report_unknown_keys(cx, item, "what was sent", SENT);
     }
     for key in ["none", "negative", "supported", "applies"] {
         if let Some(value) = node.get(key).filter(|value| !matches!(value.kind, NodeKind::Bool(_))) {
@@ -214,7 +214,7 @@ const SENT: &[&str] = &[
 ];
 
 fn in_answers(cx: &mut Cx<'_>, node: &Node) {
-    named(cx, node, "`answers`", &["commands", "http", "sql"]);
+    report_unknown_keys(cx, node, "`answers`", &["commands", "http", "sql"]);
     for (list, block, known) in [
         (
             "commands",
@@ -248,7 +248,7 @@ fn in_answers(cx: &mut Cx<'_>, node: &Node) {
         ("sql", "an answered query", &["query", "params", "via", "rows", "error", "why"]),
     ] {
         for item in each(cx, node, list) {
-            named(cx, item, block, known);
+            report_unknown_keys(cx, item, block, known);
             if let Some(error) = item.get("error") {
                 word(cx, error, "error", ERRORS);
             }
@@ -274,7 +274,7 @@ fn each<'n>(cx: &mut Cx<'_>, node: &'n Node, key: &str) -> Vec<&'n Node> {
 }
 
 /// Reports the keys of a block that it does not have.
-fn named(cx: &mut Cx<'_>, node: &Node, block: &str, known: &[&'static str]) {
+fn report_unknown_keys(cx: &mut Cx<'_>, node: &Node, block: &str, known: &[&'static str]) {
     let Some(mut fields) = Fields::open(cx, node, block) else { return };
     for key in known {
         fields.take(key);
@@ -303,7 +303,7 @@ fn word(cx: &mut Cx<'_>, node: &Node, key: &str, words: &[&str]) {
     }
     let near = calipso_expr::nearest(given, words.iter().copied()).map(|near| format!("did you mean `{near}`?"));
     let listed = words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
-    let shown = node.as_text().map_or_else(|| node.says().to_owned(), |text| format!("`{text}`"));
+    let shown = node.as_text().map_or_else(|| node.kind_name().to_owned(), |text| format!("`{text}`"));
     cx.report("spec/wrong-type", &node.range, format!("`{key}` cannot be {shown}"), format!("one of {listed}")).help =
         near;
 }

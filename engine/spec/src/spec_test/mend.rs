@@ -1,18 +1,18 @@
-//! Changes of a test file in place: whatever is not changed stays as it is written, comments too.
+//! Edits of a test file in place: the rest, comments included, stays as it was written.
 
 use std::ops::Range;
 
 use calipso_model::{Map, Value};
 
 use crate::{
-    spec_test::{Source, TestCase},
+    spec_test::{CaseSource, TestCase},
     yaml::{Node, NodeKind},
 };
 
 /// What becomes of something that a case expects.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Mend {
-    /// Another value.
+    /// Another value stands in its place.
     Replace(Value),
     /// It is taken out.
     Remove,
@@ -34,7 +34,7 @@ pub struct Edit {
 }
 
 impl Edit {
-    /// Whether both can be made at once: each was thought of for the text as it is, without the other.
+    /// Whether two edits can be made together: each was computed for the unchanged text.
     fn goes_with(&self, other: &Self) -> bool {
         let apart = |one: &Range<usize>, two: &Range<usize>| one.end <= two.start || two.end <= one.start;
         match (self.range.is_empty(), other.range.is_empty()) {
@@ -50,8 +50,8 @@ impl Edit {
     }
 }
 
-fn touches(range: &Range<usize>, place: usize) -> bool {
-    range.start <= place && place <= range.end
+fn touches(range: &Range<usize>, offset: usize) -> bool {
+    range.start <= offset && offset <= range.end
 }
 
 /// The file with those edits made that go together; the others have to be thought of again, for the new text.
@@ -78,7 +78,7 @@ impl TestCase {
     /// The edit that mends what stands at a path of the case; nothing where the path is not there as it is said.
     #[must_use]
     pub fn mend(&self, path: &[&str], mend: &Mend) -> Option<Edit> {
-        let Source { node, text } = self.source.as_ref()?;
+        let CaseSource { node, text } = self.source.as_ref()?;
         let (mut around, mut here, mut key) = (None, node.as_ref(), None);
         for part in path {
             around = Some(here);
@@ -122,12 +122,12 @@ fn is_flow(text: &str, node: &Node) -> bool {
     text.as_bytes().get(node.range.start).is_some_and(|byte| b"[{".contains(byte))
 }
 
-fn line_start(text: &str, place: usize) -> usize {
-    text.get(..place).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1)
+fn line_start(text: &str, offset: usize) -> usize {
+    text.get(..offset).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1)
 }
 
-fn line_end(text: &str, place: usize) -> usize {
-    text.get(place..).and_then(|behind| behind.find('\n')).map_or(text.len(), |newline| place + newline + 1)
+fn line_end(text: &str, offset: usize) -> usize {
+    text.get(offset..).and_then(|behind| behind.find('\n')).map_or(text.len(), |newline| offset + newline + 1)
 }
 
 fn remove(text: &str, around: &Node, range: Range<usize>) -> Edit {

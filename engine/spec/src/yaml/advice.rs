@@ -1,4 +1,4 @@
-//! What to do about a text that the YAML reader refuses, in the words of somebody who writes specs.
+//! Advice on a text that the YAML reader refuses, in the words of spec authors.
 
 use super::YamlError;
 
@@ -42,8 +42,8 @@ pub(super) fn of(text: &str, start: usize, end: usize, says: &str) -> YamlError 
 }
 
 /// The line around a byte: where it begins, and its text.
-fn line_of(text: &str, place: usize) -> (usize, &str) {
-    let start = text.get(..place).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
+fn line_of(text: &str, offset: usize) -> (usize, &str) {
+    let start = text.get(..offset).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
     (start, text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default())
 }
 
@@ -58,8 +58,8 @@ fn tab(text: &str, from: usize) -> Option<YamlError> {
     let mut start = from;
     for line in text.get(from..)?.split_inclusive('\n').take(3) {
         let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
-        if let Some(place) = line.get(..indent).and_then(|indent| indent.find('\t')) {
-            let at = start + place;
+        if let Some(offset) = line.get(..indent).and_then(|indent| indent.find('\t')) {
+            let at = start + offset;
             return Some(
                 YamlError::new(at..at + 1, "a tab stands in the indentation", "a tab").help("indent with blanks"),
             );

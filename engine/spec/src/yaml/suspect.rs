@@ -47,7 +47,7 @@ fn unclosed_quote(text: &str, start: usize) -> YamlError {
 
 /// What is left open while lines are read.
 struct Open {
-    place: usize,
+    offset: usize,
     bracket: char,
     line: usize,
     indent: usize,
@@ -84,7 +84,7 @@ pub(super) fn find(text: &str, stopped: usize) -> Option<YamlError> {
             return Some(unclosed_bracket(last));
         }
         match scan(&line, number, &mut open) {
-            Scan::Quote(place) => return Some(unclosed_quote(text, place)),
+            Scan::Quote(offset) => return Some(unclosed_quote(text, offset)),
             Scan::Behind(quote, range) => {
                 let whole = text.get(quote..line.start + line.text.len()).unwrap_or_default();
                 let other = if whole.contains('"') { '\'' } else { '"' };
@@ -93,9 +93,9 @@ pub(super) fn find(text: &str, stopped: usize) -> Option<YamlError> {
                         .help(&format!("quote the whole: {other}{}{other}", without_comment(whole))),
                 );
             }
-            Scan::Stray(place, bracket) => {
+            Scan::Stray(offset, bracket) => {
                 return Some(
-                    YamlError::new(place..place + 1, format!("nothing opened this `{bracket}`"), "closes nothing")
+                    YamlError::new(offset..offset + 1, format!("nothing opened this `{bracket}`"), "closes nothing")
                         .help("remove it, or open it before"),
                 );
             }
@@ -115,7 +115,7 @@ pub(super) fn find(text: &str, stopped: usize) -> Option<YamlError> {
 
 fn unclosed_bracket(open: &Open) -> YamlError {
     let close = if open.bracket == '[' { ']' } else { '}' };
-    YamlError::new(open.place..open.place + 1, format!("this `{}` is not closed", open.bracket), "it opens here")
+    YamlError::new(open.offset..open.offset + 1, format!("this `{}` is not closed", open.bracket), "it opens here")
         .help(&format!("write `{close}` where it ends"))
 }
 
@@ -167,8 +167,8 @@ fn scan(line: &Line<'_>, number: usize, open: &mut Vec<Open>) -> Scan {
     // Whether a value may begin here: then a quote or bracket is one.
     let mut fresh = true;
     let mut last = ' ';
-    while let Some((place, character)) = characters.next() {
-        let here = line.start + place;
+    while let Some((offset, character)) = characters.next() {
+        let here = line.start + offset;
         match character {
             '#' if last == ' ' => break,
             '"' | '\'' if fresh => {
@@ -199,13 +199,13 @@ fn scan(line: &Line<'_>, number: usize, open: &mut Vec<Open>) -> Scan {
                 fresh = false;
             }
             '[' | '{' if fresh || !open.is_empty() => {
-                open.push(Open { place: here, bracket: character, line: number, indent: line.indent });
+                open.push(Open { offset: here, bracket: character, line: number, indent: line.indent });
                 fresh = true;
             }
             ']' | '}' if !open.is_empty() => {
                 open.pop();
                 fresh = false;
-                let rest = line.text.get(place + 1..).unwrap_or_default().trim_start();
+                let rest = line.text.get(offset + 1..).unwrap_or_default().trim_start();
                 if open.is_empty() && rest.starts_with([']', '}']) {
                     return Scan::Stray(line.start + line.text.len() - rest.len(), rest.chars().next().unwrap_or(']'));
                 }

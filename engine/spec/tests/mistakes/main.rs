@@ -99,8 +99,8 @@ fn outcome(files: &[File], mistake: &Mistake) -> (Outcome, String) {
     let lines = Lines::new(&mistake.text);
     let here = loaded.diagnostics.iter().any(|found| {
         let range = &found.primary.range;
-        let first = lines.place(&mistake.text, range.start).0 as usize;
-        let last = lines.place(&mistake.text, range.end.saturating_sub(1).max(range.start)).0 as usize;
+        let first = lines.line_column(&mistake.text, range.start).0 as usize;
+        let last = lines.line_column(&mistake.text, range.end.saturating_sub(1).max(range.start)).0 as usize;
         // One place may be a folded text of several lines.
         let whole = last - first < 8;
         found.primary.file.as_ref() == mistake.path
@@ -111,7 +111,7 @@ fn outcome(files: &[File], mistake: &Mistake) -> (Outcome, String) {
         .first()
         .map(|found| {
             let text = loaded.files.get(&found.primary.file).map(|text| text.to_string()).unwrap_or_default();
-            let (line, _) = Lines::new(&text).place(&text, found.primary.range.start);
+            let (line, _) = Lines::new(&text).line_column(&text, found.primary.range.start);
             format!("{}:{line} [{}] {}", found.primary.file, found.code, found.message)
         })
         .unwrap_or_default();

@@ -7,19 +7,19 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::{
     embedded::{
-        commit::{Place, Tally},
+        commit::{CommitContext, Tally},
         fault::Doing,
         key::{Numbers, find_word},
         row,
     },
     error::StoreError,
-    form::twice,
+    form::named_twice,
 };
 
 /// A link in numbers: source, type, target.
 type Triple = (i64, i64, i64);
 
-/// What of a link is not its key, as it lies in the file.
+/// The columns of a link that are not its key.
 #[derive(PartialEq)]
 struct Rest<'l> {
     name: &'l str,
@@ -33,7 +33,7 @@ struct Rest<'l> {
 
 /// Writes the links that differ, and removes those that are gone.
 pub(in crate::embedded) fn write(
-    place: Place<'_>,
+    context: CommitContext<'_>,
     numbers: &mut Numbers<'_>,
     delta: &Delta,
     tally: &mut Tally,
@@ -47,51 +47,51 @@ pub(in crate::embedded) fn write(
     links.sort_unstable_by_key(|(triple, _)| *triple);
     if let Some(pair) = links.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         let link = pair[0].1;
-        return Err(twice("link", &format_args!("{} from {} to {}", link.link_type, link.source, link.target)));
+        return Err(named_twice("link", &format_args!("{} from {} to {}", link.link_type, link.source, link.target)));
     }
     for removed in &delta.removed_links {
         let (Some(source), Some(link_type), Some(target)) = (
             numbers.find(&removed.source)?,
-            find_word(place.db, place.env, &removed.link_type)?,
+            find_word(context.db, context.env, &removed.link_type)?,
             numbers.find(&removed.target)?,
         ) else {
             continue;
         };
         let triple = (source, link_type, target);
         if links.binary_search_by_key(&triple, |(triple, _)| *triple).is_ok() {
-            return Err(twice(
+            return Err(named_twice(
                 "link",
                 &format_args!("{} from {} to {}", removed.link_type, removed.source, removed.target),
             ));
         }
-        if end(place, triple)? {
+        if end(context, triple)? {
             tally.removed.links += 1;
         }
     }
     let leads: BTreeSet<(&str, i64)> =
         links.iter().map(|((_, link_type, _), link)| (&*link.source.object_type, *link_type)).collect();
     for (source_type, link_type) in leads {
-        place
+        context
             .db
             .prepare_cached("INSERT INTO leads(env, source_type, link_type) VALUES(?1, ?2, ?3) ON CONFLICT DO NOTHING")
-            .and_then(|mut note| note.execute(params![place.env, source_type, link_type]))
+            .and_then(|mut note| note.execute(params![context.env, source_type, link_type]))
             .doing("note where links start")?;
     }
-    let before: bool = place
+    let before: bool = context
         .db
-        .query_row("SELECT EXISTS(SELECT 1 FROM link WHERE env = ?1)", [place.env], |row| row.get(0))
+        .query_row("SELECT EXISTS(SELECT 1 FROM link WHERE env = ?1)", [context.env], |row| row.get(0))
         .doing("look for links")?;
     for (triple, link) in links {
-        if put(place, numbers, before, triple, link)? {
+        if put(context, numbers, before, triple, link)? {
             tally.written.links += 1;
         }
     }
     Ok(())
 }
 
-/// Writes one link if it differs from what is stored; says whether it did.
+/// Writes one link if it differs from the stored one; returns whether it did.
 fn put(
-    place: Place<'_>,
+    context: CommitContext<'_>,
     numbers: &mut Numbers<'_>,
     before: bool,
     (source, link_type, target): Triple,
@@ -108,7 +108,7 @@ fn put(
         attributes: &attributes,
     };
     if before {
-        let same = place
+        let same = context
             .db
             .prepare_cached(
                 "SELECT name, down, host, switch, implicit, rule, attributes FROM link
@@ -135,12 +135,12 @@ fn put(
         match same {
             Some(true) => return Ok(false),
             Some(false) => {
-                end(place, (source, link_type, target))?;
+                end(context, (source, link_type, target))?;
             }
             None => {}
         }
     }
-    place
+    context
         .db
         .prepare_cached(
             "INSERT INTO link(source, type, target, env, rev_from, name, down, host, switch, implicit, rule, attributes)
@@ -151,8 +151,8 @@ fn put(
                 source,
                 link_type,
                 target,
-                place.env,
-                place.revision,
+                context.env,
+                context.revision,
                 rest.name,
                 rest.down,
                 rest.host,
@@ -170,17 +170,17 @@ const TO_PAST: &str = "INSERT INTO link_past(source, type, target, env, rev_from
         attributes, rev_to)
     SELECT source, type, target, env, rev_from, name, down, host, switch, implicit, rule, attributes, ?1 FROM link WHERE ";
 
-/// Makes the current version of a link past; says whether there was one.
-fn end(place: Place<'_>, (source, link_type, target): Triple) -> Result<bool, StoreError> {
-    let moved = place
+/// Ends the current version of a link; returns whether there was one.
+fn end(context: CommitContext<'_>, (source, link_type, target): Triple) -> Result<bool, StoreError> {
+    let moved = context
         .db
         .prepare_cached(&format!("{TO_PAST} source = ?2 AND type = ?3 AND target = ?4"))
-        .and_then(|mut keep| keep.execute(params![place.revision, source, link_type, target]))
+        .and_then(|mut keep| keep.execute(params![context.revision, source, link_type, target]))
         .doing("keep the past of a link")?;
     if moved == 0 {
         return Ok(false);
     }
-    place
+    context
         .db
         .prepare_cached("DELETE FROM link WHERE source = ?1 AND type = ?2 AND target = ?3")
         .and_then(|mut forget| forget.execute(params![source, link_type, target]))
@@ -188,12 +188,12 @@ fn end(place: Place<'_>, (source, link_type, target): Triple) -> Result<bool, St
     Ok(true)
 }
 
-/// Makes all links past; says how many there were.
-pub(in crate::embedded) fn clear(place: Place<'_>) -> Result<u64, StoreError> {
-    place
+/// Ends the current versions of all links; returns how many there were.
+pub(in crate::embedded) fn clear(context: CommitContext<'_>) -> Result<u64, StoreError> {
+    context
         .db
-        .execute(&format!("{TO_PAST} env = ?2"), params![place.revision, place.env])
+        .execute(&format!("{TO_PAST} env = ?2"), params![context.revision, context.env])
         .doing("keep the past of all links")?;
-    let gone = place.db.execute("DELETE FROM link WHERE env = ?1", [place.env]).doing("remove all links")?;
+    let gone = context.db.execute("DELETE FROM link WHERE env = ?1", [context.env]).doing("remove all links")?;
     Ok(gone as u64)
 }

@@ -7,20 +7,20 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
     embedded::{
-        commit::{Place, Tally},
+        commit::{CommitContext, Tally},
         fault::Doing,
         key::Numbers,
         row,
     },
     error::StoreError,
-    form::{self, twice},
+    form::{self, named_twice},
     store::Searched,
 };
 
-/// From so many objects on their text is made on another thread.
+/// Minimum number of objects for which another thread makes their text.
 const MANY: usize = 2_000;
 
-/// An object as it will lie in the file.
+/// An object in the form in which the file holds it.
 struct Ready {
     doc: String,
     names: Option<String>,
@@ -35,7 +35,7 @@ impl Ready {
 
 /// Writes the objects that differ, and removes those that are gone.
 pub(in crate::embedded) fn write(
-    place: Place<'_>,
+    context: CommitContext<'_>,
     numbers: &mut Numbers<'_>,
     delta: &Delta,
     tally: &mut Tally,
@@ -44,41 +44,41 @@ pub(in crate::embedded) fn write(
     // In key order the largest index grows at its end only.
     objects.sort_by(|a, b| a.key.cmp(&b.key));
     if let Some(pair) = objects.windows(2).find(|pair| pair[0].key == pair[1].key) {
-        return Err(twice("object", &pair[0].key));
+        return Err(named_twice("object", &pair[0].key));
     }
     for removed in &delta.removed_objects {
         if objects.binary_search_by(|object| object.key.cmp(removed)).is_ok() {
-            return Err(twice("object", removed));
+            return Err(named_twice("object", removed));
         }
         if let Some(key) = numbers.find(removed)?
-            && end(place, key, true)?
+            && end(context, key, true)?
         {
             tally.removed.objects += 1;
         }
     }
-    let before: bool = place
+    let before: bool = context
         .db
-        .query_row("SELECT EXISTS(SELECT 1 FROM object WHERE env = ?1)", [place.env], |row| row.get(0))
+        .query_row("SELECT EXISTS(SELECT 1 FROM object WHERE env = ?1)", [context.env], |row| row.get(0))
         .doing("look for objects")?;
     let keys = objects.iter().map(|object| numbers.make(&object.key)).collect::<Result<Vec<_>, _>>()?;
     let mut put = |key: i64, object: &Object, ready: Ready| -> Result<(), StoreError> {
-        if put(place, numbers, before, key, object, &ready)? {
+        if put(context, numbers, before, key, object, &ready)? {
             tally.written.objects += 1;
         }
         Ok(())
     };
     if objects.len() < MANY {
         for (key, object) in keys.iter().zip(&objects) {
-            put(*key, object, Ready::of(object, place.searched))?;
+            put(*key, object, Ready::of(object, context.searched))?;
         }
         return Ok(());
     }
     std::thread::scope(|scope| {
         let (chunks, made) = mpsc::sync_channel::<Vec<Ready>>(4);
-        let (all, searched) = (&objects, place.searched);
+        let (all, searched) = (&objects, context.searched);
         scope.spawn(move || {
             for chunk in all.chunks(512) {
-                // The writer gave up: it says why.
+                // The writer gave up; it reports the reason.
                 if chunks.send(chunk.iter().map(|object| Ready::of(object, searched)).collect()).is_err() {
                     return;
                 }
@@ -96,9 +96,9 @@ pub(in crate::embedded) fn write(
     })
 }
 
-/// Writes one object if it differs from what is stored; says whether it did.
+/// Writes one object if it differs from the stored one; returns whether it did.
 fn put(
-    place: Place<'_>,
+    context: CommitContext<'_>,
     numbers: &mut Numbers<'_>,
     before: bool,
     key: i64,
@@ -107,7 +107,7 @@ fn put(
 ) -> Result<bool, StoreError> {
     let mut named = false;
     if before {
-        let same = place
+        let same = context
             .db
             .prepare_cached("SELECT doc, names FROM object WHERE key = ?1")
             .and_then(|mut find| {
@@ -123,24 +123,24 @@ fn put(
             Some((true, _)) => return Ok(false),
             Some((false, same_names)) => {
                 named = same_names;
-                end(place, key, !named)?;
+                end(context, key, !named)?;
             }
             None => {}
         }
     }
     let parent = form::parent(&object.doc).map(|parent| numbers.make(&parent)).transpose()?;
     let host = numbers.word_of(form::host(&object.doc))?;
-    place
+    context
         .db
         .prepare_cached(
             "INSERT INTO object(key, env, rev_from, parent, host, names, doc) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )
         .and_then(|mut insert| {
-            insert.execute(params![key, place.env, place.revision, parent, host, ready.names, ready.doc])
+            insert.execute(params![key, context.env, context.revision, parent, host, ready.names, ready.doc])
         })
         .doing("write an object")?;
     if ready.names.is_some() && !named {
-        place
+        context
             .db
             .prepare_cached("INSERT INTO text(rowid, names) VALUES(?1, ?2)")
             .and_then(|mut insert| insert.execute(params![key, ready.names]))
@@ -179,21 +179,21 @@ pub(in crate::embedded) fn find_by(
     Ok(())
 }
 
-/// Makes the current version of an object past, its names too if told so; says whether there was one.
-fn end(place: Place<'_>, key: i64, with_names: bool) -> Result<bool, StoreError> {
-    let moved = place
+/// Ends the current version of an object, and its names if wanted; returns whether there was one.
+fn end(context: CommitContext<'_>, key: i64, with_names: bool) -> Result<bool, StoreError> {
+    let moved = context
         .db
         .prepare_cached(
             "INSERT INTO object_past(key, env, rev_from, rev_to, parent, host, names, doc)
              SELECT key, env, rev_from, ?2, parent, host, names, doc FROM object WHERE key = ?1",
         )
-        .and_then(|mut keep| keep.execute(params![key, place.revision]))
+        .and_then(|mut keep| keep.execute(params![key, context.revision]))
         .doing("keep the past of an object")?;
     if moved == 0 {
         return Ok(false);
     }
     let forget = |statement: &str| {
-        place.db.prepare_cached(statement).and_then(|mut forget| forget.execute([key])).doing("remove an object")
+        context.db.prepare_cached(statement).and_then(|mut forget| forget.execute([key])).doing("remove an object")
     };
     if with_names {
         forget("DELETE FROM text WHERE rowid = ?1")?;
@@ -202,20 +202,20 @@ fn end(place: Place<'_>, key: i64, with_names: bool) -> Result<bool, StoreError>
     Ok(true)
 }
 
-/// Makes all objects past; says how many there were.
-pub(in crate::embedded) fn clear(place: Place<'_>) -> Result<u64, StoreError> {
-    place
+/// Ends the current versions of all objects; returns how many there were.
+pub(in crate::embedded) fn clear(context: CommitContext<'_>) -> Result<u64, StoreError> {
+    context
         .db
         .execute(
             "INSERT INTO object_past(key, env, rev_from, rev_to, parent, host, names, doc)
              SELECT key, env, rev_from, ?2, parent, host, names, doc FROM object WHERE env = ?1",
-            params![place.env, place.revision],
+            params![context.env, context.revision],
         )
         .doing("keep the past of all objects")?;
-    place
+    context
         .db
-        .execute("DELETE FROM text WHERE rowid IN (SELECT key FROM object WHERE env = ?1)", [place.env])
+        .execute("DELETE FROM text WHERE rowid IN (SELECT key FROM object WHERE env = ?1)", [context.env])
         .doing("remove all names")?;
-    let gone = place.db.execute("DELETE FROM object WHERE env = ?1", [place.env]).doing("remove all objects")?;
+    let gone = context.db.execute("DELETE FROM object WHERE env = ?1", [context.env]).doing("remove all objects")?;
     Ok(gone as u64)
 }

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::{
     embedded::{
-        commit::Place,
+        commit::CommitContext,
         fault::Doing,
         key::{Numbers, find},
         row,
@@ -27,45 +27,45 @@ struct Row {
 
 /// Saves and removes scopes.
 pub(in crate::embedded) fn write(
-    place: Place<'_>,
+    context: CommitContext<'_>,
     numbers: &mut Numbers<'_>,
     changes: &ScopeChanges,
 ) -> Result<(), StoreError> {
     for key in &changes.remove {
-        if let Some(scope) = find_scope(place, key)? {
-            place.db.execute("DELETE FROM member WHERE scope = ?1", [scope]).doing("remove a scope")?;
-            place.db.execute("DELETE FROM scope WHERE id = ?1", [scope]).doing("remove a scope")?;
+        if let Some(scope) = find_scope(context, key)? {
+            context.db.execute("DELETE FROM member WHERE scope = ?1", [scope]).doing("remove a scope")?;
+            context.db.execute("DELETE FROM scope WHERE id = ?1", [scope]).doing("remove a scope")?;
         }
     }
     for record in &changes.put {
-        put(place, numbers, record)?;
+        put(context, numbers, record)?;
     }
     for change in &changes.update {
-        update(place, numbers, change)?;
+        update(context, numbers, change)?;
     }
     Ok(())
 }
 
-/// Changes the head of a scope, and of its members those that are named.
-fn update(place: Place<'_>, numbers: &mut Numbers<'_>, change: &ScopeUpdate) -> Result<(), StoreError> {
+/// Changes the head of a scope, and only the named ones of its members.
+fn update(context: CommitContext<'_>, numbers: &mut Numbers<'_>, change: &ScopeUpdate) -> Result<(), StoreError> {
     let record = &change.record;
     let key = &record.key;
     let missing = || not_stored(key);
     let parent = numbers.find(&key.parent)?.ok_or_else(missing)?;
-    let scope: i64 = place
+    let scope: i64 = context
         .db
         .prepare_cached(
             "UPDATE scope SET complete = ?6, scanned_at = ?7, tried_at = ?8, stale_since = ?9, problem = ?10
              WHERE env = ?1 AND fetcher = ?2 AND object_type = ?3 AND parent = ?4 AND narrowing = ?5 RETURNING id",
         )
         .and_then(|mut save| {
-            save.query_row(head(place, parent, record, &key.narrowing.to_json()), |row| row.get(0)).optional()
+            save.query_row(head(context, parent, record, &key.narrowing.to_json()), |row| row.get(0)).optional()
         })
         .doing("save a scope")?
         .ok_or_else(missing)?;
     for gone in &change.remove {
         let Some(object) = numbers.find(gone)? else { continue };
-        place
+        context
             .db
             .prepare_cached("DELETE FROM member WHERE scope = ?1 AND object = ?2")
             .and_then(|mut forget| forget.execute([scope, object]))
@@ -73,15 +73,15 @@ fn update(place: Place<'_>, numbers: &mut Numbers<'_>, change: &ScopeUpdate) -> 
     }
     let rows = rows(numbers, &record.members)?;
     for rows in rows.chunk_by(|a, b| a.object == b.object) {
-        write_members(place, scope, rows.first().map(|row| row.object), rows)?;
+        write_members(context, scope, rows.first().map(|row| row.object), rows)?;
     }
     Ok(())
 }
 
-fn put(place: Place<'_>, numbers: &mut Numbers<'_>, record: &ScopeRecord) -> Result<(), StoreError> {
+fn put(context: CommitContext<'_>, numbers: &mut Numbers<'_>, record: &ScopeRecord) -> Result<(), StoreError> {
     let key = &record.key;
     let parent = numbers.make(&key.parent)?;
-    let scope: i64 = place
+    let scope: i64 = context
         .db
         .prepare_cached(
             "INSERT INTO scope(env, fetcher, object_type, parent, narrowing, complete, scanned_at, tried_at, stale_since,
@@ -92,20 +92,20 @@ fn put(place: Place<'_>, numbers: &mut Numbers<'_>, record: &ScopeRecord) -> Res
                  problem = excluded.problem
              RETURNING id",
         )
-        .and_then(|mut save| save.query_row(head(place, parent, record, &key.narrowing.to_json()), |row| row.get(0)))
+        .and_then(|mut save| save.query_row(head(context, parent, record, &key.narrowing.to_json()), |row| row.get(0)))
         .doing("save a scope")?;
-    write_members(place, scope, None, &rows(numbers, &record.members)?)
+    write_members(context, scope, None, &rows(numbers, &record.members)?)
 }
 
 /// What is bound for the head of a scope: its key first.
 fn head<'r>(
-    place: Place<'_>,
+    context: CommitContext<'_>,
     parent: i64,
     record: &'r ScopeRecord,
     narrowing: &'r str,
 ) -> impl rusqlite::Params + use<'r> {
     (
-        place.env,
+        context.env,
         &*record.key.fetcher,
         &*record.key.object_type,
         parent,
@@ -150,11 +150,11 @@ fn rows(numbers: &mut Numbers<'_>, members: &[Member]) -> Result<Vec<Row>, Store
 }
 
 /// Makes the stored members, all or those of one object, equal to `rows`, which are in key order.
-fn write_members(place: Place<'_>, scope: i64, only: Option<i64>, rows: &[Row]) -> Result<(), StoreError> {
+fn write_members(context: CommitContext<'_>, scope: i64, only: Option<i64>, rows: &[Row]) -> Result<(), StoreError> {
     let mut changed: Vec<&Row> = Vec::new();
     let mut gone: Vec<(i64, i64)> = Vec::new();
     let mut wanted = rows.iter().peekable();
-    let mut read = place
+    let mut read = context
         .db
         .prepare_cached(match only {
             None => {
@@ -193,14 +193,14 @@ fn write_members(place: Place<'_>, scope: i64, only: Option<i64>, rows: &[Row]) 
     drop(stored);
     changed.extend(wanted);
     for (object, n) in gone {
-        place
+        context
             .db
             .prepare_cached("DELETE FROM member WHERE scope = ?1 AND object = ?2 AND n = ?3")
             .and_then(|mut forget| forget.execute(params![scope, object, n]))
             .doing("remove a member of a scope")?;
     }
     for row in changed {
-        place
+        context
             .db
             .prepare_cached(
                 "INSERT OR REPLACE INTO member(scope, object, n, asserts, ord, at, contribution)
@@ -215,16 +215,16 @@ fn write_members(place: Place<'_>, scope: i64, only: Option<i64>, rows: &[Row]) 
 }
 
 /// The number of a scope.
-fn find_scope(place: Place<'_>, key: &ScopeKey) -> Result<Option<i64>, StoreError> {
-    let Some(parent) = find(place.db, place.env, &key.parent)? else { return Ok(None) };
-    place
+fn find_scope(context: CommitContext<'_>, key: &ScopeKey) -> Result<Option<i64>, StoreError> {
+    let Some(parent) = find(context.db, context.env, &key.parent)? else { return Ok(None) };
+    context
         .db
         .prepare_cached(
             "SELECT id FROM scope WHERE env = ?1 AND fetcher = ?2 AND object_type = ?3 AND parent = ?4 AND narrowing = ?5",
         )
         .and_then(|mut find| {
             find.query_row(
-                params![place.env, &*key.fetcher, &*key.object_type, parent, key.narrowing.to_json()],
+                params![context.env, &*key.fetcher, &*key.object_type, parent, key.narrowing.to_json()],
                 |row| row.get(0),
             )
             .optional()
@@ -233,11 +233,11 @@ fn find_scope(place: Place<'_>, key: &ScopeKey) -> Result<Option<i64>, StoreErro
 }
 
 /// Forgets all scopes.
-pub(in crate::embedded) fn clear(place: Place<'_>) -> Result<(), StoreError> {
-    place
+pub(in crate::embedded) fn clear(context: CommitContext<'_>) -> Result<(), StoreError> {
+    context
         .db
-        .execute("DELETE FROM member WHERE scope IN (SELECT id FROM scope WHERE env = ?1)", [place.env])
+        .execute("DELETE FROM member WHERE scope IN (SELECT id FROM scope WHERE env = ?1)", [context.env])
         .doing("forget all scopes")?;
-    place.db.execute("DELETE FROM scope WHERE env = ?1", [place.env]).doing("forget all scopes")?;
+    context.db.execute("DELETE FROM scope WHERE env = ?1", [context.env]).doing("forget all scopes")?;
     Ok(())
 }

@@ -54,7 +54,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    /// Looks up what a query names; nothing when something in it does not exist at all.
+    /// Looks up what a query names; nothing when one of these does not exist.
     fn of(view: View<'_>, query: &CliqueQuery) -> Result<Option<Self>, StoreError> {
         let mut wanted = Self { clique_types: None, containing: None, containing_link: None };
         if let Some(key) = &query.containing {
@@ -110,7 +110,7 @@ pub(in crate::embedded) fn page(
     let Some(wanted) = Wanted::of(view, query)? else { return Ok(answer) };
     let limit = page.limit.max(1);
     let mut skip = page.skip;
-    let after: Option<[Str; 2]> = after.and_then(|place| place.try_into().ok());
+    let after: Option<[Str; 2]> = after.and_then(|parts| parts.try_into().ok());
     let (after_type, after_id) = after.as_ref().map_or(("", ""), |[object_type, id]| (&**object_type, &**id));
     let mut names = Names::new(view.db);
     // Most objects of a type that has cliques have one, so that walking their keys in order meets few without.

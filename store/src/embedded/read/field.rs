@@ -1,4 +1,4 @@
-//! Fields of documents and the values that a question wants in them.
+//! Fields of documents, and the values that a query wants in them.
 
 use calipso_model::{Map, Str, Value};
 

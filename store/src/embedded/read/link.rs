@@ -112,7 +112,6 @@ pub(in crate::embedded) fn stored(
     Ok(select(view, "source = ?1 AND type = ?2 AND target = ?3", [source, link_type, target])?.pop())
 }
 
-/// One link.
 pub(in crate::embedded) fn get(view: View<'_>, key: &LinkRef) -> Result<Option<Link>, StoreError> {
     let (Some(source), Some(link_type), Some(target)) = (
         find(view.db, view.env, &key.source)?,
@@ -125,15 +124,15 @@ pub(in crate::embedded) fn get(view: View<'_>, key: &LinkRef) -> Result<Option<L
     stored(view, (source, link_type, target))?.map(|link| link.name(&mut names)).transpose()
 }
 
-/// Several links in the order asked; those that are not there are left out.
+/// Several links in the order asked; missing ones are left out.
 pub(in crate::embedded) fn by_key(view: View<'_>, keys: &[LinkRef]) -> Result<Vec<Link>, StoreError> {
     keys.iter().filter_map(|key| get(view, key).transpose()).collect()
 }
 
 /// The place of a link in the order of answers.
-type Place = (ObjectKey, Str, ObjectKey);
+type LinkPosition = (ObjectKey, Str, ObjectKey);
 
-fn place(link: &Link) -> Place {
+fn position_of(link: &Link) -> LinkPosition {
     (link.source.clone(), link.link_type.clone(), link.target.clone())
 }
 
@@ -163,7 +162,7 @@ enum End {
 }
 
 impl<'q> Wanted<'q> {
-    /// Looks up what a query names; nothing when something in it does not exist at all.
+    /// Looks up what a query names; nothing when one of these does not exist.
     fn of(view: View<'_>, query: &'q LinkQuery) -> Result<Option<Self>, StoreError> {
         let mut wanted = Self {
             name: query.name.as_deref(),
@@ -238,7 +237,7 @@ fn of_end(view: View<'_>, end: End) -> Result<Vec<Stored>, StoreError> {
     }
 }
 
-/// The links of one host; nothing when they are so many that a page of them is rather found in the order of answers.
+/// The links of one host; nothing when there are too many: a page of them is then found faster in the order of answers.
 fn of_host(view: View<'_>, host: i64) -> Result<Option<Vec<Stored>>, StoreError> {
     let past = if view.current {
         String::new()
@@ -328,8 +327,8 @@ pub(in crate::embedded) fn page(
     let mut answer = Paged { revision: view.number(), items: Vec::new(), next: None };
     let Some(wanted) = Wanted::of(view, query)? else { return Ok(answer) };
     let limit = page.limit.max(1);
-    let after: Option<Place> = after.and_then(|place| {
-        let [source_type, source, link_type, target_type, target] = <[Str; 5]>::try_from(place).ok()?;
+    let after: Option<LinkPosition> = after.and_then(|parts| {
+        let [source_type, source, link_type, target_type, target] = <[Str; 5]>::try_from(parts).ok()?;
         Some((
             ObjectKey { object_type: source_type, id: source },
             link_type,
@@ -350,7 +349,7 @@ pub(in crate::embedded) fn page(
         }
         sort(&mut links);
         for link in links {
-            if after.as_ref().is_some_and(|after| place(&link) <= *after) {
+            if after.as_ref().is_some_and(|after| position_of(&link) <= *after) {
                 continue;
             }
             if skip > 0 {

@@ -43,13 +43,12 @@ pub(in crate::embedded) fn doc(view: View<'_>, key: i64) -> Result<Option<String
     .doing("read an object")
 }
 
-/// One object.
 pub(in crate::embedded) fn get(view: View<'_>, key: &ObjectKey) -> Result<Option<Object>, StoreError> {
     let Some(id) = find(view.db, view.env, key)? else { return Ok(None) };
     doc(view, id)?.map(|doc| row::object_from(key.clone(), &doc)).transpose()
 }
 
-/// Several objects in the order asked; those that are not there are left out.
+/// Several objects in the order asked; missing ones are left out.
 pub(in crate::embedded) fn by_key(view: View<'_>, keys: &[ObjectKey]) -> Result<Vec<Object>, StoreError> {
     keys.iter().filter_map(|key| get(view, key).transpose()).collect()
 }
@@ -86,7 +85,7 @@ pub(in crate::embedded) fn page(
 ) -> Result<Paged<Object>, StoreError> {
     let answer = Paged { revision: view.number(), items: Vec::new(), next: None };
     let Some(wanted) = Wanted::of(view, query)? else { return Ok(answer) };
-    let mut after = after.map(|place| match <[Str; 2]>::try_from(place) {
+    let mut after = after.map(|parts| match <[Str; 2]>::try_from(parts) {
         Ok([object_type, id]) => ObjectKey { object_type, id },
         Err(_) => ObjectKey::new("", ""),
     });
@@ -147,7 +146,7 @@ struct Taking<'w, 'q> {
 }
 
 impl Taking<'_, '_> {
-    /// Takes an object if it fits; says whether the page is full and another one follows.
+    /// Takes an object if it fits; returns whether the page is full and another one follows.
     fn offer(&mut self, key: &ObjectKey, text: &str) -> Result<bool, StoreError> {
         let mut doc: Option<Map> = None;
         if self.looks_inside {

@@ -32,7 +32,6 @@ pub(in crate::embedded) fn all(db: &Connection, environment: &str) -> Result<Vec
     records(db, state.id, ALL, 0, Members::All)
 }
 
-/// One scope.
 pub(in crate::embedded) fn get(
     db: &Connection,
     environment: &str,
@@ -93,7 +92,7 @@ pub(in crate::embedded) fn last_scanned(
         .collect()
 }
 
-/// Objects of which no scope that asserts them is complete, and since when.
+/// Objects without a complete scope that asserts them, and since when.
 pub(in crate::embedded) fn stale(db: &Connection, environment: &str) -> Result<BTreeMap<ObjectKey, Str>, StoreError> {
     let state = environment::state(db, environment)?;
     let mut read = db

@@ -16,10 +16,10 @@ use crate::{
     form,
 };
 
-/// So many hits on names are ranked; whoever types a text that more have must type more of it.
+/// Maximum number of hits on names that are ranked. A text with more hits has to be typed further.
 const RANKED: usize = 2_000;
 
-/// So many trigrams narrow a look-up; the rest of a long text is compared afterwards.
+/// Maximum number of trigrams that narrow a look-up; the rest of a long text is compared afterwards.
 const TRIGRAMS: usize = 48;
 
 /// A text to look for among names.
@@ -33,12 +33,12 @@ pub(super) struct Needle {
 impl Needle {
     /// Names that contain the text; or start with it, if it is of one or two characters. Nothing for no text.
     pub(super) fn containing(text: &str) -> Option<Self> {
-        form::contained(text).map(Self::of)
+        form::infix_pattern(text).map(Self::of)
     }
 
     /// Names that are the text.
     fn whole(text: &str) -> Self {
-        Self::of(form::whole(text))
+        Self::of(form::exact_pattern(text))
     }
 
     fn of(folded: String) -> Self {

@@ -8,11 +8,11 @@ use mongodb::bson::{RawDocument, doc, oid::ObjectId};
 
 use crate::{
     error::StoreError,
-    form::twice,
+    form::named_twice,
     mongo::{
-        Db,
         codec::{self, Doc},
-        commit::{CLIQUE, Place, Writes, object::digest},
+        commit::{CLIQUE, CommitContext, Writes, object::digest},
+        db::Db,
         fault::Doing,
         index::CLIQUES,
     },
@@ -43,7 +43,7 @@ pub(in crate::mongo) fn items(delta: &Delta) -> Result<Vec<Item<'_>>, StoreError
             && a.key() == b.key()
             && (matches!(a, Item::Put(_)) || matches!(b, Item::Put(_)))
         {
-            return Err(twice("the clique of", a.key()));
+            return Err(named_twice("the clique of", a.key()));
         }
     }
     Ok(items)
@@ -85,8 +85,8 @@ fn link_doc(link: &LinkRef) -> Doc {
 }
 
 /// What of some cliques differs from what is stored.
-pub(super) async fn prepare(db: &Db, place: Place<'_>, items: &[Item<'_>]) -> Result<Writes, StoreError> {
-    let stored = if place.base == 0 { BTreeMap::new() } else { stored(db, place, items).await? };
+pub(super) async fn prepare(db: &Db, context: CommitContext<'_>, items: &[Item<'_>]) -> Result<Writes, StoreError> {
+    let stored = if context.base == 0 { BTreeMap::new() } else { stored(db, context, items).await? };
     let mut writes = Writes::new(CLIQUE);
     let mut gone = BTreeSet::new();
     for item in items {
@@ -117,15 +117,15 @@ pub(super) async fn prepare(db: &Db, place: Place<'_>, items: &[Item<'_>]) -> Re
                 let holds: Vec<i64> = holds.into_iter().collect();
                 let doc = Doc::new()
                     .id("_id", ObjectId::new())
-                    .text("environment", place.environment)
+                    .text("environment", context.environment)
                     .text("focal_point_type", &clique.focal_point.object_type)
                     .text("focal_point_id", &clique.focal_point.id)
                     .with(&body)
                     .longs("holds", &holds)
-                    .long("env", place.env)
-                    .long("rev_from", place.revision)
+                    .long("env", context.env)
+                    .long("rev_from", context.revision)
                     .double("rev_to", f64::INFINITY)
-                    .id("commit", place.commit)
+                    .id("commit", context.commit)
                     .binary("digest", &digest);
                 writes.inserts.push(doc.finish(&|| format!("the clique of {}", clique.focal_point))?);
                 writes.tally.written.cliques += 1;
@@ -166,7 +166,7 @@ pub(in crate::mongo) fn read(doc: &RawDocument) -> Result<Clique, StoreError> {
 /// The current versions of some cliques, and their digests.
 async fn stored(
     db: &Db,
-    place: Place<'_>,
+    context: CommitContext<'_>,
     items: &[Item<'_>],
 ) -> Result<BTreeMap<ObjectKey, (ObjectId, [u8; 16])>, StoreError> {
     let mut types: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -175,7 +175,7 @@ async fn stored(
     }
     let mut stored = BTreeMap::new();
     for (object_type, ids) in types {
-        let mut filter = place.current();
+        let mut filter = context.current();
         filter.extend(doc! { "focal_point_type": object_type, "focal_point_id": { "$in": ids } });
         let mut found = db
             .at(CLIQUES)

@@ -1,4 +1,4 @@
-//! The gates that all batches of a large commit pass, so that none comes through once somebody else commits.
+//! The gates that all batches of a large commit pass: none passes once another commit has begun.
 
 use std::time::Instant;
 
@@ -14,11 +14,11 @@ use crate::{
     commit::Commit,
     error::StoreError,
     mongo::{
-        Db,
         commit::{
-            Place, Writes, sweep,
-            transaction::{Trouble, pause, settle, write},
+            CommitContext, Writes, sweep,
+            transaction::{CommitFailure, pause, settle, write},
         },
+        db::Db,
         environment::{self, MOST_LANES, State, gate, to_db, without_config},
         fault::{Doing, is_duplicate, is_passing},
         index::{ENVIRONMENTS, GATES},
@@ -31,24 +31,24 @@ pub(super) struct Gates {
 }
 
 /// Begins a commit: says so in the environment's document, shuts the gates of earlier commits, removes what they left.
-pub(super) async fn open(db: &Db, work: &Commit<'_>, place: Place<'_>) -> Result<Gates, StoreError> {
+pub(super) async fn open(db: &Db, work: &Commit<'_>, context: CommitContext<'_>) -> Result<Gates, StoreError> {
     let until = Instant::now() + db.options.patience;
-    let state = begin(db, work, place, until).await?;
+    let state = begin(db, work, context, until).await?;
     let mut lanes = Vec::new();
     for _ in 0..db.options.lanes.clamp(1, MOST_LANES) {
         lanes.push(db.session().await?);
     }
-    let earlier: Vec<_> = state.unfinished.iter().copied().filter(|id| *id != place.commit).collect();
-    // Whoever was here before may have had more lanes.
+    let earlier: Vec<_> = state.unfinished.iter().copied().filter(|id| *id != context.commit).collect();
+    // An earlier writer may have had more lanes.
     let shut = if earlier.is_empty() { lanes.len() } else { MOST_LANES };
     if !earlier.is_empty() {
-        let open = sessions(db, place.env).await?;
+        let open = sessions(db, context.env).await?;
         db.end_sessions(open).await;
     }
-    // The session of the lease: whoever takes over knows it, and ends what is open in it.
+    // The session of the lease: the next writer knows it, and ends its open transaction.
     let fence = to_db(work.lease.fence);
     let mut session = db.lend(fence).await?;
-    let done = shut_gates(db, work, place, &mut session, &lanes, shut, until).await;
+    let done = shut_gates(db, work, context, &mut session, &lanes, shut, until).await;
     if !matches!(done, Err(StoreError::LeaseLost { .. })) {
         db.keep(fence, session);
     }
@@ -60,17 +60,17 @@ pub(super) async fn open(db: &Db, work: &Commit<'_>, place: Place<'_>) -> Result
 }
 
 /// Makes this commit the only one that may finish.
-async fn begin(db: &Db, work: &Commit<'_>, place: Place<'_>, until: Instant) -> Result<State, StoreError> {
+async fn begin(db: &Db, work: &Commit<'_>, context: CommitContext<'_>, until: Instant) -> Result<State, StoreError> {
     let mut turn = 0;
     loop {
         let begun = db
             .at(ENVIRONMENTS)
             .find_one_and_update(
                 doc! {
-                    "_id": work.environment, "env": place.env, "fence": to_db(work.lease.fence),
-                    "current_revision": place.base, "seq": place.seq,
+                    "_id": work.environment, "env": context.env, "fence": to_db(work.lease.fence),
+                    "current_revision": context.base, "seq": context.seq,
                 },
-                doc! { "$set": { "writer": place.commit }, "$addToSet": { "unfinished": place.commit } },
+                doc! { "$set": { "writer": context.commit }, "$addToSet": { "unfinished": context.commit } },
             )
             .projection(without_config())
             .return_document(ReturnDocument::After)
@@ -95,7 +95,7 @@ async fn begin(db: &Db, work: &Commit<'_>, place: Place<'_>, until: Instant) -> 
 async fn shut_gates(
     db: &Db,
     work: &Commit<'_>,
-    place: Place<'_>,
+    context: CommitContext<'_>,
     session: &mut ClientSession,
     lanes: &[ClientSession],
     gates: usize,
@@ -107,8 +107,8 @@ async fn shut_gates(
     let mut turn = 0;
     loop {
         session.start_transaction().await.doing(db, "begin a commit")?;
-        let answer = match put_id(db, session, work, place, &names).await {
-            Ok(()) => settle(session).await.map_err(Trouble::Driver),
+        let answer = match put_id(db, session, work, context, &names).await {
+            Ok(()) => settle(session).await.map_err(CommitFailure::Driver),
             Err(trouble) => {
                 session.abort_transaction().await.ok();
                 Err(trouble)
@@ -116,21 +116,21 @@ async fn shut_gates(
         };
         match answer {
             Ok(()) => return Ok(()),
-            Err(Trouble::Shut) => {
+            Err(CommitFailure::Shut) => {
                 let state = environment::state(db, work.environment).await?;
                 environment::guard(&state, work.environment, work.base, work.lease)?;
                 return Err(StoreError::Busy);
             }
-            Err(Trouble::Driver(error)) if is_passing(&error) || is_duplicate(&error) => {
+            Err(CommitFailure::Driver(error)) if is_passing(&error) || is_duplicate(&error) => {
                 if Instant::now() >= until {
                     return Err(error).doing(db, "shut the gates of an earlier commit");
                 }
-                let open = sessions(db, place.env).await.unwrap_or_default();
+                let open = sessions(db, context.env).await.unwrap_or_default();
                 db.end_sessions(open.into_iter().filter(|id| !names.contains(&Bson::Document(id.clone()))).collect())
                     .await;
             }
-            Err(Trouble::Driver(error)) => return Err(error).doing(db, "shut the gates of an earlier commit"),
-            Err(Trouble::Refused(error)) => return Err(error),
+            Err(CommitFailure::Driver(error)) => return Err(error).doing(db, "shut the gates of an earlier commit"),
+            Err(CommitFailure::Refused(error)) => return Err(error),
         }
         tokio::time::sleep(pause(turn)).await;
         turn += 1;
@@ -141,14 +141,14 @@ async fn put_id(
     db: &Db,
     session: &mut ClientSession,
     work: &Commit<'_>,
-    place: Place<'_>,
+    context: CommitContext<'_>,
     names: &[Bson],
-) -> Result<(), Trouble> {
+) -> Result<(), CommitFailure> {
     for (lane, name) in names.iter().enumerate() {
         db.at(GATES)
             .update_one(
-                doc! { "_id": gate(place.env, lane) },
-                doc! { "$set": { "commit": place.commit, "session": name } },
+                doc! { "_id": gate(context.env, lane) },
+                doc! { "$set": { "commit": context.commit, "session": name } },
             )
             .upsert(true)
             .session(&mut *session)
@@ -158,12 +158,12 @@ async fn put_id(
     let mine = db
         .at(ENVIRONMENTS)
         .update_one(
-            doc! { "_id": work.environment, "env": place.env, "writer": place.commit },
-            doc! { "$set": { "gates": i64::try_from(names.len()).unwrap_or(i64::MAX), "gates_of": place.commit } },
+            doc! { "_id": work.environment, "env": context.env, "writer": context.commit },
+            doc! { "$set": { "gates": i64::try_from(names.len()).unwrap_or(i64::MAX), "gates_of": context.commit } },
         )
         .session(&mut *session)
         .await?;
-    if mine.matched_count == 1 { Ok(()) } else { Err(Trouble::Shut) }
+    if mine.matched_count == 1 { Ok(()) } else { Err(CommitFailure::Shut) }
 }
 
 /// The sessions that went through the gates last.
@@ -187,7 +187,7 @@ impl Gates {
         &self,
         db: &Db,
         work: &Commit<'_>,
-        place: Place<'_>,
+        context: CommitContext<'_>,
         lane: usize,
         writes: &Writes,
     ) -> Result<(), StoreError> {
@@ -196,14 +196,14 @@ impl Gates {
         let mut session = session.lock().await;
         let mut turn = 0;
         loop {
-            match db.within(async { Ok(attempt(db, &mut session, place, lane, writes).await) }).await? {
+            match db.within(async { Ok(attempt(db, &mut session, context, lane, writes).await) }).await? {
                 Ok(()) => return Ok(()),
                 // The try before this one was done after all.
-                Err(Trouble::Driver(error)) if is_duplicate(&error) && turn > 0 => return Ok(()),
-                Err(Trouble::Driver(error)) if is_passing(&error) && Instant::now() < until => {}
-                Err(Trouble::Driver(error)) => return Err(error).doing(db, "write a part of a commit"),
-                Err(Trouble::Refused(error)) => return Err(error),
-                Err(Trouble::Shut) => {
+                Err(CommitFailure::Driver(error)) if is_duplicate(&error) && turn > 0 => return Ok(()),
+                Err(CommitFailure::Driver(error)) if is_passing(&error) && Instant::now() < until => {}
+                Err(CommitFailure::Driver(error)) => return Err(error).doing(db, "write a part of a commit"),
+                Err(CommitFailure::Refused(error)) => return Err(error),
+                Err(CommitFailure::Shut) => {
                     let state = environment::state(db, work.environment).await?;
                     environment::guard(&state, work.environment, work.base, work.lease)?;
                     return Err(StoreError::Busy);
@@ -218,37 +218,37 @@ impl Gates {
 async fn attempt(
     db: &Db,
     session: &mut ClientSession,
-    place: Place<'_>,
+    context: CommitContext<'_>,
     lane: usize,
     writes: &Writes,
-) -> Result<(), Trouble> {
+) -> Result<(), CommitFailure> {
     session.start_transaction().await?;
-    let answer = body(db, session, place, lane, writes).await;
+    let answer = body(db, session, context, lane, writes).await;
     if answer.is_err() {
         session.abort_transaction().await.ok();
         return answer;
     }
-    settle(session).await.map_err(Trouble::Driver)
+    settle(session).await.map_err(CommitFailure::Driver)
 }
 
 async fn body(
     db: &Db,
     session: &mut ClientSession,
-    place: Place<'_>,
+    context: CommitContext<'_>,
     lane: usize,
     writes: &Writes,
-) -> Result<(), Trouble> {
+) -> Result<(), CommitFailure> {
     let through = db
         .at(GATES)
         .update_one(
-            doc! { "_id": gate(place.env, lane), "commit": place.commit },
+            doc! { "_id": gate(context.env, lane), "commit": context.commit },
             doc! { "$inc": { "batches": 1_i64 } },
         )
         .session(&mut *session)
         .await?;
     if through.matched_count != 1 {
-        return Err(Trouble::Shut);
+        return Err(CommitFailure::Shut);
     }
-    write(db, session, place, writes).await?;
+    write(db, session, context, writes).await?;
     Ok(())
 }

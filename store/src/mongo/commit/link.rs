@@ -8,11 +8,11 @@ use mongodb::bson::{doc, oid::ObjectId};
 
 use crate::{
     error::StoreError,
-    form::twice,
+    form::named_twice,
     mongo::{
-        Db,
         codec::{self, Doc},
-        commit::{LINK, Place, Writes, object::digest},
+        commit::{CommitContext, LINK, Writes, object::digest},
+        db::Db,
         fault::Doing,
         index::LINKS,
     },
@@ -47,15 +47,15 @@ pub(in crate::mongo) fn items(delta: &Delta) -> Result<Vec<Item<'_>>, StoreError
             && (matches!(a, Item::Put(_)) || matches!(b, Item::Put(_)))
         {
             let (source, link_type, target) = a.key();
-            return Err(twice("link", &format_args!("{link_type} from {source} to {target}")));
+            return Err(named_twice("link", &format_args!("{link_type} from {source} to {target}")));
         }
     }
     Ok(items)
 }
 
 /// What of some links differs from what is stored.
-pub(super) async fn prepare(db: &Db, place: Place<'_>, items: &[Item<'_>]) -> Result<Writes, StoreError> {
-    let stored = if place.base == 0 { BTreeMap::new() } else { stored(db, place, items).await? };
+pub(super) async fn prepare(db: &Db, context: CommitContext<'_>, items: &[Item<'_>]) -> Result<Writes, StoreError> {
+    let stored = if context.base == 0 { BTreeMap::new() } else { stored(db, context, items).await? };
     let mut writes = Writes::new(LINK);
     let mut gone = BTreeSet::new();
     for item in items {
@@ -87,17 +87,17 @@ pub(super) async fn prepare(db: &Db, place: Place<'_>, items: &[Item<'_>]) -> Re
                 }
                 let doc = Doc::new()
                     .id("_id", ObjectId::new())
-                    .text("environment", place.environment)
+                    .text("environment", context.environment)
                     .text("link_type", link_type)
                     .text("source_type", &source.object_type)
                     .text("source_id", &source.id)
                     .text("target_type", &target.object_type)
                     .text("target_id", &target.id)
                     .with(&body)
-                    .long("env", place.env)
-                    .long("rev_from", place.revision)
+                    .long("env", context.env)
+                    .long("rev_from", context.revision)
                     .double("rev_to", f64::INFINITY)
-                    .id("commit", place.commit)
+                    .id("commit", context.commit)
                     .binary("digest", &digest);
                 writes.inserts.push(doc.finish(&|| format!("link {link_type} from {source} to {target}"))?);
                 writes.tally.written.links += 1;
@@ -147,7 +147,7 @@ pub(in crate::mongo) fn read(doc: &mongodb::bson::RawDocument) -> Result<Link, S
 type Stored = BTreeMap<(ObjectKey, Str, ObjectKey), (ObjectId, [u8; 16])>;
 
 /// The current versions of the links that start where some links start, and their digests.
-async fn stored(db: &Db, place: Place<'_>, items: &[Item<'_>]) -> Result<Stored, StoreError> {
+async fn stored(db: &Db, context: CommitContext<'_>, items: &[Item<'_>]) -> Result<Stored, StoreError> {
     let mut types: BTreeMap<&str, (BTreeSet<&str>, BTreeSet<&str>)> = BTreeMap::new();
     for item in items {
         let (source, link_type, _) = item.key();
@@ -158,7 +158,7 @@ async fn stored(db: &Db, place: Place<'_>, items: &[Item<'_>]) -> Result<Stored,
     let mut stored = BTreeMap::new();
     for (source_type, (ids, link_types)) in types {
         let (ids, link_types): (Vec<&str>, Vec<&str>) = (ids.into_iter().collect(), link_types.into_iter().collect());
-        let mut filter = place.current();
+        let mut filter = context.current();
         filter.extend(
             doc! { "source_type": source_type, "source_id": { "$in": ids }, "link_type": { "$in": link_types } },
         );

@@ -8,11 +8,11 @@ use mongodb::bson::{Document, doc, oid::ObjectId};
 
 use crate::{
     error::StoreError,
-    form::{self, twice},
+    form::{self, named_twice},
     mongo::{
-        Db,
         codec::{self, Doc},
-        commit::{OBJECT, Place, Writes},
+        commit::{CommitContext, OBJECT, Writes},
+        db::Db,
         environment::State,
         fault::Doing,
         index::INVENTORY,
@@ -47,7 +47,7 @@ pub(in crate::mongo) fn items(delta: &Delta) -> Result<Vec<Item<'_>>, StoreError
             && a.key() == b.key()
             && (matches!(a, Item::Put(_)) || matches!(b, Item::Put(_)))
         {
-            return Err(twice("object", a.key()));
+            return Err(named_twice("object", a.key()));
         }
     }
     Ok(items)
@@ -62,8 +62,8 @@ pub(super) fn digest(doc: &Doc) -> [u8; 16] {
 }
 
 /// What of some objects differs from what is stored.
-pub(super) async fn prepare(db: &Db, place: Place<'_>, items: &[Item<'_>]) -> Result<Writes, StoreError> {
-    let stored = if place.base == 0 { BTreeMap::new() } else { stored(db, place, items).await? };
+pub(super) async fn prepare(db: &Db, context: CommitContext<'_>, items: &[Item<'_>]) -> Result<Writes, StoreError> {
+    let stored = if context.base == 0 { BTreeMap::new() } else { stored(db, context, items).await? };
     let mut writes = Writes::new(OBJECT);
     let mut gone = BTreeSet::new();
     for item in items {
@@ -86,19 +86,19 @@ pub(super) async fn prepare(db: &Db, place: Place<'_>, items: &[Item<'_>]) -> Re
                     None => {}
                 }
                 let parent = form::parent(&object.doc);
-                let names = form::terms(&object.key.object_type, &object.doc, place.searched);
+                let names = form::terms(&object.key.object_type, &object.doc, context.searched);
                 let mut doc = Doc::new()
                     .id("_id", ObjectId::new())
-                    .text("environment", place.environment)
+                    .text("environment", context.environment)
                     .text("type", &object.key.object_type)
                     .text("id", &object.key.id)
                     .some_text("host", form::host(&object.doc).map(|host| &**host))
                     .some_text("parent_type", parent.as_ref().map(|parent| &*parent.object_type))
                     .some_text("parent_id", parent.as_ref().map(|parent| &*parent.id))
-                    .long("env", place.env)
-                    .long("rev_from", place.revision)
+                    .long("env", context.env)
+                    .long("rev_from", context.revision)
                     .double("rev_to", f64::INFINITY)
-                    .id("commit", place.commit)
+                    .id("commit", context.commit)
                     .binary("digest", &digest)
                     .with(&body);
                 if let Some(names) = &names {
@@ -112,7 +112,7 @@ pub(super) async fn prepare(db: &Db, place: Place<'_>, items: &[Item<'_>]) -> Re
     Ok(writes)
 }
 
-/// So many objects are written with one command.
+/// Maximum number of objects in one command.
 const AT_ONCE: usize = 100;
 
 /// Makes the current objects of a type be found by other fields.
@@ -149,7 +149,7 @@ pub(super) async fn find_by(db: &Db, state: &State, object_type: &Str, searched:
 /// The current versions of some objects, and their digests.
 async fn stored(
     db: &Db,
-    place: Place<'_>,
+    context: CommitContext<'_>,
     items: &[Item<'_>],
 ) -> Result<BTreeMap<ObjectKey, (ObjectId, [u8; 16])>, StoreError> {
     let mut types: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -158,7 +158,7 @@ async fn stored(
     }
     let mut stored = BTreeMap::new();
     for (object_type, ids) in types {
-        let mut filter = place.current();
+        let mut filter = context.current();
         filter.extend(doc! { "type": object_type, "id": { "$in": ids } });
         let mut found = db
             .at(INVENTORY)

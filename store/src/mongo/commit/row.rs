@@ -11,7 +11,7 @@ use crate::{
     commit::RowWrite,
     error::StoreError,
     form,
-    mongo::{Db, codec, commit::transaction::Trouble, environment::from_db, fault::fault, number, record},
+    mongo::{codec, commit::transaction::CommitFailure, db::Db, environment::from_db, fault::fault, number, record},
     records::Collection,
 };
 
@@ -23,33 +23,33 @@ pub(super) async fn check(db: &Db, rows: &[RowWrite]) -> Result<(), StoreError> 
     let mut session = db.session().await?;
     for (collection, rows) in by_collection(rows) {
         compare(db, &mut session, collection, &rows).await.map_err(|trouble| match trouble {
-            Trouble::Driver(error) => fault(db, &error, "compare documents"),
-            Trouble::Refused(error) => error,
-            Trouble::Shut => StoreError::Busy,
+            CommitFailure::Driver(error) => fault(db, &error, "compare documents"),
+            CommitFailure::Refused(error) => error,
+            CommitFailure::Shut => StoreError::Busy,
         })?;
     }
     Ok(())
 }
 
-/// Writes and removes rows if all are what is expected; a part of a transaction. Whoever changes one of them at the same time
+/// Writes and removes rows if all are what is expected; a part of a transaction. A writer that changes one of them at the same time
 /// makes one of the two transactions fail, and then it is tried again.
-pub(super) async fn write(db: &Db, session: &mut ClientSession, rows: &[RowWrite]) -> Result<(), Trouble> {
+pub(super) async fn write(db: &Db, session: &mut ClientSession, rows: &[RowWrite]) -> Result<(), CommitFailure> {
     for (collection, rows) in by_collection(rows) {
         let found = compare(db, session, collection, &rows).await?;
         let mut new: Vec<RawDocumentBuf> = Vec::new();
         for row in rows {
             let Some(doc) = &row.doc else { continue };
             let above = found.get(&*row.id).copied().unwrap_or(0);
-            let version = number::above(db, above).await.map_err(Trouble::Refused)?;
-            new.push(record::document(collection, &row.id, from_db(version), doc).map_err(Trouble::Refused)?);
+            let version = number::above(db, above).await.map_err(CommitFailure::Refused)?;
+            new.push(record::document(collection, &row.id, from_db(version), doc).map_err(CommitFailure::Refused)?);
         }
-        let place = db.at(collection.name());
+        let context = db.at(collection.name());
         if !found.is_empty() {
             let gone: Vec<&str> = found.keys().map(|id| &**id).collect();
-            place.delete_many(doc! { "_id": { "$in": gone } }).session(&mut *session).await?;
+            context.delete_many(doc! { "_id": { "$in": gone } }).session(&mut *session).await?;
         }
         if !new.is_empty() {
-            place.insert_many(&new).session(&mut *session).await?;
+            context.insert_many(&new).session(&mut *session).await?;
         }
     }
     Ok(())
@@ -69,7 +69,7 @@ async fn compare(
     session: &mut ClientSession,
     collection: Collection,
     rows: &[&RowWrite],
-) -> Result<BTreeMap<String, u64>, Trouble> {
+) -> Result<BTreeMap<String, u64>, CommitFailure> {
     let ids: Vec<&str> = rows.iter().map(|row| &*row.id).collect();
     let mut found = db
         .at(collection.name())
@@ -80,11 +80,11 @@ async fn compare(
     let mut versions = BTreeMap::new();
     while let Some(doc) = found.next(&mut *session).await {
         let doc = doc?;
-        let version = codec::number(&doc, "version").map_err(Trouble::Refused)?;
-        versions.insert(codec::text(&doc, "_id").map_err(Trouble::Refused)?.to_owned(), from_db(version));
+        let version = codec::number(&doc, "version").map_err(CommitFailure::Refused)?;
+        versions.insert(codec::text(&doc, "_id").map_err(CommitFailure::Refused)?.to_owned(), from_db(version));
     }
     for row in rows {
-        form::compare(row, versions.get(&*row.id).copied()).map_err(Trouble::Refused)?;
+        form::compare(row, versions.get(&*row.id).copied()).map_err(CommitFailure::Refused)?;
     }
     Ok(versions)
 }

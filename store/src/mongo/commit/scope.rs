@@ -11,9 +11,9 @@ use mongodb::bson::{Document, RawDocument, RawDocumentBuf, doc, oid::ObjectId};
 use crate::{
     error::StoreError,
     mongo::{
-        Db,
         codec::{self, Doc},
-        commit::{MEMBER, Place, SCOPE, Writes, object::digest},
+        commit::{CommitContext, MEMBER, SCOPE, Writes, object::digest},
+        db::Db,
         fault::Doing,
         index::{MEMBERS, SCOPES},
     },
@@ -28,8 +28,8 @@ pub(in crate::mongo) enum Item<'d> {
 }
 
 /// What identifies a scope below its parent.
-fn filter(place: Place<'_>, key: &ScopeKey) -> Document {
-    let mut filter = place.current_scopes();
+fn filter(context: CommitContext<'_>, key: &ScopeKey) -> Document {
+    let mut filter = context.current_scopes();
     filter.extend(doc! {
         "parent_id": &*key.parent.id, "parent_type": &*key.parent.object_type, "fetcher": &*key.fetcher,
         "object_type": &*key.object_type, "narrowing": key.narrowing.to_json(),
@@ -38,12 +38,12 @@ fn filter(place: Place<'_>, key: &ScopeKey) -> Document {
 }
 
 /// What of a scope differs from what is stored.
-pub(super) async fn prepare(db: &Db, place: Place<'_>, item: Item<'_>) -> Result<Vec<Writes>, StoreError> {
+pub(super) async fn prepare(db: &Db, context: CommitContext<'_>, item: Item<'_>) -> Result<Vec<Writes>, StoreError> {
     let key = match item {
         Item::Put(record) => &record.key,
         Item::Remove(key) => key,
     };
-    let stored = db.at(SCOPES).find_one(filter(place, key)).await.doing(db, "compare a scope")?;
+    let stored = db.at(SCOPES).find_one(filter(context, key)).await.doing(db, "compare a scope")?;
     let mut scopes = Writes::new(SCOPE);
     let mut members = Writes::new(MEMBER);
     let scope = match &stored {
@@ -56,7 +56,7 @@ pub(super) async fn prepare(db: &Db, place: Place<'_>, item: Item<'_>) -> Result
     match item {
         Item::Remove(_) => {
             if stored.is_some() {
-                members.ends = stored_members(db, place, scope).await?.into_values().flatten().collect();
+                members.ends = stored_members(db, context, scope).await?.into_values().flatten().collect();
             }
         }
         Item::Put(record) => {
@@ -68,12 +68,12 @@ pub(super) async fn prepare(db: &Db, place: Place<'_>, item: Item<'_>) -> Result
                 stored.as_ref().is_some_and(|stored| codec::binary(stored, "members").ok() == Some(all.as_ref()));
             if !same {
                 let before = match &stored {
-                    Some(_) => stored_members(db, place, scope).await?,
+                    Some(_) => stored_members(db, context, scope).await?,
                     None => Before::new(),
                 };
-                differ(place, scope, &record.key, wanted, before, &mut members)?;
+                differ(context, scope, &record.key, wanted, before, &mut members)?;
             }
-            scopes.inserts.push(header(place, scope, record, all.as_ref())?);
+            scopes.inserts.push(header(context, scope, record, all.as_ref())?);
         }
     }
     Ok(vec![scopes, members])
@@ -91,7 +91,7 @@ fn wanted(members: &[Member]) -> Vec<(Doc, [u8; 16])> {
 
 /// Makes `wanted` of what was before.
 fn differ(
-    place: Place<'_>,
+    context: CommitContext<'_>,
     scope: ObjectId,
     key: &ScopeKey,
     wanted: Vec<(Doc, [u8; 16])>,
@@ -102,7 +102,7 @@ fn differ(
         if before.get_mut(&digest).and_then(Vec::pop).is_some() {
             continue;
         }
-        let doc = versioned(place)
+        let doc = versioned(context)
             .id("scope", scope)
             .binary("digest", &digest)
             .with(&body)
@@ -113,24 +113,24 @@ fn differ(
     Ok(())
 }
 
-fn versioned(place: Place<'_>) -> Doc {
+fn versioned(context: CommitContext<'_>) -> Doc {
     Doc::new()
         .id("_id", ObjectId::new())
-        .text("environment", place.environment)
-        .long("env", place.env)
-        .long("seq_from", place.seq + 1)
+        .text("environment", context.environment)
+        .long("env", context.env)
+        .long("seq_from", context.seq + 1)
         .double("seq_to", f64::INFINITY)
-        .id("commit", place.commit)
+        .id("commit", context.commit)
 }
 
 fn header(
-    place: Place<'_>,
+    context: CommitContext<'_>,
     scope: ObjectId,
     record: &ScopeRecord,
     members: &[u8],
 ) -> Result<RawDocumentBuf, StoreError> {
     let key = &record.key;
-    versioned(place)
+    versioned(context)
         .id("scope", scope)
         .text("fetcher", &key.fetcher)
         .text("object_type", &key.object_type)
@@ -183,8 +183,8 @@ pub(in crate::mongo) fn read_key(doc: &RawDocument) -> Result<ScopeKey, StoreErr
 }
 
 /// The members of a scope that are current.
-async fn stored_members(db: &Db, place: Place<'_>, scope: ObjectId) -> Result<Before, StoreError> {
-    let mut filter = place.current_scopes();
+async fn stored_members(db: &Db, context: CommitContext<'_>, scope: ObjectId) -> Result<Before, StoreError> {
+    let mut filter = context.current_scopes();
     filter.insert("scope", scope);
     let mut found = db
         .at(MEMBERS)

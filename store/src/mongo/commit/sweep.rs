@@ -10,8 +10,9 @@ use crate::{
     commit::{Commit, CommitInfo},
     error::StoreError,
     mongo::{
-        Db, codec,
+        codec,
         commit::{VERSIONS, gate},
+        db::Db,
         environment::{self, State, to_db},
         fault::Doing,
         index::ENVIRONMENTS,
@@ -76,7 +77,7 @@ async fn sweep_one(db: &Db, name: &str, lease: &crate::store::Lease) -> Result<(
     let info = CommitInfo { at: "".into(), note: "".into() };
     let nothing = Delta::default();
     let work = Commit::new(state.current, lease, &nothing, &info);
-    let place = crate::mongo::commit::Place {
+    let context = crate::mongo::commit::CommitContext {
         environment: name,
         env: state.env,
         base: to_db(state.current),
@@ -86,11 +87,11 @@ async fn sweep_one(db: &Db, name: &str, lease: &crate::store::Lease) -> Result<(
         searched: &state.searched,
     };
     // Opening the gates for a commit shuts them for all before it, and sweeps; the commit itself then never comes.
-    gate::open(db, &work, place).await?;
+    gate::open(db, &work, context).await?;
     db.at(ENVIRONMENTS)
         .update_one(
-            doc! { "_id": name, "writer": place.commit },
-            doc! { "$pull": { "unfinished": place.commit }, "$set": { "writer": null } },
+            doc! { "_id": name, "writer": context.commit },
+            doc! { "$pull": { "unfinished": context.commit }, "$set": { "writer": null } },
         )
         .await
         .doing(db, "tidy up")

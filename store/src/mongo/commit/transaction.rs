@@ -1,4 +1,4 @@
-//! The last step of a commit: the environment moves to its next revision, on condition that nobody was faster.
+//! The last step of a commit: the environment moves to its next revision, unless another writer was faster.
 
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,8 @@ use crate::{
     commit::Commit,
     error::StoreError,
     mongo::{
-        Db,
-        commit::{Place, Tally, VERSIONS, Writes, row},
+        commit::{CommitContext, Tally, VERSIONS, Writes, row},
+        db::Db,
         environment::{self, to_db},
         fault::{fault, is_duplicate, is_passing},
         index::{ENVIRONMENTS, REVISIONS},
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Why a transaction came to nothing.
-pub(super) enum Trouble {
+pub(super) enum CommitFailure {
     /// Somebody stands where this writer stood.
     Shut,
     /// The driver says so.
@@ -31,7 +31,7 @@ pub(super) enum Trouble {
     Refused(StoreError),
 }
 
-impl From<mongodb::error::Error> for Trouble {
+impl From<mongodb::error::Error> for CommitFailure {
     fn from(error: mongodb::error::Error) -> Self {
         Self::Driver(error)
     }
@@ -46,7 +46,7 @@ pub(super) fn pause(turn: u32) -> Duration {
 pub(super) async fn write(
     db: &Db,
     session: &mut ClientSession,
-    place: Place<'_>,
+    context: CommitContext<'_>,
     writes: &Writes,
 ) -> Result<(), mongodb::error::Error> {
     let Some((collection, from, to)) = VERSIONS.get(writes.kind) else { return Ok(()) };
@@ -54,11 +54,11 @@ pub(super) async fn write(
         db.at(collection).insert_many(&writes.inserts).session(&mut *session).await?;
     }
     if !writes.ends.is_empty() {
-        let end = if *from == "rev_from" { place.revision } else { place.seq + 1 };
+        let end = if *from == "rev_from" { context.revision } else { context.seq + 1 };
         db.at(collection)
             .update_many(
                 doc! { "_id": { "$in": &writes.ends } },
-                doc! { "$set": { *to: end, "ended_by": place.commit } },
+                doc! { "$set": { *to: end, "ended_by": context.commit } },
             )
             .session(&mut *session)
             .await?;
@@ -66,7 +66,7 @@ pub(super) async fn write(
     Ok(())
 }
 
-/// Commits a transaction; asks again while it is not known whether it was.
+/// Commits a transaction; repeats the command while its outcome is unknown.
 pub(super) async fn settle(session: &mut ClientSession) -> Result<(), mongodb::error::Error> {
     let mut turn = 0;
     loop {
@@ -83,7 +83,7 @@ pub(super) async fn settle(session: &mut ClientSession) -> Result<(), mongodb::e
 /// What the last step needs.
 pub(super) struct Finish<'w> {
     pub(super) work: &'w Commit<'w>,
-    pub(super) place: Place<'w>,
+    pub(super) context: CommitContext<'w>,
     pub(super) at_millis: i64,
 }
 
@@ -121,8 +121,8 @@ impl Finish<'_> {
         loop {
             let failed = match db.within(async { Ok(self.attempt(db, session, tally, writes, begun).await) }).await {
                 Ok(Ok(())) => return Ok(done),
-                Ok(Err(Trouble::Driver(error))) => {
-                    // Of a revision of that number somebody else made the first; what is known below says who.
+                Ok(Err(CommitFailure::Driver(error))) => {
+                    // Another writer has made the revision of that number; the lines below find out which.
                     let passes = is_passing(&error) || (is_duplicate(&error) && turn < 3);
                     let error = fault(db, &error, "commit");
                     if !passes {
@@ -130,13 +130,13 @@ impl Finish<'_> {
                     }
                     Some(error)
                 }
-                Ok(Err(Trouble::Refused(error))) => Some(error),
-                Ok(Err(Trouble::Shut)) => None,
+                Ok(Err(CommitFailure::Refused(error))) => Some(error),
+                Ok(Err(CommitFailure::Shut)) => None,
                 Err(error) => return Err(error),
             };
             // What seemed to fail may have been done, only the answer was lost; then a row is there that was not expected.
             match db.within(environment::state(db, self.work.environment)).await {
-                Ok(state) if state.last_commit == Some(self.place.commit) && state.env == self.place.env => {
+                Ok(state) if state.last_commit == Some(self.context.commit) && state.env == self.context.env => {
                     return Ok(done);
                 }
                 Ok(state) => {
@@ -163,7 +163,7 @@ impl Finish<'_> {
         tally: Tally,
         writes: &[Writes],
         begun: Option<ObjectId>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), CommitFailure> {
         session.start_transaction().await?;
         let answer = self.body(db, session, tally, writes, begun).await;
         if answer.is_err() {
@@ -171,7 +171,7 @@ impl Finish<'_> {
             session.abort_transaction().await.ok();
             return answer;
         }
-        settle(session).await.map_err(Trouble::Driver)
+        settle(session).await.map_err(CommitFailure::Driver)
     }
 
     async fn body(
@@ -181,15 +181,15 @@ impl Finish<'_> {
         tally: Tally,
         writes: &[Writes],
         begun: Option<ObjectId>,
-    ) -> Result<(), Trouble> {
-        let (work, place) = (self.work, self.place);
+    ) -> Result<(), CommitFailure> {
+        let (work, context) = (self.work, self.context);
         let mut filter = doc! {
-            "_id": work.environment, "env": place.env, "fence": to_db(work.lease.fence), "current_revision": place.base,
-            "seq": place.seq,
+            "_id": work.environment, "env": context.env, "fence": to_db(work.lease.fence), "current_revision": context.base,
+            "seq": context.seq,
         };
-        let mut set = doc! { "seq": place.seq + 1, "last_commit": place.commit, "writer": null };
+        let mut set = doc! { "seq": context.seq + 1, "last_commit": context.commit, "writer": null };
         if tally != Tally::default() {
-            set.insert("current_revision", place.revision);
+            set.insert("current_revision", context.revision);
         }
         let mut update = doc! { "$set": set };
         match begun {
@@ -201,20 +201,20 @@ impl Finish<'_> {
         }
         if tally != Tally::default() {
             let revision = doc! {
-                "_id": place.commit, "environment": work.environment, "env": place.env, "revision": place.revision,
+                "_id": context.commit, "environment": work.environment, "env": context.env, "revision": context.revision,
                 "at": &*work.info.at, "at_millis": self.at_millis, "note": &*work.info.note,
                 "written": counts(tally.written), "removed": counts(tally.removed),
             };
             db.database.collection::<Document>(REVISIONS).insert_one(revision).session(&mut *session).await?;
         }
         for writes in writes {
-            write(db, session, place, writes).await?;
+            write(db, session, context, writes).await?;
         }
         row::write(db, session, work.rows).await?;
-        // Last, for nobody else can write this document until the transaction ends.
+        // Last, because no other writer can change this document until the transaction ends.
         let moved = db.at(ENVIRONMENTS).update_one(filter, update).session(&mut *session).await?;
         if moved.matched_count != 1 {
-            return Err(Trouble::Shut);
+            return Err(CommitFailure::Shut);
         }
         Ok(())
     }

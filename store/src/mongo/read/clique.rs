@@ -88,7 +88,7 @@ pub(in crate::mongo) async fn page(
             && query.containing_link.as_ref().is_none_or(|link| clique.links.contains(link))
     };
     let fits: Option<&(dyn Fn(&Clique) -> bool + Sync)> = if by_content { Some(&fits) } else { None };
-    // The index alone answers what is brief.
+    // The brief form is answered from the index alone.
     let (projection, read): (_, &(dyn Fn(&RawDocument) -> _ + Sync)) = if query.brief && !by_content {
         (doc! { "_id": 0, "focal_point_type": 1, "focal_point_id": 1, "clique_type": 1 }, &read_brief)
     } else {

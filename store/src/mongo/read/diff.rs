@@ -8,8 +8,8 @@ use mongodb::bson::{Document, RawDocument, doc};
 use crate::{
     error::StoreError,
     mongo::{
-        Db,
         commit::{clique as cliques, link as links},
+        db::Db,
         environment::to_db,
         index::{CLIQUES, INVENTORY, LINKS},
         read::{Ask, View, clique, link, object},

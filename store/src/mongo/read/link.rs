@@ -17,7 +17,7 @@ use crate::{
     query::{LinkQuery, Page, Paged},
 };
 
-/// So many links are looked for with one question.
+/// Maximum number of links in one query.
 const KEYS: usize = 500;
 
 /// The order of answers.
@@ -38,7 +38,7 @@ fn brief_fields() -> Document {
     }
 }
 
-/// The link of which only the fields of a list were read.
+/// A link of which only the listed fields were read.
 fn read_brief(doc: &RawDocument) -> Result<Link, StoreError> {
     let LinkRef { link_type, source, target } = key(doc)?;
     Ok(Link {
@@ -60,15 +60,14 @@ fn place(link: &Link) -> Vec<&Str> {
     vec![&source.object_type, &source.id, &link.link_type, &target.object_type, &target.id]
 }
 
-fn starts(key: &ObjectKey) -> Document {
+fn source_is(key: &ObjectKey) -> Document {
     doc! { "source_type": &*key.object_type, "source_id": &*key.id }
 }
 
-fn ends(key: &ObjectKey) -> Document {
+fn target_is(key: &ObjectKey) -> Document {
     doc! { "target_type": &*key.object_type, "target_id": &*key.id }
 }
 
-/// Several links.
 pub(in crate::mongo) async fn by_key(
     view: &mut View<'_>,
     keys: &BTreeSet<&LinkRef>,
@@ -149,24 +148,24 @@ pub(in crate::mongo) async fn page(
         hint = "by_host";
     }
     if let Some(key) = &query.target {
-        all.push(ends(key));
+        all.push(target_is(key));
         hint = "by_target";
     }
     if let Some(key) = &query.source {
-        all.push(starts(key));
+        all.push(source_is(key));
         hint = "by_source";
     }
     if let Some(key) = &query.touching {
         if hint == "by_source" && query.source.is_none() {
             // Two branches that each name all their conditions: the server then joins what two indexes find.
             let (mut from, mut to) = (filter.clone(), filter);
-            from.extend(starts(key));
-            to.extend(ends(key));
+            from.extend(source_is(key));
+            to.extend(target_is(key));
             let filter = doc! { "$or": [from, to] };
             let ask = Ask { collection: LINKS, filter, hint: None, order: ORDER, in_order: false, projection };
             return view.paged(ask, after, page, &read, fits, place).await;
         }
-        all.push(doc! { "$or": [starts(key), ends(key)] });
+        all.push(doc! { "$or": [source_is(key), target_is(key)] });
     }
     if !all.is_empty() {
         filter.insert("$and", all);

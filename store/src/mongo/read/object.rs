@@ -19,7 +19,7 @@ use crate::{
 /// The order of answers.
 pub(super) const ORDER: &[&str] = &["type", "id"];
 
-/// The server picks so many fields at most.
+/// Maximum number of fields that the server is asked to pick.
 const FEW: usize = 20;
 
 /// Up to this number of whole numbers floating point knows each one.
@@ -33,7 +33,7 @@ pub(super) fn fields() -> Document {
     doc! { "_id": 0, "type": 1, "id": 1, "doc": 1, "doc_json": 1 }
 }
 
-/// What is read of an object of which some fields are of interest.
+/// Projection for an object of which only some fields are wanted.
 fn some_fields(wanted: &[Str]) -> Document {
     // The server takes other names for paths and operators.
     if wanted.len() > FEW || !wanted.iter().all(|field| is_plain(field)) {
@@ -63,7 +63,6 @@ fn read_some(doc: &RawDocument, fields: Option<&[Str]>) -> Result<Object, StoreE
     Ok(Object { key: key(doc)?, doc: codec::some_of_map(doc, "doc", fields)? })
 }
 
-/// Several objects.
 pub(in crate::mongo) async fn by_key(
     view: &mut View<'_>,
     keys: &BTreeSet<&ObjectKey>,
@@ -116,7 +115,7 @@ pub(in crate::mongo) async fn page(
         }
         hint = "by_key";
     }
-    let needle = query.text.as_deref().and_then(form::contained);
+    let needle = query.text.as_deref().and_then(form::infix_pattern);
     if let Some(needle) = &needle {
         filter.insert("$expr", search::names_hold(needle));
         if hint == "by_key" {

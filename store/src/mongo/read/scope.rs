@@ -17,7 +17,7 @@ use crate::{
     store::stale_since,
 };
 
-/// So many scopes are looked for with one question.
+/// Maximum number of scopes in one query.
 const SCOPES_AT_ONCE: usize = 1_000;
 
 /// All scopes, by key.
@@ -26,7 +26,6 @@ pub(in crate::mongo) async fn all(view: &mut View<'_>) -> Result<Vec<ScopeRecord
     records(view, Document::new(), "by_scope", members).await
 }
 
-/// One scope.
 pub(in crate::mongo) async fn get(view: &mut View<'_>, key: &ScopeKey) -> Result<Option<ScopeRecord>, StoreError> {
     let below = doc! {
         "parent_id": &*key.parent.id, "parent_type": &*key.parent.object_type, "fetcher": &*key.fetcher,
@@ -74,7 +73,7 @@ pub(in crate::mongo) async fn by_object(
     Ok(found)
 }
 
-/// Objects of which no scope that asserts them is complete, and since when.
+/// Objects without a complete scope that asserts them, and since when.
 pub(in crate::mongo) async fn stale(view: &mut View<'_>) -> Result<BTreeMap<ObjectKey, Str>, StoreError> {
     let doubtful = headers(view, doc! { "complete": false }, "by_scope").await?;
     let scopes: Vec<ObjectId> = doubtful.into_iter().map(|(scope, _)| scope).collect();

@@ -14,7 +14,8 @@ use crate::{
     error::StoreError,
     form,
     mongo::{
-        Db, codec,
+        codec,
+        db::Db,
         fault::Doing,
         index::INVENTORY,
         read::{
@@ -24,22 +25,22 @@ use crate::{
     },
 };
 
-/// So many hits on names are ranked; whoever types a text that more have must type more of it.
+/// Maximum number of hits on names that are ranked. A text with more hits has to be typed further.
 const RANKED: usize = 2_000;
 
-/// So many groups of letters of a text are weighed against each other.
+/// Maximum number of trigrams of a text whose frequencies are compared.
 const WEIGHED: usize = 16;
 
 /// Nobody counts further to find out which letters are rarest.
 const RARE: i64 = 20_000;
 
-/// So long a count is good enough to choose by.
+/// How long a counted frequency is used.
 const FRESH: Duration = Duration::from_secs(60);
 
-/// So many counts are remembered.
+/// Maximum number of frequencies that are kept.
 const REMEMBERED: usize = 20_000;
 
-/// The numbers of all groups of three letters in a text, each once. Other groups may have the same number.
+/// Numbers of the distinct trigrams of a text. Different trigrams may share a number.
 pub(in crate::mongo) fn letters(text: &str) -> Vec<i32> {
     let all: Vec<char> = text.chars().collect();
     let groups: BTreeSet<i32> = all
@@ -74,7 +75,7 @@ fn counts(db: &Db) -> MutexGuard<'_, Counts> {
     db.letters.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Of the letters of a text those that fewest names hold, and how many, as far as was counted.
+/// The rarest trigrams of a text among names, and their frequency as far as it was counted.
 pub(super) async fn rarest(view: &View<'_>, needle: &str) -> Result<(i32, u64), StoreError> {
     let all = letters(needle);
     let counted = all.iter().take(WEIGHED).map(async |group| -> Result<(u64, i32), StoreError> {
@@ -114,9 +115,9 @@ pub(in crate::mongo) async fn search(view: &mut View<'_>, text: &str, limit: usi
     };
     let beginning = doc! { "$gte": text, "$lt": form::after_all(text) };
     let full = add(by_id(view, &types, doc! { "$eq": text }, limit).await?)
-        || add(named(view, &form::whole(text)).await?)
+        || add(named(view, &form::exact_pattern(text)).await?)
         || add(by_id(view, &types, beginning, limit).await?);
-    if !full && let Some(needle) = form::contained(text) {
+    if !full && let Some(needle) = form::infix_pattern(text) {
         add(named(view, &needle).await?);
     }
     hits.truncate(limit);

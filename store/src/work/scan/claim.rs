@@ -7,16 +7,16 @@ use calipso_model::{Str, Value};
 use crate::{
     error::StoreError,
     query::Page,
-    records::{Backend, RecordQuery, Records, Test},
+    records::{Backend, FieldTest, RecordQuery, Records},
     work::{
-        row::{self, Task, later, stamp},
+        row::{self, Versioned, later, stamp},
         scan::{Progress, ScanStatus, ScanTask, slot},
     },
 };
 
-/// After so many workers that took a request and did not come back it is given up.
+/// Maximum number of workers that may take a request and not come back; then it is given up.
 const MOST_ATTEMPTS: u64 = 3;
-/// How many requests are looked at at once.
+/// Number of requests that are looked at together.
 const PIECE: usize = 100;
 
 /// Takes the oldest request that can run: one that waits and whose time has come, or one whose worker has not been heard of
@@ -35,11 +35,11 @@ pub async fn claim(
     worker: &str,
     now_millis: i64,
     ttl: Duration,
-) -> Result<Option<Task<ScanTask>>, StoreError> {
+) -> Result<Option<Versioned<ScanTask>>, StoreError> {
     let running = row::all::<ScanTask>(backend, &of_status(ScanStatus::Running)).await?;
     let mut busy = Busy { worker, others: BTreeSet::new(), wholes: BTreeSet::new() };
     running.iter().filter(|task| task.row.is_held(now_millis)).for_each(|task| busy.add(&task.row));
-    let mut lost: Vec<Task<ScanTask>> = Vec::new();
+    let mut lost: Vec<Versioned<ScanTask>> = Vec::new();
     for task in running.into_iter().filter(|task| !task.row.is_held(now_millis)) {
         if !give_up(backend, &task, now_millis).await? {
             lost.push(task);
@@ -79,7 +79,7 @@ fn of_status(status: ScanStatus) -> RecordQuery {
 }
 
 /// Ends a request that lost its worker and need not be tried again. Tells whether it did.
-async fn give_up(records: &dyn Records, task: &Task<ScanTask>, now_millis: i64) -> Result<bool, StoreError> {
+async fn give_up(records: &dyn Records, task: &Versioned<ScanTask>, now_millis: i64) -> Result<bool, StoreError> {
     let worker = task.row.holder.as_deref().unwrap_or_default();
     let (status, why) = if task.row.cancel_requested {
         let why = task.row.error.clone().unwrap_or_else(|| "cancelled".into());
@@ -107,15 +107,15 @@ async fn give_up(records: &dyn Records, task: &Task<ScanTask>, now_millis: i64) 
     }
 }
 
-/// Writes the worker into one request, unless its environment is busy or somebody else is faster.
+/// Writes the worker's name into one request, unless its environment is busy or another worker is faster.
 async fn take(
     records: &dyn Records,
-    mut task: Task<ScanTask>,
+    mut task: Versioned<ScanTask>,
     worker: &str,
     now_millis: i64,
     ttl: Duration,
     busy: &mut Busy<'_>,
-) -> Result<Option<Task<ScanTask>>, StoreError> {
+) -> Result<Option<Versioned<ScanTask>>, StoreError> {
     if busy.forbids(&task.row) {
         return Ok(None);
     }
@@ -172,5 +172,5 @@ impl Busy<'_> {
 /// Whether any request of an environment waits or runs.
 pub(in crate::work) fn unfinished(environment: &str) -> RecordQuery {
     let open = [ScanStatus::Pending, ScanStatus::Running].map(|status| Value::text(status.as_str()));
-    RecordQuery::all().equals("environment", environment).and("status", Test::AnyOf(open.into()))
+    RecordQuery::all().equals("environment", environment).and("status", FieldTest::AnyOf(open.into()))
 }

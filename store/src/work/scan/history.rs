@@ -10,14 +10,14 @@ use calipso_model::{Str, Value};
 use crate::{
     error::StoreError,
     query::Page,
-    records::{Collection, RecordQuery, Records, Test},
+    records::{Collection, FieldTest, RecordQuery, Records},
     work::{
         row::{self, earlier, stamp},
         scan::{ScanStatus, ScanTask},
     },
 };
 
-/// How many requests are read at once.
+/// Number of requests that are read at once.
 const PIECE: usize = 100;
 
 /// What the scans of an environment say of it.
@@ -55,7 +55,7 @@ pub async fn state(records: &dyn Records, environment: &str) -> Result<Environme
     };
     let query = RecordQuery::all()
         .equals("environment", environment)
-        .and("status", Test::AnyOf(final_statuses()))
+        .and("status", FieldTest::AnyOf(final_statuses()))
         .newest_first("end_timestamp");
     let mut page = Page::first(PIECE);
     loop {
@@ -101,7 +101,7 @@ pub async fn forget_old(
     now_millis: i64,
 ) -> Result<u64, StoreError> {
     let oldest = stamp(earlier(now_millis, older_than));
-    let query = RecordQuery::all().and("status", Test::AnyOf(final_statuses())).newest_first("end_timestamp");
+    let query = RecordQuery::all().and("status", FieldTest::AnyOf(final_statuses())).newest_first("end_timestamp");
     let mut seen: BTreeMap<Str, u64> = BTreeMap::new();
     let mut ended: BTreeSet<Str> = BTreeSet::new();
     let mut completed: BTreeSet<Str> = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! What the worker writes that has a request; each is refused when somebody else has it by now.
+//! Writes of the worker that holds a request; each is refused when another worker holds it by now.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use crate::{
     records::Records,
     store::ReportId,
     work::{
-        row::{self, Task, later, stamp},
+        row::{self, Versioned, later, stamp},
         scan::{Progress, ScanStatus, ScanTask, slot},
     },
 };
 
-/// What a worker is told when it writes.
+/// Result of a write of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Beat {
     /// It is written; go on.
     Go,
-    /// It is written; somebody wants the scan to end.
+    /// Written; a user wants the scan to end.
     Cancel,
-    /// It is not written: the request is somebody else's by now, or gone. Stop, and commit nothing.
+    /// Not written: another worker holds the request by now, or it is gone. Stop, and commit nothing.
     Lost,
 }
 
@@ -34,7 +34,7 @@ pub enum Beat {
 /// Those of the store.
 pub async fn beat(
     records: &dyn Records,
-    task: &mut Task<ScanTask>,
+    task: &mut Versioned<ScanTask>,
     progress: Progress,
     now_millis: i64,
     ttl: Duration,
@@ -56,14 +56,14 @@ pub async fn beat(
     Ok(if task.row.cancel_requested { Beat::Cancel } else { Beat::Go })
 }
 
-/// Writes how a request ended. [`Beat::Lost`]: it is not this worker's any more, and nothing was written.
+/// Writes the end of a request. [`Beat::Lost`]: this worker does not hold it any more, and nothing was written.
 ///
 /// # Errors
 /// Those of the store; [`StoreError::Invalid`] when the status is not final.
 #[expect(clippy::too_many_arguments, reason = "each is one column of the document")]
 pub async fn finish(
     records: &dyn Records,
-    task: &mut Task<ScanTask>,
+    task: &mut Versioned<ScanTask>,
     status: ScanStatus,
     error: Option<Str>,
     report_id: Option<ReportId>,
@@ -95,7 +95,7 @@ pub async fn finish(
 /// Those of the store.
 pub async fn hand_back(
     records: &dyn Records,
-    task: &mut Task<ScanTask>,
+    task: &mut Versioned<ScanTask>,
     not_before_millis: i64,
     why: &str,
     now_millis: i64,
@@ -124,7 +124,7 @@ pub async fn hand_back(
 /// whether it was written.
 async fn change(
     records: &dyn Records,
-    task: &mut Task<ScanTask>,
+    task: &mut Versioned<ScanTask>,
     mut make: impl FnMut(&mut ScanTask),
 ) -> Result<bool, StoreError> {
     loop {

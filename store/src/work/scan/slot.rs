@@ -10,7 +10,7 @@ use crate::{
     error::StoreError,
     records::{Collection, RecordQuery, Records},
     work::{
-        row::{self, Row, Task},
+        row::{self, Row, Versioned},
         scan::{ScanStatus, ScanTask},
     },
 };
@@ -23,7 +23,7 @@ struct Slot {
     kind: Str,
     /// Of which environment.
     environment: Str,
-    /// The request.
+    /// Id of the request that holds the slot.
     scan: Str,
     /// The worker that wrote this.
     holder: Str,
@@ -36,9 +36,13 @@ impl Row for Slot {
 /// Takes the place of an environment for a request that was just made `running`. Tells whether it was got.
 ///
 /// # Shape
-/// The version of the document moves on even when it names this request already: whoever looked at the request before it
+/// The version of the document moves on even when it names this request already: a worker that looked at the request before it
 /// ran, and wants the place, is then refused.
-pub(super) async fn take(records: &dyn Records, task: &Task<ScanTask>, now_millis: i64) -> Result<bool, StoreError> {
+pub(super) async fn take(
+    records: &dyn Records,
+    task: &Versioned<ScanTask>,
+    now_millis: i64,
+) -> Result<bool, StoreError> {
     let id = format!("scan_slot:{}", task.row.environment);
     let mine = Slot {
         kind: "scan_slot".into(),

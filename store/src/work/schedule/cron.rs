@@ -15,7 +15,7 @@ use jiff::{
 const FIELDS: [&str; 5] = ["minute", "hour", "day of month", "month", "day of week"];
 /// How far one search of the library goes.
 const SEARCHED: SignedDuration = SignedDuration::from_hours(4 * 365 * 24);
-/// How many such searches are made before a time is said never to come.
+/// Maximum number of such searches before an expression counts as never due.
 const SEARCHES: usize = 10;
 /// No change of clocks in the database of time zones leaves out more than a day.
 const LONGEST_GAP: SignedDuration = SignedDuration::from_hours(25);
@@ -45,8 +45,8 @@ impl Cron {
                 fields.len()
             ));
         }
-        for place in [2, 4] {
-            if let Some((start, field)) = fields.get(place)
+        for index in [2, 4] {
+            if let Some((start, field)) = fields.get(index)
                 && let Some(at) = field.find(['l', 'L'])
             {
                 return Err(format!(

@@ -1,12 +1,12 @@
-//! Asks for the scans whose time has come.
+//! Requests the scans whose time has come.
 
 use calipso_model::Str;
 
 use crate::{
     error::StoreError,
-    records::{Backend, Collection, RecordQuery, Test},
+    records::{Backend, Collection, FieldTest, RecordQuery},
     work::{
-        row::{self, Task, stamp, unstamp},
+        row::{self, Versioned, stamp, unstamp},
         scan::{self, ScanTask},
         schedule::{FieldProblem, Recurrence, Schedule, ScheduleStatus, plan::Plan},
     },
@@ -15,7 +15,7 @@ use crate::{
 /// More planned times that passed are not counted.
 const MOST_MISSED: u64 = 100_000;
 
-/// Asks for one scan for each schedule whose time has come, and plans its next time. Returns how many scans it asked for.
+/// Requests one scan for each schedule that is due, and plans its next time. Returns the number of requests.
 ///
 /// # Shape
 /// The id of a scan follows from the schedule and the planned time: two workers that do this at once, or one that is ended
@@ -26,7 +26,7 @@ const MOST_MISSED: u64 = 100_000;
 /// Those of the store.
 pub async fn due(backend: &dyn Backend, now_millis: i64) -> Result<usize, StoreError> {
     let query = RecordQuery::all()
-        .and("scheduled_timestamp", Test::Below(stamp(now_millis.saturating_add(1)).into()))
+        .and("scheduled_timestamp", FieldTest::Below(stamp(now_millis.saturating_add(1)).into()))
         .ordered("scheduled_timestamp");
     let mut asked = 0;
     for task in row::all::<Schedule>(backend, &query).await? {
@@ -35,7 +35,7 @@ pub async fn due(backend: &dyn Backend, now_millis: i64) -> Result<usize, StoreE
     Ok(asked)
 }
 
-async fn run(backend: &dyn Backend, mut task: Task<Schedule>, now_millis: i64) -> Result<bool, StoreError> {
+async fn run(backend: &dyn Backend, mut task: Versioned<Schedule>, now_millis: i64) -> Result<bool, StoreError> {
     let Some(planned) = task.row.scheduled_timestamp.as_deref().and_then(unstamp) else {
         return end(backend, task, "its planned time cannot be read".into()).await;
     };
@@ -88,8 +88,13 @@ async fn run(backend: &dyn Backend, mut task: Task<Schedule>, now_millis: i64) -
     Ok(asked)
 }
 
-/// Asks for the scan of a planned time. Tells whether nobody had before.
-async fn ask(backend: &dyn Backend, id: &str, schedule: &Task<Schedule>, now_millis: i64) -> Result<bool, StoreError> {
+/// Requests the scan of a planned time. Returns whether it is the first request for it.
+async fn ask(
+    backend: &dyn Backend,
+    id: &str,
+    schedule: &Versioned<Schedule>,
+    now_millis: i64,
+) -> Result<bool, StoreError> {
     let row = &schedule.row;
     let scan = ScanTask {
         environment: row.environment.clone(),
@@ -119,7 +124,7 @@ fn scan_id(schedule: &str, planned: i64) -> Str {
 }
 
 /// Finishes a schedule that can run no more.
-async fn end(backend: &dyn Backend, mut task: Task<Schedule>, why: Str) -> Result<bool, StoreError> {
+async fn end(backend: &dyn Backend, mut task: Versioned<Schedule>, why: Str) -> Result<bool, StoreError> {
     task.row.status = ScheduleStatus::Finished;
     task.row.scheduled_timestamp = None;
     task.row.problem = Some(why);
@@ -128,7 +133,7 @@ async fn end(backend: &dyn Backend, mut task: Task<Schedule>, why: Str) -> Resul
 }
 
 /// Writes a schedule, unless another worker was faster: it then wrote the same.
-async fn save(backend: &dyn Backend, task: &mut Task<Schedule>) -> Result<(), StoreError> {
+async fn save(backend: &dyn Backend, task: &mut Versioned<Schedule>) -> Result<(), StoreError> {
     match task.save(backend).await {
         Ok(()) | Err(StoreError::Changed { .. }) => Ok(()),
         Err(error) => Err(error),

@@ -10,7 +10,7 @@ use crate::work::{
 /// Milliseconds of an hour.
 const HOUR: i64 = 3_600_000;
 
-/// A schedule whose fields are understood.
+/// A schedule with its fields parsed.
 pub(super) struct Plan {
     /// The first time, in milliseconds since 1970 UTC.
     first: i64,
@@ -21,7 +21,7 @@ pub(super) struct Plan {
 enum Times {
     Once,
     Hourly,
-    /// The first time and every so many days or months after it.
+    /// The first time, and times at a fixed distance of days or months after it.
     Days(i64),
     Months(i64),
     Cron(Box<Cron>),
@@ -107,7 +107,7 @@ impl Plan {
         }
     }
 
-    /// The n-th time after the first one, counted from that one, so that a short month does not shorten those after it.
+    /// The n-th time after the first one, always counted from the first: a short month does not shorten later ones.
     fn nth(&self, first: DateTime, n: i64) -> Option<i64> {
         let span = match self.times {
             Times::Days(step) => jiff::Span::new().try_days(n.checked_mul(step)?),

@@ -7,13 +7,13 @@ use std::{
 
 use calipso_expr::{
     Each, Expr, Layout, Part, Tree,
-    shape::{self, Known, Shape, ShapeIssue, ShapeIssueKind, proven},
+    shape::{self, DefinedPath, Shape, ShapeIssue, ShapeIssueKind, proven},
 };
 use calipso_model::{Str, Value};
 
 use super::{
     super::{
-        Catalogue, Place,
+        Catalogue, Span,
         attributes::{COMMON, Emit, Facts, of_attribute},
     },
     answer, answer_to, code, parsed,
@@ -30,7 +30,7 @@ pub(super) struct Walk<'c> {
     facts: Option<&'c Facts>,
     shapes: Vec<Shape>,
     /// Paths that a `when` around proves to be there.
-    guards: Vec<Known>,
+    guards: Vec<DefinedPath>,
     result: Option<usize>,
     row: Option<usize>,
     answer: Option<usize>,
@@ -56,8 +56,8 @@ impl<'c> Walk<'c> {
     }
 
     /// What environments can say, by key of a selector.
-    pub fn said(&self) -> &'c BTreeMap<&'static str, Arc<[Str]>> {
-        self.catalogue.said()
+    pub fn environment_values(&self) -> &'c BTreeMap<&'static str, Arc<[Str]>> {
+        self.catalogue.environment_values()
     }
 
     /// Says what a name of the layout is.
@@ -68,8 +68,8 @@ impl<'c> Walk<'c> {
     }
 
     pub fn bind(&mut self, slot: usize, shape: Shape) {
-        if let Some(place) = self.shapes.get_mut(slot) {
-            *place = shape;
+        if let Some(span) = self.shapes.get_mut(slot) {
+            *span = shape;
         }
     }
 
@@ -100,7 +100,7 @@ impl<'c> Walk<'c> {
         }
         for issue in issues {
             let (start, end) = (issue.start.saturating_sub(offset), issue.end.saturating_sub(offset));
-            let Some(place) = self.catalogue.expr(expr, start, end) else { continue };
+            let Some(span) = self.catalogue.expr(expr, start, end) else { continue };
             let label = match issue.kind {
                 ShapeIssueKind::UnknownAttribute => "nothing puts it there",
                 ShapeIssueKind::WrongType => "",
@@ -117,7 +117,7 @@ impl<'c> Walk<'c> {
             } else {
                 issue.message
             };
-            let mut diagnostic = place.says(code(issue.kind), message, label);
+            let mut diagnostic = span.report(code(issue.kind), message, label);
             diagnostic.help = issue.help;
             if late {
                 diagnostic.help =
@@ -174,10 +174,9 @@ impl<'c> Walk<'c> {
         if self.facts.is_none() {
             return;
         }
-        if let Some(place) = self.catalogue.expr(expr, 0, expr.source().len()) {
+        if let Some(span) = self.catalogue.expr(expr, 0, expr.source().len()) {
             self.found.push(
-                place
-                    .says("expr/wrong-type", format!("{} cannot be joined into text", shape.kind()), "")
+                span.report("expr/wrong-type", format!("{} cannot be joined into text", shape.kind()), "")
                     .help("write it alone, as the whole value, or choose an element of it"),
             );
         }
@@ -273,11 +272,10 @@ impl<'c> Walk<'c> {
                 for expr in run.words.exprs() {
                     if matches!(self.expr(expr), Shape::Map { .. } | Shape::Dict(_))
                         && self.facts.is_some()
-                        && let Some(place) = self.catalogue.expr(expr, 0, expr.source().len())
+                        && let Some(span) = self.catalogue.expr(expr, 0, expr.source().len())
                     {
                         self.found.push(
-                            place
-                                .says("run/not-words", "a map is no word of a command", "")
+                            span.report("run/not-words", "a map is no word of a command", "")
                                 .help("choose a value of it"),
                         );
                     }
@@ -285,7 +283,7 @@ impl<'c> Walk<'c> {
                 if let Some(at) = &run.at {
                     self.expr(at);
                 }
-                // A parser that could not be read yields nobody knows what.
+                // The value of a parser that could not be read is unknown.
                 let unknown = || {
                     let written = self.catalogue.at(&step.at).is_some_and(|spot| spot.node.get("parse").is_some());
                     if written { Shape::Any } else { Shape::Text }
@@ -338,7 +336,7 @@ impl<'c> Walk<'c> {
             Verb::Fetch(fetch) => {
                 self.expr(&fetch.inside);
                 self.trees(&fetch.filter);
-                Shape::list(self.facts.map_or(Shape::Any, |facts| facts.whole(&fetch.object_type)))
+                Shape::list(self.facts.map_or(Shape::Any, |facts| facts.with_derived(&fetch.object_type)))
             }
             Verb::Let(tree) => self.tree(tree),
             Verb::Emit(emit) => {
@@ -386,7 +384,7 @@ impl<'c> Walk<'c> {
                     let message = format!("the alternatives differ in the keys {}", missing.join(", "));
                     let mut diagnostic = here
                         .value("value")
-                        .says("first_of/shapes-differ", message, "has other keys")
+                        .report("first_of/shapes-differ", message, "has other keys")
                         .help("let every alternative yield the same keys; null stands for what one cannot know");
                     diagnostic.others.push(there.value("value").label("than this one"));
                     self.found.push(diagnostic);
@@ -427,14 +425,14 @@ impl<'c> Walk<'c> {
             fact.keys.insert(key.clone());
             self.among(step, emit, key, tree);
             if judged {
-                self.written(step, emit, key, &shape);
+                self.check_written(step, emit, key, &shape);
             }
         }
         self.emits.push(fact);
     }
 
     /// Warns of an attribute that nothing declares, where one with nearly the same name is declared and not set here.
-    fn near_declared(&mut self, emit: &EmitStep, object_type: &ObjectType, key: &Str, place: Option<Place>) {
+    fn near_declared(&mut self, emit: &EmitStep, object_type: &ObjectType, key: &Str, span: Option<Span>) {
         let known = object_type
             .attributes
             .keys()
@@ -445,18 +443,14 @@ impl<'c> Walk<'c> {
         if COMMON.contains(&key.as_ref()) {
             return;
         }
-        if let (Some(near), Some(place)) = (calipso_expr::misspelt(key, known.filter(|name| !set(name))), place) {
+        if let (Some(near), Some(span)) = (calipso_expr::misspelt(key, known.filter(|name| !set(name))), span) {
             self.found.push(
-                place
-                    .says(
-                        "expr/misspelt-attribute",
-                        format!("objects of the type `{}` declare no `{key}`", emit.object_type),
-                        "neither declared nor derived",
-                    )
-                    .help(format!(
-                        "did you mean `{near}`? If not, declare it in object_types/{}.yaml",
-                        emit.object_type
-                    )),
+                span.report(
+                    "expr/misspelt-attribute",
+                    format!("objects of the type `{}` declare no `{key}`", emit.object_type),
+                    "neither declared nor derived",
+                )
+                .help(format!("did you mean `{near}`? If not, declare it in object_types/{}.yaml", emit.object_type)),
             );
         }
     }
@@ -468,9 +462,9 @@ impl<'c> Walk<'c> {
             .and(self.catalogue.specs.object_types.get(&emit.object_type))
             .and_then(|object_type| object_type.attributes.get(key));
         let Some(attribute) = attribute.filter(|known| !known.one_of.is_empty() && !known.other_values) else { return };
-        let place = || self.catalogue.at(&step.at).and_then(|spot| spot.inside("set")).map(|set| (set, set.value(key)));
+        let span = || self.catalogue.at(&step.at).and_then(|spot| spot.inside("set")).map(|set| (set, set.value(key)));
         // Constants as they are written, in lists, and where an expression can come to them.
-        let mut wrong: Vec<(Str, Option<Place>)> = Vec::new();
+        let mut wrong: Vec<(Str, Option<Span>)> = Vec::new();
         let items = match tree {
             Tree::List(items) => items.iter().collect(),
             one => vec![one],
@@ -478,11 +472,11 @@ impl<'c> Walk<'c> {
         for item in items {
             match item {
                 Tree::Const(Value::Str(text)) => {
-                    let place = place().map(|(set, whole)| match tree {
+                    let span = span().map(|(set, whole)| match tree {
                         Tree::List(_) => set.element(key, text),
                         _ => whole,
                     });
-                    wrong.push((text.clone(), place));
+                    wrong.push((text.clone(), span));
                 }
                 Tree::Expr(expr) => {
                     let outcomes = expr.outcomes().into_iter();
@@ -491,10 +485,9 @@ impl<'c> Walk<'c> {
                 _ => {}
             }
         }
-        for (text, place) in wrong.into_iter().filter(|(text, _)| !text.is_empty() && !attribute.one_of.contains(text))
-        {
-            let Some(place) = place else { continue };
-            let mut diagnostic = place.says(
+        for (text, span) in wrong.into_iter().filter(|(text, _)| !text.is_empty() && !attribute.one_of.contains(text)) {
+            let Some(span) = span else { continue };
+            let mut diagnostic = span.report(
                 "expr/wrong-type",
                 format!("`{key}` of `{}` is never `{text}`", emit.object_type),
                 "not among `one_of`",
@@ -508,21 +501,21 @@ impl<'c> Walk<'c> {
     }
 
     /// Whether the type can take what is written to an attribute.
-    fn written(&mut self, step: &Step, emit: &EmitStep, key: &Str, shape: &Shape) {
+    fn check_written(&mut self, step: &Step, emit: &EmitStep, key: &Str, shape: &Shape) {
         let Some(object_type) = self.facts.and(self.catalogue.specs.object_types.get(&emit.object_type)) else {
             return;
         };
-        let place = || {
+        let span = || {
             self.catalogue.at(&step.at).and_then(|spot| spot.inside("set")).map(|set| (set.key(key), set.value(key)))
         };
         match object_type.attributes.get(key) {
             None if self.catalogue.is_broken_spec("object_type", &emit.object_type) => {}
             None if object_type.other_attributes => {
-                self.near_declared(emit, object_type, key, place().map(|(key, _)| key))
+                self.near_declared(emit, object_type, key, span().map(|(key, _)| key))
             }
             None if !object_type.other_attributes && !COMMON.contains(&key.as_ref()) => {
-                if let Some((place, _)) = place() {
-                    let mut diagnostic = place.says(
+                if let Some((span, _)) = span() {
+                    let mut diagnostic = span.report(
                         "expr/unknown-attribute",
                         format!("objects of the type `{}` have no attribute `{key}`", emit.object_type),
                         "not declared, and `other_attributes` is `rejected`",
@@ -535,22 +528,21 @@ impl<'c> Walk<'c> {
                 }
             }
             Some(attribute) if *shape != Shape::Null && !of_attribute(attribute).may_equal(shape) => {
-                if let Some((_, place)) = place() {
+                if let Some((_, span)) = span() {
                     let wanted = of_attribute(attribute);
                     let (is, found) = (wanted.words(), shape.words());
                     self.found.push(
-                        place
-                            .says(
-                                "expr/wrong-type",
-                                format!("`{key}` of `{}` is {is}, not {found}", emit.object_type),
-                                format!("this is {found}"),
-                            )
-                            .help(match wanted {
-                                Shape::Int | Shape::Num => "convert it: `| int`",
-                                Shape::Text => "convert it: `| string`",
-                                Shape::List(_) => "make a list of it: `| as_list`",
-                                _ => "write a value of the declared type, or declare another type",
-                            }),
+                        span.report(
+                            "expr/wrong-type",
+                            format!("`{key}` of `{}` is {is}, not {found}", emit.object_type),
+                            format!("this is {found}"),
+                        )
+                        .help(match wanted {
+                            Shape::Int | Shape::Num => "convert it: `| int`",
+                            Shape::Text => "convert it: `| string`",
+                            Shape::List(_) => "make a list of it: `| as_list`",
+                            _ => "write a value of the declared type, or declare another type",
+                        }),
                     );
                 }
             }

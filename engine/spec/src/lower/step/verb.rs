@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use calipso_expr::Tree;
 use calipso_model::Str;
 
-use super::{Place, Setting, first_key, steps};
+use super::{StepContext, StepListKind, first_key, steps};
 use crate::{
     checked::{
         Basic, Block, Condition, EmitStep, FetchStep, HttpStep, LookupStep, PatchStep, RunStep, SqlStep, StopStep, Verb,
@@ -22,23 +22,23 @@ pub(super) fn verb(
     verb: &str,
     fields: &mut Fields<'_>,
     scope: &mut Scope,
-    setting: &Setting<'_>,
+    context: &StepContext<'_>,
     whole: &Node,
 ) -> Option<Verb> {
     let via = |cx: &mut Cx<'_>, fields: &mut Fields<'_>, default: &str| {
-        fields.text(cx, "via").or_else(|| setting.via.clone()).unwrap_or_else(|| Str::from(default))
+        fields.text(cx, "via").or_else(|| context.via.clone()).unwrap_or_else(|| Str::from(default))
     };
-    // A test whose result nobody reads may ask only whether an answer looks right.
-    let only_asks = setting.place == Place::Test && fields.key("as").is_none();
+    // A test step whose result is not used may only check the answer.
+    let only_asks = context.kind == StepListKind::Test && fields.key("as").is_none();
     Some(match verb {
         "run" => {
             let argument = fields.take("run")?;
             // Hosts are reached by their role; a spec-wide `via` of another transport says nothing about commands.
             let via = fields
                 .text(cx, "via")
-                .or_else(|| setting.via.clone().filter(|_| setting.place != Place::Fetcher))
+                .or_else(|| context.via.clone().filter(|_| context.kind != StepListKind::Fetcher))
                 .unwrap_or_else(|| Str::from("hosts"));
-            let at_node = fields.take("at").or(setting.at);
+            let at_node = fields.take("at").or(context.at);
             let at = at_node.and_then(|node| expr(cx, node, "at", scope));
             if at_node.is_none() {
                 help(
@@ -51,7 +51,7 @@ pub(super) fn verb(
                     "add `at: parent`",
                 );
             }
-            let parse = fields.take("parse").and_then(|node| parser::parse(cx, node, setting.parsers, only_asks));
+            let parse = fields.take("parse").and_then(|node| parser::parse(cx, node, context.parsers, only_asks));
             let ok_exit = match fields.take("ok_exit") {
                 None => vec![0],
                 Some(node) => numbers(cx, node, "ok_exit", 0..=255)
@@ -64,7 +64,7 @@ pub(super) fn verb(
         "http" => {
             let argument = fields.take("http")?;
             let via = via(cx, fields, "http");
-            let mut target = trees(cx, setting.target, "target", scope);
+            let mut target = trees(cx, context.target, "target", scope);
             for (key, value) in trees(cx, fields.take("target"), "target", scope) {
                 target.retain(|(known, _)| *known != key);
                 target.push((key, value));
@@ -81,7 +81,7 @@ pub(super) fn verb(
             }
             let form = trees(cx, form_node, "form", scope);
             let basic = match fields.take("basic") {
-                Some(node) if setting.place == Place::Fetcher => {
+                Some(node) if context.kind == StepListKind::Fetcher => {
                     help(
                         cx.report("spec/unknown-key", &node.range, "only connections log in", ""),
                         "say `send: {basic: …}` in the connection",
@@ -92,7 +92,7 @@ pub(super) fn verb(
             };
             let paged = fields.bool(cx, "paged").unwrap_or(true);
             let items = fields.text(cx, "items");
-            let parse = fields.take("parse").and_then(|node| parser::parse(cx, node, setting.parsers, only_asks));
+            let parse = fields.take("parse").and_then(|node| parser::parse(cx, node, context.parsers, only_asks));
             let accept_status = match fields.take("accept_status") {
                 None => Vec::new(),
                 Some(node) => numbers(cx, node, "accept_status", 100..=599)
@@ -101,7 +101,7 @@ pub(super) fn verb(
                     .collect(),
             };
             let base = match fields.take("base") {
-                Some(node) if setting.place == Place::Fetcher => {
+                Some(node) if context.kind == StepListKind::Fetcher => {
                     help(
                         cx.report("spec/unknown-key", &node.range, "only connections choose a `base`", ""),
                         "use `via` and `target`",
@@ -111,13 +111,13 @@ pub(super) fn verb(
                 node => node.and_then(|node| expr(cx, node, "base", scope)),
             };
             let (method, path) = request_line(cx, argument, scope)?;
-            if setting.place != Place::Login && ["PUT", "PATCH", "DELETE"].contains(&method.as_ref()) {
-                let says = setting.place.says();
+            if context.kind != StepListKind::Login && ["PUT", "PATCH", "DELETE"].contains(&method.as_ref()) {
+                let owner = context.kind.name();
                 help(
                     cx.report(
                         "step/not-allowed-here",
                         &argument.range,
-                        format!("`{method}` has no place in {says}"),
+                        format!("`{method}` has no place in {owner}"),
                         "would change what is asked",
                     ),
                     "read with GET, or with POST where the interface searches so",
@@ -145,7 +145,7 @@ pub(super) fn verb(
             let argument = fields.take("sql")?;
             let via = fields
                 .text(cx, "via")
-                .or_else(|| setting.via.clone().filter(|_| setting.place != Place::Fetcher))
+                .or_else(|| context.via.clone().filter(|_| context.kind != StepListKind::Fetcher))
                 .unwrap_or_else(|| Str::from("database"));
             Verb::Sql(SqlStep { text: scope::sql(cx, argument, "sql", scope)?, via })
         }
@@ -176,7 +176,7 @@ pub(super) fn verb(
             }
             let missing = fields.take("missing").and_then(|node| {
                 let mut inner = Fields::open(cx, node, "`missing`")?;
-                let stop = stop(cx, &mut inner, scope, setting);
+                let stop = stop(cx, &mut inner, scope, context);
                 inner.finish(cx);
                 stop
             });
@@ -215,8 +215,8 @@ pub(super) fn verb(
             })
         }
         "delete" => Verb::Delete(fields.take("delete").and_then(|node| expr(cx, node, "delete", scope))?),
-        "stop" => Verb::Stop(stop(cx, fields, scope, setting)?),
-        "do" => Verb::Do(block(cx, fields, None, scope, setting)?),
+        "stop" => Verb::Stop(stop(cx, fields, scope, context)?),
+        "do" => Verb::Do(block(cx, fields, None, scope, context)?),
         "first_of" => {
             let argument = fields.take("first_of")?;
             let nodes = list(cx, argument, "first_of")?;
@@ -225,7 +225,7 @@ pub(super) fn verb(
                 let Some(mut inner) = Fields::open(cx, node, "an alternative") else { continue };
                 let name = inner.text(cx, "name");
                 let when = inner.take("when").and_then(|node| expr(cx, node, "when", scope));
-                let block = block(cx, &mut inner, name, scope, setting);
+                let block = block(cx, &mut inner, name, scope, context);
                 if fields.key("as").is_some() && inner.key("value").is_none() {
                     help(
                         cx.report(
@@ -257,26 +257,31 @@ fn block(
     fields: &mut Fields<'_>,
     name: Option<Str>,
     scope: &mut Scope,
-    setting: &Setting<'_>,
+    context: &StepContext<'_>,
 ) -> Option<Block> {
     let node = fields.need(cx, "do");
     let value_node = fields.take("value");
     scope.within(&[], |scope| {
-        let steps = node.map(|node| steps(cx, node, "do", scope, setting)).unwrap_or_default();
+        let steps = node.map(|node| steps(cx, node, "do", scope, context)).unwrap_or_default();
         let value = value_node.and_then(|node| tree(cx, node, scope));
         Some(Block { name, when: None, steps, value })
     })
 }
 
-fn stop(cx: &mut Cx<'_>, fields: &mut Fields<'_>, scope: &Scope, setting: &Setting<'_>) -> Option<StopStep> {
+fn stop(cx: &mut Cx<'_>, fields: &mut Fields<'_>, scope: &Scope, context: &StepContext<'_>) -> Option<StopStep> {
     let node = fields.need(cx, "stop")?;
     let outcome = text(cx, node, "stop")?;
-    let outcomes = setting.place.outcomes();
+    let outcomes = context.kind.outcomes();
     if !outcomes.contains(&outcome.as_ref()) {
-        let says = setting.place.says();
+        let owner = context.kind.name();
         let listed = outcomes.iter().map(|outcome| format!("`{outcome}`")).collect::<Vec<_>>().join(", ");
         help(
-            cx.report("step/bad-outcome", &node.range, format!("{says} cannot end `{outcome}`"), "not an outcome here"),
+            cx.report(
+                "step/bad-outcome",
+                &node.range,
+                format!("{owner} cannot end `{outcome}`"),
+                "not an outcome here",
+            ),
             format!("one of {listed}"),
         );
     }
@@ -308,7 +313,7 @@ fn condition(cx: &mut Cx<'_>, node: &Node, scope: &Scope) -> Option<Condition> {
     tree(cx, node, scope).map(Condition::Is)
 }
 
-/// `METHOD /path`.
+/// Reads `METHOD /path`, the value of `http`.
 fn request_line(cx: &mut Cx<'_>, node: &Node, scope: &Scope) -> Option<(Str, calipso_expr::UrlPath)> {
     let line = text(cx, node, "http")?;
     let inside = match &node.kind {

@@ -1,4 +1,4 @@
-//! Which objects a question wants, and where those that may fit are found.
+//! The objects that a query wants, and where candidates are found.
 
 use calipso_model::{Map, ObjectKey, Str, Value};
 use rusqlite::named_params;
@@ -18,10 +18,10 @@ use crate::{
 /// A subtree of more objects than this is found by looking at all objects in order: most of them belong to it.
 const SMALL_TREE: usize = 4_000;
 
-/// So many ends of a path are tried as the id of its object; ids hold few slashes.
+/// Maximum number of ends of a path that are tried as the id of its object; ids hold few slashes.
 const ENDS: usize = 16;
 
-/// Where those that may fit are found.
+/// Where candidates are found.
 pub(super) enum Start {
     /// All keys in order.
     Order,
@@ -46,7 +46,7 @@ pub(super) struct Wanted<'q> {
 }
 
 impl<'q> Wanted<'q> {
-    /// Looks up what a question names; nothing when something in it does not exist at all.
+    /// Looks up what a query names; nothing when one of these does not exist.
     pub(super) fn of(view: View<'_>, query: &'q Query) -> Result<Option<Self>, StoreError> {
         let parents = match (&query.parent, &query.parent_id) {
             (Some(parent), Some(id)) if parent.id != *id => return Ok(None),
@@ -103,7 +103,7 @@ impl<'q> Wanted<'q> {
         self.query.types.is_empty() || self.query.types.contains(&key.object_type)
     }
 
-    /// Whether a document has to be looked at before it is known to fit.
+    /// Whether only the document itself can show that it fits.
     pub(super) fn looks_inside(&self) -> bool {
         !self.fields.is_empty() || self.below.is_some() || self.compares_all()
     }
@@ -202,8 +202,8 @@ impl<'q> Wanted<'q> {
         };
         for (name, value) in values {
             // A condition that was not asked for has no place in the statement.
-            if let Some(place) = read.parameter_index(name).doing("find objects")? {
-                read.raw_bind_parameter(place, value).doing("find objects")?;
+            if let Some(index) = read.parameter_index(name).doing("find objects")? {
+                read.raw_bind_parameter(index, value).doing("find objects")?;
             }
         }
         let mut rows = read.raw_query();

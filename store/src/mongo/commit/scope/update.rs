@@ -13,11 +13,12 @@ use crate::{
     error::StoreError,
     form::not_stored,
     mongo::{
-        Db, codec,
+        codec,
         commit::{
-            MEMBER, PIECE, Place, SCOPE, Writes,
+            CommitContext, MEMBER, PIECE, SCOPE, Writes,
             scope::{Before, differ, header, read_key, wanted},
         },
+        db::Db,
         fault::Doing,
         index::{MEMBERS, SCOPES},
     },
@@ -35,7 +36,7 @@ pub(in crate::mongo::commit) struct Update<'d> {
 }
 
 impl Update<'_> {
-    /// So many documents change at most.
+    /// Maximum number of documents that change.
     pub(in crate::mongo::commit) fn size(&self) -> usize {
         1 + self.change.record.members.len() + self.change.remove.len()
     }
@@ -49,7 +50,7 @@ impl Update<'_> {
 /// The scopes that are to be updated, by parent.
 pub(in crate::mongo::commit) async fn find<'d>(
     db: &Db,
-    place: Place<'_>,
+    context: CommitContext<'_>,
     changes: &'d [ScopeUpdate],
 ) -> Result<Vec<Update<'d>>, StoreError> {
     let mut changes: Vec<&ScopeUpdate> = changes.iter().collect();
@@ -67,7 +68,7 @@ pub(in crate::mongo::commit) async fn find<'d>(
         for (object_type, (parents, fetchers)) in below {
             let parents: Vec<&str> = parents.into_iter().collect();
             let fetchers: Vec<&str> = fetchers.into_iter().collect();
-            let mut filter = place.current_scopes();
+            let mut filter = context.current_scopes();
             filter.extend(doc! {
                 "parent_id": { "$in": parents }, "parent_type": &**object_type, "fetcher": { "$in": fetchers },
             });
@@ -94,7 +95,7 @@ pub(in crate::mongo::commit) async fn find<'d>(
 /// New heads of scopes, and what of the members that they name differs from what is stored.
 pub(in crate::mongo::commit) async fn prepare(
     db: &Db,
-    place: Place<'_>,
+    context: CommitContext<'_>,
     updates: &[Update<'_>],
 ) -> Result<Vec<Writes>, StoreError> {
     let mut named: BTreeMap<ObjectKey, BTreeSet<ObjectId>> = BTreeMap::new();
@@ -103,17 +104,17 @@ pub(in crate::mongo::commit) async fn prepare(
             named.entry(key.clone()).or_default().insert(update.scope);
         }
     }
-    let mut before = named_members(db, place, &named).await?;
+    let mut before = named_members(db, context, &named).await?;
     let mut scopes = Writes::new(SCOPE);
     let mut members = Writes::new(MEMBER);
     for update in updates {
         let record = &update.change.record;
-        // What stands for all members is known no more once some of them change: whoever puts the scope whole compares each.
+        // What stands for all members is known no more once some of them change: a commit of the whole scope compares each.
         let all: &[u8] = if update.keys().next().is_none() { &update.members } else { &[] };
         scopes.ends.push(update.id);
-        scopes.inserts.push(header(place, update.scope, record, all)?);
+        scopes.inserts.push(header(context, update.scope, record, all)?);
         let before = before.remove(&update.scope).unwrap_or_default();
-        differ(place, update.scope, &record.key, wanted(&record.members), before, &mut members)?;
+        differ(context, update.scope, &record.key, wanted(&record.members), before, &mut members)?;
     }
     Ok(vec![scopes, members])
 }
@@ -121,7 +122,7 @@ pub(in crate::mongo::commit) async fn prepare(
 /// The members of some keys in some scopes each that are current.
 async fn named_members(
     db: &Db,
-    place: Place<'_>,
+    context: CommitContext<'_>,
     named: &BTreeMap<ObjectKey, BTreeSet<ObjectId>>,
 ) -> Result<BTreeMap<ObjectId, Before>, StoreError> {
     let mut types: BTreeMap<&Str, Vec<&str>> = BTreeMap::new();
@@ -131,7 +132,7 @@ async fn named_members(
     let mut stored: BTreeMap<ObjectId, Before> = BTreeMap::new();
     for (object_type, ids) in types {
         for ids in ids.chunks(PIECE) {
-            let mut filter = place.current_scopes();
+            let mut filter = context.current_scopes();
             filter.extend(doc! { "type": &**object_type, "id": { "$in": ids } });
             let mut found = db
                 .at(MEMBERS)

@@ -48,7 +48,7 @@ fn of_object_type(catalogue: &Catalogue<'_>, facts: &Facts, object_type: &Object
     let mut walk = Walk::new(catalogue, Some(facts), layout);
     common_roots(&mut walk, layout);
     // What identity may read of derived attributes is a matter of its own.
-    walk.set(layout, "self", facts.whole(name));
+    walk.set(layout, "self", facts.with_derived(name));
     if let Some(newest_by) = &object_type.newest_by {
         walk.expr(newest_by);
     }
@@ -62,8 +62,11 @@ fn of_object_type(catalogue: &Catalogue<'_>, facts: &Facts, object_type: &Object
             if let Some(tree) = &form.parent_id {
                 walk.tree(tree);
             }
-            let parent =
-                if form.parent_type.as_ref() == "environment" { Shape::Any } else { facts.whole(&form.parent_type) };
+            let parent = if form.parent_type.as_ref() == "environment" {
+                Shape::Any
+            } else {
+                facts.with_derived(&form.parent_type)
+            };
             walk.set(layout, "parent", parent);
             for folder in &form.folders {
                 walk.tree(&folder.id);
@@ -78,7 +81,7 @@ fn of_object_type(catalogue: &Catalogue<'_>, facts: &Facts, object_type: &Object
 
 fn of_derive(walk: &mut Walk<'_>, facts: &Facts, object_type: &ObjectType, rule: &DeriveRule) {
     if let Some(from) = &rule.from {
-        walk.set(&object_type.layout, "other", facts.whole(from));
+        walk.set(&object_type.layout, "other", facts.with_derived(from));
     }
     ends(walk, &rule.own, &rule.other, |walk| {
         walk.guarded(rule.when.as_ref(), |walk| {
@@ -111,8 +114,8 @@ fn of_link_rule(
 ) {
     let mut walk = Walk::new(catalogue, Some(facts), &link_type.layout);
     common_roots(&mut walk, &link_type.layout);
-    walk.set(&link_type.layout, "from", facts.whole(&link_type.from));
-    walk.set(&link_type.layout, "to", facts.whole(&link_type.to));
+    walk.set(&link_type.layout, "from", facts.with_derived(&link_type.from));
+    walk.set(&link_type.layout, "to", facts.with_derived(&link_type.to));
     ends(&mut walk, &rule.from, &rule.to, |walk| {
         walk.guarded(rule.when.as_ref(), |walk| {
             for tree in [&rule.link_name, &rule.state, &rule.host, &rule.switch].into_iter().flatten() {
@@ -143,7 +146,7 @@ fn hosts(catalogue: &Catalogue<'_>, facts: &Facts) -> Shape {
         .collect();
     let mut known = BTreeMap::new();
     for name in types {
-        if let Shape::Map { known: more, .. } = facts.whole(name) {
+        if let Shape::Map { known: more, .. } = facts.with_derived(name) {
             known.extend(more.into_keys().map(|key| (key, (Shape::Any, false))));
         }
     }

@@ -1,13 +1,13 @@
-//! How a store is, as far as its last answers tell: whether it takes what is written, and holds what was written.
+//! The health of a store as its last answers show it: whether it can be written, and whether its content is intact.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::StoreError;
 
-/// How a store is.
+/// The health of a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Condition {
-    /// Nothing is known against it.
+pub enum StoreHealth {
+    /// No fault is known.
     #[default]
     Fine,
     /// No space is left: it can be read, and not written.
@@ -16,22 +16,22 @@ pub enum Condition {
     Damaged,
 }
 
-/// What was found by reading everything.
+/// What reading everything has found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Checked {
-    /// How many documents were read.
+pub struct IntegrityReport {
+    /// Number of documents that were read.
     pub n_read: u64,
-    /// What cannot be what was written, a sentence for each; the first of them.
+    /// One sentence for each fault, the first ones only.
     pub wrong: Vec<String>,
-    /// How many more there are.
+    /// Number of faults beyond those in `wrong`.
     pub n_left_out: u64,
 }
 
-impl Checked {
-    /// So many sentences are kept.
+impl IntegrityReport {
+    /// Maximum number of sentences.
     const MOST: usize = 100;
 
-    /// Adds what is wrong.
+    /// Adds a fault.
     pub(crate) fn note(&mut self, wrong: String) {
         if self.wrong.len() < Self::MOST {
             self.wrong.push(wrong);
@@ -41,34 +41,34 @@ impl Checked {
     }
 }
 
-/// Remembers what the answers of a store told of it. Clones share it.
+/// Remembers the health that the answers of a store showed. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Watch(Arc<Mutex<Condition>>);
+pub(crate) struct HealthWatch(Arc<Mutex<StoreHealth>>);
 
-impl Watch {
-    /// What is known.
-    pub(crate) fn condition(&self) -> Condition {
+impl HealthWatch {
+    /// The health as of the last answer.
+    pub(crate) fn health(&self) -> StoreHealth {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes note of an answer; of one to a question that wrote nothing, only what is wrong counts.
+    /// Takes note of an answer. The success of a read does not end a full disk: only a write does.
     pub(crate) fn note<T>(&self, answer: &Result<T, StoreError>, wrote: bool) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match answer {
-            // Damage stays until somebody has looked and started the program again.
+            // Damage stays until the program is started again.
             Err(StoreError::Corrupt { .. }) => {
-                if *known != Condition::Damaged {
+                if *known != StoreHealth::Damaged {
                     tracing::error!("The store is damaged; `calipso store check` tells where.");
                 }
-                *known = Condition::Damaged;
+                *known = StoreHealth::Damaged;
             }
-            Err(StoreError::FullDisk { .. }) if *known == Condition::Fine => {
+            Err(StoreError::FullDisk { .. }) if *known == StoreHealth::Fine => {
                 tracing::error!("The store's disk is full: nothing can be written until some space is free.");
-                *known = Condition::Full;
+                *known = StoreHealth::Full;
             }
-            Ok(_) if wrote && *known == Condition::Full => {
+            Ok(_) if wrote && *known == StoreHealth::Full => {
                 tracing::info!("The store can be written again.");
-                *known = Condition::Fine;
+                *known = StoreHealth::Fine;
             }
             _ => {}
         }
@@ -77,23 +77,23 @@ impl Watch {
 
 #[cfg(test)]
 mod tests {
-    use super::{Condition, Watch};
+    use super::{HealthWatch, StoreHealth};
     use crate::error::StoreError;
 
     #[test]
     fn a_full_store_gets_well_and_a_damaged_one_does_not() {
-        let watch = Watch::default();
+        let watch = HealthWatch::default();
         let full = || Err::<(), _>(StoreError::FullDisk { source: "no space".into() });
         watch.note(&Err::<(), _>(StoreError::Busy), true);
-        assert_eq!(watch.condition(), Condition::Fine);
+        assert_eq!(watch.health(), StoreHealth::Fine);
         watch.note(&full(), true);
         watch.note(&Ok(()), false);
-        assert_eq!(watch.condition(), Condition::Full, "reading works on a full disk");
+        assert_eq!(watch.health(), StoreHealth::Full, "reading works on a full disk");
         watch.note(&Ok(()), true);
-        assert_eq!(watch.condition(), Condition::Fine);
+        assert_eq!(watch.health(), StoreHealth::Fine);
         watch.note(&Err::<(), _>(StoreError::corrupt("a page")), false);
         watch.note(&full(), true);
         watch.note(&Ok(()), true);
-        assert_eq!(watch.condition(), Condition::Damaged);
+        assert_eq!(watch.health(), StoreHealth::Damaged);
     }
 }

@@ -11,11 +11,11 @@ pub fn recording(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/recordings").join(name)
 }
 
-pub struct Place {
+pub struct Sandbox {
     pub dir: TempDir,
 }
 
-impl Place {
+impl Sandbox {
     pub fn new() -> Self {
         Self { dir: TempDir::new().expect("a temporary directory") }
     }
