@@ -40,7 +40,7 @@ impl Graph {
         memory.indexes = self.indexes.iter().map(|index: &Index| index.memory(&mut heap)).sum();
         memory.links =
             self.links.iter().chain(self.implicit.values()).map(|links: &Links| links.memory(&mut heap)).sum();
-        memory.cliques = self.fingerprints.iter().map(|prints| room(prints)).sum();
+        memory.cliques = self.fingerprints.iter().map(room).sum();
         memory
     }
 }
