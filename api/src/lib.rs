@@ -18,7 +18,6 @@ pub mod lookup;
 pub mod measure;
 pub mod openapi;
 pub mod paging;
-pub mod picture;
 pub mod problem;
 pub mod resource;
 pub mod service;

@@ -11,6 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use calipso_model::{Link, Object, ObjectKey, Revision, shown};
+use calipso_picture::{self as picture, Line, Picture};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -19,7 +20,6 @@ use crate::{
     answer::{self, Tag},
     extract::Params,
     lookup,
-    picture::{self, Line, Picture},
     problem::{FieldError, Problem, ProblemBody},
     resource::graph::{around::Found, tree::Branch},
     service::Service,
