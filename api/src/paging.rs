@@ -11,14 +11,14 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::{
+    limits::Limits,
     problem::{FieldError, Problem},
-    service::Limits,
 };
 
 /// Which page.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct Paging {
+pub(crate) struct Paging {
     /// Number of the page, from 0. Pages by number may overlap while scans run; follow `next` instead.
     #[param(minimum = 0, maximum = 100_000)]
     pub page: Option<usize>,
@@ -32,7 +32,7 @@ pub struct Paging {
 
 /// A page for a store, and the revision that it is read at, where one is named.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub(crate) struct Asked {
     /// The page.
     pub page: Page,
     /// The revision: that of the cursor, or the one asked for.
@@ -44,7 +44,7 @@ impl Paging {
     ///
     /// # Errors
     /// Both a cursor and a number; a cursor that no answer gave, or one of another revision than is asked for.
-    pub fn asked(&self, limits: &Limits, at: Option<Revision>) -> Result<Asked, Problem> {
+    pub(crate) fn asked(&self, limits: &Limits, at: Option<Revision>) -> Result<Asked, Problem> {
         let limit = self.page_size.unwrap_or(limits.page_size).clamp(1, limits.page_size.max(1));
         match (&self.cursor, self.page) {
             (Some(_), Some(_)) => Err(wrong("page", "stands beside `cursor`; a page is named by one of them")),
@@ -66,7 +66,7 @@ impl Paging {
     ///
     /// # Errors
     /// There is a number above 0.
-    pub fn no_number(&self, because_of: &str) -> Result<(), Problem> {
+    pub(crate) fn no_number(&self, because_of: &str) -> Result<(), Problem> {
         if self.page.unwrap_or(0) == 0 {
             return Ok(());
         }
@@ -74,15 +74,30 @@ impl Paging {
     }
 }
 
-/// A page of what has no revisions, as accounts: after a cursor, or the first one.
-///
-/// # Errors
-/// A cursor that no answer gave.
-pub fn after(cursor: Option<&str>, limit: usize) -> Result<Page, Problem> {
-    Ok(match cursor {
-        Some(cursor) => Page::after(decode(cursor)?.1, limit),
-        None => Page::first(limit),
-    })
+/// Which page of what has no revisions and is not counted, as users.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Following {
+    /// At most so many.
+    #[param(minimum = 1, maximum = 1000)]
+    page_size: Option<usize>,
+    /// `next` of the page before.
+    #[param(max_length = 4000)]
+    cursor: Option<String>,
+}
+
+impl Following {
+    /// The page for a store.
+    ///
+    /// # Errors
+    /// A cursor that no answer gave.
+    pub(crate) fn page(&self, limits: &Limits) -> Result<Page, Problem> {
+        let limit = self.page_size.unwrap_or(limits.page_size).min(limits.page_size);
+        Ok(match &self.cursor {
+            Some(cursor) => Page::after(decode(cursor)?.1, limit),
+            None => Page::first(limit),
+        })
+    }
 }
 
 fn wrong(parameter: &str, sentence: &str) -> Problem {
@@ -91,7 +106,7 @@ fn wrong(parameter: &str, sentence: &str) -> Problem {
 
 /// A cursor as clients see it: opaque, with the revision where there is one.
 #[must_use]
-pub fn encode(revision: Option<Revision>, cursor: &Cursor) -> String {
+pub(crate) fn encode(revision: Option<Revision>, cursor: &Cursor) -> String {
     URL_SAFE_NO_PAD.encode(serde_json::to_string(&(revision, cursor.as_str())).unwrap_or_default())
 }
 
@@ -105,7 +120,7 @@ fn decode(text: &str) -> Result<(Option<Revision>, Cursor), Problem> {
 
 /// 400: the cursor is not one of ours.
 #[must_use]
-pub fn foreign() -> Problem {
+pub(crate) fn foreign() -> Problem {
     Problem::bad_request(vec![
         FieldError::query("cursor", "is not one that an answer to this question gave").help("begin again without one"),
     ])
@@ -113,7 +128,7 @@ pub fn foreign() -> Problem {
 
 /// What the store says of a question, told as a problem: what it calls invalid is the cursor when there is one.
 #[must_use]
-pub fn problem(error: StoreError, page: &Page) -> Problem {
+pub(crate) fn problem(error: StoreError, page: &Page) -> Problem {
     match error {
         StoreError::Invalid { .. } if page.after.is_some() => foreign(),
         other => other.into(),
@@ -124,7 +139,7 @@ pub fn problem(error: StoreError, page: &Page) -> Problem {
 ///
 /// # Source
 /// RFC 8288: the reference is relative to the address that was asked.
-pub fn link(response: &mut Response, query: Option<&str>, next: Option<&str>) {
+pub(crate) fn link(response: &mut Response, query: Option<&str>, next: Option<&str>) {
     let Some(next) = next else { return };
     let mut pairs = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {

@@ -424,6 +424,10 @@ impl Problem {
         self.cause.as_deref()
     }
 
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
     /// The answer, with the id of the request.
     #[must_use]
     pub fn response(&self, request_id: Option<&str>) -> Response {
@@ -436,8 +440,7 @@ impl Problem {
             errors: &self.errors,
             errors_left_out: self.errors_left_out,
         };
-        let status = StatusCode::from_u16(self.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(body)).into_response();
+        let mut response = (self.status_code(), Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if self.kind.status == 401 {
@@ -460,8 +463,8 @@ fn summary(errors: &[FieldError]) -> String {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = self.response(None);
-        // The outermost layer writes it again with the request's id, and logs its cause.
+        // Only a mark: the outermost layer writes it, with the request's id, and logs its cause.
+        let mut response = self.status_code().into_response();
         response.extensions_mut().insert(self);
         response
     }

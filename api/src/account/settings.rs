@@ -4,7 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 /// What accounts allow.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct AccountSettings {
     /// How long a token is good for where its request does not say.
     pub token_lifetime: Duration,
     /// How long after a login with a password its tokens and their renewals end at the latest.
@@ -19,7 +19,7 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpAddr>,
 }
 
-impl Default for Settings {
+impl Default for AccountSettings {
     fn default() -> Self {
         Self {
             token_lifetime: Duration::from_secs(24 * 3600),

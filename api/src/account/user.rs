@@ -117,9 +117,6 @@ pub fn folded(name: &str) -> Str {
     name.to_lowercase().into()
 }
 
-/// The form of a user's name, as the document says it.
-pub const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$";
-
 /// Whether a text has the form of a user's name.
 #[must_use]
 pub fn is_name(name: &str) -> bool {

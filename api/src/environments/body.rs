@@ -10,8 +10,8 @@ use calipso_spec::{
 
 use crate::{
     access::Grant,
-    account::user::folded,
-    environments::{Environments, name, secrets},
+    account::{Accounts, folded},
+    environments::{name::wrong_environment_name, references::Environments, secrets},
     problem::{FieldError, Problem},
 };
 
@@ -34,6 +34,7 @@ pub struct Checked {
 /// 422 with everything that is wrong with it.
 pub async fn check(
     environments: &Environments,
+    accounts: &Accounts,
     specs: &Specs,
     body: &serde_json::Value,
     name: Option<&str>,
@@ -71,7 +72,7 @@ pub async fn check(
     }
     connections(environments, specs, &mut written, former, &mut mistakes);
     missing_roles(specs, &written, by_list, &mut mistakes);
-    let rights = rights(environments, &written, &mut mistakes).await?;
+    let rights = rights(accounts, &written, &mut mistakes).await?;
     if mistakes.is_empty() {
         return Ok(Checked { environment: written.environment, rights });
     }
@@ -113,7 +114,7 @@ fn named(written: &mut Written, kept: Option<&str>, mistakes: &mut Vec<Mistake>)
     let written_name = written.environment.name.as_ref();
     if !given {
         mistakes.push(Mistake::new("/name", "`name` has to be given"));
-    } else if let Some(wrong) = name::wrong(written_name) {
+    } else if let Some(wrong) = wrong_environment_name(written_name) {
         mistakes.push(Mistake::new("/name", format!("a name {wrong}")));
     }
 }
@@ -171,7 +172,7 @@ fn missing_roles(specs: &Specs, written: &Written, by_list: bool, mistakes: &mut
 
 /// Who may view and who may edit, as far as there are such users.
 async fn rights(
-    environments: &Environments,
+    accounts: &Accounts,
     written: &Written,
     mistakes: &mut Vec<Mistake>,
 ) -> Result<Option<BTreeMap<Str, Grant>>, Problem> {
@@ -186,7 +187,7 @@ async fn rights(
         }
     }
     for (key, users, grant) in [("view-env", &auth.view, Grant::View), ("edit-env", &auth.edit, Grant::Edit)] {
-        let unknown = if users.is_empty() { Vec::new() } else { environments.grants.unknown(users).await? };
+        let unknown = if users.is_empty() { Vec::new() } else { accounts.unknown_users(users).await? };
         let unknown: BTreeSet<Str> = unknown.iter().map(|user| folded(user)).collect();
         for (place, user) in users.iter().enumerate() {
             if unknown.contains(&folded(user)) {

@@ -20,7 +20,7 @@ use serde_json::Value;
 use crate::{
     access::Caller,
     catalogue::told,
-    environments::{body::rejected, catalogue::with_rows},
+    environments::body::rejected,
     problem::{FieldError, Problem},
     service::Service,
 };
@@ -123,7 +123,7 @@ pub async fn keep(
     };
     let mut rows: Vec<SpecRow> = own.into_iter().filter(|task| task.id.as_ref() != id).map(|task| task.row).collect();
     rows.push(spec.clone());
-    let loaded = with_rows(service, &draft.environment, &rows).await?;
+    let loaded = service.catalogues.with(&draft.environment, &rows).await?;
     let file = format!("{}/{folder}/{name}.yaml", own_layer(&draft.environment));
     let errors = found(&loaded, Severity::Error, &file, pointer);
     if !errors.is_empty() {
@@ -156,7 +156,7 @@ pub async fn forget(service: &Service, task: &Task<SpecRow>) -> Result<(), Probl
     let own = spec::of(service.backend.as_ref(), &task.row.environment).await?;
     let rows: Vec<SpecRow> = own.into_iter().filter(|other| other.id != task.id).map(|other| other.row).collect();
     if !rows.is_empty() {
-        let loaded = with_rows(service, &task.row.environment, &rows).await?;
+        let loaded = service.catalogues.with(&task.row.environment, &rows).await?;
         let mut errors = loaded.diagnostics.iter().filter(|found| found.severity == Severity::Error);
         if let Some(first) = errors.next() {
             let sentence = format!("another spec needs it: {}: {}", first.primary.file, first.message);

@@ -16,7 +16,7 @@ use calipso_spec::{
     },
 };
 
-use crate::environments::{Environments, References};
+use crate::environments::references::{Environments, References};
 
 /// Texts that stand for secrets are left as they are; keys are looked at as far as one can.
 struct Closed;

@@ -6,19 +6,22 @@ use axum::{
     Json,
     extract::State,
     http::{HeaderMap, StatusCode},
+    response::Response,
 };
 use calipso_model::{Secret, Str};
-use calipso_store::{Record, work::Row as _};
+use calipso_store::{RecordQuery, work::row::Task};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     access::{Caller, Grant},
-    account::{Login, Wanted, token::Token, user::folded},
+    account::{Login, Token, Wanted, folded, token_in},
+    answer,
     audit::Notes,
-    extract::{Body, Params},
-    paging,
+    extract::{Body, Conditions, Params},
+    listing,
+    paging::Following,
     problem::{FieldError, Problem},
     service::Service,
 };
@@ -174,7 +177,7 @@ async fn by_password(
     wanted: &Wanted,
 ) -> Result<(StatusCode, Json<NewToken>), Problem> {
     let password = Secret::new(given.password);
-    let done = service.accounts().log_in(&given.username, &password, wanted, (service.clock)()).await;
+    let done = service.accounts.log_in(&given.username, &password, wanted, (service.clock)()).await;
     // Who tries too often would fill the trail; the attempts before that are in it.
     if done.as_ref().err().is_none_or(|problem| problem.status() != 429) {
         notes.user(&folded(&given.username));
@@ -189,7 +192,7 @@ async fn by_token(
     token: &Secret,
     wanted: &Wanted,
 ) -> Result<(StatusCode, Json<NewToken>), Problem> {
-    let login = service.accounts().renew(token, wanted, (service.clock)()).await?;
+    let login = service.accounts.renew(token, wanted, (service.clock)()).await?;
     notes.user(&login.token.user);
     notes.detail("method", "token");
     Ok(shown(notes, login))
@@ -231,7 +234,7 @@ async fn log_out(
     headers: HeaderMap,
     Params(extent): Params<Extent>,
 ) -> Result<StatusCode, Problem> {
-    let accounts = service.accounts();
+    let accounts = &service.accounts;
     if extent.all == Some(true) {
         accounts.revoke_all(&caller.user).await?;
         return Ok(StatusCode::OK);
@@ -239,7 +242,7 @@ async fn log_out(
     let id = match caller.token_id {
         Some(id) => id,
         // Basic credentials came before it.
-        None => match crate::account::token_in(&headers) {
+        None => match token_in(&headers) {
             Some(id) => id,
             None => return Err(Problem::unauthenticated("send the token that is to be revoked in X-Auth-Token")),
         },
@@ -258,12 +261,6 @@ struct Whose {
     /// A user; only administrators may see those of others.
     #[param(max_length = 256)]
     user: Option<String>,
-    /// At most so many.
-    #[param(minimum = 1, maximum = 1000)]
-    page_size: Option<usize>,
-    /// `next` of the page before.
-    #[param(max_length = 4000)]
-    cursor: Option<String>,
 }
 
 /// A token in a list; the token itself is nowhere.
@@ -302,34 +299,31 @@ struct Tokens {
 }
 
 /// Lists tokens: one's own, or those of a user.
-#[utoipa::path(get, path = "/auth/tokens", tag = "auth", extensions(("x-right" = json!("login"))), params(Whose),
-    responses((status = 200, body = Tokens)))]
+#[utoipa::path(get, path = "/auth/tokens", tag = "auth", extensions(("x-right" = json!("login"))), params(Whose, Following),
+    responses((status = 200, body = Tokens), (status = 304, description = "What you have is current.")))]
 async fn list(
     State(service): State<Arc<Service>>,
     caller: Caller,
+    conditions: Conditions,
     Params(whose): Params<Whose>,
-) -> Result<Json<Tokens>, Problem> {
+    Params(following): Params<Following>,
+) -> Result<Response, Problem> {
     let user = whose.user.as_deref().map_or_else(|| caller.user.clone(), folded);
     if user != caller.user && !caller.administrator {
         return Err(Problem::forbidden("only administrators may see the tokens of others"));
     }
-    let limit = whose.page_size.unwrap_or(service.limits.page_size).min(service.limits.page_size);
-    let page = paging::after(whose.cursor.as_deref(), limit)?;
-    let found = service.accounts().tokens(Some(&user), &page).await?;
+    let page = following.page(&service.limits)?;
+    let question = RecordQuery::all().equals("user", user);
+    let (found, next) = listing::rows::<Token>(&service, &question, &page).await?;
     let now = (service.clock)();
-    let mut tokens = Vec::new();
-    for record in &found.items {
-        let token = Token::from_record(record)?;
-        if !token.is_expired(now) {
-            tokens.push(view(record, token, &caller));
-        }
-    }
-    Ok(Json(Tokens { tokens, next: found.next.map(|next| paging::encode(None, &next)) }))
+    let tokens = found.into_iter().filter(|task| !task.row.is_expired(now)).map(|task| view(task, &caller)).collect();
+    let body = Tokens { tokens, next };
+    answer::page(&conditions, None, &body, body.next.as_deref())
 }
 
-fn view(record: &Record, token: Token, caller: &Caller) -> TokenView {
+fn view(task: Task<Token>, caller: &Caller) -> TokenView {
+    let token = task.row;
     TokenView {
-        id: record.id.to_string(),
         user: token.user.to_string(),
         name: token.name.map(|name| name.to_string()),
         method: token.method.to_string(),
@@ -337,7 +331,8 @@ fn view(record: &Record, token: Token, caller: &Caller) -> TokenView {
         expires_at: token.expires_at.to_string(),
         login_at: token.login_at.to_string(),
         address: token.address.map(|address| address.to_string()),
-        current: caller.token_id.as_ref() == Some(&record.id),
+        current: caller.token_id.as_ref() == Some(&task.id),
+        id: task.id.to_string(),
     }
 }
 
@@ -359,7 +354,7 @@ async fn revoke(
     notes: Notes,
     Params(which): Params<Which>,
 ) -> Result<StatusCode, Problem> {
-    let accounts = service.accounts();
+    let accounts = &service.accounts;
     match accounts.token(&which.id).await? {
         Some((_, token)) if token.user == caller.user || caller.administrator => {
             notes.detail("token_of", token.user);

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use axum::{
     Json,
     extract::State,
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use calipso_model::Str;
@@ -27,7 +27,7 @@ use crate::{
         body::rejected,
         own_specs::{self, Content, Draft},
     },
-    etag,
+    etag::{self, Tag},
     extract::{Body, Params},
     listing,
     problem::{FieldError, Problem},
@@ -117,7 +117,7 @@ async fn list(
     if filter.distribution_version.is_some() && filter.distribution.is_none() {
         errors.push(FieldError::query("distribution_version", "is given without `distribution`"));
     }
-    listing::fine(errors)?;
+    listing::refuse(errors)?;
     let distribution = environment.as_ref().and_then(|found| specs.distributions.get(&found.distribution));
     let found: Vec<Arc<CliqueType>> = match (&environment, distribution) {
         (Some(environment), Some(distribution)) => select::clique_types(specs, environment, distribution),
@@ -236,7 +236,7 @@ async fn create(
         "message": "created a new clique_type", "id": taken.task.row.name, "name": taken.task.row.name,
         "warnings": taken.warnings,
     });
-    Ok((StatusCode::CREATED, [etag::header(taken.task.version)], Json(body)).into_response())
+    Ok((StatusCode::CREATED, [Tag::version(taken.task.version).header()], Json(body)).into_response())
 }
 
 /// Which clique type.
@@ -255,15 +255,17 @@ struct Of {
     env_name: String,
 }
 
-/// Removes a clique type of one environment.
+/// Removes a clique type of one environment; `If-Match` refuses to when it was changed meanwhile.
 #[utoipa::path(delete, path = "/clique_types/{name}", tag = "catalogue", params(Named, Of),
-    extensions(("x-right" = json!("edit"))), responses((status = 204)))]
+    extensions(("x-right" = json!("edit"))), responses((status = 204), (status = 412)))]
 async fn remove(
     State(service): State<Arc<Service>>,
+    headers: HeaderMap,
     Params(Named { name }): Params<Named>,
     Params(Of { env_name }): Params<Of>,
 ) -> Result<StatusCode, Problem> {
     let task = own_specs::get(&service, &env_name, "clique_type", &name).await?;
+    etag::check(&headers, task.version)?;
     own_specs::forget(&service, &task).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{RawQuery, State},
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use calipso_model::{Clique, Map, ObjectKey, Revision, Str};
 use calipso_store::{CliqueQuery, Page, Paged, WholeClique};
 use serde::{Deserialize, Serialize};
@@ -14,8 +10,8 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    answer::{self, Tag},
-    extract::Params,
+    answer,
+    extract::{Conditions, Params},
     lookup,
     paging::{self, Asked, Paging},
     problem::{FieldError, Problem, ProblemBody},
@@ -137,19 +133,18 @@ struct FullClique<'c> {
         (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
 async fn cliques(
     State(service): State<Arc<Service>>,
-    RawQuery(raw): RawQuery,
-    headers: HeaderMap,
+    conditions: Conditions,
     Params(query): Params<CliquesQuery>,
     Params(paging): Params<Paging>,
 ) -> Result<Response, Problem> {
     let environment = query.env_name.as_str();
     if let Some(id) = &query.id {
         let focal_point = lookup::clique_of(id).ok_or_else(|| lookup::no_id("id", "clique"))?;
-        return single(&service, &headers, environment, query.at, &focal_point).await;
+        return single(&service, &conditions.headers, environment, query.at, &focal_point).await;
     }
     let asked = paging.asked(&service.limits, query.at)?;
-    if answer::is_current(&service, environment, &asked, &headers).await? {
-        return Ok(answer::not_modified(&headers));
+    if let Some(unchanged) = answer::unchanged(&service, environment, &asked, &conditions.headers).await? {
+        return Ok(unchanged);
     }
     let found = query.find(&service, &paging, &asked).await?;
     let next = found.next.map(|cursor| paging::encode(Some(found.revision), &cursor));
@@ -160,11 +155,9 @@ async fn cliques(
         environment,
         clique_type: &clique.clique_type,
     });
-    let body = answer::json(&CliqueList { cliques: cliques.collect(), revision: found.revision, next: next.clone() })?;
-    let made = service.backend.made(environment).await?;
-    let mut response = answer::tagged(&headers, &Tag::revision(made, found.revision), || answer::text(body));
-    paging::link(&mut response, raw.as_deref(), next.as_deref());
-    Ok(response)
+    let body = CliqueList { cliques: cliques.collect(), revision: found.revision, next };
+    let tag = answer::revision_tag(&service, environment, found.revision).await?;
+    answer::page(&conditions, Some(tag), &body, body.next.as_deref())
 }
 
 async fn single(
@@ -200,8 +193,8 @@ async fn single(
             .collect(),
         revision,
     })?;
-    let made = service.backend.made(environment).await?;
-    Ok(answer::tagged(headers, &Tag::revision(made, revision), || answer::text(body)))
+    let tag = answer::revision_tag(service, environment, revision).await?;
+    Ok(answer::tagged(headers, &tag, || answer::text(body)))
 }
 
 impl CliquesQuery {

@@ -31,7 +31,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     access::Caller,
-    environments::{body::rejected, catalogue, secrets, view},
+    environments::{body::rejected, secrets, view},
     extract::{Body, Params},
     listing,
     problem::Problem,
@@ -133,7 +133,7 @@ async fn create(
     if view::is_archived(&environment) {
         return Err(Problem::conflict(format!("of `{}` only the inventory is left", sent.env_name)));
     }
-    let loaded = catalogue::of(&service, Some(&sent.env_name)).await?;
+    let loaded = service.catalogue(&sent.env_name).await?;
     let specs = &loaded.specs;
     let mut mistakes = Vec::new();
     let given = match &sent.targets_configuration {
@@ -182,7 +182,7 @@ async fn create(
         ..ConnectionTest::default()
     };
     let task = conntest::submit(service.backend.as_ref(), test, service.now_millis()).await?;
-    let place = format!("{}/connection_tests/{}", crate::openapi::PREFIX, task.id);
+    let place = format!("{}/connection_tests/{}", crate::resource::PREFIX, task.id);
     let body = json!({"id": task.id, "message": format!("created a new connection test for environment {}", environment.name)});
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(body)).into_response())
 }
@@ -261,7 +261,7 @@ fn keeps<'f>(filter: &'f Filter, targets: &'f [Str], results: &'f Map) -> impl F
     extensions(("x-right" = json!("view"))), responses((status = 200, body = Object)))]
 async fn list(State(service): State<Arc<Service>>, Params(filter): Params<Filter>) -> Result<Json<Value>, Problem> {
     service.backend.environment(&filter.env_name).await?;
-    let loaded = catalogue::of(&service, Some(&filter.env_name)).await?;
+    let loaded = service.catalogue(&filter.env_name).await?;
     let roles: Vec<Str> = filter
         .test_targets
         .iter()

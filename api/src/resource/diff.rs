@@ -4,11 +4,7 @@ mod fields;
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{RawQuery, State},
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use calipso_model::{Clique, Link, Object, Revision};
 use calipso_store::{Change, Cursor};
 use serde::{Deserialize, Serialize};
@@ -17,8 +13,9 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    answer::{self, Tag},
-    extract::Params,
+    answer,
+    etag::Tag,
+    extract::{Conditions, Params},
     lookup,
     paging::{self, Paging},
     problem::{FieldError, Problem, ProblemBody},
@@ -113,8 +110,7 @@ struct DiffPage {
         (status = 404, body = ProblemBody)))]
 async fn diff(
     State(service): State<Arc<Service>>,
-    RawQuery(raw): RawQuery,
-    headers: HeaderMap,
+    conditions: Conditions,
     Params(query): Params<DiffQuery>,
     Params(paging): Params<Paging>,
 ) -> Result<Response, Problem> {
@@ -131,8 +127,8 @@ async fn diff(
     };
     let made = service.backend.made(environment).await?;
     let tag = Tag::revision_and(made, to, &format!("{from} {skip}"));
-    if tag.is_known(&headers) {
-        return Ok(answer::not_modified(&headers));
+    if tag.is_known(&conditions.headers) {
+        return Ok(answer::not_modified(&tag));
     }
     measure(&service, environment, from, to).await?;
     let found = service.backend.diff(environment, from, to).await?;
@@ -161,10 +157,8 @@ async fn diff(
     };
     let next =
         window.more.then(|| paging::encode(query.to.or(Some(to)), &Cursor::new((skip + asked.page.limit).to_string())));
-    let body = answer::json(&DiffPage { next: next.clone(), ..page })?;
-    let mut response = answer::tagged(&headers, &tag, || answer::text(body));
-    paging::link(&mut response, raw.as_deref(), next.as_deref());
-    Ok(response)
+    let page = DiffPage { next, ..page };
+    answer::page(&conditions, Some(tag), &page, page.next.as_deref())
 }
 
 /// Refuses to compare what too much was written between: both sides are held in memory.

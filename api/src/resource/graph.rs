@@ -17,7 +17,8 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    answer::{self, Tag},
+    answer,
+    etag::Tag,
     extract::Params,
     lookup,
     problem::{FieldError, Problem, ProblemBody},
@@ -164,10 +165,9 @@ async fn graph(
         Some(revision) => revision,
         None => service.backend.current(environment).await?,
     };
-    let made = service.backend.made(environment).await?;
-    let tag = Tag::revision(made, revision);
+    let tag = answer::revision_tag(&service, environment, revision).await?;
     if tag.is_known(&headers) {
-        return Ok(answer::not_modified(&headers));
+        return Ok(answer::not_modified(&tag));
     }
     let focal_point = query.focal_point(&service, revision).await?;
     let depth = query.depth.unwrap_or(2);
@@ -283,7 +283,7 @@ impl Found {
 
     fn graph(&self) -> Graph<'_> {
         let edge = |link: &Link| (self.place(&link.source), self.place(&link.target));
-        let distances = around::distances(self.nodes.len(), self.links.iter().map(edge));
+        let distances = picture::distances(self.nodes.len(), 0, self.links.iter().map(edge));
         Graph {
             nodes: self
                 .nodes

@@ -96,7 +96,7 @@ async fn health(
 ) -> Result<Response, Problem> {
     let now = (service.clock)();
     if let Some(name) = query.env_name {
-        let caller = service.access.caller(&parts, now).await?;
+        let caller = service.caller(&parts).await?;
         let caller = caller.ok_or_else(|| Problem::unauthenticated("log in to see how an environment is"))?;
         if !caller.may_view(&name) {
             return Err(Problem::forbidden("your rights do not reach this environment"));
@@ -114,7 +114,7 @@ async fn health(
     let mut environments = BTreeMap::new();
     if let Ok(known) = known {
         // Whoever asks with a wrong login is told as little as one without.
-        let caller = service.access.caller(&parts, now).await.ok().flatten().unwrap_or_default();
+        let caller = service.caller(&parts).await.ok().flatten().unwrap_or_default();
         for environment in known.iter().filter(|environment| sees(&caller, environment)) {
             // Whether the service can work is told, also where one environment cannot be read.
             match of(&service, environment, now).await {

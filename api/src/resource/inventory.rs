@@ -5,11 +5,7 @@ mod single;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{
-    extract::{RawQuery, State},
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use calipso_model::{Map, ObjectKey, Revision, Str, Value};
 use calipso_store::{Page, Paged, Query};
 use serde::{Deserialize, Serialize};
@@ -17,9 +13,8 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    answer::{self, Tag},
-    environments::catalogue,
-    extract::Params,
+    answer,
+    extract::{Conditions, Params},
     lookup,
     paging::{self, Asked, Paging},
     problem::{FieldError, Problem, ProblemBody},
@@ -110,8 +105,7 @@ struct ObjectList {
         (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
 async fn inventory(
     State(service): State<Arc<Service>>,
-    RawQuery(raw): RawQuery,
-    headers: HeaderMap,
+    conditions: Conditions,
     Params(query): Params<InventoryQuery>,
     Params(paging): Params<Paging>,
 ) -> Result<Response, Problem> {
@@ -121,14 +115,14 @@ async fn inventory(
             Some([only]) => Some(only.as_str()),
             Some(_) => return Err(wrong("type", "stands several times beside `id`; one object has one type")),
         };
-        return single::answer(&service, &headers, &query.env_name, query.at, id, object_type).await;
+        return single::answer(&service, &conditions.headers, &query.env_name, query.at, id, object_type).await;
     }
     let asked = paging.asked(&service.limits, query.at)?;
-    if answer::is_current(&service, &query.env_name, &asked, &headers).await? {
-        return Ok(answer::not_modified(&headers));
+    if let Some(unchanged) = answer::unchanged(&service, &query.env_name, &asked, &conditions.headers).await? {
+        return Ok(unchanged);
     }
     let types: Vec<Str> = query.object_types.iter().flatten().map(|name| Str::from(name.as_str())).collect();
-    let loaded = catalogue::of(&service, Some(&query.env_name)).await?;
+    let loaded = service.catalogue(&query.env_name).await?;
     let projection = Projection::of(query.projection.as_deref(), &loaded.specs, &types)?;
     known_types(&service, &query.env_name, "type", &types).await?;
     let (found, times) = match query.question(&service, &asked, types, &projection).await? {
@@ -150,11 +144,9 @@ async fn inventory(
         shown
     });
     let next = found.next.map(|cursor| paging::encode(Some(found.revision), &cursor));
-    let body = answer::json(&ObjectList { objects: objects.collect(), revision: found.revision, next: next.clone() })?;
-    let made = service.backend.made(&query.env_name).await?;
-    let mut response = answer::tagged(&headers, &Tag::revision(made, found.revision), || answer::text(body));
-    paging::link(&mut response, raw.as_deref(), next.as_deref());
-    Ok(response)
+    let body = ObjectList { objects: objects.collect(), revision: found.revision, next };
+    let tag = answer::revision_tag(&service, &query.env_name, found.revision).await?;
+    answer::page(&conditions, Some(tag), &body, body.next.as_deref())
 }
 
 /// Where one object is.

@@ -2,19 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{RawQuery, State},
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use calipso_store::{Counts, Cursor, RevisionInfo};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    answer::{self, Tag},
-    extract::Params,
+    answer,
+    etag::Tag,
+    extract::{Conditions, Params},
     paging::{self, Paging},
     problem::{Problem, ProblemBody},
     service::Service,
@@ -99,8 +96,7 @@ struct RevisionList {
         (status = 404, body = ProblemBody)))]
 async fn revisions(
     State(service): State<Arc<Service>>,
-    RawQuery(raw): RawQuery,
-    headers: HeaderMap,
+    conditions: Conditions,
     Params(query): Params<RevisionsQuery>,
     Params(paging): Params<Paging>,
 ) -> Result<Response, Problem> {
@@ -116,10 +112,8 @@ async fn revisions(
     let more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|last| paging::encode(None, &Cursor::new(last.revision.to_string())));
-    let body =
-        answer::json(&RevisionList { revisions: found.iter().map(Into::into).collect(), current, next: next.clone() })?;
-    let tag = Tag::revision_and(service.backend.made(&query.env_name).await?, current, &body);
-    let mut response = answer::tagged(&headers, &tag, || answer::text(body));
-    paging::link(&mut response, raw.as_deref(), next.as_deref());
-    Ok(response)
+    let body = RevisionList { revisions: found.iter().map(Into::into).collect(), current, next };
+    let text = answer::json(&body)?;
+    let tag = Tag::revision_and(service.backend.made(&query.env_name).await?, current, &text);
+    Ok(answer::page_of(&conditions, &tag, text, body.next.as_deref()))
 }

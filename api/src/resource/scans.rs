@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{RawQuery, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -22,9 +22,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     access::Caller,
-    answer::{self, Tag},
-    extract::{Body, Params},
-    paging::{self, Paging},
+    answer, etag,
+    extract::{Body, Conditions, Params},
+    listing,
+    paging::Paging,
     problem::{Problem, ProblemBody},
     resource::scans::request::ScanRequest,
     service::Service,
@@ -152,11 +153,11 @@ fn whole(id: &str, scan: &ScanTask) -> Result<Value, Problem> {
 
 /// Lists scans, newest first, or gives one with `id`.
 #[utoipa::path(get, path = "/scans", tag = "operation", extensions(("x-right" = json!("view"))), params(ScansQuery, Paging),
-    responses((status = 200, body = inline(ScanList)), (status = 404, body = ProblemBody)))]
+    responses((status = 200, body = inline(ScanList)), (status = 304, description = "What you have is current."),
+        (status = 404, body = ProblemBody)))]
 async fn scans(
     State(service): State<Arc<Service>>,
-    RawQuery(raw): RawQuery,
-    headers: HeaderMap,
+    conditions: Conditions,
     Params(query): Params<ScansQuery>,
     Params(paging): Params<Paging>,
 ) -> Result<Response, Problem> {
@@ -164,7 +165,7 @@ async fn scans(
     service.backend.current(&query.env_name).await?;
     if let Some(id) = &query.id {
         let task = known(&service, id, |environment| environment == query.env_name).await?;
-        return shown(&headers, &task);
+        return shown(&conditions.headers, &task);
     }
     let mut question =
         RecordQuery::all().equals("environment", query.env_name.as_str()).newest_first("submit_timestamp");
@@ -180,18 +181,13 @@ async fn scans(
         paging.no_number("latest")?;
         asked.page.limit = 1;
     }
-    let (found, next) = work::list::<ScanTask>(&*service.backend, &question, &asked.page)
-        .await
-        .map_err(|error| paging::problem(error, &asked.page))?;
+    let (found, next) = listing::rows::<ScanTask>(&service, &question, &asked.page).await?;
     if latest {
         let scans = found.iter().map(|task| whole(&task.id, &task.row)).collect::<Result<Vec<_>, _>>()?;
-        return Ok(Json(serde_json::json!({ "scans": scans })).into_response());
+        return answer::page(&conditions, None, &serde_json::json!({ "scans": scans }), None);
     }
-    let next = next.map(|cursor| paging::encode(None, &cursor));
-    let body = answer::json(&ScanList { scans: found.iter().map(item).collect(), next: next.clone() })?;
-    let mut response = answer::text(body);
-    paging::link(&mut response, raw.as_deref(), next.as_deref());
-    Ok(response)
+    let body = ScanList { scans: found.iter().map(item).collect(), next };
+    answer::page(&conditions, None, &body, body.next.as_deref())
 }
 
 /// Asks for a scan.
@@ -228,7 +224,7 @@ async fn known(service: &Service, id: &str, may: impl Fn(&str) -> bool) -> Resul
 
 fn shown(headers: &HeaderMap, task: &Task<ScanTask>) -> Result<Response, Problem> {
     let doc = whole(&task.id, &task.row)?;
-    Ok(answer::tagged(headers, &Tag::version(task.version), || Json(doc).into_response()))
+    answer::document(headers, task.version, &doc)
 }
 
 /// One scan, whole: where it stands and how far it is.
@@ -245,20 +241,22 @@ async fn scan(
     shown(&headers, &task)
 }
 
-/// Ends a scan that waits, and asks the worker of one that runs to end it.
+/// Ends a scan that waits, and asks the worker of one that runs to end it; `If-Match` refuses to when it went on meanwhile.
 #[utoipa::path(post, path = "/scans/{id}/cancel", tag = "operation", extensions(("x-right" = json!("login"))),
     params(ScanPath),
     responses((status = 200, body = std::collections::BTreeMap<String, Value>), (status = 403, body = ProblemBody),
-        (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
+        (status = 404, body = ProblemBody), (status = 409, body = ProblemBody), (status = 412, body = ProblemBody)))]
 async fn cancel(
     State(service): State<Arc<Service>>,
     caller: Caller,
+    headers: HeaderMap,
     Params(path): Params<ScanPath>,
 ) -> Result<Json<Value>, Problem> {
     let task = known(&service, &path.id, |environment| caller.may_view(environment)).await?;
     if !caller.may_edit(&task.row.environment) {
         return Err(Problem::forbidden("you may view this environment, not change it"));
     }
+    etag::check(&headers, task.version)?;
     let scan = scan::cancel(&*service.backend, &path.id, &caller.user, service.now_millis()).await?;
     Ok(Json(whole(&path.id, &scan)?))
 }

@@ -9,7 +9,8 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    answer::{self, Tag},
+    answer,
+    etag::Tag,
     extract::Params,
     problem::{Problem, ProblemBody},
     resource::known_types,

@@ -17,11 +17,12 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     access::Caller,
+    answer,
     environments::{
         body::rejected,
         own_specs::{self, Content, Draft},
     },
-    etag,
+    etag::{self, Tag},
     extract::{Body, Params},
     problem::{FieldError, Problem},
     service::Service,
@@ -148,24 +149,26 @@ async fn create(
     body["message"] = json!(format!("created a {} for {}", taken.task.row.kind, taken.task.row.environment));
     body["id"] = json!(taken.task.row.name);
     body["warnings"] = json!(taken.warnings);
-    Ok((StatusCode::CREATED, [etag::header(taken.task.version)], Json(body)).into_response())
+    Ok((StatusCode::CREATED, [Tag::version(taken.task.version).header()], Json(body)).into_response())
 }
 
 /// One spec of an environment; `ETag` tells its version.
 #[utoipa::path(get, path = "/specs/{kind}/{name}", tag = "specs", params(Named, Of),
-    extensions(("x-right" = json!("view"))), responses((status = 200, body = Object)))]
+    extensions(("x-right" = json!("view"))),
+    responses((status = 200, body = Object), (status = 304, description = "What you have is current.")))]
 async fn one(
     State(service): State<Arc<Service>>,
+    headers: HeaderMap,
     Params(Named { kind, name }): Params<Named>,
     Params(Of { env_name }): Params<Of>,
 ) -> Result<Response, Problem> {
     let task = own_specs::get(&service, &env_name, &kind, &name).await?;
-    Ok(([etag::header(task.version)], Json(shown(&task))).into_response())
+    answer::document(&headers, task.version, &shown(&task))
 }
 
 /// Replaces a spec of an environment.
 #[utoipa::path(put, path = "/specs/{kind}/{name}", tag = "specs", params(Named, Of), request_body = SpecContent,
-    extensions(("x-right" = json!("edit"))), responses((status = 200, body = Object)))]
+    extensions(("x-right" = json!("edit"))), responses((status = 200, body = Object), (status = 412)))]
 async fn replace(
     State(service): State<Arc<Service>>,
     caller: Caller,
@@ -185,12 +188,12 @@ async fn replace(
     let taken = own_specs::keep(&service, &caller, draft, Some(former)).await?;
     let mut body = shown(&taken.task);
     body["warnings"] = json!(taken.warnings);
-    Ok(([etag::header(taken.task.version)], Json(body)).into_response())
+    answer::document(&HeaderMap::new(), taken.task.version, &body)
 }
 
 /// Removes a spec of an environment, unless another of its specs needs it.
 #[utoipa::path(delete, path = "/specs/{kind}/{name}", tag = "specs", params(Named, Of),
-    extensions(("x-right" = json!("edit"))), responses((status = 204)))]
+    extensions(("x-right" = json!("edit"))), responses((status = 204), (status = 412)))]
 async fn remove(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
@@ -249,10 +252,9 @@ async fn check(State(service): State<Arc<Service>>, Body(sent): Body<SpecFiles>)
         return Err(rejected(wrong));
     }
     let busy = || Problem::too_many("other checks are running", 2);
-    let permit = Arc::clone(&service.environments.catalogues.checks).try_acquire_owned().map_err(|_| busy())?;
+    let permit = service.catalogues.check_permit().ok_or_else(busy)?;
     let files = sent.files.into_iter().map(|file| (file.path.into(), file.text.into())).collect();
-    let mut layers = service.layers.clone();
-    layers.push(Layer { name: SENT.into(), files });
+    let layers = service.catalogues.with_layer(Layer { name: SENT.into(), files });
     let checking = tokio::task::spawn_blocking(move || {
         let loaded = calipso_spec::load(&layers);
         // Until here, however long somebody waits for it.

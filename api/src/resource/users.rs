@@ -9,18 +9,20 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use calipso_model::Secret;
-use calipso_store::work::Row as _;
+use calipso_store::{RecordQuery, work::row::Task};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     access::{Caller, Grant},
-    account::user::{Found, Source, User, folded},
+    account::{Found, Source, User, folded},
+    answer,
     audit::Notes,
-    etag,
-    extract::{Body, Params},
-    paging,
+    etag::{self, Tag},
+    extract::{Body, Conditions, Params},
+    listing,
+    paging::Following,
     problem::{FieldError, Problem},
     resource::auth::texts,
     service::Service,
@@ -70,8 +72,7 @@ struct FromDirectory {
     grants: BTreeMap<String, Grant>,
 }
 
-fn view(found: &Found) -> UserView {
-    let user = &found.user;
+fn view(user: &User) -> UserView {
     let text = |text: &calipso_model::Str| text.to_string();
     UserView {
         name: text(&user.name),
@@ -91,7 +92,7 @@ fn view(found: &Found) -> UserView {
 
 /// A user with its version as an entity tag.
 fn tagged(status: StatusCode, found: &Found) -> Response {
-    (status, [etag::header(found.version)], Json(view(found))).into_response()
+    (status, [Tag::version(found.version).header()], Json(view(&found.user))).into_response()
 }
 
 /// The version that a client means to change; nothing when it does not say.
@@ -99,21 +100,9 @@ async fn expected(service: &Service, name: &str, headers: &HeaderMap) -> Result<
     if !headers.contains_key(header::IF_MATCH) {
         return Ok(None);
     }
-    let version = service.accounts().read_user(name).await?.version;
+    let version = service.accounts.read_user(name).await?.version;
     etag::check(headers, version)?;
     Ok(Some(version))
-}
-
-/// Which page.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct Which {
-    /// At most so many.
-    #[param(minimum = 1, maximum = 1000)]
-    page_size: Option<usize>,
-    /// `next` of the page before.
-    #[param(max_length = 4000)]
-    cursor: Option<String>,
 }
 
 /// Users.
@@ -127,17 +116,17 @@ struct Users {
 }
 
 /// Lists users.
-#[utoipa::path(get, path = "/users", tag = "users", extensions(("x-right" = json!("administer"))), params(Which),
-    responses((status = 200, body = Users)))]
-async fn list(State(service): State<Arc<Service>>, Params(which): Params<Which>) -> Result<Json<Users>, Problem> {
-    let limit = which.page_size.unwrap_or(service.limits.page_size).min(service.limits.page_size);
-    let page = paging::after(which.cursor.as_deref(), limit)?;
-    let found = service.accounts().users(&page).await?;
-    let mut users = Vec::new();
-    for record in &found.items {
-        users.push(view(&Found { user: User::from_record(record)?, version: record.version }));
-    }
-    Ok(Json(Users { users, next: found.next.map(|next| paging::encode(None, &next)) }))
+#[utoipa::path(get, path = "/users", tag = "users", extensions(("x-right" = json!("administer"))), params(Following),
+    responses((status = 200, body = Users), (status = 304, description = "What you have is current.")))]
+async fn list(
+    State(service): State<Arc<Service>>,
+    conditions: Conditions,
+    Params(following): Params<Following>,
+) -> Result<Response, Problem> {
+    let page = following.page(&service.limits)?;
+    let (found, next) = listing::rows::<User>(&service, &RecordQuery::all(), &page).await?;
+    let body = Users { users: found.iter().map(|task: &Task<User>| view(&task.row)).collect(), next };
+    answer::page(&conditions, None, &body, body.next.as_deref())
 }
 
 /// A new user.
@@ -204,7 +193,7 @@ async fn add(
         disabled: body.disabled,
         ..User::new(&body.name, body.source, (service.clock)())
     };
-    let found = service.accounts().add_user(user, body.password.map(Secret::new)).await?;
+    let found = service.accounts.add_user(user, body.password.map(Secret::new)).await?;
     Ok(tagged(StatusCode::CREATED, &found))
 }
 
@@ -219,9 +208,15 @@ struct Name {
 
 /// One user.
 #[utoipa::path(get, path = "/users/{name}", tag = "users", extensions(("x-right" = json!("administer"))),
-    params(Name), responses((status = 200, body = UserView)))]
-async fn show(State(service): State<Arc<Service>>, Params(which): Params<Name>) -> Result<Response, Problem> {
-    Ok(tagged(StatusCode::OK, &service.accounts().read_user(&which.name).await?))
+    params(Name),
+    responses((status = 200, body = UserView), (status = 304, description = "What you have is current.")))]
+async fn show(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    Params(which): Params<Name>,
+) -> Result<Response, Problem> {
+    let found = service.accounts.read_user(&which.name).await?;
+    answer::document(&headers, found.version, &view(&found.user))
 }
 
 /// What a user may do, as a whole.
@@ -243,7 +238,7 @@ struct Rights {
 ///
 /// `If-Match` with the user's `ETag` refuses the change when somebody else was faster.
 #[utoipa::path(put, path = "/users/{name}", tag = "users", extensions(("x-right" = json!("administer"))),
-    params(Name), request_body = Rights, responses((status = 200, body = UserView)))]
+    params(Name), request_body = Rights, responses((status = 200, body = UserView), (status = 412)))]
 async fn replace(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
@@ -273,7 +268,7 @@ struct Change {
 
 /// Changes what a user may do; what is left out stays.
 #[utoipa::path(patch, path = "/users/{name}", tag = "users", extensions(("x-right" = json!("administer"))),
-    params(Name), request_body = Change, responses((status = 200, body = UserView)))]
+    params(Name), request_body = Change, responses((status = 200, body = UserView), (status = 412)))]
 async fn change(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
@@ -300,7 +295,7 @@ async fn changed(
     }
     let version = expected(service, name, headers).await?;
     let found = service
-        .accounts()
+        .accounts
         .change_user(name, version, (service.clock)(), |user| {
             user.administrator = change.administrator.unwrap_or(user.administrator);
             user.disabled = change.disabled.unwrap_or(user.disabled);
@@ -314,14 +309,14 @@ async fn changed(
 
 /// Removes a user with all tokens.
 #[utoipa::path(delete, path = "/users/{name}", tag = "users", extensions(("x-right" = json!("administer"))),
-    params(Name), responses((status = 204, description = "It is removed.")))]
+    params(Name), responses((status = 204, description = "It is removed."), (status = 412)))]
 async fn remove(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
     Params(which): Params<Name>,
 ) -> Result<StatusCode, Problem> {
     let version = expected(&service, &which.name, &headers).await?;
-    service.accounts().remove_user(&which.name, version).await?;
+    service.accounts.remove_user(&which.name, version).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -354,7 +349,7 @@ async fn set_password(
             .old
             .map(Secret::new)
             .ok_or_else(|| Problem::rejected(vec![FieldError::body("/old", "is needed for one's own password")]))?;
-        let checked = service.accounts().check(&name, &old, notes.address(), (service.clock)()).await;
+        let checked = service.accounts.check(&name, &old, notes.address(), (service.clock)()).await;
         checked.map_err(|problem| match problem.status() {
             401 => Problem::forbidden("the old password is wrong"),
             _ => problem,
@@ -362,7 +357,7 @@ async fn set_password(
     } else if !caller.administrator {
         return Err(Problem::forbidden("only administrators may set the passwords of others"));
     }
-    service.accounts().set_password(&name, Secret::new(body.new), (service.clock)()).await?;
+    service.accounts.set_password(&name, Secret::new(body.new), (service.clock)()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -389,7 +384,7 @@ struct NewGrant {
 /// Grants a right in one environment.
 #[utoipa::path(put, path = "/users/{name}/grants/{environment}", tag = "users",
     extensions(("x-right" = json!("administer"))), params(Where), request_body = NewGrant,
-    responses((status = 200, body = UserView)))]
+    responses((status = 200, body = UserView), (status = 412)))]
 async fn grant(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
@@ -400,7 +395,7 @@ async fn grant(
     notes.environment(&which.environment);
     let version = expected(&service, &which.name, &headers).await?;
     let found = service
-        .accounts()
+        .accounts
         .change_user(&which.name, version, (service.clock)(), |user| {
             user.grants.insert(which.environment.into(), body.grant);
         })
@@ -410,7 +405,7 @@ async fn grant(
 
 /// Withdraws a right in one environment.
 #[utoipa::path(delete, path = "/users/{name}/grants/{environment}", tag = "users",
-    extensions(("x-right" = json!("administer"))), params(Where), responses((status = 200, body = UserView)))]
+    extensions(("x-right" = json!("administer"))), params(Where), responses((status = 200, body = UserView), (status = 412)))]
 async fn withdraw(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
@@ -420,7 +415,7 @@ async fn withdraw(
     notes.environment(&which.environment);
     let version = expected(&service, &which.name, &headers).await?;
     let found = service
-        .accounts()
+        .accounts
         .change_user(&which.name, version, (service.clock)(), |user| {
             user.grants.remove(which.environment.as_str());
         })
@@ -436,8 +431,8 @@ async fn revoke_all(
     notes: Notes,
     Params(which): Params<Name>,
 ) -> Result<StatusCode, Problem> {
-    let found = service.accounts().read_user(&which.name).await?;
-    let revoked = service.accounts().revoke_all(&found.user.name).await?;
+    let found = service.accounts.read_user(&which.name).await?;
+    let revoked = service.accounts.revoke_all(&found.user.name).await?;
     notes.detail("revoked", i64::try_from(revoked).unwrap_or(i64::MAX));
     Ok(StatusCode::NO_CONTENT)
 }

@@ -82,37 +82,3 @@ impl Found {
         self.places.get(key).copied().unwrap_or(0)
     }
 }
-
-/// In how many links each node is from the first one; those that it cannot reach come after all others.
-pub(super) fn distances(n_nodes: usize, links: impl Iterator<Item = (usize, usize)>) -> Vec<usize> {
-    let mut near: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for (from, to) in links {
-        near.entry(from).or_default().push(to);
-        near.entry(to).or_default().push(from);
-    }
-    let mut distances: BTreeMap<usize, usize> = BTreeMap::from([(0, 0)]);
-    let (mut front, mut depth) = (vec![0], 0);
-    while !front.is_empty() {
-        depth += 1;
-        let mut next = Vec::new();
-        for other in front.iter().filter_map(|node| near.get(node)).flatten() {
-            if !distances.contains_key(other) {
-                distances.insert(*other, depth);
-                next.push(*other);
-            }
-        }
-        front = next;
-    }
-    (0..n_nodes).map(|node| distances.get(&node).copied().unwrap_or(depth)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::distances;
-
-    #[test]
-    fn distances_count_links() {
-        assert_eq!(distances(4, [(0, 1), (2, 1)].into_iter()), [0, 1, 2, 3]);
-        assert_eq!(distances(1, std::iter::empty()), [0]);
-    }
-}

@@ -5,12 +5,7 @@ use calipso_model::{Revision, Str};
 use calipso_store::{ScopeRecord, WholeObject, store::newest_scan};
 use serde::Serialize;
 
-use crate::{
-    answer::{self, Tag},
-    lookup,
-    problem::Problem,
-    service::Service,
-};
+use crate::{answer, etag::Tag, lookup, problem::Problem, service::Service};
 
 /// What one fetcher says of an object.
 #[derive(Debug, Serialize)]

@@ -105,7 +105,7 @@ impl Hub {
         let subscription = {
             let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
             let open: usize = listeners.values().sum();
-            if open >= service.limits.events.streams {
+            if open >= service.limits.news.streams {
                 return Err(Problem::too_many("too many streams of events are open", 30));
             }
             *listeners.entry(only.cloned()).or_default() += 1;
@@ -133,7 +133,7 @@ impl Hub {
     /// Asks again and again, as long as somebody listens.
     async fn run(self: Arc<Self>, service: Arc<Service>) {
         loop {
-            tokio::time::sleep(service.limits.events.poll).await;
+            tokio::time::sleep(service.limits.news.poll).await;
             let mut known = self.known.lock().await;
             let wanted: Vec<Option<Str>> =
                 self.listeners.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
