@@ -12,7 +12,6 @@ use calipso_api::{
     retain_audit_entries,
 };
 use calipso_pipeline::work::{self, Doors, LayeredSpecs, Parts, Worker, live_doors};
-use calipso_spec::Loaded;
 use calipso_store::Backend;
 use calipso_transport::Replay;
 use calipso_vault::Keys;
@@ -42,8 +41,7 @@ pub async fn run(session: &Session) -> Result<(), Failure> {
     }
     let address = listen_address(settings)?;
     let layers = session.layers()?;
-    // Nothing here runs the tests of the specs.
-    let loaded = on_a_passing_thread(|| session.specs().map(|loaded| Loaded { tests: Vec::new(), ..loaded }))??;
+    let loaded = on_a_passing_thread(|| session.specs_without_tests())??;
     let backend = session.store().await?;
     let references = Arc::new(References::new(settings));
     // Made at the first start, before anybody needs them.
