@@ -46,14 +46,14 @@ impl Right {
     }
 }
 
-/// Who asks.
+/// Who sends a request, and what they may do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Caller {
     /// Name of the user.
     pub user: Str,
-    /// May do everything.
+    /// Whether the user administers: may do everything.
     pub administrator: bool,
-    /// Environment to what the user may do with it; `*` stands for all.
+    /// What the user may do, by environment; `*` stands for all environments.
     pub grants: BTreeMap<Str, Grant>,
     /// The token that was used, if one was.
     pub token_id: Option<Str>,
@@ -63,7 +63,7 @@ pub struct Caller {
 pub const EVERY: &str = "*";
 
 impl Caller {
-    /// Whoever asks a server that is open to everybody.
+    /// The caller of a server that is open to everybody.
     #[must_use]
     pub fn anybody() -> Self {
         Self { user: "anybody".into(), administrator: true, ..Self::default() }

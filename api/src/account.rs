@@ -34,7 +34,7 @@ pub use self::ldap::{LdapDirectory, LdapSettings, LdapUsers};
 pub(crate) use self::{
     credentials::{address, token_in},
     token::Token,
-    user::{Found, folded},
+    user::{VersionedUser, folded},
 };
 pub use self::{
     directory::{Directory, DirectoryAnswer, DirectoryError, DirectoryRights},
@@ -67,7 +67,7 @@ pub struct Accounts {
     directory: Option<Arc<dyn Directory>>,
     passwords: Passwords,
     limiter: Limiter,
-    users: Cache<Str, Option<Found>>,
+    users: Cache<Str, Option<VersionedUser>>,
     tokens: Cache<Str, Option<Token>>,
     basics: Cache<[u8; 32], Basic>,
     /// Held while it is decided whether an administrator may go.
@@ -167,13 +167,13 @@ impl Accounts {
     }
 
     /// A user as it was in the store a moment ago.
-    pub(crate) async fn user(&self, name: &str, now: Timestamp) -> Result<Option<Found>, Problem> {
+    pub(crate) async fn user(&self, name: &str, now: Timestamp) -> Result<Option<VersionedUser>, Problem> {
         let name = folded(name);
         let found = self
             .users
             .get_or(&name, now, async || {
                 let record = self.backend.record(Collection::Users, &name).await?;
-                record.map(|record| Found::from_record(&record)).transpose()
+                record.map(|record| VersionedUser::from_record(&record)).transpose()
             })
             .await?;
         Ok(found)

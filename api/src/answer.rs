@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::{
     etag::Tag,
     extract::Conditions,
-    paging::{self, Asked},
+    paging::{self, PageRequest},
     problem::Problem,
     service::Service,
 };
@@ -36,8 +36,8 @@ fn kept(tag: &Tag, mut response: Response) -> Response {
 /// # Errors
 /// A fault of ours: it cannot be written as JSON.
 pub(crate) fn document(headers: &HeaderMap, version: u64, body: &impl Serialize) -> Result<Response, Problem> {
-    let body = json(body)?;
-    Ok(tagged(headers, &Tag::version(version), || text(body)))
+    let body = to_json(body)?;
+    Ok(tagged(headers, &Tag::version(version), || json_text(body)))
 }
 
 /// One page of a list, with a `Link` to the next one. Without a tag it gets that of its content.
@@ -50,14 +50,14 @@ pub(crate) fn page(
     body: &impl Serialize,
     next: Option<&str>,
 ) -> Result<Response, Problem> {
-    let text = json(body)?;
+    let text = to_json(body)?;
     let tag = tag.unwrap_or_else(|| Tag::content(&text));
     Ok(page_of(conditions, &tag, text, next))
 }
 
 /// The same with the JSON of the page.
 pub(crate) fn page_of(conditions: &Conditions, tag: &Tag, body: String, next: Option<&str>) -> Response {
-    let mut response = tagged(&conditions.headers, tag, || text(body));
+    let mut response = tagged(&conditions.headers, tag, || json_text(body));
     paging::link(&mut response, conditions.query.as_deref(), next);
     response
 }
@@ -70,14 +70,14 @@ pub(crate) async fn revision_tag(service: &Service, environment: &str, revision:
     Ok(Tag::revision(service.backend.made(environment).await?, revision))
 }
 
-/// 304, where the first page of a list as the client has it is of the revision that would be read. Asked before reading.
+/// 304, where the first page of a list as the client has it is of the revision that would be read. PageRequest before reading.
 ///
 /// # Errors
 /// Those of the store.
 pub(crate) async fn unchanged(
     service: &Service,
     environment: &str,
-    asked: &Asked,
+    asked: &PageRequest,
     headers: &HeaderMap,
 ) -> Result<Option<Response>, Problem> {
     if !headers.contains_key(header::IF_NONE_MATCH) || asked.page.after.is_some() || asked.at.is_some() {
@@ -93,7 +93,7 @@ pub(crate) fn not_modified(tag: &Tag) -> Response {
 }
 
 /// JSON text as an answer.
-pub(crate) fn text(body: impl Into<Bytes>) -> Response {
+pub(crate) fn json_text(body: impl Into<Bytes>) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], Body::from(body.into())).into_response()
 }
 
@@ -101,6 +101,6 @@ pub(crate) fn text(body: impl Into<Bytes>) -> Response {
 ///
 /// # Errors
 /// A fault of ours: it cannot be written as JSON.
-pub(crate) fn json(value: &impl Serialize) -> Result<String, Problem> {
+pub(crate) fn to_json(value: &impl Serialize) -> Result<String, Problem> {
     serde_json::to_string(value).map_err(Problem::bug)
 }

@@ -23,17 +23,14 @@ use crate::{access::Caller, problem::Problem};
 /// One entry, as it is stored and shown. It holds no secret: neither bodies nor headers are copied into it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// When.
     pub timestamp: Str,
     /// Who; for a failed login the name that was tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<Str>,
-    /// With which token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_id: Option<Str>,
     /// Method and path template, or `login`.
     pub action: Str,
-    /// The environment that it was about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Str>,
     /// What it was about: the path.
@@ -50,7 +47,6 @@ pub struct Entry {
     pub address: Option<Str>,
     /// `done`, `refused` or `failed`.
     pub outcome: Str,
-    /// The status of the answer.
     pub status: u16,
 }
 

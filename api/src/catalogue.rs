@@ -55,7 +55,7 @@ pub fn is_own(at: &calipso_spec::checked::At) -> bool {
 
 /// A diagnostic as a part of a problem: a place in a spec that stands at `pointer` of the body.
 #[must_use]
-pub fn told(diagnostic: &Diagnostic, files: &diag::Files, pointer: &str) -> FieldError {
+pub fn field_error(diagnostic: &Diagnostic, files: &diag::Files, pointer: &str) -> FieldError {
     let text = files.get(&diagnostic.primary.file).map_or("", AsRef::as_ref);
     let (line, column) = diag::line_column(text, diagnostic.primary.range.start);
     let mut error = FieldError::body(pointer, diagnostic.message.clone());

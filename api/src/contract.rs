@@ -304,10 +304,10 @@ impl Operation {
 fn judged(
     validator: &Validator,
     values: Map<String, Value>,
-    place: &'static str,
+    part: &'static str,
 ) -> (Map<String, Value>, Vec<FieldError>) {
     let values = Value::Object(values);
-    let errors = mistakes(validator, &values, place);
+    let errors = mistakes(validator, &values, part);
     let Value::Object(values) = values else { return (Map::new(), errors) };
     (values, errors)
 }
@@ -354,17 +354,17 @@ impl Schema {
     }
 }
 
-fn mistakes(validator: &Validator, value: &Value, place: &'static str) -> Vec<FieldError> {
+fn mistakes(validator: &Validator, value: &Value, part: &'static str) -> Vec<FieldError> {
     validator
         .iter_errors(value)
         .take(MOST_ERRORS)
         .map(|error| {
             let pointer = error.instance_path().to_string();
-            if place == "body" {
+            if part == "body" {
                 // Bodies hold passwords: what stands in them is not repeated.
-                return FieldError::at(place, pointer, error.masked_with("it").to_string());
+                return FieldError::at(part, pointer, error.masked_with("it").to_string());
             }
-            FieldError::at(place, pointer.trim_start_matches('/').replace('/', "."), error.to_string())
+            FieldError::at(part, pointer.trim_start_matches('/').replace('/', "."), error.to_string())
         })
         .collect()
 }

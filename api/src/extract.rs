@@ -13,10 +13,9 @@ use crate::{access::Caller, problem::Problem};
 
 /// What the guard found in a request.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Checked {
+pub(crate) struct CheckedRequest {
     /// Query and path parameters.
     pub(crate) params: Map<String, Value>,
-    /// The body.
     pub(crate) body: Option<Value>,
 }
 
@@ -37,8 +36,8 @@ pub(crate) struct Conditions {
     pub(crate) query: Option<String>,
 }
 
-fn checked(parts: &mut Parts) -> Result<&mut Checked, Problem> {
-    parts.extensions.get_mut::<Checked>().ok_or_else(|| Problem::bug("a handler is not behind the guard"))
+fn checked(parts: &mut Parts) -> Result<&mut CheckedRequest, Problem> {
+    parts.extensions.get_mut::<CheckedRequest>().ok_or_else(|| Problem::bug("a handler is not behind the guard"))
 }
 
 impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {

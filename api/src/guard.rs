@@ -17,7 +17,7 @@ use crate::{
     account::address,
     audit::{Notes, RequestId, Trail},
     contract::{BodyFault, Contract, Operation},
-    extract::Checked,
+    extract::CheckedRequest,
     problem::{FieldError, Problem},
     service::Service,
 };
@@ -25,7 +25,6 @@ use crate::{
 /// What the gates need.
 #[derive(Clone)]
 pub(crate) struct Gate {
-    /// What all handlers share.
     pub(crate) service: Arc<Service>,
     /// What each operation takes.
     pub(crate) contract: Arc<Contract>,
@@ -94,7 +93,7 @@ async fn checked(
     parts: &mut Parts,
     body: Body,
     named: &mut Vec<String>,
-) -> Result<Checked, Problem> {
+) -> Result<CheckedRequest, Problem> {
     let query_text = parts.uri.query().unwrap_or_default();
     if query_text.len() > gate.service.limits.query_bytes {
         let limit = gate.service.limits.query_bytes;
@@ -123,7 +122,7 @@ async fn checked(
         BodyFault::Unreadable(error) => Problem::bad_request(vec![error]),
         BodyFault::Wrong(errors) => Problem::rejected(errors),
     })?;
-    Ok(Checked { params, body })
+    Ok(CheckedRequest { params, body })
 }
 
 /// The environment that parameters or a body name.
@@ -163,7 +162,7 @@ fn allow(right: Right, caller: &Caller, named: &[String], is_sound: bool) -> Res
     };
     let reaches = |name: &str| caller.grant(name) >= Some(needed);
     let may = match named {
-        // A request that is wrong in some other way may be told so to whoever could have made it right.
+        // That a request is wrong is told to callers who could have sent a right one.
         [] if !is_sound => caller.administrator || caller.grants.values().any(|grant| *grant >= needed),
         // An operation that needs an environment and was given none is for those who may do it with all.
         [] => reaches(EVERY),

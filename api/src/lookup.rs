@@ -9,7 +9,7 @@ use crate::{
     service::Service,
 };
 
-/// So many objects of one id are told apart.
+/// Maximum number of objects of one id that are told apart.
 const NAMESAKES: usize = 50;
 
 /// What of an object is read to tell it apart and to call it by its name.

@@ -65,7 +65,7 @@ pub async fn set_gauges(backend: &dyn Backend) -> Result<(), StoreError> {
             Err(error) => return Err(error),
         }
     }
-    // Whoever may read the metrics need not know which environments there are.
+    // A reader of the metrics need not know which environments there are.
     gauge!("calipso_revisions").set(revisions as f64);
     Ok(())
 }

@@ -93,7 +93,7 @@ pub fn router(service: Arc<Service>) -> Router {
     let text = document.to_string();
     let (tag, text) = (Tag::content(&text), Bytes::from(text));
     drop(document);
-    let show = async move |headers: HeaderMap| answer::tagged(&headers, &tag, || answer::text(text.clone()));
+    let show = async move |headers: HeaderMap| answer::tagged(&headers, &tag, || answer::json_text(text.clone()));
     router
         .route_layer(middleware::from_fn_with_state(gate.clone(), guard::pass))
         .route(&format!("{}/openapi.json", resource::PREFIX), get(show))

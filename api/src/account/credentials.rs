@@ -17,11 +17,8 @@ use crate::{
 /// What came with a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Credentials {
-    /// Nothing.
     None,
-    /// A token.
     Token(Secret),
-    /// Name and password.
     Basic { user: String, password: Secret },
 }
 

@@ -15,13 +15,13 @@ use crate::{
     problem::{FieldError, Problem},
 };
 
-/// So many users may be given a right at once. Whoever may edit an environment is told which of them are none, and so could
-/// try names; each request leaves an entry in the audit trail.
+/// Maximum number of users that are given a right at once. An editor of an environment is told which names are no users, and so
+/// could try names; each request leaves an entry in the audit trail.
 const MOST_USERS: usize = 1_000;
 
 /// A configuration that may be stored.
 #[derive(Debug)]
-pub struct Checked {
+pub struct CheckedEnvironment {
     /// The environment, its secrets sealed.
     pub environment: Environment,
     /// Rights that were given with it.
@@ -39,10 +39,10 @@ pub async fn check(
     body: &serde_json::Value,
     name: Option<&str>,
     former: Option<&Environment>,
-) -> Result<Checked, Problem> {
+) -> Result<CheckedEnvironment, Problem> {
     let value = Value::from_json(&body.to_string()).map_err(Problem::bug)?;
     let (mut written, mut mistakes) = environment::from_value(&value, specs);
-    named(&mut written, name, &mut mistakes);
+    check_name(&mut written, name, &mut mistakes);
     let required = ["distribution", "mechanism_drivers", "type_drivers"];
     for key in required.into_iter().filter(|key| !has(&written, key)) {
         mistakes.push(Mistake::new(below("", key), format!("`{key}` has to be given")));
@@ -74,7 +74,7 @@ pub async fn check(
     missing_roles(specs, &written, by_list, &mut mistakes);
     let rights = rights(accounts, &written, &mut mistakes).await?;
     if mistakes.is_empty() {
-        return Ok(Checked { environment: written.environment, rights });
+        return Ok(CheckedEnvironment { environment: written.environment, rights });
     }
     Err(rejected(mistakes))
 }
@@ -101,7 +101,7 @@ fn has(written: &Written, key: &str) -> bool {
     written.given.iter().any(|given| given.as_ref() == key)
 }
 
-fn named(written: &mut Written, kept: Option<&str>, mistakes: &mut Vec<Mistake>) {
+fn check_name(written: &mut Written, kept: Option<&str>, mistakes: &mut Vec<Mistake>) {
     let given = has(written, "name");
     // An environment that is there keeps a name that no new one may have.
     if let Some(kept) = kept {
@@ -119,7 +119,7 @@ fn named(written: &mut Written, kept: Option<&str>, mistakes: &mut Vec<Mistake>)
     }
 }
 
-/// The platform follows from the distribution; who names it must name that one.
+/// The platform follows from the distribution; if it is given, it must be that one.
 fn platform(specs: &Specs, written: &Written, value: &Value, mistakes: &mut Vec<Mistake>) {
     let given = value.as_map().and_then(|map| map.text("environment_type")).filter(|text| !text.is_empty());
     let distribution = specs.distributions.get(&written.environment.distribution);
@@ -189,9 +189,9 @@ async fn rights(
     for (key, users, grant) in [("view-env", &auth.view, Grant::View), ("edit-env", &auth.edit, Grant::Edit)] {
         let unknown = if users.is_empty() { Vec::new() } else { accounts.unknown_users(users).await? };
         let unknown: BTreeSet<Str> = unknown.iter().map(|user| folded(user)).collect();
-        for (place, user) in users.iter().enumerate() {
+        for (index, user) in users.iter().enumerate() {
             if unknown.contains(&folded(user)) {
-                mistakes.push(Mistake::new(format!("/auth/{key}/{place}"), format!("there is no user `{user}`")));
+                mistakes.push(Mistake::new(format!("/auth/{key}/{index}"), format!("there is no user `{user}`")));
             }
             rights.insert(folded(user), grant);
         }

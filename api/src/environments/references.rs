@@ -13,7 +13,7 @@ pub struct Environments {
     pub references: References,
 }
 
-/// Which references to secrets are taken over REST. A worker follows them with its own rights, so whoever may edit an
+/// Which references to secrets are taken over REST. A worker follows them with its own rights, so an editor of an
 /// environment could otherwise read whatever the worker can.
 #[derive(Clone, Debug)]
 pub struct References {

@@ -241,8 +241,8 @@ fn refused(references: &References, place: &Place, spec: &Connection, given: &Ma
     mistakes
 }
 
-/// Why a reference is not taken. A secret belongs to one environment: whoever may edit another must not have it sent to a
-/// server of their own.
+/// Why a reference is not taken. A secret belongs to one environment: an editor of another one must not be able to have it sent
+/// to a server of their own.
 fn refuses(references: &References, environment: &str, text: &str) -> Option<String> {
     if let Some(name) = text.strip_prefix("env:") {
         if references.env_prefix.is_empty() {

@@ -17,12 +17,11 @@ use crate::{
     audit::Entry,
     extract::{Conditions, Params},
     listing,
-    paging::Following,
+    paging::CursorPaging,
     problem::{FieldError, Problem},
     service::Service,
 };
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(list))
 }
@@ -30,7 +29,7 @@ pub fn routes() -> OpenApiRouter<Arc<Service>> {
 /// Which entries.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Which {
+struct AuditQuery {
     /// About this environment.
     #[param(max_length = 200)]
     environment: Option<String>,
@@ -86,13 +85,13 @@ struct Entries {
 }
 
 /// Lists who changed what, and who tried to come in; newest first.
-#[utoipa::path(get, path = "/audit", tag = "audit", extensions(("x-right" = json!("administer"))), params(Which, Following),
+#[utoipa::path(get, path = "/audit", tag = "audit", extensions(("x-right" = json!("administer"))), params(AuditQuery, CursorPaging),
     responses((status = 200, body = Entries), (status = 304, description = "What you have is current.")))]
 async fn list(
     State(service): State<Arc<Service>>,
     conditions: Conditions,
-    Params(which): Params<Which>,
-    Params(following): Params<Following>,
+    Params(which): Params<AuditQuery>,
+    Params(paging): Params<CursorPaging>,
 ) -> Result<Response, Problem> {
     let mut query = RecordQuery::all().newest_first("timestamp");
     if let Some(environment) = which.environment {
@@ -107,7 +106,7 @@ async fn list(
     if let Some(until) = time("until", which.until.as_deref())? {
         query = query.and("timestamp", Test::Below(until));
     }
-    let page = following.page(&service.limits)?;
+    let page = paging.page(&service.limits)?;
     let (found, next) = listing::rows::<Entry>(&service, &query, &page).await?;
     let body = Entries { entries: found.into_iter().map(view).collect(), next };
     answer::page(&conditions, None, &body, body.next.as_deref())

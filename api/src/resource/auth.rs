@@ -1,4 +1,4 @@
-//! `/auth`: logins, tokens, and who one is.
+//! `/auth`: logins, tokens, and who sends a request.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -21,12 +21,11 @@ use crate::{
     audit::Notes,
     extract::{Body, Conditions, Params},
     listing,
-    paging::Following,
+    paging::CursorPaging,
     problem::{FieldError, Problem},
     service::Service,
 };
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(log_in, log_out, list)).routes(routes!(revoke)).routes(routes!(me))
 }
@@ -110,11 +109,11 @@ struct NewToken {
     issued_at: String,
     /// When it ends.
     expires_at: String,
-    /// Whom it speaks for.
+    /// The user that it speaks for.
     user: String,
     /// Whether that user may do everything.
     administrator: bool,
-    /// Environment to what the user may do with it; `*` stands for all.
+    /// What the user may do, by environment; `*` stands for all environments.
     grants: BTreeMap<String, Grant>,
 }
 
@@ -220,19 +219,19 @@ pub(crate) fn texts(grants: &BTreeMap<Str, Grant>) -> BTreeMap<String, Grant> {
 /// How much to revoke.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Extent {
+struct LogOutQuery {
     /// Every token of the caller, not only the one that was sent.
     all: Option<bool>,
 }
 
 /// Logs out: revokes the token that was sent.
-#[utoipa::path(delete, path = "/auth/tokens", tag = "auth", extensions(("x-right" = json!("login"))), params(Extent),
+#[utoipa::path(delete, path = "/auth/tokens", tag = "auth", extensions(("x-right" = json!("login"))), params(LogOutQuery),
     responses((status = 200, description = "It is revoked.")))]
 async fn log_out(
     State(service): State<Arc<Service>>,
     caller: Caller,
     headers: HeaderMap,
-    Params(extent): Params<Extent>,
+    Params(extent): Params<LogOutQuery>,
 ) -> Result<StatusCode, Problem> {
     let accounts = &service.accounts;
     if extent.all == Some(true) {
@@ -257,13 +256,13 @@ async fn log_out(
 /// Whose tokens.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Whose {
+struct TokensQuery {
     /// A user; only administrators may see those of others.
     #[param(max_length = 256)]
     user: Option<String>,
 }
 
-/// A token in a list; the token itself is nowhere.
+/// A token in a list, without its secret.
 #[derive(Serialize, ToSchema)]
 struct TokenView {
     /// For revoking it.
@@ -288,7 +287,7 @@ struct TokenView {
     current: bool,
 }
 
-/// Tokens.
+/// A page of tokens.
 #[derive(Serialize, ToSchema)]
 struct Tokens {
     /// Those that are still good.
@@ -299,20 +298,20 @@ struct Tokens {
 }
 
 /// Lists tokens: one's own, or those of a user.
-#[utoipa::path(get, path = "/auth/tokens", tag = "auth", extensions(("x-right" = json!("login"))), params(Whose, Following),
+#[utoipa::path(get, path = "/auth/tokens", tag = "auth", extensions(("x-right" = json!("login"))), params(TokensQuery, CursorPaging),
     responses((status = 200, body = Tokens), (status = 304, description = "What you have is current.")))]
 async fn list(
     State(service): State<Arc<Service>>,
     caller: Caller,
     conditions: Conditions,
-    Params(whose): Params<Whose>,
-    Params(following): Params<Following>,
+    Params(whose): Params<TokensQuery>,
+    Params(paging): Params<CursorPaging>,
 ) -> Result<Response, Problem> {
     let user = whose.user.as_deref().map_or_else(|| caller.user.clone(), folded);
     if user != caller.user && !caller.administrator {
         return Err(Problem::forbidden("only administrators may see the tokens of others"));
     }
-    let page = following.page(&service.limits)?;
+    let page = paging.page(&service.limits)?;
     let question = RecordQuery::all().equals("user", user);
     let (found, next) = listing::rows::<Token>(&service, &question, &page).await?;
     let now = (service.clock)();
@@ -339,7 +338,7 @@ fn view(task: Task<Token>, caller: &Caller) -> TokenView {
 /// Which token.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
-struct Which {
+struct TokenPath {
     /// Its id, as lists show it.
     #[param(max_length = 64, example = "9fd1b7bf0478116b44e0161dbc586fdcd12c37c9adf9723058365cc0fe98e2b8")]
     id: String,
@@ -347,12 +346,12 @@ struct Which {
 
 /// Revokes a token: one's own, or for administrators any.
 #[utoipa::path(delete, path = "/auth/tokens/{id}", tag = "auth", extensions(("x-right" = json!("login"))),
-    params(Which), responses((status = 204, description = "It is revoked.")))]
+    params(TokenPath), responses((status = 204, description = "It is revoked.")))]
 async fn revoke(
     State(service): State<Arc<Service>>,
     caller: Caller,
     notes: Notes,
-    Params(which): Params<Which>,
+    Params(which): Params<TokenPath>,
 ) -> Result<StatusCode, Problem> {
     let accounts = &service.accounts;
     match accounts.token(&which.id).await? {
@@ -366,21 +365,21 @@ async fn revoke(
     }
 }
 
-/// Who one is.
+/// Who sends a request.
 #[derive(Serialize, ToSchema)]
 struct Me {
     /// Name of the user.
     user: String,
     /// Whether the user may do everything.
     administrator: bool,
-    /// Environment to what the user may do with it; `*` stands for all.
+    /// What the user may do, by environment; `*` stands for all environments.
     grants: BTreeMap<String, Grant>,
     /// The token that was sent, if one was.
     #[serde(skip_serializing_if = "Option::is_none")]
     token_id: Option<String>,
 }
 
-/// Who one is, and what one may do.
+/// Who sends the request, and what they may do.
 #[utoipa::path(get, path = "/auth/me", tag = "auth", extensions(("x-right" = json!("login"))),
     responses((status = 200, body = Me)))]
 async fn me(caller: Caller) -> Json<Me> {

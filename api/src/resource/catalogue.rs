@@ -19,7 +19,6 @@ use crate::{
     service::Service,
 };
 
-/// The routes of these resources.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new()
         .routes(routes!(clique_constraints))

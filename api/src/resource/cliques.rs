@@ -13,7 +13,7 @@ use crate::{
     answer,
     extract::{Conditions, Params},
     lookup,
-    paging::{self, Asked, Paging},
+    paging::{self, PageRequest, Paging},
     problem::{FieldError, Problem, ProblemBody},
     resource::{
         known_link_types, known_types,
@@ -22,10 +22,9 @@ use crate::{
     service::Service,
 };
 
-/// So many cliques are looked at for one page when only those with a type of link are wanted.
+/// Maximum number of cliques that are read for one page when only those with a type of link are wanted.
 const MOST_LOOKED_AT: usize = 20_000;
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(cliques))
 }
@@ -34,7 +33,7 @@ pub fn routes() -> OpenApiRouter<Arc<Service>> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct CliquesQuery {
-    /// The environment.
+    /// Name of the environment.
     #[param(min_length = 1, max_length = 256)]
     env_name: String,
     /// One clique, whole, by the id that a list gave.
@@ -142,7 +141,7 @@ async fn cliques(
         let focal_point = lookup::clique_of(id).ok_or_else(|| lookup::no_id("id", "clique"))?;
         return single(&service, &conditions.headers, environment, query.at, &focal_point).await;
     }
-    let asked = paging.asked(&service.limits, query.at)?;
+    let asked = paging.request(&service.limits, query.at)?;
     if let Some(unchanged) = answer::unchanged(&service, environment, &asked, &conditions.headers).await? {
         return Ok(unchanged);
     }
@@ -170,7 +169,7 @@ async fn single(
     let (revision, found) = service.backend.whole_clique(environment, at, focal_point).await?;
     let WholeClique { clique, links, objects } = found
         .ok_or_else(|| Problem::not_found(format!("`{focal_point}` has no clique in environment `{environment}`")))?;
-    let body = answer::json(&FullClique {
+    let body = answer::to_json(&FullClique {
         id: lookup::clique_id(focal_point),
         environment,
         clique_type: &clique.clique_type,
@@ -194,12 +193,12 @@ async fn single(
         revision,
     })?;
     let tag = answer::revision_tag(service, environment, revision).await?;
-    Ok(answer::tagged(headers, &tag, || answer::text(body)))
+    Ok(answer::tagged(headers, &tag, || answer::json_text(body)))
 }
 
 impl CliquesQuery {
     /// The page that is asked for.
-    async fn find(&self, service: &Service, paging: &Paging, asked: &Asked) -> Result<Paged<Clique>, Problem> {
+    async fn find(&self, service: &Service, paging: &Paging, asked: &PageRequest) -> Result<Paged<Clique>, Problem> {
         let environment = self.env_name.as_str();
         let none = async || -> Result<Paged<Clique>, Problem> {
             let revision = match asked.at {
@@ -261,11 +260,11 @@ impl CliquesQuery {
         &self,
         service: &Service,
         paging: &Paging,
-        asked: &Asked,
+        asked: &PageRequest,
         question: &CliqueQuery,
     ) -> Result<Paged<Clique>, Problem> {
         if self.link_type.is_some() {
-            paging.no_number("link_type")?;
+            paging.refuse_number("link_type")?;
         }
         let limit = asked.page.limit;
         let (mut items, mut page, mut at, mut looked_at) = (Vec::new(), asked.page.clone(), asked.at, 0);

@@ -23,13 +23,12 @@ use crate::{
     service::Service,
 };
 
-/// So much may have been written between two revisions that are compared.
+/// Maximum number of writes between two revisions that are compared.
 const MOST_CHANGES: u64 = 50_000;
 
-/// So many revisions are counted at a time.
+/// Number of revisions that are read at once.
 const PIECE: usize = 1_000;
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(diff))
 }
@@ -38,7 +37,7 @@ pub fn routes() -> OpenApiRouter<Arc<Service>> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct DiffQuery {
-    /// The environment.
+    /// Name of the environment.
     #[param(min_length = 1, max_length = 256)]
     env_name: String,
     /// The first revision; the one before `to` when not given. It may be the newer one.
@@ -115,14 +114,14 @@ async fn diff(
     Params(paging): Params<Paging>,
 ) -> Result<Response, Problem> {
     let environment = query.env_name.as_str();
-    let asked = paging.asked(&service.limits, query.to)?;
+    let asked = paging.request(&service.limits, query.to)?;
     let to = match asked.at {
         Some(revision) => revision,
         None => service.backend.current(environment).await?,
     };
     let from = query.from.unwrap_or_else(|| to.saturating_sub(1));
     let skip = match &asked.page.after {
-        Some(cursor) => cursor.as_str().parse().map_err(|_| paging::foreign())?,
+        Some(cursor) => cursor.as_str().parse().map_err(|_| paging::foreign_cursor())?,
         None => asked.page.skip,
     };
     let made = service.backend.made(environment).await?;

@@ -22,7 +22,7 @@ use crate::{
     audit::Notes,
     environments::{
         body, environment_twin, removal,
-        view::{self, EnvironmentSummary, State as Known},
+        view::{self, EnvironmentSummary, InventoryState},
     },
     etag::{self, Tag},
     extract::{Body, Params},
@@ -31,7 +31,6 @@ use crate::{
     service::Service,
 };
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(one, replace, patch, remove))
 }
@@ -39,7 +38,7 @@ pub fn routes() -> OpenApiRouter<Arc<Service>> {
 /// What a list is limited to.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Filter {
+struct EnvironmentsQuery {
     /// The one of this name, as a whole.
     name: Option<String>,
     /// Of this distribution.
@@ -162,7 +161,7 @@ struct EnvironmentMade {
 /// Which environment.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
-struct Named {
+struct EnvironmentPath {
     /// Its name.
     env_name: String,
 }
@@ -180,20 +179,20 @@ enum Inventory {
 /// How much of an environment goes.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Removal {
+struct RemovalQuery {
     /// What becomes of the inventory.
     #[param(inline)]
     inventory: Inventory,
 }
 
-/// Environments that the caller may view, by name; with `name` that one as a whole.
-#[utoipa::path(get, path = "/environment_configs", tag = "environments", params(Filter),
+/// Lists the environments that the caller may view, by name; with `name`, gives that environment as a whole.
+#[utoipa::path(get, path = "/environment_configs", tag = "environments", params(EnvironmentsQuery),
     extensions(("x-right" = json!("login"))), responses((status = 200, body = EnvironmentList)))]
 async fn list(
     State(service): State<Arc<Service>>,
     caller: Caller,
     headers: HeaderMap,
-    Params(filter): Params<Filter>,
+    Params(filter): Params<EnvironmentsQuery>,
 ) -> Result<Response, Problem> {
     if let Some(name) = &filter.name {
         return shown(&service, &caller, &headers, name).await;
@@ -208,8 +207,8 @@ async fn list(
         if !fits(&filter, &environment, &loaded.specs) {
             continue;
         }
-        let known = Known::of(service.backend.as_ref(), &environment.name).await?;
-        let summary = view::summary(&environment, &loaded.specs, known);
+        let state = InventoryState::of(service.backend.as_ref(), &environment.name).await?;
+        let summary = view::summary(&environment, &loaded.specs, state);
         let state_fits = filter.scanned.is_none_or(|wanted| summary.scanned == wanted)
             && filter.operational.is_none_or(|wanted| summary.operational == wanted.as_str());
         if state_fits {
@@ -221,7 +220,7 @@ async fn list(
 }
 
 /// Refuses words that no environment can have.
-fn check(filter: &Filter, specs: &Specs) -> Result<(), Problem> {
+fn check(filter: &EnvironmentsQuery, specs: &Specs) -> Result<(), Problem> {
     let mut errors = Vec::new();
     let all = || specs.distributions.values();
     let variances = || all().flat_map(|distribution| &distribution.variances);
@@ -240,7 +239,7 @@ fn check(filter: &Filter, specs: &Specs) -> Result<(), Problem> {
     listing::refuse(errors)
 }
 
-fn fits(filter: &Filter, environment: &Environment, specs: &Specs) -> bool {
+fn fits(filter: &EnvironmentsQuery, environment: &Environment, specs: &Specs) -> bool {
     let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
     let has = |wanted: &[String], found: &[calipso_model::Str]| {
         wanted.iter().all(|wanted| found.iter().any(|found| found.as_ref() == wanted))
@@ -261,14 +260,14 @@ fn fits(filter: &Filter, environment: &Environment, specs: &Specs) -> bool {
 }
 
 /// One environment with its configuration; secrets read `***`. `ETag` tells its version.
-#[utoipa::path(get, path = "/environment_configs/{env_name}", tag = "environments", params(Named),
+#[utoipa::path(get, path = "/environment_configs/{env_name}", tag = "environments", params(EnvironmentPath),
     extensions(("x-right" = json!("view"))),
     responses((status = 200, body = Object), (status = 304, description = "What you have is current.")))]
 async fn one(
     State(service): State<Arc<Service>>,
     caller: Caller,
     headers: HeaderMap,
-    Params(Named { env_name }): Params<Named>,
+    Params(EnvironmentPath { env_name }): Params<EnvironmentPath>,
 ) -> Result<Response, Problem> {
     shown(&service, &caller, &headers, &env_name).await
 }
@@ -288,17 +287,17 @@ async fn whole(
     environment: &Environment,
     version: u64,
 ) -> Result<Response, Problem> {
-    let known = Known::of(service.backend.as_ref(), &environment.name).await?;
+    let state = InventoryState::of(service.backend.as_ref(), &environment.name).await?;
     let rights = match caller.may_edit(&environment.name) {
         true => Some(service.accounts.grants_of(&environment.name).await?),
         false => None,
     };
     let loaded = service.catalogue(&environment.name).await?;
-    let shown = view::whole(environment, &loaded.specs, known, rights.as_ref());
+    let shown = view::whole(environment, &loaded.specs, state, rights.as_ref());
     answer::document(headers, version, &shown)
 }
 
-/// Makes an environment, for those who may edit all environments. Whoever makes it may edit it.
+/// Makes an environment. Only users who may edit all environments can; the one who does may edit the new one.
 #[utoipa::path(post, path = "/environment_configs", tag = "environments", request_body = EnvironmentConfiguration,
     extensions(("x-right" = json!("login"))), responses((status = 201, body = EnvironmentMade)))]
 async fn create(
@@ -341,10 +340,11 @@ async fn create(
         service.accounts.set_grant(user, &name, Some(*grant), (service.clock)()).await?;
     }
     tracing::info!(environment = %name, user = %caller.user, "An environment was made.");
-    let place = format!("{}/environment_configs/{}", crate::resource::PREFIX, encoded(&name));
+    let location = format!("{}/environment_configs/{}", crate::resource::PREFIX, encoded(&name));
     let done =
         EnvironmentMade { message: format!("created environment configuration for {name}"), id: name.clone(), name };
-    Ok((StatusCode::CREATED, [Tag::version(version).header(), (header::LOCATION, place)], Json(done)).into_response())
+    Ok((StatusCode::CREATED, [Tag::version(version).header(), (header::LOCATION, location)], Json(done))
+        .into_response())
 }
 
 /// Refuses an environment that could be taken for another; for one that is there already, only if the other was made first.
@@ -372,28 +372,28 @@ fn encoded(name: &str) -> String {
 }
 
 /// Replaces a configuration. `If-Match` with its `ETag` refuses to when somebody else was faster, here and below.
-#[utoipa::path(put, path = "/environment_configs/{env_name}", tag = "environments", params(Named),
+#[utoipa::path(put, path = "/environment_configs/{env_name}", tag = "environments", params(EnvironmentPath),
     request_body = EnvironmentConfiguration, extensions(("x-right" = json!("edit"))),
     responses((status = 200, body = Object), (status = 412)))]
 async fn replace(
     State(service): State<Arc<Service>>,
     caller: Caller,
     headers: HeaderMap,
-    Params(Named { env_name }): Params<Named>,
+    Params(EnvironmentPath { env_name }): Params<EnvironmentPath>,
     Body(sent): Body<Value>,
 ) -> Result<Response, Problem> {
     let former = current(&service, &headers, &env_name).await?;
-    changed(&service, &caller, former, &sent).await
+    change(&service, &caller, former, &sent).await
 }
 
 /// Changes parts of a configuration: a JSON merge patch (RFC 7396) to what a GET answers.
-#[utoipa::path(patch, path = "/environment_configs/{env_name}", tag = "environments", params(Named),
+#[utoipa::path(patch, path = "/environment_configs/{env_name}", tag = "environments", params(EnvironmentPath),
     request_body = Object, extensions(("x-right" = json!("edit"))), responses((status = 200, body = Object), (status = 412)))]
 async fn patch(
     State(service): State<Arc<Service>>,
     caller: Caller,
     headers: HeaderMap,
-    Params(Named { env_name }): Params<Named>,
+    Params(EnvironmentPath { env_name }): Params<EnvironmentPath>,
     Body(sent): Body<Value>,
 ) -> Result<Response, Problem> {
     let former = current(&service, &headers, &env_name).await?;
@@ -413,13 +413,13 @@ async fn patch(
     {
         patched.remove("distribution_version");
     }
-    merged(&mut patched, &sent);
+    merge(&mut patched, &sent);
     keep_removals(&mut patched, &sent, &former.0, &loaded.specs);
-    changed(&service, &caller, former, &patched).await
+    change(&service, &caller, former, &patched).await
 }
 
 /// A merge patch laid over a document.
-fn merged(whole: &mut Value, patch: &Value) {
+fn merge(whole: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *whole = patch.clone();
         return;
@@ -432,7 +432,7 @@ fn merged(whole: &mut Value, patch: &Value) {
         if value.is_null() {
             whole.remove(key);
         } else {
-            merged(whole.entry(key.clone()).or_insert(Value::Null), value);
+            merge(whole.entry(key.clone()).or_insert(Value::Null), value);
         }
     }
 }
@@ -481,7 +481,7 @@ async fn current(service: &Service, headers: &HeaderMap, name: &str) -> Result<(
     Ok((former, version))
 }
 
-async fn changed(
+async fn change(
     service: &Service,
     caller: &Caller,
     (former, version): (Environment, u64),
@@ -511,14 +511,14 @@ async fn changed(
 
 /// Removes an environment: with `inventory=delete` with everything that belongs to it, with `inventory=keep` its
 /// configuration only. Refused while it is being scanned.
-#[utoipa::path(delete, path = "/environment_configs/{env_name}", tag = "environments", params(Named, Removal),
+#[utoipa::path(delete, path = "/environment_configs/{env_name}", tag = "environments", params(EnvironmentPath, RemovalQuery),
     extensions(("x-right" = json!("edit"))), responses((status = 204), (status = 412)))]
 async fn remove(
     State(service): State<Arc<Service>>,
     caller: Caller,
     headers: HeaderMap,
-    Params(Named { env_name }): Params<Named>,
-    Params(Removal { inventory }): Params<Removal>,
+    Params(EnvironmentPath { env_name }): Params<EnvironmentPath>,
+    Params(RemovalQuery { inventory }): Params<RemovalQuery>,
 ) -> Result<StatusCode, Problem> {
     let (environment, version) = service.backend.versioned_environment(&env_name).await?;
     etag::check(&headers, version)?;

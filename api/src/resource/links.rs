@@ -15,11 +15,10 @@ use crate::{
     lookup,
     paging::{self, Paging},
     problem::{FieldError, Problem, ProblemBody},
-    resource::{inventory::meant, known_link_types},
+    resource::{inventory::meanings_of, known_link_types},
     service::Service,
 };
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(links))
 }
@@ -36,7 +35,7 @@ enum UpOrDown {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct LinksQuery {
-    /// The environment.
+    /// Name of the environment.
     #[param(min_length = 1, max_length = 256)]
     env_name: String,
     /// One link, whole, by the id that a list gave.
@@ -199,7 +198,7 @@ async fn links(
         let key = lookup::link_of(id).ok_or_else(|| lookup::no_id("id", "link"))?;
         return single(&service, &conditions.headers, environment, query.at, &key).await;
     }
-    let asked = paging.asked(&service.limits, query.at)?;
+    let asked = paging.request(&service.limits, query.at)?;
     if let Some(unchanged) = answer::unchanged(&service, environment, &asked, &conditions.headers).await? {
         return Ok(unchanged);
     }
@@ -247,9 +246,9 @@ async fn single(
             key.link_type, key.source, key.target
         ))
     })?;
-    let body = answer::json(&FullLink { revision: Some(revision), ..FullLink::of(environment, &link) })?;
+    let body = answer::to_json(&FullLink { revision: Some(revision), ..FullLink::of(environment, &link) })?;
     let tag = answer::revision_tag(service, environment, revision).await?;
-    Ok(answer::tagged(headers, &tag, || answer::text(body)))
+    Ok(answer::tagged(headers, &tag, || answer::json_text(body)))
 }
 
 impl LinksQuery {
@@ -271,7 +270,7 @@ impl LinksQuery {
                 .attributes
                 .iter()
                 .flatten()
-                .map(|(name, value)| (name.as_str().into(), meant(value)))
+                .map(|(name, value)| (name.as_str().into(), meanings_of(value)))
                 .collect(),
             brief: true,
             ..LinkQuery::default()

@@ -22,7 +22,6 @@ use crate::{
     service::Service,
 };
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(messages, remove))
 }
@@ -31,7 +30,7 @@ pub fn routes() -> OpenApiRouter<Arc<Service>> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct MessagesQuery {
-    /// The environment.
+    /// Name of the environment.
     #[param(min_length = 1, max_length = 256)]
     env_name: String,
     /// One message, whole.
@@ -40,7 +39,7 @@ struct MessagesQuery {
     /// From this system.
     #[param(min_length = 1, max_length = 256)]
     source_system: Option<String>,
-    /// That matter at least so much: `error`, `warning`, `info`, `debug`, or the names of syslog.
+    /// Of this level or a more serious one: `error`, `warning`, `info`, `debug`, or the names of syslog.
     #[param(min_length = 1, max_length = 32)]
     level: Option<String>,
     /// About the object of this id.
@@ -77,7 +76,7 @@ struct MessageItem {
     origin_id: Option<String>,
 }
 
-/// Messages.
+/// A page of messages.
 #[derive(Debug, Serialize, ToSchema)]
 struct MessageList {
     /// Newest first.
@@ -126,7 +125,7 @@ async fn messages(
     }
     let loaded = service.catalogue(&query.env_name).await?;
     let question = query.filter(&loaded.specs)?.query();
-    let asked = paging.asked(&service.limits, None)?;
+    let asked = paging.request(&service.limits, None)?;
     let (found, next) = listing::rows::<Message>(&service, &question, &asked.page).await?;
     let body = MessageList { messages: found.into_iter().map(item).collect(), next };
     answer::page(&conditions, None, &body, body.next.as_deref())

@@ -26,7 +26,6 @@ use crate::{
     service::Service,
 };
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(events)).layer(Extension(Arc::new(Hub::new())))
 }

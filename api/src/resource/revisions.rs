@@ -17,7 +17,6 @@ use crate::{
     service::Service,
 };
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(revisions))
 }
@@ -26,7 +25,7 @@ pub fn routes() -> OpenApiRouter<Arc<Service>> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct RevisionsQuery {
-    /// The environment.
+    /// Name of the environment.
     #[param(min_length = 1, max_length = 256)]
     env_name: String,
     /// Only those after this one.
@@ -100,10 +99,10 @@ async fn revisions(
     Params(query): Params<RevisionsQuery>,
     Params(paging): Params<Paging>,
 ) -> Result<Response, Problem> {
-    paging.no_number("revisions")?;
-    let asked = paging.asked(&service.limits, None)?;
+    paging.refuse_number("revisions")?;
+    let asked = paging.request(&service.limits, None)?;
     let after = match &asked.page.after {
-        Some(cursor) => cursor.as_str().parse().map_err(|_| paging::foreign())?,
+        Some(cursor) => cursor.as_str().parse().map_err(|_| paging::foreign_cursor())?,
         None => query.after.unwrap_or(0),
     };
     let limit = asked.page.limit;
@@ -113,7 +112,7 @@ async fn revisions(
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|last| paging::encode(None, &Cursor::new(last.revision.to_string())));
     let body = RevisionList { revisions: found.iter().map(Into::into).collect(), current, next };
-    let text = answer::json(&body)?;
+    let text = answer::to_json(&body)?;
     let tag = Tag::revision_and(service.backend.made(&query.env_name).await?, current, &text);
     Ok(answer::page_of(&conditions, &tag, text, body.next.as_deref()))
 }

@@ -33,7 +33,6 @@ use crate::{
 
 pub(super) use request::{LogLevel, only};
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new()
         .routes(routes!(scans, submit))
@@ -71,7 +70,7 @@ impl From<Status> for ScanStatus {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct ScansQuery {
-    /// The environment.
+    /// Name of the environment.
     #[param(min_length = 1, max_length = 256)]
     env_name: String,
     /// One scan, whole.
@@ -175,10 +174,10 @@ async fn scans(
     if let Some(id) = &query.base_object {
         question = question.equals("object_id", id.as_str());
     }
-    let mut asked = paging.asked(&service.limits, None)?;
+    let mut asked = paging.request(&service.limits, None)?;
     let latest = query.latest == Some(true);
     if latest {
-        paging.no_number("latest")?;
+        paging.refuse_number("latest")?;
         asked.page.limit = 1;
     }
     let (found, next) = listing::rows::<ScanTask>(&service, &question, &asked.page).await?;
@@ -279,5 +278,5 @@ async fn report(
         )));
     };
     let body = service.backend.report(&task.row.environment, report).await?;
-    Ok(answer::text(body.to_json()))
+    Ok(answer::json_text(body.to_json()))
 }

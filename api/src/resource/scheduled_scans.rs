@@ -32,7 +32,6 @@ use crate::{
     service::Service,
 };
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(scheduled_scans, create, remove_some)).routes(routes!(
         scheduled_scan,
@@ -45,7 +44,7 @@ pub fn routes() -> OpenApiRouter<Arc<Service>> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct SchedulesQuery {
-    /// The environment.
+    /// Name of the environment.
     #[param(min_length = 1, max_length = 256)]
     env_name: String,
     /// One schedule, whole.
@@ -99,7 +98,7 @@ async fn scheduled_scans(
     if let Some(recurrence) = query.recurrence {
         question = question.equals("recurrence", work::Recurrence::from(recurrence).as_str());
     }
-    let asked = paging.asked(&service.limits, None)?;
+    let asked = paging.request(&service.limits, None)?;
     let (found, next) = listing::rows::<Schedule>(&service, &question, &asked.page).await?;
     let item = |task: &Task<Schedule>| ScheduleItem {
         id: task.id.to_string(),

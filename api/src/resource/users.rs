@@ -16,19 +16,18 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     access::{Caller, Grant},
-    account::{Found, Source, User, folded},
+    account::{Source, User, VersionedUser, folded},
     answer,
     audit::Notes,
     etag::{self, Tag},
     extract::{Body, Conditions, Params},
     listing,
-    paging::Following,
+    paging::CursorPaging,
     problem::{FieldError, Problem},
     resource::auth::texts,
     service::Service,
 };
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new()
         .routes(routes!(list, add))
@@ -38,21 +37,21 @@ pub fn routes() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(revoke_all))
 }
 
-/// A user; the password is nowhere.
+/// A user, without the password.
 #[derive(Serialize, ToSchema)]
 struct UserView {
     /// The name, in lower case.
     name: String,
-    /// Who knows the password.
+    /// Where the password is kept.
     source: Source,
-    /// May do everything.
+    /// Whether the user administers: may do everything.
     administrator: bool,
-    /// Environment to what the user was granted here; `*` stands for all.
+    /// What the user was granted here, by environment; `*` stands for all environments.
     grants: BTreeMap<String, Grant>,
     /// What the directory gave at the last login, besides.
     #[serde(skip_serializing_if = "Option::is_none")]
     directory: Option<FromDirectory>,
-    /// May not come in.
+    /// Whether the user is kept out.
     disabled: bool,
     /// When it was made.
     created: String,
@@ -66,9 +65,9 @@ struct UserView {
 /// What a directory gave to a user.
 #[derive(Serialize, ToSchema)]
 struct FromDirectory {
-    /// May do everything.
+    /// Whether the user administers: may do everything.
     administrator: bool,
-    /// Environment to what the user may do with it.
+    /// What the user may do, by environment.
     grants: BTreeMap<String, Grant>,
 }
 
@@ -91,7 +90,7 @@ fn view(user: &User) -> UserView {
 }
 
 /// A user with its version as an entity tag.
-fn tagged(status: StatusCode, found: &Found) -> Response {
+fn tagged(status: StatusCode, found: &VersionedUser) -> Response {
     (status, [Tag::version(found.version).header()], Json(view(&found.user))).into_response()
 }
 
@@ -105,7 +104,7 @@ async fn expected(service: &Service, name: &str, headers: &HeaderMap) -> Result<
     Ok(Some(version))
 }
 
-/// Users.
+/// A page of users.
 #[derive(Serialize, ToSchema)]
 struct Users {
     /// By name.
@@ -116,14 +115,14 @@ struct Users {
 }
 
 /// Lists users.
-#[utoipa::path(get, path = "/users", tag = "users", extensions(("x-right" = json!("administer"))), params(Following),
+#[utoipa::path(get, path = "/users", tag = "users", extensions(("x-right" = json!("administer"))), params(CursorPaging),
     responses((status = 200, body = Users), (status = 304, description = "What you have is current.")))]
 async fn list(
     State(service): State<Arc<Service>>,
     conditions: Conditions,
-    Params(following): Params<Following>,
+    Params(paging): Params<CursorPaging>,
 ) -> Result<Response, Problem> {
-    let page = following.page(&service.limits)?;
+    let page = paging.page(&service.limits)?;
     let (found, next) = listing::rows::<User>(&service, &RecordQuery::all(), &page).await?;
     let body = Users { users: found.iter().map(|task: &Task<User>| view(&task.row)).collect(), next };
     answer::page(&conditions, None, &body, body.next.as_deref())
@@ -143,13 +142,13 @@ struct NewUser {
     /// Who knows the password; `local` where nothing is said.
     #[serde(default = "local")]
     source: Source,
-    /// May do everything.
+    /// Whether the user administers: may do everything.
     #[serde(default)]
     administrator: bool,
-    /// Environment to what the user may do with it; `*` stands for all.
+    /// What the user may do, by environment; `*` stands for all environments.
     #[serde(default)]
     grants: BTreeMap<String, Grant>,
-    /// May not come in.
+    /// Whether the user is kept out.
     #[serde(default)]
     disabled: bool,
 }
@@ -158,7 +157,7 @@ fn local() -> Source {
     Source::Local
 }
 
-/// So many environments a user may be granted one by one.
+/// Maximum number of environments that a user is granted one by one.
 const MOST_GRANTS: usize = 10_000;
 
 /// Names of environments are short enough to be shown.
@@ -200,7 +199,7 @@ async fn add(
 /// Which user.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
-struct Name {
+struct UserPath {
     /// The user's name.
     #[param(max_length = 64, example = "anna")]
     name: String,
@@ -208,12 +207,12 @@ struct Name {
 
 /// One user.
 #[utoipa::path(get, path = "/users/{name}", tag = "users", extensions(("x-right" = json!("administer"))),
-    params(Name),
+    params(UserPath),
     responses((status = 200, body = UserView), (status = 304, description = "What you have is current.")))]
 async fn show(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
-    Params(which): Params<Name>,
+    Params(which): Params<UserPath>,
 ) -> Result<Response, Problem> {
     let found = service.accounts.read_user(&which.name).await?;
     answer::document(&headers, found.version, &view(&found.user))
@@ -223,13 +222,13 @@ async fn show(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Rights {
-    /// May do everything.
+    /// Whether the user administers: may do everything.
     #[serde(default)]
     administrator: bool,
-    /// Environment to what the user may do with it; `*` stands for all.
+    /// What the user may do, by environment; `*` stands for all environments.
     #[serde(default)]
     grants: BTreeMap<String, Grant>,
-    /// May not come in.
+    /// Whether the user is kept out.
     #[serde(default)]
     disabled: bool,
 }
@@ -238,12 +237,12 @@ struct Rights {
 ///
 /// `If-Match` with the user's `ETag` refuses the change when somebody else was faster.
 #[utoipa::path(put, path = "/users/{name}", tag = "users", extensions(("x-right" = json!("administer"))),
-    params(Name), request_body = Rights, responses((status = 200, body = UserView), (status = 412)))]
+    params(UserPath), request_body = Rights, responses((status = 200, body = UserView), (status = 412)))]
 async fn replace(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
     notes: Notes,
-    Params(which): Params<Name>,
+    Params(which): Params<UserPath>,
     Body(body): Body<Rights>,
 ) -> Result<Response, Problem> {
     let change =
@@ -255,25 +254,25 @@ async fn replace(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Change {
-    /// May do everything.
+    /// Whether the user administers: may do everything.
     #[serde(default)]
     administrator: Option<bool>,
-    /// Environment to what the user may do with it, in place of all former grants.
+    /// What the user may do, by environment, in place of all former grants.
     #[serde(default)]
     grants: Option<BTreeMap<String, Grant>>,
-    /// May not come in.
+    /// Whether the user is kept out.
     #[serde(default)]
     disabled: Option<bool>,
 }
 
 /// Changes what a user may do; what is left out stays.
 #[utoipa::path(patch, path = "/users/{name}", tag = "users", extensions(("x-right" = json!("administer"))),
-    params(Name), request_body = Change, responses((status = 200, body = UserView), (status = 412)))]
+    params(UserPath), request_body = Change, responses((status = 200, body = UserView), (status = 412)))]
 async fn change(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
     notes: Notes,
-    Params(which): Params<Name>,
+    Params(which): Params<UserPath>,
     Body(body): Body<Change>,
 ) -> Result<Response, Problem> {
     changed(&service, &headers, &notes, &which.name, body).await
@@ -309,11 +308,11 @@ async fn changed(
 
 /// Removes a user with all tokens.
 #[utoipa::path(delete, path = "/users/{name}", tag = "users", extensions(("x-right" = json!("administer"))),
-    params(Name), responses((status = 204, description = "It is removed."), (status = 412)))]
+    params(UserPath), responses((status = 204, description = "It is removed."), (status = 412)))]
 async fn remove(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
-    Params(which): Params<Name>,
+    Params(which): Params<UserPath>,
 ) -> Result<StatusCode, Problem> {
     let version = expected(&service, &which.name, &headers).await?;
     service.accounts.remove_user(&which.name, version).await?;
@@ -335,12 +334,12 @@ struct NewPassword {
 
 /// Sets a password: one's own, or for administrators that of others. All tokens of the user end.
 #[utoipa::path(post, path = "/users/{name}/password", tag = "users", extensions(("x-right" = json!("login"))),
-    params(Name), request_body = NewPassword, responses((status = 204, description = "It is set.")))]
+    params(UserPath), request_body = NewPassword, responses((status = 204, description = "It is set.")))]
 async fn set_password(
     State(service): State<Arc<Service>>,
     caller: Caller,
     notes: Notes,
-    Params(which): Params<Name>,
+    Params(which): Params<UserPath>,
     Body(body): Body<NewPassword>,
 ) -> Result<StatusCode, Problem> {
     let name = folded(&which.name);
@@ -364,7 +363,7 @@ async fn set_password(
 /// A right of a user in one environment.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
-struct Where {
+struct GrantPath {
     /// The user's name.
     #[param(max_length = 64, example = "anna")]
     name: String,
@@ -383,13 +382,13 @@ struct NewGrant {
 
 /// Grants a right in one environment.
 #[utoipa::path(put, path = "/users/{name}/grants/{environment}", tag = "users",
-    extensions(("x-right" = json!("administer"))), params(Where), request_body = NewGrant,
+    extensions(("x-right" = json!("administer"))), params(GrantPath), request_body = NewGrant,
     responses((status = 200, body = UserView), (status = 412)))]
 async fn grant(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
     notes: Notes,
-    Params(which): Params<Where>,
+    Params(which): Params<GrantPath>,
     Body(body): Body<NewGrant>,
 ) -> Result<Response, Problem> {
     notes.environment(&which.environment);
@@ -405,12 +404,12 @@ async fn grant(
 
 /// Withdraws a right in one environment.
 #[utoipa::path(delete, path = "/users/{name}/grants/{environment}", tag = "users",
-    extensions(("x-right" = json!("administer"))), params(Where), responses((status = 200, body = UserView), (status = 412)))]
+    extensions(("x-right" = json!("administer"))), params(GrantPath), responses((status = 200, body = UserView), (status = 412)))]
 async fn withdraw(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
     notes: Notes,
-    Params(which): Params<Where>,
+    Params(which): Params<GrantPath>,
 ) -> Result<Response, Problem> {
     notes.environment(&which.environment);
     let version = expected(&service, &which.name, &headers).await?;
@@ -425,11 +424,11 @@ async fn withdraw(
 
 /// Revokes all tokens of a user.
 #[utoipa::path(delete, path = "/users/{name}/tokens", tag = "users", extensions(("x-right" = json!("administer"))),
-    params(Name), responses((status = 204, description = "They are revoked.")))]
+    params(UserPath), responses((status = 204, description = "They are revoked.")))]
 async fn revoke_all(
     State(service): State<Arc<Service>>,
     notes: Notes,
-    Params(which): Params<Name>,
+    Params(which): Params<UserPath>,
 ) -> Result<StatusCode, Problem> {
     let found = service.accounts.read_user(&which.name).await?;
     let revoked = service.accounts.revoke_all(&found.user.name).await?;

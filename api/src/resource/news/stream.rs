@@ -29,13 +29,13 @@ use crate::{
     service::Service,
 };
 
-/// A login by password is checked so much less often than one by token: checking it is meant to be slow.
+/// How many times less often a login by password is checked than one by token: checking it is slow on purpose.
 const PASSWORD: u32 = 20;
 
-/// So many scans are remembered, so that a state is not sent twice.
+/// Number of scans whose last sent state is remembered, so that a state is not sent twice.
 const REMEMBERED: usize = 4_096;
 
-/// One who listens.
+/// A client that listens.
 pub(super) struct Listener {
     service: Arc<Service>,
     subscription: Subscription,
