@@ -1,12 +1,8 @@
 //! Who asks, and what they may do.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-use async_trait::async_trait;
-use axum::http::request::Parts;
 use calipso_model::Str;
-
-use crate::{account::Accounts, problem::Problem};
 
 /// What a user may do with one environment.
 #[derive(
@@ -50,14 +46,14 @@ impl Right {
     }
 }
 
-/// Who asks.
+/// Who sends a request, and what they may do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Caller {
     /// Name of the user.
     pub user: Str,
-    /// May do everything.
+    /// Whether the user administers: may do everything.
     pub administrator: bool,
-    /// Environment to what the user may do with it; `*` stands for all.
+    /// What the user may do, by environment; `*` stands for all environments.
     pub grants: BTreeMap<Str, Grant>,
     /// The token that was used, if one was.
     pub token_id: Option<Str>,
@@ -67,6 +63,12 @@ pub struct Caller {
 pub const EVERY: &str = "*";
 
 impl Caller {
+    /// The caller of a server that is open to everybody.
+    #[must_use]
+    pub fn anybody() -> Self {
+        Self { user: "anybody".into(), administrator: true, ..Self::default() }
+    }
+
     /// What the caller may do with an environment.
     #[must_use]
     pub fn grant(&self, environment: &str) -> Option<Grant> {
@@ -89,28 +91,13 @@ impl Caller {
     }
 }
 
-/// Finds out who asks.
-#[async_trait]
-pub trait Authenticate: Send + Sync {
-    /// The caller of a request; nothing when no credentials came with it.
-    ///
-    /// # Errors
-    /// Wrong credentials, too many attempts, no store.
-    async fn caller(&self, request: &Parts, now: jiff::Timestamp) -> Result<Option<Caller>, Problem>;
-
-    /// The accounts behind this, if there are any that can be administered.
-    fn accounts(self: Arc<Self>) -> Option<Arc<Accounts>> {
-        None
-    }
-}
-
 /// Who may come in.
-#[derive(Clone)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Everybody is an administrator. Only for a server that nobody else can reach.
+    /// Everybody, as an administrator. Only for a server that nobody else can reach.
     Open,
-    /// Those whom this knows.
-    Checked(Arc<dyn Authenticate>),
+    /// Those who log in.
+    Login,
 }
 
 impl Access {
@@ -126,17 +113,6 @@ impl Access {
             "without logins everybody is an administrator, so the server may listen on a loopback address only, not on \
              {address}; listen on 127.0.0.1, or leave logins on"
         ))
-    }
-
-    /// The caller of a request.
-    ///
-    /// # Errors
-    /// As [`Authenticate::caller`].
-    pub async fn caller(&self, request: &Parts, now: jiff::Timestamp) -> Result<Option<Caller>, Problem> {
-        match self {
-            Self::Open => Ok(Some(Caller { user: "anybody".into(), administrator: true, ..Caller::default() })),
-            Self::Checked(accounts) => accounts.caller(request, now).await,
-        }
     }
 }
 

@@ -3,56 +3,54 @@
 //! Users and tokens are documents of the store. What a request needs of them is remembered for at most [`REMEMBERED`], and
 //! forgotten at once when this process changes it; other processes learn of a change after that time.
 
-pub mod directory;
-pub mod settings;
-pub mod token;
-pub mod user;
-
 mod cache;
 mod credentials;
+mod directory;
+mod grants;
 #[cfg(feature = "ldap")]
-pub mod ldap;
+mod ldap;
 mod limiter;
 mod login;
 mod password;
+mod settings;
+mod token;
+mod user;
 
 use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use axum::http::request::Parts;
 use calipso_model::{Secret, Str};
 use calipso_store::{Backend, Collection, FieldTest, RecordQuery, work::Row as _, work::stamp};
 use jiff::Timestamp;
 
 use crate::{
-    access::{Authenticate, Caller},
-    account::{
-        cache::Cache,
-        credentials::Credentials,
-        limiter::Limiter,
-        password::Passwords,
-        token::{Token, digest},
-        user::{Found, Source, User},
-    },
+    access::Caller,
+    account::{cache::Cache, credentials::Credentials, limiter::Limiter, password::Passwords, token::digest},
     problem::Problem,
 };
 
-pub(crate) use self::credentials::token_in;
+#[cfg(feature = "ldap")]
+pub use self::ldap::{LdapDirectory, LdapSettings, LdapUsers};
+pub(crate) use self::{
+    credentials::{address, token_in},
+    token::Token,
+    user::{VersionedUser, folded},
+};
 pub use self::{
-    credentials::address,
     directory::{Directory, DirectoryAnswer, DirectoryError, DirectoryRights},
     login::{Login, Wanted},
-    settings::Settings,
+    settings::{AccountSettings, Attempts, PasswordCost},
+    user::{Source, User},
 };
 
 /// How long a user or a token is taken for what the store said.
-pub const REMEMBERED: Duration = Duration::from_secs(2);
+const REMEMBERED: Duration = Duration::from_secs(2);
 
 /// How long a name and password that came with a request are known to be right.
 const REMEMBERED_BASIC: Duration = Duration::from_secs(60);
 
 /// Name of the first administrator.
-pub const FIRST_ADMINISTRATOR: &str = "admin";
+const FIRST_ADMINISTRATOR: &str = "admin";
 
 /// A random password that nobody else knows.
 ///
@@ -65,11 +63,11 @@ pub fn random_password() -> Result<Secret, Problem> {
 /// The accounts of one store.
 pub struct Accounts {
     pub(crate) backend: Arc<dyn Backend>,
-    pub(crate) settings: Settings,
+    pub(crate) settings: AccountSettings,
     directory: Option<Arc<dyn Directory>>,
     passwords: Passwords,
     limiter: Limiter,
-    users: Cache<Str, Option<Found>>,
+    users: Cache<Str, Option<VersionedUser>>,
     tokens: Cache<Str, Option<Token>>,
     basics: Cache<[u8; 32], Basic>,
     /// Held while it is decided whether an administrator may go.
@@ -87,7 +85,7 @@ struct Basic {
 impl Accounts {
     /// The accounts in a store.
     #[must_use]
-    pub fn new(backend: Arc<dyn Backend>, settings: Settings) -> Self {
+    pub fn new(backend: Arc<dyn Backend>, settings: AccountSettings) -> Self {
         Self {
             backend,
             directory: None,
@@ -138,6 +136,18 @@ impl Accounts {
         Ok(self.backend.remove_all(Collection::ApiTokens, &expired).await?)
     }
 
+    /// Who sends a request; nothing when no credentials came with it.
+    ///
+    /// # Errors
+    /// Wrong credentials, too many attempts, no store.
+    pub async fn caller(&self, request: &Parts, now: Timestamp) -> Result<Option<Caller>, Problem> {
+        match credentials::of(&request.headers)? {
+            Credentials::None => Ok(None),
+            Credentials::Token(token) => self.by_token(&token, now).await.map(|(caller, _)| Some(caller)),
+            Credentials::Basic { user, password } => self.by_basic(&user, &password, request, now).await.map(Some),
+        }
+    }
+
     /// The caller that a token speaks for, and the token.
     pub(crate) async fn by_token(&self, secret: &Secret, now: Timestamp) -> Result<(Caller, Token), Problem> {
         // One text for all reasons: it tells nobody whether there was such a token.
@@ -157,13 +167,13 @@ impl Accounts {
     }
 
     /// A user as it was in the store a moment ago.
-    pub(crate) async fn user(&self, name: &str, now: Timestamp) -> Result<Option<Found>, Problem> {
-        let name = user::folded(name);
+    pub(crate) async fn user(&self, name: &str, now: Timestamp) -> Result<Option<VersionedUser>, Problem> {
+        let name = folded(name);
         let found = self
             .users
             .get_or(&name, now, async || {
                 let record = self.backend.record(Collection::Users, &name).await?;
-                record.map(|record| Found::from_record(&record)).transpose()
+                record.map(|record| VersionedUser::from_record(&record)).transpose()
             })
             .await?;
         Ok(found)
@@ -176,7 +186,7 @@ impl Accounts {
         request: &Parts,
         now: Timestamp,
     ) -> Result<Caller, Problem> {
-        let name = user::folded(name);
+        let name = folded(name);
         let tag = self.passwords.tag(&name, password);
         if let Some(basic) = self.basics.get(&tag, now)
             && let Some(found) = self.user(&basic.user, now).await?
@@ -202,20 +212,5 @@ impl Accounts {
     fn forget_user(&self, name: &Str) {
         self.users.forget(name);
         self.basics.clear();
-    }
-}
-
-#[async_trait]
-impl Authenticate for Accounts {
-    async fn caller(&self, request: &Parts, now: Timestamp) -> Result<Option<Caller>, Problem> {
-        match credentials::of(&request.headers)? {
-            Credentials::None => Ok(None),
-            Credentials::Token(token) => self.by_token(&token, now).await.map(|(caller, _)| Some(caller)),
-            Credentials::Basic { user, password } => self.by_basic(&user, &password, request, now).await.map(Some),
-        }
-    }
-
-    fn accounts(self: Arc<Self>) -> Option<Arc<Accounts>> {
-        Some(self)
     }
 }

@@ -1,138 +1,106 @@
 //! Answers that a client may keep: JSON, tagged with what it was made from.
 
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use calipso_model::Revision;
 use serde::Serialize;
 
-use crate::{etag, paging::Asked, problem::Problem, service::Service};
+use crate::{
+    etag::Tag,
+    extract::Conditions,
+    paging::{self, PageRequest},
+    problem::Problem,
+    service::Service,
+};
 
-/// What an answer was made from; while it stays, the answer stays.
-///
-/// # Shape
-/// An entity tag: a weak one for what is read only, since the same content may be sent compressed; the strong one of its
-/// version for a document. It names the making of the environment, so that nothing of a former one of the name is taken for it.
-/// # Source
-/// RFC 9110 section 8.8.3.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tag(String);
-
-impl Tag {
-    /// Everything follows from a revision of the environment with this number.
-    #[must_use]
-    pub fn revision(made: u64, revision: Revision) -> Self {
-        Self(format!("W/\"{made}-{revision}\""))
-    }
-
-    /// A revision, and more that is not part of it.
-    #[must_use]
-    pub fn revision_and(made: u64, revision: Revision, more: &str) -> Self {
-        // FNV-1a: equal texts give equal tags in every process; nobody gains by making two texts meet.
-        let hash = more
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        Self(format!("W/\"{made}-{revision}-{hash:016x}\""))
-    }
-
-    /// The version of a document.
-    #[must_use]
-    pub fn version(version: u64) -> Self {
-        Self(etag::tag(version))
-    }
-
-    /// Whether a client has this already.
-    #[must_use]
-    pub fn is_known(&self, headers: &HeaderMap) -> bool {
-        headers
-            .get_all(header::IF_NONE_MATCH)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .any(|value| value.split(',').map(str::trim).any(|known| known == "*" || plain(known) == plain(&self.0)))
-    }
+/// An answer that may be kept; or 304 with its tag, where the client has it already.
+pub(crate) fn tagged(headers: &HeaderMap, tag: &Tag, body: impl FnOnce() -> Response) -> Response {
+    kept(tag, if tag.is_known(headers) { StatusCode::NOT_MODIFIED.into_response() } else { body() })
 }
 
-fn plain(tag: &str) -> &str {
-    tag.strip_prefix("W/").unwrap_or(tag)
-}
-
-/// An answer that may be kept, or the word that the one kept is still right.
-#[must_use]
-pub fn tagged(headers: &HeaderMap, tag: &Tag, body: impl FnOnce() -> Response) -> Response {
-    let mut response = if tag.is_known(headers) { StatusCode::NOT_MODIFIED.into_response() } else { body() };
-    if let Ok(value) = HeaderValue::from_str(&tag.0) {
-        response.headers_mut().insert(header::ETAG, value);
+/// Adds the tag, and that the client alone may keep the answer and asks each time whether it is still right.
+fn kept(tag: &Tag, mut response: Response) -> Response {
+    let (name, value) = tag.header();
+    if let Ok(value) = HeaderValue::from_str(&value) {
+        response.headers_mut().insert(name, value);
     }
-    // May be kept by the client alone, and is asked for again each time.
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     response
 }
 
-/// Whether the first page of a list, as the client has it, is of the revision that would be read: asked before reading.
+/// A document in one version.
 ///
 /// # Errors
-/// Those of the store.
-pub async fn is_current(
-    service: &Service,
-    environment: &str,
-    asked: &Asked,
-    headers: &HeaderMap,
-) -> Result<bool, Problem> {
-    if !headers.contains_key(header::IF_NONE_MATCH) || asked.page.after.is_some() || asked.at.is_some() {
-        return Ok(false);
-    }
-    let made = service.backend.made(environment).await?;
-    Ok(Tag::revision(made, service.backend.current(environment).await?).is_known(headers))
+/// A fault of ours: it cannot be written as JSON.
+pub(crate) fn document(headers: &HeaderMap, version: u64, body: &impl Serialize) -> Result<Response, Problem> {
+    let body = to_json(body)?;
+    Ok(tagged(headers, &Tag::version(version), || json_text(body)))
 }
 
-/// The word that what the client has is still right, with the tag that it named.
-#[must_use]
-pub fn not_modified(headers: &HeaderMap) -> Response {
-    let mut response = StatusCode::NOT_MODIFIED.into_response();
-    if let Some(tag) = headers.get(header::IF_NONE_MATCH) {
-        response.headers_mut().insert(header::ETAG, tag.clone());
-    }
+/// One page of a list, with a `Link` to the next one. Without a tag it gets that of its content.
+///
+/// # Errors
+/// A fault of ours: it cannot be written as JSON.
+pub(crate) fn page(
+    conditions: &Conditions,
+    tag: Option<Tag>,
+    body: &impl Serialize,
+    next: Option<&str>,
+) -> Result<Response, Problem> {
+    let text = to_json(body)?;
+    let tag = tag.unwrap_or_else(|| Tag::content(&text));
+    Ok(page_of(conditions, &tag, text, next))
+}
+
+/// The same with the JSON of the page.
+pub(crate) fn page_of(conditions: &Conditions, tag: &Tag, body: String, next: Option<&str>) -> Response {
+    let mut response = tagged(&conditions.headers, tag, || json_text(body));
+    paging::link(&mut response, conditions.query.as_deref(), next);
     response
 }
 
+/// The tag of what follows from a revision of an environment.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) async fn revision_tag(service: &Service, environment: &str, revision: Revision) -> Result<Tag, Problem> {
+    Ok(Tag::revision(service.backend.made(environment).await?, revision))
+}
+
+/// 304, where the first page of a list as the client has it is of the revision that would be read. PageRequest before reading.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) async fn unchanged(
+    service: &Service,
+    environment: &str,
+    asked: &PageRequest,
+    headers: &HeaderMap,
+) -> Result<Option<Response>, Problem> {
+    if !headers.contains_key(header::IF_NONE_MATCH) || asked.page.after.is_some() || asked.at.is_some() {
+        return Ok(None);
+    }
+    let tag = revision_tag(service, environment, service.backend.current(environment).await?).await?;
+    Ok(tag.is_known(headers).then(|| not_modified(&tag)))
+}
+
+/// 304: what the client has is still right.
+pub(crate) fn not_modified(tag: &Tag) -> Response {
+    kept(tag, StatusCode::NOT_MODIFIED.into_response())
+}
+
 /// JSON text as an answer.
-#[must_use]
-pub fn text(body: String) -> Response {
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], Body::from(body)).into_response()
+pub(crate) fn json_text(body: impl Into<Bytes>) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], Body::from(body.into())).into_response()
 }
 
 /// Something as JSON.
 ///
 /// # Errors
 /// A fault of ours: it cannot be written as JSON.
-pub fn json(value: &impl Serialize) -> Result<String, Problem> {
+pub(crate) fn to_json(value: &impl Serialize) -> Result<String, Problem> {
     serde_json::to_string(value).map_err(Problem::bug)
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::http::{HeaderMap, HeaderValue, header};
-
-    use super::Tag;
-
-    #[test]
-    fn tags_are_compared_weakly_and_in_lists() {
-        let tag = Tag::revision(3, 7);
-        for (value, known) in [
-            ("W/\"3-7\"", true),
-            ("\"3-7\"", true),
-            ("\"8\", W/\"3-7\"", true),
-            ("*", true),
-            ("\"3-70\"", false),
-            ("W/\"4-7\"", false),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static(value));
-            assert_eq!(tag.is_known(&headers), known, "{value}");
-        }
-        assert_ne!(Tag::revision_and(1, 7, "a"), Tag::revision_and(1, 7, "b"));
-        assert_ne!(Tag::revision_and(1, 7, "a"), Tag::revision_and(2, 7, "a"));
-    }
 }

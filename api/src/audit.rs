@@ -6,7 +6,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use axum::{extract::FromRequestParts, http::request::Parts};
+use axum::{
+    extract::{FromRequestParts, MatchedPath},
+    http::request::Parts,
+};
 use calipso_model::{Map, Str};
 use calipso_store::{
     Backend, Collection, FieldTest, RecordQuery, Records,
@@ -15,22 +18,19 @@ use calipso_store::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{access::Caller, account, problem::Problem, service::Service};
+use crate::{access::Caller, problem::Problem};
 
 /// One entry, as it is stored and shown. It holds no secret: neither bodies nor headers are copied into it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// When.
     pub timestamp: Str,
     /// Who; for a failed login the name that was tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<Str>,
-    /// With which token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_id: Option<Str>,
     /// Method and path template, or `login`.
     pub action: Str,
-    /// The environment that it was about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Str>,
     /// What it was about: the path.
@@ -47,7 +47,6 @@ pub struct Entry {
     pub address: Option<Str>,
     /// `done`, `refused` or `failed`.
     pub outcome: Str,
-    /// The status of the answer.
     pub status: u16,
 }
 
@@ -127,25 +126,25 @@ pub(crate) struct Trail {
 
 impl Trail {
     /// What is known before the request is handled. Its handler finds [`Notes`] in the request.
-    pub(crate) fn begin(service: &Service, parts: &mut Parts, template: &str) -> Self {
-        let address = account::address(parts, &service.accounts().settings);
+    pub(crate) fn begin(parts: &mut Parts, address: Option<IpAddr>) -> Self {
+        let template = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+        let action = format!("{} {template}", parts.method).into();
         let notes = Notes { address, ..Notes::default() };
         parts.extensions.insert(notes.clone());
         Self {
             notes,
-            action: format!("{} {template}", parts.method).into(),
+            action,
             target: clipped(parts.uri.path()),
             request_id: parts.extensions.get::<RequestId>().map(|id| id.0.clone()),
         }
     }
 
     /// Writes the entry. Who does not even say who he is leaves none, so that strangers cannot fill the store.
-    pub(crate) async fn end(self, service: &Service, status: u16) {
+    pub(crate) async fn end(self, records: &dyn Backend, status: u16, now: Timestamp) {
         let noted = self.notes.noted.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if noted.user.is_none() {
             return;
         }
-        let now = (service.clock)();
         let entry = Entry {
             timestamp: stamp(now.as_millisecond()),
             user: noted.user,
@@ -159,7 +158,7 @@ impl Trail {
             outcome: outcome(status).into(),
             status,
         };
-        record(service.backend.as_ref(), &entry, now).await;
+        record(records, &entry, now).await;
     }
 }
 
@@ -178,7 +177,7 @@ pub(crate) fn outcome(status: u16) -> &'static str {
 }
 
 /// Writes an entry. A store that cannot take it is the log's matter: what was done is done.
-pub async fn record(records: &dyn Backend, entry: &Entry, now: Timestamp) {
+async fn record(records: &dyn Backend, entry: &Entry, now: Timestamp) {
     let written = async {
         let id = new_id(now.as_millisecond())?;
         records.insert(Collection::Audit, &id, &entry.to_doc()?).await
@@ -217,7 +216,7 @@ pub(crate) async fn login(
 ///
 /// # Errors
 /// The store cannot be used.
-pub async fn retain(records: &dyn Records, since: Timestamp) -> Result<u64, Problem> {
+pub async fn retain_audit_entries(records: &dyn Records, since: Timestamp) -> Result<u64, Problem> {
     let old = RecordQuery::all().and("timestamp", FieldTest::Below(stamp(since.as_millisecond()).into()));
     Ok(records.remove_all(Collection::Audit, &old).await?)
 }

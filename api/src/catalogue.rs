@@ -1,8 +1,8 @@
 //! The catalogue as answers: what each kind of spec tells those who use the interface.
 
-pub mod constants;
-pub mod kinds;
-pub mod schema;
+pub(crate) mod constants;
+pub(crate) mod kinds;
+pub(crate) mod schema;
 
 use std::sync::Arc;
 
@@ -12,7 +12,6 @@ use utoipa::IntoParams;
 
 use crate::{
     access::Caller,
-    environments::catalogue,
     problem::{FieldError, Problem},
     service::Service,
 };
@@ -40,12 +39,12 @@ pub async fn in_force(
     caller: &Caller,
     env_name: Option<&str>,
 ) -> Result<(Arc<Loaded>, Option<calipso_model::Environment>), Problem> {
-    let Some(name) = env_name else { return Ok((Arc::clone(&service.loaded), None)) };
+    let Some(name) = env_name else { return Ok((Arc::clone(service.catalogues.server()), None)) };
     if !caller.may_view(name) {
         return Err(Problem::forbidden("your rights do not reach this environment"));
     }
     let environment = service.backend.environment(name).await?;
-    Ok((catalogue::of(service, Some(name)).await?, Some(environment)))
+    Ok((service.catalogue(name).await?, Some(environment)))
 }
 
 /// Whether a spec comes from the environment's own.
@@ -56,7 +55,7 @@ pub fn is_own(at: &calipso_spec::checked::At) -> bool {
 
 /// A diagnostic as a part of a problem: a place in a spec that stands at `pointer` of the body.
 #[must_use]
-pub fn told(diagnostic: &Diagnostic, files: &diag::Files, pointer: &str) -> FieldError {
+pub fn field_error(diagnostic: &Diagnostic, files: &diag::Files, pointer: &str) -> FieldError {
     let text = files.get(&diagnostic.primary.file).map_or("", AsRef::as_ref);
     let (line, column) = diag::line_column(text, diagnostic.primary.range.start);
     let mut error = FieldError::body(pointer, diagnostic.message.clone());

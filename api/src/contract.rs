@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use axum::http::Method;
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 
@@ -42,9 +43,9 @@ struct Body {
 
 /// One operation.
 #[derive(Debug)]
-pub struct Operation {
+pub(crate) struct Operation {
     /// What it asks of its caller.
-    pub right: Right,
+    pub(crate) right: Right,
     query: BTreeMap<String, Parameter>,
     query_validator: Validator,
     path_validator: Validator,
@@ -52,10 +53,10 @@ pub struct Operation {
     body: Option<Body>,
 }
 
-/// All operations, by method and path template.
+/// All operations, by path template and method.
 #[derive(Debug)]
-pub struct Contract {
-    operations: BTreeMap<(String, String), Operation>,
+pub(crate) struct Contract {
+    operations: BTreeMap<String, Vec<(Method, Operation)>>,
 }
 
 impl Contract {
@@ -63,57 +64,120 @@ impl Contract {
     ///
     /// # Panics
     /// The document, which is part of the program, is not sound.
-    #[must_use]
-    pub fn new(document: &Value) -> Self {
-        let components = document.get("components").cloned().unwrap_or_else(|| json!({}));
-        let mut operations = BTreeMap::new();
+    pub(crate) fn new(document: &Value) -> Self {
+        let components = Components(document.pointer("/components/schemas").and_then(Value::as_object));
+        let mut operations: BTreeMap<String, Vec<(Method, Operation)>> = BTreeMap::new();
         for (path, item) in document.get("paths").and_then(Value::as_object).into_iter().flatten() {
-            for (method, operation) in item.as_object().into_iter().flatten() {
-                let operation = Operation::new(operation, &components)
-                    .unwrap_or_else(|error| panic!("the document of {method} {path} is not sound: {error}"));
-                operations.insert((method.to_uppercase(), path.clone()), operation);
+            for (name, operation) in item.as_object().into_iter().flatten() {
+                let unsound = |error: String| panic!("the document of {name} {path} is not sound: {error}");
+                let operation = Operation::new(operation, &components).unwrap_or_else(unsound);
+                let method = name.to_uppercase().parse().expect("a method of the document is one of HTTP");
+                operations.entry(path.clone()).or_default().push((method, operation));
             }
         }
         Self { operations }
     }
 
     /// The operation of a method and a path template.
-    #[must_use]
-    pub fn operation(&self, method: &str, template: &str) -> Option<&Operation> {
+    pub(crate) fn operation(&self, method: &Method, template: &str) -> Option<&Operation> {
         // HEAD is what GET answers without its body.
-        let method = if method == "HEAD" { "GET" } else { method };
-        self.operations.get(&(method.to_owned(), template.to_owned()))
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        self.operations.get(template)?.iter().find(|(known, _)| known == method).map(|(_, operation)| operation)
     }
 }
 
-fn resolved<'a>(schema: &'a Value, components: &'a Value) -> &'a Value {
-    schema
-        .get("$ref")
-        .and_then(Value::as_str)
-        .and_then(|reference| components.pointer(reference.strip_prefix("#/components")?))
-        .unwrap_or(schema)
+/// The schemas that others refer to by name.
+struct Components<'d>(Option<&'d Map<String, Value>>);
+
+impl Components<'_> {
+    fn get(&self, reference: &str) -> Option<(&String, &Value)> {
+        self.0?.get_key_value(reference.strip_prefix("#/components/schemas/")?)
+    }
+
+    /// The schema that a schema stands for.
+    fn resolved<'a>(&'a self, schema: &'a Value) -> &'a Value {
+        let reference = schema.get("$ref").and_then(Value::as_str);
+        reference.and_then(|reference| self.get(reference)).map_or(schema, |(_, schema)| schema)
+    }
+
+    /// Adds the schemas that a schema refers to, and those that these refer to. A validator keeps everything that it is given,
+    /// so it is given no more.
+    fn gather(&self, schema: &Value, found: &mut Map<String, Value>) {
+        match schema {
+            Value::Array(items) => items.iter().for_each(|item| self.gather(item, found)),
+            Value::Object(fields) => {
+                let reference = fields.get("$ref").and_then(Value::as_str);
+                if let Some((name, schema)) = reference.and_then(|reference| self.get(reference))
+                    && !found.contains_key(name)
+                {
+                    found.insert(name.clone(), schema.clone());
+                    self.gather(schema, found);
+                }
+                fields.values().for_each(|field| self.gather(field, found));
+            }
+            _ => {}
+        }
+    }
+
+    fn validator(&self, schema: &Value) -> Result<Validator, String> {
+        let mut schema = schema.clone();
+        let mut schemas = Map::new();
+        self.gather(&schema, &mut schemas);
+        if let Some(schema) = schema.as_object_mut().filter(|_| !schemas.is_empty()) {
+            schema.insert("components".to_owned(), json!({ "schemas": schemas }));
+        }
+        jsonschema::draft202012::options()
+            .should_validate_formats(true)
+            .build(&schema)
+            .map_err(|error| error.to_string())
+    }
 }
 
-fn shape(schema: &Value, components: &Value) -> Shape {
-    let schema = resolved(schema, components);
-    let is = |wanted: &str| match schema.get("type") {
+fn is_type(schema: &Value, wanted: &str) -> bool {
+    match schema.get("type") {
         Some(Value::String(name)) => name == wanted,
         Some(Value::Array(names)) => names.iter().any(|name| name == wanted),
         _ => false,
-    };
-    if is("integer") {
-        Shape::Integer
-    } else if is("number") {
-        Shape::Number
-    } else if is("boolean") {
-        Shape::Boolean
-    } else {
-        Shape::Text
+    }
+}
+
+impl Shape {
+    fn of(schema: &Value, components: &Components<'_>) -> Self {
+        let schema = components.resolved(schema);
+        match () {
+            () if is_type(schema, "integer") => Self::Integer,
+            () if is_type(schema, "number") => Self::Number,
+            () if is_type(schema, "boolean") => Self::Boolean,
+            () => Self::Text,
+        }
+    }
+
+    fn description(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Integer => "a whole number",
+            Self::Number => "a number",
+            Self::Boolean => "`true` or `false`",
+        }
+    }
+
+    /// The value that a text of this shape means.
+    fn value(self, text: &str) -> Option<Value> {
+        match self {
+            Self::Text => Some(Value::String(text.to_owned())),
+            Self::Integer => text.parse::<i64>().ok().map(Value::from),
+            Self::Number => text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::from),
+            Self::Boolean => match text {
+                "true" => Some(Value::Bool(true)),
+                "false" => Some(Value::Bool(false)),
+                _ => None,
+            },
+        }
     }
 }
 
 impl Operation {
-    fn new(operation: &Value, components: &Value) -> Result<Self, String> {
+    fn new(operation: &Value, components: &Components<'_>) -> Result<Self, String> {
         let mut query = BTreeMap::new();
         let mut path = BTreeMap::new();
         let (mut query_schema, mut path_schema) = (Schema::default(), Schema::default());
@@ -123,21 +187,16 @@ impl Operation {
             let schema = parameter.get("schema").cloned().unwrap_or_else(|| json!({}));
             match parameter.get("in").and_then(Value::as_str) {
                 Some("query") => {
-                    let plain = resolved(&schema, components);
-                    let is = |wanted: &str| match plain.get("type") {
-                        Some(Value::String(name)) => name == wanted,
-                        Some(Value::Array(names)) => names.iter().any(|name| name == wanted),
-                        _ => false,
-                    };
-                    let list = is("array");
-                    let items = plain.get("items").cloned().unwrap_or_else(|| json!({}));
-                    let shape = if list { shape(&items, components) } else { shape(&schema, components) };
+                    let plain = components.resolved(&schema);
+                    let list = is_type(plain, "array");
+                    let item = if list { plain.get("items").unwrap_or(&Value::Null) } else { plain };
+                    let shape = Shape::of(item, components);
                     let deep = parameter.get("style").and_then(Value::as_str) == Some("deepObject");
                     query.insert(name.to_owned(), Parameter { shape, list, deep });
                     query_schema.add(name, schema, required);
                 }
                 Some("path") => {
-                    path.insert(name.to_owned(), shape(&schema, components));
+                    path.insert(name.to_owned(), Shape::of(&schema, components));
                     path_schema.add(name, schema, true);
                 }
                 _ => {}
@@ -147,7 +206,7 @@ impl Operation {
             None => None,
             Some(schema) => Some(Body {
                 required: operation.pointer("/requestBody/required").and_then(Value::as_bool).unwrap_or(false),
-                validator: validator(schema, components)?,
+                validator: components.validator(schema)?,
             }),
         };
         Ok(Self {
@@ -161,26 +220,22 @@ impl Operation {
     }
 
     /// Whether the operation takes a body.
-    #[must_use]
-    pub fn takes_body(&self) -> bool {
+    pub(crate) fn takes_body(&self) -> bool {
         self.body.is_some()
     }
 
-    /// The parameters of a query string as values.
-    ///
-    /// # Errors
-    /// Everything that is wrong with them.
-    pub fn query(&self, text: &str) -> Result<Map<String, Value>, Vec<FieldError>> {
+    /// The parameters of a query string as values, as far as they can be read; and everything that is wrong with them.
+    pub(crate) fn query(&self, text: &str) -> (Map<String, Value>, Vec<FieldError>) {
         let mut values = Map::new();
         let mut errors = Vec::new();
-        for (name, text) in form_urlencoded(text) {
+        for (name, text) in url::form_urlencoded::parse(text.as_bytes()) {
             let (name, key) = self.split(&name);
             let Some(parameter) = self.query.get(name) else {
                 errors.push(unknown(name, self.query.keys()));
                 continue;
             };
-            let Some(value) = typed(parameter.shape, &text) else {
-                errors.push(FieldError::query(name, format!("is not {}", says(parameter.shape))));
+            let Some(value) = parameter.shape.value(&text) else {
+                errors.push(FieldError::query(name, format!("is not {}", parameter.shape.description())));
                 continue;
             };
             match (values.get_mut(name), key) {
@@ -200,13 +255,10 @@ impl Operation {
                 _ => errors.push(FieldError::query(name, "is given more than once")),
             }
         }
-        let values = Value::Object(values);
-        errors.extend(mistakes(&self.query_validator, &values, "query"));
+        let (values, found) = judged(&self.query_validator, values, "query");
+        errors.extend(found);
         errors.truncate(MOST_ERRORS);
-        match (errors.is_empty(), values) {
-            (true, Value::Object(values)) => Ok(values),
-            _ => Err(errors),
-        }
+        (values, errors)
     }
 
     /// `attributes[network]` and `attributes:network` are the parameter `attributes` with a key.
@@ -218,42 +270,46 @@ impl Operation {
         }
     }
 
-    /// The parameters of the path as values.
-    ///
-    /// # Errors
-    /// Everything that is wrong with them.
-    pub fn path<'a>(
+    /// The parameters of the path as values; and everything that is wrong with them.
+    pub(crate) fn path<'a>(
         &self,
         given: impl Iterator<Item = (&'a str, &'a str)>,
-    ) -> Result<Map<String, Value>, Vec<FieldError>> {
+    ) -> (Map<String, Value>, Vec<FieldError>) {
         let mut values = Map::new();
         for (name, text) in given {
             let shape = self.path.get(name).copied().unwrap_or(Shape::Text);
-            values.insert(name.to_owned(), typed(shape, text).unwrap_or_else(|| Value::String(text.to_owned())));
+            values.insert(name.to_owned(), shape.value(text).unwrap_or_else(|| Value::String(text.to_owned())));
         }
-        let values = Value::Object(values);
-        let errors = mistakes(&self.path_validator, &values, "path");
-        match (errors.is_empty(), values) {
-            (true, Value::Object(values)) => Ok(values),
-            _ => Err(errors),
-        }
+        judged(&self.path_validator, values, "path")
     }
 
-    /// Checks a body; nothing when there is none and none is needed.
-    ///
-    /// # Errors
-    /// The whole list of what is wrong; whether it can be read at all.
-    pub fn body(&self, bytes: &[u8]) -> Result<Option<Value>, BodyFault> {
-        let Some(body) = &self.body else { return Ok(None) };
+    /// A body as a value, where it can be read, and what is wrong with it. No value where there is no body and none is needed.
+    pub(crate) fn body(&self, bytes: &[u8]) -> (Option<Value>, Result<(), BodyFault>) {
+        let Some(body) = &self.body else { return (None, Ok(())) };
+        let unreadable = |message: String| Err(BodyFault::Unreadable(FieldError::body("", message)));
         if bytes.is_empty() {
-            let missing = || BodyFault::Unreadable(vec![FieldError::body("", "there is no body")]);
-            return if body.required { Err(missing()) } else { Ok(None) };
+            let missing = if body.required { unreadable("there is no body".to_owned()) } else { Ok(()) };
+            return (None, missing);
         }
-        let value: Value = serde_json::from_slice(bytes)
-            .map_err(|error| BodyFault::Unreadable(vec![FieldError::body("", format!("is not JSON: {error}"))]))?;
+        let value: Value = match serde_json::from_slice(bytes) {
+            Ok(value) => value,
+            Err(error) => return (None, unreadable(format!("is not JSON: {error}"))),
+        };
         let errors = mistakes(&body.validator, &value, "body");
-        if errors.is_empty() { Ok(Some(whole(value))) } else { Err(BodyFault::Wrong(errors)) }
+        if errors.is_empty() { (Some(whole(value)), Ok(())) } else { (Some(value), Err(BodyFault::Wrong(errors))) }
     }
+}
+
+/// Parameters with what is wrong with them.
+fn judged(
+    validator: &Validator,
+    values: Map<String, Value>,
+    part: &'static str,
+) -> (Map<String, Value>, Vec<FieldError>) {
+    let values = Value::Object(values);
+    let errors = mistakes(validator, &values, part);
+    let Value::Object(values) = values else { return (Map::new(), errors) };
+    (values, errors)
 }
 
 /// The same value with every number that is whole written as such: to JSON Schema, `7.0` is an integer.
@@ -271,9 +327,9 @@ fn whole(value: Value) -> Value {
 
 /// Why a body is refused.
 #[derive(Debug)]
-pub enum BodyFault {
+pub(crate) enum BodyFault {
     /// There is none, or it is not JSON.
-    Unreadable(Vec<FieldError>),
+    Unreadable(FieldError),
     /// It is not what the document describes.
     Wrong(Vec<FieldError>),
 }
@@ -292,30 +348,23 @@ impl Schema {
         }
     }
 
-    fn validator(self, components: &Value) -> Result<Validator, String> {
-        validator(&json!({"type": "object", "properties": self.properties, "required": self.required}), components)
+    fn validator(self, components: &Components<'_>) -> Result<Validator, String> {
+        let schema = json!({"type": "object", "properties": self.properties, "required": self.required});
+        components.validator(&schema)
     }
 }
 
-fn validator(schema: &Value, components: &Value) -> Result<Validator, String> {
-    let mut schema = schema.clone();
-    if let Some(schema) = schema.as_object_mut() {
-        schema.insert("components".to_owned(), components.clone());
-    }
-    jsonschema::draft202012::options().should_validate_formats(true).build(&schema).map_err(|error| error.to_string())
-}
-
-fn mistakes(validator: &Validator, value: &Value, place: &'static str) -> Vec<FieldError> {
+fn mistakes(validator: &Validator, value: &Value, part: &'static str) -> Vec<FieldError> {
     validator
         .iter_errors(value)
         .take(MOST_ERRORS)
         .map(|error| {
             let pointer = error.instance_path().to_string();
-            if place == "body" {
+            if part == "body" {
                 // Bodies hold passwords: what stands in them is not repeated.
-                return FieldError::at(place, pointer, error.masked_with("it").to_string());
+                return FieldError::at(part, pointer, error.masked_with("it").to_string());
             }
-            FieldError::at(place, pointer.trim_start_matches('/').replace('/', "."), error.to_string())
+            FieldError::at(part, pointer.trim_start_matches('/').replace('/', "."), error.to_string())
         })
         .collect()
 }
@@ -324,33 +373,6 @@ fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> FieldErro
     let known: Vec<&str> = known.map(String::as_str).collect();
     let error = FieldError::query(name, "is not a parameter of this operation");
     if known.is_empty() { error.help("it takes none") } else { error.help(format!("it takes {}", known.join(", "))) }
-}
-
-fn says(shape: Shape) -> &'static str {
-    match shape {
-        Shape::Text => "text",
-        Shape::Integer => "a whole number",
-        Shape::Number => "a number",
-        Shape::Boolean => "`true` or `false`",
-    }
-}
-
-fn typed(shape: Shape, text: &str) -> Option<Value> {
-    match shape {
-        Shape::Text => Some(Value::String(text.to_owned())),
-        Shape::Integer => text.parse::<i64>().ok().map(Value::from),
-        Shape::Number => text.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::from),
-        Shape::Boolean => match text {
-            "true" => Some(Value::Bool(true)),
-            "false" => Some(Value::Bool(false)),
-            _ => None,
-        },
-    }
-}
-
-/// Names and values of a query string, decoded.
-fn form_urlencoded(text: &str) -> impl Iterator<Item = (String, String)> {
-    url::form_urlencoded::parse(text.as_bytes()).into_owned()
 }
 
 #[cfg(test)]

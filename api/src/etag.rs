@@ -1,24 +1,65 @@
-//! Versions of documents as `ETag` says them and `If-Match` asks for them: the only place that reads `If-Match`.
+//! Entity tags: the only place that makes them, and that reads `If-Match` and `If-None-Match`.
+//!
+//! A document has a strong tag, its version: a change that names another one is refused. What is only read has a weak one, made
+//! from what it was read from, since the same content may be sent compressed.
+//!
+//! # Source
+//! RFC 9110, sections 8.8.3 and 13.1.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use calipso_model::Revision;
 
 use crate::problem::{FieldError, Problem};
 
-/// The header that tells a version: a strong entity tag, for a change is refused by it.
-#[must_use]
-pub fn header(version: u64) -> (HeaderName, String) {
-    (header::ETAG, tag(version))
+/// An entity tag, with its quotes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tag(String);
+
+impl Tag {
+    /// The strong tag of a document in this version.
+    pub(crate) fn version(version: u64) -> Self {
+        Self(format!("\"{version}\""))
+    }
+
+    /// The weak tag of what follows from a revision. `made` tells environments of one name apart that were made one after the
+    /// other.
+    pub(crate) fn revision(made: u64, revision: Revision) -> Self {
+        Self(format!("W/\"{made}-{revision}\""))
+    }
+
+    /// The weak tag of what follows from a revision and from more that is not part of it.
+    pub(crate) fn revision_and(made: u64, revision: Revision, more: &str) -> Self {
+        Self(format!("W/\"{made}-{revision}-{:016x}\"", hash(more)))
+    }
+
+    /// The weak tag of a content.
+    pub(crate) fn content(text: &str) -> Self {
+        Self(format!("W/\"{:016x}\"", hash(text)))
+    }
+
+    /// The header `ETag`.
+    pub(crate) fn header(&self) -> (HeaderName, String) {
+        (header::ETAG, self.0.clone())
+    }
+
+    /// Whether a client has this already, as `If-None-Match` says: weak and strong tags are the same there.
+    pub(crate) fn is_known(&self, headers: &HeaderMap) -> bool {
+        let opaque = self.0.trim_start_matches("W/");
+        headers
+            .get_all(header::IF_NONE_MATCH)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .any(|text| text.trim() == "*" || tags(text).is_some_and(|tags| tags.iter().any(|(tag, _)| *tag == opaque)))
+    }
 }
 
-/// The entity tag of a version.
-#[must_use]
-pub fn tag(version: u64) -> String {
-    format!("\"{version}\"")
+/// FNV-1a: equal texts give equal tags in every process; nobody gains by making two texts meet.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Whether this is a strong entity tag. An answer that has one goes out as it is: compressed, it would be another.
-#[must_use]
-pub fn is_strong(value: &HeaderValue) -> bool {
+pub(crate) fn is_strong(value: &HeaderValue) -> bool {
     value.as_bytes().starts_with(b"\"")
 }
 
@@ -28,12 +69,12 @@ pub fn is_strong(value: &HeaderValue) -> bool {
 /// 412, or 400 when the header is no list of entity tags.
 /// # Source
 /// RFC 9110, section 13.1.1: tags are compared strongly, so a weak one never fits.
-pub fn check(headers: &HeaderMap, version: u64) -> Result<(), Problem> {
+pub(crate) fn check(headers: &HeaderMap, version: u64) -> Result<(), Problem> {
     if !headers.contains_key(header::IF_MATCH) {
         return Ok(());
     }
     let wrong = || Problem::bad_request(vec![FieldError::at("header", "If-Match", "is no version, as ETag tells it")]);
-    let current = tag(version);
+    let Tag(current) = Tag::version(version);
     let mut fits = false;
     for value in headers.get_all(header::IF_MATCH) {
         let text = value.to_str().map_err(|_| wrong())?;
@@ -72,7 +113,7 @@ fn tags(list: &str) -> Option<Vec<(&str, bool)>> {
 mod tests {
     use axum::http::{HeaderMap, HeaderValue, header};
 
-    use super::check;
+    use super::{Tag, check};
 
     #[test]
     fn only_a_strong_tag_of_the_current_version_fits() {
@@ -106,5 +147,28 @@ mod tests {
         ] {
             assert_eq!(asked(values), status, "{values:?}");
         }
+    }
+
+    #[test]
+    fn what_a_client_has_is_compared_weakly() {
+        let tag = Tag::revision(3, 7);
+        for (value, is_known) in [
+            ("W/\"3-7\"", true),
+            ("\"3-7\"", true),
+            ("\"8\", W/\"3-7\"", true),
+            ("\"a, b\", \"3-7\"", true),
+            ("*", true),
+            ("\"3-70\"", false),
+            ("W/\"4-7\"", false),
+            ("3-7", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static(value));
+            assert_eq!(tag.is_known(&headers), is_known, "{value}");
+        }
+        assert!(!tag.is_known(&HeaderMap::new()));
+        assert_ne!(Tag::revision_and(1, 7, "a"), Tag::revision_and(1, 7, "b"));
+        assert_ne!(Tag::revision_and(1, 7, "a"), Tag::revision_and(2, 7, "a"));
+        assert_ne!(Tag::content("a"), Tag::content("b"));
     }
 }

@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 
 use axum::{
-    extract::{FromRequestParts, OptionalFromRequestParts},
-    http::request::Parts,
+    extract::FromRequestParts,
+    http::{HeaderMap, request::Parts},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -13,31 +13,38 @@ use crate::{access::Caller, problem::Problem};
 
 /// What the guard found in a request.
 #[derive(Clone, Debug, Default)]
-pub struct Checked {
+pub(crate) struct CheckedRequest {
     /// Query and path parameters.
-    pub params: Map<String, Value>,
-    /// The body.
-    pub body: Option<Value>,
+    pub(crate) params: Map<String, Value>,
+    pub(crate) body: Option<Value>,
 }
 
 /// The parameters of query and path, as a struct that stands in the document.
 #[derive(Clone, Debug)]
-pub struct Params<T>(pub T);
+pub(crate) struct Params<T>(pub(crate) T);
 
 /// The body, as a struct that stands in the document.
 #[derive(Clone, Debug)]
-pub struct Body<T>(pub T);
+pub(crate) struct Body<T>(pub(crate) T);
 
-fn checked(parts: &Parts) -> Result<&Checked, Problem> {
-    parts.extensions.get::<Checked>().ok_or_else(|| Problem::bug("a handler is not behind the guard"))
+/// What an answer that may be kept, or that has a next page, needs of its request.
+#[derive(Clone, Debug)]
+pub(crate) struct Conditions {
+    /// The headers: what the client has already.
+    pub(crate) headers: HeaderMap,
+    /// The query, as it was sent.
+    pub(crate) query: Option<String>,
+}
+
+fn checked(parts: &mut Parts) -> Result<&mut CheckedRequest, Problem> {
+    parts.extensions.get_mut::<CheckedRequest>().ok_or_else(|| Problem::bug("a handler is not behind the guard"))
 }
 
 impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        let params = Value::Object(checked(parts)?.params.clone());
-        serde_json::from_value(params).map(Self).map_err(Problem::bug)
+        T::deserialize(&checked(parts)?.params).map(Self).map_err(Problem::bug)
     }
 }
 
@@ -45,8 +52,16 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        let body = checked(parts)?.body.clone().unwrap_or_default();
-        serde_json::from_value(body).map(Self).map_err(Problem::bug)
+        let body = checked(parts)?.body.take().unwrap_or_default();
+        T::deserialize(&body).map(Self).map_err(Problem::bug)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Conditions {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        Ok(Self { headers: parts.headers.clone(), query: parts.uri.query().map(str::to_owned) })
     }
 }
 
@@ -55,13 +70,5 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         parts.extensions.get::<Self>().cloned().ok_or_else(|| Problem::unauthenticated("log in first"))
-    }
-}
-
-impl<S: Sync> OptionalFromRequestParts<S> for Caller {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Option<Self>, Infallible> {
-        Ok(parts.extensions.get::<Self>().cloned())
     }
 }

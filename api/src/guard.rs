@@ -10,35 +10,35 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::FutureExt as _;
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use crate::{
     access::{Caller, EVERY, Grant, Right},
+    account::address,
     audit::{Notes, RequestId, Trail},
-    contract::{BodyFault, Contract},
-    extract::Checked,
+    contract::{BodyFault, Contract, Operation},
+    extract::CheckedRequest,
     problem::{FieldError, Problem},
     service::Service,
 };
 
 /// What the gates need.
 #[derive(Clone)]
-pub struct Gate {
-    /// What all handlers share.
-    pub service: Arc<Service>,
+pub(crate) struct Gate {
+    pub(crate) service: Arc<Service>,
     /// What each operation takes.
-    pub contract: Arc<Contract>,
+    pub(crate) contract: Arc<Contract>,
 }
 
 /// Lets a request through to its handler if it is sound, known and allowed. Whatever may change something is written down, and
 /// ends even when its client has gone away.
-pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+pub(crate) async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     if request.method().is_safe() {
         return gates(&gate, request, next).await.into_response();
     }
     let (mut parts, body) = request.into_parts();
-    let template = template(&parts);
-    let trail = Trail::begin(&gate.service, &mut parts, &template);
+    let address = address(&parts, &gate.service.accounts.settings);
+    let trail = Trail::begin(&mut parts, address);
     let request = Request::from_parts(parts, body);
     let done = tokio::spawn(async move {
         let handled = AssertUnwindSafe(gates(&gate, request, next)).catch_unwind().await;
@@ -46,28 +46,23 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
             Ok(response) => response.into_response(),
             Err(_) => Problem::bug("a handler panicked").into_response(),
         };
-        trail.end(&gate.service, response.status().as_u16()).await;
+        let service = &gate.service;
+        trail.end(service.backend.as_ref(), response.status().as_u16(), (service.clock)()).await;
         response
     });
     done.await.unwrap_or_else(|error| Problem::bug(error).into_response())
 }
 
-fn template(parts: &Parts) -> String {
-    parts.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned()).unwrap_or_default()
-}
-
 /// The gates in their order. A caller without login or right learns nothing of what else is wrong.
 async fn gates(gate: &Gate, request: Request, next: Next) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
-    let Some(operation) = gate.contract.operation(parts.method.as_str(), &template(&parts)) else {
-        return Err(Problem::method_not_allowed());
-    };
+    let template = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let operation = gate.contract.operation(&parts.method, template).ok_or_else(Problem::method_not_allowed)?;
     let caller = match operation.right {
         Right::Public => None,
         _ => Some(
             gate.service
-                .access
-                .caller(&parts, (gate.service.clock)())
+                .caller(&parts)
                 .await?
                 .ok_or_else(|| Problem::unauthenticated("send a token, or a user's name and password"))?,
         ),
@@ -94,52 +89,45 @@ async fn gates(gate: &Gate, request: Request, next: Next) -> Result<Response, Pr
 /// Parameters and body, if the contract has nothing against them. The environments that they name are told either way.
 async fn checked(
     gate: &Gate,
-    operation: &crate::contract::Operation,
+    operation: &Operation,
     parts: &mut Parts,
     body: Body,
     named: &mut Vec<String>,
-) -> Result<Checked, Problem> {
+) -> Result<CheckedRequest, Problem> {
     let query_text = parts.uri.query().unwrap_or_default();
     if query_text.len() > gate.service.limits.query_bytes {
         let limit = gate.service.limits.query_bytes;
         return Err(Problem::bad_request(vec![FieldError::query("", format!("is longer than {limit} bytes"))]));
     }
-    let mut errors = Vec::new();
-    let mut params = operation.query(query_text).unwrap_or_else(|found| {
-        errors.extend(found);
-        Map::new()
-    });
-    let is_name = |pair: &(std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)| pair.0 == ENVIRONMENT;
-    let asked = url::form_urlencoded::parse(query_text.as_bytes()).filter(is_name);
-    named.extend(asked.map(|(_, value)| value.into_owned()));
+    let (mut params, mut errors) = operation.query(query_text);
+    named.extend(environment_of(&params));
     let raw = RawPathParams::from_request_parts(parts, &())
         .await
         .map_err(|_| Problem::bad_request(vec![FieldError::at("path", "", "is not UTF-8")]))?;
-    named.extend(raw.iter().filter(|(name, _)| *name == ENVIRONMENT).map(|(_, value)| value.to_owned()));
-    match operation.path(raw.iter()) {
-        Ok(found) => params.extend(found),
-        Err(found) => errors.extend(found),
-    }
-    let body = if operation.takes_body() {
+    let (in_path, found) = operation.path(raw.iter());
+    named.extend(environment_of(&in_path));
+    errors.extend(found);
+    params.extend(in_path);
+    let (body, fault) = if operation.takes_body() {
         let bytes = read_body(gate, &parts.headers, body).await?;
-        let body = operation.body(&bytes);
-        let loose = match &body {
-            Ok(body) => body.clone(),
-            Err(_) => serde_json::from_slice(&bytes).ok(),
-        };
-        named.extend(loose.iter().filter_map(|body| body.get(ENVIRONMENT)?.as_str()).map(str::to_owned));
-        body
+        operation.body(&bytes)
     } else {
-        Ok(None)
+        (None, Ok(()))
     };
+    named.extend(body.as_ref().and_then(Value::as_object).and_then(environment_of));
     if !errors.is_empty() {
         return Err(Problem::bad_request(errors));
     }
-    let body = body.map_err(|fault| match fault {
-        BodyFault::Unreadable(errors) => Problem::bad_request(errors),
+    fault.map_err(|fault| match fault {
+        BodyFault::Unreadable(error) => Problem::bad_request(vec![error]),
         BodyFault::Wrong(errors) => Problem::rejected(errors),
     })?;
-    Ok(Checked { params, body })
+    Ok(CheckedRequest { params, body })
+}
+
+/// The environment that parameters or a body name.
+fn environment_of(fields: &Map<String, Value>) -> Option<String> {
+    fields.get(ENVIRONMENT)?.as_str().map(str::to_owned)
 }
 
 async fn read_body(gate: &Gate, headers: &axum::http::HeaderMap, body: Body) -> Result<Bytes, Problem> {
@@ -164,7 +152,8 @@ fn is_json(headers: &axum::http::HeaderMap) -> bool {
 /// How a request names its environment, in path, query or body.
 const ENVIRONMENT: &str = "env_name";
 
-/// Refuses a caller whose rights do not reach all environments that the request names.
+/// Refuses a caller whose rights do not reach all environments that the request names. A request that is not sound may name its
+/// environment in a place that could not be read.
 fn allow(right: Right, caller: &Caller, named: &[String], is_sound: bool) -> Result<(), Problem> {
     let needed = match right {
         Right::Public | Right::Login | Right::Administer => return Ok(()),
@@ -173,7 +162,7 @@ fn allow(right: Right, caller: &Caller, named: &[String], is_sound: bool) -> Res
     };
     let reaches = |name: &str| caller.grant(name) >= Some(needed);
     let may = match named {
-        // A request that is wrong in some other way may be told so to whoever could have made it right.
+        // That a request is wrong is told to callers who could have sent a right one.
         [] if !is_sound => caller.administrator || caller.grants.values().any(|grant| *grant >= needed),
         // An operation that needs an environment and was given none is for those who may do it with all.
         [] => reaches(EVERY),
@@ -184,7 +173,7 @@ fn allow(right: Right, caller: &Caller, named: &[String], is_sound: bool) -> Res
 }
 
 /// Ends what takes too long.
-pub async fn in_time(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+pub(crate) async fn in_time(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     let limit = gate.service.limits.time;
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
@@ -193,7 +182,7 @@ pub async fn in_time(State(gate): State<Gate>, request: Request, next: Next) -> 
 }
 
 /// Gives every request an id, measures it, and writes problems with that id.
-pub async fn observe(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn observe(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = calipso_store::work::new_id(gate.service.now_millis()).unwrap_or_else(|_| "unknown".into());
     let method = request.method().clone();
@@ -232,12 +221,12 @@ fn label(method: &Method) -> &'static str {
 }
 
 /// Where no path leads.
-pub async fn nowhere() -> Response {
+pub(crate) async fn nowhere() -> Response {
     Problem::not_found("no operation has this path; /api/v1/openapi.json lists them").into_response()
 }
 
 /// Where the method does not fit.
-pub async fn wrong_method() -> Response {
+pub(crate) async fn wrong_method() -> Response {
     Problem::method_not_allowed().into_response()
 }
 

@@ -1,31 +1,42 @@
 //! The REST interface: reads the store, and leaves requests in it for workers.
 //!
 //! A request passes three gates before its handler sees it: the contract ([`contract`], made from the OpenAPI document, so that
-//! what is documented is what is enforced), who asks ([`access`]), and whether that user may ([`guard`]).
+//! what is documented is what is enforced), the login ([`account`]), and the caller's rights ([`guard`]).
 
-pub mod access;
-pub mod account;
-pub mod answer;
-pub mod audit;
-pub mod catalogue;
-pub mod contract;
-pub mod environments;
-pub mod etag;
-pub mod extract;
-pub mod guard;
-pub mod listing;
-pub mod lookup;
-pub mod measure;
-pub mod openapi;
-pub mod paging;
-pub mod picture;
-pub mod problem;
-pub mod resource;
-pub mod service;
+mod access;
+mod account;
+mod answer;
+mod audit;
+mod catalogue;
+mod contract;
+mod environments;
+mod etag;
+mod extract;
+mod guard;
+mod in_force;
+mod limits;
+mod listing;
+mod lookup;
+mod measure;
+mod openapi;
+mod paging;
+mod problem;
+mod resource;
+mod service;
 
-pub use access::{Access, Authenticate, Caller, Grant, Right};
-pub use account::Accounts;
-pub use environments::Environments;
+pub use access::{Access, Caller, EVERY, Grant};
+pub use account::{
+    AccountSettings, Accounts, Attempts, Directory, DirectoryAnswer, DirectoryError, DirectoryRights, Login,
+    PasswordCost, Source, User, Wanted, random_password,
+};
+#[cfg(feature = "ldap")]
+pub use account::{LdapDirectory, LdapSettings, LdapUsers};
+pub use audit::retain_audit_entries;
+pub use environments::{Environments, References, environment_twin, wrong_environment_name};
+pub use in_force::Catalogues;
+pub use limits::{Limits, Pace};
+pub use lookup::clique_id;
+pub use measure::{describe_gauges, set_gauges};
 pub use openapi::{document, router};
 pub use problem::{FieldError, Problem};
-pub use service::{Limits, Pace, Service};
+pub use service::Service;

@@ -9,7 +9,7 @@ use crate::{
     service::Service,
 };
 
-/// So many objects of one id are told apart.
+/// Maximum number of objects of one id that are told apart.
 const NAMESAKES: usize = 50;
 
 /// What of an object is read to tell it apart and to call it by its name.
@@ -19,7 +19,7 @@ const FIELDS: &[&str] = &["host", "id_path", "name", "object_name", "text"];
 ///
 /// # Errors
 /// Those of the store.
-pub async fn namesakes(
+pub(crate) async fn namesakes(
     service: &Service,
     environment: &str,
     at: Option<Revision>,
@@ -39,7 +39,7 @@ pub async fn namesakes(
 ///
 /// # Errors
 /// 404; 409 with each candidate when several types have the id.
-pub async fn object(
+pub(crate) async fn object(
     service: &Service,
     environment: &str,
     at: Option<Revision>,
@@ -78,7 +78,7 @@ pub(crate) fn only<T>(
 ///
 /// # Errors
 /// 409 when several types have the id.
-pub async fn filter(
+pub(crate) async fn filter(
     service: &Service,
     environment: &str,
     at: Option<Revision>,
@@ -107,13 +107,13 @@ fn ambiguous<'k>(parameter: &str, id: &str, candidates: impl Iterator<Item = &'k
 
 /// The id of a link: opaque, and nothing but its key.
 #[must_use]
-pub fn link_id(link: &LinkRef) -> String {
+pub(crate) fn link_id(link: &LinkRef) -> String {
     sealed(&[&link.link_type, &link.source.object_type, &link.source.id, &link.target.object_type, &link.target.id])
 }
 
 /// The key of a link from its id.
 #[must_use]
-pub fn link_of(id: &str) -> Option<LinkRef> {
+pub(crate) fn link_of(id: &str) -> Option<LinkRef> {
     let [link_type, source_type, source, target_type, target] = opened(id)?;
     Some(LinkRef {
         link_type,
@@ -130,14 +130,14 @@ pub fn clique_id(focal_point: &ObjectKey) -> String {
 
 /// The focal point of a clique from its id.
 #[must_use]
-pub fn clique_of(id: &str) -> Option<ObjectKey> {
+pub(crate) fn clique_of(id: &str) -> Option<ObjectKey> {
     let [object_type, id] = opened(id)?;
     Some(ObjectKey { object_type, id })
 }
 
 /// Says that a parameter is no id of such a thing.
 #[must_use]
-pub fn no_id(parameter: &str, what: &str) -> Problem {
+pub(crate) fn no_id(parameter: &str, what: &str) -> Problem {
     Problem::bad_request(vec![FieldError::query(parameter, format!("is not the id of a {what}"))])
 }
 

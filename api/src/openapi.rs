@@ -1,5 +1,6 @@
 //! The document, and the router that is made with it.
 
+mod etags;
 mod one;
 mod problems;
 mod welcome;
@@ -7,7 +8,8 @@ mod welcome;
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Router,
+    body::Bytes,
     http::{Extensions, HeaderMap, StatusCode, Version, header},
     middleware,
     routing::get,
@@ -24,16 +26,14 @@ use utoipa::{
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
+    answer,
     contract::Contract,
-    etag,
+    etag::{self, Tag},
     guard::{self, Gate},
     problem::{FieldError, Problem, ProblemBody},
     resource,
     service::Service,
 };
-
-/// Before every path.
-pub const PREFIX: &str = "/api/v1";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -59,7 +59,7 @@ impl Modify for Security {
 }
 
 fn parts() -> (Router<Arc<Service>>, utoipa::openapi::OpenApi) {
-    OpenApiRouter::with_openapi(Document::openapi()).nest(PREFIX, resource::all()).split_for_parts()
+    OpenApiRouter::with_openapi(Document::openapi()).nest(resource::PREFIX, resource::all()).split_for_parts()
 }
 
 /// The OpenAPI document.
@@ -76,6 +76,7 @@ fn written(document: &utoipa::openapi::OpenApi) -> Value {
     let mut document = serde_json::to_value(document).expect("a document has text keys and finite numbers only");
     one::declare(&mut document);
     problems::declare(&mut document);
+    etags::declare(&mut document);
     document
 }
 
@@ -87,12 +88,15 @@ fn no_strong_tag(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions)
 /// The whole service as a router.
 pub fn router(service: Arc<Service>) -> Router {
     let (router, document) = parts();
-    let document = Arc::new(written(&document));
+    let document = written(&document);
     let gate = Gate { service: Arc::clone(&service), contract: Arc::new(Contract::new(&document)) };
-    let shown = Arc::clone(&document);
+    let text = document.to_string();
+    let (tag, text) = (Tag::content(&text), Bytes::from(text));
+    drop(document);
+    let show = async move |headers: HeaderMap| answer::tagged(&headers, &tag, || answer::json_text(text.clone()));
     router
         .route_layer(middleware::from_fn_with_state(gate.clone(), guard::pass))
-        .route(&format!("{PREFIX}/openapi.json"), get(async move || Json(Value::clone(&shown))))
+        .route(&format!("{}/openapi.json", resource::PREFIX), get(show))
         .route("/", get(welcome::page))
         .merge(resource::problems::router())
         .fallback(guard::nowhere)

@@ -101,11 +101,9 @@ pub const KINDS: &[Kind] = &[
 /// One kind of problem.
 #[derive(Clone, Copy, Debug)]
 pub struct Kind {
-    /// HTTP status.
     pub status: u16,
     /// Last part of `type`.
     pub slug: &'static str,
-    /// Fixed title.
     pub title: &'static str,
     /// What it means and what to do.
     pub about: &'static str,
@@ -116,7 +114,7 @@ pub struct Kind {
 pub struct FieldError {
     /// `query`, `path`, `header` or `body`.
     #[serde(rename = "in")]
-    pub place: &'static str,
+    pub part: &'static str,
     /// Name of the parameter, or JSON pointer into the body.
     pub path: String,
     /// What is wrong, lower case, no full stop.
@@ -153,9 +151,9 @@ impl FieldError {
 
     /// About any part.
     #[must_use]
-    pub fn at(place: &'static str, path: impl Into<String>, message: impl Into<String>) -> Self {
+    pub fn at(part: &'static str, path: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
-            place,
+            part,
             path: path.into(),
             message: message.into(),
             help: None,
@@ -181,10 +179,10 @@ impl FieldError {
     }
 }
 
-/// So many mistakes are told; of more only their number.
+/// Maximum number of mistakes that are listed; of more only the number is told.
 pub const MOST_ERRORS: usize = 100;
 
-/// Bytes of a text that are told. Names out of a body stand in sentences about it, and may be as long as the body.
+/// Maximum length of a text in a problem, in bytes. Names out of a body stand in sentences about it, and may be as long as the body.
 const MOST_TEXT: usize = 1_000;
 
 /// A text that is not too long, cut between characters.
@@ -267,13 +265,13 @@ impl Problem {
         Self::new(400, detail).with_errors(errors)
     }
 
-    /// 401.
+    /// 401: who sends the request is not known.
     #[must_use]
     pub fn unauthenticated(detail: impl Into<String>) -> Self {
         Self::new(401, detail)
     }
 
-    /// 403.
+    /// 403: the caller may not do this.
     #[must_use]
     pub fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(403, detail)
@@ -424,6 +422,10 @@ impl Problem {
         self.cause.as_deref()
     }
 
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
     /// The answer, with the id of the request.
     #[must_use]
     pub fn response(&self, request_id: Option<&str>) -> Response {
@@ -436,8 +438,7 @@ impl Problem {
             errors: &self.errors,
             errors_left_out: self.errors_left_out,
         };
-        let status = StatusCode::from_u16(self.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(body)).into_response();
+        let mut response = (self.status_code(), Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if self.kind.status == 401 {
@@ -460,8 +461,8 @@ fn summary(errors: &[FieldError]) -> String {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = self.response(None);
-        // The outermost layer writes it again with the request's id, and logs its cause.
+        // Only a mark: the outermost layer writes it, with the request's id, and logs its cause.
+        let mut response = self.status_code().into_response();
         response.extensions_mut().insert(self);
         response
     }

@@ -1,29 +1,29 @@
 //! The resources, one file each, in the order of the document.
 
-pub mod aggregates;
-pub mod audit;
-pub mod auth;
-pub mod catalogue;
-pub mod clique_types;
-pub mod cliques;
-pub mod connection_tests;
-pub mod diff;
-pub mod environment_configs;
-pub mod events;
-pub mod graph;
-pub mod health;
-pub mod inventory;
-pub mod links;
-pub mod messages;
-pub mod problems;
-pub mod revisions;
-pub mod scans;
-pub mod scheduled_scans;
-pub mod search;
-pub mod specs;
-pub mod timezone;
-pub mod users;
-pub mod version;
+mod aggregates;
+mod audit;
+mod auth;
+mod catalogue;
+mod clique_types;
+mod cliques;
+mod connection_tests;
+mod diff;
+mod environment_configs;
+mod graph;
+mod health;
+mod inventory;
+mod links;
+mod messages;
+mod news;
+pub(crate) mod problems;
+mod revisions;
+mod scans;
+mod scheduled_scans;
+mod search;
+mod specs;
+mod timezone;
+mod users;
+mod version;
 
 use std::sync::Arc;
 
@@ -32,10 +32,12 @@ use calipso_store::{LinkQuery, Page, Query};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
-    environments::catalogue::of as in_force,
     problem::{FieldError, Problem},
     service::Service,
 };
+
+/// What stands before the path of every resource.
+pub(crate) const PREFIX: &str = "/api/v1";
 
 /// Every resource.
 #[must_use]
@@ -50,7 +52,7 @@ pub fn all() -> OpenApiRouter<Arc<Service>> {
         .merge(connection_tests::routes())
         .merge(diff::routes())
         .merge(environment_configs::routes())
-        .merge(events::routes())
+        .merge(news::routes())
         .merge(graph::routes())
         .merge(health::routes())
         .merge(inventory::routes())
@@ -74,7 +76,7 @@ async fn known_types(service: &Service, environment: &str, parameter: &str, type
     if types.is_empty() {
         return Ok(());
     }
-    let loaded = in_force(service, Some(environment)).await?;
+    let loaded = service.catalogue(environment).await?;
     let mut errors = Vec::new();
     for object_type in types {
         if loaded.specs.object_types.contains_key(object_type) {
@@ -97,7 +99,7 @@ async fn known_link_types(service: &Service, environment: &str, parameter: &str,
     if types.is_empty() {
         return Ok(());
     }
-    let loaded = in_force(service, Some(environment)).await?;
+    let loaded = service.catalogue(environment).await?;
     let specs = &loaded.specs;
     let mut errors = Vec::new();
     for link_type in types {
@@ -114,21 +116,4 @@ async fn known_link_types(service: &Service, environment: &str, parameter: &str,
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(Problem::bad_request(errors)) }
-}
-
-/// Which ids are meant; nothing when all are.
-///
-/// # Errors
-/// 400 unless exactly one of both is said.
-fn some_or_all(ids: Option<&str>, all: Option<bool>) -> Result<Option<Vec<&str>>, Problem> {
-    match (ids, all) {
-        (None, Some(true)) => Ok(None),
-        (Some(ids), None | Some(false)) => {
-            Ok(Some(ids.split(',').map(str::trim).filter(|id| !id.is_empty()).collect()))
-        }
-        (Some(_), Some(true)) => {
-            Err(Problem::bad_request(vec![FieldError::query("all", "stands beside `ids`; say one of them")]))
-        }
-        (None, _) => Err(Problem::bad_request(vec![FieldError::query("ids", "is needed, or `all=true`")])),
-    }
 }

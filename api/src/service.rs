@@ -1,96 +1,58 @@
 //! What all handlers share.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use calipso_spec::{Layer, Loaded};
+use axum::http::request::Parts;
+use calipso_spec::Loaded;
 use calipso_store::Backend;
 
 use crate::{
-    access::Access,
-    account::{Accounts, Settings},
+    access::{Access, Caller},
+    account::Accounts,
     environments::Environments,
+    in_force::Catalogues,
+    limits::Limits,
+    problem::Problem,
 };
-
-/// What requests may cost.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Bytes of a body.
-    pub body_bytes: usize,
-    /// Items of a page.
-    pub page_size: usize,
-    /// Bytes of a query string.
-    pub query_bytes: usize,
-    /// How long an answer may take to begin.
-    pub time: Duration,
-    /// Streams of events.
-    pub events: Pace,
-}
-
-/// How often streams of events do what they do again and again.
-#[derive(Clone, Debug)]
-pub struct Pace {
-    /// The store is asked what is new: once for each environment, however many listen.
-    pub poll: Duration,
-    /// A silent stream says that it lives.
-    pub heartbeat: Duration,
-    /// The login is checked again: a stream ends with the token that opened it.
-    pub recheck: Duration,
-    /// So many streams may be open.
-    pub streams: usize,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self {
-            poll: Duration::from_secs(1),
-            heartbeat: Duration::from_secs(15),
-            recheck: Duration::from_secs(15),
-            streams: 2_000,
-        }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            body_bytes: 1 << 20,
-            page_size: 1_000,
-            query_bytes: 16 << 10,
-            time: Duration::from_secs(60),
-            events: Pace::default(),
-        }
-    }
-}
 
 /// What all handlers share.
 pub struct Service {
-    /// Where everything is kept.
+    /// The store.
     pub backend: Arc<dyn Backend>,
-    /// The layers of the catalogue: built-in specs first.
-    pub layers: Vec<Layer>,
-    /// The catalogue of these layers, without errors.
-    pub loaded: Arc<Loaded>,
+    /// The specs in force.
+    pub catalogues: Catalogues,
+    /// Users and tokens. A server that lets everybody in has them, too: what is administered there counts when logins are on.
+    pub accounts: Arc<Accounts>,
     /// Who may come in.
     pub access: Access,
-    /// What is allowed and known about environments.
+    /// How secrets of environments are taken.
     pub environments: Environments,
     /// What requests may cost.
     pub limits: Limits,
     /// Version of the program.
     pub version: &'static str,
-    /// The time.
+    /// Tells the time.
     pub clock: fn() -> jiff::Timestamp,
 }
 
 impl Service {
-    /// The accounts. A server that lets everybody in has them, too: what is administered there counts when logins are on.
-    #[must_use]
-    pub fn accounts(&self) -> Arc<Accounts> {
-        let kept = match &self.access {
-            Access::Open => None,
-            Access::Checked(authenticate) => Arc::clone(authenticate).accounts(),
-        };
-        kept.unwrap_or_else(|| Arc::new(Accounts::new(Arc::clone(&self.backend), Settings::default())))
+    /// Who sends a request; nothing when no credentials came with it.
+    ///
+    /// # Errors
+    /// Wrong credentials, too many attempts, no store.
+    pub async fn caller(&self, request: &Parts) -> Result<Option<Caller>, Problem> {
+        match self.access {
+            Access::Open => Ok(Some(Caller::anybody())),
+            Access::Login => self.accounts.caller(request, (self.clock)()).await,
+        }
+    }
+
+    /// The specs in force for an environment.
+    ///
+    /// # Errors
+    /// The store cannot be used.
+    pub(crate) async fn catalogue(&self, environment: &str) -> Result<Arc<Loaded>, Problem> {
+        self.catalogues.of(self.backend.as_ref(), environment).await
     }
 
     /// The time in milliseconds since 1970 UTC.

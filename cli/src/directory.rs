@@ -2,13 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use calipso_api::{
-    access::{EVERY, Grant},
-    account::{
-        Directory,
-        ldap::{LdapDirectory, LdapSettings, Users},
-    },
-};
+use calipso_api::{Directory, EVERY, Grant, LdapDirectory, LdapSettings, LdapUsers};
 
 use crate::{failure::Failure, settings::Settings};
 
@@ -40,7 +34,12 @@ pub fn directory(settings: &Settings) -> Result<Option<Arc<dyn Directory>>, Fail
         url: url.to_owned(),
         ca: settings.path("ldap.ca"),
         verify_tls: true,
-        users: Users::Search { base, bind, attribute: text("ldap.user_attribute"), filter: text("ldap.user_filter") },
+        users: LdapUsers::Search {
+            base,
+            bind,
+            attribute: text("ldap.user_attribute"),
+            filter: text("ldap.user_filter"),
+        },
         group_attribute: text("ldap.group_attribute"),
         administrators: settings.text("ldap.administrators").map(str::to_owned).into_iter().collect(),
         grants: grants

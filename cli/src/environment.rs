@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use calipso_api::environments::name;
+use calipso_api::{environment_twin, wrong_environment_name};
 use calipso_model::{Environment, Map, Str, Value};
 use calipso_parse::{Parser, ParserSpec};
 use calipso_spec::{
@@ -91,11 +91,11 @@ pub async fn may_be_made(store: &dyn Backend, name: &str) -> Result<(), Failure>
         Err(error) => return Err(store_failure(error)),
     }
     let shown = name.escape_debug();
-    if let Some(wrong) = name::wrong(name) {
+    if let Some(wrong) = wrong_environment_name(name) {
         return Err(Failure::usage(format!("an environment cannot be named `{shown}`: a name {wrong}")));
     }
     let known: Vec<Str> = store.environments().await.map_err(store_failure)?.into_iter().map(|one| one.name).collect();
-    match name::twin(name, &known) {
+    match environment_twin(name, &known) {
         Some(twin) => Err(Failure::usage(format!(
             "there is an environment `{}` already, which `{shown}` could be taken for",
             twin.escape_debug()

@@ -10,6 +10,7 @@ use axum::{
     routing::get,
 };
 use calipso_api::{Problem, Service};
+use calipso_pipeline::work::describe_metrics;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::failure::{Exit, Failure};
@@ -55,6 +56,8 @@ pub fn router(service: Arc<Service>, readers: Readers) -> Result<Router, Failure
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), BUCKETS)
         .and_then(PrometheusBuilder::install_recorder)
         .map_err(|error| Failure::new(Exit::Bug, format!("cannot count: {error}")))?;
+    calipso_api::describe_gauges();
+    describe_metrics();
     let upkeep = handle.clone();
     tokio::spawn(async move {
         let mut ticks = tokio::time::interval(std::time::Duration::from_secs(5));
@@ -66,16 +69,21 @@ pub fn router(service: Arc<Service>, readers: Readers) -> Result<Router, Failure
     Ok(Router::new().route("/metrics", get(show)).with_state(Exporter { handle, service, readers }))
 }
 
-async fn show(State(exporter): State<Exporter>, request: Request) -> Result<Response, Problem> {
+async fn show(State(exporter): State<Exporter>, request: Request) -> Response {
+    let shown = text(&exporter, request).await;
+    // This route stands beside the interface, which writes problems with the ids of requests.
+    shown.unwrap_or_else(|problem| problem.response(None))
+}
+
+async fn text(exporter: &Exporter, request: Request) -> Result<Response, Problem> {
     if exporter.readers == Readers::Users {
         let (parts, _) = request.into_parts();
-        let now = (exporter.service.clock)();
-        if exporter.service.access.caller(&parts, now).await?.is_none() {
+        if exporter.service.caller(&parts).await?.is_none() {
             return Err(Problem::unauthenticated("the metrics are for users; send a token"));
         }
     }
     // What the store does not tell stays as it was; the rest is wanted most when it is away.
-    if let Err(error) = calipso_api::measure::collect(exporter.service.backend.as_ref()).await {
+    if let Err(error) = calipso_api::set_gauges(exporter.service.backend.as_ref()).await {
         tracing::warn!(%error, "The queues could not be counted for the metrics.");
     }
     let text = exporter.handle.render();

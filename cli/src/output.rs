@@ -2,8 +2,8 @@
 
 use std::{borrow::Cow, fmt::Write as _};
 
-pub use calipso_api::picture::wrap;
 use calipso_model::{Map, Value, shown};
+pub use calipso_picture::wrap;
 use unicode_width::UnicodeWidthStr as _;
 
 /// A table with a header, columns as wide as their widest cell; hidden characters are written out.

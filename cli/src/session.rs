@@ -149,6 +149,18 @@ impl Session {
         self.without_errors(self.load()?)
     }
 
+    /// The specs without their tests, for a program that runs none: tests are most of what lies in memory of specs.
+    ///
+    /// # Errors
+    /// As [`Self::specs`].
+    pub fn specs_without_tests(&self) -> Result<Loaded, Failure> {
+        let mut layers = self.layers()?;
+        for layer in &mut layers {
+            layer.files.retain(|(path, _)| !path.ends_with(".test.yaml"));
+        }
+        self.without_errors(calipso_spec::load(&layers))
+    }
+
     /// The catalogue in force for an environment, without errors: what [`Self::specs`] gives, and the environment's own
     /// specs over it.
     ///

@@ -17,9 +17,10 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("derive", &["model", "expr", "spec"]),
     ("pipeline", &["model", "expr", "parse", "spec", "transport", "derive", "store"]),
     ("vault", &["model"]),
-    ("api", &["model", "spec", "store", "vault"]),
+    ("picture", &["model"]),
+    ("api", &["model", "spec", "store", "vault", "picture"]),
     ("testbed", &[]),
-    ("cli", &["model", "expr", "parse", "spec", "transport", "derive", "pipeline", "store", "vault", "api"]),
+    ("cli", &["model", "expr", "parse", "spec", "transport", "derive", "pipeline", "store", "vault", "picture", "api"]),
 ];
 
 /// Words of platforms. None of them may stand in the Rust of the engine, the store, the API or the command line.

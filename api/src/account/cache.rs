@@ -9,7 +9,7 @@ use std::{
 use calipso_store::StoreError;
 use jiff::Timestamp;
 
-/// At most so many entries.
+/// Maximum number of entries.
 const MOST: usize = 10_000;
 
 /// Values that are true for a while.

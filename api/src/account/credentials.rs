@@ -10,18 +10,15 @@ use base64::{Engine as _, alphabet, engine::DecodePaddingMode, engine::GeneralPu
 use calipso_model::{Secret, Str};
 
 use crate::{
-    account::{settings::Settings, token::digest},
+    account::{settings::AccountSettings, token::digest},
     problem::Problem,
 };
 
 /// What came with a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Credentials {
-    /// Nothing.
     None,
-    /// A token.
     Token(Secret),
-    /// Name and password.
     Basic { user: String, password: Secret },
 }
 
@@ -88,7 +85,7 @@ pub(crate) fn token_in(headers: &HeaderMap) -> Option<Str> {
 
 /// The address a request came from: that of the connection, or what a trusted proxy says.
 #[must_use]
-pub fn address(request: &Parts, settings: &Settings) -> Option<IpAddr> {
+pub fn address(request: &Parts, settings: &AccountSettings) -> Option<IpAddr> {
     let peer = request.extensions.get::<ConnectInfo<SocketAddr>>()?.0.ip().to_canonical();
     let is_trusted = |address: &IpAddr| settings.trusted_proxies.contains(address);
     if !is_trusted(&peer) {
@@ -120,7 +117,7 @@ mod tests {
     use calipso_model::Secret;
 
     use super::{Credentials, address, of};
-    use crate::account::settings::Settings;
+    use crate::account::settings::AccountSettings;
 
     fn read(pairs: &[(&'static str, &[u8])]) -> Result<Credentials, u16> {
         let mut headers = HeaderMap::new();
@@ -168,7 +165,8 @@ mod tests {
 
     #[test]
     fn only_trusted_proxies_are_believed() {
-        let settings = Settings { trusted_proxies: vec!["10.0.0.1".parse().unwrap()], ..Settings::default() };
+        let settings =
+            AccountSettings { trusted_proxies: vec!["10.0.0.1".parse().unwrap()], ..AccountSettings::default() };
         let from = |peer: &str, told: &[&str]| {
             let mut request = Request::builder();
             for told in told {

@@ -11,10 +11,10 @@ use crate::access::Grant;
 /// What the directory gives to a user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DirectoryRights {
-    /// May do everything.
+    /// Whether the user administers: may do everything.
     #[serde(default)]
     pub administrator: bool,
-    /// Environment to what the user may do with it.
+    /// What the user may do, by environment.
     #[serde(default)]
     pub grants: BTreeMap<Str, Grant>,
 }

@@ -38,7 +38,7 @@ pub struct LdapSettings {
     /// False: any certificate will do.
     pub verify_tls: bool,
     /// How a user's entry is found.
-    pub users: Users,
+    pub users: LdapUsers,
     /// Attribute of a user's entry that names groups.
     pub group_attribute: String,
     /// Groups whose members administer.
@@ -51,7 +51,7 @@ pub struct LdapSettings {
 
 /// How a user's entry is found.
 #[derive(Clone, Debug)]
-pub enum Users {
+pub enum LdapUsers {
     /// Its distinguished name follows from the user's name, which takes the place of `{user}`.
     Template(String),
     /// It is looked for.
@@ -85,10 +85,10 @@ impl LdapDirectory {
             return wrong("its address begins with ldaps:// or ldap://");
         }
         match &settings.users {
-            Users::Template(template) if template.matches("{user}").count() != 1 => {
+            LdapUsers::Template(template) if template.matches("{user}").count() != 1 => {
                 return wrong("the template of its users holds {user} once");
             }
-            Users::Search { filter, attribute, .. } => {
+            LdapUsers::Search { filter, attribute, .. } => {
                 if !is_attribute(attribute) {
                     return wrong("the attribute of the user's name is a plain word");
                 }
@@ -96,7 +96,7 @@ impl LdapDirectory {
                     return wrong("the filter of its users is not one; write for example (objectClass=person)");
                 }
             }
-            Users::Template(_) => {}
+            LdapUsers::Template(_) => {}
         }
         let tls = settings.ca.as_ref().map(trusting).transpose()?.map(Arc::new);
         Ok(Self { settings, tls })
@@ -123,8 +123,8 @@ impl LdapDirectory {
     async fn ask(&self, user: &str, password: &Secret) -> Result<DirectoryAnswer, DirectoryError> {
         let mut ldap = self.connect().await?;
         let answer = match &self.settings.users {
-            Users::Template(template) => self.by_template(&mut ldap, template, user, password).await,
-            Users::Search { base, bind, attribute, filter } => {
+            LdapUsers::Template(template) => self.by_template(&mut ldap, template, user, password).await,
+            LdapUsers::Search { base, bind, attribute, filter } => {
                 let filter = format!("(&{filter}({attribute}={}))", ldap_escape(user));
                 self.by_search(&mut ldap, base, bind.as_ref(), &filter, password).await
             }
@@ -289,10 +289,10 @@ mod tests {
 
     use ldap3::{dn_escape, ldap_escape};
 
-    use super::{LdapDirectory, LdapSettings, Users, plain};
+    use super::{LdapDirectory, LdapSettings, LdapUsers, plain};
     use crate::account::directory::DirectoryError;
 
-    fn settings(users: Users) -> LdapSettings {
+    fn settings(users: LdapUsers) -> LdapSettings {
         LdapSettings {
             url: "ldap://127.0.0.1:1".into(),
             ca: None,
@@ -305,8 +305,8 @@ mod tests {
         }
     }
 
-    fn search(attribute: &str, filter: &str) -> Users {
-        Users::Search { base: "dc=x".into(), bind: None, attribute: attribute.into(), filter: filter.into() }
+    fn search(attribute: &str, filter: &str) -> LdapUsers {
+        LdapUsers::Search { base: "dc=x".into(), bind: None, attribute: attribute.into(), filter: filter.into() }
     }
 
     #[test]
@@ -315,7 +315,7 @@ mod tests {
             Err(DirectoryError::Unusable(what)) => what,
             other => panic!("{other:?}"),
         };
-        assert!(wrong(settings(Users::Template("uid=anna,dc=x".into()))).contains("{user}"));
+        assert!(wrong(settings(LdapUsers::Template("uid=anna,dc=x".into()))).contains("{user}"));
         assert!(wrong(settings(search("uid)(x", "(a=b)"))).contains("plain word"));
         assert!(wrong(settings(search("uid", "a=b)("))).contains("filter"));
         assert!(

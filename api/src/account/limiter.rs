@@ -1,5 +1,5 @@
-//! How often passwords may be tried: token buckets in bounded memory. Whoever tries many from one place locks out that place,
-//! not the user.
+//! How often passwords may be tried: token buckets in bounded memory. Many attempts from one address lock out that address, not
+//! the user.
 //!
 //! An attempt takes one from three buckets: that of the user and the address together, that of the address, and that of the
 //! user from wherever. The last is large, and counts neither on the loopback address nor where the user came in of late, so
@@ -16,13 +16,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::account::settings::Attempts;
 
-/// At most so many buckets; the emptiest are kept when there are more.
+/// Maximum number of buckets; the emptiest are kept when there are more.
 const MOST: usize = 20_000;
 
-/// At most so many places are remembered from which users came in.
+/// Maximum number of remembered addresses from which users logged in.
 const MOST_PLACES: usize = 10_000;
 
-/// How long such a place is remembered.
+/// How long such an address is remembered.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Whose attempts are counted together.
@@ -45,7 +45,7 @@ struct Bucket {
 #[derive(Debug, Default)]
 struct State {
     buckets: BTreeMap<Key, Bucket>,
-    /// Where users came in, and when last.
+    /// From which addresses users logged in, and when last.
     places: BTreeMap<(Str, IpAddr), Timestamp>,
 }
 
@@ -153,7 +153,7 @@ impl Limiter {
     }
 }
 
-/// The network of an IPv6 address: whoever has one address there has them all.
+/// The network of an IPv6 address: a client that has one address there has them all.
 fn network(address: Option<IpAddr>) -> Option<IpAddr> {
     address.map(|address| match address {
         IpAddr::V4(_) => address,

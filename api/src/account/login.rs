@@ -13,7 +13,7 @@ use crate::{
         directory::{DirectoryAnswer, DirectoryRights},
         password,
         token::{self, Token, digest},
-        user::{Found, Source, User, folded, is_name},
+        user::{Source, User, VersionedUser, folded, is_name},
     },
     problem::Problem,
 };
@@ -124,7 +124,7 @@ impl Accounts {
         password: &Secret,
         address: Option<IpAddr>,
         now: Timestamp,
-    ) -> Result<Found, Problem> {
+    ) -> Result<VersionedUser, Problem> {
         let name = folded(name);
         // Names that nobody can have share one bucket, so that they fill no memory.
         let counted = if is_name(&name) { name.as_ref() } else { "" };
@@ -144,10 +144,10 @@ impl Accounts {
         checked
     }
 
-    async fn checked(&self, name: &Str, password: &Secret, now: Timestamp) -> Result<Found, Problem> {
+    async fn checked(&self, name: &Str, password: &Secret, now: Timestamp) -> Result<VersionedUser, Problem> {
         let known = if is_name(name) {
             let record = self.backend.record(Collection::Users, name).await?;
-            record.map(|record| Found::from_record(&record)).transpose()?
+            record.map(|record| VersionedUser::from_record(&record)).transpose()?
         } else {
             None
         };
@@ -176,10 +176,10 @@ impl Accounts {
     async fn welcome(
         &self,
         name: &Str,
-        known: Option<Found>,
+        known: Option<VersionedUser>,
         rights: DirectoryRights,
         now: Timestamp,
-    ) -> Result<Found, Problem> {
+    ) -> Result<VersionedUser, Problem> {
         match known {
             Some(found) if found.user.disabled => Err(refused()),
             Some(found) if found.user.directory.as_ref() == Some(&rights) => Ok(found),
@@ -190,7 +190,7 @@ impl Accounts {
                 let replaced = self.backend.replace(Collection::Users, name, found.version, &user.to_doc()?).await;
                 self.forget_user(name);
                 match replaced {
-                    Ok(record) => Ok(Found { user, version: record.version }),
+                    Ok(record) => Ok(VersionedUser { user, version: record.version }),
                     // Somebody changed or removed it just now.
                     Err(StoreError::Changed { .. }) => {
                         Err(Problem::conflict("the user was changed just now; try again"))

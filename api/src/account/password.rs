@@ -28,7 +28,7 @@ pub(crate) const LONGEST: usize = 1_024;
 /// Characters of a password that are weighed.
 const MOST_WEIGHED: usize = 64;
 
-/// So many may wait for each that is being hashed.
+/// Maximum number of passwords that wait for each one that is being hashed.
 const WAITING_EACH: usize = 16;
 
 /// Hashes and checks passwords.
@@ -106,11 +106,11 @@ impl Passwords {
 
     async fn work<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
         let busy = || Problem::too_many("too many logins at once; try again", 1);
-        let place = Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| busy())?;
+        let waiting = Arc::clone(&self.waiting).try_acquire_owned().map_err(|_| busy())?;
         let turn = Arc::clone(&self.at_once).acquire_owned().await.map_err(|_| busy())?;
         tokio::task::spawn_blocking(move || {
             let done = job();
-            drop((turn, place));
+            drop((turn, waiting));
             done
         })
         .await
@@ -119,7 +119,7 @@ impl Passwords {
 }
 
 /// What is wrong with a password that somebody chose.
-pub(crate) fn wrong(password: &Secret, user: &str) -> Option<&'static str> {
+pub(crate) fn weakness(password: &Secret, user: &str) -> Option<&'static str> {
     let text = password.reveal();
     if text.chars().count() < SHORTEST {
         return Some("has to have at least 12 characters");
@@ -127,7 +127,7 @@ pub(crate) fn wrong(password: &Secret, user: &str) -> Option<&'static str> {
     if text.len() > LONGEST {
         return Some("is too long");
     }
-    // What the user is called, and what the program is, is known to whoever guesses.
+    // An attacker knows the names of the user and of the program.
     let parts = user.split(|c: char| !c.is_alphanumeric()).filter(|part| part.chars().count() > 1);
     let known: Vec<&str> = [user, "calipso"].into_iter().chain(parts).collect();
     // A password whose beginning is good is good, and a long one takes long.
@@ -148,7 +148,7 @@ pub(crate) fn wrong(password: &Secret, user: &str) -> Option<&'static str> {
 
 /// Refuses a password that breaks a rule.
 pub(crate) fn acceptable(password: &Secret, user: &str, pointer: &str) -> Result<(), Problem> {
-    match wrong(password, user) {
+    match weakness(password, user) {
         None => Ok(()),
         Some(reason) => {
             let help = "several words that have nothing to do with each other are easy to keep and hard to guess";
@@ -170,7 +170,7 @@ mod tests {
 
     use calipso_model::Secret;
 
-    use super::{Passwords, random, wrong};
+    use super::{Passwords, random, weakness};
     use crate::account::settings::PasswordCost;
 
     #[tokio::test]
@@ -238,20 +238,20 @@ mod tests {
             ("schöner Mühlenweg 7b", false),
         ] {
             for user in ["administrator", "anna.berg"] {
-                let told = wrong(&Secret::new(password), user);
+                let told = weakness(&Secret::new(password), user);
                 let of_other = password.to_lowercase().contains("berg") && user == "administrator";
                 assert!(of_other || told.is_some() == is_wrong, "{password} of {user}: {told:?}");
             }
         }
         let started = Instant::now();
         assert_eq!(
-            wrong(&Secret::new("x4Q".repeat(300)), "a").is_some(),
-            wrong(&Secret::new("x4Q".repeat(30)), "a").is_some()
+            weakness(&Secret::new("x4Q".repeat(300)), "a").is_some(),
+            weakness(&Secret::new("x4Q".repeat(30)), "a").is_some()
         );
         assert!(started.elapsed() < Duration::from_secs(10), "however long it is");
-        assert!(wrong(&Secret::new("x".repeat(2_000)), "a").is_some());
+        assert!(weakness(&Secret::new("x".repeat(2_000)), "a").is_some());
         let (one, other) = (random().unwrap(), random().unwrap());
-        assert!(one != other && wrong(&one, "admin").is_none());
+        assert!(one != other && weakness(&one, "admin").is_none());
         let passwords = Passwords::new(PasswordCost::default());
         let tag = |user, password| passwords.tag(user, &Secret::new(password));
         assert_ne!(tag("ab", "c"), tag("a", "bc"));

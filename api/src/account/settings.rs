@@ -4,7 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 /// What accounts allow.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct AccountSettings {
     /// How long a token is good for where its request does not say.
     pub token_lifetime: Duration,
     /// How long after a login with a password its tokens and their renewals end at the latest.
@@ -19,7 +19,7 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpAddr>,
 }
 
-impl Default for Settings {
+impl Default for AccountSettings {
     fn default() -> Self {
         Self {
             token_lifetime: Duration::from_secs(24 * 3600),
@@ -55,14 +55,14 @@ impl Default for PasswordCost {
 /// How often a password may be tried, for one user from one address.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Attempts {
-    /// So many in a row.
+    /// Number of attempts in a row.
     pub burst: u32,
-    /// After that, one in so many seconds.
+    /// Seconds after which one more attempt is allowed.
     pub seconds_each: f64,
-    /// From one address, for all users together, so many times more.
+    /// How many times more attempts are allowed from one address, for all users together.
     pub address_factor: u32,
-    /// For one user, from all addresses together, so many times more; not counted where the user came in of late, and on the
-    /// loopback address.
+    /// How many times more attempts are allowed for one user, from all addresses together. Not counted from addresses where the
+    /// user logged in of late, nor on the loopback address.
     pub user_factor: u32,
 }
 

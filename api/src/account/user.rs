@@ -34,16 +34,16 @@ pub struct User {
     pub password_hash: Option<Str>,
     /// Who knows the password.
     pub source: Source,
-    /// May do everything.
+    /// Whether the user administers: may do everything.
     #[serde(default)]
     pub administrator: bool,
-    /// Environment to what the user may do with it; `*` stands for all.
+    /// What the user may do, by environment; `*` stands for all environments.
     #[serde(default)]
     pub grants: BTreeMap<Str, Grant>,
     /// What the directory gave at the last login, besides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<DirectoryRights>,
-    /// May not come in.
+    /// Whether the user is kept out.
     #[serde(default)]
     pub disabled: bool,
     /// When it was made.
@@ -90,22 +90,22 @@ impl User {
         Caller { user: self.name.clone(), administrator, grants, token_id }
     }
 
-    /// Whether it is one of those of whom one has to be left: it can log in without a directory.
-    fn keeps_the_house(&self) -> bool {
+    /// Whether this is an administrator who can log in without a directory. One has to be left.
+    fn is_local_administrator(&self) -> bool {
         self.administrator && !self.disabled && self.source == Source::Local
     }
 }
 
 /// A user, and the version of its record.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Found {
+pub struct VersionedUser {
     /// The user.
     pub user: User,
     /// Its record's version.
     pub version: u64,
 }
 
-impl Found {
+impl VersionedUser {
     pub(crate) fn from_record(record: &Record) -> Result<Self, StoreError> {
         Ok(Self { user: User::from_record(record)?, version: record.version })
     }
@@ -116,9 +116,6 @@ impl Found {
 pub fn folded(name: &str) -> Str {
     name.to_lowercase().into()
 }
-
-/// The form of a user's name, as the document says it.
-pub const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$";
 
 /// Whether a text has the form of a user's name.
 #[must_use]
@@ -141,18 +138,18 @@ impl Accounts {
     ///
     /// # Errors
     /// 404 when there is none.
-    pub async fn read_user(&self, name: &str) -> Result<Found, Problem> {
+    pub async fn read_user(&self, name: &str) -> Result<VersionedUser, Problem> {
         let name = folded(name);
         let record = self.backend.record(Collection::Users, &name).await?;
         let record = record.ok_or_else(|| Problem::not_found("there is no user of this name"))?;
-        Ok(Found::from_record(&record)?)
+        Ok(VersionedUser::from_record(&record)?)
     }
 
     /// Adds a user with a password that it chose or was given; a user of a directory has none.
     ///
     /// # Errors
     /// 409 when there is one of the name; 422 when the password will not do.
-    pub async fn add_user(&self, mut user: User, password: Option<Secret>) -> Result<Found, Problem> {
+    pub async fn add_user(&self, mut user: User, password: Option<Secret>) -> Result<VersionedUser, Problem> {
         match (user.source, password) {
             (Source::Local, Some(password)) => {
                 password::acceptable(&password, &user.name, "/password")?;
@@ -171,11 +168,11 @@ impl Accounts {
         self.insert_user(&user).await
     }
 
-    pub(crate) async fn insert_user(&self, user: &User) -> Result<Found, Problem> {
+    pub(crate) async fn insert_user(&self, user: &User) -> Result<VersionedUser, Problem> {
         let inserted = self.backend.insert(Collection::Users, &user.name, &user.to_doc()?).await;
         self.forget_user(&user.name);
         match inserted {
-            Ok(record) => Ok(Found { user: user.clone(), version: record.version }),
+            Ok(record) => Ok(VersionedUser { user: user.clone(), version: record.version }),
             Err(StoreError::Exists { .. }) => Err(Problem::conflict("there is a user of this name already")),
             Err(error) => Err(error.into()),
         }
@@ -191,22 +188,22 @@ impl Accounts {
         version: Option<u64>,
         now: Timestamp,
         change: impl FnOnce(&mut User) + Send,
-    ) -> Result<Found, Problem> {
+    ) -> Result<VersionedUser, Problem> {
         let turn = self.administrators.lock().await;
         let before = self.read_user(name).await?;
         expect(&before, version)?;
         let mut user = before.user.clone();
         change(&mut user);
         user.changed = stamp(now.as_millisecond());
-        if before.user.keeps_the_house() && !user.keeps_the_house() {
-            self.others_keep_the_house(&before.user.name).await?;
+        if before.user.is_local_administrator() && !user.is_local_administrator() {
+            self.require_other_administrator(&before.user.name).await?;
         }
         let record = self.backend.replace(Collection::Users, &user.name, before.version, &user.to_doc()?).await?;
         self.forget_user(&user.name);
-        let after = Found { user, version: record.version };
-        if before.user.keeps_the_house() && !after.user.keeps_the_house() {
+        let after = VersionedUser { user, version: record.version };
+        if before.user.is_local_administrator() && !after.user.is_local_administrator() {
             // Another process may have done the same to the last other one.
-            if let Err(problem) = self.others_keep_the_house(&before.user.name).await {
+            if let Err(problem) = self.require_other_administrator(&before.user.name).await {
                 self.backend
                     .replace(Collection::Users, &after.user.name, after.version, &before.user.to_doc()?)
                     .await?;
@@ -230,13 +227,13 @@ impl Accounts {
         let before = self.read_user(name).await?;
         expect(&before, version)?;
         let name = &before.user.name;
-        if before.user.keeps_the_house() {
-            self.others_keep_the_house(name).await?;
+        if before.user.is_local_administrator() {
+            self.require_other_administrator(name).await?;
         }
         self.backend.remove(Collection::Users, name, Some(before.version)).await?;
         self.forget_user(name);
-        if before.user.keeps_the_house()
-            && let Err(problem) = self.others_keep_the_house(name).await
+        if before.user.is_local_administrator()
+            && let Err(problem) = self.require_other_administrator(name).await
         {
             self.insert_user(&before.user).await?;
             return Err(problem);
@@ -250,7 +247,7 @@ impl Accounts {
     ///
     /// # Errors
     /// 409 for users of the directory; 422 when the password will not do; as [`Accounts::change_user`].
-    pub async fn set_password(&self, name: &str, password: Secret, now: Timestamp) -> Result<Found, Problem> {
+    pub async fn set_password(&self, name: &str, password: Secret, now: Timestamp) -> Result<VersionedUser, Problem> {
         let before = self.read_user(name).await?;
         if before.user.source == Source::Directory {
             return Err(Problem::conflict("the password of this user is kept in the directory"));
@@ -267,12 +264,12 @@ impl Accounts {
         Ok(after)
     }
 
-    async fn others_keep_the_house(&self, but: &str) -> Result<(), Problem> {
+    async fn require_other_administrator(&self, but: &str) -> Result<(), Problem> {
         let mut page = Page::first(500);
         loop {
             let found = self.users(&page).await?;
             for record in &found.items {
-                if record.id.as_ref() != but && User::from_record(record)?.keeps_the_house() {
+                if record.id.as_ref() != but && User::from_record(record)?.is_local_administrator() {
                     return Ok(());
                 }
             }
@@ -284,7 +281,7 @@ impl Accounts {
     }
 }
 
-fn expect(found: &Found, version: Option<u64>) -> Result<(), Problem> {
+fn expect(found: &VersionedUser, version: Option<u64>) -> Result<(), Problem> {
     match version {
         Some(version) if version != found.version => {
             Err(Problem::changed("the user was changed since you read it; read it again"))

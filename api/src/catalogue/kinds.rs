@@ -224,13 +224,13 @@ pub fn connection_type(spec: &Connection) -> Value {
 #[must_use]
 pub fn variances(distribution: &Distribution) -> Vec<Value> {
     let mut shown = Vec::new();
-    for (place, variance) in distribution.variances.iter().enumerate() {
+    for (index, variance) in distribution.variances.iter().enumerate() {
         let versions = distribution.versions.iter().filter(|version| {
             variance.versions.as_ref().is_none_or(|condition| condition.holds(version, &distribution.versions))
         });
         for version in versions {
             shown.push(json!({
-                "id": format!("{}/{version}/{place}", distribution.head.name),
+                "id": format!("{}/{version}/{index}", distribution.head.name),
                 "environment_type": distribution.platform,
                 "environment": {
                     "distribution": distribution.head.name,

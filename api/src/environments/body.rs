@@ -10,18 +10,18 @@ use calipso_spec::{
 
 use crate::{
     access::Grant,
-    account::user::folded,
-    environments::{Environments, name, secrets},
+    account::{Accounts, folded},
+    environments::{name::wrong_environment_name, references::Environments, secrets},
     problem::{FieldError, Problem},
 };
 
-/// So many users may be given a right at once. Whoever may edit an environment is told which of them are none, and so could
-/// try names; each request leaves an entry in the audit trail.
+/// Maximum number of users that are given a right at once. An editor of an environment is told which names are no users, and so
+/// could try names; each request leaves an entry in the audit trail.
 const MOST_USERS: usize = 1_000;
 
 /// A configuration that may be stored.
 #[derive(Debug)]
-pub struct Checked {
+pub struct CheckedEnvironment {
     /// The environment, its secrets sealed.
     pub environment: Environment,
     /// Rights that were given with it.
@@ -34,14 +34,15 @@ pub struct Checked {
 /// 422 with everything that is wrong with it.
 pub async fn check(
     environments: &Environments,
+    accounts: &Accounts,
     specs: &Specs,
     body: &serde_json::Value,
     name: Option<&str>,
     former: Option<&Environment>,
-) -> Result<Checked, Problem> {
+) -> Result<CheckedEnvironment, Problem> {
     let value = Value::from_json(&body.to_string()).map_err(Problem::bug)?;
     let (mut written, mut mistakes) = environment::from_value(&value, specs);
-    named(&mut written, name, &mut mistakes);
+    check_name(&mut written, name, &mut mistakes);
     let required = ["distribution", "mechanism_drivers", "type_drivers"];
     for key in required.into_iter().filter(|key| !has(&written, key)) {
         mistakes.push(Mistake::new(below("", key), format!("`{key}` has to be given")));
@@ -71,9 +72,9 @@ pub async fn check(
     }
     connections(environments, specs, &mut written, former, &mut mistakes);
     missing_roles(specs, &written, by_list, &mut mistakes);
-    let rights = rights(environments, &written, &mut mistakes).await?;
+    let rights = rights(accounts, &written, &mut mistakes).await?;
     if mistakes.is_empty() {
-        return Ok(Checked { environment: written.environment, rights });
+        return Ok(CheckedEnvironment { environment: written.environment, rights });
     }
     Err(rejected(mistakes))
 }
@@ -100,7 +101,7 @@ fn has(written: &Written, key: &str) -> bool {
     written.given.iter().any(|given| given.as_ref() == key)
 }
 
-fn named(written: &mut Written, kept: Option<&str>, mistakes: &mut Vec<Mistake>) {
+fn check_name(written: &mut Written, kept: Option<&str>, mistakes: &mut Vec<Mistake>) {
     let given = has(written, "name");
     // An environment that is there keeps a name that no new one may have.
     if let Some(kept) = kept {
@@ -113,12 +114,12 @@ fn named(written: &mut Written, kept: Option<&str>, mistakes: &mut Vec<Mistake>)
     let written_name = written.environment.name.as_ref();
     if !given {
         mistakes.push(Mistake::new("/name", "`name` has to be given"));
-    } else if let Some(wrong) = name::wrong(written_name) {
+    } else if let Some(wrong) = wrong_environment_name(written_name) {
         mistakes.push(Mistake::new("/name", format!("a name {wrong}")));
     }
 }
 
-/// The platform follows from the distribution; who names it must name that one.
+/// The platform follows from the distribution; if it is given, it must be that one.
 fn platform(specs: &Specs, written: &Written, value: &Value, mistakes: &mut Vec<Mistake>) {
     let given = value.as_map().and_then(|map| map.text("environment_type")).filter(|text| !text.is_empty());
     let distribution = specs.distributions.get(&written.environment.distribution);
@@ -171,7 +172,7 @@ fn missing_roles(specs: &Specs, written: &Written, by_list: bool, mistakes: &mut
 
 /// Who may view and who may edit, as far as there are such users.
 async fn rights(
-    environments: &Environments,
+    accounts: &Accounts,
     written: &Written,
     mistakes: &mut Vec<Mistake>,
 ) -> Result<Option<BTreeMap<Str, Grant>>, Problem> {
@@ -186,11 +187,11 @@ async fn rights(
         }
     }
     for (key, users, grant) in [("view-env", &auth.view, Grant::View), ("edit-env", &auth.edit, Grant::Edit)] {
-        let unknown = if users.is_empty() { Vec::new() } else { environments.grants.unknown(users).await? };
+        let unknown = if users.is_empty() { Vec::new() } else { accounts.unknown_users(users).await? };
         let unknown: BTreeSet<Str> = unknown.iter().map(|user| folded(user)).collect();
-        for (place, user) in users.iter().enumerate() {
+        for (index, user) in users.iter().enumerate() {
             if unknown.contains(&folded(user)) {
-                mistakes.push(Mistake::new(format!("/auth/{key}/{place}"), format!("there is no user `{user}`")));
+                mistakes.push(Mistake::new(format!("/auth/{key}/{index}"), format!("there is no user `{user}`")));
             }
             rights.insert(folded(user), grant);
         }

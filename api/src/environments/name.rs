@@ -7,7 +7,7 @@ use unicode_security::skeleton;
 use crate::access::EVERY;
 
 /// Longest name of an environment, in bytes.
-pub const LONGEST: usize = 100;
+const LONGEST: usize = 100;
 
 /// What may stand in a name besides letters, marks and digits. None of `/ \ * ? # %`, which paths and patterns know.
 const OTHERS: &str = " !&'()+,-.:;=@_";
@@ -22,7 +22,7 @@ fn is_blank_mark(c: char) -> bool {
 
 /// Why an environment cannot have a name; as the end of a sentence that begins with "a name".
 #[must_use]
-pub fn wrong(name: &str) -> Option<String> {
+pub fn wrong_environment_name(name: &str) -> Option<String> {
     if name.trim().is_empty() || name.trim() != name {
         return Some("is not empty and has no blanks around it".to_owned());
     }
@@ -54,7 +54,7 @@ pub fn wrong(name: &str) -> Option<String> {
 /// The environment that a name could be taken for: one that differs from it in case, in the way it is written, or in nothing
 /// that is seen.
 #[must_use]
-pub fn twin<'n>(name: &str, known: impl IntoIterator<Item = &'n Str>) -> Option<&'n Str> {
+pub fn environment_twin<'n>(name: &str, known: impl IntoIterator<Item = &'n Str>) -> Option<&'n Str> {
     let (folded, looks) = (folded(name), looks(name));
     known.into_iter().filter(|other| other.as_ref() != name).find(|other| {
         // Among names of ASCII only case counts: `pod1` and `podl` may both be there.
@@ -79,7 +79,7 @@ fn looks(name: &str) -> String {
 mod tests {
     use calipso_model::Str;
 
-    use super::{twin, wrong};
+    use super::{environment_twin as twin, wrong_environment_name as wrong};
 
     #[test]
     fn names_are_seen_as_they_are() {

@@ -19,8 +19,8 @@ use serde_json::Value;
 
 use crate::{
     access::Caller,
-    catalogue::told,
-    environments::{body::rejected, catalogue::with_rows},
+    catalogue::field_error,
+    environments::body::rejected,
     problem::{FieldError, Problem},
     service::Service,
 };
@@ -45,9 +45,7 @@ const REFUSED: &[(&str, &str)] = &[
 /// A spec that somebody sent.
 #[derive(Clone, Debug)]
 pub struct Draft {
-    /// The environment.
     pub environment: Str,
-    /// Its kind.
     pub kind: Str,
     /// Its name, where the request says one.
     pub name: Option<Str>,
@@ -58,7 +56,6 @@ pub struct Draft {
 /// The text of a spec, or the same as data.
 #[derive(Clone, Debug)]
 pub enum Content {
-    /// YAML.
     Text(String),
     /// JSON of the same shape.
     Data(Value),
@@ -72,8 +69,7 @@ pub fn id(environment: &str, kind: &str, name: &str) -> String {
 
 /// A spec that was taken, and what its author should look at.
 #[derive(Debug)]
-pub struct Taken {
-    /// The document.
+pub struct KeptSpec {
     pub task: Versioned<SpecRow>,
     /// Warnings about it.
     pub warnings: Vec<FieldError>,
@@ -88,7 +84,7 @@ pub async fn keep(
     caller: &Caller,
     draft: Draft,
     former: Option<Versioned<SpecRow>>,
-) -> Result<Taken, Problem> {
+) -> Result<KeptSpec, Problem> {
     let folder = folder_of(&draft.kind)?;
     let (pointer, text) = text_of(&draft)?;
     let name = match (peek(&text).name, &draft.name) {
@@ -123,9 +119,9 @@ pub async fn keep(
     };
     let mut rows: Vec<SpecRow> = own.into_iter().filter(|task| task.id.as_ref() != id).map(|task| task.row).collect();
     rows.push(spec.clone());
-    let loaded = with_rows(service, &draft.environment, &rows).await?;
+    let loaded = service.catalogues.with(&draft.environment, &rows).await?;
     let file = format!("{}/{folder}/{name}.yaml", own_layer(&draft.environment));
-    let errors = found(&loaded, Severity::Error, &file, pointer);
+    let errors = diagnostics_of(&loaded, Severity::Error, &file, pointer);
     if !errors.is_empty() {
         return Err(Problem::rejected(errors));
     }
@@ -135,7 +131,7 @@ pub async fn keep(
             Mistake::new(pointer, format!("it must select the environment {} and no other", draft.environment));
         return Err(rejected(vec![mistake.help(format!("write `{}`", selection(&draft.environment)))]));
     }
-    let mut warnings = found(&loaded, Severity::Warning, &file, pointer);
+    let mut warnings = diagnostics_of(&loaded, Severity::Warning, &file, pointer);
     warnings.retain(|warning| warning.line.is_some());
     let task = match former {
         None => row::insert(service.backend.as_ref(), &id, spec).await?,
@@ -145,7 +141,7 @@ pub async fn keep(
             former
         }
     };
-    Ok(Taken { task, warnings })
+    Ok(KeptSpec { task, warnings })
 }
 
 /// Forgets a spec, unless others of the environment need it.
@@ -156,7 +152,7 @@ pub async fn forget(service: &Service, task: &Versioned<SpecRow>) -> Result<(), 
     let own = spec::of(service.backend.as_ref(), &task.row.environment).await?;
     let rows: Vec<SpecRow> = own.into_iter().filter(|other| other.id != task.id).map(|other| other.row).collect();
     if !rows.is_empty() {
-        let loaded = with_rows(service, &task.row.environment, &rows).await?;
+        let loaded = service.catalogues.with(&task.row.environment, &rows).await?;
         let mut errors = loaded.diagnostics.iter().filter(|found| found.severity == Severity::Error);
         if let Some(first) = errors.next() {
             let sentence = format!("another spec needs it: {}: {}", first.primary.file, first.message);
@@ -228,13 +224,13 @@ fn text_of(draft: &Draft) -> Result<(&'static str, String), Problem> {
 }
 
 /// Diagnostics about the file; those about other files, which the new spec may have brought, carry their file's name.
-fn found(loaded: &Loaded, severity: Severity, file: &str, pointer: &str) -> Vec<FieldError> {
+fn diagnostics_of(loaded: &Loaded, severity: Severity, file: &str, pointer: &str) -> Vec<FieldError> {
     loaded
         .diagnostics
         .iter()
         .filter(|diagnostic| diagnostic.severity == severity)
         .map(|diagnostic| {
-            let mut error = told(diagnostic, &loaded.files, pointer);
+            let mut error = field_error(diagnostic, &loaded.files, pointer);
             if diagnostic.primary.file.as_ref() != file {
                 error.message = format!("{}: {}", diagnostic.primary.file, error.message);
                 (error.line, error.column) = (None, None);

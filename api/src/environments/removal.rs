@@ -5,12 +5,9 @@ use std::time::Duration;
 use axum::http::HeaderMap;
 use calipso_model::{Environment, Value};
 use calipso_store::{Backend, Collection, Expect, Lease, RecordQuery, work};
+use jiff::Timestamp;
 
-use crate::{
-    environments::{Environments, view::ARCHIVED},
-    etag,
-    problem::Problem,
-};
+use crate::{account::Accounts, environments::view::ARCHIVED, etag, problem::Problem};
 
 /// How long a removal may take before a scan could begin in between.
 const TIME: Duration = Duration::from_secs(300);
@@ -22,19 +19,19 @@ const TIME: Duration = Duration::from_secs(300);
 /// 404; 409 while somebody holds its lease; 412 when it is not in a version that `If-Match` names.
 pub async fn everything(
     backend: &dyn Backend,
-    environments: &Environments,
+    accounts: &Accounts,
     name: &str,
     headers: &HeaderMap,
-    now_millis: i64,
+    now: Timestamp,
 ) -> Result<(), Problem> {
-    let lease = backend.acquire(name, "removal of the environment", now_millis, TIME).await?;
+    let lease = backend.acquire(name, "removal of the environment", now.as_millisecond(), TIME).await?;
     let done = async {
         // It may have become another one before the lease was taken.
         etag::check(headers, backend.versioned_environment(name).await?.1)?;
         forget(backend, name, Collection::ALL.iter().copied().filter(|one| *one != Collection::Audit)).await?;
         backend.remove(Collection::Settings, &work::last_writer(name), None).await?;
-        for user in environments.grants.of(name).await?.into_keys() {
-            environments.grants.set(&user, name, None).await?;
+        for user in accounts.grants_of(name).await?.into_keys() {
+            accounts.set_grant(&user, name, None, now).await?;
         }
         // The lease that is held is this removal's own: seen from its end, nobody holds it.
         Ok(backend.remove_environment(name, lease.until_millis.saturating_add(1)).await?)

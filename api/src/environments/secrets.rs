@@ -16,7 +16,7 @@ use calipso_spec::{
     },
 };
 
-use crate::environments::{Environments, References};
+use crate::environments::references::{Environments, References};
 
 /// Texts that stand for secrets are left as they are; keys are looked at as far as one can.
 struct Closed;
@@ -247,8 +247,8 @@ fn refused(
     mistakes
 }
 
-/// Why a reference is not taken. A secret belongs to one environment: whoever may edit another must not have it sent to a
-/// server of their own.
+/// Why a reference is not taken. A secret belongs to one environment: an editor of another one must not be able to have it sent
+/// to a server of their own.
 fn refuses(references: &References, environment: &str, text: &str) -> Option<String> {
     if let Some(name) = text.strip_prefix("env:") {
         if references.env_prefix.is_empty() {

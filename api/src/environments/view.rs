@@ -21,14 +21,14 @@ pub fn is_archived(environment: &Environment) -> bool {
 
 /// What is known of an environment besides its configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct State {
+pub struct InventoryState {
     /// Whether there is an inventory.
     pub scanned: bool,
     /// When it last changed, RFC 3339.
     pub last_scanned: Option<Str>,
 }
 
-impl State {
+impl InventoryState {
     /// Of an environment in a store.
     ///
     /// # Errors
@@ -76,7 +76,7 @@ pub struct EnvironmentSummary {
 
 /// One environment in a list.
 #[must_use]
-pub fn summary(environment: &Environment, specs: &Specs, state: State) -> EnvironmentSummary {
+pub fn summary(environment: &Environment, specs: &Specs, state: InventoryState) -> EnvironmentSummary {
     let texts = |items: &[Str]| items.iter().map(ToString::to_string).collect();
     let text = |key: &str| environment.settings.text(key).map(ToString::to_string);
     let platform = specs.distributions.get(&environment.distribution).map(|found| found.platform.to_string());
@@ -132,7 +132,7 @@ pub fn auth(rights: &BTreeMap<Str, Grant>) -> serde_json::Value {
 pub fn whole(
     environment: &Environment,
     specs: &Specs,
-    state: State,
+    state: InventoryState,
     rights: Option<&BTreeMap<Str, Grant>>,
 ) -> serde_json::Value {
     let mut shown = configuration(environment, specs);

@@ -47,7 +47,6 @@ fn statuses(method: &str, operation: &Value) -> Vec<u16> {
     let one = named(&|parameter| {
         parameter["in"] == "query" && ["id", "name", "env_name"].iter().any(|name| parameter["name"] == *name)
     });
-    let conditional = in_path && ["put", "patch", "delete"].contains(&method);
     let right = operation["x-right"].as_str().unwrap_or_default();
     let body = operation.get("requestBody").is_some();
     let mut statuses = vec![400, 500, 503];
@@ -62,9 +61,6 @@ fn statuses(method: &str, operation: &Value) -> Vec<u16> {
     }
     if method != "get" {
         statuses.push(409);
-    }
-    if conditional {
-        statuses.push(412);
     }
     statuses
 }
@@ -102,6 +98,6 @@ mod tests {
         assert_eq!(statuses("get", &viewed), [400, 500, 503, 401, 403, 429, 404]);
         let changed =
             json!({ "x-right": "administer", "requestBody": {}, "parameters": [{ "in": "path", "name": "name" }] });
-        assert_eq!(statuses("put", &changed), [400, 500, 503, 401, 403, 429, 404, 408, 413, 415, 422, 409, 412]);
+        assert_eq!(statuses("put", &changed), [400, 500, 503, 401, 403, 429, 404, 408, 413, 415, 422, 409]);
     }
 }

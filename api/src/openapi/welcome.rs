@@ -31,7 +31,7 @@ docs/ beside the program's source tell the rest.</p>
 </html>
 "#;
 
-/// The page for whoever takes HTML; everybody else is told that no operation has this path.
+/// The page for clients that accept HTML; others are told that no operation has this path.
 pub(super) async fn page(headers: HeaderMap) -> Response {
     if !takes_html(&headers) {
         return guard::nowhere().await;

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Json, extract::State};
 use calipso_model::Str;
+use calipso_spec::Specs;
 use calipso_store::{
     Collection, RecordQuery,
     work::{Level, Recurrence, ScanStatus},
@@ -19,7 +20,6 @@ use crate::{
     service::Service,
 };
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(aggregates))
 }
@@ -103,7 +103,11 @@ async fn aggregates(
             answer.aggregates.insert("environments", environments);
         }
         Kind::Constant => {
-            answer.aggregates.insert("names", constants(&service));
+            let loaded = match &query.env_name {
+                Some(name) => service.catalogue(name).await?,
+                None => Arc::clone(service.catalogues.server()),
+            };
+            answer.aggregates.insert("names", constants(&loaded.specs));
         }
     }
     Ok(Json(answer))
@@ -137,8 +141,7 @@ async fn messages(service: &Service, caller: &Caller, only: Option<&str>) -> Res
 }
 
 /// How many values each constant has.
-fn constants(service: &Service) -> Numbers {
-    let specs = &service.loaded.specs;
+fn constants(specs: &Specs) -> Numbers {
     let distinct = |names: Vec<&Str>| names.into_iter().collect::<std::collections::BTreeSet<_>>().len();
     let distributions = || specs.distributions.values();
     let variances = || distributions().flat_map(|distribution| &distribution.variances);

@@ -2,22 +2,26 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
-use calipso_store::{Collection, FieldTest, RecordQuery, work::Row as _, work::stamp};
+use axum::{extract::State, response::Response};
+use calipso_store::{
+    FieldTest, RecordQuery,
+    work::{row::Versioned, stamp},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    account::user::folded,
+    account::folded,
+    answer,
     audit::Entry,
-    extract::Params,
-    paging,
+    extract::{Conditions, Params},
+    listing,
+    paging::CursorPaging,
     problem::{FieldError, Problem},
     service::Service,
 };
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(list))
 }
@@ -25,7 +29,7 @@ pub fn routes() -> OpenApiRouter<Arc<Service>> {
 /// Which entries.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Which {
+struct AuditQuery {
     /// About this environment.
     #[param(max_length = 200)]
     environment: Option<String>,
@@ -38,12 +42,6 @@ struct Which {
     /// Before this time (RFC 3339).
     #[param(format = DateTime)]
     until: Option<String>,
-    /// At most so many.
-    #[param(minimum = 1, maximum = 1000)]
-    page_size: Option<usize>,
-    /// `next` of the page before.
-    #[param(max_length = 4000)]
-    cursor: Option<String>,
 }
 
 /// One thing that was done or tried.
@@ -87,9 +85,14 @@ struct Entries {
 }
 
 /// Lists who changed what, and who tried to come in; newest first.
-#[utoipa::path(get, path = "/audit", tag = "audit", extensions(("x-right" = json!("administer"))), params(Which),
-    responses((status = 200, body = Entries)))]
-async fn list(State(service): State<Arc<Service>>, Params(which): Params<Which>) -> Result<Json<Entries>, Problem> {
+#[utoipa::path(get, path = "/audit", tag = "audit", extensions(("x-right" = json!("administer"))), params(AuditQuery, CursorPaging),
+    responses((status = 200, body = Entries), (status = 304, description = "What you have is current.")))]
+async fn list(
+    State(service): State<Arc<Service>>,
+    conditions: Conditions,
+    Params(which): Params<AuditQuery>,
+    Params(paging): Params<CursorPaging>,
+) -> Result<Response, Problem> {
     let mut query = RecordQuery::all().newest_first("timestamp");
     if let Some(environment) = which.environment {
         query = query.equals("environment", environment);
@@ -103,15 +106,10 @@ async fn list(State(service): State<Arc<Service>>, Params(which): Params<Which>)
     if let Some(until) = time("until", which.until.as_deref())? {
         query = query.and("timestamp", FieldTest::Below(until));
     }
-    let limit = which.page_size.unwrap_or(service.limits.page_size).min(service.limits.page_size);
-    let page = paging::after(which.cursor.as_deref(), limit)?;
-    let found = service.backend.records(Collection::Audit, &query, &page).await;
-    let found = found.map_err(|error| paging::problem(error, &page))?;
-    let mut entries = Vec::new();
-    for record in &found.items {
-        entries.push(view(record.id.to_string(), Entry::from_record(record)?));
-    }
-    Ok(Json(Entries { entries, next: found.next.map(|next| paging::encode(None, &next)) }))
+    let page = paging.page(&service.limits)?;
+    let (found, next) = listing::rows::<Entry>(&service, &query, &page).await?;
+    let body = Entries { entries: found.into_iter().map(view).collect(), next };
+    answer::page(&conditions, None, &body, body.next.as_deref())
 }
 
 fn time(name: &str, text: Option<&str>) -> Result<Option<calipso_model::Value>, Problem> {
@@ -122,10 +120,11 @@ fn time(name: &str, text: Option<&str>) -> Result<Option<calipso_model::Value>, 
     Ok(Some(stamp(at.as_millisecond()).into()))
 }
 
-fn view(id: String, entry: Entry) -> EntryView {
+fn view(task: Versioned<Entry>) -> EntryView {
+    let entry = task.row;
     let text = |text: Option<calipso_model::Str>| text.map(|text| text.to_string());
     EntryView {
-        id,
+        id: task.id.to_string(),
         timestamp: entry.timestamp.to_string(),
         user: text(entry.user),
         token_id: text(entry.token_id),

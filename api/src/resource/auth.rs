@@ -1,4 +1,4 @@
-//! `/auth`: logins, tokens, and who one is.
+//! `/auth`: logins, tokens, and who sends a request.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -6,24 +6,26 @@ use axum::{
     Json,
     extract::State,
     http::{HeaderMap, StatusCode},
+    response::Response,
 };
 use calipso_model::{Secret, Str};
-use calipso_store::{Record, work::Row as _};
+use calipso_store::{RecordQuery, work::row::Versioned};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     access::{Caller, Grant},
-    account::{Login, Wanted, token::Token, user::folded},
+    account::{Login, Token, Wanted, folded, token_in},
+    answer,
     audit::Notes,
-    extract::{Body, Params},
-    paging,
+    extract::{Body, Conditions, Params},
+    listing,
+    paging::CursorPaging,
     problem::{FieldError, Problem},
     service::Service,
 };
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(log_in, log_out, list)).routes(routes!(revoke)).routes(routes!(me))
 }
@@ -107,11 +109,11 @@ struct NewToken {
     issued_at: String,
     /// When it ends.
     expires_at: String,
-    /// Whom it speaks for.
+    /// The user that it speaks for.
     user: String,
     /// Whether that user may do everything.
     administrator: bool,
-    /// Environment to what the user may do with it; `*` stands for all.
+    /// What the user may do, by environment; `*` stands for all environments.
     grants: BTreeMap<String, Grant>,
 }
 
@@ -174,7 +176,7 @@ async fn by_password(
     wanted: &Wanted,
 ) -> Result<(StatusCode, Json<NewToken>), Problem> {
     let password = Secret::new(given.password);
-    let done = service.accounts().log_in(&given.username, &password, wanted, (service.clock)()).await;
+    let done = service.accounts.log_in(&given.username, &password, wanted, (service.clock)()).await;
     // Who tries too often would fill the trail; the attempts before that are in it.
     if done.as_ref().err().is_none_or(|problem| problem.status() != 429) {
         notes.user(&folded(&given.username));
@@ -189,7 +191,7 @@ async fn by_token(
     token: &Secret,
     wanted: &Wanted,
 ) -> Result<(StatusCode, Json<NewToken>), Problem> {
-    let login = service.accounts().renew(token, wanted, (service.clock)()).await?;
+    let login = service.accounts.renew(token, wanted, (service.clock)()).await?;
     notes.user(&login.token.user);
     notes.detail("method", "token");
     Ok(shown(notes, login))
@@ -217,21 +219,21 @@ pub(crate) fn texts(grants: &BTreeMap<Str, Grant>) -> BTreeMap<String, Grant> {
 /// How much to revoke.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Extent {
+struct LogOutQuery {
     /// Every token of the caller, not only the one that was sent.
     all: Option<bool>,
 }
 
 /// Logs out: revokes the token that was sent.
-#[utoipa::path(delete, path = "/auth/tokens", tag = "auth", extensions(("x-right" = json!("login"))), params(Extent),
+#[utoipa::path(delete, path = "/auth/tokens", tag = "auth", extensions(("x-right" = json!("login"))), params(LogOutQuery),
     responses((status = 200, description = "It is revoked.")))]
 async fn log_out(
     State(service): State<Arc<Service>>,
     caller: Caller,
     headers: HeaderMap,
-    Params(extent): Params<Extent>,
+    Params(extent): Params<LogOutQuery>,
 ) -> Result<StatusCode, Problem> {
-    let accounts = service.accounts();
+    let accounts = &service.accounts;
     if extent.all == Some(true) {
         accounts.revoke_all(&caller.user).await?;
         return Ok(StatusCode::OK);
@@ -239,7 +241,7 @@ async fn log_out(
     let id = match caller.token_id {
         Some(id) => id,
         // Basic credentials came before it.
-        None => match crate::account::token_in(&headers) {
+        None => match token_in(&headers) {
             Some(id) => id,
             None => return Err(Problem::unauthenticated("send the token that is to be revoked in X-Auth-Token")),
         },
@@ -254,19 +256,13 @@ async fn log_out(
 /// Whose tokens.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Whose {
+struct TokensQuery {
     /// A user; only administrators may see those of others.
     #[param(max_length = 256)]
     user: Option<String>,
-    /// At most so many.
-    #[param(minimum = 1, maximum = 1000)]
-    page_size: Option<usize>,
-    /// `next` of the page before.
-    #[param(max_length = 4000)]
-    cursor: Option<String>,
 }
 
-/// A token in a list; the token itself is nowhere.
+/// A token in a list, without its secret.
 #[derive(Serialize, ToSchema)]
 struct TokenView {
     /// For revoking it.
@@ -291,7 +287,7 @@ struct TokenView {
     current: bool,
 }
 
-/// Tokens.
+/// A page of tokens.
 #[derive(Serialize, ToSchema)]
 struct Tokens {
     /// Those that are still good.
@@ -302,34 +298,31 @@ struct Tokens {
 }
 
 /// Lists tokens: one's own, or those of a user.
-#[utoipa::path(get, path = "/auth/tokens", tag = "auth", extensions(("x-right" = json!("login"))), params(Whose),
-    responses((status = 200, body = Tokens)))]
+#[utoipa::path(get, path = "/auth/tokens", tag = "auth", extensions(("x-right" = json!("login"))), params(TokensQuery, CursorPaging),
+    responses((status = 200, body = Tokens), (status = 304, description = "What you have is current.")))]
 async fn list(
     State(service): State<Arc<Service>>,
     caller: Caller,
-    Params(whose): Params<Whose>,
-) -> Result<Json<Tokens>, Problem> {
+    conditions: Conditions,
+    Params(whose): Params<TokensQuery>,
+    Params(paging): Params<CursorPaging>,
+) -> Result<Response, Problem> {
     let user = whose.user.as_deref().map_or_else(|| caller.user.clone(), folded);
     if user != caller.user && !caller.administrator {
         return Err(Problem::forbidden("only administrators may see the tokens of others"));
     }
-    let limit = whose.page_size.unwrap_or(service.limits.page_size).min(service.limits.page_size);
-    let page = paging::after(whose.cursor.as_deref(), limit)?;
-    let found = service.accounts().tokens(Some(&user), &page).await?;
+    let page = paging.page(&service.limits)?;
+    let question = RecordQuery::all().equals("user", user);
+    let (found, next) = listing::rows::<Token>(&service, &question, &page).await?;
     let now = (service.clock)();
-    let mut tokens = Vec::new();
-    for record in &found.items {
-        let token = Token::from_record(record)?;
-        if !token.is_expired(now) {
-            tokens.push(view(record, token, &caller));
-        }
-    }
-    Ok(Json(Tokens { tokens, next: found.next.map(|next| paging::encode(None, &next)) }))
+    let tokens = found.into_iter().filter(|task| !task.row.is_expired(now)).map(|task| view(task, &caller)).collect();
+    let body = Tokens { tokens, next };
+    answer::page(&conditions, None, &body, body.next.as_deref())
 }
 
-fn view(record: &Record, token: Token, caller: &Caller) -> TokenView {
+fn view(task: Versioned<Token>, caller: &Caller) -> TokenView {
+    let token = task.row;
     TokenView {
-        id: record.id.to_string(),
         user: token.user.to_string(),
         name: token.name.map(|name| name.to_string()),
         method: token.method.to_string(),
@@ -337,14 +330,15 @@ fn view(record: &Record, token: Token, caller: &Caller) -> TokenView {
         expires_at: token.expires_at.to_string(),
         login_at: token.login_at.to_string(),
         address: token.address.map(|address| address.to_string()),
-        current: caller.token_id.as_ref() == Some(&record.id),
+        current: caller.token_id.as_ref() == Some(&task.id),
+        id: task.id.to_string(),
     }
 }
 
 /// Which token.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
-struct Which {
+struct TokenPath {
     /// Its id, as lists show it.
     #[param(max_length = 64, example = "9fd1b7bf0478116b44e0161dbc586fdcd12c37c9adf9723058365cc0fe98e2b8")]
     id: String,
@@ -352,14 +346,14 @@ struct Which {
 
 /// Revokes a token: one's own, or for administrators any.
 #[utoipa::path(delete, path = "/auth/tokens/{id}", tag = "auth", extensions(("x-right" = json!("login"))),
-    params(Which), responses((status = 204, description = "It is revoked.")))]
+    params(TokenPath), responses((status = 204, description = "It is revoked.")))]
 async fn revoke(
     State(service): State<Arc<Service>>,
     caller: Caller,
     notes: Notes,
-    Params(which): Params<Which>,
+    Params(which): Params<TokenPath>,
 ) -> Result<StatusCode, Problem> {
-    let accounts = service.accounts();
+    let accounts = &service.accounts;
     match accounts.token(&which.id).await? {
         Some((_, token)) if token.user == caller.user || caller.administrator => {
             notes.detail("token_of", token.user);
@@ -371,21 +365,21 @@ async fn revoke(
     }
 }
 
-/// Who one is.
+/// Who sends a request.
 #[derive(Serialize, ToSchema)]
 struct Me {
     /// Name of the user.
     user: String,
     /// Whether the user may do everything.
     administrator: bool,
-    /// Environment to what the user may do with it; `*` stands for all.
+    /// What the user may do, by environment; `*` stands for all environments.
     grants: BTreeMap<String, Grant>,
     /// The token that was sent, if one was.
     #[serde(skip_serializing_if = "Option::is_none")]
     token_id: Option<String>,
 }
 
-/// Who one is, and what one may do.
+/// Who sends the request, and what they may do.
 #[utoipa::path(get, path = "/auth/me", tag = "auth", extensions(("x-right" = json!("login"))),
     responses((status = 200, body = Me)))]
 async fn me(caller: Caller) -> Json<Me> {

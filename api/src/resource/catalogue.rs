@@ -19,7 +19,6 @@ use crate::{
     service::Service,
 };
 
-/// The routes of these resources.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new()
         .routes(routes!(clique_constraints))
@@ -39,7 +38,7 @@ fn object_type_known(specs: &Specs, name: &str, given: Option<&String>) -> Resul
     let mut errors = Vec::new();
     let known: BTreeSet<String> = specs.object_types.keys().map(ToString::to_string).collect();
     listing::known(&mut errors, name, given, &known);
-    listing::fine(errors)
+    listing::refuse(errors)
 }
 
 /// Which constraints.
@@ -144,7 +143,7 @@ async fn constant(
     {
         let mut errors = Vec::new();
         listing::known(&mut errors, "env_type", [wanted], &platforms);
-        listing::fine(errors)?;
+        listing::refuse(errors)?;
     }
     let own = environment
         .and_then(|environment| specs.distributions.get(&environment.distribution))

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use axum::{
     Json,
     extract::State,
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use calipso_model::Str;
@@ -27,14 +27,13 @@ use crate::{
         body::rejected,
         own_specs::{self, Content, Draft},
     },
-    etag,
+    etag::{self, Tag},
     extract::{Body, Params},
     listing,
     problem::{FieldError, Problem},
     service::Service,
 };
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(remove))
 }
@@ -42,7 +41,7 @@ pub fn routes() -> OpenApiRouter<Arc<Service>> {
 /// Which clique types.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Filter {
+struct CliqueTypesQuery {
     /// The one of this name, as a whole.
     id: Option<String>,
     /// Those of this name.
@@ -90,13 +89,13 @@ struct NewCliqueType {
 }
 
 /// Clique types. With `env_name` those that match there, the one that is used for each focal point first.
-#[utoipa::path(get, path = "/clique_types", tag = "catalogue", params(Scope, Filter),
+#[utoipa::path(get, path = "/clique_types", tag = "catalogue", params(Scope, CliqueTypesQuery),
     extensions(("x-right" = json!("login"))), responses((status = 200, body = Object)))]
 async fn list(
     State(service): State<Arc<Service>>,
     caller: Caller,
     Params(scope): Params<Scope>,
-    Params(filter): Params<Filter>,
+    Params(filter): Params<CliqueTypesQuery>,
 ) -> Result<Json<Value>, Problem> {
     let (loaded, environment) = catalogue::in_force(&service, &caller, scope.env_name.as_deref()).await?;
     let specs = &loaded.specs;
@@ -117,7 +116,7 @@ async fn list(
     if filter.distribution_version.is_some() && filter.distribution.is_none() {
         errors.push(FieldError::query("distribution_version", "is given without `distribution`"));
     }
-    listing::fine(errors)?;
+    listing::refuse(errors)?;
     let distribution = environment.as_ref().and_then(|found| specs.distributions.get(&found.distribution));
     let found: Vec<Arc<CliqueType>> = match (&environment, distribution) {
         (Some(environment), Some(distribution)) => select::clique_types(specs, environment, distribution),
@@ -140,7 +139,7 @@ async fn list(
     Ok(Json(json!({"clique_types": page})))
 }
 
-fn fits(spec: &CliqueType, filter: &Filter, versions: &[Str]) -> bool {
+fn fits(spec: &CliqueType, filter: &CliqueTypesQuery, versions: &[Str]) -> bool {
     let is = |wanted: &Option<String>, found: &Str| wanted.as_ref().is_none_or(|wanted| wanted == found.as_ref());
     let holds = |condition: &Option<ListCondition>, given: &[String]| {
         let given: Vec<Str> = given.iter().map(|one| Str::from(one.as_str())).collect();
@@ -197,10 +196,10 @@ async fn create(
         mistakes.push(Mistake::new("/focal_point_type", sentence).among(&sent.focal_point_type, known));
     }
     let links = &loaded.specs.link_types;
-    for (place, name) in sent.link_types.iter().enumerate() {
+    for (index, name) in sent.link_types.iter().enumerate() {
         let backwards = name.split_once('-').map(|(from, to)| format!("{to}-{from}")).unwrap_or_default();
         if !links.contains_key(name.as_str()) && !links.contains_key(backwards.as_str()) {
-            let mistake = Mistake::new(format!("/link_types/{place}"), format!("no link type is named `{name}`"));
+            let mistake = Mistake::new(format!("/link_types/{index}"), format!("no link type is named `{name}`"));
             mistakes.push(mistake.among(name, links.keys().map(AsRef::as_ref)));
         }
     }
@@ -236,13 +235,13 @@ async fn create(
         "message": "created a new clique_type", "id": taken.task.row.name, "name": taken.task.row.name,
         "warnings": taken.warnings,
     });
-    Ok((StatusCode::CREATED, [etag::header(taken.task.version)], Json(body)).into_response())
+    Ok((StatusCode::CREATED, [Tag::version(taken.task.version).header()], Json(body)).into_response())
 }
 
 /// Which clique type.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
-struct Named {
+struct CliqueTypePath {
     /// Its name.
     name: String,
 }
@@ -250,20 +249,22 @@ struct Named {
 /// Of which environment.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Of {
-    /// The environment.
+struct EnvironmentQuery {
+    /// Name of the environment.
     env_name: String,
 }
 
-/// Removes a clique type of one environment.
-#[utoipa::path(delete, path = "/clique_types/{name}", tag = "catalogue", params(Named, Of),
-    extensions(("x-right" = json!("edit"))), responses((status = 204)))]
+/// Removes a clique type of one environment; `If-Match` refuses to when it was changed meanwhile.
+#[utoipa::path(delete, path = "/clique_types/{name}", tag = "catalogue", params(CliqueTypePath, EnvironmentQuery),
+    extensions(("x-right" = json!("edit"))), responses((status = 204), (status = 412)))]
 async fn remove(
     State(service): State<Arc<Service>>,
-    Params(Named { name }): Params<Named>,
-    Params(Of { env_name }): Params<Of>,
+    headers: HeaderMap,
+    Params(CliqueTypePath { name }): Params<CliqueTypePath>,
+    Params(EnvironmentQuery { env_name }): Params<EnvironmentQuery>,
 ) -> Result<StatusCode, Problem> {
     let task = own_specs::get(&service, &env_name, "clique_type", &name).await?;
+    etag::check(&headers, task.version)?;
     own_specs::forget(&service, &task).await?;
     Ok(StatusCode::NO_CONTENT)
 }

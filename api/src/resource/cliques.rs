@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{RawQuery, State},
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use calipso_model::{Clique, Map, ObjectKey, Revision, Str};
 use calipso_store::{CliqueQuery, Page, Paged, WholeClique};
 use serde::{Deserialize, Serialize};
@@ -14,10 +10,10 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    answer::{self, Tag},
-    extract::Params,
+    answer,
+    extract::{Conditions, Params},
     lookup,
-    paging::{self, Asked, Paging},
+    paging::{self, PageRequest, Paging},
     problem::{FieldError, Problem, ProblemBody},
     resource::{
         known_link_types, known_types,
@@ -26,10 +22,9 @@ use crate::{
     service::Service,
 };
 
-/// So many cliques are looked at for one page when only those with a type of link are wanted.
+/// Maximum number of cliques that are read for one page when only those with a type of link are wanted.
 const MOST_LOOKED_AT: usize = 20_000;
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(cliques))
 }
@@ -38,7 +33,7 @@ pub fn routes() -> OpenApiRouter<Arc<Service>> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct CliquesQuery {
-    /// The environment.
+    /// Name of the environment.
     #[param(min_length = 1, max_length = 256)]
     env_name: String,
     /// One clique, whole, by the id that a list gave.
@@ -137,19 +132,18 @@ struct FullClique<'c> {
         (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
 async fn cliques(
     State(service): State<Arc<Service>>,
-    RawQuery(raw): RawQuery,
-    headers: HeaderMap,
+    conditions: Conditions,
     Params(query): Params<CliquesQuery>,
     Params(paging): Params<Paging>,
 ) -> Result<Response, Problem> {
     let environment = query.env_name.as_str();
     if let Some(id) = &query.id {
         let focal_point = lookup::clique_of(id).ok_or_else(|| lookup::no_id("id", "clique"))?;
-        return single(&service, &headers, environment, query.at, &focal_point).await;
+        return single(&service, &conditions.headers, environment, query.at, &focal_point).await;
     }
-    let asked = paging.asked(&service.limits, query.at)?;
-    if answer::is_current(&service, environment, &asked, &headers).await? {
-        return Ok(answer::not_modified(&headers));
+    let asked = paging.request(&service.limits, query.at)?;
+    if let Some(unchanged) = answer::unchanged(&service, environment, &asked, &conditions.headers).await? {
+        return Ok(unchanged);
     }
     let found = query.find(&service, &paging, &asked).await?;
     let next = found.next.map(|cursor| paging::encode(Some(found.revision), &cursor));
@@ -160,11 +154,9 @@ async fn cliques(
         environment,
         clique_type: &clique.clique_type,
     });
-    let body = answer::json(&CliqueList { cliques: cliques.collect(), revision: found.revision, next: next.clone() })?;
-    let made = service.backend.made(environment).await?;
-    let mut response = answer::tagged(&headers, &Tag::revision(made, found.revision), || answer::text(body));
-    paging::link(&mut response, raw.as_deref(), next.as_deref());
-    Ok(response)
+    let body = CliqueList { cliques: cliques.collect(), revision: found.revision, next };
+    let tag = answer::revision_tag(&service, environment, found.revision).await?;
+    answer::page(&conditions, Some(tag), &body, body.next.as_deref())
 }
 
 async fn single(
@@ -177,7 +169,7 @@ async fn single(
     let (revision, found) = service.backend.whole_clique(environment, at, focal_point).await?;
     let WholeClique { clique, links, objects } = found
         .ok_or_else(|| Problem::not_found(format!("`{focal_point}` has no clique in environment `{environment}`")))?;
-    let body = answer::json(&FullClique {
+    let body = answer::to_json(&FullClique {
         id: lookup::clique_id(focal_point),
         environment,
         clique_type: &clique.clique_type,
@@ -200,13 +192,13 @@ async fn single(
             .collect(),
         revision,
     })?;
-    let made = service.backend.made(environment).await?;
-    Ok(answer::tagged(headers, &Tag::revision(made, revision), || answer::text(body)))
+    let tag = answer::revision_tag(service, environment, revision).await?;
+    Ok(answer::tagged(headers, &tag, || answer::json_text(body)))
 }
 
 impl CliquesQuery {
     /// The page that is asked for.
-    async fn find(&self, service: &Service, paging: &Paging, asked: &Asked) -> Result<Paged<Clique>, Problem> {
+    async fn find(&self, service: &Service, paging: &Paging, asked: &PageRequest) -> Result<Paged<Clique>, Problem> {
         let environment = self.env_name.as_str();
         let none = async || -> Result<Paged<Clique>, Problem> {
             let revision = match asked.at {
@@ -268,11 +260,11 @@ impl CliquesQuery {
         &self,
         service: &Service,
         paging: &Paging,
-        asked: &Asked,
+        asked: &PageRequest,
         question: &CliqueQuery,
     ) -> Result<Paged<Clique>, Problem> {
         if self.link_type.is_some() {
-            paging.no_number("link_type")?;
+            paging.refuse_number("link_type")?;
         }
         let limit = asked.page.limit;
         let (mut items, mut page, mut at, mut looked_at) = (Vec::new(), asked.page.clone(), asked.at, 0);

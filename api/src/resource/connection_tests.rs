@@ -31,7 +31,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     access::Caller,
-    environments::{body::rejected, catalogue, secrets, view},
+    environments::{body::rejected, secrets, view},
     extract::{Body, Params},
     listing,
     problem::Problem,
@@ -41,7 +41,6 @@ use crate::{
 /// Tests that are looked through for a list; older ones are forgotten by workers.
 const MOST_TESTS: usize = 5_000;
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(one))
 }
@@ -50,18 +49,18 @@ pub fn routes() -> OpenApiRouter<Arc<Service>> {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewConnectionTest {
-    /// The environment.
+    /// Name of the environment.
     env_name: String,
     /// Roles, connections or aliases; left out: all that are configured here or there.
     #[serde(default)]
     test_targets: Vec<String>,
-    /// TestedConnections in place of the environment's own: a map or a list, as in a configuration. Secrets that are left out are
+    /// Connections in place of the environment's own: a map or a list, as in a configuration. Secrets that are left out are
     /// those of the environment, as long as nothing else of the connection differs.
     #[schema(value_type = Option<TestedConnections>)]
     targets_configuration: Option<Value>,
 }
 
-/// TestedConnections by role, or a list of sections.
+/// Connections by role, or a list of sections.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "it stands in the document only")]
@@ -73,8 +72,8 @@ enum TestedConnections {
 /// Which tests.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Filter {
-    /// The environment.
+struct ConnectionTestsQuery {
+    /// Name of the environment.
     env_name: String,
     /// The one of this id.
     id: Option<String>,
@@ -106,7 +105,7 @@ enum ConnectionTestStatus {
 /// Which test.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
-struct Named {
+struct ConnectionTestPath {
     /// Its id.
     id: String,
 }
@@ -133,7 +132,7 @@ async fn create(
     if view::is_archived(&environment) {
         return Err(Problem::conflict(format!("of `{}` only the inventory is left", sent.env_name)));
     }
-    let loaded = catalogue::of(&service, Some(&sent.env_name)).await?;
+    let loaded = service.catalogue(&sent.env_name).await?;
     let specs = &loaded.specs;
     let mut mistakes = Vec::new();
     let given = match &sent.targets_configuration {
@@ -144,8 +143,8 @@ async fn create(
         }
     };
     let mut targets: Vec<Str> = Vec::new();
-    for (place, name) in sent.test_targets.iter().enumerate() {
-        let at = format!("/test_targets/{place}");
+    for (index, name) in sent.test_targets.iter().enumerate() {
+        let at = format!("/test_targets/{index}");
         match role_of(specs, name) {
             None => {
                 let known: Vec<&str> = specs.connections.values().map(|spec| spec.role.as_ref()).collect();
@@ -182,9 +181,9 @@ async fn create(
         ..ConnectionTest::default()
     };
     let task = conntest::submit(service.backend.as_ref(), test, service.now_millis()).await?;
-    let place = format!("{}/connection_tests/{}", crate::openapi::PREFIX, task.id);
+    let location = format!("{}/connection_tests/{}", crate::resource::PREFIX, task.id);
     let body = json!({"id": task.id, "message": format!("created a new connection test for environment {}", environment.name)});
-    Ok((StatusCode::CREATED, [(header::LOCATION, place)], Json(body)).into_response())
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(body)).into_response())
 }
 
 /// Connections that were sent, checked, their secrets sealed: role to spec and fields. Those of `wanted` are tried, or all.
@@ -249,19 +248,22 @@ fn shown(task: &Versioned<ConnectionTest>, keep: &dyn Fn(&Str) -> bool) -> Value
     shown
 }
 
-fn keeps<'f>(filter: &'f Filter, targets: &'f [Str], results: &'f Map) -> impl Fn(&Str) -> bool {
+fn keeps<'f>(filter: &'f ConnectionTestsQuery, targets: &'f [Str], results: &'f Map) -> impl Fn(&Str) -> bool {
     move |role| {
         (targets.is_empty() || targets.contains(role))
             && filter.test_results.is_none_or(|wanted| results.get(role) == Some(&Data::Bool(wanted)))
     }
 }
 
-/// Tests of an environment, newest first; with `id` that one.
-#[utoipa::path(get, path = "/connection_tests", tag = "environments", params(Filter),
+/// Lists the tests of an environment, newest first; with `id`, gives that test.
+#[utoipa::path(get, path = "/connection_tests", tag = "environments", params(ConnectionTestsQuery),
     extensions(("x-right" = json!("view"))), responses((status = 200, body = Object)))]
-async fn list(State(service): State<Arc<Service>>, Params(filter): Params<Filter>) -> Result<Json<Value>, Problem> {
+async fn list(
+    State(service): State<Arc<Service>>,
+    Params(filter): Params<ConnectionTestsQuery>,
+) -> Result<Json<Value>, Problem> {
     service.backend.environment(&filter.env_name).await?;
-    let loaded = catalogue::of(&service, Some(&filter.env_name)).await?;
+    let loaded = service.catalogue(&filter.env_name).await?;
     let roles: Vec<Str> = filter
         .test_targets
         .iter()
@@ -299,12 +301,12 @@ async fn found(service: &Service, id: &str) -> Result<Option<Versioned<Connectio
 }
 
 /// One test, with a line for each step that was tried.
-#[utoipa::path(get, path = "/connection_tests/{id}", tag = "environments", params(Named),
+#[utoipa::path(get, path = "/connection_tests/{id}", tag = "environments", params(ConnectionTestPath),
     extensions(("x-right" = json!("login"))), responses((status = 200, body = Object)))]
 async fn one(
     State(service): State<Arc<Service>>,
     caller: Caller,
-    Params(Named { id }): Params<Named>,
+    Params(ConnectionTestPath { id }): Params<ConnectionTestPath>,
 ) -> Result<Json<Value>, Problem> {
     // A test that the caller may not view is not told from one that is not there.
     let task = found(&service, &id).await?.filter(|task| caller.may_view(&task.row.environment));

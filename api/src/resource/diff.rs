@@ -4,11 +4,7 @@ mod fields;
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{RawQuery, State},
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use calipso_model::{Clique, Link, Object, Revision};
 use calipso_store::{Change, Cursor};
 use serde::{Deserialize, Serialize};
@@ -17,8 +13,9 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    answer::{self, Tag},
-    extract::Params,
+    answer,
+    etag::Tag,
+    extract::{Conditions, Params},
     lookup,
     paging::{self, Paging},
     problem::{FieldError, Problem, ProblemBody},
@@ -26,13 +23,12 @@ use crate::{
     service::Service,
 };
 
-/// So much may have been written between two revisions that are compared.
+/// Maximum number of writes between two revisions that are compared.
 const MOST_CHANGES: u64 = 50_000;
 
-/// So many revisions are counted at a time.
+/// Number of revisions that are read at once.
 const PIECE: usize = 1_000;
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(diff))
 }
@@ -41,7 +37,7 @@ pub fn routes() -> OpenApiRouter<Arc<Service>> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct DiffQuery {
-    /// The environment.
+    /// Name of the environment.
     #[param(min_length = 1, max_length = 256)]
     env_name: String,
     /// The first revision; the one before `to` when not given. It may be the newer one.
@@ -113,26 +109,25 @@ struct DiffPage {
         (status = 404, body = ProblemBody)))]
 async fn diff(
     State(service): State<Arc<Service>>,
-    RawQuery(raw): RawQuery,
-    headers: HeaderMap,
+    conditions: Conditions,
     Params(query): Params<DiffQuery>,
     Params(paging): Params<Paging>,
 ) -> Result<Response, Problem> {
     let environment = query.env_name.as_str();
-    let asked = paging.asked(&service.limits, query.to)?;
+    let asked = paging.request(&service.limits, query.to)?;
     let to = match asked.at {
         Some(revision) => revision,
         None => service.backend.current(environment).await?,
     };
     let from = query.from.unwrap_or_else(|| to.saturating_sub(1));
     let skip = match &asked.page.after {
-        Some(cursor) => cursor.as_str().parse().map_err(|_| paging::foreign())?,
+        Some(cursor) => cursor.as_str().parse().map_err(|_| paging::foreign_cursor())?,
         None => asked.page.skip,
     };
     let made = service.backend.made(environment).await?;
     let tag = Tag::revision_and(made, to, &format!("{from} {skip}"));
-    if tag.is_known(&headers) {
-        return Ok(answer::not_modified(&headers));
+    if tag.is_known(&conditions.headers) {
+        return Ok(answer::not_modified(&tag));
     }
     measure(&service, environment, from, to).await?;
     let found = service.backend.diff(environment, from, to).await?;
@@ -161,10 +156,8 @@ async fn diff(
     };
     let next =
         window.more.then(|| paging::encode(query.to.or(Some(to)), &Cursor::new((skip + asked.page.limit).to_string())));
-    let body = answer::json(&DiffPage { next: next.clone(), ..page })?;
-    let mut response = answer::tagged(&headers, &tag, || answer::text(body));
-    paging::link(&mut response, raw.as_deref(), next.as_deref());
-    Ok(response)
+    let page = DiffPage { next, ..page };
+    answer::page(&conditions, Some(tag), &page, page.next.as_deref())
 }
 
 /// Refuses to compare what too much was written between: both sides are held in memory.

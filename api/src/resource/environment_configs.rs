@@ -18,19 +18,19 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     access::{Caller, EVERY, Grant},
+    answer,
     audit::Notes,
     environments::{
-        self, body, catalogue, grants, removal,
-        view::{self, EnvironmentSummary, State as Known},
+        body, environment_twin, removal,
+        view::{self, EnvironmentSummary, InventoryState},
     },
-    etag,
+    etag::{self, Tag},
     extract::{Body, Params},
     listing,
     problem::Problem,
     service::Service,
 };
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(one, replace, patch, remove))
 }
@@ -38,7 +38,7 @@ pub fn routes() -> OpenApiRouter<Arc<Service>> {
 /// What a list is limited to.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Filter {
+struct EnvironmentsQuery {
     /// The one of this name, as a whole.
     name: Option<String>,
     /// Of this distribution.
@@ -102,39 +102,40 @@ struct EnvironmentList {
 /// made an environment follows from the login).
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub struct EnvironmentConfiguration {
+#[expect(dead_code, reason = "it stands in the document only")]
+struct EnvironmentConfiguration {
     /// Unique name, in answers and paths: at most 100 bytes of letters, digits, blanks and `!&'()+,-.:;=@_`, beginning with a
     /// letter or digit, in normalization form C; no other environment's name differs from it in case or form only.
-    pub name: Option<String>,
+    name: Option<String>,
     /// Name of a distribution.
-    pub distribution: Option<String>,
+    distribution: Option<String>,
     /// One of its versions.
-    pub distribution_version: Option<String>,
+    distribution_version: Option<String>,
     /// Mechanism drivers that one variance of the distribution covers together.
-    pub mechanism_drivers: Option<Vec<String>>,
+    mechanism_drivers: Option<Vec<String>>,
     /// Type drivers that the same variance covers; one text is a list of one.
     #[schema(value_type = Option<TextOrList>)]
-    pub type_drivers: Option<Value>,
+    type_drivers: Option<Value>,
     /// Switches that specs may ask for.
-    pub flags: Option<Vec<String>>,
+    flags: Option<Vec<String>>,
     /// Role to `{spec: CONNECTION, FIELD: VALUE …}`; `spec` may be left out where one connection serves the role. A secret is
     /// given as it is (and sealed), or as a reference `env:NAME` or `file:PATH` as far as this server takes them. `"***"`, or
     /// no value, keeps the former secret while nothing else of the connection changes; null removes it.
     #[schema(value_type = Option<Object>)]
-    pub connections: Option<Value>,
+    connections: Option<Value>,
     /// The same as a list, as the original writes it: `{name: CONNECTION or ROLE or alias, FIELD: VALUE …}`.
     #[schema(value_type = Option<Vec<Object>>)]
-    pub configuration: Option<Value>,
+    configuration: Option<Value>,
     /// What it is.
     #[schema(max_length = 1000)]
-    pub description: Option<String>,
+    description: Option<String>,
     /// Whether changes are listened to; the distribution must support it.
-    pub listen: Option<bool>,
+    listen: Option<bool>,
     /// Whether it is monitored; the distribution must support it.
-    pub enable_monitoring: Option<bool>,
+    enable_monitoring: Option<bool>,
     /// Who may view and edit it, besides administrators and those who may do so everywhere.
     #[schema(value_type = Option<Object>)]
-    pub auth: Option<Value>,
+    auth: Option<Value>,
 }
 
 /// A text or a list of texts.
@@ -160,7 +161,7 @@ struct EnvironmentMade {
 /// Which environment.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
-struct Named {
+struct EnvironmentPath {
     /// Its name.
     env_name: String,
 }
@@ -178,31 +179,36 @@ enum Inventory {
 /// How much of an environment goes.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Removal {
+struct RemovalQuery {
     /// What becomes of the inventory.
     #[param(inline)]
     inventory: Inventory,
 }
 
-/// Environments that the caller may view, by name; with `name` that one as a whole.
-#[utoipa::path(get, path = "/environment_configs", tag = "environments", params(Filter),
+/// Lists the environments that the caller may view, by name; with `name`, gives that environment as a whole.
+#[utoipa::path(get, path = "/environment_configs", tag = "environments", params(EnvironmentsQuery),
     extensions(("x-right" = json!("login"))), responses((status = 200, body = EnvironmentList)))]
 async fn list(
     State(service): State<Arc<Service>>,
     caller: Caller,
-    Params(filter): Params<Filter>,
+    headers: HeaderMap,
+    Params(filter): Params<EnvironmentsQuery>,
 ) -> Result<Response, Problem> {
     if let Some(name) = &filter.name {
-        return shown(&service, &caller, name).await;
+        return shown(&service, &caller, &headers, name).await;
     }
-    check(&filter, &service.loaded.specs)?;
+    check(&filter, &service.catalogues.server().specs)?;
     let mut found = Vec::new();
     for environment in service.backend.environments().await? {
-        if !caller.may_view(&environment.name) || !fits(&filter, &environment, &service.loaded.specs) {
+        if !caller.may_view(&environment.name) {
             continue;
         }
-        let known = Known::of(service.backend.as_ref(), &environment.name).await?;
-        let summary = view::summary(&environment, &service.loaded.specs, known);
+        let loaded = service.catalogue(&environment.name).await?;
+        if !fits(&filter, &environment, &loaded.specs) {
+            continue;
+        }
+        let state = InventoryState::of(service.backend.as_ref(), &environment.name).await?;
+        let summary = view::summary(&environment, &loaded.specs, state);
         let state_fits = filter.scanned.is_none_or(|wanted| summary.scanned == wanted)
             && filter.operational.is_none_or(|wanted| summary.operational == wanted.as_str());
         if state_fits {
@@ -214,7 +220,7 @@ async fn list(
 }
 
 /// Refuses words that no environment can have.
-fn check(filter: &Filter, specs: &Specs) -> Result<(), Problem> {
+fn check(filter: &EnvironmentsQuery, specs: &Specs) -> Result<(), Problem> {
     let mut errors = Vec::new();
     let all = || specs.distributions.values();
     let variances = || all().flat_map(|distribution| &distribution.variances);
@@ -230,10 +236,10 @@ fn check(filter: &Filter, specs: &Specs) -> Result<(), Problem> {
     listing::known(&mut errors, "mechanism_drivers", &filter.mechanism_drivers, &drivers);
     let drivers = set(variances().flat_map(|variance| &variance.type_drivers).collect());
     listing::known(&mut errors, "type_drivers", &filter.type_drivers, &drivers);
-    listing::fine(errors)
+    listing::refuse(errors)
 }
 
-fn fits(filter: &Filter, environment: &Environment, specs: &Specs) -> bool {
+fn fits(filter: &EnvironmentsQuery, environment: &Environment, specs: &Specs) -> bool {
     let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
     let has = |wanted: &[String], found: &[calipso_model::Str]| {
         wanted.iter().all(|wanted| found.iter().any(|found| found.as_ref() == wanted))
@@ -254,41 +260,44 @@ fn fits(filter: &Filter, environment: &Environment, specs: &Specs) -> bool {
 }
 
 /// One environment with its configuration; secrets read `***`. `ETag` tells its version.
-#[utoipa::path(get, path = "/environment_configs/{env_name}", tag = "environments", params(Named),
-    extensions(("x-right" = json!("view"))), responses((status = 200, body = Object)))]
+#[utoipa::path(get, path = "/environment_configs/{env_name}", tag = "environments", params(EnvironmentPath),
+    extensions(("x-right" = json!("view"))),
+    responses((status = 200, body = Object), (status = 304, description = "What you have is current.")))]
 async fn one(
     State(service): State<Arc<Service>>,
     caller: Caller,
-    Params(Named { env_name }): Params<Named>,
+    headers: HeaderMap,
+    Params(EnvironmentPath { env_name }): Params<EnvironmentPath>,
 ) -> Result<Response, Problem> {
-    shown(&service, &caller, &env_name).await
+    shown(&service, &caller, &headers, &env_name).await
 }
 
-async fn shown(service: &Service, caller: &Caller, name: &str) -> Result<Response, Problem> {
+async fn shown(service: &Service, caller: &Caller, headers: &HeaderMap, name: &str) -> Result<Response, Problem> {
     if !caller.may_view(name) {
         return Err(Problem::forbidden("your rights do not reach this environment"));
     }
     let (environment, version) = service.backend.versioned_environment(name).await?;
-    answer(service, caller, &environment, version).await
+    whole(service, caller, headers, &environment, version).await
 }
 
-async fn answer(
+async fn whole(
     service: &Service,
     caller: &Caller,
+    headers: &HeaderMap,
     environment: &Environment,
     version: u64,
 ) -> Result<Response, Problem> {
-    let known = Known::of(service.backend.as_ref(), &environment.name).await?;
+    let state = InventoryState::of(service.backend.as_ref(), &environment.name).await?;
     let rights = match caller.may_edit(&environment.name) {
-        true => Some(service.environments.grants.of(&environment.name).await?),
+        true => Some(service.accounts.grants_of(&environment.name).await?),
         false => None,
     };
-    let loaded = catalogue::of(service, Some(&environment.name)).await?;
-    let shown = view::whole(environment, &loaded.specs, known, rights.as_ref());
-    Ok(([etag::header(version)], Json(shown)).into_response())
+    let loaded = service.catalogue(&environment.name).await?;
+    let shown = view::whole(environment, &loaded.specs, state, rights.as_ref());
+    answer::document(headers, version, &shown)
 }
 
-/// Makes an environment, for those who may edit all environments. Whoever makes it may edit it.
+/// Makes an environment. Only users who may edit all environments can; the one who does may edit the new one.
 #[utoipa::path(post, path = "/environment_configs", tag = "environments", request_body = EnvironmentConfiguration,
     extensions(("x-right" = json!("login"))), responses((status = 201, body = EnvironmentMade)))]
 async fn create(
@@ -300,8 +309,8 @@ async fn create(
     if !caller.may_edit(EVERY) {
         return Err(Problem::forbidden("only those who may edit all environments make one"));
     }
-    let loaded = &service.loaded;
-    let checked = body::check(&service.environments, &loaded.specs, &sent, None, None).await?;
+    let specs = &service.catalogues.server().specs;
+    let checked = body::check(&service.environments, &service.accounts, specs, &sent, None, None).await?;
     let mut environment = checked.environment;
     let name = environment.name.to_string();
     notes.environment(&name);
@@ -328,20 +337,21 @@ async fn create(
     let mut rights = checked.rights.unwrap_or_default();
     rights.insert(caller.user.clone(), Grant::Edit);
     for (user, grant) in &rights {
-        service.environments.grants.set(user, &name, Some(*grant)).await?;
+        service.accounts.set_grant(user, &name, Some(*grant), (service.clock)()).await?;
     }
     tracing::info!(environment = %name, user = %caller.user, "An environment was made.");
-    let place = format!("{}/environment_configs/{}", crate::openapi::PREFIX, encoded(&name));
+    let location = format!("{}/environment_configs/{}", crate::resource::PREFIX, encoded(&name));
     let done =
         EnvironmentMade { message: format!("created environment configuration for {name}"), id: name.clone(), name };
-    Ok((StatusCode::CREATED, [etag::header(version), (header::LOCATION, place)], Json(done)).into_response())
+    Ok((StatusCode::CREATED, [Tag::version(version).header(), (header::LOCATION, location)], Json(done))
+        .into_response())
 }
 
 /// Refuses an environment that could be taken for another; for one that is there already, only if the other was made first.
 async fn refuse_twin(service: &Service, name: &str, made: Option<u64>) -> Result<(), Problem> {
     let names: Vec<calipso_model::Str> =
         service.backend.environments().await?.into_iter().map(|known| known.name).collect();
-    let Some(twin) = environments::name::twin(name, &names) else { return Ok(()) };
+    let Some(twin) = environment_twin(name, &names) else { return Ok(()) };
     if let Some(made) = made {
         match service.backend.made(twin).await {
             Ok(other) if other < made => {}
@@ -362,53 +372,54 @@ fn encoded(name: &str) -> String {
 }
 
 /// Replaces a configuration. `If-Match` with its `ETag` refuses to when somebody else was faster, here and below.
-#[utoipa::path(put, path = "/environment_configs/{env_name}", tag = "environments", params(Named),
-    request_body = EnvironmentConfiguration, extensions(("x-right" = json!("edit"))), responses((status = 200, body = Object)))]
+#[utoipa::path(put, path = "/environment_configs/{env_name}", tag = "environments", params(EnvironmentPath),
+    request_body = EnvironmentConfiguration, extensions(("x-right" = json!("edit"))),
+    responses((status = 200, body = Object), (status = 412)))]
 async fn replace(
     State(service): State<Arc<Service>>,
     caller: Caller,
     headers: HeaderMap,
-    Params(Named { env_name }): Params<Named>,
+    Params(EnvironmentPath { env_name }): Params<EnvironmentPath>,
     Body(sent): Body<Value>,
 ) -> Result<Response, Problem> {
     let former = current(&service, &headers, &env_name).await?;
-    changed(&service, &caller, former, &sent).await
+    change(&service, &caller, former, &sent).await
 }
 
 /// Changes parts of a configuration: a JSON merge patch (RFC 7396) to what a GET answers.
-#[utoipa::path(patch, path = "/environment_configs/{env_name}", tag = "environments", params(Named),
-    request_body = Object, extensions(("x-right" = json!("edit"))), responses((status = 200, body = Object)))]
+#[utoipa::path(patch, path = "/environment_configs/{env_name}", tag = "environments", params(EnvironmentPath),
+    request_body = Object, extensions(("x-right" = json!("edit"))), responses((status = 200, body = Object), (status = 412)))]
 async fn patch(
     State(service): State<Arc<Service>>,
     caller: Caller,
     headers: HeaderMap,
-    Params(Named { env_name }): Params<Named>,
+    Params(EnvironmentPath { env_name }): Params<EnvironmentPath>,
     Body(sent): Body<Value>,
 ) -> Result<Response, Problem> {
     let former = current(&service, &headers, &env_name).await?;
-    let loaded = catalogue::of(&service, Some(&env_name)).await?;
-    let mut whole = view::configuration(&former.0, &loaded.specs);
+    let loaded = service.catalogue(&env_name).await?;
+    let mut patched = view::configuration(&former.0, &loaded.specs);
     if sent.get("auth").is_some_and(Value::is_object) {
-        whole["auth"] = view::auth(&service.environments.grants.of(&env_name).await?);
+        patched["auth"] = view::auth(&service.accounts.grants_of(&env_name).await?);
     }
     if sent.get("configuration").is_some() {
         // The list form replaces all connections.
-        if let Some(whole) = whole.as_object_mut() {
-            whole.remove("connections");
+        if let Some(patched) = patched.as_object_mut() {
+            patched.remove("connections");
         }
     }
     if sent.get("version").is_some()
-        && let Some(whole) = whole.as_object_mut()
+        && let Some(patched) = patched.as_object_mut()
     {
-        whole.remove("distribution_version");
+        patched.remove("distribution_version");
     }
-    merged(&mut whole, &sent);
-    keep_removals(&mut whole, &sent, &former.0, &loaded.specs);
-    changed(&service, &caller, former, &whole).await
+    merge(&mut patched, &sent);
+    keep_removals(&mut patched, &sent, &former.0, &loaded.specs);
+    change(&service, &caller, former, &patched).await
 }
 
 /// A merge patch laid over a document.
-fn merged(whole: &mut Value, patch: &Value) {
+fn merge(whole: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *whole = patch.clone();
         return;
@@ -421,7 +432,7 @@ fn merged(whole: &mut Value, patch: &Value) {
         if value.is_null() {
             whole.remove(key);
         } else {
-            merged(whole.entry(key.clone()).or_insert(Value::Null), value);
+            merge(whole.entry(key.clone()).or_insert(Value::Null), value);
         }
     }
 }
@@ -470,15 +481,16 @@ async fn current(service: &Service, headers: &HeaderMap, name: &str) -> Result<(
     Ok((former, version))
 }
 
-async fn changed(
+async fn change(
     service: &Service,
     caller: &Caller,
     (former, version): (Environment, u64),
     sent: &Value,
 ) -> Result<Response, Problem> {
     let name = former.name.to_string();
-    let loaded = catalogue::of(service, Some(&name)).await?;
-    let checked = body::check(&service.environments, &loaded.specs, sent, Some(&name), Some(&former)).await?;
+    let loaded = service.catalogue(&name).await?;
+    let (accounts, specs) = (&service.accounts, &loaded.specs);
+    let checked = body::check(&service.environments, accounts, specs, sent, Some(&name), Some(&former)).await?;
     let mut environment = checked.environment;
     // Who made it is not for those who change it to say.
     environment.settings.remove("user");
@@ -491,31 +503,31 @@ async fn changed(
     }
     let version = service.backend.put_environment(&environment, Expect::Version(version)).await?;
     if let Some(rights) = &checked.rights {
-        grants::settle(service.environments.grants.as_ref(), &name, rights).await?;
+        accounts.settle_grants(&name, rights, (service.clock)()).await?;
     }
     tracing::info!(environment = %name, user = %caller.user, "The configuration of an environment was changed.");
-    answer(service, caller, &environment, version).await
+    whole(service, caller, &HeaderMap::new(), &environment, version).await
 }
 
 /// Removes an environment: with `inventory=delete` with everything that belongs to it, with `inventory=keep` its
 /// configuration only. Refused while it is being scanned.
-#[utoipa::path(delete, path = "/environment_configs/{env_name}", tag = "environments", params(Named, Removal),
-    extensions(("x-right" = json!("edit"))), responses((status = 204)))]
+#[utoipa::path(delete, path = "/environment_configs/{env_name}", tag = "environments", params(EnvironmentPath, RemovalQuery),
+    extensions(("x-right" = json!("edit"))), responses((status = 204), (status = 412)))]
 async fn remove(
     State(service): State<Arc<Service>>,
     caller: Caller,
     headers: HeaderMap,
-    Params(Named { env_name }): Params<Named>,
-    Params(Removal { inventory }): Params<Removal>,
+    Params(EnvironmentPath { env_name }): Params<EnvironmentPath>,
+    Params(RemovalQuery { inventory }): Params<RemovalQuery>,
 ) -> Result<StatusCode, Problem> {
     let (environment, version) = service.backend.versioned_environment(&env_name).await?;
     etag::check(&headers, version)?;
-    let (backend, now) = (service.backend.as_ref(), service.now_millis());
+    let (backend, now) = (service.backend.as_ref(), (service.clock)());
     match inventory {
         Inventory::Delete => {
-            removal::everything(backend, &service.environments, &env_name, &headers, now).await?;
+            removal::everything(backend, &service.accounts, &env_name, &headers, now).await?;
         }
-        Inventory::Keep => removal::configuration(backend, &environment, version, now).await?,
+        Inventory::Keep => removal::configuration(backend, &environment, version, now.as_millisecond()).await?,
     }
     tracing::info!(environment = %env_name, user = %caller.user, ?inventory, "An environment was removed.");
     Ok(StatusCode::NO_CONTENT)

@@ -11,24 +11,24 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use calipso_model::{Link, Object, ObjectKey, Revision, shown};
+use calipso_picture::{self as picture, Line, Picture};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    answer::{self, Tag},
+    answer,
+    etag::Tag,
     extract::Params,
     lookup,
-    picture::{self, Line, Picture},
     problem::{FieldError, Problem, ProblemBody},
-    resource::graph::{around::Found, tree::Branch},
+    resource::graph::{around::Surroundings, tree::Branch},
     service::Service,
 };
 
 /// Width of pictures made of text, where nothing else is asked for.
 const COLUMNS: usize = 120;
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(graph))
 }
@@ -39,7 +39,7 @@ pub fn routes() -> OpenApiRouter<Arc<Service>> {
 enum Kind {
     /// The clique of the focal point.
     Clique,
-    /// Everything that so many links lead to.
+    /// Every object within `depth` links.
     Neighbourhood,
     /// The focal point (the environment, when none is named) and what is below it.
     ChildrenTree,
@@ -63,7 +63,7 @@ enum Format {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct GraphQuery {
-    /// The environment.
+    /// Name of the environment.
     #[param(min_length = 1, max_length = 256)]
     env_name: String,
     /// What is drawn.
@@ -164,10 +164,9 @@ async fn graph(
         Some(revision) => revision,
         None => service.backend.current(environment).await?,
     };
-    let made = service.backend.made(environment).await?;
-    let tag = Tag::revision(made, revision);
+    let tag = answer::revision_tag(&service, environment, revision).await?;
     if tag.is_known(&headers) {
-        return Ok(answer::not_modified(&headers));
+        return Ok(answer::not_modified(&tag));
     }
     let focal_point = query.focal_point(&service, revision).await?;
     let depth = query.depth.unwrap_or(2);
@@ -197,7 +196,7 @@ async fn graph(
         }
         _ => around::links(&service, environment, revision, &focal_point.key, depth).await?,
     };
-    let found = Found::of(&service, environment, revision, focal_point, links).await?;
+    let found = Surroundings::of(&service, environment, revision, focal_point, links).await?;
     if format == Format::Json {
         return query.answer(
             &headers,
@@ -235,7 +234,7 @@ impl GraphQuery {
         graph: Drawn<'_>,
         truncated: bool,
     ) -> Result<Response, Problem> {
-        let body = answer::json(&GraphAnswer {
+        let body = answer::to_json(&GraphAnswer {
             environment: &self.env_name,
             kind: self.kind,
             focal_point_id: focal_point.map(|object| &*object.key.id),
@@ -244,7 +243,7 @@ impl GraphQuery {
             truncated,
             revision,
         })?;
-        Ok(answer::tagged(headers, tag, || answer::text(body)))
+        Ok(answer::tagged(headers, tag, || answer::json_text(body)))
     }
 }
 
@@ -253,7 +252,7 @@ fn printable(text: &str) -> String {
     shown::line(text).into_owned()
 }
 
-impl Found {
+impl Surroundings {
     fn picture(&self) -> Picture {
         Picture {
             nodes: self
@@ -270,8 +269,8 @@ impl Found {
                 .links
                 .iter()
                 .map(|link| Line {
-                    from: self.place(&link.source),
-                    to: self.place(&link.target),
+                    from: self.index_of(&link.source),
+                    to: self.index_of(&link.target),
                     link_type: link.link_type.to_string(),
                     label: printable(&link.name),
                     state: link.state,
@@ -282,8 +281,8 @@ impl Found {
     }
 
     fn graph(&self) -> Graph<'_> {
-        let edge = |link: &Link| (self.place(&link.source), self.place(&link.target));
-        let distances = around::distances(self.nodes.len(), self.links.iter().map(edge));
+        let edge = |link: &Link| (self.index_of(&link.source), self.index_of(&link.target));
+        let distances = picture::distances(self.nodes.len(), 0, self.links.iter().map(edge));
         Graph {
             nodes: self
                 .nodes
@@ -306,8 +305,8 @@ impl Found {
                     name: &link.name,
                     state: link.state.as_str(),
                     implicit: link.implicit,
-                    source: self.place(&link.source),
-                    target: self.place(&link.target),
+                    source: self.index_of(&link.source),
+                    target: self.index_of(&link.target),
                 })
                 .collect(),
         }

@@ -18,14 +18,12 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    access::Caller,
     extract::Params,
     problem::{Problem, ProblemBody},
     resource::timezone::Timezone,
     service::Service,
 };
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(health))
 }
@@ -96,13 +94,13 @@ async fn health(
 ) -> Result<Response, Problem> {
     let now = (service.clock)();
     if let Some(name) = query.env_name {
-        let caller = service.access.caller(&parts, now).await?;
+        let caller = service.caller(&parts).await?;
         let caller = caller.ok_or_else(|| Problem::unauthenticated("log in to see how an environment is"))?;
         if !caller.may_view(&name) {
             return Err(Problem::forbidden("your rights do not reach this environment"));
         }
         let environment = service.backend.environment(&name).await?;
-        return Ok(Json(of(&service, &environment, now).await?).into_response());
+        return Ok(Json(health_of(&service, &environment, now).await?).into_response());
     }
     let known = service.backend.environments().await;
     let store = match (service.backend.health().await, &known) {
@@ -113,11 +111,11 @@ async fn health(
     };
     let mut environments = BTreeMap::new();
     if let Ok(known) = known {
-        // Whoever asks with a wrong login is told as little as one without.
-        let caller = service.access.caller(&parts, now).await.ok().flatten().unwrap_or_default();
-        for environment in known.iter().filter(|environment| sees(&caller, environment)) {
+        // A wrong login is told as little as none.
+        let caller = service.caller(&parts).await.ok().flatten().unwrap_or_default();
+        for environment in known.iter().filter(|environment| caller.may_view(&environment.name)) {
             // Whether the service can work is told, also where one environment cannot be read.
-            match of(&service, environment, now).await {
+            match health_of(&service, environment, now).await {
                 Ok(health) => drop(environments.insert(environment.name.to_string(), health)),
                 Err(problem) if store == "ok" => return Err(problem),
                 Err(_) => {}
@@ -129,11 +127,11 @@ async fn health(
     Ok((status, Json(body)).into_response())
 }
 
-fn sees(caller: &Caller, environment: &Environment) -> bool {
-    caller.may_view(&environment.name)
-}
-
-async fn of(service: &Service, environment: &Environment, now: jiff::Timestamp) -> Result<EnvironmentHealth, Problem> {
+async fn health_of(
+    service: &Service,
+    environment: &Environment,
+    now: jiff::Timestamp,
+) -> Result<EnvironmentHealth, Problem> {
     let state: EnvironmentState = work::scan::state(&*service.backend, &environment.name).await?;
     Ok(EnvironmentHealth {
         scanned: state.scanned,

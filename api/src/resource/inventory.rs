@@ -5,11 +5,7 @@ mod single;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{
-    extract::{RawQuery, State},
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use calipso_model::{Map, ObjectKey, Revision, Str, Value};
 use calipso_store::{Page, Paged, Query};
 use serde::{Deserialize, Serialize};
@@ -17,11 +13,10 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    answer::{self, Tag},
-    environments::catalogue,
-    extract::Params,
+    answer,
+    extract::{Conditions, Params},
     lookup,
-    paging::{self, Asked, Paging},
+    paging::{self, PageRequest, Paging},
     problem::{FieldError, Problem, ProblemBody},
     resource::{inventory::projection::Projection, known_types},
     service::Service,
@@ -30,10 +25,9 @@ use crate::{
 /// Type of what stands above all objects.
 const ROOT: &str = "environment";
 
-/// So many objects are looked at for one page when the time of their last scan counts.
+/// Maximum number of objects that are read for one page when the time of their last scan counts.
 const MOST_LOOKED_AT: usize = 20_000;
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(inventory)).routes(routes!(object))
 }
@@ -42,7 +36,7 @@ pub fn routes() -> OpenApiRouter<Arc<Service>> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct InventoryQuery {
-    /// The environment.
+    /// Name of the environment.
     #[param(min_length = 1, max_length = 256)]
     env_name: String,
     /// One object, whole, by its id. Name `type` as well where several objects have the id.
@@ -110,8 +104,7 @@ struct ObjectList {
         (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
 async fn inventory(
     State(service): State<Arc<Service>>,
-    RawQuery(raw): RawQuery,
-    headers: HeaderMap,
+    conditions: Conditions,
     Params(query): Params<InventoryQuery>,
     Params(paging): Params<Paging>,
 ) -> Result<Response, Problem> {
@@ -119,16 +112,16 @@ async fn inventory(
         let object_type = match query.object_types.as_deref() {
             None => None,
             Some([only]) => Some(only.as_str()),
-            Some(_) => return Err(wrong("type", "stands several times beside `id`; one object has one type")),
+            Some(_) => return Err(query_problem("type", "stands several times beside `id`; one object has one type")),
         };
-        return single::answer(&service, &headers, &query.env_name, query.at, id, object_type).await;
+        return single::answer(&service, &conditions.headers, &query.env_name, query.at, id, object_type).await;
     }
-    let asked = paging.asked(&service.limits, query.at)?;
-    if answer::is_current(&service, &query.env_name, &asked, &headers).await? {
-        return Ok(answer::not_modified(&headers));
+    let asked = paging.request(&service.limits, query.at)?;
+    if let Some(unchanged) = answer::unchanged(&service, &query.env_name, &asked, &conditions.headers).await? {
+        return Ok(unchanged);
     }
     let types: Vec<Str> = query.object_types.iter().flatten().map(|name| Str::from(name.as_str())).collect();
-    let loaded = catalogue::of(&service, Some(&query.env_name)).await?;
+    let loaded = service.catalogue(&query.env_name).await?;
     let projection = Projection::of(query.projection.as_deref(), &loaded.specs, &types)?;
     known_types(&service, &query.env_name, "type", &types).await?;
     let (found, times) = match query.question(&service, &asked, types, &projection).await? {
@@ -150,18 +143,16 @@ async fn inventory(
         shown
     });
     let next = found.next.map(|cursor| paging::encode(Some(found.revision), &cursor));
-    let body = answer::json(&ObjectList { objects: objects.collect(), revision: found.revision, next: next.clone() })?;
-    let made = service.backend.made(&query.env_name).await?;
-    let mut response = answer::tagged(&headers, &Tag::revision(made, found.revision), || answer::text(body));
-    paging::link(&mut response, raw.as_deref(), next.as_deref());
-    Ok(response)
+    let body = ObjectList { objects: objects.collect(), revision: found.revision, next };
+    let tag = answer::revision_tag(&service, &query.env_name, found.revision).await?;
+    answer::page(&conditions, Some(tag), &body, body.next.as_deref())
 }
 
 /// Where one object is.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 struct ObjectPath {
-    /// The environment.
+    /// Name of the environment.
     env_name: String,
     /// Its type.
     object_type: String,
@@ -192,7 +183,7 @@ async fn object(
     single::answer(&service, &headers, &path.env_name, query.at, &path.id, Some(&path.object_type)).await
 }
 
-fn wrong(parameter: &str, sentence: &str) -> Problem {
+fn query_problem(parameter: &str, sentence: &str) -> Problem {
     Problem::bad_request(vec![FieldError::query(parameter, sentence)])
 }
 
@@ -201,15 +192,15 @@ impl InventoryQuery {
     async fn question(
         &self,
         service: &Service,
-        asked: &Asked,
+        asked: &PageRequest,
         types: Vec<Str>,
         projection: &Projection,
     ) -> Result<Option<Query>, Problem> {
         if self.parent_type.is_some() && self.parent_id.is_none() {
-            return Err(wrong("parent_type", "says nothing without `parent_id`"));
+            return Err(query_problem("parent_type", "says nothing without `parent_id`"));
         }
         if self.sub_tree.is_some() && self.parent_path.is_none() {
-            return Err(wrong("sub_tree", "says nothing without `parent_path`"));
+            return Err(query_problem("sub_tree", "says nothing without `parent_path`"));
         }
         let text = |value: &Option<String>| value.as_deref().map(Str::from);
         let mut question = Query {
@@ -220,7 +211,7 @@ impl InventoryQuery {
                 .attributes
                 .iter()
                 .flatten()
-                .map(|(name, value)| (name.as_str().into(), meant(value)))
+                .map(|(name, value)| (name.as_str().into(), meanings_of(value)))
                 .collect(),
             fields: Some(projection.fields()),
             ..Query::default()
@@ -260,7 +251,7 @@ impl InventoryQuery {
         &self,
         service: &Service,
         paging: &Paging,
-        asked: &Asked,
+        asked: &PageRequest,
         question: &Query,
         projection: &Projection,
     ) -> Result<(Paged<calipso_model::Object>, Vec<Option<Str>>), Problem> {
@@ -279,7 +270,7 @@ impl InventoryQuery {
             };
             return Ok((found, times));
         }
-        paging.no_number("scanned_after` or `scanned_before")?;
+        paging.refuse_number("scanned_after` or `scanned_before")?;
         let limit = asked.page.limit;
         let (mut items, mut times) = (Vec::new(), Vec::new());
         let (mut page, mut at, mut looked_at) = (asked.page.clone(), asked.at, 0);
@@ -317,13 +308,14 @@ fn keys(objects: &[calipso_model::Object]) -> Vec<ObjectKey> {
 }
 
 fn time(parameter: &str, text: &Option<String>) -> Result<Option<jiff::Timestamp>, Problem> {
-    let parse =
-        |text: &String| text.parse().map_err(|_| wrong(parameter, "is not a time such as 2026-01-31T12:00:00Z"));
+    let parse = |text: &String| {
+        text.parse().map_err(|_| query_problem(parameter, "is not a time such as 2026-01-31T12:00:00Z"))
+    };
     text.as_ref().map(parse).transpose()
 }
 
-/// What a text may mean: itself, and the number, truth value or null that it spells.
-pub(super) fn meant(text: &str) -> Vec<Value> {
+/// The values that a text may mean: itself, and the number, truth value or null that it spells.
+pub(super) fn meanings_of(text: &str) -> Vec<Value> {
     let mut values = vec![Value::text(text)];
     if let Ok(value @ (Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_))) = Value::from_json(text) {
         values.push(value);

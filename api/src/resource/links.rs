@@ -2,11 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{
-    extract::{RawQuery, State},
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::State, http::HeaderMap, response::Response};
 use calipso_model::{Link, LinkRef, LinkState, Map, ObjectKey, Revision, Str, Value};
 use calipso_store::{LinkQuery, Paged};
 use serde::{Deserialize, Serialize};
@@ -14,16 +10,15 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    answer::{self, Tag},
-    extract::Params,
+    answer,
+    extract::{Conditions, Params},
     lookup,
     paging::{self, Paging},
     problem::{FieldError, Problem, ProblemBody},
-    resource::{inventory::meant, known_link_types},
+    resource::{inventory::meanings_of, known_link_types},
     service::Service,
 };
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(links))
 }
@@ -40,7 +35,7 @@ enum UpOrDown {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct LinksQuery {
-    /// The environment.
+    /// Name of the environment.
     #[param(min_length = 1, max_length = 256)]
     env_name: String,
     /// One link, whole, by the id that a list gave.
@@ -194,19 +189,18 @@ pub(super) fn reference(link: &Link) -> LinkRef {
         (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
 async fn links(
     State(service): State<Arc<Service>>,
-    RawQuery(raw): RawQuery,
-    headers: HeaderMap,
+    conditions: Conditions,
     Params(query): Params<LinksQuery>,
     Params(paging): Params<Paging>,
 ) -> Result<Response, Problem> {
     let environment = query.env_name.as_str();
     if let Some(id) = &query.id {
         let key = lookup::link_of(id).ok_or_else(|| lookup::no_id("id", "link"))?;
-        return single(&service, &headers, environment, query.at, &key).await;
+        return single(&service, &conditions.headers, environment, query.at, &key).await;
     }
-    let asked = paging.asked(&service.limits, query.at)?;
-    if answer::is_current(&service, environment, &asked, &headers).await? {
-        return Ok(answer::not_modified(&headers));
+    let asked = paging.request(&service.limits, query.at)?;
+    if let Some(unchanged) = answer::unchanged(&service, environment, &asked, &conditions.headers).await? {
+        return Ok(unchanged);
     }
     let found = match query.question(&service, asked.at).await? {
         Some(question) => service
@@ -230,11 +224,9 @@ async fn links(
         environment,
         host: link.host.as_deref(),
     });
-    let body = answer::json(&LinkList { links: links.collect(), revision: found.revision, next: next.clone() })?;
-    let made = service.backend.made(environment).await?;
-    let mut response = answer::tagged(&headers, &Tag::revision(made, found.revision), || answer::text(body));
-    paging::link(&mut response, raw.as_deref(), next.as_deref());
-    Ok(response)
+    let body = LinkList { links: links.collect(), revision: found.revision, next };
+    let tag = answer::revision_tag(&service, environment, found.revision).await?;
+    answer::page(&conditions, Some(tag), &body, body.next.as_deref())
 }
 
 async fn single(
@@ -254,9 +246,9 @@ async fn single(
             key.link_type, key.source, key.target
         ))
     })?;
-    let body = answer::json(&FullLink { revision: Some(revision), ..FullLink::of(environment, &link) })?;
-    let made = service.backend.made(environment).await?;
-    Ok(answer::tagged(headers, &Tag::revision(made, revision), || answer::text(body)))
+    let body = answer::to_json(&FullLink { revision: Some(revision), ..FullLink::of(environment, &link) })?;
+    let tag = answer::revision_tag(service, environment, revision).await?;
+    Ok(answer::tagged(headers, &tag, || answer::json_text(body)))
 }
 
 impl LinksQuery {
@@ -278,7 +270,7 @@ impl LinksQuery {
                 .attributes
                 .iter()
                 .flatten()
-                .map(|(name, value)| (name.as_str().into(), meant(value)))
+                .map(|(name, value)| (name.as_str().into(), meanings_of(value)))
                 .collect(),
             brief: true,
             ..LinkQuery::default()

@@ -2,15 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{RawQuery, State},
-    response::{IntoResponse, Response},
-};
+use axum::{Json, extract::State, response::Response};
 use calipso_model::Str;
 use calipso_spec::Specs;
 use calipso_store::{
-    Collection, RecordQuery,
+    Collection,
     work::{self, Level, Message, MessageFilter, row::Versioned},
 };
 use serde::{Deserialize, Serialize};
@@ -19,16 +15,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     answer,
-    environments::catalogue,
-    extract::Params,
-    listing,
-    paging::{self, Paging},
+    extract::{Conditions, Params},
+    listing::{self, RemoveQuery, Removed},
+    paging::Paging,
     problem::{FieldError, Problem, ProblemBody},
-    resource::some_or_all,
     service::Service,
 };
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(messages, remove))
 }
@@ -37,7 +30,7 @@ pub fn routes() -> OpenApiRouter<Arc<Service>> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct MessagesQuery {
-    /// The environment.
+    /// Name of the environment.
     #[param(min_length = 1, max_length = 256)]
     env_name: String,
     /// One message, whole.
@@ -46,7 +39,7 @@ struct MessagesQuery {
     /// From this system.
     #[param(min_length = 1, max_length = 256)]
     source_system: Option<String>,
-    /// That matter at least so much: `error`, `warning`, `info`, `debug`, or the names of syslog.
+    /// Of this level or a more serious one: `error`, `warning`, `info`, `debug`, or the names of syslog.
     #[param(min_length = 1, max_length = 32)]
     level: Option<String>,
     /// About the object of this id.
@@ -83,7 +76,7 @@ struct MessageItem {
     origin_id: Option<String>,
 }
 
-/// Messages.
+/// A page of messages.
 #[derive(Debug, Serialize, ToSchema)]
 struct MessageList {
     /// Newest first.
@@ -91,13 +84,6 @@ struct MessageList {
     /// Cursor of the next page; not there on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
-}
-
-/// How many were removed.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Removed {
-    /// So many.
-    pub(super) count: u64,
 }
 
 fn item(task: Versioned<Message>) -> MessageItem {
@@ -118,10 +104,11 @@ fn item(task: Versioned<Message>) -> MessageItem {
 /// Lists messages, newest first, or gives one with `id`.
 #[utoipa::path(get, path = "/messages", tag = "operation", extensions(("x-right" = json!("view"))),
     params(MessagesQuery, Paging),
-    responses((status = 200, body = inline(MessageList)), (status = 404, body = ProblemBody)))]
+    responses((status = 200, body = inline(MessageList)), (status = 304, description = "What you have is current."),
+        (status = 404, body = ProblemBody)))]
 async fn messages(
     State(service): State<Arc<Service>>,
-    RawQuery(raw): RawQuery,
+    conditions: Conditions,
     Params(query): Params<MessagesQuery>,
     Params(paging): Params<Paging>,
 ) -> Result<Response, Problem> {
@@ -134,19 +121,14 @@ async fn messages(
         })?;
         let mut doc = serde_json::to_value(&task.row).map_err(Problem::bug)?;
         doc["id"] = (*task.id).into();
-        return Ok(Json(doc).into_response());
+        return answer::document(&conditions.headers, task.version, &doc);
     }
-    let loaded = catalogue::of(&service, Some(&query.env_name)).await?;
-    let filter = query.filter(&loaded.specs)?;
-    let asked = paging.asked(&service.limits, None)?;
-    let (found, next) = work::message::list(&*service.backend, &filter, &asked.page)
-        .await
-        .map_err(|error| paging::problem(error, &asked.page))?;
-    let next = next.map(|cursor| paging::encode(None, &cursor));
-    let body = MessageList { messages: found.into_iter().map(item).collect(), next: next.clone() };
-    let mut response = answer::text(answer::json(&body)?);
-    paging::link(&mut response, raw.as_deref(), next.as_deref());
-    Ok(response)
+    let loaded = service.catalogue(&query.env_name).await?;
+    let question = query.filter(&loaded.specs)?.query();
+    let asked = paging.request(&service.limits, None)?;
+    let (found, next) = listing::rows::<Message>(&service, &question, &asked.page).await?;
+    let body = MessageList { messages: found.into_iter().map(item).collect(), next };
+    answer::page(&conditions, None, &body, body.next.as_deref())
 }
 
 impl MessagesQuery {
@@ -190,20 +172,6 @@ impl MessagesQuery {
     }
 }
 
-/// Which are removed.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct RemoveQuery {
-    /// The environment.
-    #[param(min_length = 1, max_length = 256)]
-    env_name: String,
-    /// These ids, with commas between.
-    #[param(min_length = 1, max_length = 12_000)]
-    ids: Option<String>,
-    /// All of the environment.
-    all: Option<bool>,
-}
-
 /// Removes messages: those of some ids, or all.
 #[utoipa::path(delete, path = "/messages", tag = "operation", extensions(("x-right" = json!("edit"))), params(RemoveQuery),
     responses((status = 200, body = inline(Removed)), (status = 404, body = ProblemBody)))]
@@ -211,17 +179,5 @@ async fn remove(
     State(service): State<Arc<Service>>,
     Params(query): Params<RemoveQuery>,
 ) -> Result<Json<Removed>, Problem> {
-    service.backend.current(&query.env_name).await?;
-    let Some(ids) = some_or_all(query.ids.as_deref(), query.all)? else {
-        let all = RecordQuery::all().equals("environment", query.env_name.as_str());
-        return Ok(Json(Removed { count: service.backend.remove_all(Collection::Messages, &all).await? }));
-    };
-    let mut count = 0;
-    for id in ids {
-        let found = work::get::<Message>(&*service.backend, id).await?;
-        if found.is_some_and(|task| *task.row.environment == *query.env_name) {
-            count += u64::from(service.backend.remove(Collection::Messages, id, None).await?);
-        }
-    }
-    Ok(Json(Removed { count }))
+    Ok(Json(listing::remove(&service, Collection::Messages, &query).await?))
 }

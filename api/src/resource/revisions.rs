@@ -2,25 +2,21 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{RawQuery, State},
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use calipso_store::{Counts, Cursor, RevisionInfo};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    answer::{self, Tag},
-    extract::Params,
+    answer,
+    etag::Tag,
+    extract::{Conditions, Params},
     paging::{self, Paging},
     problem::{Problem, ProblemBody},
     service::Service,
 };
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(revisions))
 }
@@ -29,7 +25,7 @@ pub fn routes() -> OpenApiRouter<Arc<Service>> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct RevisionsQuery {
-    /// The environment.
+    /// Name of the environment.
     #[param(min_length = 1, max_length = 256)]
     env_name: String,
     /// Only those after this one.
@@ -99,15 +95,14 @@ struct RevisionList {
         (status = 404, body = ProblemBody)))]
 async fn revisions(
     State(service): State<Arc<Service>>,
-    RawQuery(raw): RawQuery,
-    headers: HeaderMap,
+    conditions: Conditions,
     Params(query): Params<RevisionsQuery>,
     Params(paging): Params<Paging>,
 ) -> Result<Response, Problem> {
-    paging.no_number("revisions")?;
-    let asked = paging.asked(&service.limits, None)?;
+    paging.refuse_number("revisions")?;
+    let asked = paging.request(&service.limits, None)?;
     let after = match &asked.page.after {
-        Some(cursor) => cursor.as_str().parse().map_err(|_| paging::foreign())?,
+        Some(cursor) => cursor.as_str().parse().map_err(|_| paging::foreign_cursor())?,
         None => query.after.unwrap_or(0),
     };
     let limit = asked.page.limit;
@@ -116,10 +111,8 @@ async fn revisions(
     let more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|last| paging::encode(None, &Cursor::new(last.revision.to_string())));
-    let body =
-        answer::json(&RevisionList { revisions: found.iter().map(Into::into).collect(), current, next: next.clone() })?;
-    let tag = Tag::revision_and(service.backend.made(&query.env_name).await?, current, &body);
-    let mut response = answer::tagged(&headers, &tag, || answer::text(body));
-    paging::link(&mut response, raw.as_deref(), next.as_deref());
-    Ok(response)
+    let body = RevisionList { revisions: found.iter().map(Into::into).collect(), current, next };
+    let text = answer::to_json(&body)?;
+    let tag = Tag::revision_and(service.backend.made(&query.env_name).await?, current, &text);
+    Ok(answer::page_of(&conditions, &tag, text, body.next.as_deref()))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{RawQuery, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -22,9 +22,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     access::Caller,
-    answer::{self, Tag},
-    extract::{Body, Params},
-    paging::{self, Paging},
+    answer, etag,
+    extract::{Body, Conditions, Params},
+    listing,
+    paging::Paging,
     problem::{Problem, ProblemBody},
     resource::scans::request::ScanRequest,
     service::Service,
@@ -32,7 +33,6 @@ use crate::{
 
 pub(super) use request::{LogLevel, only};
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new()
         .routes(routes!(scans, submit))
@@ -70,7 +70,7 @@ impl From<Status> for ScanStatus {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct ScansQuery {
-    /// The environment.
+    /// Name of the environment.
     #[param(min_length = 1, max_length = 256)]
     env_name: String,
     /// One scan, whole.
@@ -152,11 +152,11 @@ fn whole(id: &str, scan: &ScanTask) -> Result<Value, Problem> {
 
 /// Lists scans, newest first, or gives one with `id`.
 #[utoipa::path(get, path = "/scans", tag = "operation", extensions(("x-right" = json!("view"))), params(ScansQuery, Paging),
-    responses((status = 200, body = inline(ScanList)), (status = 404, body = ProblemBody)))]
+    responses((status = 200, body = inline(ScanList)), (status = 304, description = "What you have is current."),
+        (status = 404, body = ProblemBody)))]
 async fn scans(
     State(service): State<Arc<Service>>,
-    RawQuery(raw): RawQuery,
-    headers: HeaderMap,
+    conditions: Conditions,
     Params(query): Params<ScansQuery>,
     Params(paging): Params<Paging>,
 ) -> Result<Response, Problem> {
@@ -164,7 +164,7 @@ async fn scans(
     service.backend.current(&query.env_name).await?;
     if let Some(id) = &query.id {
         let task = known(&service, id, |environment| environment == query.env_name).await?;
-        return shown(&headers, &task);
+        return shown(&conditions.headers, &task);
     }
     let mut question =
         RecordQuery::all().equals("environment", query.env_name.as_str()).newest_first("submit_timestamp");
@@ -174,24 +174,19 @@ async fn scans(
     if let Some(id) = &query.base_object {
         question = question.equals("object_id", id.as_str());
     }
-    let mut asked = paging.asked(&service.limits, None)?;
+    let mut asked = paging.request(&service.limits, None)?;
     let latest = query.latest == Some(true);
     if latest {
-        paging.no_number("latest")?;
+        paging.refuse_number("latest")?;
         asked.page.limit = 1;
     }
-    let (found, next) = work::list::<ScanTask>(&*service.backend, &question, &asked.page)
-        .await
-        .map_err(|error| paging::problem(error, &asked.page))?;
+    let (found, next) = listing::rows::<ScanTask>(&service, &question, &asked.page).await?;
     if latest {
         let scans = found.iter().map(|task| whole(&task.id, &task.row)).collect::<Result<Vec<_>, _>>()?;
-        return Ok(Json(serde_json::json!({ "scans": scans })).into_response());
+        return answer::page(&conditions, None, &serde_json::json!({ "scans": scans }), None);
     }
-    let next = next.map(|cursor| paging::encode(None, &cursor));
-    let body = answer::json(&ScanList { scans: found.iter().map(item).collect(), next: next.clone() })?;
-    let mut response = answer::text(body);
-    paging::link(&mut response, raw.as_deref(), next.as_deref());
-    Ok(response)
+    let body = ScanList { scans: found.iter().map(item).collect(), next };
+    answer::page(&conditions, None, &body, body.next.as_deref())
 }
 
 /// Asks for a scan.
@@ -228,7 +223,7 @@ async fn known(service: &Service, id: &str, may: impl Fn(&str) -> bool) -> Resul
 
 fn shown(headers: &HeaderMap, task: &Versioned<ScanTask>) -> Result<Response, Problem> {
     let doc = whole(&task.id, &task.row)?;
-    Ok(answer::tagged(headers, &Tag::version(task.version), || Json(doc).into_response()))
+    answer::document(headers, task.version, &doc)
 }
 
 /// One scan, whole: where it stands and how far it is.
@@ -245,20 +240,22 @@ async fn scan(
     shown(&headers, &task)
 }
 
-/// Ends a scan that waits, and asks the worker of one that runs to end it.
+/// Ends a scan that waits, and asks the worker of one that runs to end it; `If-Match` refuses to when it went on meanwhile.
 #[utoipa::path(post, path = "/scans/{id}/cancel", tag = "operation", extensions(("x-right" = json!("login"))),
     params(ScanPath),
     responses((status = 200, body = std::collections::BTreeMap<String, Value>), (status = 403, body = ProblemBody),
-        (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
+        (status = 404, body = ProblemBody), (status = 409, body = ProblemBody), (status = 412, body = ProblemBody)))]
 async fn cancel(
     State(service): State<Arc<Service>>,
     caller: Caller,
+    headers: HeaderMap,
     Params(path): Params<ScanPath>,
 ) -> Result<Json<Value>, Problem> {
     let task = known(&service, &path.id, |environment| caller.may_view(environment)).await?;
     if !caller.may_edit(&task.row.environment) {
         return Err(Problem::forbidden("you may view this environment, not change it"));
     }
+    etag::check(&headers, task.version)?;
     let scan = scan::cancel(&*service.backend, &path.id, &caller.user, service.now_millis()).await?;
     Ok(Json(whole(&path.id, &scan)?))
 }
@@ -281,5 +278,5 @@ async fn report(
         )));
     };
     let body = service.backend.report(&task.row.environment, report).await?;
-    Ok(answer::text(body.to_json()))
+    Ok(answer::json_text(body.to_json()))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{RawQuery, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -20,21 +20,18 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     access::Caller,
-    answer::{self, Tag},
-    etag,
-    extract::{Body, Params},
-    paging::{self, Paging},
+    answer, etag,
+    extract::{Body, Conditions, Params},
+    listing::{self, RemoveQuery, Removed},
+    paging::Paging,
     problem::{Problem, ProblemBody},
     resource::{
-        messages::Removed,
         scans::Created,
         scheduled_scans::request::{Recurrence, ScheduleRequest, problem},
-        some_or_all,
     },
     service::Service,
 };
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(scheduled_scans, create, remove_some)).routes(routes!(
         scheduled_scan,
@@ -47,7 +44,7 @@ pub fn routes() -> OpenApiRouter<Arc<Service>> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct SchedulesQuery {
-    /// The environment.
+    /// Name of the environment.
     #[param(min_length = 1, max_length = 256)]
     env_name: String,
     /// One schedule, whole.
@@ -83,11 +80,11 @@ struct ScheduleList {
 /// Lists schedules by their next time, or gives one with `id`.
 #[utoipa::path(get, path = "/scheduled_scans", tag = "operation", extensions(("x-right" = json!("view"))),
     params(SchedulesQuery, Paging),
-    responses((status = 200, body = inline(ScheduleList)), (status = 404, body = ProblemBody)))]
+    responses((status = 200, body = inline(ScheduleList)), (status = 304, description = "What you have is current."),
+        (status = 404, body = ProblemBody)))]
 async fn scheduled_scans(
     State(service): State<Arc<Service>>,
-    RawQuery(raw): RawQuery,
-    headers: HeaderMap,
+    conditions: Conditions,
     Params(query): Params<SchedulesQuery>,
     Params(paging): Params<Paging>,
 ) -> Result<Response, Problem> {
@@ -95,17 +92,14 @@ async fn scheduled_scans(
     service.backend.current(&query.env_name).await?;
     if let Some(id) = &query.id {
         let task = known(&service, id, |environment| environment == query.env_name).await?;
-        return shown(&headers, &task);
+        return shown(&conditions.headers, &task);
     }
     let mut question = RecordQuery::all().equals("environment", query.env_name.as_str()).ordered("scheduled_timestamp");
     if let Some(recurrence) = query.recurrence {
         question = question.equals("recurrence", work::Recurrence::from(recurrence).as_str());
     }
-    let asked = paging.asked(&service.limits, None)?;
-    let (found, next) = work::list::<Schedule>(&*service.backend, &question, &asked.page)
-        .await
-        .map_err(|error| paging::problem(error, &asked.page))?;
-    let next = next.map(|cursor| paging::encode(None, &cursor));
+    let asked = paging.request(&service.limits, None)?;
+    let (found, next) = listing::rows::<Schedule>(&service, &question, &asked.page).await?;
     let item = |task: &Versioned<Schedule>| ScheduleItem {
         id: task.id.to_string(),
         environment: task.row.environment.to_string(),
@@ -113,10 +107,8 @@ async fn scheduled_scans(
         scheduled_timestamp: task.row.scheduled_timestamp.as_ref().map(ToString::to_string),
         status: task.row.status,
     };
-    let body = ScheduleList { scheduled_scans: found.iter().map(item).collect(), next: next.clone() };
-    let mut response = answer::text(answer::json(&body)?);
-    paging::link(&mut response, raw.as_deref(), next.as_deref());
-    Ok(response)
+    let body = ScheduleList { scheduled_scans: found.iter().map(item).collect(), next };
+    answer::page(&conditions, None, &body, body.next.as_deref())
 }
 
 /// Keeps a schedule.
@@ -138,20 +130,6 @@ async fn create(
     Ok((StatusCode::CREATED, Json(Created { message, id: task.id.to_string() })).into_response())
 }
 
-/// Which are removed.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct RemoveQuery {
-    /// The environment.
-    #[param(min_length = 1, max_length = 256)]
-    env_name: String,
-    /// These ids, with commas between.
-    #[param(min_length = 1, max_length = 12_000)]
-    ids: Option<String>,
-    /// All of the environment.
-    all: Option<bool>,
-}
-
 /// Removes schedules: those of some ids, or all. Scans that they asked for stay.
 #[utoipa::path(delete, path = "/scheduled_scans", tag = "operation", extensions(("x-right" = json!("edit"))),
     params(RemoveQuery),
@@ -160,19 +138,7 @@ async fn remove_some(
     State(service): State<Arc<Service>>,
     Params(query): Params<RemoveQuery>,
 ) -> Result<Json<Removed>, Problem> {
-    service.backend.current(&query.env_name).await?;
-    let Some(ids) = some_or_all(query.ids.as_deref(), query.all)? else {
-        let all = RecordQuery::all().equals("environment", query.env_name.as_str());
-        return Ok(Json(Removed { count: service.backend.remove_all(Collection::ScheduledScans, &all).await? }));
-    };
-    let mut count = 0;
-    for id in ids {
-        let found = work::get::<Schedule>(&*service.backend, id).await?;
-        if found.is_some_and(|task| *task.row.environment == *query.env_name) {
-            count += u64::from(service.backend.remove(Collection::ScheduledScans, id, None).await?);
-        }
-    }
-    Ok(Json(Removed { count }))
+    Ok(Json(listing::remove(&service, Collection::ScheduledScans, &query).await?))
 }
 
 /// Which schedule.
@@ -203,7 +169,7 @@ async fn editable(service: &Service, caller: &Caller, id: &str) -> Result<Versio
 fn shown(headers: &HeaderMap, task: &Versioned<Schedule>) -> Result<Response, Problem> {
     let mut doc = serde_json::to_value(&task.row).map_err(Problem::bug)?;
     doc["id"] = (*task.id).into();
-    Ok(answer::tagged(headers, &Tag::version(task.version), || Json(doc).into_response()))
+    answer::document(headers, task.version, &doc)
 }
 
 /// One schedule, whole.

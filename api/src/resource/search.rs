@@ -9,20 +9,20 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    answer::{self, Tag},
+    answer,
+    etag::Tag,
     extract::Params,
     problem::{Problem, ProblemBody},
     resource::known_types,
     service::Service,
 };
 
-/// So many are found where nothing else is asked for.
+/// Number of hits where the request does not say.
 const LIMIT: usize = 50;
 
-/// So many are looked at for each that is shown, when only some types are wanted.
+/// Number of hits that are read for each that is shown, when only some types are wanted.
 const LOOKED_AT: usize = 20;
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(search))
 }
@@ -31,7 +31,7 @@ pub fn routes() -> OpenApiRouter<Arc<Service>> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct SearchQuery {
-    /// The environment.
+    /// Name of the environment.
     #[param(min_length = 1, max_length = 256)]
     env_name: String,
     /// An id, a name or another value that the object's type lets it be found by (an address, say), the beginning of an id, or a
@@ -42,7 +42,7 @@ struct SearchQuery {
     #[serde(rename = "type")]
     #[param(max_items = 100)]
     object_types: Option<Vec<String>>,
-    /// At most so many.
+    /// Maximum number of items.
     #[param(minimum = 1, maximum = 1_000)]
     limit: Option<usize>,
     /// The revision; the current one when not given.
@@ -110,7 +110,7 @@ async fn search(
         environment,
         last_scanned,
     });
-    let body = answer::json(&Hits { objects: objects.collect(), revision })?;
+    let body = answer::to_json(&Hits { objects: objects.collect(), revision })?;
     let tag = Tag::revision_and(service.backend.made(environment).await?, revision, &body);
-    Ok(answer::tagged(&headers, &tag, || answer::text(body)))
+    Ok(answer::tagged(&headers, &tag, || answer::json_text(body)))
 }

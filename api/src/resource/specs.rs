@@ -17,24 +17,24 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     access::Caller,
+    answer,
     environments::{
         body::rejected,
         own_specs::{self, Content, Draft},
     },
-    etag,
+    etag::{self, Tag},
     extract::{Body, Params},
     problem::{FieldError, Problem},
     service::Service,
 };
 
-/// SpecFiles of one check.
+/// Maximum number of files of one check.
 const MOST_FILES: usize = 200;
 /// How long a check may take.
 const CHECK_TIME: Duration = Duration::from_secs(20);
 /// The layer of files that are only checked.
 const SENT: &str = "sent";
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(one, replace, remove)).routes(routes!(check))
 }
@@ -42,8 +42,8 @@ pub fn routes() -> OpenApiRouter<Arc<Service>> {
 /// Whose specs, and which.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Filter {
-    /// The environment.
+struct SpecsQuery {
+    /// Name of the environment.
     env_name: String,
     /// Of this kind.
     kind: Option<String>,
@@ -54,15 +54,15 @@ struct Filter {
 /// Which environment.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Of {
-    /// The environment.
+struct EnvironmentQuery {
+    /// Name of the environment.
     env_name: String,
 }
 
 /// Which spec of it.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
-struct Named {
+struct SpecPath {
     /// `clique_type` or `link_type`.
     kind: String,
     /// Its name.
@@ -84,7 +84,7 @@ struct SpecContent {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewSpec {
-    /// The environment.
+    /// Name of the environment.
     env_name: String,
     /// `clique_type` or `link_type`.
     kind: String,
@@ -116,9 +116,9 @@ fn shown(task: &Versioned<SpecRow>) -> Value {
 }
 
 /// The specs that an environment has of its own.
-#[utoipa::path(get, path = "/specs", tag = "specs", params(Filter),
+#[utoipa::path(get, path = "/specs", tag = "specs", params(SpecsQuery),
     extensions(("x-right" = json!("view"))), responses((status = 200, body = Object)))]
-async fn list(State(service): State<Arc<Service>>, Params(filter): Params<Filter>) -> Result<Json<Value>, Problem> {
+async fn list(State(service): State<Arc<Service>>, Params(filter): Params<SpecsQuery>) -> Result<Json<Value>, Problem> {
     service.backend.environment(&filter.env_name).await?;
     let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
     let found = spec::of(service.backend.as_ref(), &filter.env_name).await?;
@@ -148,30 +148,32 @@ async fn create(
     body["message"] = json!(format!("created a {} for {}", taken.task.row.kind, taken.task.row.environment));
     body["id"] = json!(taken.task.row.name);
     body["warnings"] = json!(taken.warnings);
-    Ok((StatusCode::CREATED, [etag::header(taken.task.version)], Json(body)).into_response())
+    Ok((StatusCode::CREATED, [Tag::version(taken.task.version).header()], Json(body)).into_response())
 }
 
 /// One spec of an environment; `ETag` tells its version.
-#[utoipa::path(get, path = "/specs/{kind}/{name}", tag = "specs", params(Named, Of),
-    extensions(("x-right" = json!("view"))), responses((status = 200, body = Object)))]
+#[utoipa::path(get, path = "/specs/{kind}/{name}", tag = "specs", params(SpecPath, EnvironmentQuery),
+    extensions(("x-right" = json!("view"))),
+    responses((status = 200, body = Object), (status = 304, description = "What you have is current.")))]
 async fn one(
     State(service): State<Arc<Service>>,
-    Params(Named { kind, name }): Params<Named>,
-    Params(Of { env_name }): Params<Of>,
+    headers: HeaderMap,
+    Params(SpecPath { kind, name }): Params<SpecPath>,
+    Params(EnvironmentQuery { env_name }): Params<EnvironmentQuery>,
 ) -> Result<Response, Problem> {
     let task = own_specs::get(&service, &env_name, &kind, &name).await?;
-    Ok(([etag::header(task.version)], Json(shown(&task))).into_response())
+    answer::document(&headers, task.version, &shown(&task))
 }
 
 /// Replaces a spec of an environment.
-#[utoipa::path(put, path = "/specs/{kind}/{name}", tag = "specs", params(Named, Of), request_body = SpecContent,
-    extensions(("x-right" = json!("edit"))), responses((status = 200, body = Object)))]
+#[utoipa::path(put, path = "/specs/{kind}/{name}", tag = "specs", params(SpecPath, EnvironmentQuery), request_body = SpecContent,
+    extensions(("x-right" = json!("edit"))), responses((status = 200, body = Object), (status = 412)))]
 async fn replace(
     State(service): State<Arc<Service>>,
     caller: Caller,
     headers: HeaderMap,
-    Params(Named { kind, name }): Params<Named>,
-    Params(Of { env_name }): Params<Of>,
+    Params(SpecPath { kind, name }): Params<SpecPath>,
+    Params(EnvironmentQuery { env_name }): Params<EnvironmentQuery>,
     Body(sent): Body<SpecContent>,
 ) -> Result<Response, Problem> {
     let former = own_specs::get(&service, &env_name, &kind, &name).await?;
@@ -185,17 +187,17 @@ async fn replace(
     let taken = own_specs::keep(&service, &caller, draft, Some(former)).await?;
     let mut body = shown(&taken.task);
     body["warnings"] = json!(taken.warnings);
-    Ok(([etag::header(taken.task.version)], Json(body)).into_response())
+    answer::document(&HeaderMap::new(), taken.task.version, &body)
 }
 
 /// Removes a spec of an environment, unless another of its specs needs it.
-#[utoipa::path(delete, path = "/specs/{kind}/{name}", tag = "specs", params(Named, Of),
-    extensions(("x-right" = json!("edit"))), responses((status = 204)))]
+#[utoipa::path(delete, path = "/specs/{kind}/{name}", tag = "specs", params(SpecPath, EnvironmentQuery),
+    extensions(("x-right" = json!("edit"))), responses((status = 204), (status = 412)))]
 async fn remove(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
-    Params(Named { kind, name }): Params<Named>,
-    Params(Of { env_name }): Params<Of>,
+    Params(SpecPath { kind, name }): Params<SpecPath>,
+    Params(EnvironmentQuery { env_name }): Params<EnvironmentQuery>,
 ) -> Result<StatusCode, Problem> {
     let task = own_specs::get(&service, &env_name, &kind, &name).await?;
     etag::check(&headers, task.version)?;
@@ -203,7 +205,7 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// SpecFiles to be checked.
+/// Files to be checked.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SpecFiles {
@@ -228,7 +230,7 @@ struct SpecFile {
     extensions(("x-right" = json!("login"))), responses((status = 200, body = Object), (status = 429)))]
 async fn check(State(service): State<Arc<Service>>, Body(sent): Body<SpecFiles>) -> Result<Json<Value>, Problem> {
     let mut wrong = Vec::new();
-    for (place, file) in sent.files.iter().enumerate() {
+    for (index, file) in sent.files.iter().enumerate() {
         let parts: Vec<&str> = file.path.split('/').collect();
         let named = parts.iter().all(|part| !part.is_empty() && !part.starts_with('.')) && file.path.len() <= 300;
         let folder = parts.len().checked_sub(2).and_then(|at| parts.get(at));
@@ -236,7 +238,7 @@ async fn check(State(service): State<Arc<Service>>, Body(sent): Body<SpecFiles>)
         if !named || !kind || file.path.chars().any(|c| c.is_control() || c == '\\') {
             let folders: Vec<&str> = calipso_spec::load::KINDS.iter().map(|(folder, _)| *folder).collect();
             wrong.push(
-                calipso_spec::environment::Mistake::new(format!("/files/{place}/path"), "is no FOLDER/NAME.yaml")
+                calipso_spec::environment::Mistake::new(format!("/files/{index}/path"), "is no FOLDER/NAME.yaml")
                     .help(format!("folders are {}", folders.join(", "))),
             );
         }
@@ -249,10 +251,9 @@ async fn check(State(service): State<Arc<Service>>, Body(sent): Body<SpecFiles>)
         return Err(rejected(wrong));
     }
     let busy = || Problem::too_many("other checks are running", 2);
-    let permit = Arc::clone(&service.environments.catalogues.checks).try_acquire_owned().map_err(|_| busy())?;
+    let permit = service.catalogues.check_permit().ok_or_else(busy)?;
     let files = sent.files.into_iter().map(|file| (file.path.into(), file.text.into())).collect();
-    let mut layers = service.layers.clone();
-    layers.push(Layer { name: SENT.into(), files });
+    let layers = service.catalogues.with_layer(Layer { name: SENT.into(), files });
     let checking = tokio::task::spawn_blocking(move || {
         let loaded = calipso_spec::load(&layers);
         // Until here, however long somebody waits for it.
@@ -265,7 +266,7 @@ async fn check(State(service): State<Arc<Service>>, Body(sent): Body<SpecFiles>)
     Ok(Json(report))
 }
 
-/// SpecFiles are called as the request calls them.
+/// Gives files in a report the names that the request gave them.
 fn as_sent(report: &mut Value) {
     match report {
         Value::Array(items) => items.iter_mut().for_each(as_sent),

@@ -9,24 +9,25 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use calipso_model::Secret;
-use calipso_store::work::Row as _;
+use calipso_store::{RecordQuery, work::row::Versioned};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     access::{Caller, Grant},
-    account::user::{Found, Source, User, folded},
+    account::{Source, User, VersionedUser, folded},
+    answer,
     audit::Notes,
-    etag,
-    extract::{Body, Params},
-    paging,
+    etag::{self, Tag},
+    extract::{Body, Conditions, Params},
+    listing,
+    paging::CursorPaging,
     problem::{FieldError, Problem},
     resource::auth::texts,
     service::Service,
 };
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new()
         .routes(routes!(list, add))
@@ -36,21 +37,21 @@ pub fn routes() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(revoke_all))
 }
 
-/// A user; the password is nowhere.
+/// A user, without the password.
 #[derive(Serialize, ToSchema)]
 struct UserView {
     /// The name, in lower case.
     name: String,
-    /// Who knows the password.
+    /// Where the password is kept.
     source: Source,
-    /// May do everything.
+    /// Whether the user administers: may do everything.
     administrator: bool,
-    /// Environment to what the user was granted here; `*` stands for all.
+    /// What the user was granted here, by environment; `*` stands for all environments.
     grants: BTreeMap<String, Grant>,
     /// What the directory gave at the last login, besides.
     #[serde(skip_serializing_if = "Option::is_none")]
     directory: Option<FromDirectory>,
-    /// May not come in.
+    /// Whether the user is kept out.
     disabled: bool,
     /// When it was made.
     created: String,
@@ -64,14 +65,13 @@ struct UserView {
 /// What a directory gave to a user.
 #[derive(Serialize, ToSchema)]
 struct FromDirectory {
-    /// May do everything.
+    /// Whether the user administers: may do everything.
     administrator: bool,
-    /// Environment to what the user may do with it.
+    /// What the user may do, by environment.
     grants: BTreeMap<String, Grant>,
 }
 
-fn view(found: &Found) -> UserView {
-    let user = &found.user;
+fn view(user: &User) -> UserView {
     let text = |text: &calipso_model::Str| text.to_string();
     UserView {
         name: text(&user.name),
@@ -90,8 +90,8 @@ fn view(found: &Found) -> UserView {
 }
 
 /// A user with its version as an entity tag.
-fn tagged(status: StatusCode, found: &Found) -> Response {
-    (status, [etag::header(found.version)], Json(view(found))).into_response()
+fn tagged(status: StatusCode, found: &VersionedUser) -> Response {
+    (status, [Tag::version(found.version).header()], Json(view(&found.user))).into_response()
 }
 
 /// The version that a client means to change; nothing when it does not say.
@@ -99,24 +99,12 @@ async fn expected(service: &Service, name: &str, headers: &HeaderMap) -> Result<
     if !headers.contains_key(header::IF_MATCH) {
         return Ok(None);
     }
-    let version = service.accounts().read_user(name).await?.version;
+    let version = service.accounts.read_user(name).await?.version;
     etag::check(headers, version)?;
     Ok(Some(version))
 }
 
-/// Which page.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct Which {
-    /// At most so many.
-    #[param(minimum = 1, maximum = 1000)]
-    page_size: Option<usize>,
-    /// `next` of the page before.
-    #[param(max_length = 4000)]
-    cursor: Option<String>,
-}
-
-/// Users.
+/// A page of users.
 #[derive(Serialize, ToSchema)]
 struct Users {
     /// By name.
@@ -127,17 +115,17 @@ struct Users {
 }
 
 /// Lists users.
-#[utoipa::path(get, path = "/users", tag = "users", extensions(("x-right" = json!("administer"))), params(Which),
-    responses((status = 200, body = Users)))]
-async fn list(State(service): State<Arc<Service>>, Params(which): Params<Which>) -> Result<Json<Users>, Problem> {
-    let limit = which.page_size.unwrap_or(service.limits.page_size).min(service.limits.page_size);
-    let page = paging::after(which.cursor.as_deref(), limit)?;
-    let found = service.accounts().users(&page).await?;
-    let mut users = Vec::new();
-    for record in &found.items {
-        users.push(view(&Found { user: User::from_record(record)?, version: record.version }));
-    }
-    Ok(Json(Users { users, next: found.next.map(|next| paging::encode(None, &next)) }))
+#[utoipa::path(get, path = "/users", tag = "users", extensions(("x-right" = json!("administer"))), params(CursorPaging),
+    responses((status = 200, body = Users), (status = 304, description = "What you have is current.")))]
+async fn list(
+    State(service): State<Arc<Service>>,
+    conditions: Conditions,
+    Params(paging): Params<CursorPaging>,
+) -> Result<Response, Problem> {
+    let page = paging.page(&service.limits)?;
+    let (found, next) = listing::rows::<User>(&service, &RecordQuery::all(), &page).await?;
+    let body = Users { users: found.iter().map(|task: &Versioned<User>| view(&task.row)).collect(), next };
+    answer::page(&conditions, None, &body, body.next.as_deref())
 }
 
 /// A new user.
@@ -154,13 +142,13 @@ struct NewUser {
     /// Who knows the password; `local` where nothing is said.
     #[serde(default = "local")]
     source: Source,
-    /// May do everything.
+    /// Whether the user administers: may do everything.
     #[serde(default)]
     administrator: bool,
-    /// Environment to what the user may do with it; `*` stands for all.
+    /// What the user may do, by environment; `*` stands for all environments.
     #[serde(default)]
     grants: BTreeMap<String, Grant>,
-    /// May not come in.
+    /// Whether the user is kept out.
     #[serde(default)]
     disabled: bool,
 }
@@ -169,7 +157,7 @@ fn local() -> Source {
     Source::Local
 }
 
-/// So many environments a user may be granted one by one.
+/// Maximum number of environments that a user is granted one by one.
 const MOST_GRANTS: usize = 10_000;
 
 /// Names of environments are short enough to be shown.
@@ -204,14 +192,14 @@ async fn add(
         disabled: body.disabled,
         ..User::new(&body.name, body.source, (service.clock)())
     };
-    let found = service.accounts().add_user(user, body.password.map(Secret::new)).await?;
+    let found = service.accounts.add_user(user, body.password.map(Secret::new)).await?;
     Ok(tagged(StatusCode::CREATED, &found))
 }
 
 /// Which user.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
-struct Name {
+struct UserPath {
     /// The user's name.
     #[param(max_length = 64, example = "anna")]
     name: String,
@@ -219,22 +207,28 @@ struct Name {
 
 /// One user.
 #[utoipa::path(get, path = "/users/{name}", tag = "users", extensions(("x-right" = json!("administer"))),
-    params(Name), responses((status = 200, body = UserView)))]
-async fn show(State(service): State<Arc<Service>>, Params(which): Params<Name>) -> Result<Response, Problem> {
-    Ok(tagged(StatusCode::OK, &service.accounts().read_user(&which.name).await?))
+    params(UserPath),
+    responses((status = 200, body = UserView), (status = 304, description = "What you have is current.")))]
+async fn show(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    Params(which): Params<UserPath>,
+) -> Result<Response, Problem> {
+    let found = service.accounts.read_user(&which.name).await?;
+    answer::document(&headers, found.version, &view(&found.user))
 }
 
 /// What a user may do, as a whole.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Rights {
-    /// May do everything.
+    /// Whether the user administers: may do everything.
     #[serde(default)]
     administrator: bool,
-    /// Environment to what the user may do with it; `*` stands for all.
+    /// What the user may do, by environment; `*` stands for all environments.
     #[serde(default)]
     grants: BTreeMap<String, Grant>,
-    /// May not come in.
+    /// Whether the user is kept out.
     #[serde(default)]
     disabled: bool,
 }
@@ -243,12 +237,12 @@ struct Rights {
 ///
 /// `If-Match` with the user's `ETag` refuses the change when somebody else was faster.
 #[utoipa::path(put, path = "/users/{name}", tag = "users", extensions(("x-right" = json!("administer"))),
-    params(Name), request_body = Rights, responses((status = 200, body = UserView)))]
+    params(UserPath), request_body = Rights, responses((status = 200, body = UserView), (status = 412)))]
 async fn replace(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
     notes: Notes,
-    Params(which): Params<Name>,
+    Params(which): Params<UserPath>,
     Body(body): Body<Rights>,
 ) -> Result<Response, Problem> {
     let change =
@@ -260,25 +254,25 @@ async fn replace(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Change {
-    /// May do everything.
+    /// Whether the user administers: may do everything.
     #[serde(default)]
     administrator: Option<bool>,
-    /// Environment to what the user may do with it, in place of all former grants.
+    /// What the user may do, by environment, in place of all former grants.
     #[serde(default)]
     grants: Option<BTreeMap<String, Grant>>,
-    /// May not come in.
+    /// Whether the user is kept out.
     #[serde(default)]
     disabled: Option<bool>,
 }
 
 /// Changes what a user may do; what is left out stays.
 #[utoipa::path(patch, path = "/users/{name}", tag = "users", extensions(("x-right" = json!("administer"))),
-    params(Name), request_body = Change, responses((status = 200, body = UserView)))]
+    params(UserPath), request_body = Change, responses((status = 200, body = UserView), (status = 412)))]
 async fn change(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
     notes: Notes,
-    Params(which): Params<Name>,
+    Params(which): Params<UserPath>,
     Body(body): Body<Change>,
 ) -> Result<Response, Problem> {
     changed(&service, &headers, &notes, &which.name, body).await
@@ -300,7 +294,7 @@ async fn changed(
     }
     let version = expected(service, name, headers).await?;
     let found = service
-        .accounts()
+        .accounts
         .change_user(name, version, (service.clock)(), |user| {
             user.administrator = change.administrator.unwrap_or(user.administrator);
             user.disabled = change.disabled.unwrap_or(user.disabled);
@@ -314,14 +308,14 @@ async fn changed(
 
 /// Removes a user with all tokens.
 #[utoipa::path(delete, path = "/users/{name}", tag = "users", extensions(("x-right" = json!("administer"))),
-    params(Name), responses((status = 204, description = "It is removed.")))]
+    params(UserPath), responses((status = 204, description = "It is removed."), (status = 412)))]
 async fn remove(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
-    Params(which): Params<Name>,
+    Params(which): Params<UserPath>,
 ) -> Result<StatusCode, Problem> {
     let version = expected(&service, &which.name, &headers).await?;
-    service.accounts().remove_user(&which.name, version).await?;
+    service.accounts.remove_user(&which.name, version).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -340,12 +334,12 @@ struct NewPassword {
 
 /// Sets a password: one's own, or for administrators that of others. All tokens of the user end.
 #[utoipa::path(post, path = "/users/{name}/password", tag = "users", extensions(("x-right" = json!("login"))),
-    params(Name), request_body = NewPassword, responses((status = 204, description = "It is set.")))]
+    params(UserPath), request_body = NewPassword, responses((status = 204, description = "It is set.")))]
 async fn set_password(
     State(service): State<Arc<Service>>,
     caller: Caller,
     notes: Notes,
-    Params(which): Params<Name>,
+    Params(which): Params<UserPath>,
     Body(body): Body<NewPassword>,
 ) -> Result<StatusCode, Problem> {
     let name = folded(&which.name);
@@ -354,7 +348,7 @@ async fn set_password(
             .old
             .map(Secret::new)
             .ok_or_else(|| Problem::rejected(vec![FieldError::body("/old", "is needed for one's own password")]))?;
-        let checked = service.accounts().check(&name, &old, notes.address(), (service.clock)()).await;
+        let checked = service.accounts.check(&name, &old, notes.address(), (service.clock)()).await;
         checked.map_err(|problem| match problem.status() {
             401 => Problem::forbidden("the old password is wrong"),
             _ => problem,
@@ -362,14 +356,14 @@ async fn set_password(
     } else if !caller.administrator {
         return Err(Problem::forbidden("only administrators may set the passwords of others"));
     }
-    service.accounts().set_password(&name, Secret::new(body.new), (service.clock)()).await?;
+    service.accounts.set_password(&name, Secret::new(body.new), (service.clock)()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// A right of a user in one environment.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
-struct Where {
+struct GrantPath {
     /// The user's name.
     #[param(max_length = 64, example = "anna")]
     name: String,
@@ -388,19 +382,19 @@ struct NewGrant {
 
 /// Grants a right in one environment.
 #[utoipa::path(put, path = "/users/{name}/grants/{environment}", tag = "users",
-    extensions(("x-right" = json!("administer"))), params(Where), request_body = NewGrant,
-    responses((status = 200, body = UserView)))]
+    extensions(("x-right" = json!("administer"))), params(GrantPath), request_body = NewGrant,
+    responses((status = 200, body = UserView), (status = 412)))]
 async fn grant(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
     notes: Notes,
-    Params(which): Params<Where>,
+    Params(which): Params<GrantPath>,
     Body(body): Body<NewGrant>,
 ) -> Result<Response, Problem> {
     notes.environment(&which.environment);
     let version = expected(&service, &which.name, &headers).await?;
     let found = service
-        .accounts()
+        .accounts
         .change_user(&which.name, version, (service.clock)(), |user| {
             user.grants.insert(which.environment.into(), body.grant);
         })
@@ -410,17 +404,17 @@ async fn grant(
 
 /// Withdraws a right in one environment.
 #[utoipa::path(delete, path = "/users/{name}/grants/{environment}", tag = "users",
-    extensions(("x-right" = json!("administer"))), params(Where), responses((status = 200, body = UserView)))]
+    extensions(("x-right" = json!("administer"))), params(GrantPath), responses((status = 200, body = UserView), (status = 412)))]
 async fn withdraw(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
     notes: Notes,
-    Params(which): Params<Where>,
+    Params(which): Params<GrantPath>,
 ) -> Result<Response, Problem> {
     notes.environment(&which.environment);
     let version = expected(&service, &which.name, &headers).await?;
     let found = service
-        .accounts()
+        .accounts
         .change_user(&which.name, version, (service.clock)(), |user| {
             user.grants.remove(which.environment.as_str());
         })
@@ -430,14 +424,14 @@ async fn withdraw(
 
 /// Revokes all tokens of a user.
 #[utoipa::path(delete, path = "/users/{name}/tokens", tag = "users", extensions(("x-right" = json!("administer"))),
-    params(Name), responses((status = 204, description = "They are revoked.")))]
+    params(UserPath), responses((status = 204, description = "They are revoked.")))]
 async fn revoke_all(
     State(service): State<Arc<Service>>,
     notes: Notes,
-    Params(which): Params<Name>,
+    Params(which): Params<UserPath>,
 ) -> Result<StatusCode, Problem> {
-    let found = service.accounts().read_user(&which.name).await?;
-    let revoked = service.accounts().revoke_all(&found.user.name).await?;
+    let found = service.accounts.read_user(&which.name).await?;
+    let revoked = service.accounts.revoke_all(&found.user.name).await?;
     notes.detail("revoked", i64::try_from(revoked).unwrap_or(i64::MAX));
     Ok(StatusCode::NO_CONTENT)
 }

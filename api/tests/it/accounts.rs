@@ -1,6 +1,6 @@
 //! Users: made, changed, removed; what that does to those who are logged in.
 
-use calipso_api::{access::Grant, account::Settings};
+use calipso_api::{AccountSettings, Grant};
 use serde_json::{Value, json};
 
 use crate::{
@@ -25,7 +25,7 @@ impl Root {
 }
 
 async fn root() -> Root {
-    let (server, accounts) = guarded(Settings::default());
+    let (server, accounts) = guarded(AccountSettings::default());
     add(&accounts, "root", |user| user.administrator = true).await;
     let token = token(&server, "root").await;
     Root { server, token }
@@ -33,7 +33,7 @@ async fn root() -> Root {
 
 #[tokio::test]
 async fn the_first_start_makes_an_administrator_once() {
-    let (server, accounts) = guarded(Settings::default());
+    let (server, accounts) = guarded(AccountSettings::default());
     let (name, password) = accounts.first_administrator(clock()).await.unwrap().unwrap();
     assert_eq!((name.as_ref(), password.reveal().len()), ("admin", 24));
     assert!(accounts.first_administrator(clock()).await.unwrap().is_none());
@@ -132,7 +132,7 @@ async fn the_last_administrator_stays() {
 
 #[tokio::test]
 async fn a_change_counts_at_once_for_those_who_are_logged_in() {
-    let (server, accounts) = guarded(Settings::default());
+    let (server, accounts) = guarded(AccountSettings::default());
     add(&accounts, "root", |user| user.administrator = true).await;
     add(&accounts, "anna", |user| {
         user.grants.insert("a".into(), Grant::View);
@@ -193,4 +193,37 @@ async fn without_logins_users_can_be_prepared() {
     let login = server.call("POST", TOKENS, &[], Some(&json!({"username": "anna", "password": PASSWORD}))).await;
     assert_eq!(login.status, 201);
     assert_eq!(server.get("/api/v1/auth/me").await.body["user"], "anybody");
+}
+
+#[tokio::test]
+async fn every_operation_that_is_bound_to_a_version_says_so() {
+    let document = calipso_api::document();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+            let takes = parameters.iter().any(|parameter| parameter["name"] == "If-Match");
+            assert_eq!(takes, operation["responses"].get("412").is_some(), "{method} {path}");
+            let is_kept = operation["responses"].get("304").is_some();
+            assert_eq!(operation.pointer("/responses/200/headers/ETag").is_some(), is_kept, "{method} {path}");
+        }
+    }
+    // Who changes what somebody else may change, too, can name a version.
+    for (method, path) in [
+        ("put", "/users/{name}"),
+        ("patch", "/users/{name}"),
+        ("delete", "/users/{name}"),
+        ("put", "/users/{name}/grants/{environment}"),
+        ("put", "/environment_configs/{env_name}"),
+        ("patch", "/environment_configs/{env_name}"),
+        ("delete", "/environment_configs/{env_name}"),
+        ("put", "/specs/{kind}/{name}"),
+        ("delete", "/specs/{kind}/{name}"),
+        ("delete", "/clique_types/{name}"),
+        ("put", "/scheduled_scans/{id}"),
+        ("delete", "/scheduled_scans/{id}"),
+        ("post", "/scans/{id}/cancel"),
+    ] {
+        let operation = &document["paths"][format!("/api/v1{path}")][method];
+        assert!(operation["responses"].get("412").is_some(), "{method} {path}");
+    }
 }

@@ -4,18 +4,13 @@ use axum::{
     body::Body,
     http::{Method, Request},
 };
-use calipso_api::{
-    Grant,
-    account::{
-        Settings,
-        user::{Source, User},
-    },
-};
+use calipso_api::{AccountSettings, Grant, Source, User};
 use calipso_model::{Delta, Str};
 use serde_json::{Value, json};
 
 use crate::{
-    cloud::{Users, configuration, errors, server, usual},
+    cloud::{configuration, errors, server, usual},
+    logins::basic,
     seed::{commit, object},
     support::guarded,
 };
@@ -42,7 +37,7 @@ async fn etag(server: &crate::support::Server, path: &str) -> String {
 
 #[tokio::test]
 async fn what_is_made_again_is_not_what_was_removed() {
-    let (server, _) = usual();
+    let server = usual().await;
     let server = server.with_cloud().await;
     let spec = "/specs/link_type/vnic-host?env_name=cloud";
     let shown = async || {
@@ -81,7 +76,7 @@ async fn what_is_made_again_is_not_what_was_removed() {
 
 #[tokio::test]
 async fn an_inventory_that_is_made_again_is_sent_again() {
-    let (server, _) = usual();
+    let server = usual().await;
     let server = server.with_cloud().await;
     let delta = |id: &str| {
         let path = format!("/cloud/{id}");
@@ -98,7 +93,9 @@ async fn an_inventory_that_is_made_again_is_sent_again() {
     assert_eq!(server.post("editor", "/environment_configs", &configuration()).await.status, 201);
     commit(&server, "cloud", &delta("successor"), &Default::default()).await;
     for (path, tag) in tags {
-        let request = Request::get(format!("/api/v1{path}")).header("x-user", "editor").header("if-none-match", &tag);
+        let request = Request::get(format!("/api/v1{path}"))
+            .header("authorization", basic("editor", "any password"))
+            .header("if-none-match", &tag);
         let answer = server.send(request.body(Body::empty()).unwrap()).await;
         assert_eq!(answer.status, 200, "{path} is taken for revision 1 of the former one");
         assert!(!answer.body.to_string().contains("former"), "{path}: {}", answer.body);
@@ -107,7 +104,7 @@ async fn an_inventory_that_is_made_again_is_sent_again() {
 
 #[tokio::test]
 async fn who_made_an_environment_is_told_by_the_login() {
-    let (server, _) = usual();
+    let server = usual().await;
     let mut body = configuration();
     body["user"] = json!("root");
     assert_eq!(server.post("editor", "/environment_configs", &body).await.status, 201);
@@ -131,7 +128,7 @@ async fn who_made_an_environment_is_told_by_the_login() {
 
 #[tokio::test]
 async fn environments_have_no_twins() {
-    let (server, _) = usual();
+    let server = usual().await;
     let post = async |name: &str| {
         let mut body = configuration();
         body["name"] = json!(name);
@@ -168,7 +165,7 @@ async fn environments_have_no_twins() {
 
 #[tokio::test]
 async fn lists_of_mistakes_have_an_end() {
-    let (server, _) = usual();
+    let server = usual().await;
     let server = server.with_cloud().await;
     let many: serde_json::Map<String, Value> = (0..60_000).map(|n| (format!("k{n}"), json!(n))).collect();
     let long: serde_json::Map<String, Value> = (0..3).map(|n| ("x".repeat(200_000 + n), json!(n))).collect();
@@ -191,23 +188,22 @@ async fn lists_of_mistakes_have_an_end() {
 
 #[tokio::test]
 async fn rights_for_many_names_are_settled_at_once() {
-    let (server, accounts) = guarded(Settings::default());
+    let (_server, accounts) = guarded(AccountSettings::default());
     for n in 0..600 {
         let user = User::new(&format!("user{n}"), Source::Directory, jiff::Timestamp::now());
         accounts.add_user(user, None).await.unwrap();
     }
-    let grants = server.service.environments.grants.as_ref();
     let asked: Vec<Str> = (300..50_000).map(|n| format!("User{n}").into()).collect();
     // The store is asked for each page of users, not for each name.
-    let unknown = grants.unknown(&asked).await.unwrap();
+    let unknown = accounts.unknown_users(&asked).await.unwrap();
     assert_eq!(unknown.len(), 50_000 - 600);
     let few: Vec<Str> = ["user1", "USER1", "ghost"].iter().map(|name| Str::from(*name)).collect();
-    assert_eq!(grants.unknown(&few).await.unwrap(), [Str::from("ghost")]);
+    assert_eq!(accounts.unknown_users(&few).await.unwrap(), [Str::from("ghost")]);
 }
 
 #[tokio::test]
 async fn too_many_names_are_refused_before_any_is_looked_up() {
-    let (cloud, _) = usual();
+    let cloud = usual().await;
     let cloud = cloud.with_cloud().await;
     let names: Vec<String> = (0..50_000).map(|n| format!("user{n}")).collect();
     let body = json!({"auth": {"edit-env": names}});
@@ -219,7 +215,7 @@ async fn too_many_names_are_refused_before_any_is_looked_up() {
 
 #[tokio::test]
 async fn a_browser_is_told_where_it_is() {
-    let server = server(&Users::new(&[("viewer", &[("cloud", Grant::View)])]));
+    let server = server(&[("viewer", &[("cloud", Grant::View)])]).await;
     let ask =
         async |accept: &str| server.send(Request::get("/").header("accept", accept).body(Body::empty()).unwrap()).await;
     let page = ask("text/html,application/xhtml+xml,*/*;q=0.8").await;

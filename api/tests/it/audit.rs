@@ -1,6 +1,6 @@
 //! The audit trail: every change leaves an entry, and so does every login.
 
-use calipso_api::account::Settings;
+use calipso_api::AccountSettings;
 use serde_json::{Value, json};
 
 use crate::{
@@ -17,7 +17,7 @@ async fn entries(server: &Server, query: &str) -> Vec<Value> {
 }
 
 async fn server() -> Server {
-    let (server, accounts) = guarded(Settings::default());
+    let (server, accounts) = guarded(AccountSettings::default());
     add(&accounts, "root", |user| user.administrator = true).await;
     add(&accounts, "anna", |_| {}).await;
     server
@@ -109,7 +109,7 @@ async fn old_entries_go() {
     wait_secs(100);
     let _ = token(&server, "anna").await;
     let since = clock() - jiff::SignedDuration::from_secs(50);
-    let removed = calipso_api::audit::retain(server.service.backend.as_ref(), since).await.unwrap();
+    let removed = calipso_api::retain_audit_entries(server.service.backend.as_ref(), since).await.unwrap();
     assert_eq!(removed, 1);
     assert_eq!(entries(&server, "?user=anna").await.len(), 1);
 }

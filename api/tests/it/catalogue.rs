@@ -10,7 +10,7 @@ fn names<'a>(list: &'a Value, key: &str) -> Vec<&'a str> {
 
 #[tokio::test]
 async fn constants_are_computed() {
-    let (server, _) = usual();
+    let server = usual().await;
     let server = server.with_cloud().await;
     for (name, word) in [
         ("configuration_targets", "hosts"),
@@ -50,7 +50,7 @@ async fn constants_are_computed() {
 
 #[tokio::test]
 async fn forms_tell_types_and_secrets() {
-    let (server, _) = usual();
+    let server = usual().await;
     let answer = server.see("nobody", "/connection_types?role=hosts").await;
     assert_eq!(names(&answer.body, "connection_types"), ["ssh"]);
     let form = &answer.body["connection_types"][0];
@@ -67,7 +67,7 @@ async fn forms_tell_types_and_secrets() {
 
 #[tokio::test]
 async fn types_are_listed() {
-    let (server, _) = usual();
+    let server = usual().await;
     let server = server.with_cloud().await;
     let links = server.see("nobody", "/link_types?object_type=vnic").await.body;
     assert!(
@@ -110,8 +110,8 @@ async fn types_are_listed() {
 
 #[tokio::test]
 async fn every_document_of_a_type_fits_its_schema() {
-    let (server, _) = usual();
-    let specs = &server.service.loaded.specs;
+    let server = usual().await;
+    let specs = &server.service.catalogues.server().specs;
     for name in specs.object_types.keys() {
         let schema = server.see("nobody", &format!("/schema?type={name}")).await.body;
         let validator = jsonschema::validator_for(&schema).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -128,7 +128,7 @@ async fn every_document_of_a_type_fits_its_schema() {
 
 #[tokio::test]
 async fn clique_types_are_found() {
-    let (server, _) = usual();
+    let server = usual().await;
     let server = server.with_cloud().await;
     let of = async |query: &str| {
         let answer = server.see("viewer", &format!("/clique_types{query}")).await;

@@ -1,105 +1,56 @@
 //! A server with users, keys and an environment that can be posted.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use axum::{
     body::Body,
-    http::{Method, Request, request::Parts},
+    http::{Method, Request},
 };
 use calipso_api::{
-    Access, Authenticate, Caller, Environments, Grant, Problem,
-    environments::{Grants, References},
+    Directory, DirectoryAnswer, DirectoryError, DirectoryRights, Environments, Grant, References, Source, User,
 };
-use calipso_model::Str;
+use calipso_model::{Secret, Str};
 use calipso_vault::Keys;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Server, made};
+use crate::{
+    logins::basic,
+    support::{Answer, Parts, Server, clock, made},
+};
 
 /// A secret that must never be seen again.
 pub const PLANTED: &str = "pl4nted-s3cret";
 
-/// Users and their rights, named by the header `x-user`; `root` administers.
-#[derive(Default)]
-pub struct Users(Mutex<BTreeMap<Str, BTreeMap<Str, Grant>>>);
-
-impl Users {
-    pub fn new(users: &[(&str, &[(&str, Grant)])]) -> Arc<Self> {
-        let users = users.iter().map(|(user, grants)| {
-            ((*user).into(), grants.iter().map(|(name, grant)| ((*name).into(), *grant)).collect())
-        });
-        Arc::new(Self(Mutex::new(users.collect())))
-    }
-
-    pub fn grants(&self, user: &str) -> BTreeMap<Str, Grant> {
-        self.0.lock().unwrap().get(user).cloned().unwrap_or_default()
-    }
-}
+/// A directory that takes every password.
+struct Trusting;
 
 #[async_trait]
-impl Authenticate for Users {
-    async fn caller(&self, request: &Parts, _now: jiff::Timestamp) -> Result<Option<Caller>, Problem> {
-        let Some(user) = request.headers.get("x-user").and_then(|user| user.to_str().ok()) else { return Ok(None) };
-        Ok(Some(Caller {
-            user: user.into(),
-            administrator: user == "root",
-            grants: self.grants(user),
-            ..Caller::default()
-        }))
+impl Directory for Trusting {
+    async fn check(&self, _: &str, _: &Secret) -> Result<DirectoryAnswer, DirectoryError> {
+        Ok(DirectoryAnswer::Known(DirectoryRights::default()))
     }
 }
 
-#[async_trait]
-impl Grants for Users {
-    async fn of(&self, environment: &str) -> Result<BTreeMap<Str, Grant>, Problem> {
-        let users = self.0.lock().unwrap();
-        Ok(users.iter().filter_map(|(user, grants)| Some((user.clone(), *grants.get(environment)?))).collect())
-    }
-
-    async fn unknown(&self, users: &[Str]) -> Result<Vec<Str>, Problem> {
-        let known = self.0.lock().unwrap();
-        Ok(users.iter().filter(|user| !known.contains_key(user.to_lowercase().as_str())).cloned().collect())
-    }
-
-    async fn set(&self, user: &str, environment: &str, grant: Option<Grant>) -> Result<(), Problem> {
-        let mut users = self.0.lock().unwrap();
-        if let Some(grants) = users.get_mut(user) {
-            match grant {
-                Some(grant) => grants.insert(environment.into(), grant),
-                None => grants.remove(environment),
-            };
-        }
-        Ok(())
-    }
-}
-
-/// A server with these users, a key, and references to `CALIPSO_SECRET_…` and files below `/run/secrets`.
-pub fn server(users: &Arc<Users>) -> Server {
+/// A server with these users (`root` administers), a key, and references to `CALIPSO_SECRET_…` and files below `/run/secrets`.
+pub async fn server(users: &[(&str, &[(&str, Grant)])]) -> Server {
     let keys = Keys::from_text(&Keys::generate().unwrap()).unwrap();
-    made(
-        Access::Checked(Arc::clone(users) as Arc<dyn Authenticate>),
-        Environments {
-            keys: Some(Arc::new(keys)),
-            references: References { folder: Some("/run/secrets".into()), ..References::default() },
-            grants: Arc::clone(users) as Arc<dyn Grants>,
-            ..Environments::default()
-        },
-    )
+    let references = References { folder: Some("/run/secrets".into()), ..References::default() };
+    let environments = Environments { keys: Some(Arc::new(keys)), references };
+    let server = made(Parts { directory: Some(Arc::new(Trusting)), environments, ..Parts::default() });
+    for (name, grants) in users {
+        let mut user = User::new(name, Source::Directory, clock());
+        user.administrator = *name == "root";
+        user.grants = grants.iter().map(|(name, grant)| ((*name).into(), *grant)).collect();
+        server.service.accounts.add_user(user, None).await.unwrap();
+    }
+    server
 }
 
 /// A server with the users `root`, `editor` (of everything), `viewer` of `cloud` and `nobody`.
-pub fn usual() -> (Server, Arc<Users>) {
-    let users = Users::new(&[
-        ("root", &[]),
-        ("editor", &[("*", Grant::Edit)]),
-        ("viewer", &[("cloud", Grant::View)]),
-        ("nobody", &[]),
-    ]);
-    (server(&users), users)
+pub async fn usual() -> Server {
+    server(&[("root", &[]), ("editor", &[("*", Grant::Edit)]), ("viewer", &[("cloud", Grant::View)]), ("nobody", &[])])
+        .await
 }
 
 /// A configuration without mistake.
@@ -138,7 +89,10 @@ impl Server {
         body: Option<&Value>,
         version: Option<&str>,
     ) -> Answer {
-        let mut request = Request::builder().method(method).uri(format!("/api/v1{path}")).header("x-user", user);
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("/api/v1{path}"))
+            .header("authorization", basic(user, "any password"));
         if let Some(version) = version {
             request = request.header("if-match", version);
         }
@@ -161,6 +115,11 @@ impl Server {
 
     pub async fn post(&self, user: &str, path: &str, body: &Value) -> Answer {
         self.ask(user, Method::POST, path, Some(body)).await
+    }
+
+    /// What a user was granted.
+    pub async fn grants(&self, user: &str) -> BTreeMap<Str, Grant> {
+        self.service.accounts.read_user(user).await.unwrap().user.grants
     }
 
     /// The usual environment, made by `editor`.

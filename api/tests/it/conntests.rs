@@ -11,7 +11,7 @@ use crate::cloud::{PLANTED, errors, usual};
 
 #[tokio::test]
 async fn a_test_is_a_request_to_a_worker() {
-    let (server, _) = usual();
+    let server = usual().await;
     let server = server.with_cloud().await;
     let backend = server.service.backend.as_ref();
     let answer = server.post("editor", "/connection_tests", &json!({"env_name": "cloud"})).await;
@@ -79,7 +79,7 @@ async fn a_test_is_a_request_to_a_worker() {
 
 #[tokio::test]
 async fn what_cannot_be_tried_is_refused() {
-    let (server, _) = usual();
+    let server = usual().await;
     let server = server.with_cloud().await;
     let cases = [
         (json!({"test_targets": ["nothing"]}), "/test_targets/0", "nothing is reached"),

@@ -23,13 +23,13 @@ fn changed(pointer: &str, value: Value) -> Value {
 
 #[tokio::test]
 async fn what_was_made_is_shown_without_secrets() {
-    let (server, users) = usual();
+    let server = usual().await;
     let answer = server.post("editor", "/environment_configs", &configuration()).await;
     assert_eq!(answer.status, 201, "{}", answer.body);
     assert_eq!(answer.body["id"], "cloud");
     assert_eq!(answer.headers["location"], "/api/v1/environment_configs/cloud");
     assert!(answer.headers["etag"].to_str().unwrap().starts_with('"'), "{:?}", answer.headers);
-    assert_eq!(users.grants("editor").get("cloud"), Some(&Grant::Edit), "whoever makes it may edit it");
+    assert_eq!(server.grants("editor").await.get("cloud"), Some(&Grant::Edit), "whoever makes it may edit it");
 
     let one = server.see("viewer", CLOUD).await;
     assert_eq!(one.status, 200);
@@ -61,7 +61,7 @@ async fn what_was_made_is_shown_without_secrets() {
 
 #[tokio::test]
 async fn who_may_what() {
-    let (server, users) = usual();
+    let server = usual().await;
     assert_eq!(server.post("viewer", "/environment_configs", &configuration()).await.status, 403);
     let server = server.with_cloud().await;
     let mut other = configuration();
@@ -92,7 +92,7 @@ async fn who_may_what() {
     let answer = server.ask("editor", Method::PATCH, CLOUD, Some(&body)).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert_eq!(answer.body["auth"], json!({"view-env": ["nobody"], "edit-env": ["viewer"]}));
-    assert_eq!(users.grants("viewer").get("cloud"), Some(&Grant::Edit));
+    assert_eq!(server.grants("viewer").await.get("cloud"), Some(&Grant::Edit));
     // What a patch does not name stays; names of users are told apart whatever their case.
     let body = json!({"auth": {"edit-env": ["Viewer", "EDITOR"]}});
     for _ in 0..2 {
@@ -108,7 +108,7 @@ async fn who_may_what() {
 
 #[tokio::test]
 async fn every_mistake_has_its_place() {
-    let (server, _) = usual();
+    let server = usual().await;
     let secret = || json!(format!("{PLANTED}-x"));
     let cases: Vec<(&str, Value, &str, &str)> = vec![
         ("/name", json!(""), "/name", "not empty"),
@@ -236,7 +236,7 @@ async fn every_mistake_has_its_place() {
 
 #[tokio::test]
 async fn sections_of_the_original_are_understood() {
-    let (server, _) = usual();
+    let server = usual().await;
     let mut body = json!({
         "app_path": "/home/scan/app", "type": "environment", "environment_type": "OpenStack", "operational": "stopped",
         "scanned": false, "last_scanned": "2017-03-16T11:14:54Z", "listen": false, "user": "editor",
@@ -282,7 +282,7 @@ async fn sections_of_the_original_are_understood() {
 
 #[tokio::test]
 async fn a_secret_is_kept_only_while_its_connection_stays() {
-    let (server, _) = usual();
+    let server = usual().await;
     let server = server.with_cloud().await;
     let stored = async || server.service.backend.environment("cloud").await.unwrap().connections;
     let first = stored().await;
@@ -344,7 +344,7 @@ async fn a_secret_is_kept_only_while_its_connection_stays() {
 
 #[tokio::test]
 async fn where_any_host_key_will_do_secrets_go_only_where_they_went() {
-    let (server, _) = usual();
+    let server = usual().await;
     let server = server.with_cloud().await;
     let patch = async |body: Value| server.ask("editor", Method::PATCH, CLOUD, Some(&body)).await;
     let elsewhere = json!({"auth_url": "http://elsewhere.example/v3", "password": format!("{PLANTED}-5")});
@@ -381,7 +381,7 @@ async fn where_any_host_key_will_do_secrets_go_only_where_they_went() {
 
 #[tokio::test]
 async fn references_of_others_stay_where_they_are() {
-    let (server, _) = usual();
+    let server = usual().await;
     let server = server.with_cloud().await;
     // As the command line stores it, which may use any reference.
     let mut environment = server.service.backend.environment("cloud").await.unwrap();
@@ -403,7 +403,7 @@ async fn references_of_others_stay_where_they_are() {
 
 #[tokio::test]
 async fn versions_are_asked_for_and_win() {
-    let (server, _) = usual();
+    let server = usual().await;
     let server = server.with_cloud().await;
     let patch = |text: &str| json!({"description": text});
     let first = server.see("editor", CLOUD).await.headers["etag"].to_str().unwrap().to_owned();
@@ -451,7 +451,7 @@ async fn versions_are_asked_for_and_win() {
 
 #[tokio::test]
 async fn lists_are_filtered() {
-    let (server, _) = usual();
+    let server = usual().await;
     let server = server.with_cloud().await;
     let mut body = configuration();
     body["name"] = json!("second");
@@ -504,7 +504,7 @@ async fn lists_are_filtered() {
 
 #[tokio::test]
 async fn an_environment_goes_with_all_that_is_its_own() {
-    let (server, users) = usual();
+    let server = usual().await;
     let server = server.with_cloud().await;
     let backend = &server.service.backend;
     let now = server.service.now_millis();
@@ -563,7 +563,7 @@ async fn an_environment_goes_with_all_that_is_its_own() {
         assert_eq!(left > 0, *collection == Collection::Audit, "{collection:?}: {left}");
     }
     assert_eq!(server.see("root", CLOUD).await.status, 404);
-    assert!(users.grants("viewer").is_empty() && users.grants("editor").len() == 1);
+    assert!(server.grants("viewer").await.is_empty() && server.grants("editor").await.len() == 1);
     assert_eq!(server.post("editor", "/environment_configs", &configuration()).await.status, 201);
 }
 
@@ -579,31 +579,25 @@ async fn without_a_key_only_references_are_taken() {
 
 #[tokio::test]
 async fn rights_are_kept_with_the_users() {
-    use calipso_api::{
-        account::{
-            Settings,
-            user::{Source, User},
-        },
-        environments::grants::settle,
-    };
-    let (server, accounts) = crate::support::guarded(Settings::default());
+    use calipso_api::{AccountSettings, Source, User};
+    let (server, accounts) = crate::support::guarded(AccountSettings::default());
     for name in ["anna", "boris", "clara"] {
         accounts.add_user(User::new(name, Source::Directory, jiff::Timestamp::now()), None).await.unwrap();
     }
-    let grants = server.service.environments.grants.as_ref();
-    assert_eq!(grants.unknown(&["Anna".into(), "ghost".into()]).await.unwrap(), ["ghost".into()]);
-    grants.set("Anna", "cloud", Some(Grant::View)).await.unwrap();
-    grants.set("anna", "other", Some(Grant::Edit)).await.unwrap();
-    grants.set("clara", "*", Some(Grant::Edit)).await.unwrap();
-    grants.set("ghost", "cloud", Some(Grant::Edit)).await.unwrap();
-    assert_eq!(grants.of("cloud").await.unwrap(), [("anna".into(), Grant::View)].into_iter().collect());
+    let now = server.service.clock;
+    assert_eq!(accounts.unknown_users(&["Anna".into(), "ghost".into()]).await.unwrap(), ["ghost".into()]);
+    accounts.set_grant("Anna", "cloud", Some(Grant::View), now()).await.unwrap();
+    accounts.set_grant("anna", "other", Some(Grant::Edit), now()).await.unwrap();
+    accounts.set_grant("clara", "*", Some(Grant::Edit), now()).await.unwrap();
+    accounts.set_grant("ghost", "cloud", Some(Grant::Edit), now()).await.unwrap();
+    assert_eq!(accounts.grants_of("cloud").await.unwrap(), [("anna".into(), Grant::View)].into_iter().collect());
     let wanted = [("boris".into(), Grant::Edit)].into_iter().collect();
-    settle(grants, "cloud", &wanted).await.unwrap();
-    assert_eq!(grants.of("cloud").await.unwrap(), wanted);
-    assert_eq!(grants.of("other").await.unwrap().len(), 1, "rights to others stay");
+    accounts.settle_grants("cloud", &wanted, now()).await.unwrap();
+    assert_eq!(accounts.grants_of("cloud").await.unwrap(), wanted);
+    assert_eq!(accounts.grants_of("other").await.unwrap().len(), 1, "rights to others stay");
     // Many at once lose nothing.
     let names: Vec<String> = (0..4).map(|place| format!("env-{place}")).collect();
-    futures::future::join_all(names.iter().map(|name| grants.set("boris", name, Some(Grant::View))))
+    futures::future::join_all(names.iter().map(|name| accounts.set_grant("boris", name, Some(Grant::View), now())))
         .await
         .into_iter()
         .for_each(|set| set.unwrap());

@@ -1,16 +1,8 @@
 //! Streams of events, over a real socket.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
-use axum::http::request::Parts;
-use calipso_api::{Access, Authenticate, Caller, Grant, Pace, Problem};
+use calipso_api::{Grant, Limits, Pace};
 use calipso_model::{Delta, Value};
 use calipso_store::work::{self, ScanTask};
 use tokio::{
@@ -20,8 +12,9 @@ use tokio::{
 };
 
 use crate::{
+    logins::{add, token},
     seed::{commit, environment, object},
-    support::{Server, paced},
+    support::{Parts, Server, made, open_paced},
 };
 
 const SOON: Duration = Duration::from_secs(20);
@@ -42,8 +35,13 @@ struct Client {
 
 impl Client {
     async fn open(address: std::net::SocketAddr, query: &str, last_event_id: Option<&str>) -> Self {
-        let mut stream = TcpStream::connect(address).await.unwrap();
         let header = last_event_id.map_or_else(String::new, |id| format!("last-event-id: {id}\r\n"));
+        Self::with(address, query, &header).await
+    }
+
+    /// With this line of the request's head, or none.
+    async fn with(address: std::net::SocketAddr, query: &str, header: &str) -> Self {
+        let mut stream = TcpStream::connect(address).await.unwrap();
         let request = format!("GET /api/v1/events{query} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{header}\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         Self { stream, text: String::new() }
@@ -112,7 +110,7 @@ async fn scan(server: &Server, name: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_happens_is_told_and_nothing_is_lost() {
-    let server = paced(Access::Open, quick());
+    let server = open_paced(quick());
     environment(&server, "a").await;
     environment(&server, "b").await;
     let address = serve(&server).await;
@@ -172,7 +170,7 @@ async fn what_happens_is_told_and_nothing_is_lost() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_listen_and_leave_nothing_behind() {
-    let server = paced(Access::Open, quick());
+    let server = open_paced(quick());
     environment(&server, "a").await;
     let address = serve(&server).await;
     let before = Arc::strong_count(&server.service);
@@ -210,36 +208,28 @@ async fn many_listen_and_leave_nothing_behind() {
     assert_eq!(client.expect("revision").await.data["revision"], 2);
 }
 
-/// Lets everybody view the environment `a`, as long as the door is open.
-struct Door(AtomicBool);
-
-#[async_trait]
-impl Authenticate for Door {
-    async fn caller(&self, _: &Parts, _: jiff::Timestamp) -> Result<Option<Caller>, Problem> {
-        if !self.0.load(Ordering::Relaxed) {
-            return Err(Problem::unauthenticated("the token has expired"));
-        }
-        let grants = [("a".into(), Grant::View)].into_iter().collect();
-        Ok(Some(Caller { user: "u".into(), grants, token_id: Some("t".into()), ..Caller::default() }))
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_ends_with_its_token_and_shows_what_may_be_viewed() {
-    let door = Arc::new(Door(AtomicBool::new(true)));
-    let server = paced(Access::Checked(door.clone()), quick());
+    let server = made(Parts { limits: Limits { news: quick(), ..Limits::default() }, ..Parts::default() });
+    let accounts = &server.service.accounts;
+    add(accounts, "viewer", |user| {
+        user.grants.insert("a".into(), Grant::View);
+    })
+    .await;
+    let token = token(&server, "viewer").await;
     environment(&server, "a").await;
     environment(&server, "b").await;
     let address = serve(&server).await;
     for (query, status) in [("?env_name=b", 403), ("?env_name=elsewhere", 403), ("?last_event_id=x", 400)] {
-        assert_eq!(server.get(&format!("/api/v1/events{query}")).await.status, status, "{query}");
+        let answer = server.call("GET", &format!("/api/v1/events{query}"), &[("x-auth-token", &token)], None).await;
+        assert_eq!(answer.status, status, "{query}");
     }
-    let mut client = Client::open(address, "", None).await;
+    let mut client = Client::with(address, "", &format!("x-auth-token: {token}\r\n")).await;
     assert_eq!(client.expect("ready").await.data["environments"], serde_json::json!({"a": 0}));
     change(&server, "b", 1).await;
     scan(&server, "b").await;
     change(&server, "a", 1).await;
     assert_eq!(client.expect("revision").await.data["environment"], "a");
-    door.0.store(false, Ordering::Relaxed);
+    accounts.revoke_all("viewer").await.unwrap();
     assert!(client.next().await.is_none(), "the stream ends");
 }

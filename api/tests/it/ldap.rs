@@ -9,11 +9,7 @@ use std::{
 };
 
 use calipso_api::{
-    access::Grant,
-    account::{
-        Directory, DirectoryAnswer, DirectoryError, Settings,
-        ldap::{LdapDirectory, LdapSettings, Users},
-    },
+    AccountSettings, Directory, DirectoryAnswer, DirectoryError, Grant, LdapDirectory, LdapSettings, LdapUsers,
 };
 use calipso_model::Secret;
 use serde_json::json;
@@ -203,8 +199,8 @@ impl Slapd {
     }
 }
 
-fn search(filter: &str) -> Users {
-    Users::Search {
+fn search(filter: &str) -> LdapUsers {
+    LdapUsers::Search {
         base: SUFFIX.into(),
         bind: Some((SERVICE.into(), Secret::new("finder password"))),
         attribute: "uid".into(),
@@ -220,7 +216,7 @@ async fn check(settings: LdapSettings, user: &str, password: &str) -> Result<Dir
 async fn a_directory_checks_passwords_and_gives_rights() {
     let slapd = Slapd::start();
     let right = "directory password";
-    let template = Users::Template(format!("uid={{user}},ou=people,{SUFFIX}"));
+    let template = LdapUsers::Template(format!("uid={{user}},ou=people,{SUFFIX}"));
     for (settings, what) in [
         (slapd.settings(), "StartTLS, search"),
         (LdapSettings { url: slapd.secure.clone(), ..slapd.settings() }, "ldaps, search"),
@@ -258,7 +254,7 @@ async fn a_directory_checks_passwords_and_gives_rights() {
 #[tokio::test]
 async fn a_name_is_one_value_of_a_distinguished_name() {
     let slapd = Slapd::start();
-    let settings = |template: &str| LdapSettings { users: Users::Template(template.into()), ..slapd.settings() };
+    let settings = |template: &str| LdapSettings { users: LdapUsers::Template(template.into()), ..slapd.settings() };
     let below_people = settings("uid={user},ou=people,dc=example,dc=org");
     assert!(matches!(check(below_people, "anna", "directory password").await, Ok(DirectoryAnswer::Known(_))));
     // Taken as it is, this name would lead to anna's entry.
@@ -286,7 +282,7 @@ async fn what_is_wrong_with_a_directory_is_no_answer_about_a_password() {
     let url = format!("ldap://{}", silent.local_addr().unwrap());
     let settings = LdapSettings { url, timeout: Duration::from_millis(300), ..slapd.settings() };
     assert!(away(check(settings, "anna", right).await));
-    let users = Users::Search {
+    let users = LdapUsers::Search {
         base: SUFFIX.into(),
         bind: Some((SERVICE.into(), Secret::new("wrong password"))),
         attribute: "uid".into(),
@@ -302,7 +298,7 @@ async fn what_is_wrong_with_a_directory_is_no_answer_about_a_password() {
 async fn users_of_the_directory_get_a_row_and_local_ones_come_first() {
     let slapd = Slapd::start();
     let directory = Arc::new(LdapDirectory::new(slapd.settings()).unwrap());
-    let (server, accounts) = guarded_with(Settings::default(), Some(directory));
+    let (server, accounts) = guarded_with(AccountSettings::default(), Some(directory));
     add(&accounts, "anna", |_| {}).await;
     let login = async |name: &str, password: &str| {
         let body = json!({"username": name, "password": password});

@@ -3,14 +3,7 @@
 use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use calipso_api::{
-    Accounts,
-    account::{
-        Settings,
-        settings::Attempts,
-        user::{Source, User},
-    },
-};
+use calipso_api::{AccountSettings, Accounts, Attempts, Source, User};
 use calipso_model::Secret;
 use serde_json::{Value, json};
 
@@ -49,7 +42,7 @@ async fn post(server: &Server, body: Value) -> (u16, Value) {
 
 #[tokio::test]
 async fn the_forms_of_the_original_have_its_statuses() {
-    let (server, accounts) = guarded(Settings::default());
+    let (server, accounts) = guarded(AccountSettings::default());
     add(&accounts, "anna", |_| {}).await;
     let credentials = |password: &str| json!({"username": "Anna", "password": password});
     let (status, made) =
@@ -95,7 +88,7 @@ async fn the_forms_of_the_original_have_its_statuses() {
 
 #[tokio::test]
 async fn every_way_to_say_who_one_is() {
-    let (server, accounts) = guarded(Settings::default());
+    let (server, accounts) = guarded(AccountSettings::default());
     add(&accounts, "anna", |_| {}).await;
     let token = token(&server, "anna").await;
     let bearer = format!("Bearer {token}");
@@ -129,7 +122,7 @@ async fn every_way_to_say_who_one_is() {
 #[tokio::test]
 async fn no_answer_repeats_a_secret() {
     let attempts = Attempts { burst: 1_000, ..Attempts::default() };
-    let (server, accounts) = guarded(Settings { attempts, ..Settings::default() });
+    let (server, accounts) = guarded(AccountSettings { attempts, ..AccountSettings::default() });
     add(&accounts, "anna", |_| {}).await;
     add(&accounts, "root", |user| user.administrator = true).await;
     let plants = ["PlantedPassword1", "cal_PlantedToken1", "PlantedName1"];
@@ -191,10 +184,10 @@ async fn no_answer_repeats_a_secret() {
 
 #[tokio::test]
 async fn tokens_end_and_renewals_do_not_go_on_for_ever() {
-    let settings = Settings {
+    let settings = AccountSettings {
         token_lifetime: Duration::from_secs(3600),
         login_lifetime: Duration::from_secs(2 * 3600),
-        ..Settings::default()
+        ..AccountSettings::default()
     };
     let (server, accounts) = guarded(settings);
     add(&accounts, "anna", |_| {}).await;
@@ -224,7 +217,7 @@ async fn tokens_end_and_renewals_do_not_go_on_for_ever() {
 
 #[tokio::test]
 async fn tokens_are_listed_and_revoked_one_by_one_or_all() {
-    let (server, accounts) = guarded(Settings::default());
+    let (server, accounts) = guarded(AccountSettings::default());
     add(&accounts, "anna", |_| {}).await;
     add(&accounts, "root", |user| user.administrator = true).await;
     let named = json!({"username": "anna", "password": PASSWORD, "name": "backup"});
@@ -274,7 +267,7 @@ async fn tokens_are_listed_and_revoked_one_by_one_or_all() {
 #[tokio::test]
 async fn guessing_is_slowed_down() {
     let attempts = Attempts { burst: 3, seconds_each: 10.0, address_factor: 100, user_factor: 1 };
-    let (server, accounts) = guarded(Settings { attempts, ..Settings::default() });
+    let (server, accounts) = guarded(AccountSettings { attempts, ..AccountSettings::default() });
     add(&accounts, "anna", |_| {}).await;
     let guess = async |password: &str| {
         let body = json!({"username": "anna", "password": password});
@@ -303,7 +296,7 @@ async fn wrong_passwords_from_elsewhere_keep_nobody_out() {
 
     // Nothing comes back while this runs, however long it takes.
     let attempts = Attempts { seconds_each: 1e6, ..Attempts::default() };
-    let (server, accounts) = guarded(Settings { attempts, ..Settings::default() });
+    let (server, accounts) = guarded(AccountSettings { attempts, ..AccountSettings::default() });
     add(&accounts, "admin", |_| {}).await;
     let from = async |address: &str, password: &str| {
         let body = json!({"username": "admin", "password": password}).to_string();
@@ -332,7 +325,7 @@ async fn wrong_passwords_from_elsewhere_keep_nobody_out() {
 
 #[tokio::test]
 async fn what_is_remembered_spares_the_store_and_argon2() {
-    let (server, accounts) = guarded(Settings::default());
+    let (server, accounts) = guarded(AccountSettings::default());
     add(&accounts, "anna", |_| {}).await;
     let header = basic("anna", PASSWORD);
     let token = token(&server, "anna").await;

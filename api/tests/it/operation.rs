@@ -250,5 +250,5 @@ async fn schedules_are_kept_changed_and_removed() {
 #[tokio::test]
 async fn queues_are_measured() {
     let server = lab().await;
-    calipso_api::measure::collect(&*server.service.backend).await.unwrap();
+    calipso_api::set_gauges(&*server.service.backend).await.unwrap();
 }

@@ -1,37 +1,20 @@
 //! Who may see and change what of the data.
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
-use axum::http::{Method, request::Parts};
-use calipso_api::{Access, Authenticate, Caller, Grant, Problem};
+use axum::http::Method;
+use calipso_api::{AccountSettings, Grant};
 use calipso_store::work::{self, ScanTask, Schedule};
 use serde_json::json;
 
 use crate::{
+    logins::{add, token},
     seed::{cloud, commit, environment},
-    support::{Server, with},
+    support::{Server, guarded},
 };
 
-/// Lets in whoever says a name: views `lab`, edits `own`.
-struct Names;
-
-#[async_trait]
-impl Authenticate for Names {
-    async fn caller(&self, request: &Parts, _: jiff::Timestamp) -> Result<Option<Caller>, Problem> {
-        let Some(name) = request.headers.get("x-auth-token") else { return Ok(None) };
-        if name != "somebody" {
-            return Err(Problem::unauthenticated("nobody has this name"));
-        }
-        let grants = [("lab".into(), Grant::View), ("own".into(), Grant::Edit)].into_iter().collect();
-        Ok(Some(Caller { user: "somebody".into(), grants, ..Caller::default() }))
-    }
-}
-
-async fn ask(server: &Server, method: Method, path: &str, name: Option<&str>) -> u16 {
+async fn ask(server: &Server, method: Method, path: &str, token: Option<&str>) -> u16 {
     let mut request = axum::http::Request::builder().method(method).uri(format!("/api/v1/{path}"));
-    if let Some(name) = name {
-        request = request.header("x-auth-token", name);
+    if let Some(token) = token {
+        request = request.header("x-auth-token", token);
     }
     let request = request
         .header("content-type", "application/json")
@@ -39,18 +22,25 @@ async fn ask(server: &Server, method: Method, path: &str, name: Option<&str>) ->
     server.send(request.unwrap()).await.status.as_u16()
 }
 
-async fn seeded() -> Server {
-    let server = with(Access::Checked(Arc::new(Names)));
+/// A server, and a token of somebody who views `lab` and edits `own`.
+async fn seeded() -> (Server, String) {
+    let (server, accounts) = guarded(AccountSettings::default());
+    add(&accounts, "somebody", |user| {
+        user.grants = [("lab".into(), Grant::View), ("own".into(), Grant::Edit)].into_iter().collect();
+    })
+    .await;
+    let token = token(&server, "somebody").await;
     for name in ["lab", "own", "secret"] {
         environment(&server, name).await;
         commit(&server, name, &cloud(), &Default::default()).await;
     }
-    server
+    (server, token)
 }
 
 #[tokio::test]
 async fn every_reading_route_stops_at_a_foreign_environment() {
-    let server = seeded().await;
+    let (server, token) = seeded().await;
+    let somebody = Some(token.as_str());
     for path in [
         "inventory?env_name=secret",
         "inventory/secret/host/h1",
@@ -69,15 +59,15 @@ async fn every_reading_route_stops_at_a_foreign_environment() {
         "scheduled_scans?env_name=secret",
         "events?env_name=secret",
     ] {
-        assert_eq!(ask(&server, Method::GET, path, Some("somebody")).await, 403, "{path}");
+        assert_eq!(ask(&server, Method::GET, path, somebody).await, 403, "{path}");
         assert_eq!(ask(&server, Method::GET, path, None).await, 401, "{path}");
         assert_eq!(ask(&server, Method::GET, path, Some("x")).await, 401, "{path}");
         // The same of an environment that is not there: nobody learns which ones are.
         let nowhere = path.replace("secret", "nowhere");
-        assert_eq!(ask(&server, Method::GET, &nowhere, Some("somebody")).await, 403, "{nowhere}");
+        assert_eq!(ask(&server, Method::GET, &nowhere, somebody).await, 403, "{nowhere}");
         if !path.starts_with("events") {
             let own = path.replace("secret", "lab");
-            assert_eq!(ask(&server, Method::GET, &own, Some("somebody")).await, 200, "{own}");
+            assert_eq!(ask(&server, Method::GET, &own, somebody).await, 200, "{own}");
         }
     }
     assert_eq!(ask(&server, Method::GET, "health", None).await, 200);
@@ -87,7 +77,8 @@ async fn every_reading_route_stops_at_a_foreign_environment() {
 
 #[tokio::test]
 async fn who_may_view_may_not_change() {
-    let server = seeded().await;
+    let (server, token) = seeded().await;
+    let somebody = Some(token.as_str());
     let backend = &server.service.backend;
     let mut ids = std::collections::BTreeMap::new();
     for name in ["lab", "own", "secret"] {
@@ -100,7 +91,6 @@ async fn who_may_view_may_not_change() {
     }
     for (name, view, edit) in [("secret", 404, 404), ("lab", 200, 403), ("own", 200, 200)] {
         let (scan, schedule) = &ids[name];
-        let somebody = Some("somebody");
         assert_eq!(ask(&server, Method::GET, &format!("scans/{scan}"), somebody).await, view, "{name}");
         assert_eq!(ask(&server, Method::GET, &format!("scheduled_scans/{schedule}"), somebody).await, view, "{name}");
         assert_eq!(ask(&server, Method::GET, &format!("scans/{scan}/report"), somebody).await, 404, "{name}");
@@ -119,7 +109,7 @@ async fn who_may_view_may_not_change() {
                 json!({"env_name": name, "recurrence": "DAILY"})
             };
             let request = axum::http::Request::post(format!("/api/v1/{path}"))
-                .header("x-auth-token", "somebody")
+                .header("x-auth-token", token.as_str())
                 .header("content-type", "application/json")
                 .body(axum::body::Body::from(body.to_string()));
             let status = server.send(request.unwrap()).await.status.as_u16();

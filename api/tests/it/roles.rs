@@ -6,7 +6,7 @@ use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
-use calipso_api::{access::Grant, account::Settings};
+use calipso_api::{AccountSettings, Grant};
 use serde_json::{Map, Value, json};
 use tower::ServiceExt as _;
 
@@ -120,9 +120,9 @@ async fn status(server: &Server, operation: &Operation, token: Option<&str>) -> 
 
 #[tokio::test]
 async fn everybody_may_do_what_the_document_says_and_no_more() {
-    let (server, accounts) = guarded(Settings::default());
+    let (server, accounts) = guarded(AccountSettings::default());
     let grants = |environment: &'static str, grant: Grant| {
-        move |user: &mut calipso_api::account::user::User| {
+        move |user: &mut calipso_api::User| {
             user.grants.insert(environment.into(), grant);
         }
     };
@@ -175,7 +175,7 @@ async fn everybody_may_do_what_the_document_says_and_no_more() {
 
 #[tokio::test]
 async fn who_has_no_right_does_not_learn_what_else_is_wrong() {
-    let (server, accounts) = guarded(Settings::default());
+    let (server, accounts) = guarded(AccountSettings::default());
     add(&accounts, "nothing", |_| {}).await;
     let token = token(&server, "nothing").await;
     for operation in operations().iter().filter(|operation| operation.right != "public") {

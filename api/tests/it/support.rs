@@ -8,9 +8,7 @@ use axum::{
     http::{Method, Request, StatusCode},
 };
 use calipso_api::{
-    Access, Accounts, Environments, Limits, Pace, Service,
-    account::{Directory, Settings, settings::PasswordCost},
-    environments::Grants,
+    Access, AccountSettings, Accounts, Catalogues, Directory, Environments, Limits, Pace, PasswordCost, Service,
 };
 use calipso_store::{Backend, Embedded, Options};
 use serde_json::Value;
@@ -26,49 +24,48 @@ pub struct Server {
     _folder: TempDir,
 }
 
+/// What a server is made of, besides its store and the catalogue.
+pub struct Parts {
+    pub access: Access,
+    /// How logins are handled; passwords are hashed cheaply, whatever it says.
+    pub settings: AccountSettings,
+    pub directory: Option<Arc<dyn Directory>>,
+    pub environments: Environments,
+    pub limits: Limits,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self {
+            access: Access::Login,
+            settings: AccountSettings::default(),
+            directory: None,
+            environments: Environments::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
 /// A server that lets everybody in.
 pub fn open() -> Server {
-    with(Access::Open)
+    made(Parts { access: Access::Open, ..Parts::default() })
 }
 
-/// A server with this access.
-pub fn with(access: Access) -> Server {
-    made(access, Environments::default())
+/// The same, with this pace of streams.
+pub fn open_paced(news: Pace) -> Server {
+    made(Parts { access: Access::Open, limits: Limits { news, ..Limits::default() }, ..Parts::default() })
 }
 
-/// A server with this access and these rules about environments.
-pub fn made(access: Access, environments: Environments) -> Server {
-    built(|_| (access, environments), Pace::default())
-}
-
-/// A server with this access, whose streams of events have this pace.
-pub fn paced(access: Access, events: Pace) -> Server {
-    built(|_| (access, Environments::default()), events)
-}
-
-/// A server that asks for logins. Passwords are hashed cheaply.
-pub fn guarded(settings: Settings) -> (Server, Arc<Accounts>) {
+/// A server that asks for logins.
+pub fn guarded(settings: AccountSettings) -> (Server, Arc<Accounts>) {
     guarded_with(settings, None)
 }
 
 /// The same, with a directory.
-pub fn guarded_with(settings: Settings, directory: Option<Arc<dyn Directory>>) -> (Server, Arc<Accounts>) {
-    let mut accounts = None;
-    let server = built(
-        |backend| {
-            let cost = PasswordCost { memory_kib: 8, passes: 1, at_once: 2 };
-            let mut made = Accounts::new(backend, Settings { password_cost: cost, ..settings });
-            if let Some(directory) = directory {
-                made = made.with_directory(directory);
-            }
-            let made = Arc::new(made);
-            accounts = Some(Arc::clone(&made));
-            let environments = Environments { grants: Arc::clone(&made) as Arc<dyn Grants>, ..Environments::default() };
-            (Access::Checked(made), environments)
-        },
-        Pace::default(),
-    );
-    (server, accounts.unwrap())
+pub fn guarded_with(settings: AccountSettings, directory: Option<Arc<dyn Directory>>) -> (Server, Arc<Accounts>) {
+    let server = made(Parts { settings, directory, ..Parts::default() });
+    let accounts = Arc::clone(&server.service.accounts);
+    (server, accounts)
 }
 
 thread_local! {
@@ -86,20 +83,25 @@ pub fn clock() -> jiff::Timestamp {
     jiff::Timestamp::now() + jiff::SignedDuration::from_secs(AHEAD.with(std::cell::Cell::get))
 }
 
-fn built(access: impl FnOnce(Arc<dyn Backend>) -> (Access, Environments), events: Pace) -> Server {
+/// A server of these parts.
+pub fn made(parts: Parts) -> Server {
     let folder = tempfile::tempdir().expect("a temporary directory");
     let backend: Arc<dyn Backend> =
         Arc::new(Embedded::open(&folder.path().join("store.db"), Options::default()).expect("a store"));
     let layers = vec![calipso_spec::read_layer(std::path::Path::new("../specs")).expect("the specs")];
     let loaded = Arc::new(calipso_spec::load(&layers));
-    let (access, environments) = access(Arc::clone(&backend));
+    let password_cost = PasswordCost { memory_kib: 8, passes: 1, at_once: 2 };
+    let mut accounts = Accounts::new(Arc::clone(&backend), AccountSettings { password_cost, ..parts.settings });
+    if let Some(directory) = parts.directory {
+        accounts = accounts.with_directory(directory);
+    }
     let service = Arc::new(Service {
         backend,
-        layers,
-        loaded,
-        access,
-        environments,
-        limits: Limits { events, ..Limits::default() },
+        catalogues: Catalogues::new(layers, loaded),
+        accounts: Arc::new(accounts),
+        access: parts.access,
+        environments: parts.environments,
+        limits: parts.limits,
         version: "0.0.0",
         clock,
     });

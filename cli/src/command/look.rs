@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use calipso_api::picture::{self, Line, Node, Picture};
 use calipso_model::{Clique, Link, LinkRef, Object, ObjectKey, Revision, Str, Value};
+use calipso_picture::{self as picture, Line, Node, Picture};
 use calipso_spec::Specs;
 use calipso_store::{Backend, CliqueQuery, CountsByType, LinkQuery, Page, Paged, Query, Store};
 

@@ -8,10 +8,8 @@ use std::{
 
 use axum_server::{Handle, Server, tls_rustls::RustlsConfig};
 use calipso_api::{
-    Access, Environments, Limits, Problem, Service,
-    account::{self, Accounts},
-    audit,
-    environments::{self, Grants, NoUsers},
+    Access, AccountSettings, Accounts, Attempts, Catalogues, Environments, Limits, Problem, Service,
+    retain_audit_entries,
 };
 use calipso_pipeline::work::{self, Doors, LayeredSpecs, Parts, Worker, live_doors};
 use calipso_store::Backend;
@@ -42,8 +40,8 @@ pub async fn run(session: &Session) -> Result<(), Failure> {
         return Err(Failure::usage("`workers` is 0 and `worker_only` is set: nothing would run"));
     }
     let address = listen_address(settings)?;
-    let loaded = session.specs()?;
     let layers = session.layers()?;
+    let loaded = on_a_passing_thread(|| session.specs_without_tests())??;
     let backend = session.store().await?;
     let references = Arc::new(SecretReferences::new(settings));
     // Made at the first start, before anybody needs them.
@@ -56,7 +54,7 @@ pub async fn run(session: &Session) -> Result<(), Failure> {
     let work = (scans > 0).then(|| {
         let parts = Parts {
             store: backend.clone(),
-            specs: Arc::new(LayeredSpecs::new(layers.clone())),
+            specs: Arc::new(LayeredSpecs::new(layers.clone()).with_loaded(loaded.specs.clone())),
             secrets: references.clone(),
             doors,
             clock: Arc::new(jiff::Timestamp::now),
@@ -65,13 +63,13 @@ pub async fn run(session: &Session) -> Result<(), Failure> {
         on_own_threads(worker, stop.clone())
     });
     let served = if interface_wanted {
-        let (access, grants) = access(settings, address, &backend).await?;
+        let (access, accounts) = access(settings, address, &backend).await?;
         let service = Service {
             access,
+            accounts,
             backend,
-            layers,
-            loaded: Arc::new(loaded),
-            environments: environments(settings, references.keys(true)?, grants),
+            catalogues: Catalogues::new(layers, Arc::new(loaded)),
+            environments: environments(settings, references.keys(true)?),
             limits: limits(settings),
             version: env!("CARGO_PKG_VERSION"),
             clock: jiff::Timestamp::now,
@@ -89,6 +87,13 @@ pub async fn run(session: &Session) -> Result<(), Failure> {
         work.await.map_err(|error| Failure::new(Exit::Bug, format!("the worker ended: {error}")))?;
     }
     served
+}
+
+/// Does something that allocates much and keeps little. The allocator keeps freed memory for the thread that freed it; that of a
+/// thread which ends goes back to the system.
+fn on_a_passing_thread<T: Send>(job: impl FnOnce() -> T + Send) -> Result<T, Failure> {
+    let panicked = |_| Failure::new(Exit::Bug, "what is needed to serve could not be made");
+    std::thread::scope(|scope| scope.spawn(job).join().map_err(panicked))
 }
 
 /// Runs the worker beside the interface. Scans compute for seconds at a time: on threads of their own they keep no login and
@@ -148,11 +153,11 @@ async fn access(
     settings: &Settings,
     address: SocketAddr,
     backend: &Arc<dyn Backend>,
-) -> Result<(Access, Arc<dyn Grants>), Failure> {
+) -> Result<(Access, Arc<Accounts>), Failure> {
     if settings.is_on("insecure_no_auth") {
         let open = Access::open_on(address.ip()).map_err(Failure::usage)?;
         eprintln!("warning: everybody who reaches {address} may do everything (insecure_no_auth)");
-        return Ok((open, Arc::new(NoUsers)));
+        return Ok((open, Arc::new(Accounts::new(backend.clone(), account_settings(settings)?))));
     }
     let mut accounts = Accounts::new(backend.clone(), account_settings(settings)?);
     if let Some(directory) = directory(settings)? {
@@ -165,7 +170,7 @@ async fn access(
     }
     let accounts = Arc::new(accounts);
     tokio::spawn(keep_house(Arc::clone(&accounts), backend.clone(), settings.number("keep.audit_days")));
-    Ok((Access::Checked(accounts.clone()), accounts))
+    Ok((Access::Login, accounts))
 }
 
 /// Once an hour removes tokens that have expired, and entries of the audit trail that are older than they have to be.
@@ -178,7 +183,7 @@ async fn keep_house(accounts: Arc<Accounts>, backend: Arc<dyn Backend>, audit_da
         let since = kept.and_then(|seconds| now.checked_sub(jiff::SignedDuration::from_secs(seconds)).ok());
         let mut done = accounts.purge(now).await;
         if let (Ok(_), Some(since)) = (&done, since) {
-            done = audit::retain(backend.as_ref(), since).await;
+            done = retain_audit_entries(backend.as_ref(), since).await;
         }
         if let Err(problem) = done {
             tracing::warn!(problem = problem.detail(), "Old tokens and audit entries could not be removed.");
@@ -190,18 +195,18 @@ async fn keep_house(accounts: Arc<Accounts>, backend: Arc<dyn Backend>, audit_da
 ///
 /// # Errors
 /// A setting is wrong.
-pub fn account_settings(settings: &Settings) -> Result<account::Settings, Failure> {
+pub fn account_settings(settings: &Settings) -> Result<AccountSettings, Failure> {
     let seconds = |key: &str| Duration::from_secs(settings.number(key));
     let trusted_proxies = trusted_proxies(settings)?;
-    Ok(account::Settings {
+    Ok(AccountSettings {
         token_lifetime: seconds("token_secs"),
         login_lifetime: seconds("token_max_secs"),
-        attempts: account::settings::Attempts {
+        attempts: Attempts {
             burst: settings.number("login_attempts").clamp(1, u64::from(u32::MAX)) as u32,
-            ..account::settings::Attempts::default()
+            ..Attempts::default()
         },
         trusted_proxies,
-        ..account::Settings::default()
+        ..AccountSettings::default()
     })
 }
 
@@ -229,12 +234,12 @@ fn listen_address(settings: &Settings) -> Result<SocketAddr, Failure> {
 }
 
 /// What is allowed about environments.
-fn environments(settings: &Settings, keys: Arc<Keys>, grants: Arc<dyn Grants>) -> Environments {
-    let references = environments::References {
+fn environments(settings: &Settings, keys: Arc<Keys>) -> Environments {
+    let references = calipso_api::References {
         env_prefix: settings.text("secrets.env_prefix").unwrap_or_default().to_owned(),
         folder: settings.path("secrets.folder"),
     };
-    Environments { keys: Some(keys), references, grants, ..Environments::default() }
+    Environments { keys: Some(keys), references }
 }
 
 fn limits(settings: &Settings) -> Limits {
@@ -258,7 +263,7 @@ async fn interface(
     stop: CancellationToken,
     grace: Duration,
 ) -> Result<(), Failure> {
-    let mut router = calipso_api::router(Arc::clone(&service));
+    let mut router = on_a_passing_thread(|| calipso_api::router(Arc::clone(&service)))?;
     if let Some(readers) = Readers::from_setting(settings.text("metrics").unwrap_or_default())? {
         router = router.merge(metrics::router(service, readers)?);
     }

@@ -2,13 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use calipso_api::{
-    Grant,
-    account::{
-        Accounts, random_password,
-        user::{Source, User as Account},
-    },
-};
+use calipso_api::{Accounts, Grant, Source, User as Account, random_password};
 use calipso_model::{Map, Secret, Str, Value};
 use calipso_store::Page;
 

@@ -4,7 +4,7 @@ mod values;
 
 use std::cell::{Cell, OnceCell};
 
-use calipso_expr::{Bound, EvalError, Frame, Fuel, KeyPart, AttributeRow, Scope, Slot, Tree};
+use calipso_expr::{AttributeRow, Bound, EvalError, Frame, Fuel, KeyPart, Scope, Slot, Tree};
 use calipso_model::{LinkState, Map, Str, Value};
 use calipso_spec::checked::Take;
 

@@ -182,10 +182,6 @@ impl Worker {
             running.hurry.cancel();
             running.ended().await;
         }
-        // What ended since the last look is not running any more: a figure that nobody corrects would stay wrong.
-        if let Err(error) = meter::queues(self.shared.store()).await {
-            tracing::warn!(%error, worker = %settings.name, "The queues could not be counted once more.");
-        }
     }
 
     /// Looks for work once, and begins what there is room for.
@@ -207,7 +203,6 @@ impl Worker {
             let Some(task) = claimed else { break };
             running.tests.spawn(conntest::run(Arc::clone(shared), task, running.hurry.clone()));
         }
-        meter::queues(shared.store()).await?;
         shared.residents.forget_idle(settings.resident_for);
         let every = i64::try_from(settings.retention.every.as_millis()).unwrap_or(i64::MAX);
         let is_time = running.tidied_millis.is_none_or(|last| shared.now().saturating_sub(last) >= every);

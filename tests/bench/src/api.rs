@@ -225,7 +225,7 @@ const QUESTIONS: &[Question] = &[
     ("links, page of 100 of a type", |_, _| "/links?env_name=bench&page_size=100&link_type=port-vnic".to_owned()),
     ("cliques, page of 100", |_, _| "/cliques?env_name=bench&page_size=100".to_owned()),
     ("one clique, whole", |n, size| {
-        let id = calipso_api::lookup::clique_id(&key(scattered(n, size) / 4 * 4 + 1));
+        let id = calipso_api::clique_id(&key(scattered(n, size) / 4 * 4 + 1));
         format!("/cliques?env_name=bench&id={id}")
     }),
     ("search, 8 letters of a name", |n, size| {
@@ -255,11 +255,12 @@ fn measure(
     while start.elapsed() < QUIET && !is_quiet(Duration::from_secs(3))? {}
     println!("{size:>8}  {kind}: quiet after {:.1?}", start.elapsed());
     let layers = vec![calipso_spec::read_layer(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../specs"))?];
+    let loaded = Arc::new(calipso_spec::load(&layers));
     let service = Arc::new(Service {
         environments: calipso_api::Environments::default(),
+        accounts: Arc::new(calipso_api::Accounts::new(Arc::clone(&store), calipso_api::AccountSettings::default())),
         backend: store,
-        loaded: Arc::new(calipso_spec::load(&layers)),
-        layers,
+        catalogues: calipso_api::Catalogues::new(layers, loaded),
         access: Access::Open,
         limits: Limits::default(),
         version: "bench",

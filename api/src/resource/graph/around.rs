@@ -7,10 +7,10 @@ use calipso_store::{LinkQuery, Page};
 
 use crate::{problem::Problem, resource::links::reference, service::Service};
 
-/// At most so many links are shown.
+/// Maximum number of links that are shown.
 const MOST_LINKS: usize = 2_000;
 
-/// Everything that so many links lead to, nearest first; and whether there is more than is shown.
+/// The links within `depth` links of an object, nearest first; and whether there are more than are shown.
 pub(super) async fn links(
     service: &Service,
     environment: &str,
@@ -46,14 +46,14 @@ pub(super) async fn links(
 }
 
 /// Links with the objects at their ends.
-pub(super) struct Found {
+pub(super) struct Surroundings {
     pub(super) focal_point: Object,
     pub(super) nodes: Vec<(ObjectKey, Option<Object>)>,
     pub(super) links: Vec<Link>,
-    places: BTreeMap<ObjectKey, usize>,
+    indexes: BTreeMap<ObjectKey, usize>,
 }
 
-impl Found {
+impl Surroundings {
     /// Looks up the objects at the ends of links; the focal point comes first.
     pub(super) async fn of(
         service: &Service,
@@ -62,11 +62,11 @@ impl Found {
         focal_point: Object,
         links: Vec<Link>,
     ) -> Result<Self, Problem> {
-        let mut places = BTreeMap::from([(focal_point.key.clone(), 0)]);
+        let mut indexes = BTreeMap::from([(focal_point.key.clone(), 0)]);
         let mut keys = vec![focal_point.key.clone()];
         for end in links.iter().flat_map(|link| [&link.source, &link.target]) {
-            if !places.contains_key(end) {
-                places.insert(end.clone(), keys.len());
+            if !indexes.contains_key(end) {
+                indexes.insert(end.clone(), keys.len());
                 keys.push(end.clone());
             }
         }
@@ -74,45 +74,11 @@ impl Found {
         let mut objects: BTreeMap<ObjectKey, Object> =
             objects.into_iter().map(|object| (object.key.clone(), object)).collect();
         let nodes = keys.into_iter().map(|key| (key.clone(), objects.remove(&key))).collect();
-        Ok(Self { focal_point, nodes, links, places })
+        Ok(Self { focal_point, nodes, links, indexes })
     }
 
-    /// The number of a node.
-    pub(super) fn place(&self, key: &ObjectKey) -> usize {
-        self.places.get(key).copied().unwrap_or(0)
-    }
-}
-
-/// In how many links each node is from the first one; those that it cannot reach come after all others.
-pub(super) fn distances(n_nodes: usize, links: impl Iterator<Item = (usize, usize)>) -> Vec<usize> {
-    let mut near: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for (from, to) in links {
-        near.entry(from).or_default().push(to);
-        near.entry(to).or_default().push(from);
-    }
-    let mut distances: BTreeMap<usize, usize> = BTreeMap::from([(0, 0)]);
-    let (mut front, mut depth) = (vec![0], 0);
-    while !front.is_empty() {
-        depth += 1;
-        let mut next = Vec::new();
-        for other in front.iter().filter_map(|node| near.get(node)).flatten() {
-            if !distances.contains_key(other) {
-                distances.insert(*other, depth);
-                next.push(*other);
-            }
-        }
-        front = next;
-    }
-    (0..n_nodes).map(|node| distances.get(&node).copied().unwrap_or(depth)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::distances;
-
-    #[test]
-    fn distances_count_links() {
-        assert_eq!(distances(4, [(0, 1), (2, 1)].into_iter()), [0, 1, 2, 3]);
-        assert_eq!(distances(1, std::iter::empty()), [0]);
+    /// The index of a node.
+    pub(super) fn index_of(&self, key: &ObjectKey) -> usize {
+        self.indexes.get(key).copied().unwrap_or(0)
     }
 }

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::{problem::Problem, service::Service};
 
-/// At most so many objects are shown.
+/// Maximum number of objects that are shown.
 const MOST_NODES: usize = 5_000;
 
 /// An object and what is below it.
@@ -25,7 +25,7 @@ pub(super) struct Branch {
     children: Option<Vec<Branch>>,
 }
 
-/// So many levels below an object, or below the environment itself; and whether there is more than is shown.
+/// The objects within `depth` levels below an object, or below the environment itself; and whether there are more than are shown.
 pub(super) async fn below(
     service: &Service,
     environment: &str,

@@ -5,17 +5,11 @@ use calipso_model::{Revision, Str};
 use calipso_store::{ScopeRecord, WholeObject, store::newest_scan};
 use serde::Serialize;
 
-use crate::{
-    answer::{self, Tag},
-    lookup,
-    problem::Problem,
-    service::Service,
-};
+use crate::{answer, etag::Tag, lookup, problem::Problem, service::Service};
 
 /// What one fetcher says of an object.
 #[derive(Debug, Serialize)]
 struct Provenance<'s> {
-    /// The fetcher.
     fetcher: &'s str,
     /// The object below which it asked.
     parent: Key<'s>,
@@ -83,9 +77,9 @@ pub(super) async fn answer(
         lookup::only(found, environment, id, object_type, |object| &object.key)?;
     let beside =
         Beside { last_scanned: newest_scan(&scopes), provenance: scopes.iter().map(provenance).collect(), revision };
-    let beside = answer::json(&beside)?;
+    let beside = answer::to_json(&beside)?;
     let tag = Tag::revision_and(service.backend.made(environment).await?, revision, &beside);
-    Ok(answer::tagged(headers, &tag, || answer::text(joined(doc, &beside))))
+    Ok(answer::tagged(headers, &tag, || answer::json_text(joined(doc, &beside))))
 }
 
 /// One JSON object of two.

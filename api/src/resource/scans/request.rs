@@ -55,7 +55,7 @@ pub(super) const PARTS: &[(&str, ScanOnly)] = &[
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ScanRequest {
-    /// The environment.
+    /// Name of the environment.
     #[schema(min_length = 1, max_length = 256)]
     pub(super) env_name: String,
     #[serde(default)]
@@ -189,13 +189,13 @@ pub(super) async fn submit(service: &Service, task: ScanTask) -> Result<Str, Pro
     submitted
 }
 
-/// A gate may be shut for so long; whoever stopped inside leaves it open after this.
+/// How long a gate stays shut at most, in milliseconds: a process that stops inside it does not lock it for ever.
 const SHUT_MILLIS: i64 = 5_000;
 
-/// How long one waits before a gate until one looks again.
+/// Time between two attempts to pass a gate.
 const WAIT: Duration = Duration::from_millis(10);
 
-/// A document that one request of an environment can make at a time, in whatever process.
+/// A document that only one request for an environment can make at a time, among all processes.
 struct Gate {
     id: String,
     version: u64,

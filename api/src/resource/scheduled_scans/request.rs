@@ -42,7 +42,7 @@ impl From<Recurrence> for work::Recurrence {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ScheduleRequest {
-    /// The environment.
+    /// Name of the environment.
     #[schema(min_length = 1, max_length = 256)]
     pub(super) env_name: String,
     #[schema(inline)]

@@ -1,6 +1,6 @@
 //! Expressions that are bound to records say what they say of whole documents, and signatures tell them apart.
 
-use calipso_expr::{Bound, Each, Expr, Frame, Fuel, KeyPart, Layout, AttributeRow, AttributeRows, Scope, Slot, Tree};
+use calipso_expr::{AttributeRow, AttributeRows, Bound, Each, Expr, Frame, Fuel, KeyPart, Layout, Scope, Slot, Tree};
 use calipso_model::{Str, Value};
 
 use crate::common::Binding;

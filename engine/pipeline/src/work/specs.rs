@@ -100,6 +100,13 @@ impl LayeredSpecs {
     pub fn new(layers: Vec<Layer>) -> Self {
         Self { layers: Arc::new(layers), known: CatalogueCache::default() }
     }
+
+    /// With what these layers say, where it was loaded already: environments without specs of their own share it.
+    #[must_use]
+    pub fn with_loaded(self, specs: Specs) -> Self {
+        self.known.keep("", Vec::new(), &Arc::new(specs));
+        self
+    }
 }
 
 #[async_trait]

@@ -4,12 +4,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::D
 
 use anyhow::{Context, Result, bail};
 use calipso_api::{
-    Access, Accounts, Environments, Limits, Service,
-    account::{
-        Wanted,
-        settings::{PasswordCost, Settings},
-    },
-    environments::References,
+    Access, AccountSettings, Accounts, Catalogues, Environments, Limits, PasswordCost, References, Service, Wanted,
 };
 use calipso_it::{Answer, Request, send};
 use calipso_model::{Clique, Delta, Environment, Link, LinkRef, LinkState, Map, Object, ObjectKey, Str, Value};
@@ -55,19 +50,19 @@ impl Server {
         let options = Options { durability: Durability::Process, ..Options::default() };
         let backend: Arc<dyn Backend> = Arc::new(Embedded::open(&folder.path().join("store.db"), options)?);
         let (layers, loaded) = self.catalogue(seed)?;
-        let settings = Settings {
+        let settings = AccountSettings {
             password_cost: PasswordCost { memory_kib: 64, passes: 1, ..PasswordCost::default() },
-            ..Settings::default()
+            ..AccountSettings::default()
         };
         let accounts = Arc::new(Accounts::new(Arc::clone(&backend), settings));
         let references = References { folder: Some("/etc/calipso/keys".into()), ..References::default() };
         let keys = Arc::new(Keys::from_text(&Keys::generate()?)?);
         Ok(Arc::new(Service {
             backend,
-            layers,
-            loaded,
-            access: Access::Checked(accounts),
-            environments: Environments { keys: Some(keys), references, ..Environments::default() },
+            catalogues: Catalogues::new(layers, loaded),
+            accounts,
+            access: Access::Login,
+            environments: Environments { keys: Some(keys), references },
             limits: Limits::default(),
             version: "0.0.0",
             clock: jiff::Timestamp::now,
@@ -108,7 +103,7 @@ impl Server {
     /// A token of somebody who may do everything.
     fn login(&self, service: &Service) -> Result<String> {
         let now = (service.clock)();
-        let accounts = service.accounts();
+        let accounts = &service.accounts;
         self.runtime
             .block_on(async {
                 let first = accounts.first_administrator(now).await?;

@@ -2,18 +2,16 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{Picture, layers, wrap};
+use crate::{
+    Line, Picture,
+    layout::{Rectangle, Rows, rows},
+};
 
+// The directions in which a line leaves a cell of the grid.
 const UP: u8 = 1;
 const DOWN: u8 = 2;
 const LEFT: u8 = 4;
 const RIGHT: u8 = 8;
-
-/// Gap between two boxes of a row.
-const GAP: usize = 2;
-
-/// The text in a box is not cut to less than this.
-const NARROWEST: usize = 12;
 
 /// Draws the picture at most `width` columns wide; ends with a line break.
 #[must_use]
@@ -21,119 +19,36 @@ pub fn draw(picture: &Picture, width: usize) -> String {
     if picture.nodes.is_empty() {
         return String::from("nothing to draw\n");
     }
-    rows(picture, width).unwrap_or_else(|| tree(picture))
+    rows(picture, width).map_or_else(|| tree(picture), |laid| boxed(picture, &laid))
 }
 
-struct Place {
-    left: usize,
-    width: usize,
-}
-
-impl Place {
-    fn middle(&self) -> usize {
-        self.left + self.width / 2
-    }
-}
-
-/// Boxes in rows, or nothing when a row would be wider than the terminal.
-fn rows(picture: &Picture, width: usize) -> Option<String> {
-    let depth = layers(picture);
-    let n_rows = depth.iter().max().map_or(0, |last| last + 1);
-    let mut in_row: Vec<Vec<usize>> = vec![Vec::new(); n_rows];
-    for (node, row) in depth.iter().enumerate() {
-        in_row.get_mut(*row)?.push(node);
-    }
-    let mut labels: Vec<Vec<String>> = vec![Vec::new(); picture.nodes.len()];
-    for nodes in &in_row {
-        let room = room_of(picture, nodes, width)?;
-        for node in nodes {
-            labels[*node] = label(picture, *node, room);
-        }
-    }
-    let widths: Vec<usize> = labels.iter().map(|label| widest(label) + 4).collect();
-    let near = |node: usize, row: usize| -> Vec<usize> {
-        picture
-            .lines
-            .iter()
-            .filter_map(|line| match (line.from == node, line.to == node) {
-                (true, _) => Some(line.to),
-                (_, true) => Some(line.from),
-                _ => None,
-            })
-            .filter(|other| depth.get(*other) == Some(&row))
-            .collect()
-    };
-    let full = in_row.iter().map(|row| row.iter().map(|node| widths[*node] + GAP).sum::<usize>()).max().unwrap_or(0);
-    if full > width + GAP {
-        return None;
-    }
-    let mut places: Vec<Place> = widths.iter().map(|width| Place { left: 0, width: *width }).collect();
-    for (row, nodes) in in_row.iter().enumerate() {
-        let mut order = nodes.clone();
-        if row > 0 {
-            // A box stands below the middle of the boxes that lead to it.
-            let above = |node: &usize| -> usize {
-                let from = near(*node, row - 1);
-                let sum: usize = from.iter().map(|other| places[*other].middle()).sum();
-                sum * 16 / from.len().max(1)
-            };
-            order.sort_by_key(|node| (above(node), *node));
-        }
-        let taken: usize = order.iter().map(|node| widths[*node] + GAP).sum::<usize>().saturating_sub(GAP);
-        let mut left = (full.saturating_sub(GAP) - taken) / 2;
-        for node in order {
-            places[node].left = left;
-            left += widths[node] + GAP;
-        }
-    }
+/// Boxes in rows with the lines between them.
+fn boxed(picture: &Picture, laid: &Rows) -> String {
     let mut out = String::new();
-    for (row, nodes) in in_row.iter().enumerate() {
-        let mut nodes = nodes.clone();
-        nodes.sort_by_key(|node| places[*node].left);
-        box_row(&mut out, picture, &labels, &nodes, &places);
-        if row + 1 < n_rows {
-            wires(&mut out, &nodes, &places, &|node| near(node, row + 1));
+    for (row, nodes) in laid.rows.iter().enumerate() {
+        box_row(&mut out, picture, laid, nodes);
+        if row + 1 < laid.rows.len() {
+            wires(&mut out, nodes, &laid.boxes, &|node| laid.neighbours(picture, node, row + 1));
         }
     }
-    let mut level = picture.lines.iter().filter(|line| depth[line.from] == depth[line.to]).peekable();
+    let in_one_row = |line: &&Line| laid.row_of[line.from] == laid.row_of[line.to];
+    let mut level = picture.lines.iter().filter(in_one_row).peekable();
     if level.peek().is_some() {
         out.push_str("also linked:\n");
         for line in level {
             out.push_str(&format!("  {} — {}\n", title(picture, line.from), title(picture, line.to)));
         }
     }
-    Some(out)
-}
-
-/// What stands in a box: its type, and its name in lines of at most so many columns.
-fn label(picture: &Picture, node: usize, room: usize) -> Vec<String> {
-    let shown = &picture.nodes[node];
-    let parts = [shown.kind(), shown.name.clone()];
-    parts.iter().flat_map(|text| wrap(text, room).into_iter().map(str::to_owned).collect::<Vec<_>>()).collect()
-}
-
-fn widest(label: &[String]) -> usize {
-    label.iter().map(|line| line.width()).max().unwrap_or(0)
-}
-
-/// How wide the text in the boxes of a row may be so that the row fits; nothing when it cannot.
-fn room_of(picture: &Picture, nodes: &[usize], width: usize) -> Option<usize> {
-    let taken = |room: usize| nodes.iter().map(|node| widest(&label(picture, *node, room)) + 4 + GAP).sum::<usize>();
-    let most = nodes.iter().map(|node| widest(&label(picture, *node, usize::MAX))).max().unwrap_or(NARROWEST);
-    if taken(NARROWEST) > width + GAP {
-        return None;
-    }
-    // Names in pieces are harder to read: the fewer the better.
-    (NARROWEST..=most.min(width).max(NARROWEST)).rev().find(|room| taken(*room) <= width + GAP)
+    out
 }
 
 /// Boxes in a row: frame, type, name on as many lines as the row needs, frame.
-fn box_row(out: &mut String, picture: &Picture, labels: &[Vec<String>], nodes: &[usize], places: &[Place]) {
-    let height = nodes.iter().map(|node| labels[*node].len()).max().unwrap_or(0);
+fn box_row(out: &mut String, picture: &Picture, laid: &Rows, nodes: &[usize]) {
+    let height = nodes.iter().map(|node| laid.boxes[*node].lines.len()).max().unwrap_or(0);
     let mut lines = vec![String::new(); height + 2];
     for node in nodes {
-        let place = &places[*node];
-        let inner = place.width - 2;
+        let shown = &laid.boxes[*node];
+        let inner = shown.width - 2;
         let (corner, flat) = if *node == picture.focal {
             (['╔', '╗', '╚', '╝', '║'], '═')
         } else {
@@ -144,11 +59,10 @@ fn box_row(out: &mut String, picture: &Picture, labels: &[Vec<String>], nodes: &
             format!("{}{}{text}{}{}", corner[4], " ".repeat(free / 2), " ".repeat(free - free / 2), corner[4])
         };
         let rule = |left: char, right: char| format!("{left}{}{right}", String::from(flat).repeat(inner));
-        let blank = String::new();
-        let inside = (0..height).map(|number| text(labels[*node].get(number).unwrap_or(&blank)));
+        let inside = (0..height).map(|index| text(shown.lines.get(index).map_or("", String::as_str)));
         let parts = std::iter::once(rule(corner[0], corner[1])).chain(inside).chain([rule(corner[2], corner[3])]);
         for (line, part) in lines.iter_mut().zip(parts) {
-            let pad = place.left.saturating_sub(line.width());
+            let pad = shown.left.saturating_sub(line.width());
             line.push_str(&" ".repeat(pad));
             line.push_str(&part);
         }
@@ -160,10 +74,10 @@ fn box_row(out: &mut String, picture: &Picture, labels: &[Vec<String>], nodes: &
 }
 
 /// The lines between two rows: every upper box has a row of its own in which its line turns.
-fn wires(out: &mut String, nodes: &[usize], places: &[Place], below: &dyn Fn(usize) -> Vec<usize>) {
+fn wires(out: &mut String, nodes: &[usize], boxes: &[Rectangle], below: &dyn Fn(usize) -> Vec<usize>) {
     let sources: Vec<(usize, Vec<usize>)> = nodes
         .iter()
-        .map(|node| (places[*node].middle(), below(*node).iter().map(|other| places[*other].middle()).collect()))
+        .map(|node| (boxes[*node].middle(), below(*node).iter().map(|other| boxes[*other].middle()).collect()))
         .filter(|(_, targets): &(usize, Vec<usize>)| !targets.is_empty())
         .collect();
     let columns = sources
@@ -224,7 +138,7 @@ fn character(cell: u8) -> char {
 
 /// A tree from the focal point outwards; a node that was shown before is only named.
 fn tree(picture: &Picture) -> String {
-    let depth = layers(picture);
+    let depth = picture.distances();
     let mut shown = vec![false; picture.nodes.len()];
     let mut out = String::new();
     branch(picture, &depth, picture.focal, "", &mut shown, &mut out);
@@ -255,8 +169,8 @@ fn branch(picture: &Picture, depth: &[usize], node: usize, indent: &str, shown: 
     below.sort();
     below.dedup_by_key(|(other, _)| *other);
     let last = below.len().saturating_sub(1);
-    for (place, (other, _)) in below.into_iter().enumerate() {
-        let (corner, bar) = if place == last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+    for (index, (other, _)) in below.into_iter().enumerate() {
+        let (corner, bar) = if index == last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
         let again = shown[other];
         out.push_str(&format!("{indent}{corner}{}{}\n", title(picture, other), if again { " ↑" } else { "" }));
         if !again {
@@ -278,7 +192,9 @@ fn title(picture: &Picture, node: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::tests::picture, *};
+    use unicode_width::UnicodeWidthStr as _;
+
+    use crate::{draw, tests::picture};
 
     #[test]
     fn a_chain_is_a_column() {

@@ -21,7 +21,7 @@ use tokio::{
 use crate::{
     access::{Access, Caller},
     problem::Problem,
-    resource::events::{
+    resource::news::{
         hub::{self, Hub, News, PIECE, Subscription},
         position::{Position, Seen},
     },
@@ -29,13 +29,13 @@ use crate::{
     service::Service,
 };
 
-/// A login by password is checked so much less often than one by token: checking it is meant to be slow.
+/// How many times less often a login by password is checked than one by token: checking it is slow on purpose.
 const PASSWORD: u32 = 20;
 
-/// So many scans are remembered, so that a state is not sent twice.
+/// Number of scans whose last sent state is remembered, so that a state is not sent twice.
 const REMEMBERED: usize = 4_096;
 
-/// One who listens.
+/// A client that listens.
 pub(super) struct Listener {
     service: Arc<Service>,
     subscription: Subscription,
@@ -90,7 +90,7 @@ impl Listener {
             position.0.insert(name.clone(), from);
             current.insert(name.to_string(), revision);
         }
-        let recheck = Instant::now() + service.limits.events.recheck;
+        let recheck = Instant::now() + service.limits.news.recheck;
         let mut listener = Self {
             service,
             subscription,
@@ -220,10 +220,10 @@ impl Listener {
         if self.only.as_deref() == Some("") {
             return false;
         }
-        let pace = &self.service.limits.events;
-        let password = self.caller.token_id.is_none() && !matches!(self.service.access, Access::Open);
+        let pace = &self.service.limits.news;
+        let password = self.caller.token_id.is_none() && self.service.access == Access::Login;
         self.recheck = Instant::now() + if password { pace.recheck * PASSWORD } else { pace.recheck };
-        match self.service.access.caller(&self.parts, (self.service.clock)()).await {
+        match self.service.caller(&self.parts).await {
             Ok(Some(caller)) => {
                 self.caller = caller;
                 self.only.as_ref().is_none_or(|only| self.caller.may_view(only))

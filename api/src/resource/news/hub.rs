@@ -21,7 +21,7 @@ const CHANNEL: usize = 2_048;
 /// Revisions that are read at once.
 pub(super) const PIECE: usize = 500;
 
-/// Clocks of workers may differ by so much.
+/// How far the clocks of workers may differ.
 pub(super) const CLOCKS: Duration = Duration::from_secs(60);
 
 /// Something that happened.
@@ -45,9 +45,9 @@ impl News {
     }
 }
 
-/// What the one that asks knows already.
+/// What was told already.
 #[derive(Debug, Default)]
-struct Known {
+struct Watched {
     running: bool,
     /// The number of each environment, which another of its name has not, and its revision.
     revisions: BTreeMap<Str, (u64, Revision)>,
@@ -56,13 +56,13 @@ struct Known {
     newest_millis: i64,
 }
 
-/// Everybody who listens, and the one that asks the store for them.
+/// All listeners, and the task that asks the store for them.
 #[derive(Debug)]
 pub(super) struct Hub {
     news: broadcast::Sender<News>,
-    /// Environment to how many listen; nothing stands for all environments.
+    /// Number of listeners by environment; `None` stands for all environments.
     listeners: Mutex<BTreeMap<Option<Str>, usize>>,
-    known: tokio::sync::Mutex<Known>,
+    known: tokio::sync::Mutex<Watched>,
 }
 
 /// Listens until it is dropped.
@@ -105,7 +105,7 @@ impl Hub {
         let subscription = {
             let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
             let open: usize = listeners.values().sum();
-            if open >= service.limits.events.streams {
+            if open >= service.limits.news.streams {
                 return Err(Problem::too_many("too many streams of events are open", 30));
             }
             *listeners.entry(only.cloned()).or_default() += 1;
@@ -114,10 +114,10 @@ impl Hub {
         };
         let mut known = self.known.lock().await;
         for name in names(service, only).await? {
-            if let std::collections::btree_map::Entry::Vacant(place) = known.revisions.entry(name) {
-                let made = service.backend.made(place.key()).await?;
-                let revision = service.backend.current(place.key()).await?;
-                place.insert((made, revision));
+            if let std::collections::btree_map::Entry::Vacant(entry) = known.revisions.entry(name) {
+                let made = service.backend.made(entry.key()).await?;
+                let revision = service.backend.current(entry.key()).await?;
+                entry.insert((made, revision));
             }
         }
         if !known.running {
@@ -133,12 +133,12 @@ impl Hub {
     /// Asks again and again, as long as somebody listens.
     async fn run(self: Arc<Self>, service: Arc<Service>) {
         loop {
-            tokio::time::sleep(service.limits.events.poll).await;
+            tokio::time::sleep(service.limits.news.poll).await;
             let mut known = self.known.lock().await;
             let wanted: Vec<Option<Str>> =
                 self.listeners.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
             if wanted.is_empty() {
-                *known = Known::default();
+                *known = Watched::default();
                 return;
             }
             if let Err(error) = self.ask(&service, &wanted, &mut known).await {
@@ -147,7 +147,7 @@ impl Hub {
         }
     }
 
-    async fn ask(&self, service: &Service, wanted: &[Option<Str>], known: &mut Known) -> Result<(), StoreError> {
+    async fn ask(&self, service: &Service, wanted: &[Option<Str>], known: &mut Watched) -> Result<(), StoreError> {
         let all = wanted.contains(&None);
         let watched: Vec<Str> =
             if all { names(service, None).await? } else { wanted.iter().flatten().cloned().collect() };
@@ -158,33 +158,33 @@ impl Hub {
         };
         for name in gone {
             known.revisions.remove(&name);
-            self.tell(News::Gone(name));
+            self.publish(News::Gone(name));
         }
         for name in &watched {
             match self.revisions(service, name, known).await {
                 Err(StoreError::NotFound { .. }) => {
                     known.revisions.remove(name);
-                    self.tell(News::Gone(name.clone()));
+                    self.publish(News::Gone(name.clone()));
                 }
                 other => other?,
             }
         }
         for task in scans(service, known).await? {
             if all || watched.contains(&task.row.environment) {
-                self.tell(News::Scan(Arc::new(task)));
+                self.publish(News::Scan(Arc::new(task)));
             }
         }
         Ok(())
     }
 
-    async fn revisions(&self, service: &Service, name: &Str, known: &mut Known) -> Result<(), StoreError> {
+    async fn revisions(&self, service: &Service, name: &Str, known: &mut Watched) -> Result<(), StoreError> {
         // An environment that nobody knew before is new: all of its revisions are news.
         let made = service.backend.made(name).await?;
         let (former, mut last) = known.revisions.get(name).copied().unwrap_or((made, 0));
         let current = service.backend.current(name).await?;
         if made != former || current < last {
             // It was removed and made again.
-            self.tell(News::Gone(name.clone()));
+            self.publish(News::Gone(name.clone()));
             last = 0;
         }
         while last < current {
@@ -192,14 +192,14 @@ impl Hub {
             let Some(newest) = found.last().map(|revision| revision.revision) else { break };
             last = newest;
             for revision in found {
-                self.tell(News::Revision(name.clone(), Arc::new(revision)));
+                self.publish(News::Revision(name.clone(), Arc::new(revision)));
             }
         }
         known.revisions.insert(name.clone(), (made, last.max(current)));
         Ok(())
     }
 
-    fn tell(&self, news: News) {
+    fn publish(&self, news: News) {
         // Nobody hears it: then nobody listens.
         drop(self.news.send(news));
     }
@@ -213,7 +213,7 @@ async fn names(service: &Service, only: Option<&Str>) -> Result<Vec<Str>, StoreE
 }
 
 /// Scans that changed since they were looked at last: those that are open, those that were, and those that changed of late.
-async fn scans(service: &Service, known: &mut Known) -> Result<Vec<Versioned<ScanTask>>, StoreError> {
+async fn scans(service: &Service, known: &mut Watched) -> Result<Vec<Versioned<ScanTask>>, StoreError> {
     let records = &*service.backend;
     let open = [ScanStatus::Pending, ScanStatus::Running].map(|status| status.as_str().into());
     let mut found =

@@ -1,4 +1,4 @@
-//! `/events`: what changes, as it changes.
+//! `/events`: news of environments, as they happen. (An event of a source is something else.)
 
 mod hub;
 mod position;
@@ -22,11 +22,10 @@ use crate::{
     access::Caller,
     extract::Params,
     problem::{FieldError, Problem, ProblemBody},
-    resource::events::{hub::Hub, position::Position, stream::Listener},
+    resource::news::{hub::Hub, position::Position, stream::Listener},
     service::Service,
 };
 
-/// The routes of this resource.
 pub fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(events)).layer(Extension(Arc::new(Hub::new())))
 }
@@ -80,7 +79,7 @@ async fn events(
             Problem::bad_request(vec![FieldError::query("last_event_id", "is not the id of any event")])
         })?),
     };
-    let heartbeat = service.limits.events.heartbeat;
+    let heartbeat = service.limits.news.heartbeat;
     let listener = Listener::open(service, hub, caller, parts, only, seen).await?;
     let events = listener.events().map(Ok::<_, Infallible>);
     let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(heartbeat)).into_response();
