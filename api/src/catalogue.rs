@@ -19,7 +19,7 @@ use crate::{
 /// Whose specs are asked for.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct Scope {
+pub struct CatalogueQuery {
     /// The environment whose specs are meant: those that apply to it, its own included. Left out: those of the server.
     pub env_name: Option<String>,
     /// Number of the page, from 0.

@@ -13,8 +13,8 @@ use std::{
 use async_trait::async_trait;
 use calipso_model::{ConnectionConfig, Environment, ObjectKey, Secret, Value};
 use calipso_pipeline::{
-    CancellationToken, Doors, LayeredSpecs, NoSecrets, Quiet, ScanError, ScanMode, ScanReport, ScanRequest, Settings,
-    SpecSource, Worker, plan, scan, work::Parts,
+    CancellationToken, Doors, LayeredSpecs, NoSecrets, Quiet, ScanError, ScanMode, ScanReport, ScanRequest, SpecSource,
+    Worker, WorkerSettings, plan, scan, work::Parts,
 };
 use calipso_spec::Layer;
 use calipso_store::{
@@ -153,13 +153,13 @@ fn process() {
             }
             return;
         }
-        let settings = Settings {
+        let settings = WorkerSettings {
             name: name.as_str().into(),
             lease: LEASE,
             poll: Duration::from_millis(50),
             beat: Duration::from_millis(50),
             is_live: false,
-            ..Settings::default()
+            ..WorkerSettings::default()
         };
         let doors: Doors = Arc::new(move |_| Arc::new(Slow { inner: replay(fewer), delay, loud: false }));
         let specs: Arc<dyn SpecSource> = Arc::new(LayeredSpecs::new(vec![layer()]));

@@ -2,7 +2,7 @@
 
 use std::{process::Stdio, sync::Arc, time::Duration};
 
-use calipso_pipeline::{CancellationToken, Doors, LayeredSpecs, NoSecrets, Settings, Worker, work::Parts};
+use calipso_pipeline::{CancellationToken, Doors, LayeredSpecs, NoSecrets, Worker, WorkerSettings, work::Parts};
 use calipso_store::{
     Backend, Embedded, Expect, Options,
     work::{self, ScanStatus, ScanTask},
@@ -40,8 +40,12 @@ async fn a_scan_by_command_is_asked_of_the_worker_that_is_at_the_environment() {
     let ended = work::scan::finish(&*store, &mut held, ScanStatus::Aborted, None, None, None, None, now()).await;
     assert_eq!(ended.expect("it can be written"), work::Beat::Go);
     let doors: Doors = Arc::new(|_| Arc::new(Once::new(replay(false))));
-    let settings =
-        Settings { name: "next".into(), poll: Duration::from_millis(20), is_live: false, ..Settings::default() };
+    let settings = WorkerSettings {
+        name: "next".into(),
+        poll: Duration::from_millis(20),
+        is_live: false,
+        ..WorkerSettings::default()
+    };
     let parts = Parts {
         store: Arc::clone(&store),
         specs: Arc::new(LayeredSpecs::new(vec![layer()])),

@@ -12,7 +12,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     access::Caller,
-    catalogue::{self, Scope, constants::CONSTANTS, kinds, schema::schema},
+    catalogue::{self, CatalogueQuery, constants::CONSTANTS, kinds, schema::schema},
     extract::Params,
     listing,
     problem::{FieldError, Problem},
@@ -30,7 +30,7 @@ pub fn routes() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(supported_environments))
 }
 
-fn listed(service: &Service, key: &str, items: Vec<Value>, scope: &Scope) -> Json<Value> {
+fn listed(service: &Service, key: &str, items: Vec<Value>, scope: &CatalogueQuery) -> Json<Value> {
     Json(json!({ key: listing::page(items, scope.page, scope.page_size, service.limits.page_size) }))
 }
 
@@ -55,12 +55,12 @@ struct ConstraintFilter {
 }
 
 /// What links of a clique must share with its focal point, by clique type.
-#[utoipa::path(get, path = "/clique_constraints", tag = "catalogue", params(Scope, ConstraintFilter),
+#[utoipa::path(get, path = "/clique_constraints", tag = "catalogue", params(CatalogueQuery, ConstraintFilter),
     extensions(("x-right" = json!("login"))), responses((status = 200, body = Object)))]
 async fn clique_constraints(
     State(service): State<Arc<Service>>,
     caller: Caller,
-    Params(scope): Params<Scope>,
+    Params(scope): Params<CatalogueQuery>,
     Params(filter): Params<ConstraintFilter>,
 ) -> Result<Json<Value>, Problem> {
     let (loaded, _) = catalogue::in_force(&service, &caller, scope.env_name.as_deref()).await?;
@@ -95,12 +95,12 @@ struct ConnectionFilter {
 }
 
 /// The ways to reach an environment, each with the form to be filled in.
-#[utoipa::path(get, path = "/connection_types", tag = "catalogue", params(Scope, ConnectionFilter),
+#[utoipa::path(get, path = "/connection_types", tag = "catalogue", params(CatalogueQuery, ConnectionFilter),
     extensions(("x-right" = json!("login"))), responses((status = 200, body = Object)))]
 async fn connection_types(
     State(service): State<Arc<Service>>,
     caller: Caller,
-    Params(scope): Params<Scope>,
+    Params(scope): Params<CatalogueQuery>,
     Params(filter): Params<ConnectionFilter>,
 ) -> Result<Json<Value>, Problem> {
     let (loaded, _) = catalogue::in_force(&service, &caller, scope.env_name.as_deref()).await?;
@@ -169,12 +169,12 @@ struct LinkTypeFilter {
 }
 
 /// Link types: what is joined with what. With `env_name` those that apply there.
-#[utoipa::path(get, path = "/link_types", tag = "catalogue", params(Scope, LinkTypeFilter),
+#[utoipa::path(get, path = "/link_types", tag = "catalogue", params(CatalogueQuery, LinkTypeFilter),
     extensions(("x-right" = json!("login"))), responses((status = 200, body = Object)))]
 async fn link_types(
     State(service): State<Arc<Service>>,
     caller: Caller,
-    Params(scope): Params<Scope>,
+    Params(scope): Params<CatalogueQuery>,
     Params(filter): Params<LinkTypeFilter>,
 ) -> Result<Json<Value>, Problem> {
     let (loaded, environment) = catalogue::in_force(&service, &caller, scope.env_name.as_deref()).await?;
@@ -208,12 +208,12 @@ struct ObjectTypeFilter {
 }
 
 /// Object types with their attributes.
-#[utoipa::path(get, path = "/object_types", tag = "catalogue", params(Scope, ObjectTypeFilter),
+#[utoipa::path(get, path = "/object_types", tag = "catalogue", params(CatalogueQuery, ObjectTypeFilter),
     extensions(("x-right" = json!("login"))), responses((status = 200, body = Object)))]
 async fn object_types(
     State(service): State<Arc<Service>>,
     caller: Caller,
-    Params(scope): Params<Scope>,
+    Params(scope): Params<CatalogueQuery>,
     Params(filter): Params<ObjectTypeFilter>,
 ) -> Result<Json<Value>, Problem> {
     let (loaded, _) = catalogue::in_force(&service, &caller, scope.env_name.as_deref()).await?;
@@ -268,12 +268,12 @@ struct SupportFilter {
 }
 
 /// Combinations of distribution, version and drivers that somebody vouches for, and what works there.
-#[utoipa::path(get, path = "/supported_environments", tag = "catalogue", params(Scope, SupportFilter),
+#[utoipa::path(get, path = "/supported_environments", tag = "catalogue", params(CatalogueQuery, SupportFilter),
     extensions(("x-right" = json!("login"))), responses((status = 200, body = Object)))]
 async fn supported_environments(
     State(service): State<Arc<Service>>,
     caller: Caller,
-    Params(scope): Params<Scope>,
+    Params(scope): Params<CatalogueQuery>,
     Params(filter): Params<SupportFilter>,
 ) -> Result<Json<Value>, Problem> {
     let (loaded, _) = catalogue::in_force(&service, &caller, scope.env_name.as_deref()).await?;

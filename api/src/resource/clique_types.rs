@@ -22,7 +22,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     access::Caller,
     audit::Notes,
-    catalogue::{self, Scope, constants::CONSTANTS, is_own, kinds},
+    catalogue::{self, CatalogueQuery, constants::CONSTANTS, is_own, kinds},
     environments::{
         body::rejected,
         own_specs::{self, Content, Draft},
@@ -89,12 +89,12 @@ struct NewCliqueType {
 }
 
 /// Clique types. With `env_name` those that match there, the one that is used for each focal point first.
-#[utoipa::path(get, path = "/clique_types", tag = "catalogue", params(Scope, CliqueTypesQuery),
+#[utoipa::path(get, path = "/clique_types", tag = "catalogue", params(CatalogueQuery, CliqueTypesQuery),
     extensions(("x-right" = json!("login"))), responses((status = 200, body = Object)))]
 async fn list(
     State(service): State<Arc<Service>>,
     caller: Caller,
-    Params(scope): Params<Scope>,
+    Params(scope): Params<CatalogueQuery>,
     Params(filter): Params<CliqueTypesQuery>,
 ) -> Result<Json<Value>, Problem> {
     let (loaded, environment) = catalogue::in_force(&service, &caller, scope.env_name.as_deref()).await?;

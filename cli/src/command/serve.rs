@@ -11,7 +11,7 @@ use calipso_api::{
     Access, AccountSettings, Accounts, Attempts, Catalogues, Environments, Limits, Problem, Service,
     retain_audit_entries,
 };
-use calipso_pipeline::work::{self, Doors, LayeredSpecs, Parts, Worker, live_doors};
+use calipso_pipeline::work::{self, Doors, LayeredSpecs, Parts, Worker, WorkerSettings, live_doors};
 use calipso_store::Backend;
 use calipso_transport::Replay;
 use calipso_vault::Keys;
@@ -59,7 +59,7 @@ pub async fn run(session: &Session) -> Result<(), Failure> {
             doors,
             clock: Arc::new(jiff::Timestamp::now),
         };
-        let worker = Worker::new(work::Settings { is_live, ..worker_settings(settings, scans, grace) }, parts);
+        let worker = Worker::new(WorkerSettings { is_live, ..worker_settings(settings, scans, grace) }, parts);
         on_own_threads(worker, stop.clone())
     });
     let served = if interface_wanted {
@@ -128,11 +128,11 @@ fn doors(settings: &Settings) -> Result<(Doors, bool), Failure> {
     Ok((Arc::new(move |_| Arc::new(Replay::new(recording.clone()))), false))
 }
 
-fn worker_settings(settings: &Settings, scans: usize, grace: Duration) -> work::Settings {
+fn worker_settings(settings: &Settings, scans: usize, grace: Duration) -> WorkerSettings {
     let days = |key: &str| Duration::from_secs(settings.number(key).saturating_mul(24 * 3600));
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let keep = settings.number("keep.revisions");
-    work::Settings {
+    WorkerSettings {
         name: format!("{}, process {}, {}", host.trim(), std::process::id(), jiff::Timestamp::now()).into(),
         lease: Duration::from_secs(settings.number("lease_secs").max(3)),
         scans,
@@ -144,7 +144,7 @@ fn worker_settings(settings: &Settings, scans: usize, grace: Duration) -> work::
             revisions: (keep > 0).then_some(work::KeepRevisions::Last(keep)),
             ..work::Retention::default()
         },
-        ..work::Settings::default()
+        ..WorkerSettings::default()
     }
 }
 

@@ -11,7 +11,7 @@ use calipso_spec::checked::At;
 /// Keys that cannot be evaluated join nothing; a pair whose `when` cannot be evaluated does not meet; a part of a link
 /// that cannot be evaluated takes its default.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Fault {
+pub struct RuleFault {
     /// Where the rule stands in its file.
     pub at: At,
     /// `type.attribute`, or the name of a link rule.
@@ -33,7 +33,6 @@ pub(crate) enum Part {
     Far,
     /// A value, from one object alone.
     Own,
-    /// A pair.
     Pair,
 }
 

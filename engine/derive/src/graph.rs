@@ -67,7 +67,7 @@ pub struct MissingDocument(pub ObjectKey);
 
 /// The result of a change.
 #[derive(Clone, Debug, Default)]
-pub struct Outcome {
+pub struct Applied {
     /// What is different now; objects carry their derived attributes. Sorted by key.
     pub delta: Delta,
     /// How much was done for it.
@@ -83,7 +83,6 @@ pub struct Work {
     pub attributes: usize,
     /// Links compared with what was known.
     pub links: usize,
-    /// Cliques built.
     pub cliques: usize,
 }
 

@@ -72,7 +72,6 @@ impl Bytes {
         self.seed
     }
 
-    /// Begins anew.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
     }

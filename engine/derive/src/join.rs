@@ -57,7 +57,6 @@ struct Owner {
 /// Of an end whose objects may have several rows each: whose they are.
 #[derive(Debug, Default)]
 struct Owners {
-    /// By row.
     rows: Vec<Owner>,
     free: Vec<u32>,
     /// First row of each object.

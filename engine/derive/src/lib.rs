@@ -1,7 +1,7 @@
 //! What follows from the objects of an environment: derived attributes, links and cliques. Pure and incremental.
 //!
 //! [`Rules`] are the part of the specs that applies to one environment; a [`Graph`] applies them to objects. Its state depends on
-//! the objects as they are now only, not on the changes that led to them, and the [`Outcome`] of a change is what differs from
+//! the objects as they are now only, not on the changes that led to them, and the [`Applied`] of a change is what differs from
 //! the state before. No clock, no network; random seeds of hashes never show in a result.
 
 mod bounds;
@@ -25,6 +25,6 @@ pub use explain::{
     Cardinality, CliqueExplanation, CliqueStep, Dangling, DanglingEnd, End, LinkExplanation, Reason, RuleUse, Stop,
     Usual,
 };
-pub use faults::Fault;
-pub use graph::{Changes, Documents, Graph, Memory, MissingDocument, NoDocuments, Outcome, Sizes, TypeCounts, Work};
+pub use faults::RuleFault;
+pub use graph::{Applied, Changes, Documents, Graph, Memory, MissingDocument, NoDocuments, Sizes, TypeCounts, Work};
 pub use rules::{Candidate, Rules, RulesError};

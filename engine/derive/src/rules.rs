@@ -22,10 +22,7 @@ pub use choose::Candidate;
 pub enum RulesError {
     /// Derived attributes that wait for each other.
     #[error("these derived attributes wait for each other: {}", .attributes.join(", "))]
-    DeriveCircle {
-        /// `type.attribute`, sorted.
-        attributes: Vec<String>,
-    },
+    DeriveCircle { attributes: Vec<String> },
     /// A rule that joins two objects without saying by what.
     #[error("{at}: `{rule}` joins two objects, but one end has no key")]
     NoKey {
@@ -108,7 +105,6 @@ pub(crate) struct End {
 pub(crate) enum Yield {
     /// A value of a derived attribute.
     Value(Tree, Take),
-    /// A link.
     Link(Box<LinkParts>),
 }
 
@@ -152,7 +148,6 @@ pub(crate) struct Own {
     pub(crate) whole: bool,
     /// Number among the rules of this kind.
     pub(crate) number: usize,
-    /// `type.attribute`.
     pub(crate) name: Str,
     pub(crate) each: Option<Each>,
     pub(crate) when: Vec<Expr>,
@@ -212,7 +207,6 @@ pub(crate) struct LinkRules {
     pub(crate) at: At,
     pub(crate) name: Str,
     pub(crate) ends: [usize; 2],
-    /// `take: first_rule`.
     pub(crate) first: bool,
     /// At most one link per object of that side.
     pub(crate) one: [bool; 2],

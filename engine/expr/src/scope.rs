@@ -34,7 +34,7 @@ impl<'a> AttributeRow<'a> {
         Self { records: &NoAttributes, object: 0 }
     }
 
-    /// An attribute.
+    /// The attribute of a number; nothing where the object has none.
     #[must_use]
     #[inline]
     pub fn get(self, number: usize) -> Option<&'a Value> {

@@ -21,7 +21,6 @@ pub use wrap::wrap;
 /// A node of a picture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// The object.
     pub key: ObjectKey,
     /// Its display name.
     pub name: String,
@@ -43,7 +42,6 @@ pub struct Line {
     pub from: usize,
     /// Index of the target node.
     pub to: usize,
-    /// Link type.
     pub link_type: String,
     /// Name of the link.
     pub label: String,
@@ -57,7 +55,6 @@ pub struct Line {
 /// Names and labels are drawn as they are: the caller takes out what a terminal would obey.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Picture {
-    /// The objects.
     pub nodes: Vec<Node>,
     /// Lines between them.
     pub lines: Vec<Line>,

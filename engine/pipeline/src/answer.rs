@@ -91,7 +91,6 @@ pub struct StepError {
     pub kind: FailureKind,
     /// Who was asked, if anyone.
     pub host: Option<Str>,
-    /// What happened.
     pub sentence: String,
 }
 
@@ -154,7 +153,6 @@ impl Asked {
 pub(crate) struct Answer {
     /// The parsed content; null where it was not parsed.
     pub(crate) body: Value,
-    /// RFC 3339.
     pub(crate) received_at: Option<Str>,
     pub(crate) details: Details,
 }

@@ -18,7 +18,6 @@ use crate::{
 /// One line of a connection's test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestLine {
-    /// The role.
     pub role: Str,
     /// The connection spec.
     pub connection: Str,

@@ -34,4 +34,4 @@ pub use spec_test::{TestReport, run_spec_tests};
 pub use tokio_util::sync::CancellationToken;
 pub use trace::{Question, Traced};
 pub use trial::{Trial, TrialError, TrialRequest, try_fetcher};
-pub use work::{Clock, Doors, LayeredSpecs, Settings, SpecSource, Worker, own_specs};
+pub use work::{Clock, Doors, LayeredSpecs, SpecSource, Worker, WorkerSettings, own_specs};

@@ -275,7 +275,6 @@ impl Inventory {
         self.scopes.get(key).map(|scope| &scope.tried_at)
     }
 
-    /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         let keys: Vec<Arc<ScopeKey>> = self.scopes.keys().cloned().collect();
         for key in &keys {

@@ -25,23 +25,14 @@ pub enum PlanError {
     /// No spec describes its distribution.
     #[error("the environment {environment} is a {distribution}, which no spec describes; there are {known}")]
     UnknownDistribution {
-        /// The environment.
         environment: Str,
-        /// Its distribution.
         distribution: Str,
         /// The distributions that are described.
         known: String,
     },
     /// The distribution has no such version.
     #[error("{distribution} has no version {version}; there are {known}")]
-    UnknownVersion {
-        /// The distribution.
-        distribution: Str,
-        /// The version.
-        version: Str,
-        /// Its versions.
-        known: String,
-    },
+    UnknownVersion { distribution: Str, version: Str, known: String },
     /// Fetchers wait for each other; a check of the specs refuses that.
     #[error(transparent)]
     Circle(#[from] Circle),
@@ -56,7 +47,6 @@ pub enum PlanError {
 /// A fetcher as one environment uses it.
 #[derive(Clone, Debug)]
 pub struct PlannedFetcher {
-    /// The fetcher.
     pub fetcher: Arc<Fetcher>,
     /// Its settings here.
     pub settings: Map,
@@ -82,11 +72,8 @@ pub struct PlannedConnection {
 /// What a scan of one environment will do.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The environment.
     pub environment: Environment,
-    /// The catalogue.
     pub specs: Arc<Specs>,
-    /// Its distribution.
     pub distribution: Arc<Distribution>,
     /// The variance that covers it; none: nobody vouches for this combination.
     pub variance: Option<Variance>,

@@ -19,7 +19,6 @@ use crate::{
 /// A step that failed, under however many parents.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FailureReport {
-    /// The fetcher.
     pub fetcher: Str,
     /// The step's label, if it has one.
     pub step: Option<Str>,
@@ -29,7 +28,6 @@ pub struct FailureReport {
     pub kind: FailureKind,
     /// Who was asked, if anyone.
     pub host: Option<Str>,
-    /// What happened.
     pub sentence: String,
     /// The first of the parents under which it happened.
     pub parent: ObjectKey,
@@ -48,7 +46,6 @@ const MAX_DANGLING: usize = 1000;
 pub struct Changed {
     /// New or changed.
     pub written: usize,
-    /// Gone.
     pub removed: usize,
 }
 
@@ -57,7 +54,6 @@ pub struct Changed {
 pub struct ScanReport {
     /// Its number, once it is kept.
     pub id: Option<ReportId>,
-    /// The environment.
     pub environment: Str,
     /// What was scanned: `full`, `partial`, `inventory`, `links`, `cliques`.
     pub mode: Str,
@@ -79,7 +75,6 @@ pub struct ScanReport {
     pub n_silent: usize,
     /// What every source was asked.
     pub sources: Vec<SourceStats>,
-    /// What failed.
     pub failures: Vec<FailureReport>,
     /// Places of failures by fetcher, line and sentence.
     known_failures: BTreeMap<(Str, Str, String), usize>,
@@ -144,7 +139,6 @@ impl Blind {
 /// A scope that is out of date.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StaleScope {
-    /// The fetcher.
     pub fetcher: Str,
     /// Type of the objects.
     pub object_type: Str,
@@ -152,7 +146,6 @@ pub struct StaleScope {
     pub parent: ObjectKey,
     /// Since when, RFC 3339.
     pub since: Str,
-    /// Why.
     pub problem: Str,
     /// How many objects are known of it.
     pub n_objects: usize,

@@ -22,7 +22,6 @@ use crate::{
 /// What is scanned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ScanMode {
-    /// Everything.
     #[default]
     Full,
     /// One object and what is under it.
@@ -108,7 +107,6 @@ pub trait Observer: Send + Sync {
 pub enum Phase {
     /// Reading what is known.
     Load,
-    /// Asking.
     Fetch,
     /// Deriving attributes, links and cliques.
     Derive,

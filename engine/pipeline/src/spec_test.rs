@@ -23,7 +23,7 @@ use calipso_spec::{
 };
 
 use calipso_store::Searched;
-use calipso_transport::Entry;
+use calipso_transport::RecordedEntry;
 
 use crate::{conntest::TestLine, coverage::Coverage};
 
@@ -37,9 +37,7 @@ pub struct Observed {
     pub searched: Searched,
     /// Types of `objects` that are only folders.
     pub folder_types: Vec<Str>,
-    /// Links.
     pub links: Vec<Link>,
-    /// Cliques.
     pub cliques: Vec<calipso_model::Clique>,
     /// Whether the run was complete; of a connection whether everything worked.
     pub complete: bool,
@@ -59,7 +57,7 @@ pub struct Observed {
     /// Why the environment of the case does not use the spec; none: it does.
     pub unused: Option<String>,
     /// What of the recording of `answers_dir` was asked for.
-    pub recorded: Vec<Entry>,
+    pub recorded: Vec<RecordedEntry>,
     /// Of a distribution: its values for the environment.
     pub values: Option<Value>,
     /// Of a distribution: the settings of every fetcher in the environment.
@@ -70,7 +68,7 @@ pub struct Observed {
 
 /// Something that is not as a case expects it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct FailedExpectation {
     /// The line of the test that says otherwise.
     pub at: At,
     /// What is the case, in a sentence.
@@ -91,7 +89,6 @@ impl CaseResult {
 
 /// What cases are run with.
 pub struct Bench<'a> {
-    /// The catalogue.
     pub specs: &'a Specs,
     /// Parsers by name, for tests of parsers.
     pub parsers: &'a BTreeMap<Str, Arc<Parser>>,
@@ -116,10 +113,10 @@ impl<'a> Bench<'a> {
     }
 
     /// Runs one case and compares.
-    async fn problems(&self, of: &TestOf, case: &TestCase) -> Vec<Problem> {
+    async fn problems(&self, of: &TestOf, case: &TestCase) -> Vec<FailedExpectation> {
         match self.observe(of, case).await {
             Ok(observed) => expect::compare(of, case, &observed),
-            Err(text) => vec![Problem { at: case.at.clone(), text, mend: None, is_idle: false }],
+            Err(text) => vec![FailedExpectation { at: case.at.clone(), text, mend: None, is_idle: false }],
         }
     }
 }
@@ -152,14 +149,12 @@ fn runtime() -> Result<tokio::runtime::Runtime, String> {
 pub struct CaseResult {
     /// Kind of the spec under test.
     pub kind: &'static str,
-    /// Its name.
     pub spec: Str,
-    /// The case.
     pub case: Str,
     /// Where it stands.
     pub at: At,
     /// What is not as expected; nothing: it passed.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<FailedExpectation>,
     /// How long it took.
     pub took: Duration,
 }
@@ -169,9 +164,7 @@ pub struct CaseResult {
 pub struct Unreached {
     /// Kind of the spec.
     pub kind: &'static str,
-    /// Its name.
     pub spec: Str,
-    /// Where.
     pub at: At,
     /// What was never the case there, such as `step`, `when false` or `alternative 2`.
     pub branch: String,

@@ -13,9 +13,7 @@ use crate::step::Done;
 /// What one step of a spec did, in all its runs.
 #[derive(Clone, Debug, Default)]
 pub struct Traced {
-    /// Its verb.
     pub verb: &'static str,
-    /// Its label.
     pub name: Option<Str>,
     /// How often it was run; elements of `each` are not counted.
     pub n_runs: usize,

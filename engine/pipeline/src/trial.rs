@@ -21,13 +21,11 @@ use crate::{
 pub struct TrialRequest<'a> {
     /// The plan of the environment.
     pub plan: &'a Plan,
-    /// The fetcher.
     pub fetcher: &'a str,
     /// Id or name of the object under which it runs; none: the only one that there is.
     pub under: Option<&'a str>,
     /// What is known; only read.
     pub store: &'a dyn Store,
-    /// Who answers.
     pub door: Arc<dyn Door>,
     /// Where references to secrets lead.
     pub secrets: &'a dyn SecretSource,
@@ -72,9 +70,7 @@ pub enum TrialError {
     /// The environment does not use it.
     #[error("the environment `{environment}` does not use the fetcher `{fetcher}`: {why}")]
     NotUsed {
-        /// The environment.
         environment: Str,
-        /// The fetcher.
         fetcher: String,
         /// What decided it.
         why: String,
@@ -82,7 +78,6 @@ pub enum TrialError {
     /// No object to run under, or several.
     #[error("the fetcher `{fetcher}` runs under a {under}, and {what}")]
     NoParent {
-        /// The fetcher.
         fetcher: String,
         /// The type that it runs under.
         under: Str,

@@ -38,7 +38,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// How a worker works.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct WorkerSettings {
     /// Its name; no other worker on the store may have it.
     pub name: Str,
     /// How long what it took stays its own after it was heard of last.
@@ -69,7 +69,7 @@ pub struct Settings {
     pub retention: Retention,
 }
 
-impl Default for Settings {
+impl Default for WorkerSettings {
     fn default() -> Self {
         Self {
             name: "worker".into(),
@@ -119,7 +119,7 @@ pub struct Worker {
 
 /// What all that runs in a worker shares.
 struct Shared {
-    settings: Settings,
+    settings: WorkerSettings,
     parts: Parts,
     residents: Arc<Residents>,
 }
@@ -150,7 +150,7 @@ struct Running {
 impl Worker {
     /// A worker that does nothing yet.
     #[must_use]
-    pub fn new(settings: Settings, parts: Parts) -> Self {
+    pub fn new(settings: WorkerSettings, parts: Parts) -> Self {
         let residents = Arc::new(Residents::new(settings.max_resident_objects));
         Self { shared: Arc::new(Shared { settings, parts, residents }) }
     }

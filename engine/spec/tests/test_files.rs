@@ -158,7 +158,7 @@ fn a_search_is_a_map_of_lists_and_only_object_types_expect_one() {
     assert_eq!(errors(&test(of_type, "{a: [a], b: []}")), Vec::new());
     for (kind, search, says) in [
         (of_type, "[a]", "`search` must be a map"),
-        (of_type, "{a: a}", "`search` is a list of ids"),
+        (of_type, "{a: a}", "`search` must be a list of ids"),
         ("fetcher: things", "{a: [a]}", "a test of a fetcher expects no `search`"),
     ] {
         let found = errors(&test(kind, search));

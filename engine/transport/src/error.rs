@@ -16,12 +16,12 @@ pub struct FetchError {
     /// Who was asked: role and host.
     pub endpoint: Str,
     /// What it comes from.
-    pub cause: Cause,
+    pub cause: FetchCause,
 }
 
 /// What an error comes from: an error of a library, or a sentence of ours. Shared, as all who made the same call get the same
 /// error.
-pub type Cause = Arc<dyn Error + Send + Sync>;
+pub type FetchCause = Arc<dyn Error + Send + Sync>;
 
 impl FetchError {
     /// Makes an error.
@@ -77,7 +77,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// Every kind.
+    /// All kinds, in the order of their declaration.
     pub const ALL: [Self; 11] = [
         Self::Unreachable,
         Self::Denied,

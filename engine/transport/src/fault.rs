@@ -36,7 +36,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Every fault.
+    /// All faults, in the order of their declaration.
     pub const ALL: [Self; 9] = [
         Self::Timeout,
         Self::Forbidden,

@@ -11,7 +11,7 @@ use crate::{digest::Sha256, door::Call};
 pub enum RequestKey {
     /// An HTTP request.
     Http(HttpKey),
-    /// A query.
+    /// A query of a database.
     Sql(SqlKey),
     /// A command on a host.
     Exec(ExecKey),
@@ -26,22 +26,22 @@ pub struct HttpKey {
     pub method: Str,
     /// Path below the connection's base; the whole path, with its query, of an absolute URL that a page named.
     pub path: String,
-    /// Query parameters.
+    /// Names and values of the query string, in the order in which they are sent.
     pub query: Vec<(String, String)>,
     /// What is sent, before secrets are filled in or with them: they are scrubbed before a key is kept.
     pub body: Option<Value>,
 }
 
-/// A query.
+/// What a query of a database is known by.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SqlKey {
     /// One statement, with `?` for each parameter.
     pub text: String,
-    /// Parameters: scalars.
+    /// Values of its parameters, in their order; no lists or maps.
     pub params: Vec<Value>,
 }
 
-/// A command.
+/// What a command on a host is known by.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExecKey {
     /// Name of the host.

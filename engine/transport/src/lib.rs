@@ -31,7 +31,7 @@ pub use live::Live;
 pub use means::{ClientCertificate, HttpRoute, KnownHosts, Means, Route, SqlServer, SshRoute, SshServer, Tls};
 pub use once::Once;
 pub use record::{Meta, RecordError, Recorder};
-pub use recording::{Entry, EntryKey, Recording, RecordingError};
+pub use recording::{EntryKey, RecordedEntry, Recording, RecordingError};
 pub use replay::Replay;
 pub use reply::Reply;
 pub use scrub::Scrubber;

@@ -54,7 +54,7 @@ pub enum Route {
 pub struct HttpRoute {
     /// The whole URL.
     pub url: Secret,
-    /// Header fields.
+    /// Header fields that are sent; some may be secret.
     pub headers: Vec<(String, Secret)>,
     /// What is sent.
     pub body: Option<Secret>,
@@ -69,7 +69,7 @@ pub struct HttpRoute {
 pub struct SshRoute {
     /// What really runs: the words of the key after every rewriting and wrapping.
     pub words: Vec<String>,
-    /// The host.
+    /// The host that runs the command.
     pub server: Box<SshServer>,
 }
 
@@ -104,11 +104,11 @@ pub struct ClientCertificate {
 pub struct SqlServer {
     /// Name or address.
     pub address: Str,
-    /// TCP port.
+    /// TCP port of the server.
     pub port: u16,
-    /// Account.
+    /// The account that logs in.
     pub user: Str,
-    /// Its password.
+    /// What the account logs in with.
     pub password: Secret,
     /// Database that unqualified names are looked up in.
     pub database: Option<Str>,
@@ -121,11 +121,11 @@ pub struct SshServer {
     pub host: Str,
     /// Name or address that is connected to, as seen from the gateway if there is one.
     pub address: Str,
-    /// TCP port.
+    /// TCP port of the server.
     pub port: u16,
-    /// Account.
+    /// The account that logs in.
     pub user: Str,
-    /// Its password.
+    /// What the account logs in with, where a key is not enough.
     pub password: Option<Secret>,
     /// Its private key, in any form that OpenSSH writes, without passphrase. Tried before the password.
     pub private_key: Option<Secret>,

@@ -14,7 +14,7 @@ use calipso_model::{Map, Value};
 use crate::{
     door::{Call, Door, Exchange, Execution, Stage},
     key::RequestKey,
-    recording::{Entry, EntryKey, FORMAT, write_line},
+    recording::{EntryKey, FORMAT, RecordedEntry, write_line},
     scrub::Scrubber,
 };
 
@@ -35,13 +35,13 @@ pub enum RecordError {
     /// The directory holds something already.
     #[error("{} is not empty; name a new directory for the recording", .dir.display())]
     NotEmpty {
-        /// Which.
+        /// The directory as it was named.
         dir: PathBuf,
     },
     /// The directory cannot be written.
     #[error("cannot write the recording to {}", .dir.display())]
     Write {
-        /// The directory.
+        /// The directory as it was named.
         dir: PathBuf,
         /// The error of the system.
         source: std::io::Error,
@@ -75,7 +75,7 @@ pub struct Recorder<D> {
 
 #[derive(Default)]
 struct Kept {
-    logins: Vec<(String, Entry)>,
+    logins: Vec<(String, RecordedEntry)>,
     /// Lines by file; each with what it is sorted by.
     lines: BTreeMap<String, Vec<(String, u32, String)>>,
 }
@@ -190,7 +190,7 @@ fn write_into(dir: &Path, files: &BTreeMap<String, String>) -> std::io::Result<(
     Ok(())
 }
 
-fn entry(call: &Call, exchange: &Exchange) -> Entry {
+fn entry(call: &Call, exchange: &Exchange) -> RecordedEntry {
     let key = match &call.key {
         RequestKey::Http(key) => {
             let (path, query) = key.path_and_query();
@@ -209,7 +209,7 @@ fn entry(call: &Call, exchange: &Exchange) -> Entry {
         Ok(reply) => Ok(reply.clone()),
         Err(error) => Err((error.kind, error.why())),
     };
-    Entry {
+    RecordedEntry {
         role: Some(call.role.clone()),
         stage: Some(call.stage),
         attempt: call.attempt,

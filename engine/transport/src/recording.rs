@@ -33,7 +33,7 @@ pub enum RecordingError {
     },
     /// An entry is not of the form.
     #[error("{location}: {problem}")]
-    Entry {
+    RecordedEntry {
         /// File and line, or the path of keys within inline answers.
         location: String,
         /// What is wrong there.
@@ -43,7 +43,7 @@ pub enum RecordingError {
 
 /// One request and its answer. What is `None` in the key matches any request.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub struct RecordedEntry {
     /// The role that asked.
     pub role: Option<Str>,
     /// What it was asked for.
@@ -76,14 +76,14 @@ pub enum EntryKey {
         /// What was sent.
         body: Option<Value>,
     },
-    /// A query.
+    /// A query of a database.
     Sql {
         /// The statement, white space normalised.
         text: String,
-        /// Its parameters.
+        /// The values of its parameters, where it has any.
         params: Option<Vec<Value>>,
     },
-    /// A command.
+    /// A command on a host.
     Exec {
         /// The host that it ran on.
         host: Option<Str>,
@@ -95,7 +95,7 @@ pub enum EntryKey {
 /// Recorded requests and their answers.
 #[derive(Clone, Debug, Default)]
 pub struct Recording {
-    entries: Vec<Entry>,
+    entries: Vec<RecordedEntry>,
     /// Coarse key to entries; those with a wildcard in the coarse key are under the kind's name alone.
     index: BTreeMap<String, Vec<usize>>,
     /// The recording asked after this one.
@@ -127,7 +127,7 @@ impl Recording {
     }
 
     /// Adds one entry behind the others.
-    pub fn push(&mut self, entry: Entry) {
+    pub fn push(&mut self, entry: RecordedEntry) {
         self.index.entry(entry.key.coarse()).or_default().push(self.entries.len());
         self.entries.push(entry);
     }
@@ -147,7 +147,7 @@ impl Recording {
     }
 
     /// The entries, in recorded order, those of appended recordings last.
-    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+    pub fn entries(&self) -> impl Iterator<Item = &RecordedEntry> {
         let mut at = Some(self);
         std::iter::from_fn(move || {
             let here = at?;
@@ -158,7 +158,7 @@ impl Recording {
     }
 
     /// The number, among [`Recording::entries`], of the one that answers a call.
-    pub(crate) fn position(&self, entry: &Entry) -> Option<usize> {
+    pub(crate) fn position(&self, entry: &RecordedEntry) -> Option<usize> {
         self.entries().position(|known| std::ptr::eq(known, entry))
     }
 

@@ -80,7 +80,7 @@ impl Door for Replay {
     async fn exchange(&self, call: Call) -> Exchange {
         self.let_others_go_first(&call).await;
         match self.recording.find(&call) {
-            Found::Entry(entry) => {
+            Found::RecordedEntry(entry) => {
                 if let (Some(used), Some(number)) = (&self.used, self.recording.position(entry)) {
                     used.lock().unwrap_or_else(PoisonError::into_inner).insert(number);
                 }

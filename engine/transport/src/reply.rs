@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use calipso_model::{Map, Str, Value};
 
-/// An answer.
+/// What the other side answered, whatever it says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
     /// Of an HTTP request, whatever its status.
     Http {
-        /// Status code.
+        /// The status code of HTTP, 100 to 599.
         status: u16,
         /// Header fields; names in lower case.
         headers: Vec<(String, String)>,

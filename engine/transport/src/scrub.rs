@@ -14,7 +14,7 @@ use calipso_model::{Map, Str, Value};
 use regex::bytes::Regex;
 
 use crate::{
-    recording::{Entry, EntryKey, STARS},
+    recording::{EntryKey, RecordedEntry, STARS},
     reply::Reply,
 };
 
@@ -95,7 +95,7 @@ impl Scrubber {
     }
 
     /// The entry without secrets.
-    pub(crate) fn entry(&self, entry: &Entry) -> Entry {
+    pub(crate) fn entry(&self, entry: &RecordedEntry) -> RecordedEntry {
         let key = match &entry.key {
             EntryKey::Http { target, method, path, query, body } => EntryKey::Http {
                 target: target.as_ref().map(|target| {
@@ -118,7 +118,7 @@ impl Scrubber {
             Ok(reply) => Ok(self.reply(reply)),
             Err((kind, why)) => Err((*kind, self.text(why))),
         };
-        Entry { role: entry.role.clone(), key, outcome, ..*entry }
+        RecordedEntry { role: entry.role.clone(), key, outcome, ..*entry }
     }
 
     /// One line of a recording, scrubbed again: for secrets that became known after it was made.

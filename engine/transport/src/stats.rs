@@ -17,7 +17,7 @@ use crate::{
 /// What was asked of one role.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SourceStats {
-    /// The role.
+    /// The role of the connection that fetchers name after `via`.
     pub role: Str,
     /// Calls that were really made.
     pub calls: u64,

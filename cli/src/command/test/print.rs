@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use calipso_model::{Map, Value};
 use calipso_pipeline::{
     TestReport,
-    spec_test::{CaseResult, Problem, Unreached},
+    spec_test::{CaseResult, FailedExpectation, Unreached},
 };
 use calipso_spec::{Diagnostic, Severity};
 
@@ -16,7 +16,7 @@ fn failed(report: &TestReport) -> impl Iterator<Item = &CaseResult> {
 }
 
 /// Answers of cases that hold, which nothing asked for.
-pub(super) fn idle(report: &TestReport) -> impl Iterator<Item = &Problem> {
+pub(super) fn idle(report: &TestReport) -> impl Iterator<Item = &FailedExpectation> {
     report.cases.iter().filter(|case| !case.failed()).flat_map(|case| &case.problems)
 }
 
@@ -55,7 +55,7 @@ fn number(number: usize) -> Value {
 }
 
 pub(super) fn data(report: &TestReport, unreached: &[Unreached], left_out: &[String], shape: OutputFormat) -> String {
-    let problem = |problem: &Problem| Value::text(&format!("{}: {}", problem.at, problem.text));
+    let problem = |problem: &FailedExpectation| Value::text(&format!("{}: {}", problem.at, problem.text));
     let case = |case: &CaseResult| {
         map([
             ("kind", Value::text(case.kind)),

@@ -9,7 +9,7 @@ use calipso_pipeline::{
 };
 use calipso_spec::{Loaded, TestCase, TestOf, checked::Fetcher};
 use calipso_store::{Backend, Expect};
-use calipso_transport::{Entry, EntryKey, Reply};
+use calipso_transport::{EntryKey, RecordedEntry, Reply};
 
 use crate::{
     args,
@@ -183,7 +183,7 @@ fn test_text(fetcher: &Fetcher, case: &TestCase, observed: &Observed) -> String 
 }
 
 /// A recorded answer as a test gives it.
-fn answer(entry: &Entry) -> Option<(&'static str, Map)> {
+fn answer(entry: &RecordedEntry) -> Option<(&'static str, Map)> {
     let mut map = Map::new();
     let list = match &entry.key {
         EntryKey::Exec { words, .. } => {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use calipso_model::{Map, Object, ObjectKey, Str, Value, same::same};
 
-use super::{Changes, Documents, Graph, MissingDocument, Outcome, Work};
+use super::{Applied, Changes, Documents, Graph, MissingDocument, Work};
 use crate::{
     hash::{Bytes, Digest},
     nodes::{Nodes, REST, attribute_bit},
@@ -22,7 +22,7 @@ impl Graph {
     ///
     /// # Errors
     /// [`MissingDocument`]: `documents` lacks an object that was handed in before. The graph is of no use then.
-    pub fn apply(&mut self, changes: Changes, documents: &dyn Documents) -> Result<Outcome, MissingDocument> {
+    pub fn apply(&mut self, changes: Changes, documents: &dyn Documents) -> Result<Applied, MissingDocument> {
         let mut work = Work::default();
         self.take_in(changes);
         self.meter.begin(self.nodes.iter().map(Nodes::live).sum());
@@ -34,7 +34,7 @@ impl Graph {
         let cliques = self.derive_cliques(&mut work);
         let delta = self.emit(cliques, documents)?;
         self.settle();
-        Ok(Outcome { delta, work })
+        Ok(Applied { delta, work })
     }
 
     fn take_in(&mut self, changes: Changes) {

@@ -9,7 +9,7 @@ use crate::{
     bounds::{Exceeded, UNMETERED},
     cliques::{Names, Scratch, View},
     eval::Evaluator,
-    faults::{Fault, Part},
+    faults::{Part, RuleFault},
     hash::NOTHING,
     join::Index,
     nodes::{NIL, Nodes},
@@ -156,7 +156,6 @@ impl Graph {
         found
     }
 
-    /// One link.
     #[must_use]
     pub fn link(&self, link: &LinkRef) -> Option<Link> {
         let (links, entry, ends) = self.entry(link)?;
@@ -228,7 +227,7 @@ impl Graph {
 
     /// Every run-time fault that stands now, in the order in which the rules stand in their files.
     #[must_use]
-    pub fn faults(&self) -> Vec<Fault> {
+    pub fn faults(&self) -> Vec<RuleFault> {
         let mut owns = std::collections::BTreeMap::new();
         for attribute in &self.rules.attributes {
             for rule in &attribute.rules {
@@ -237,7 +236,7 @@ impl Graph {
                 }
             }
         }
-        let mut faults: Vec<Fault> = self
+        let mut faults: Vec<RuleFault> = self
             .faults
             .iter()
             .filter_map(|(key, message)| {
@@ -247,7 +246,7 @@ impl Graph {
                     (None, None) => return None,
                 };
                 let near = if key.part == Part::Far { types[1] } else { types[0] };
-                Some(Fault {
+                Some(RuleFault {
                     at: at.clone(),
                     rule: rule.clone(),
                     object: self.nodes[near].key(key.a),

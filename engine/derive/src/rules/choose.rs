@@ -20,7 +20,6 @@ pub struct Candidate {
     pub at: At,
     /// Whether it is the chosen one.
     pub chosen: bool,
-    /// A sentence.
     pub because: String,
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::Deref, path::Path, sync::Arc};
 
-use calipso_derive::{Changes, Graph, Outcome, Rules};
+use calipso_derive::{Applied, Changes, Graph, Rules};
 use calipso_model::{Clique, Delta, Environment, Link, LinkRef, Map, Object, ObjectKey};
 use calipso_spec::{Specs, load, read_layer};
 
@@ -45,7 +45,7 @@ impl Given {
         Self { graph: Graph::with_threads(rules, threads), documents: BTreeMap::new() }
     }
 
-    pub fn apply(&mut self, changes: Changes) -> Outcome {
+    pub fn apply(&mut self, changes: Changes) -> Applied {
         for key in &changes.remove {
             self.documents.remove(key);
         }

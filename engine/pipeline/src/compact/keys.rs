@@ -22,7 +22,6 @@ pub(crate) struct Numbered {
     type_numbers: BTreeMap<Str, u32>,
     /// By number: the number of its type.
     type_of: Vec<u32>,
-    /// By number.
     ids: Vec<Str>,
     /// Numbers by hash, in the first free place from there on; [`FREE`] where there is none.
     places: Vec<u32>,

@@ -34,7 +34,6 @@ struct Idle {
 }
 
 impl Default for Residents {
-    /// Keeps nothing.
     fn default() -> Self {
         Self::new(0)
     }

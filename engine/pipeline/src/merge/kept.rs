@@ -74,7 +74,6 @@ impl Kept {
         self.tables.words.unpack(&entry.attributes)
     }
 
-    /// By number.
     pub(super) fn entries(&self) -> &[Entry] {
         &self.entries
     }

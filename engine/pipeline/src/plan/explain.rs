@@ -15,7 +15,6 @@ use crate::plan::PlannedConnection;
 pub struct Choice {
     /// `fetcher`, `link_type`, `clique_type`, `connection`, `command`.
     pub kind: &'static str,
-    /// Its name.
     pub name: Str,
     /// Whether it is used.
     pub chosen: bool,

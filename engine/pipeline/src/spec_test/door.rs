@@ -8,8 +8,8 @@ use std::{
 use async_trait::async_trait;
 use calipso_model::{Map, Secret, Str, Value};
 use calipso_transport::{
-    Call, Door, Entry, Exchange, ExecKey, HttpRoute, KnownHosts, Recording, Replay, RequestKey, Route, SqlServer,
-    SshServer,
+    Call, Door, Exchange, ExecKey, HttpRoute, KnownHosts, RecordedEntry, Recording, Replay, RequestKey, Route,
+    SqlServer, SshServer,
 };
 
 /// A door that writes down what it was asked for. Secrets of a test stand in the test, so they are written down too.
@@ -53,7 +53,7 @@ impl Noting {
     }
 
     /// The answers that something asked for.
-    pub(super) fn used(&self, unused: &[usize]) -> Vec<Entry> {
+    pub(super) fn used(&self, unused: &[usize]) -> Vec<RecordedEntry> {
         let entries = self.inner.recording().entries().enumerate();
         entries.filter(|(number, _)| !unused.contains(number)).map(|(_, entry)| entry.clone()).collect()
     }

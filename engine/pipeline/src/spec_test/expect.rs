@@ -10,7 +10,7 @@ use calipso_spec::{
     spec_test::{Mend, TestCase, TestOf},
 };
 
-use crate::spec_test::{Observed, Problem};
+use crate::spec_test::{FailedExpectation, Observed};
 
 pub(super) use self::objects::plain;
 
@@ -19,14 +19,19 @@ use self::difference::{Around, differences, shown};
 /// The problems of one case.
 struct Found<'c> {
     case: &'c TestCase,
-    problems: Vec<Problem>,
+    problems: Vec<FailedExpectation>,
 }
 
 impl Found<'_> {
     /// A problem at a place inside `expect`, which nothing but the author can mend.
     fn add(&mut self, path: &[String], text: impl Into<String>) {
         let path = inside(path);
-        self.problems.push(Problem { at: self.case.place(&path), text: text.into(), mend: None, is_idle: false });
+        self.problems.push(FailedExpectation {
+            at: self.case.place(&path),
+            text: text.into(),
+            mend: None,
+            is_idle: false,
+        });
     }
 
     /// A problem at a place inside `expect`, and what would make it expected.
@@ -37,7 +42,7 @@ impl Found<'_> {
     fn mendable_at(&mut self, path: &[String], mend_at: &[String], text: impl Into<String>, mend: &Mend) {
         let at = self.case.place(&inside(path));
         let mend = self.case.mend(&inside(mend_at), mend);
-        self.problems.push(Problem { at, text: text.into(), mend, is_idle: false });
+        self.problems.push(FailedExpectation { at, text: text.into(), mend, is_idle: false });
     }
 
     /// What differs, field by field, each at its own place.
@@ -76,7 +81,7 @@ fn path(parts: &[&str]) -> Vec<String> {
 }
 
 /// What is not as expected.
-pub(super) fn compare(of: &TestOf, case: &TestCase, observed: &Observed) -> Vec<Problem> {
+pub(super) fn compare(of: &TestOf, case: &TestCase, observed: &Observed) -> Vec<FailedExpectation> {
     let mut found = Found { case, problems: Vec::new() };
     let expect = &case.expect;
     if applies(expect, observed, &mut found) {
@@ -129,7 +134,7 @@ fn applies(expect: &Map, observed: &Observed, found: &mut Found<'_>) -> bool {
     match (&observed.unused, wanted) {
         (Some(why), true) => {
             let at = found.case.place(&["environment"]);
-            found.problems.push(Problem { at, text: why.clone(), mend: None, is_idle: false });
+            found.problems.push(FailedExpectation { at, text: why.clone(), mend: None, is_idle: false });
             true
         }
         (Some(_), false) => true,
@@ -219,7 +224,7 @@ fn unasked(observed: &Observed, found: &mut Found<'_>) {
     for (list, number) in &observed.unasked {
         let at: At = found.case.place(&["answers", list, &number.to_string()]);
         let text = "nothing asked for this answer: mend it, or take it out".to_owned();
-        found.problems.push(Problem { at, text, mend: None, is_idle: true });
+        found.problems.push(FailedExpectation { at, text, mend: None, is_idle: true });
     }
 }
 

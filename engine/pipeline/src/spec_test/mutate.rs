@@ -47,7 +47,6 @@ pub enum Fate {
 pub struct Stale {
     /// Where it stands.
     pub at: At,
-    /// The change.
     pub change: Str,
     /// What is the case.
     pub why: String,

@@ -13,12 +13,10 @@ pub(crate) struct Lost {
 }
 
 impl Lost {
-    /// Any type.
     pub(crate) fn everything(&mut self) {
         self.all = true;
     }
 
-    /// One type.
     pub(crate) fn one(&mut self, object_type: &Str) {
         self.types.insert(object_type.clone());
     }

@@ -9,7 +9,6 @@ use calipso_store::{
 
 use crate::work::Shared;
 
-/// A day.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Which revisions of an environment stay readable.

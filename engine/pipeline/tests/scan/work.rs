@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use calipso_model::{Map, Value};
 use calipso_pipeline::{
-    CancellationToken, Doors, LayeredSpecs, Settings, SpecSource, Worker,
+    CancellationToken, Doors, LayeredSpecs, SpecSource, Worker, WorkerSettings,
     work::{KeepRevisions, Parts, Retention, SpecsError},
 };
 use calipso_store::{
@@ -56,8 +56,8 @@ fn replay(answers: &Value) -> Replay {
     Replay::new(Recording::from_answers(answers).unwrap())
 }
 
-fn settings(name: &str) -> Settings {
-    Settings {
+fn settings(name: &str) -> WorkerSettings {
+    WorkerSettings {
         name: name.into(),
         lease: Duration::from_secs(60),
         poll: Duration::from_millis(10),
@@ -65,7 +65,7 @@ fn settings(name: &str) -> Settings {
         grace: Duration::from_secs(20),
         test_timeout: Duration::from_secs(20),
         is_live: false,
-        ..Settings::default()
+        ..WorkerSettings::default()
     }
 }
 
@@ -114,7 +114,7 @@ impl Site {
         self.permits.add_permits(1000);
     }
 
-    fn begin(&self, settings: Settings, doors: Doors) -> AtWork {
+    fn begin(&self, settings: WorkerSettings, doors: Doors) -> AtWork {
         let parts = Parts {
             store: Arc::clone(&self.store) as Arc<dyn Backend>,
             specs: Arc::clone(&self.specs) as Arc<dyn SpecSource>,
@@ -348,7 +348,7 @@ async fn a_worker_that_stops_lets_scans_end_or_hands_them_back() {
     assert_eq!(site.task(&id).await.status, ScanStatus::Completed, "there was time enough");
 
     let site = Site::new(&["shop"]).await;
-    let hasty = Settings { grace: Duration::from_millis(30), ..settings("w2") };
+    let hasty = WorkerSettings { grace: Duration::from_millis(30), ..settings("w2") };
     let hasty = site.begin(hasty, site.gates());
     let id = site.ask(full("shop")).await;
     site.until(&id, |task| task.status == ScanStatus::Running).await;
@@ -402,7 +402,7 @@ async fn a_fault_of_ours_ends_the_scan_and_not_the_worker() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_scan_that_takes_too_long_is_ended() {
     let site = Site::new(&["shop"]).await;
-    let short = Settings { scan_timeout: Some(Duration::from_millis(300)), ..settings("w") };
+    let short = WorkerSettings { scan_timeout: Some(Duration::from_millis(300)), ..settings("w") };
     let worker = site.begin(short, site.gates());
     let id = site.ask(full("shop")).await;
     let task = site.ended(&id).await;
@@ -615,7 +615,7 @@ async fn a_target_that_does_not_answer_costs_its_time_only() {
             self.0.exchange(call).await
         }
     }
-    let short = Settings { test_timeout: Duration::from_secs(2), ..settings("w") };
+    let short = WorkerSettings { test_timeout: Duration::from_secs(2), ..settings("w") };
     let worker = site.begin(short, Arc::new(|_| Arc::new(OneSleeps(replay(&answers())))));
     let answer = tested(&site, ConnectionTest { environment: "shop".into(), ..ConnectionTest::default() }).await;
     assert_eq!(Value::Map(answer.test_results).to_json(), r#"{"hosts":false,"web":true}"#);
@@ -639,7 +639,7 @@ async fn what_is_too_old_is_thrown_away() {
         .await
         .unwrap();
     let retention = Retention { scans: 0, revisions: Some(KeepRevisions::Last(1)), ..Retention::default() };
-    let none = Settings { scans: 0, tests: 0, retention, ..settings("w") };
+    let none = WorkerSettings { scans: 0, tests: 0, retention, ..settings("w") };
     let worker = site.begin(none, Arc::new(|_| Arc::new(replay(&answers()))));
     eventually(|| async {
         let tests = store.count(Collection::ConnectionTests, &RecordQuery::all()).await.unwrap();

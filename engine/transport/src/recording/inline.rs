@@ -7,7 +7,7 @@ use calipso_model::{Map, Str, Value};
 use crate::{
     error::ErrorKind,
     key::normal_sql,
-    recording::{Entry, EntryKey, Recording, RecordingError, line::scalar_text},
+    recording::{EntryKey, RecordedEntry, Recording, RecordingError, line::scalar_text},
     reply::Reply,
     words,
 };
@@ -17,7 +17,7 @@ const METHODS: [&str; 6] = ["get", "post", "put", "delete", "head", "patch"];
 /// Reads a map with the lists `commands`, `http` and `sql`.
 pub(super) fn read(answers: &Value) -> Result<Recording, RecordingError> {
     let mut recording = Recording::new();
-    let fail = |location: String, problem: String| RecordingError::Entry { location, problem };
+    let fail = |location: String, problem: String| RecordingError::RecordedEntry { location, problem };
     if answers.is_null() {
         return Ok(recording);
     }
@@ -25,7 +25,7 @@ pub(super) fn read(answers: &Value) -> Result<Recording, RecordingError> {
         .as_map()
         .ok_or_else(|| fail("answers".into(), format!("a map was expected, found {}", answers.kind())))?;
     for (kind, list) in answers {
-        let read: fn(&Map) -> Result<Entry, String> = match kind.as_ref() {
+        let read: fn(&Map) -> Result<RecordedEntry, String> = match kind.as_ref() {
             "commands" => command,
             "http" => http,
             "sql" => sql,
@@ -45,7 +45,7 @@ pub(super) fn read(answers: &Value) -> Result<Recording, RecordingError> {
     Ok(recording)
 }
 
-fn entry(map: &Map, key: EntryKey, reply: impl FnOnce() -> Result<Reply, String>) -> Result<Entry, String> {
+fn entry(map: &Map, key: EntryKey, reply: impl FnOnce() -> Result<Reply, String>) -> Result<RecordedEntry, String> {
     let outcome = match map.get("error") {
         None | Some(Value::Null) => Ok(reply()?),
         Some(Value::Str(name)) => {
@@ -58,7 +58,15 @@ fn entry(map: &Map, key: EntryKey, reply: impl FnOnce() -> Result<Reply, String>
         }
         Some(other) => return Err(format!("`error` must be text, found {}", other.kind())),
     };
-    Ok(Entry { role: map.text("via").cloned(), stage: None, attempt: 0, key, outcome, millis: 0, execution: None })
+    Ok(RecordedEntry {
+        role: map.text("via").cloned(),
+        stage: None,
+        attempt: 0,
+        key,
+        outcome,
+        millis: 0,
+        execution: None,
+    })
 }
 
 fn known_keys(map: &Map, known: &[&str]) -> Result<(), String> {
@@ -76,7 +84,7 @@ fn text_or(map: &Map, name: &str) -> Result<Str, String> {
     }
 }
 
-fn command(map: &Map) -> Result<Entry, String> {
+fn command(map: &Map) -> Result<RecordedEntry, String> {
     known_keys(map, &["host", "run", "via", "stdout", "stderr", "exit", "error", "why"])?;
     let words = match map.get("run") {
         Some(Value::Str(text)) => words::split(text)?,
@@ -93,7 +101,7 @@ fn command(map: &Map) -> Result<Entry, String> {
     })
 }
 
-fn http(map: &Map) -> Result<Entry, String> {
+fn http(map: &Map) -> Result<RecordedEntry, String> {
     let keys = ["via", "target", "query", "sent", "status", "headers", "body", "text", "error", "why"];
     known_keys(map, &[&METHODS[..], &keys].concat())?;
     let mut methods = METHODS.iter().filter_map(|method| Some((method, map.get(method)?)));
@@ -156,7 +164,7 @@ fn http_reply(map: &Map) -> Result<Reply, String> {
     Ok(Reply::Http { status: status.ok_or("`status` must be an HTTP status")?, headers, body })
 }
 
-fn sql(map: &Map) -> Result<Entry, String> {
+fn sql(map: &Map) -> Result<RecordedEntry, String> {
     known_keys(map, &["query", "params", "via", "rows", "error", "why"])?;
     let text = map.text("query").ok_or("`query` must be the statement")?;
     let text = normal_sql(text);

@@ -23,7 +23,7 @@ use crate::{
     door::Stage,
     error::ErrorKind,
     key::normal_sql,
-    recording::{Entry, EntryKey, Recording, RecordingError},
+    recording::{EntryKey, RecordedEntry, Recording, RecordingError},
     reply::Reply,
 };
 
@@ -38,7 +38,7 @@ fn file_of_host(host: &str) -> String {
 }
 
 /// An entry as one line of JSON, and the file that it belongs into.
-pub(crate) fn write_line(entry: &Entry) -> (String, String) {
+pub(crate) fn write_line(entry: &RecordedEntry) -> (String, String) {
     let mut line: Vec<(Str, Value)> = Vec::new();
     let mut put = |name: &str, value: Value| line.push((name.into(), value));
     put("attempt", Value::Int(entry.attempt.into()));
@@ -113,7 +113,7 @@ fn pairs(pairs: &[(String, String)]) -> Value {
 /// Reads a recording directory.
 pub(super) fn read_dir(dir: &Path) -> Result<Recording, RecordingError> {
     let meta_file = dir.join("meta.json");
-    let fail = |problem: String| RecordingError::Entry { location: meta_file.display().to_string(), problem };
+    let fail = |problem: String| RecordingError::RecordedEntry { location: meta_file.display().to_string(), problem };
     let meta = Value::from_json(&text_of(&meta_file)?).map_err(|error| fail(error.to_string()))?;
     let meta = meta.as_map().cloned().ok_or_else(|| fail("a map was expected".to_owned()))?;
     match meta.text("format") {
@@ -157,7 +157,7 @@ fn read_lines(file: &Path, recording: &mut Recording) -> Result<(), RecordingErr
             continue;
         }
         let location = || format!("{}:{}", file.display(), index + 1);
-        let fail = |problem: String| RecordingError::Entry { location: location(), problem };
+        let fail = |problem: String| RecordingError::RecordedEntry { location: location(), problem };
         let line = Value::from_json(line).map_err(|error| fail(error.to_string()))?;
         let line = line.as_map().ok_or_else(|| fail("a map was expected".to_owned()))?;
         recording.push(entry(line).map_err(fail)?);
@@ -165,7 +165,7 @@ fn read_lines(file: &Path, recording: &mut Recording) -> Result<(), RecordingErr
     Ok(())
 }
 
-fn entry(line: &Map) -> Result<Entry, String> {
+fn entry(line: &Map) -> Result<RecordedEntry, String> {
     let stage = match line.text("stage") {
         Some(name) => Some(Stage::from_name(name).ok_or_else(|| format!("there is no stage `{name}`"))?),
         None => None,
@@ -178,7 +178,7 @@ fn entry(line: &Map) -> Result<Entry, String> {
         }
         None => Ok(reply(&key, line)?),
     };
-    Ok(Entry {
+    Ok(RecordedEntry {
         role: line.text("role").cloned(),
         stage,
         attempt: number(line, "attempt")?.unwrap_or(0),

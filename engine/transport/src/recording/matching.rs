@@ -7,7 +7,7 @@ use calipso_model::{Str, Value};
 use crate::{
     door::{Call, Stage},
     key::RequestKey,
-    recording::{Entry, EntryKey, Recording},
+    recording::{EntryKey, RecordedEntry, Recording},
     words,
 };
 
@@ -16,8 +16,8 @@ pub(crate) const STARS: &str = "***";
 
 /// Whether a call was recorded.
 pub(crate) enum Found<'a> {
-    /// Yes.
-    Entry(&'a Entry),
+    /// The recorded answer to it.
+    RecordedEntry(&'a RecordedEntry),
     /// No; the text of the most similar request that was, if there is any.
     Nothing { nearest: Option<String> },
 }
@@ -124,14 +124,14 @@ pub(super) fn find<'a>(recording: &'a Recording, call: &Call) -> Found<'a> {
     let mut at = Some(recording);
     while let Some(here) = at {
         if let Some(entry) = find_here(here, call) {
-            return Found::Entry(entry);
+            return Found::RecordedEntry(entry);
         }
         at = here.next.as_deref();
     }
     Found::Nothing { nearest: nearest(recording, &call.key) }
 }
 
-fn find_here<'a>(recording: &'a Recording, call: &Call) -> Option<&'a Entry> {
+fn find_here<'a>(recording: &'a Recording, call: &Call) -> Option<&'a RecordedEntry> {
     // A session is one for all targets: its login was recorded with the target of whatever was asked first.
     find_among(recording, call, false).or_else(|| {
         let is_login = matches!(call.stage, Stage::Login);
@@ -139,13 +139,13 @@ fn find_here<'a>(recording: &'a Recording, call: &Call) -> Option<&'a Entry> {
     })
 }
 
-fn find_among<'a>(recording: &'a Recording, call: &Call, of_any_target: bool) -> Option<&'a Entry> {
+fn find_among<'a>(recording: &'a Recording, call: &Call, of_any_target: bool) -> Option<&'a RecordedEntry> {
     let (kind, exact) = match &call.key {
         RequestKey::Http(key) => ("http", format!("http {} {}", key.method, key.path_and_query().0)),
         RequestKey::Sql(key) => ("sql", format!("sql {}", key.normal_text())),
         RequestKey::Exec(key) => ("exec", format!("exec {}", words::join(&key.words))),
     };
-    let mut rated: Vec<(usize, &Entry)> = [exact.as_str(), kind]
+    let mut rated: Vec<(usize, &RecordedEntry)> = [exact.as_str(), kind]
         .iter()
         .filter_map(|coarse| recording.index.get(*coarse))
         .flatten()

@@ -81,7 +81,6 @@ fn key_of(value: &Value) -> Option<ObjectKey> {
     Some(ObjectKey { object_type: map.text("type")?.clone(), id: map.text("id")?.clone() })
 }
 
-/// `cliques`.
 pub(super) fn cliques(observed: &Observed, value: &Value, found: &mut Found<'_>) {
     for (number, wanted) in value.as_list().unwrap_or_default().iter().enumerate() {
         let here = path(&["cliques", &number.to_string()]);

@@ -84,7 +84,6 @@ fn compare_one(object: &Object, wanted: &Map, here: &[String], found: &mut Found
     }
 }
 
-/// `absent`.
 pub(super) fn absent(observed: &Observed, value: &Value, found: &mut Found<'_>) {
     for (number, unwanted) in value.as_list().unwrap_or_default().iter().enumerate() {
         let Some(unwanted) = unwanted.as_map() else { continue };

@@ -94,7 +94,7 @@ impl Session {
         self.handle.is_closed()
     }
 
-    /// Ends it.
+    /// Closes the connection and all that runs over it.
     pub(super) async fn close(&self) {
         if let Err(error) = self.handle.disconnect(Disconnect::ByApplication, "", "en").await {
             tracing::debug!(%error, "An SSH session did not close cleanly.");

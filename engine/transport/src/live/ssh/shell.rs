@@ -11,7 +11,7 @@ use russh::{ChannelMsg, client::Msg};
 
 use crate::{
     door::Execution,
-    error::{Cause, ErrorKind, FetchError},
+    error::{ErrorKind, FetchCause, FetchError},
     live::{
         ssh::{
             Command,
@@ -54,7 +54,7 @@ pub(super) enum Stopped {
 /// The host took a command and ran no shell.
 #[derive(Debug, thiserror::Error)]
 #[error("no shell")]
-struct NoShell(#[source] Cause);
+struct NoShell(#[source] FetchCause);
 
 /// Opens a shell and runs commands until none is waiting. Those that could not be run are back in the queue.
 pub(super) async fn run(host: &Host, session: &Session) -> Result<(), Stopped> {
