@@ -286,7 +286,7 @@ impl Operation {
     /// A body as a value, where it can be read, and what is wrong with it. No value where there is no body and none is needed.
     pub(crate) fn body(&self, bytes: &[u8]) -> (Option<Value>, Result<(), BodyFault>) {
         let Some(body) = &self.body else { return (None, Ok(())) };
-        let unreadable = |message: String| Err(BodyFault::Unreadable(FieldError::body("", message)));
+        let unreadable = |message: String| Err(BodyFault::Unreadable(Box::new(FieldError::body("", message))));
         if bytes.is_empty() {
             let missing = if body.required { unreadable("there is no body".to_owned()) } else { Ok(()) };
             return (None, missing);
@@ -329,7 +329,7 @@ fn whole(value: Value) -> Value {
 #[derive(Debug)]
 pub(crate) enum BodyFault {
     /// There is none, or it is not JSON.
-    Unreadable(FieldError),
+    Unreadable(Box<FieldError>),
     /// It is not what the document describes.
     Wrong(Vec<FieldError>),
 }

@@ -119,7 +119,7 @@ async fn checked(
         return Err(Problem::bad_request(errors));
     }
     fault.map_err(|fault| match fault {
-        BodyFault::Unreadable(error) => Problem::bad_request(vec![error]),
+        BodyFault::Unreadable(error) => Problem::bad_request(vec![*error]),
         BodyFault::Wrong(errors) => Problem::rejected(errors),
     })?;
     Ok(CheckedRequest { params, body })

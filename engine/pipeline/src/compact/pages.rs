@@ -33,9 +33,7 @@ impl<T: Clone> Pages<T> {
     pub(crate) fn set(&mut self, number: u32, entry: Option<T>) -> Option<T> {
         let place = number as usize;
         if self.pages.len() <= place / SIZE {
-            if entry.is_none() {
-                return None;
-            }
+            entry.as_ref()?;
             self.pages.resize_with(place / SIZE + 1, || None);
         }
         let page = self.pages.get_mut(place / SIZE)?;
