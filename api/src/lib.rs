@@ -1,7 +1,7 @@
 //! The REST interface: reads the store, and leaves requests in it for workers.
 //!
-//! A request passes three gates before its handler sees it: the contract ([`contract`], made from the OpenAPI document, so that
-//! what is documented is what is enforced), the login ([`account`]), and the caller's rights ([`guard`]).
+//! A request passes three gates before its handler sees it: the contract (`contract`, made from the OpenAPI document, so that
+//! what is documented is what is enforced), the login (`account`), and the caller's rights (`guard`).
 
 mod access;
 mod account;

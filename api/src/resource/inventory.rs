@@ -14,6 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     answer,
+    etag::Tag,
     extract::{Conditions, Params},
     lookup,
     paging::{self, PageRequest, Paging},
@@ -117,12 +118,15 @@ async fn inventory(
         return single::answer(&service, &conditions.headers, &query.env_name, query.at, id, object_type).await;
     }
     let asked = paging.request(&service.limits, query.at)?;
-    if let Some(unchanged) = answer::unchanged(&service, &query.env_name, &asked, &conditions.headers).await? {
-        return Ok(unchanged);
-    }
     let types: Vec<Str> = query.object_types.iter().flatten().map(|name| Str::from(name.as_str())).collect();
     let loaded = service.catalogue(&query.env_name).await?;
     let projection = Projection::of(query.projection.as_deref(), &loaded.specs, &types)?;
+    let reads_scans = projection.last_scanned || query.scanned_after.is_some() || query.scanned_before.is_some();
+    if !reads_scans
+        && let Some(unchanged) = answer::unchanged(&service, &query.env_name, &asked, &conditions.headers).await?
+    {
+        return Ok(unchanged);
+    }
     known_types(&service, &query.env_name, "type", &types).await?;
     let (found, times) = match query.question(&service, &asked, types, &projection).await? {
         None => {
@@ -144,7 +148,13 @@ async fn inventory(
     });
     let next = found.next.map(|cursor| paging::encode(Some(found.revision), &cursor));
     let body = ObjectList { objects: objects.collect(), revision: found.revision, next };
-    let tag = answer::revision_tag(&service, &query.env_name, found.revision).await?;
+    // When something was scanned changes without a revision.
+    let made = service.backend.made(&query.env_name).await?;
+    let tag = if reads_scans {
+        Tag::revision_and(made, found.revision, &answer::to_json(&body)?)
+    } else {
+        Tag::revision(made, found.revision)
+    };
     answer::page(&conditions, Some(tag), &body, body.next.as_deref())
 }
 

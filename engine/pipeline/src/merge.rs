@@ -160,7 +160,7 @@ impl Inventory {
                     problem: None,
                     order,
                     members,
-                    refused: BTreeSet::new(),
+                    refused: BTreeMap::new(),
                 };
                 scope.except(refused, now);
                 scope
@@ -215,9 +215,8 @@ impl Inventory {
                 scope.members.extend(members);
                 parts.add(self.writer, extent.clone(), refused.keys().cloned().collect());
                 if scope.complete {
-                    let problem = scope.problem.clone().unwrap_or_else(|| "".into());
-                    let elsewhere = scope.refused.iter().filter(|key| !is_within.contains(*key));
-                    let mut all: Refused = elsewhere.map(|key| (key.clone(), problem.to_string())).collect();
+                    let elsewhere = scope.refused.iter().filter(|(key, _)| !is_within.contains(*key));
+                    let mut all: Refused = elsewhere.map(|(key, why)| (key.clone(), why.clone())).collect();
                     all.extend(refused.into_iter().filter(|(key, _)| is_within.contains(key)));
                     scope.except(all, now);
                 }
@@ -248,11 +247,11 @@ impl Inventory {
     }
 
     /// Takes everything out of a scope but what others refused: of that, what was known stays.
-    pub(crate) fn withdraw_but(&mut self, key: &ScopeKey, refused: &BTreeMap<ObjectKey, Str>, now: &Str) {
+    pub(crate) fn withdraw_but(&mut self, key: &ScopeKey, refused: &Refused, now: &Str) {
         let Some((key, former)) = self.scopes.get_key_value(key) else { return };
         let (key, mut scope) = (Arc::clone(key), Scope::clone(former));
         scope.members.retain(|object| refused.contains_key(object));
-        let stays = scope.members.keys().filter_map(|object| Some((refused.get(&object)?.to_string(), object)));
+        let stays = scope.members.keys().filter_map(|object| Some((refused.get(&object)?.clone(), object)));
         let stays: Refused = stays.map(|(why, object)| (object, why)).collect();
         scope.complete = true;
         let parts = self.parts.entry(Arc::clone(&key)).or_default();
@@ -263,11 +262,11 @@ impl Inventory {
         self.replace(key, scope);
     }
 
-    /// Objects of a type that were refused where the rest of their scope was read, and why.
-    pub(crate) fn refused(&self, object_type: &Str) -> BTreeMap<ObjectKey, Str> {
-        let scopes = self.scopes.iter().filter(|(key, scope)| key.object_type == *object_type && scope.complete);
-        let problem = |scope: &Scope| scope.problem.clone().unwrap_or_else(|| "".into());
-        scopes.flat_map(|(_, scope)| scope.refused.iter().map(|key| (key.clone(), problem(scope)))).collect()
+    /// Objects of a type that were refused where the rest of their scope was read, and why; of these scopes only.
+    pub(crate) fn refused(&self, object_type: &Str, counts: impl Fn(&ScopeKey) -> bool) -> Refused {
+        let of_type = |key: &ScopeKey| key.object_type == *object_type && counts(key);
+        let scopes = self.scopes.iter().filter(|(key, scope)| of_type(key) && scope.complete);
+        scopes.flat_map(|(_, scope)| scope.refused.clone()).collect()
     }
 
     /// When what is known of a scope came at the latest, RFC 3339.
@@ -301,6 +300,8 @@ impl Inventory {
     /// Takes over what a contributor wrote who began when this was otherwise: of everything that both speak of, the answer counts
     /// that was asked for later.
     pub(crate) fn take_over(&mut self, other: &Self, is_below: IsBelow<'_>) {
+        // What follows from it, such as scopes without parents, is the contributor's, too.
+        self.writer = other.writer;
         for (key, before) in &other.unsaved {
             let (mine, theirs) = (self.scopes.get(key), other.scopes.get(key));
             let has_later = self.parts.get(key).is_some_and(|parts| parts.has_later(other.writer));
@@ -635,5 +636,32 @@ mod tests {
         assert_eq!(inventory.withdraw_orphans(&root), 1);
         assert!(ids(&inventory).is_empty());
         assert_eq!(inventory.changes().remove.len(), 1);
+    }
+
+    #[test]
+    fn what_is_said_of_refused_objects_does_not_grow_from_scan_to_scan() {
+        let now: Str = "2024-01-01T00:00:00Z".into();
+        let refused = |ids: &[&str]| -> Refused {
+            ids.iter().map(|id| (ObjectKey::new("card", *id), format!("card/{id}: `n` is text"))).collect()
+        };
+        let mut inventory = Inventory::default();
+        inventory.apply(scope("f"), 0, Answered::new(members(&["a", "a1", "b"], true), Refused::new(), None), &now);
+        inventory.apply(scope("f"), 0, Answered::new(members(&["b"], true), refused(&["a", "a1"]), None), &now);
+        let extent = Extent::Below(ObjectKey::new("card", "b"));
+        let is_below = |key: &ObjectKey, up: &ObjectKey| key == up;
+        let mut problems = Vec::new();
+        for _ in 0..3 {
+            let answer = Answered::new(members(&["b"], true), Refused::new(), None);
+            inventory.apply_within(scope("f"), 0, answer, &extent, &is_below, &now);
+            problems.push(inventory.stale()[0].problem.clone());
+            // What the store keeps leads to the same marks.
+            let records = inventory.scopes.iter().map(|(key, scope)| scope.to_record(key)).collect();
+            let again = Inventory::from_records(records, &Arc::default());
+            assert_eq!((again.stale().len(), again.stale()[0].n_objects), (1, 2));
+        }
+        assert_eq!(problems, vec![Str::from("card/a: `n` is text; card/a1: `n` is text"); 3]);
+        // Who refused them runs no more: they are nobody's doubt.
+        assert_eq!(inventory.refused(&"card".into(), |key| &*key.fetcher != "f"), Refused::new());
+        assert_eq!(inventory.refused(&"card".into(), |_| true).len(), 2);
     }
 }

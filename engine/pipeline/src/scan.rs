@@ -207,11 +207,10 @@ async fn contribute(
     }
     // From here on nothing is left half done: whoever cancels now comes too late.
     store.search_by(&lease, &searched(plan)).await?;
-    let resident = turn.resident()?;
-    let rows = [resident.signed(&lease)];
+    let rows = [turn.resident()?.signed(&lease)];
     let commit = Commit { scopes: &scopes, rows: &rows, ..Commit::new(base, &lease, &delta, &info) };
-    let after = store.commit(&commit).await?;
-    resident.saved(after, &lease);
+    let after = turn.commit(store, &commit).await?;
+    turn.resident()?.saved(after, &lease);
     turn.end();
     report.revision_after = after;
     if after != base {

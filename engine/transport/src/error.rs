@@ -7,7 +7,7 @@ use calipso_model::{Str, chain};
 /// There is no answer. Every kind means the same to a fetcher: nothing is known.
 ///
 /// # Shape
-/// Its text names who was asked and what is wrong; its source is the cause. [`chain`] gives both as one sentence, which names,
+/// Its text names who was asked and what is wrong; its source is the cause. [`chain()`] gives both as one sentence, which names,
 /// where something can be done, what; it never holds a secret.
 #[derive(Clone, Debug)]
 pub struct FetchError {

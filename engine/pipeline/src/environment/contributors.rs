@@ -5,7 +5,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use calipso_store::{Backend, Lease};
+use calipso_model::Revision;
+use calipso_store::{Backend, Commit, Lease, StoreError};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::{
@@ -167,6 +168,18 @@ impl Turn {
     /// The lease under which it is committed.
     pub(crate) async fn lease(&self) -> Lease {
         self.owner.lease.current().await
+    }
+
+    /// Commits under the lease of the environment.
+    ///
+    /// # Errors
+    /// Those of the store. A lease that is lost is so for everybody who contributes.
+    pub(crate) async fn commit(&self, store: &dyn Backend, commit: &Commit<'_>) -> Result<Revision, StoreError> {
+        let committed = store.commit(commit).await;
+        if matches!(committed, Err(StoreError::LeaseLost { .. })) {
+            self.owner.lease.note_lost();
+        }
+        committed
     }
 
     /// Ends the turn, with everything as the store has it.

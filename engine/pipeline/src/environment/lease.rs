@@ -17,6 +17,8 @@ pub(crate) struct EnvironmentLease {
     lease: Arc<Mutex<Lease>>,
     renewing: JoinHandle<()>,
     given_back: AtomicBool,
+    /// Whether somebody else took it over.
+    lost: Arc<AtomicBool>,
 }
 
 impl EnvironmentLease {
@@ -36,6 +38,8 @@ impl EnvironmentLease {
         let store = Arc::clone(store);
         let lease = Arc::new(Mutex::new(lease));
         let (of_task, store_of_task) = (Arc::clone(&lease), Arc::clone(&store));
+        let lost = Arc::new(AtomicBool::new(false));
+        let lost_in_task = Arc::clone(&lost);
         let renewing = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(ttl / 4).await;
@@ -43,12 +47,26 @@ impl EnvironmentLease {
                 let mut held = of_task.lock().await;
                 match store_of_task.renew(&held, start_millis.saturating_add(passed), ttl).await {
                     Ok(renewed) => *held = renewed,
+                    Err(StoreError::LeaseLost { .. }) => {
+                        lost_in_task.store(true, Ordering::Relaxed);
+                        return;
+                    }
                     // The commit will be refused; there is nothing to do until then.
                     Err(error) => tracing::warn!(%error, "the lease could not be renewed"),
                 }
             }
         });
-        Ok(Self { store, lease, renewing, given_back: AtomicBool::new(false) })
+        Ok(Self { store, lease, renewing, given_back: AtomicBool::new(false), lost })
+    }
+
+    /// Whether it is known that somebody else took it over.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a commit under it was refused.
+    pub(super) fn note_lost(&self) {
+        self.lost.store(true, Ordering::Relaxed);
     }
 
     pub(super) async fn current(&self) -> Lease {

@@ -11,6 +11,7 @@ use calipso_store::{Backend, Lease, StoreError};
 
 use crate::{
     environment::{Contributor, EnvironmentLease, Resident, contributors::Owner},
+    merge::Ticket,
     plan::Plan,
     scan::{ScanError, ScanRequest},
 };
@@ -75,7 +76,9 @@ impl Residents {
         // Nobody can begin while the gate is held, so the last one is known as such.
         let Some(owner) = Arc::into_inner(owner) else { return };
         *gate = Weak::new();
-        if let Some(resident) = owner.held.lock().await.resident.take() {
+        if let Some(mut resident) = owner.held.lock().await.resident.take() {
+            // The tickets end with the owner; those of the next one begin anew.
+            resident.forget_before(Ticket::MAX);
             self.keep(resident);
         }
         owner.lease.give_back().await;
@@ -139,6 +142,10 @@ impl Beginner {
         let gate = Arc::clone(lock(&self.residents.gates).entry(name.clone()).or_default());
         let mut gate = gate.lock().await;
         let owner = match gate.upgrade() {
+            // Nothing that is written under it would be kept; who began with it ends soon.
+            Some(owner) if owner.lease.is_lost() => {
+                return Err(StoreError::LeaseLost { environment: name.clone() }.into());
+            }
             Some(owner) if is_same_plan(&owner.plan, &self.plan) => owner,
             Some(owner) => {
                 let Lease { environment, holder, .. } = owner.lease.current().await;

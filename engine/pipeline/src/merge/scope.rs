@@ -1,6 +1,6 @@
 //! One scope in memory: what is in it, and how much of that is up to date.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use calipso_model::{ObjectKey, Str};
 use calipso_store::{Member, ScopeKey, ScopeRecord, ScopeUpdate};
@@ -25,7 +25,7 @@ pub(super) struct Scope {
     pub(super) order: u32,
     pub(super) members: Kept,
     /// Objects that were refused when the rest of it was read; those that are members may be out of date.
-    pub(super) refused: BTreeSet<ObjectKey>,
+    pub(super) refused: Refused,
 }
 
 impl Scope {
@@ -37,13 +37,26 @@ impl Scope {
             members.insert(key, Contribution { attributes: contribution, asserts, at });
         }
         let members = Kept::new(tables, members);
-        // Which they were is told by the problem, which begins with their keys.
-        let is_refused = |object: &ObjectKey| {
-            let name = format!("{object}");
-            record.problem.as_ref().is_some_and(|problem| problem.contains(&name))
+        // Which they were is told by the problem: sentences that begin with their keys.
+        let sentence = |object: &ObjectKey| -> Option<String> {
+            let (problem, name) = (record.problem.as_deref()?, format!("{object}"));
+            let begins = |at: &usize| *at == 0 || problem.get(..*at).is_some_and(|before| before.ends_with("; "));
+            let ends = |rest: &&str| !rest.starts_with(|next: char| next.is_alphanumeric() || "-_.:/|".contains(next));
+            let at = problem.match_indices(&name).map(|(at, _)| at).filter(begins);
+            let rest =
+                at.filter_map(|at| problem.get(at..)).find(|rest| rest.get(name.len()..).as_ref().is_some_and(ends))?;
+            Some(rest.split("; ").next().unwrap_or(rest).to_owned())
         };
         let may_be_refused = record.complete && record.problem.is_some();
-        let refused = if may_be_refused { members.keys().filter(is_refused).collect() } else { BTreeSet::new() };
+        let refused = if may_be_refused {
+            members
+                .keys()
+                .filter_map(|object| Some((sentence(&object)?, object)))
+                .map(|(why, key)| (key, why))
+                .collect()
+        } else {
+            Refused::new()
+        };
         let scope = Self {
             complete: record.complete,
             scanned_at: record.scanned_at,
@@ -106,9 +119,10 @@ impl Scope {
         let (scanned_at, tried_at) = (head.scanned_at.clone(), head.tried_at.clone());
         let (mut stale_since, mut problem) = (head.stale_since.clone(), head.problem.clone());
         let (complete, order, mut refused) = (head.complete, head.order, head.refused.clone());
-        if let Some(theirs) = theirs.filter(|theirs| complete && theirs.complete && !theirs.refused.is_empty()) {
-            // An answer for a part of it that says everything but for some objects.
-            refused.extend(theirs.refused.iter().cloned());
+        // A later answer for a part of it that says everything but for some objects.
+        let is_later = |theirs: &&Self| complete && theirs.complete && our_parts.head <= asked;
+        if let Some(theirs) = theirs.filter(is_later).filter(|theirs| !theirs.refused.is_empty()) {
+            refused.extend(theirs.refused.clone());
             stale_since = stale_since.or_else(|| theirs.stale_since.clone());
             problem = problem.or_else(|| theirs.problem.clone());
         }
@@ -152,7 +166,7 @@ impl Scope {
             problem: None,
             order: 0,
             members: Kept::new(tables, Members::new()),
-            refused: BTreeSet::new(),
+            refused: Refused::new(),
         }
     }
 
@@ -171,7 +185,7 @@ impl Scope {
     /// How many objects of it may be out of date.
     pub(super) fn n_stale(&self) -> usize {
         if self.complete {
-            self.refused.iter().filter(|key| self.members.contains_key(key)).count()
+            self.refused.keys().filter(|key| self.members.contains_key(key)).count()
         } else {
             self.members.len()
         }
@@ -179,7 +193,8 @@ impl Scope {
 
     /// Notes what was refused in an answer that says everything else.
     pub(super) fn except(&mut self, refused: Refused, now: &Str) {
-        self.refused = refused.keys().cloned().collect();
+        self.refused = refused;
+        let refused = &self.refused;
         if refused.is_empty() {
             self.problem = None;
             self.stale_since = None;

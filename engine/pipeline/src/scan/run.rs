@@ -16,7 +16,7 @@ use crate::{
     fetch::{Asking, Fetched, fetch},
     identity::{Identities, is_newer},
     known::Known,
-    merge::Inventory,
+    merge::{Inventory, Refused},
     plan::{Plan, PlannedFetcher},
     report::ScanReport,
     scan::{Observer, ScanError, ScanMode, ScanRequest, subtree::Subtree},
@@ -127,8 +127,9 @@ fn withdraw_unplanned(plan: &Plan, inventory: &mut Inventory, stage: Option<usiz
     }
     let unanswered: BTreeSet<Str> =
         inventory.doubtful().filter(|key| is_planned(key)).map(|key| key.object_type.clone()).collect();
-    let refused: BTreeMap<&Str, BTreeMap<ObjectKey, Str>> =
-        gone.iter().map(|key| (&key.object_type, inventory.refused(&key.object_type))).collect();
+    // What a fetcher refused that runs no more is nobody's doubt any more.
+    let refused: BTreeMap<&Str, Refused> =
+        gone.iter().map(|key| (&key.object_type, inventory.refused(&key.object_type, is_planned))).collect();
     for key in &gone {
         if unanswered.contains(&key.object_type) {
             let problem = format!("`{}` runs no more, and what replaces it gave no answer", key.fetcher);
