@@ -642,7 +642,9 @@ mod tests {
     fn what_is_said_of_refused_objects_does_not_grow_from_scan_to_scan() {
         let now: Str = "2024-01-01T00:00:00Z".into();
         let refused = |ids: &[&str]| -> Refused {
-            ids.iter().map(|id| (ObjectKey::new("card", *id), format!("card/{id}: `n` is text"))).collect()
+            ids.iter()
+                .map(|id| (ObjectKey::new("card", *id), format!("card/{id}: `n` is text; what was known of it stays")))
+                .collect()
         };
         let mut inventory = Inventory::default();
         inventory.apply(scope("f"), 0, Answered::new(members(&["a", "a1", "b"], true), Refused::new(), None), &now);
@@ -659,7 +661,15 @@ mod tests {
             let again = Inventory::from_records(records, &Arc::default());
             assert_eq!((again.stale().len(), again.stale()[0].n_objects), (1, 2));
         }
-        assert_eq!(problems, vec![Str::from("card/a: `n` is text; card/a1: `n` is text"); 3]);
+        assert_eq!(
+            problems,
+            vec![
+                Str::from(
+                    "card/a: `n` is text; what was known of it stays; card/a1: `n` is text; what was known of it stays"
+                );
+                3
+            ]
+        );
         // Who refused them runs no more: they are nobody's doubt.
         assert_eq!(inventory.refused(&"card".into(), |key| &*key.fetcher != "f"), Refused::new());
         assert_eq!(inventory.refused(&"card".into(), |_| true).len(), 2);

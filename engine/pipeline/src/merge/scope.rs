@@ -39,13 +39,23 @@ impl Scope {
         let members = Kept::new(tables, members);
         // Which they were is told by the problem: sentences that begin with their keys.
         let sentence = |object: &ObjectKey| -> Option<String> {
-            let (problem, name) = (record.problem.as_deref()?, format!("{object}"));
-            let begins = |at: &usize| *at == 0 || problem.get(..*at).is_some_and(|before| before.ends_with("; "));
-            let ends = |rest: &&str| !rest.starts_with(|next: char| next.is_alphanumeric() || "-_.:/|".contains(next));
-            let at = problem.match_indices(&name).map(|(at, _)| at).filter(begins);
-            let rest =
-                at.filter_map(|at| problem.get(at..)).find(|rest| rest.get(name.len()..).as_ref().is_some_and(ends))?;
-            Some(rest.split("; ").next().unwrap_or(rest).to_owned())
+            let problem = record.problem.as_deref()?;
+            let problem = match problem.rfind("; and ") {
+                Some(more) if problem.ends_with(MORE) => problem.get(..more)?,
+                _ => problem,
+            };
+            let (next, begins) =
+                (format!("; {}/", object.object_type), [": ", " was "].map(|verb| format!("{object}{verb}")));
+            let mut from = 0;
+            loop {
+                let rest = problem.get(from..)?;
+                let end = rest.find(&next).unwrap_or(rest.len());
+                let sentence = rest.get(..end)?;
+                if begins.iter().any(|begin| sentence.starts_with(begin.as_str())) {
+                    return Some(sentence.to_owned());
+                }
+                from += end + "; ".len();
+            }
         };
         let may_be_refused = record.complete && record.problem.is_some();
         let refused = if may_be_refused {
@@ -202,7 +212,7 @@ impl Scope {
         }
         let named: Vec<&str> = refused.values().take(MAX_NAMED).map(String::as_str).collect();
         let more = refused.len().saturating_sub(MAX_NAMED);
-        let more = if more > 0 { format!("; and {more} more were refused") } else { String::new() };
+        let more = if more > 0 { format!("; and {more}{MORE}") } else { String::new() };
         self.problem = Some(format!("{}{more}", named.join("; ")).into());
         self.stale_since.get_or_insert_with(|| now.clone());
     }
@@ -219,5 +229,7 @@ impl Scope {
     }
 }
 
+/// How the problem of a scope ends that does not name all refused objects.
+const MORE: &str = " more were refused";
 /// How many refused objects the problem of a scope names.
 const MAX_NAMED: usize = 20;
