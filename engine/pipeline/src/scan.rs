@@ -85,7 +85,7 @@ pub struct ScanRequest<'a> {
     pub max_tasks: usize,
     /// How long the environment stays ours after we stopped: the lease is renewed four times in this time.
     pub lease: Duration,
-    /// Ends the scan when it is cancelled. What is being committed by then is committed as a whole.
+    /// Ends the scan when it is cancelled. One that has all its answers by then is derived and committed as a whole.
     pub cancel: CancellationToken,
 }
 
@@ -192,20 +192,16 @@ async fn contribute(
     }
     observer.phase(Phase::Derive);
     let mut turn = unless_cancelled(request, contributor.turn()).await??;
-    let derived = turn.contribute(view, store);
-    unless_cancelled(request, derived).await??;
+    // Whoever cancels from here on comes too late: a turn that ends early costs everybody who contributes what they found.
+    turn.contribute(view, store).await?;
     observer.phase(Phase::Commit);
     let resident = turn.resident()?;
     resident.tell(&mut report);
     let base = resident.revision();
     report.revision_before = base;
-    let (delta, scopes) = unless_cancelled(request, resident.pending(&request.mode, store)).await??;
+    let (delta, scopes) = resident.pending(&request.mode, store).await?;
     let info = CommitInfo { at: now, note: format!("{} scan", request.mode.as_str()).into() };
     let lease = turn.lease().await;
-    if request.cancel.is_cancelled() {
-        return Err(ScanError::Cancelled);
-    }
-    // From here on nothing is left half done: whoever cancels now comes too late.
     store.search_by(&lease, &searched(plan)).await?;
     let rows = [turn.resident()?.signed(&lease)];
     let commit = Commit { scopes: &scopes, rows: &rows, ..Commit::new(base, &lease, &delta, &info) };

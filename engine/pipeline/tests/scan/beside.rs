@@ -158,3 +158,22 @@ fn when_one_could_not_be_kept_those_that_began_with_it_say_so() {
         assert_eq!(bench.scan(&changed(&[("Red", "Crimson")]), ScanMode::Full).await.revision_after, 2);
     });
 }
+
+#[test]
+fn what_was_newer_for_a_scan_that_was_given_up_is_not_newer_for_the_next_one() {
+    runtime().block_on(async {
+        let bench = Arc::new(Bench::new().await);
+        bench.scan(&answers(), ScanMode::Full).await;
+        let given_up = UnderWay::begin(&bench, &answers(), ScanMode::Full, "m2 cards").await;
+        bench.scan(&changed(&[("speed 10", "speed 99")]), machine("m1")).await;
+        given_up.task.abort();
+        assert!(given_up.task.await.unwrap_err().is_cancelled());
+        while bench.n_kept() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let whole = UnderWay::begin(&bench, &changed(&[("speed 10", "speed 50")]), ScanMode::Full, "m2 cards").await;
+        bench.scan(&answers(), machine("m2")).await;
+        whole.end().await.unwrap();
+        assert_eq!(speed(&bench).await, Some(Value::Int(50)));
+    });
+}
