@@ -139,7 +139,6 @@ impl Site {
 
     /// What is derived from the stored scopes by somebody who knows nothing else is what is stored.
     async fn assert_derived(&mut self, after: &str) {
-        let before = self.store.current("shop").await.expect("it can be read");
         for mode in [ScanMode::Links, ScanMode::Cliques] {
             self.minutes += 1;
             // A scan that was given up gives its lease back a moment later.
@@ -151,7 +150,8 @@ impl Site {
                 }
             })
             .await;
-            assert_eq!(report.revision_after, before, "{after}");
+            // One that was given up in the middle of its commit may have been committed since.
+            assert_eq!(report.revision_after, report.revision_before, "{after}");
         }
     }
 
