@@ -284,7 +284,7 @@ async fn killed_scans_leave_whole_revisions(address: &str) {
             asked.take_while(|line| !line.starts_with("kept")).filter(|line| line == "asked").take(n_asked).count();
         process.0.kill().expect("it can be killed");
         process.0.wait().expect("it can be waited for");
-        assert!(seen > 0 || kill > 0, "it asked nothing");
+        assert!(seen > 0, "it asked nothing, so nothing was killed in the middle");
         // As if the dead one's lease had run out.
         let late = jiff::Timestamp::now().as_millisecond() + 3_600_000;
         let lease = site.store.acquire("shop", "test", late, Duration::from_secs(1)).await.expect("nobody has it");

@@ -2,10 +2,11 @@
 
 use axum::http::Request;
 use calipso_model::{Delta, ObjectKey, Value};
+use calipso_store::ScopeChanges;
 use serde_json::json;
 
 use crate::{
-    seed::{commit, lab, object},
+    seed::{commit, lab, object, scope},
     support::Server,
 };
 
@@ -128,6 +129,29 @@ async fn one_object_is_whole() {
     assert_eq!((answer.status.as_u16(), &answer.body["type"]), (200, &json!("vnic")));
     let answer = server.get("/api/v1/inventory/lab/vnic/nobody").await;
     assert_eq!(answer.status, 404);
+}
+
+#[tokio::test]
+async fn a_list_that_tells_of_scans_changes_with_them_although_no_revision_does() {
+    let server = lab().await;
+    for of_scans in ["&projection=host,last_scanned", "&scanned_after=2026-01-01T00:00:00Z"] {
+        let ask = async |tag: &str| {
+            let request = Request::get(format!("/api/v1/inventory?env_name=lab&type=host{of_scans}"));
+            server.send(request.header("if-none-match", tag).body(axum::body::Body::empty()).unwrap()).await
+        };
+        let first = ask("W/\"none\"").await;
+        let tag = first.headers["etag"].to_str().unwrap().to_owned();
+        assert_eq!(ask(&tag).await.status, 304, "{of_scans}");
+        let day = if of_scans.contains("last") { "2026-01-05T00:00:00Z" } else { "2025-12-31T00:00:00Z" };
+        let again = ScopeChanges {
+            put: vec![scope("list_hosts", day, &[("host", "h1"), ("host", "h2")])],
+            ..ScopeChanges::default()
+        };
+        assert_eq!(commit(&server, "lab", &Delta::default(), &again).await, 1, "no revision is made");
+        let changed = ask(&tag).await;
+        assert_eq!(changed.status, 200, "{of_scans}");
+        assert_ne!(changed.body["objects"], first.body["objects"], "{of_scans}");
+    }
 }
 
 #[tokio::test]

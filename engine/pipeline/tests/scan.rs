@@ -139,6 +139,27 @@ fn what_a_renamed_fetcher_knew_stays_until_its_replacement_has_answered() {
 }
 
 #[test]
+fn what_a_fetcher_refused_that_was_replaced_goes_when_the_new_one_says_so() {
+    runtime().block_on(async {
+        let mut bench = Bench::new().await;
+        bench.scan(&answers(), ScanMode::Full).await;
+        bench.plan = bench::renamed("web_rooms", "web_halls");
+        let text = answers().to_json();
+        let (whole, second) = (r#""floor":2"#, r#",{"floor":2,"id":"r2","title":"Blue"}"#);
+        assert!(text.contains(whole) && text.contains(second), "{text}");
+        let bad = Value::from_json(&text.replace(whole, r#""floor":"two""#)).unwrap();
+        for _ in 0..2 {
+            bench.scan(&bad, ScanMode::Full).await;
+            assert!(bench.has("room", "r2").await, "it was named, though not properly");
+            assert!(bench.has("room", "r1").await);
+        }
+        let gone = bench.scan(&Value::from_json(&text.replace(second, "")).unwrap(), ScanMode::Full).await;
+        assert!(gone.is_complete() && gone.stale_scopes().is_empty(), "{:?}", gone.stale_scopes());
+        assert!(bench.has("room", "r1").await && !bench.has("room", "r2").await);
+    });
+}
+
+#[test]
 fn a_failed_element_spoils_only_what_depends_on_it() {
     runtime().block_on(async {
         let bench = Bench::new().await;

@@ -21,12 +21,12 @@ use crate::{
 pub(super) struct Owner {
     pub(super) plan: Arc<Plan>,
     pub(super) lease: EnvironmentLease,
-    pub(super) held: Arc<tokio::sync::Mutex<Held>>,
+    pub(super) slot: Arc<tokio::sync::Mutex<ResidentSlot>>,
     tickets: Mutex<Tickets>,
 }
 
 /// The environment, unless something went wrong with it.
-pub(super) struct Held {
+pub(super) struct ResidentSlot {
     pub(super) resident: Option<Resident>,
     /// Grows whenever it was forgotten: what began before does not fit what was read since.
     generation: u64,
@@ -40,8 +40,8 @@ struct Tickets {
 
 impl Owner {
     pub(super) fn new(plan: Arc<Plan>, lease: EnvironmentLease, resident: Resident) -> Self {
-        let held = Arc::new(tokio::sync::Mutex::new(Held { resident: Some(resident), generation: 0 }));
-        Self { plan, lease, held, tickets: Mutex::default() }
+        let slot = Arc::new(tokio::sync::Mutex::new(ResidentSlot { resident: Some(resident), generation: 0 }));
+        Self { plan, lease, slot, tickets: Mutex::default() }
     }
 
     fn tickets<T>(&self, with: impl FnOnce(&mut Tickets) -> T) -> T {
@@ -68,9 +68,9 @@ impl Contributor {
         residents: Arc<Residents>,
         store: &dyn Backend,
     ) -> Result<Self, ScanError> {
-        let mut held = owner.held.lock().await;
-        let generation = held.generation;
-        let resident = match &mut held.resident {
+        let mut slot = owner.slot.lock().await;
+        let generation = slot.generation;
+        let resident = match &mut slot.resident {
             Some(resident) => resident,
             // It was forgotten, and those who began with it are still there.
             empty => empty.insert(Resident::boot(Arc::clone(&owner.plan), store).await?),
@@ -81,7 +81,7 @@ impl Contributor {
             tickets.last
         });
         let (version, ids, view) = (resident.version(), resident.ids().clone(), resident.view(ticket));
-        drop(held);
+        drop(slot);
         Ok(Self { owner: Some(owner), residents, ticket, generation, version, ids, view: Some(view) })
     }
 
@@ -103,13 +103,13 @@ impl Contributor {
     /// What it began with was forgotten since.
     pub(crate) async fn turn(&self) -> Result<Turn, ScanError> {
         let Some(owner) = &self.owner else { return Err(ScanError::Forgotten) };
-        let mut held = Arc::clone(&owner.held).lock_owned().await;
-        if held.generation != self.generation {
+        let mut slot = Arc::clone(&owner.slot).lock_owned().await;
+        if slot.generation != self.generation {
             return Err(ScanError::Forgotten);
         }
-        let resident = held.resident.take().ok_or(ScanError::Forgotten)?;
+        let resident = slot.resident.take().ok_or(ScanError::Forgotten)?;
         let (owner, resident) = (Arc::clone(owner), Some(resident));
-        Ok(Turn { held, owner, resident, ticket: self.ticket, version: self.version })
+        Ok(Turn { slot, owner, resident, ticket: self.ticket, version: self.version })
     }
 
     /// Ends it. The last one gives the lease back.
@@ -117,8 +117,8 @@ impl Contributor {
         if let Some(owner) = self.owner.take() {
             owner.tickets(|tickets| tickets.open.remove(&self.ticket));
             // In a task of its own: whoever gives up while it goes on leaves nothing half done.
-            let left = tokio::spawn(Arc::clone(&self.residents).left(owner));
-            if let Err(error) = left.await {
+            let released = tokio::spawn(Arc::clone(&self.residents).release(owner));
+            if let Err(error) = released.await {
                 tracing::error!(%error, "How a contribution ended could not be told; its lease runs out by itself.");
             }
         }
@@ -132,14 +132,14 @@ impl Drop for Contributor {
         owner.tickets(|tickets| tickets.open.remove(&self.ticket));
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let residents = Arc::clone(&self.residents);
-            runtime.spawn(async move { residents.left(owner).await });
+            runtime.spawn(async move { residents.release(owner).await });
         }
     }
 }
 
 /// The time in which a contributor alone changes the environment.
 pub(crate) struct Turn {
-    held: OwnedMutexGuard<Held>,
+    slot: OwnedMutexGuard<ResidentSlot>,
     owner: Arc<Owner>,
     /// There until the turn ends.
     resident: Option<Resident>,
@@ -187,7 +187,7 @@ impl Turn {
         let Some(mut resident) = self.resident.take() else { return };
         let others = |tickets: &mut Tickets| tickets.open.iter().find(|open| **open != self.ticket).copied();
         resident.forget_before(self.owner.tickets(others).unwrap_or(Ticket::MAX));
-        self.held.resident = Some(resident);
+        self.slot.resident = Some(resident);
     }
 }
 
@@ -195,7 +195,7 @@ impl Drop for Turn {
     /// A turn that ended early leaves something half done: the environment is forgotten.
     fn drop(&mut self) {
         if self.resident.take().is_some() {
-            self.held.generation += 1;
+            self.slot.generation += 1;
         }
     }
 }

@@ -68,15 +68,15 @@ impl Residents {
         }
     }
 
-    /// One who contributed is done. After the last one the lease is given back, and what is in memory kept for a while.
-    pub(super) async fn left(self: Arc<Self>, owner: Arc<Owner>) {
+    /// Lets go of an owner for one who contributed. After the last one the lease is given back, and what is in memory kept for a while.
+    pub(super) async fn release(self: Arc<Self>, owner: Arc<Owner>) {
         let name = owner.plan.environment.name.clone();
         let Some(gate) = lock(&self.gates).get(&name).cloned() else { return };
         let mut gate = gate.lock().await;
         // Nobody can begin while the gate is held, so the last one is known as such.
         let Some(owner) = Arc::into_inner(owner) else { return };
         *gate = Weak::new();
-        if let Some(mut resident) = owner.held.lock().await.resident.take() {
+        if let Some(mut resident) = owner.slot.lock().await.resident.take() {
             // The tickets end with the owner; those of the next one begin anew.
             resident.forget_before(Ticket::MAX);
             self.keep(resident);
@@ -89,8 +89,8 @@ impl Residents {
     async fn take(&self, plan: &Arc<Plan>, store: &dyn Backend) -> Result<Resident, StoreError> {
         let found = {
             let mut idle = lock(&self.idle);
-            let place = idle.iter().position(|known| known.resident.plan.environment.name == plan.environment.name);
-            place.map(|place| idle.remove(place).resident)
+            let index = idle.iter().position(|known| known.resident.plan.environment.name == plan.environment.name);
+            index.map(|index| idle.remove(index).resident)
         };
         match found {
             Some(mut resident) if resident.is_current(plan, store).await? => {

@@ -37,36 +37,8 @@ impl Scope {
             members.insert(key, Contribution { attributes: contribution, asserts, at });
         }
         let members = Kept::new(tables, members);
-        // Which they were is told by the problem: sentences that begin with their keys.
-        let sentence = |object: &ObjectKey| -> Option<String> {
-            let problem = record.problem.as_deref()?;
-            let problem = match problem.rfind("; and ") {
-                Some(more) if problem.ends_with(MORE) => problem.get(..more)?,
-                _ => problem,
-            };
-            let (next, begins) =
-                (format!("; {}/", object.object_type), [": ", " was "].map(|verb| format!("{object}{verb}")));
-            let mut from = 0;
-            loop {
-                let rest = problem.get(from..)?;
-                let end = rest.find(&next).unwrap_or(rest.len());
-                let sentence = rest.get(..end)?;
-                if begins.iter().any(|begin| sentence.starts_with(begin.as_str())) {
-                    return Some(sentence.to_owned());
-                }
-                from += end + "; ".len();
-            }
-        };
-        let may_be_refused = record.complete && record.problem.is_some();
-        let refused = if may_be_refused {
-            members
-                .keys()
-                .filter_map(|object| Some((sentence(&object)?, object)))
-                .map(|(why, key)| (key, why))
-                .collect()
-        } else {
-            Refused::new()
-        };
+        let problem = record.problem.as_deref().filter(|_| record.complete);
+        let refused = problem.map(|problem| refused_by(problem, members.keys())).unwrap_or_default();
         let scope = Self {
             complete: record.complete,
             scanned_at: record.scanned_at,
@@ -233,3 +205,27 @@ impl Scope {
 const MORE: &str = " more were refused";
 /// How many refused objects the problem of a scope names.
 const MAX_NAMED: usize = 20;
+
+/// The objects that the problem of a scope names as refused, each with its sentence. Every sentence begins with the object's key.
+fn refused_by(problem: &str, objects: impl Iterator<Item = ObjectKey>) -> Refused {
+    let named = match problem.rfind("; and ") {
+        Some(more) if problem.ends_with(MORE) => problem.get(..more).unwrap_or(problem),
+        _ => problem,
+    };
+    let sentence = |object: &ObjectKey| {
+        let begins = [": ", " was "].map(|verb| format!("{object}{verb}"));
+        // All objects of a scope have one type, so the next sentence begins with it.
+        let next = format!("; {}/", object.object_type);
+        let mut rest = Some(named);
+        while let Some(text) = rest {
+            let end = text.find(&next).unwrap_or(text.len());
+            let (first, others) = (text.get(..end)?, text.get(end + "; ".len()..));
+            if begins.iter().any(|begin| first.starts_with(begin.as_str())) {
+                return Some(first.to_owned());
+            }
+            rest = others;
+        }
+        None
+    };
+    objects.filter_map(|object| Some((sentence(&object)?, object))).map(|(why, object)| (object, why)).collect()
+}

@@ -1,6 +1,6 @@
 //! Several scans of one environment at the same time: none waits for another, and none undoes what was asked for later.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use calipso_model::{ObjectKey, Value};
@@ -152,6 +152,11 @@ fn when_one_could_not_be_kept_those_that_began_with_it_say_so() {
         bench.steal_lease().await;
         let lost = first.end().await;
         assert!(matches!(lost, Err(ScanError::Store(calipso_store::StoreError::LeaseLost { .. }))), "{lost:?}");
+        let beside = bench.try_scan(&answers(), ScanMode::Full).await;
+        assert!(
+            matches!(beside, Err(ScanError::Store(calipso_store::StoreError::LeaseLost { .. }))),
+            "nobody joins those whose lease is lost: {beside:?}"
+        );
         let forgotten = second.end().await;
         assert!(matches!(forgotten, Err(ScanError::Forgotten)), "{forgotten:?}");
         bench.give_back_stolen_lease().await;
@@ -168,9 +173,12 @@ fn what_was_newer_for_a_scan_that_was_given_up_is_not_newer_for_the_next_one() {
         bench.scan(&changed(&[("speed 10", "speed 99")]), machine("m1")).await;
         given_up.task.abort();
         assert!(given_up.task.await.unwrap_err().is_cancelled());
-        while bench.n_kept() == 0 {
-            tokio::task::yield_now().await;
-        }
+        let let_go = async {
+            while bench.n_kept() == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), let_go).await.expect("the last one lets go of the environment");
         let whole = UnderWay::begin(&bench, &changed(&[("speed 10", "speed 50")]), ScanMode::Full, "m2 cards").await;
         bench.scan(&answers(), machine("m2")).await;
         whole.end().await.unwrap();
