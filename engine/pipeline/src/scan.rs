@@ -202,10 +202,9 @@ async fn contribute(
     let (delta, scopes) = resident.pending(&request.mode, store).await?;
     let info = CommitInfo { at: now, note: format!("{} scan", request.mode.as_str()).into() };
     let lease = turn.lease().await;
-    store.search_by(&lease, &searched(plan)).await?;
     let rows = [turn.resident()?.signed(&lease)];
     let commit = Commit { scopes: &scopes, rows: &rows, ..Commit::new(base, &lease, &delta, &info) };
-    let after = turn.commit(store, &commit).await?;
+    let after = turn.commit(store, &searched(plan), &commit).await?;
     turn.resident()?.saved(after, &lease);
     turn.end();
     report.revision_after = after;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use calipso_model::Revision;
-use calipso_store::{Backend, Commit, Lease, StoreError};
+use calipso_store::{Backend, Commit, Lease, Searched, StoreError};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::{
@@ -170,12 +170,20 @@ impl Turn {
         self.owner.lease.current().await
     }
 
-    /// Commits under the lease of the environment.
+    /// Commits under the lease of the environment, after saying by what objects are found.
     ///
     /// # Errors
     /// Those of the store. A lease that is lost is so for everybody who contributes.
-    pub(crate) async fn commit(&self, store: &dyn Backend, commit: &Commit<'_>) -> Result<Revision, StoreError> {
-        let committed = store.commit(commit).await;
+    pub(crate) async fn commit(
+        &self,
+        store: &dyn Backend,
+        searched: &Searched,
+        commit: &Commit<'_>,
+    ) -> Result<Revision, StoreError> {
+        let committed = match store.search_by(commit.lease, searched).await {
+            Ok(()) => store.commit(commit).await,
+            Err(error) => Err(error),
+        };
         if matches!(committed, Err(StoreError::LeaseLost { .. })) {
             self.owner.lease.note_lost();
         }

@@ -1,11 +1,17 @@
 //! Several scans of one environment at the same time: none waits for another, and none undoes what was asked for later.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use calipso_model::{ObjectKey, Value};
 use calipso_pipeline::{ScanError, ScanMode, ScanReport};
-use calipso_transport::{Call, Door, Exchange, Once, Recording, Replay};
+use calipso_transport::{Call, Door, Exchange, Faulty, Once, Recording, Replay};
 use tokio::{sync::Semaphore, task::JoinHandle};
 
 use crate::{
@@ -152,11 +158,15 @@ fn when_one_could_not_be_kept_those_that_began_with_it_say_so() {
         bench.steal_lease().await;
         let lost = first.end().await;
         assert!(matches!(lost, Err(ScanError::Store(calipso_store::StoreError::LeaseLost { .. }))), "{lost:?}");
-        let beside = bench.try_scan(&answers(), ScanMode::Full).await;
-        assert!(
-            matches!(beside, Err(ScanError::Store(calipso_store::StoreError::LeaseLost { .. }))),
-            "nobody joins those whose lease is lost: {beside:?}"
-        );
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        let door = Faulty::new(Replay::new(Recording::from_answers(&answers()).unwrap()), move |_| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            None
+        });
+        let beside = bench.run(Arc::new(door), ScanMode::Full, false).await;
+        assert!(matches!(beside, Err(ScanError::Store(calipso_store::StoreError::LeaseLost { .. }))), "{beside:?}");
+        assert_eq!(asked.load(Ordering::SeqCst), 0, "nobody begins beside those whose lease is lost");
         let forgotten = second.end().await;
         assert!(matches!(forgotten, Err(ScanError::Forgotten)), "{forgotten:?}");
         bench.give_back_stolen_lease().await;
